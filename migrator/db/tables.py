@@ -1,0 +1,245 @@
+"""Every table, once. Times are seconds since the epoch by the database's clock (see ``clock.py``), as floats.
+
+Owns names, types, keys and indexes; the queries live in the modules beside it, one noun a file.
+Alembic's revisions are generated against ``metadata``.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),              # the service's
+    Column("hypervisor_uuid", String(36), nullable=False, unique=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("report", JSON, nullable=False),                               # protocol.HostReport
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mb", Integer, nullable=False),
+    Column("disk_gb", Integer, nullable=False),
+    # capacity x ratio - reserved - claims; a claim is one UPDATE ... WHERE free >= needed
+    Column("free_vcpus", Double, nullable=False),
+    Column("free_memory_mb", Double, nullable=False),
+    Column("free_disk_gb", Double, nullable=False),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("disabled_reason", String(255)),
+    Column("forced_down", Boolean, nullable=False, default=False),
+    Column("incarnation", BigInteger, nullable=False, default=0),
+    Column("last_seen", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+    Index("ix_hosts_placement", "disabled", "forced_down", "free_memory_mb"),
+)
+
+agent_credentials = Table(
+    "agent_credentials",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("token_sha256", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+copies = Table(  # what each host says it holds: the audit of record against reality
+    "copies",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("instance_uuid", String(36), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Index("ix_copies_instance_uuid", "instance_uuid"),
+)
+
+flavors = Table(
+    "flavors",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("flavorid", String(255), nullable=False, unique=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mb", Integer, nullable=False),
+    Column("disk_gb", Integer, nullable=False),
+    Column("ephemeral_gb", Integer, nullable=False, default=0),
+    Column("swap_mb", Integer, nullable=False, default=0),
+    Column("rxtx_factor", Double, nullable=False, default=1.0),
+    Column("is_public", Boolean, nullable=False, default=True),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("description", Text),
+    Column("extra_specs", JSON, nullable=False),
+    Column("access", JSON, nullable=False),                               # project ids, for private ones
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255)),
+    Column("status", String(16), nullable=False),                         # queued, saving, active
+    Column("visibility", String(16), nullable=False),
+    Column("protected", Boolean, nullable=False, default=False),
+    Column("os_hidden", Boolean, nullable=False, default=False),
+    Column("owner", String(255)),
+    Column("disk_format", String(32)),
+    Column("container_format", String(32)),
+    Column("min_disk", Integer, nullable=False, default=0),
+    Column("min_ram", Integer, nullable=False, default=0),
+    Column("size", BigInteger),
+    Column("virtual_size", BigInteger),
+    Column("checksum", String(32)),                                       # md5, Glance's
+    Column("checksum_sha256", String(64)),
+    Column("properties", JSON, nullable=False),                           # kernel_id, ramdisk_id, os_command_line, ...
+    Column("tags", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Integer, primary_key=True),                              # order of creation, for paging
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("description", Text),
+    Column("project_id", String(255), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("reservation_id", String(32), nullable=False),
+    Column("flavor", JSON, nullable=False),                               # the flavor as it was: row of `flavors`
+    Column("image_id", String(36)),
+    Column("spec", JSON, nullable=False),                                 # protocol.InstanceSpec
+    Column("host", String(255)),                                          # None until the build claimed one
+    Column("availability_zone", String(255)),
+    Column("vm_state", String(32), nullable=False),                       # building active stopped paused error deleted
+    Column("task_state", String(64)),
+    Column("power_state", Integer, nullable=False, default=0),            # Nova's: 0 none 1 running 3 paused 4 shutdown 6 crashed
+    Column("fault", JSON),                                                # {code, message, details?, created}
+    Column("metadata", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("networks", JSON, nullable=False),                             # [{network, mac, ip}]
+    Column("key_name", String(255)),
+    Column("config_drive", Boolean, nullable=False, default=False),
+    Column("locked_by", String(16)),                                      # None, "owner", "admin"
+    Column("locked_reason", String(255)),
+    Column("progress", Integer, nullable=False, default=0),
+    Column("delete_requested", Boolean, nullable=False, default=False),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+    Column("launched_at", Double),
+    Column("terminated_at", Double),
+    Index("ix_instances_host", "host"),
+    Index("ix_instances_project", "deleted", "project_id", "id"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", Integer, primary_key=True),                              # also the migration's id
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("instance_uuid", String(36), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("moves", Boolean, nullable=False),                             # shown in os-migrations
+    Column("phase", String(32), nullable=False),
+    Column("forward", Boolean, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("status", String(32), nullable=False),                         # os-migrations' word; while active Phase.shown
+    Column("source", String(255)),
+    Column("destination", String(255)),
+    Column("requested_host", String(255)),
+    Column("params", JSON, nullable=False),                               # what the request said; never changes
+    Column("context", JSON, nullable=False),                              # what was learnt on the way (guest, refusals, ...)
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("waiting", Text),                                              # the named reason, None while it moves
+    Column("error", JSON),                                                # {code, message}; why it was undone or ended
+    Column("outcome", JSON),                                              # last JobFact and measurements at the end
+    Column("request_id", String(64), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("project_id", String(255), nullable=False),
+    Column("phase_since", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+    Column("finished_at", Double),
+    Index(
+        "uq_operations_one_active",
+        "instance_uuid",
+        unique=True,
+        sqlite_where=text("active = 1"),
+        postgresql_where=text("active"),
+    ),
+    Index("ix_operations_active", "active"),
+    Index("ix_operations_source", "source", "active"),
+    Index("ix_operations_destination", "destination", "active"),
+    Index("ix_operations_instance", "instance_uuid", "id"),
+    Index("ix_operations_moves", "moves", "created_at", "id"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("instance_uuid", String(36), nullable=False),
+    Column("operation_id", Integer, ForeignKey("operations.id")),         # None: held by the instance itself
+    Column("vcpus", Integer, nullable=False),
+    Column("memory_mb", Integer, nullable=False),
+    Column("disk_gb", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("host", "instance_uuid"),
+    Index("ix_claims_instance_uuid", "instance_uuid"),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("operation_id", Integer, ForeignKey("operations.id"), primary_key=True),
+    Column("host", String(255), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("phase", String(32), nullable=False),
+    Column("incarnation", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("body", JSON, nullable=False),                                 # protocol.Fact
+)
+
+events = Table(  # the timeline, and os-instance-actions' events
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("operation_id", Integer, ForeignKey("operations.id")),
+    Column("instance_uuid", String(36)),
+    Column("at", Double, nullable=False),
+    Column("name", String(64), nullable=False),                           # "phase", "reverse", "waiting", "alarm", "end"
+    Column("phase", String(32)),
+    Column("epoch", Integer),
+    Column("host", String(255)),
+    Column("message", Text, nullable=False),
+    Column("details", JSON),
+    Index("ix_events_operation_id", "operation_id", "id"),
+    Index("ix_events_instance_uuid", "instance_uuid", "id"),
+)

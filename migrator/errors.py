@@ -1,0 +1,128 @@
+"""The one tree of errors: what went wrong, under a stable code, with what to do about it.
+
+Owns every exception that crosses a module's border. Never maps to HTTP (``api/faults.py`` does that, once)
+and never formats a traceback.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class MigratorError(Exception):
+    """Base of the tree. ``code`` is stable and documented; ``message`` is for people."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, advice: str | None = None, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.details = dict(details or {})
+
+
+class BadRequest(MigratorError):
+    """The request itself is wrong; sending it again unchanged cannot succeed."""
+
+    code = "bad_request"
+
+
+class SettingInvalid(BadRequest):
+    """A configuration value stops the start: names the setting, the value and what is allowed."""
+
+    code = "setting_invalid"
+
+
+class NotFound(MigratorError):
+    """The thing named does not exist, or the caller may not see it."""
+
+    code = "not_found"
+
+
+class InstanceNotFound(NotFound):
+    code = "instance_not_found"
+
+
+class HostNotFound(NotFound):
+    code = "host_not_found"
+
+
+class FlavorNotFound(NotFound):
+    code = "flavor_not_found"
+
+
+class ImageNotFound(NotFound):
+    code = "image_not_found"
+
+
+class OperationNotFound(NotFound):
+    code = "operation_not_found"
+
+
+class Conflict(MigratorError):
+    """The request is well formed but the thing is in the wrong state for it."""
+
+    code = "conflict"
+
+
+class InstanceBusy(Conflict):
+    """Another operation is active on the instance (one at a time, held by a partial unique index)."""
+
+    code = "instance_busy"
+
+
+class AlreadyExists(Conflict):
+    code = "already_exists"
+
+
+class Forbidden(MigratorError):
+    code = "forbidden"
+
+
+class Unauthorized(MigratorError):
+    code = "unauthorized"
+
+
+class NoValidHost(MigratorError):
+    """No host can take the instance. ``details['refusals']`` maps host -> list of reasons, never empty-handed."""
+
+    code = "no_valid_host"
+
+
+class StaleRow(MigratorError):
+    """A compare-and-swap found that somebody else was faster; load again and decide again."""
+
+    code = "stale_row"
+
+
+class DriverError(MigratorError):
+    """The hypervisor refused or failed; ``message`` is its own words."""
+
+    code = "hypervisor_error"
+
+
+class HypervisorUnavailable(DriverError):
+    """libvirtd (or its stand-in) cannot be reached; what runs there is unknown. Try again later."""
+
+    code = "hypervisor_unavailable"
+
+
+class DomainNotFound(DriverError):
+    code = "domain_not_found"
+
+
+class StorageError(DriverError):
+    """A disk or its directory could not be made, read or removed (full, missing, not writable)."""
+
+    code = "storage_error"
+
+
+class ImageUnavailable(DriverError):
+    """The image's bytes could not be fetched, or their checksum did not match."""
+
+    code = "image_unavailable"
+
+
+class ServerUnreachable(MigratorError):
+    """The agent or the CLI cannot reach the server."""
+
+    code = "server_unreachable"

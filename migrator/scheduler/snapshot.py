@@ -1,0 +1,86 @@
+"""What ``decide`` sees and what it answers. Plain values: no SQL, no HTTP, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator.operations import Effect, Kind
+from migrator.protocol import Fact, HostReport, InstanceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    name: str
+    report: HostReport
+    silent_s: float                 # seconds since its agent last polled, by the database's clock
+    up: bool                        # polled within service_down_time and not forced down
+    disabled: bool = False
+    forced_down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OperationView:
+    id: int
+    uuid: str
+    kind: Kind
+    instance_uuid: str
+    phase: str
+    forward: bool
+    epoch: int
+    generation: int
+    source: str | None
+    destination: str | None
+    requested_host: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    cancel_requested: bool = False
+    waiting: str | None = None
+    error: Mapping[str, Any] | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    operation: OperationView
+    instance: InstanceSpec
+    hosts: Mapping[str, HostView]          # the operation's source and destination, where known
+    facts: Mapping[str, Fact]              # host -> newest fact, of whatever epoch and phase
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One line of the timeline that a plan writes."""
+
+    name: str                              # "phase", "reverse", "retry", "waiting", "alarm", "end"
+    message: str
+    host: str | None = None
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of the operation's row, in one compare-and-swap transaction. None: that column stays.
+
+    ``end`` is the final status word ("completed", "failed", "cancelled", "error"); with it the operation is over.
+    """
+
+    phase: str | None = None
+    forward: bool | None = None
+    raise_epoch: bool = False
+    effect: Effect | None = None
+    effect_fact: Fact | None = None        # the fact an effect records (power state, outcome)
+    context: Mapping[str, Any] = field(default_factory=dict)   # merged over the row's
+    destination: str | None = None
+    clear_destination: bool = False
+    waiting: str | None = None             # "" clears it
+    error: Mapping[str, Any] | None = None
+    outcome: Mapping[str, Any] | None = None
+    end: str | None = None
+    timeline: tuple[Timeline, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return self == NOTHING
+
+
+NOTHING = Plan()

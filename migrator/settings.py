@@ -1,0 +1,130 @@
+"""Every setting of server and agent: name, type, default, minimum. Names are Nova's where Nova has one.
+
+Read from a TOML file (``MIGRATOR_CONFIG`` or ``--config``) and from ``MIGRATOR_<NAME>`` in the environment, which
+wins. A value below its minimum stops the start with name, value and minimum (``SettingInvalid``).
+"""
+
+import ipaddress
+import os
+import socket
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from migrator.errors import SettingInvalid
+
+
+def _endpoint(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:8774")
+    return value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+class _Base(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="MIGRATOR_", extra="forbid", frozen=True)
+
+
+class ServerSettings(_Base):
+    database: str = "sqlite:////var/lib/migrator/migrator.db"
+    listen: Endpoint = "127.0.0.1:8774"
+    # A second door for agents only (credentials required), so that the API may stay on loopback.
+    agent_listen: Endpoint | None = None
+    auth_strategy: Literal["none"] = "none"
+    image_dir: Path = Path("/var/lib/migrator/images")
+    service_down_time: float = Field(60.0, gt=0)          # s without a poll before a host counts as down
+    sweep_interval: float = Field(5.0, gt=0)              # s between two looks at every active operation
+    shutdown_timeout: int = Field(60, ge=0)               # s a guest gets to stop by itself
+    live_migration_downtime: int = Field(500, ge=100)     # ms
+    live_migration_bandwidth: int = Field(0, ge=0)        # MiB/s, 0: no limit
+    live_migration_permit_auto_converge: bool = False
+    live_migration_permit_post_copy: bool = False
+    max_limit: int = Field(1000, ge=1)                    # rows a page
+
+    @model_validator(mode="after")
+    def _refuse_open_door(self) -> Self:
+        if self.auth_strategy == "none" and not is_loopback(self.listen):
+            raise ValueError(
+                f"listen = {self.listen} is not a loopback address and auth_strategy = none checks nobody; "
+                "listen on 127.0.0.1 (agents have agent_listen)"
+            )
+        return self
+
+
+class AgentSettings(_Base):
+    server_url: str = "http://127.0.0.1:8774"
+    host: str = Field(default_factory=socket.gethostname)
+    token: str = ""                                       # from `migrator agent-credential HOST`
+    state_path: Path = Path("/var/lib/migrator/agent")    # journal, image cache, consoles
+    storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})
+    default_pool: str = "local"
+    libvirt_uri: str = "qemu:///system"
+    virt_type: Literal["kvm", "qemu"] = "kvm"
+    cpu_mode: Literal["host-passthrough", "host-model", "custom", "none"] = "host-model"
+    cpu_models: tuple[str, ...] = ()
+    machine_type: str | None = None                       # None: libvirt's newest for "pc"
+    live_migration_inbound_addr: str = ""                 # "": the address that reaches the server
+    live_migration_uri: str = "qemu+tcp://%s/system"
+    networks: dict[str, str] = Field(default_factory=dict)   # network name -> bridge
+    reserved_host_memory_mb: int = Field(512, ge=0)
+    cpu_allocation_ratio: float = Field(4.0, gt=0)
+    ram_allocation_ratio: float = Field(1.0, gt=0)
+    disk_allocation_ratio: float = Field(1.0, gt=0)
+    progress_interval: float = Field(0.5, gt=0)           # s between two progress facts of a transfer
+    poll_wait: float = Field(25.0, ge=0, le=55)           # s the server may hold a poll
+    simulated: bool = False                               # the simulated hypervisor in place of libvirt
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.default_pool not in self.storage:
+            raise ValueError(f"default_pool = {self.default_pool} is not one of storage: {', '.join(self.storage)}")
+        if self.cpu_mode == "custom" and not self.cpu_models:
+            raise ValueError("cpu_mode = custom needs cpu_models, such as ['Westmere']")
+        return self
+
+
+def is_loopback(endpoint: str) -> bool:
+    host = endpoint.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+T = TypeVar("T", bound=_Base)
+
+
+def load(kind: type[T], path: str | Path | None = None, **overrides: Any) -> T:
+    """Settings from file, environment and ``overrides`` (which win). Raises SettingInvalid, naming every bad value."""
+    path = path or os.environ.get("MIGRATOR_CONFIG")
+    values: dict[str, Any] = {}
+    if path:
+        try:
+            values = tomllib.loads(Path(path).read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingInvalid(f"cannot read the configuration {path}: {error}") from error
+    environment = {name for name in kind.model_fields if f"MIGRATOR_{name.upper()}" in os.environ}
+    values = {k: v for k, v in values.items() if k not in environment} | {
+        k: v for k, v in overrides.items() if v is not None
+    }
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise SettingInvalid("; ".join(_sentence(e) for e in error.errors())) from error
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if not name:
+        return str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a setting"
+    return f"{name} = {error['input']!r}: {str(error['msg']).removeprefix('Value error, ')}"
