@@ -36,9 +36,9 @@ class Effect(StrEnum):
     CLAIM_DESTINATION = "claim_destination"
     RELEASE_DESTINATION = "release_destination"
     RELEASE_SOURCE = "release_source"
-    MOVE_RECORD = "move_record"            # the instance's host becomes the destination
+    MOVE_RECORD = "move_record"  # the instance's host becomes the destination
     RECORD_BUILT = "record_built"
-    RECORD_POWER = "record_power"          # the instance's state becomes what the facts say
+    RECORD_POWER = "record_power"  # the instance's state becomes what the facts say
     RECORD_DELETED = "record_deleted"
 
 
@@ -49,18 +49,18 @@ class Phase:
     do: Ensure | Effect
     undo: Ensure | Effect | None = None
     watch: bool = False
-    shown: str = ""                        # status in os-migrations while the phase lasts
-    task_state: str | None = None          # the instance's task_state while the phase lasts
+    shown: str = ""  # status in os-migrations while the phase lasts
+    task_state: str | None = None  # the instance's task_state while the phase lasts
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     kind: Kind
     phases: tuple[Phase, ...]
-    point_of_no_return: str | None         # None: can be undone to the end
-    moves: bool = False                    # shown in os-migrations
-    action: str = ""                       # name in os-instance-actions
-    kills_on_undo: bool = False            # undo may destroy a running guest (only what this operation itself booted)
+    point_of_no_return: str | None  # None: can be undone to the end
+    moves: bool = False  # shown in os-migrations
+    action: str = ""  # name in os-instance-actions
+    kills_on_undo: bool = False  # undo may destroy a running guest (only what this operation itself booted)
 
     def index(self, phase: str) -> int:
         return next(i for i, p in enumerate(self.phases) if p.name == phase)
@@ -126,7 +126,7 @@ REBOOT = Operation(
         Phase("start", A, Ensure.RUNNING, task_state="reboot_started"),
         Phase("commit", S, Effect.RECORD_POWER, task_state="reboot_started"),
     ),
-    point_of_no_return="start",
+    point_of_no_return=None,
     action="reboot",
 )
 
@@ -136,10 +136,12 @@ LIVE_MIGRATION = Operation(
         Phase("inspect", A, Ensure.MOVABLE, shown="accepted", task_state="migrating"),
         Phase("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION, shown="queued", task_state="migrating"),
         Phase("check", B, Ensure.COMPATIBLE, shown="preparing", task_state="migrating"),
-        Phase("prepare", B, Ensure.PREPARED, Ensure.ABSENT, shown="preparing", task_state="migrating"),
-        Phase("transfer", A, Ensure.MIGRATING, Ensure.NOT_MIGRATING, watch=True, shown="running", task_state="migrating"),
+        Phase("prepare", B, Ensure.PREPARED, Ensure.ABSENT, watch=True, shown="preparing", task_state="migrating"),
+        Phase(
+            "transfer", A, Ensure.MIGRATING, Ensure.NOT_MIGRATING, watch=True, shown="running", task_state="migrating"
+        ),
         Phase("commit", S, Effect.MOVE_RECORD, shown="post-migrating", task_state="migrating"),
-        Phase("cleanup", A, Ensure.ABSENT, shown="post-migrating", task_state="migrating"),
+        Phase("cleanup", A, Ensure.ABSENT, watch=True, shown="post-migrating", task_state="migrating"),
         Phase("release", S, Effect.RELEASE_SOURCE, shown="post-migrating", task_state="migrating"),
     ),
     point_of_no_return="commit",
@@ -147,6 +149,4 @@ LIVE_MIGRATION = Operation(
     action="live-migration",
 )
 
-OPERATIONS: Mapping[Kind, Operation] = {
-    op.kind: op for op in (BUILD, DELETE, START, STOP, REBOOT, LIVE_MIGRATION)
-}
+OPERATIONS: Mapping[Kind, Operation] = {op.kind: op for op in (BUILD, DELETE, START, STOP, REBOOT, LIVE_MIGRATION)}

@@ -26,33 +26,33 @@ class Role(StrEnum):
 class Ensure(StrEnum):
     """What an agent may be asked to make (or keep) true. Each has one idempotent handler in ``compute/``."""
 
-    OBSERVED = "observed"              # touch nothing, report what is there
-    MOVABLE = "movable"                # source: describe the guest (domain XML, CPU, machine, disks) and check it
-    COMPATIBLE = "compatible"          # destination: compare itself with that description; changes nothing
-    PREPARED = "prepared"              # destination: directories and empty target disks exist
-    MIGRATING = "migrating"            # source: the one transfer of this operation and epoch was begun
-    NOT_MIGRATING = "not_migrating"    # source: no job of this operation is active
-    DISKS_PRESENT = "disks_present"    # destination: disks made from the image exist
+    OBSERVED = "observed"  # touch nothing, report what is there
+    MOVABLE = "movable"  # source: describe the guest (domain XML, CPU, machine, disks) and check it
+    COMPATIBLE = "compatible"  # destination: compare itself with that description; changes nothing
+    PREPARED = "prepared"  # destination: directories and empty target disks exist
+    MIGRATING = "migrating"  # source: the one transfer of this operation and epoch was begun
+    NOT_MIGRATING = "not_migrating"  # source: no job of this operation is active
+    DISKS_PRESENT = "disks_present"  # destination: disks made from the image exist
     RUNNING = "running"
-    SHUT_OFF = "shut_off"              # inputs: soft (bool), timeout_s
-    ABSENT = "absent"                  # no domain, no files of this instance (see AbsentInputs)
+    SHUT_OFF = "shut_off"  # inputs: soft (bool), timeout_s
+    ABSENT = "absent"  # no domain, no files of this instance (see AbsentInputs)
 
 
 class DomainState(StrEnum):
     ABSENT = "absent"
     SHUT_OFF = "shut_off"
     PAUSED = "paused"
-    INCOMING = "incoming"   # paused, waiting for or receiving a migration
-    RUNNING = "running"     # executes guest code (libvirt: running, blocked, pmsuspended, in shutdown)
+    INCOMING = "incoming"  # paused, waiting for or receiving a migration
+    RUNNING = "running"  # executes guest code (libvirt: running, blocked, pmsuspended, in shutdown)
     CRASHED = "crashed"
 
 
 class DiskSpec(Message):
-    target: str                          # device in the guest: "vda"
-    pool: str                            # the storage pool's name on the host: "local", "shared", ...
-    format: str = "qcow2"                # "qcow2" or "raw"
-    size_gb: int                         # virtual size; 0 means the image's own size
-    image_id: str | None = None          # made from this image; None is an empty disk
+    target: str  # device in the guest: "vda"
+    pool: str  # the storage pool's name on the host: "local", "shared", ...
+    format: str = "qcow2"  # "qcow2" or "raw"
+    size_gb: int  # virtual size; 0 means the image's own size
+    image_id: str | None = None  # made from this image; None is an empty disk
 
 
 class NicSpec(Message):
@@ -67,7 +67,7 @@ class ImageRef(Message):
     id: str
     size_bytes: int
     checksum_sha256: str
-    disk_format: str                     # "qcow2", "raw", "aki", "ari"
+    disk_format: str  # "qcow2", "raw", "aki", "ari"
 
 
 class InstanceSpec(Message):
@@ -79,7 +79,7 @@ class InstanceSpec(Message):
     memory_mb: int
     disks: tuple[DiskSpec, ...] = ()
     nics: tuple[NicSpec, ...] = ()
-    images: tuple[ImageRef, ...] = ()    # every image that disks, kernel and ramdisk name
+    images: tuple[ImageRef, ...] = ()  # every image that disks, kernel and ramdisk name
     kernel_id: str | None = None
     ramdisk_id: str | None = None
     kernel_args: str | None = None
@@ -92,16 +92,16 @@ class DiskFact(Message):
     pool: str
     exists: bool
     format: str = "qcow2"
-    virtual_bytes: int = 0               # size the guest sees
-    allocated_bytes: int = 0             # bytes really used
+    virtual_bytes: int = 0  # size the guest sees
+    allocated_bytes: int = 0  # bytes really used
     backing_image_id: str | None = None
     readonly: bool = False
 
 
 class DomainFact(Message):
     state: DomainState
-    reason: str | None = None            # libvirt's reason in words: "migrated", "destroyed", "postcopy", ...
-    stamp_operation: str | None = None   # operation UUID and epoch in the domain's metadata
+    reason: str | None = None  # libvirt's reason in words: "migrated", "destroyed", "postcopy", ...
+    stamp_operation: str | None = None  # operation UUID and epoch in the domain's metadata
     stamp_epoch: int | None = None
 
 
@@ -117,7 +117,7 @@ class JobFact(Message):
     disk_remaining_bytes: int = 0
     elapsed_ms: int = 0
     setup_ms: int | None = None
-    downtime_ms: int | None = None       # measured once over, expected while it runs
+    downtime_ms: int | None = None  # measured once over, expected while it runs
     iterations: int | None = None
     dirty_pages_per_s: int | None = None
     bytes_per_s: int | None = None
@@ -125,20 +125,20 @@ class JobFact(Message):
 
 
 class AttemptState(StrEnum):
-    NONE = "none"          # this operation and epoch never began a transfer here
+    NONE = "none"  # this operation and epoch never began a transfer here
     RUNNING = "running"
-    ENDED = "ended"        # began and is over; the domain's state tells how it went
+    ENDED = "ended"  # began and is over; the domain's state tells how it went
 
 
 class AttemptFact(Message):
     state: AttemptState
-    error: str | None = None             # libvirt's words, when it failed
+    error: str | None = None  # libvirt's words, when it failed
 
 
 class CheckResult(Message):
     """One comparison made before a move; refusals name what was found and what to do."""
 
-    name: str                            # stable: "cpu", "memory", "disk", "machine_type", "storage", "domain", ...
+    name: str  # stable: "cpu", "memory", "disk", "machine_type", "storage", "domain", ...
     ok: bool
     found: str = ""
     advice: str = ""
@@ -147,21 +147,21 @@ class CheckResult(Message):
 class Problem(Message):
     """Why an assignment could not be made true at this attempt."""
 
-    code: str                            # a code of the tree in errors.py
+    code: str  # a code of the tree in errors.py
     message: str
-    final: bool                          # True: trying again cannot help
+    final: bool  # True: trying again cannot help
 
 
 class GuestDescription(Message):
     """The source's answer to MOVABLE, handed to the destination with COMPATIBLE and PREPARED."""
 
-    cpu_xml: str | None = None           # the running guest's CPU, as libvirt expanded it
-    machine: str = ""                    # "pc-i440fx-7.2"
+    cpu_xml: str | None = None  # the running guest's CPU, as libvirt expanded it
+    machine: str = ""  # "pc-i440fx-7.2"
     arch: str = "x86_64"
     memory_mb: int = 0
     vcpus: int = 0
     disks: tuple[DiskFact, ...] = ()
-    storage: dict[str, str] = Field(default_factory=dict)   # pool -> storage identity, of the source
+    storage: dict[str, str] = Field(default_factory=dict)  # pool -> storage identity, of the source
     hypervisor_version: int = 0
 
 
@@ -172,18 +172,18 @@ class Assignment(Message):
     operation_id: str
     kind: str
     epoch: int
-    generation: int                      # of the operation's row; an agent ignores a lower one than it has seen
+    generation: int  # of the operation's row; an agent ignores a lower one than it has seen
     phase: str
-    forward: bool                        # False while the operation is being undone
+    forward: bool  # False while the operation is being undone
     role: Role
     ensure: Ensure
     instance: InstanceSpec
-    inputs: dict[str, Any] = Field(default_factory=dict)    # validated by the classes below
+    inputs: dict[str, Any] = Field(default_factory=dict)  # validated by the classes below
 
 
 class CompatibleInputs(Message):
     guest: GuestDescription
-    block: bool | None = None            # what the request asked for; None is "find out"
+    block: bool | None = None  # what the request asked for; None is "find out"
 
 
 class PreparedInputs(Message):
@@ -192,11 +192,11 @@ class PreparedInputs(Message):
 
 class MigratingInputs(Message):
     destination_host: str
-    destination_address: str             # where the source's libvirtd reaches the destination's
-    uri: str                             # libvirt URI of the destination: "qemu+tcp://10.0.0.2/system"
-    copy_disks: tuple[str, ...] = ()     # targets to copy; empty: nothing is copied
+    destination_address: str  # where the source's libvirtd reaches the destination's
+    uri: str  # libvirt URI of the destination: "qemu+tcp://10.0.0.2/system"
+    copy_disks: tuple[str, ...] = ()  # targets to copy; empty: nothing is copied
     destination_disks: tuple[DiskFact, ...] = ()
-    bandwidth_mib_s: int = 0             # 0: no limit
+    bandwidth_mib_s: int = 0  # 0: no limit
     max_downtime_ms: int = 500
     auto_converge: bool = False
     post_copy: bool = False
@@ -221,20 +221,20 @@ class Fact(Message):
     operation_id: str
     epoch: int
     phase: str
-    incarnation: int                     # grows by one at each start of the agent (journalled)
-    sequence: int                        # grows with each fact of one incarnation
-    domain: DomainFact | None = None     # None: could not be observed
+    incarnation: int  # grows by one at each start of the agent (journalled)
+    sequence: int  # grows with each fact of one incarnation
+    domain: DomainFact | None = None  # None: could not be observed
     job: JobFact | None = None
     attempt: AttemptFact | None = None
     disks: tuple[DiskFact, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     guest: GuestDescription | None = None
     problem: Problem | None = None
-    note: str | None = None              # one line for the timeline: "asked the guest to shut down"
+    note: str | None = None  # one line for the timeline: "asked the guest to shut down"
 
 
 class StoragePool(Message):
-    identity: str                        # UUID in the pool's marker file; equal identities share storage
+    identity: str  # UUID in the pool's marker file; equal identities share storage
     path: str
     total_gb: int
     free_gb: int
@@ -244,7 +244,7 @@ class HostReport(Message):
     """A host's description, put at each start of its agent and whenever it changes."""
 
     hypervisor_type: str = "QEMU"
-    hypervisor_version: int = 0          # libvirt's integer form: 7002000
+    hypervisor_version: int = 0  # libvirt's integer form: 7002000
     libvirt_version: int = 0
     arch: str = "x86_64"
     cpu_model: str = ""
@@ -260,8 +260,8 @@ class HostReport(Message):
     disk_allocation_ratio: float = 1.0
     storage: dict[str, StoragePool] = Field(default_factory=dict)
     default_pool: str = "local"
-    address: str                         # live_migration_inbound_addr
-    live_migration_uri: str              # with the address filled in
+    address: str  # live_migration_inbound_addr
+    live_migration_uri: str  # with the address filled in
     networks: tuple[str, ...] = ()
     simulated: bool = False
 
@@ -277,7 +277,7 @@ class Poll(Message):
     """The body of a long-poll: POST /agent/v1/hosts/{name}/poll."""
 
     incarnation: int
-    seen: str = ""                       # digest of the last assignments received
+    seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)
     copies: tuple[Copy, ...] | None = None
 

@@ -38,14 +38,14 @@ class ServerSettings(_Base):
     agent_listen: Endpoint | None = None
     auth_strategy: Literal["none"] = "none"
     image_dir: Path = Path("/var/lib/migrator/images")
-    service_down_time: float = Field(60.0, gt=0)          # s without a poll before a host counts as down
-    sweep_interval: float = Field(5.0, gt=0)              # s between two looks at every active operation
-    shutdown_timeout: int = Field(60, ge=0)               # s a guest gets to stop by itself
-    live_migration_downtime: int = Field(500, ge=100)     # ms
-    live_migration_bandwidth: int = Field(0, ge=0)        # MiB/s, 0: no limit
+    service_down_time: float = Field(60.0, gt=0)  # s without a poll before a host counts as down
+    sweep_interval: float = Field(5.0, gt=0)  # s between two looks at every active operation
+    shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to stop by itself
+    live_migration_downtime: int = Field(500, ge=100)  # ms
+    live_migration_bandwidth: int = Field(0, ge=0)  # MiB/s, 0: no limit
     live_migration_permit_auto_converge: bool = False
     live_migration_permit_post_copy: bool = False
-    max_limit: int = Field(1000, ge=1)                    # rows a page
+    max_limit: int = Field(1000, ge=1)  # rows a page
 
     @model_validator(mode="after")
     def _refuse_open_door(self) -> Self:
@@ -60,25 +60,25 @@ class ServerSettings(_Base):
 class AgentSettings(_Base):
     server_url: str = "http://127.0.0.1:8774"
     host: str = Field(default_factory=socket.gethostname)
-    token: str = ""                                       # from `migrator agent-credential HOST`
-    state_path: Path = Path("/var/lib/migrator/agent")    # journal, image cache, consoles
+    token: str = ""  # from `migrator agent-credential HOST`
+    state_path: Path = Path("/var/lib/migrator/agent")  # journal, image cache, consoles
     storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})
     default_pool: str = "local"
     libvirt_uri: str = "qemu:///system"
     virt_type: Literal["kvm", "qemu"] = "kvm"
     cpu_mode: Literal["host-passthrough", "host-model", "custom", "none"] = "host-model"
     cpu_models: tuple[str, ...] = ()
-    machine_type: str | None = None                       # None: libvirt's newest for "pc"
-    live_migration_inbound_addr: str = ""                 # "": the address that reaches the server
+    machine_type: str | None = None  # None: libvirt's newest for "pc"
+    live_migration_inbound_addr: str = ""  # "": the address that reaches the server
     live_migration_uri: str = "qemu+tcp://%s/system"
-    networks: dict[str, str] = Field(default_factory=dict)   # network name -> bridge
+    networks: dict[str, str] = Field(default_factory=dict)  # network name -> bridge
     reserved_host_memory_mb: int = Field(512, ge=0)
     cpu_allocation_ratio: float = Field(4.0, gt=0)
     ram_allocation_ratio: float = Field(1.0, gt=0)
     disk_allocation_ratio: float = Field(1.0, gt=0)
-    progress_interval: float = Field(0.5, gt=0)           # s between two progress facts of a transfer
-    poll_wait: float = Field(25.0, ge=0, le=55)           # s the server may hold a poll
-    simulated: bool = False                               # the simulated hypervisor in place of libvirt
+    progress_interval: float = Field(0.5, gt=0)  # s between two progress facts of a transfer
+    poll_wait: float = Field(25.0, ge=0, le=55)  # s the server may hold a poll
+    simulated: bool = False  # the simulated hypervisor in place of libvirt
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -34,10 +34,10 @@ hosts = Table(
     "hosts",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("uuid", String(36), nullable=False, unique=True),              # the service's
+    Column("uuid", String(36), nullable=False, unique=True),  # the service's
     Column("hypervisor_uuid", String(36), nullable=False, unique=True),
     Column("name", String(255), nullable=False, unique=True),
-    Column("report", JSON, nullable=False),                               # protocol.HostReport
+    Column("report", JSON, nullable=False),  # protocol.HostReport
     Column("vcpus", Integer, nullable=False),
     Column("memory_mb", Integer, nullable=False),
     Column("disk_gb", Integer, nullable=False),
@@ -89,7 +89,7 @@ flavors = Table(
     Column("disabled", Boolean, nullable=False, default=False),
     Column("description", Text),
     Column("extra_specs", JSON, nullable=False),
-    Column("access", JSON, nullable=False),                               # project ids, for private ones
+    Column("access", JSON, nullable=False),  # project ids, for private ones
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),
 )
@@ -99,7 +99,7 @@ images = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("name", String(255)),
-    Column("status", String(16), nullable=False),                         # queued, saving, active
+    Column("status", String(16), nullable=False),  # queued, saving, active
     Column("visibility", String(16), nullable=False),
     Column("protected", Boolean, nullable=False, default=False),
     Column("os_hidden", Boolean, nullable=False, default=False),
@@ -110,9 +110,9 @@ images = Table(
     Column("min_ram", Integer, nullable=False, default=0),
     Column("size", BigInteger),
     Column("virtual_size", BigInteger),
-    Column("checksum", String(32)),                                       # md5, Glance's
+    Column("checksum", String(32)),  # md5, Glance's
     Column("checksum_sha256", String(64)),
-    Column("properties", JSON, nullable=False),                           # kernel_id, ramdisk_id, os_command_line, ...
+    Column("properties", JSON, nullable=False),  # kernel_id, ramdisk_id, os_command_line, ...
     Column("tags", JSON, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
@@ -121,28 +121,28 @@ images = Table(
 instances = Table(
     "instances",
     metadata,
-    Column("id", Integer, primary_key=True),                              # order of creation, for paging
+    Column("id", Integer, primary_key=True),  # order of creation, for paging
     Column("uuid", String(36), nullable=False, unique=True),
     Column("name", String(255), nullable=False),
     Column("description", Text),
     Column("project_id", String(255), nullable=False),
     Column("user_id", String(255), nullable=False),
     Column("reservation_id", String(32), nullable=False),
-    Column("flavor", JSON, nullable=False),                               # the flavor as it was: row of `flavors`
+    Column("flavor", JSON, nullable=False),  # the flavor as it was: row of `flavors`
     Column("image_id", String(36)),
-    Column("spec", JSON, nullable=False),                                 # protocol.InstanceSpec
-    Column("host", String(255)),                                          # None until the build claimed one
+    Column("spec", JSON, nullable=False),  # protocol.InstanceSpec
+    Column("host", String(255)),  # None until the build claimed one
     Column("availability_zone", String(255)),
-    Column("vm_state", String(32), nullable=False),                       # building active stopped paused error deleted
+    Column("vm_state", String(32), nullable=False),  # building active stopped paused error deleted
     Column("task_state", String(64)),
-    Column("power_state", Integer, nullable=False, default=0),            # Nova's: 0 none 1 running 3 paused 4 shutdown 6 crashed
-    Column("fault", JSON),                                                # {code, message, details?, created}
+    Column("power_state", Integer, nullable=False, default=0),  # Nova's: 0 none 1 running 3 paused 4 shutdown 6 crashed
+    Column("fault", JSON),  # {code, message, details?, created}
     Column("metadata", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
-    Column("networks", JSON, nullable=False),                             # [{network, mac, ip}]
+    Column("networks", JSON, nullable=False),  # [{network, mac, ip}]
     Column("key_name", String(255)),
     Column("config_drive", Boolean, nullable=False, default=False),
-    Column("locked_by", String(16)),                                      # None, "owner", "admin"
+    Column("locked_by", String(16)),  # None, "owner", "admin"
     Column("locked_reason", String(255)),
     Column("progress", Integer, nullable=False, default=0),
     Column("delete_requested", Boolean, nullable=False, default=False),
@@ -158,26 +158,26 @@ instances = Table(
 operations = Table(
     "operations",
     metadata,
-    Column("id", Integer, primary_key=True),                              # also the migration's id
+    Column("id", Integer, primary_key=True),  # also the migration's id
     Column("uuid", String(36), nullable=False, unique=True),
     Column("kind", String(32), nullable=False),
     Column("instance_uuid", String(36), nullable=False),
     Column("active", Boolean, nullable=False),
-    Column("moves", Boolean, nullable=False),                             # shown in os-migrations
+    Column("moves", Boolean, nullable=False),  # shown in os-migrations
     Column("phase", String(32), nullable=False),
     Column("forward", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
-    Column("status", String(32), nullable=False),                         # os-migrations' word; while active Phase.shown
+    Column("status", String(32), nullable=False),  # os-migrations' word; while active Phase.shown
     Column("source", String(255)),
     Column("destination", String(255)),
     Column("requested_host", String(255)),
-    Column("params", JSON, nullable=False),                               # what the request said; never changes
-    Column("context", JSON, nullable=False),                              # what was learnt on the way (guest, refusals, ...)
+    Column("params", JSON, nullable=False),  # what the request said; never changes
+    Column("context", JSON, nullable=False),  # what was learnt on the way (guest, refusals, ...)
     Column("cancel_requested", Boolean, nullable=False, default=False),
-    Column("waiting", Text),                                              # the named reason, None while it moves
-    Column("error", JSON),                                                # {code, message}; why it was undone or ended
-    Column("outcome", JSON),                                              # last JobFact and measurements at the end
+    Column("waiting", Text),  # the named reason, None while it moves
+    Column("error", JSON),  # {code, message}; why it was undone or ended
+    Column("outcome", JSON),  # last JobFact and measurements at the end
     Column("request_id", String(64), nullable=False),
     Column("user_id", String(255), nullable=False),
     Column("project_id", String(255), nullable=False),
@@ -205,7 +205,7 @@ claims = Table(
     Column("id", Integer, primary_key=True),
     Column("host", String(255), nullable=False),
     Column("instance_uuid", String(36), nullable=False),
-    Column("operation_id", Integer, ForeignKey("operations.id")),         # None: held by the instance itself
+    Column("operation_id", Integer, ForeignKey("operations.id")),  # None: held by the instance itself
     Column("vcpus", Integer, nullable=False),
     Column("memory_mb", Integer, nullable=False),
     Column("disk_gb", Integer, nullable=False),
@@ -224,7 +224,7 @@ facts = Table(
     Column("incarnation", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("received_at", Double, nullable=False),
-    Column("body", JSON, nullable=False),                                 # protocol.Fact
+    Column("body", JSON, nullable=False),  # protocol.Fact
 )
 
 events = Table(  # the timeline, and os-instance-actions' events
@@ -234,7 +234,7 @@ events = Table(  # the timeline, and os-instance-actions' events
     Column("operation_id", Integer, ForeignKey("operations.id")),
     Column("instance_uuid", String(36)),
     Column("at", Double, nullable=False),
-    Column("name", String(64), nullable=False),                           # "phase", "reverse", "waiting", "alarm", "end"
+    Column("name", String(64), nullable=False),  # "phase", "reverse", "waiting", "alarm", "end"
     Column("phase", String(32)),
     Column("epoch", Integer),
     Column("host", String(255)),

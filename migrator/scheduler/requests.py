@@ -4,3 +4,251 @@ Owns the rules of who may begin what in which state. Never advances an operation
 talks HTTP. Every function is one short transaction and raises a child of ``MigratorError``:
 ``InstanceNotFound``, ``Conflict`` (wrong state; Nova's wording), ``InstanceBusy`` (another operation is active).
 """
+
+import secrets
+import string
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator.db import events, instance_records, operations
+from migrator.db import images as image_rows
+from migrator.db.engine import Connection, Database
+from migrator.errors import Conflict, InstanceBusy
+from migrator.operations import OPERATIONS, Kind
+from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec
+
+STORAGE_EXTRA_SPEC = "migrator:storage"  # flavor extra spec that names the pool of the instance's disks
+DEFAULT_POOL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    user_id: str
+    project_id: str
+    request_id: str
+    is_admin: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """``flavor`` and ``image`` are rows of their tables as mappings; ``networks`` are names."""
+
+    name: str
+    flavor: Mapping[str, Any]
+    image: Mapping[str, Any] | None
+    networks: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    description: str | None = None
+    availability_zone: str | None = None
+    requested_host: str | None = None
+    key_name: str | None = None
+    config_drive: bool = False
+    reservation_id: str | None = None
+
+
+# Kind -> (name in Nova's error text, vm_states in which it may begin)
+_ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
+    Kind.START: ("start", frozenset({"stopped"})),
+    Kind.STOP: ("stop", frozenset({"active", "error"})),
+    Kind.REBOOT: ("reboot", frozenset({"active", "stopped", "paused", "error"})),
+    Kind.LIVE_MIGRATION: ("os-migrateLive", frozenset({"active", "paused"})),
+}
+
+
+def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
+    """Record the instance and begin its build. (instance UUID, operation id)."""
+    uuid = str(uuids.uuid4())
+    with db.write() as connection:
+        spec = _spec(connection, uuid, new)
+        instance_records.create(
+            connection,
+            {
+                "uuid": uuid,
+                "name": new.name,
+                "description": new.description,
+                "project_id": caller.project_id,
+                "user_id": caller.user_id,
+                "reservation_id": new.reservation_id or reservation_id(),
+                "flavor": dict(new.flavor),
+                "image_id": new.image["id"] if new.image else None,
+                "spec": spec.model_dump(mode="json"),
+                "availability_zone": new.availability_zone,
+                "vm_state": "building",
+                "task_state": "scheduling",
+                "metadata": dict(new.metadata),
+                "tags": list(new.tags),
+                "networks": [nic.model_dump(mode="json") for nic in spec.nics],
+                "key_name": new.key_name,
+                "config_drive": new.config_drive,
+            },
+        )
+        return uuid, _begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
+
+
+def reservation_id() -> str:
+    return "r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+
+
+def delete_instance(db: Database, caller: Caller, uuid: str) -> int | None:
+    """Begin the deletion; None: it begins by itself when the active operation, now cancelled, has ended."""
+    with db.write() as connection:
+        row = instance_records.get(connection, uuid)
+        active = operations.active_of_instance(connection, uuid)
+        if active is None:
+            return _begin(connection, caller, Kind.DELETE, uuid, row.host)
+        if active.kind != Kind.DELETE:
+            instance_records.change(connection, uuid, {"delete_requested": True})
+            operations.request_cancel(connection, active.id)
+        return None
+
+
+def begin_queued_delete(connection: Connection, uuid: str) -> int | None:
+    """Called where an operation ends: begin the deletion that was asked for meanwhile, as who asked last."""
+    row = instance_records.get(connection, uuid, deleted=True)
+    if not row.delete_requested or row.deleted:
+        return None
+    caller = Caller(row.user_id, row.project_id, f"req-{uuids.uuid4()}")
+    return _begin(connection, caller, Kind.DELETE, uuid, row.host)
+
+
+def start(db: Database, caller: Caller, uuid: str) -> int:
+    return _on_instance(db, caller, uuid, Kind.START)
+
+
+def stop(db: Database, caller: Caller, uuid: str) -> int:
+    return _on_instance(db, caller, uuid, Kind.STOP)
+
+
+def reboot(db: Database, caller: Caller, uuid: str, *, soft: bool) -> int:
+    return _on_instance(db, caller, uuid, Kind.REBOOT, params={"soft": soft})
+
+
+def live_migrate(db: Database, caller: Caller, uuid: str, *, host: str | None, block: bool | None) -> int:
+    """Begin a live migration to ``host`` (None: the scheduler's choice). ``block`` None: find out."""
+    return _on_instance(db, caller, uuid, Kind.LIVE_MIGRATION, requested_host=host, params={"block": block})
+
+
+def cancel(db: Database, caller: Caller, operation_id: int) -> None:
+    """Ask for the operation to be undone. Raises Conflict when it is over or past the point of no return."""
+    with db.write() as connection:
+        row = operations.get(connection, operation_id)
+        if not row.active or not OPERATIONS[Kind(row.kind)].reversible(row.phase):
+            state = f"{row.status}" if not row.active else f"past the point of no return ({row.phase})"
+            raise Conflict(f"Operation {operation_id} cannot be cancelled: it is {state}")
+        if row.cancel_requested:
+            return
+        operations.request_cancel(connection, operation_id)
+        events.add(
+            connection,
+            "cancel",
+            f"cancel requested by {caller.user_id}",
+            operation_id=operation_id,
+            instance_uuid=row.instance_uuid,
+            phase=row.phase,
+            epoch=row.epoch,
+            details={"request_id": caller.request_id},
+        )
+
+
+def _on_instance(
+    db: Database,
+    caller: Caller,
+    uuid: str,
+    kind: Kind,
+    *,
+    requested_host: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> int:
+    verb, allowed = _ALLOWED[kind]
+    with db.write() as connection:
+        row = instance_records.get(connection, uuid)
+        if row.task_state is not None:
+            raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}")
+        if row.vm_state not in allowed:
+            raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}")
+        return _begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
+
+
+def _begin(
+    connection: Connection,
+    caller: Caller,
+    kind: Kind,
+    uuid: str,
+    source: str | None,
+    *,
+    requested_host: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> int:
+    table = OPERATIONS[kind]
+    first = table.phases[0]
+    operation_id = operations.create(
+        connection,
+        kind=kind.value,
+        instance_uuid=uuid,
+        phase=first.name,
+        status=first.shown or "running",
+        moves=table.moves,
+        source=source,
+        requested_host=requested_host,
+        params=params or {},
+        request_id=caller.request_id,
+        user_id=caller.user_id,
+        project_id=caller.project_id,
+    )
+    instance_records.change(connection, uuid, {"task_state": first.task_state})
+    events.add(
+        connection,
+        "begin",
+        f"{table.action} requested by {caller.user_id}" + (f" to {requested_host}" if requested_host else ""),
+        operation_id=operation_id,
+        instance_uuid=uuid,
+        phase=first.name,
+        epoch=1,
+        host=source,
+    )
+    return operation_id
+
+
+def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
+    """The instance's definition, from flavor and image; nothing in it depends on a host."""
+    flavor, image = new.flavor, new.image
+    pool = flavor.get("extra_specs", {}).get(STORAGE_EXTRA_SPEC, DEFAULT_POOL)
+    properties = image["properties"] if image else {}
+    kernel, ramdisk = properties.get("kernel_id"), properties.get("ramdisk_id")
+    wanted = [i for i in (image["id"] if image else None, kernel, ramdisk) if i]
+    refs = [_image_ref(image_rows.get(connection, i)) for i in dict.fromkeys(wanted)]
+    disk_format = "raw" if image and image["disk_format"] == "raw" else "qcow2"
+    disk = DiskSpec(
+        target="vda",
+        pool=pool,
+        format=disk_format,
+        size_gb=flavor["disk_gb"],
+        image_id=image["id"] if image else None,
+    )
+    return InstanceSpec(
+        uuid=uuid,
+        name=new.name,
+        vcpus=flavor["vcpus"],
+        memory_mb=flavor["memory_mb"],
+        disks=(disk,),
+        nics=tuple(NicSpec(network=name, mac=_mac()) for name in new.networks),
+        images=tuple(refs),
+        kernel_id=kernel,
+        ramdisk_id=ramdisk,
+        kernel_args=properties.get("os_command_line"),
+        metadata=dict(new.metadata),
+    )
+
+
+def _image_ref(row: Any) -> ImageRef:
+    return ImageRef(
+        id=row.id, size_bytes=row.size, checksum_sha256=row.checksum_sha256, disk_format=row.disk_format or "raw"
+    )
+
+
+def _mac() -> str:
+    """A locally administered unicast address under the prefix that OpenStack uses for its ports."""
+    return "fa:16:3e:" + ":".join(f"{secrets.randbelow(256):02x}" for _ in range(3))

@@ -12,8 +12,8 @@ from migrator.protocol import Fact, HostReport, InstanceSpec
 class HostView:
     name: str
     report: HostReport
-    silent_s: float                 # seconds since its agent last polled, by the database's clock
-    up: bool                        # polled within service_down_time and not forced down
+    silent_s: float  # seconds since its agent last polled, by the database's clock
+    up: bool  # polled within service_down_time and not forced down
     disabled: bool = False
     forced_down: bool = False
 
@@ -43,15 +43,15 @@ class OperationView:
 class Snapshot:
     operation: OperationView
     instance: InstanceSpec
-    hosts: Mapping[str, HostView]          # the operation's source and destination, where known
-    facts: Mapping[str, Fact]              # host -> newest fact, of whatever epoch and phase
+    hosts: Mapping[str, HostView]  # the operation's source and destination, where known
+    facts: Mapping[str, Fact]  # host -> newest fact, of whatever epoch and phase
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """One line of the timeline that a plan writes."""
 
-    name: str                              # "phase", "reverse", "retry", "waiting", "alarm", "end"
+    name: str  # "phase", "reverse", "retry", "waiting", "alarm", "end"
     message: str
     host: str | None = None
     details: Mapping[str, Any] | None = None
@@ -68,11 +68,11 @@ class Plan:
     forward: bool | None = None
     raise_epoch: bool = False
     effect: Effect | None = None
-    effect_fact: Fact | None = None        # the fact an effect records (power state, outcome)
-    context: Mapping[str, Any] = field(default_factory=dict)   # merged over the row's
+    effect_fact: Fact | None = None  # the fact an effect records (power state, outcome)
+    context: Mapping[str, Any] = field(default_factory=dict)  # merged over the row's
     destination: str | None = None
     clear_destination: bool = False
-    waiting: str | None = None             # "" clears it
+    waiting: str | None = None  # "" clears it
     error: Mapping[str, Any] | None = None
     outcome: Mapping[str, Any] | None = None
     end: str | None = None

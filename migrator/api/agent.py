@@ -1,0 +1,102 @@
+"""``/agent/v1``: how agents register, long-poll for their assignments, put facts back and fetch images.
+
+Every request carries the credential of one host's agent and reaches only that host's things.
+"""
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Header, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from migrator.api.services import Services
+from migrator.api.wakers import FALLBACK_S
+from migrator.db import credentials
+from migrator.db import images as image_rows
+from migrator.errors import Forbidden, ImageNotFound, Unauthorized
+from migrator.protocol import Assignments, Facts, HostReport, Poll
+from migrator.scheduler import agents
+
+router = APIRouter(prefix="/agent/v1", tags=["agent"])
+
+
+class Registration(BaseModel):
+    incarnation: int
+    report: HostReport
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def host_of_token(
+    services: Annotated[Services, Depends(services_of)], authorization: Annotated[str, Header()] = ""
+) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized(
+            "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
+        )
+    with services.db.read() as connection:
+        host = credentials.host_of(connection, token)
+    if host is None:
+        raise Unauthorized("This agent's credential is not known.", advice="issue a new one for its host")
+    return host
+
+
+def own_host(name: str, holder: Annotated[str, Depends(host_of_token)]) -> str:
+    if name != holder:
+        raise Forbidden(f"This credential belongs to host {holder}, not to {name}.")
+    return name
+
+
+Host = Annotated[str, Depends(own_host)]
+Service = Annotated[Services, Depends(services_of)]
+
+
+@router.put("/hosts/{name}", status_code=204)
+def register(host: Host, services: Service, body: Annotated[Registration, Body()]) -> None:
+    """Describe the host; at each start of its agent and whenever the description changes."""
+    agents.register(services.db, host, body.incarnation, body.report)
+
+
+@router.post("/hosts/{name}/poll")
+async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> Response:
+    """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
+    changes, else after ``wait_s``. Each poll is also the agent's heartbeat."""
+    await run_in_threadpool(agents.heartbeat, services.db, host, body)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + body.wait_s
+
+    def look() -> Assignments:
+        return agents.assignments(services.db, host, services.settings)
+
+    with services.wakers.listening(host) as event:
+        found = await run_in_threadpool(look)
+        while found.digest == body.seen and loop.time() < deadline and not services.wakers.closing:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), min(FALLBACK_S, max(0.0, deadline - loop.time())))
+            event.clear()
+            found = await run_in_threadpool(look)
+    return Response(found.model_dump_json(), media_type="application/json")
+
+
+@router.post("/hosts/{name}/facts", status_code=204)
+def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
+    for operation_id in agents.accept_facts(services.db, host, body):
+        services.reconciler.reconcile(operation_id)
+
+
+@router.get("/images/{image_id}/file", dependencies=[Depends(host_of_token)])
+def image_file(image_id: str, services: Service) -> FileResponse:
+    with services.db.read() as connection:
+        image = image_rows.get(connection, image_id)
+    path = services.settings.image_dir / image.id
+    if image.status != "active" or not path.is_file():
+        raise ImageNotFound(f"Image {image_id} has no data.")
+    return FileResponse(path, media_type="application/octet-stream")

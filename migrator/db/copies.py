@@ -1,0 +1,44 @@
+"""Copies: which domains each host says it holds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from migrator.db.clock import now
+from migrator.db.tables import copies, events, instances, operations
+
+
+def replace(connection: Connection, host: str, states: Mapping[str, str]) -> None:
+    """Make the host's rows exactly ``states``: instance UUID -> domain state."""
+    connection.execute(delete(copies).where(copies.c.host == host))
+    moment = now(connection)
+    rows = [{"host": host, "instance_uuid": u, "state": s, "seen_at": moment} for u, s in states.items()]
+    if rows:
+        connection.execute(copies.insert(), rows)
+
+
+def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Sequence[Row[Any]]:
+    """Instances among ``uuids`` that nothing acts on and whose record has not changed for ``quiet_s`` seconds, so
+    that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state)."""
+    if not uuids:
+        return ()
+    busy = select(operations.c.instance_uuid).where(operations.c.active.is_(True))
+    query = select(instances.c.uuid, instances.c.host, instances.c.vm_state, instances.c.power_state).where(
+        instances.c.uuid.in_(uuids),
+        instances.c.deleted.is_(False),
+        instances.c.uuid.not_in(busy),
+        instances.c.updated_at < now(connection) - quiet_s,
+    )
+    return connection.execute(query).all()
+
+
+def alarmed(connection: Connection, instance_uuid: str, message: str) -> bool:
+    """Whether the instance's newest alarm says just this already."""
+    query = (
+        select(events.c.message)
+        .where(events.c.instance_uuid == instance_uuid, events.c.name == "alarm")
+        .order_by(events.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none() == message

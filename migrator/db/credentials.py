@@ -1,0 +1,31 @@
+"""The agents' credentials: one secret a host, kept only as its SHA-256."""
+
+import hashlib
+import secrets
+
+from sqlalchemy import Connection, delete, select
+
+from migrator.db.clock import now
+from migrator.db.engine import Database
+from migrator.db.tables import agent_credentials
+
+
+def issue(db: Database, host: str) -> str:
+    """A new token for the host's agent; the old one stops working. It is shown once and cannot be read back."""
+    token = secrets.token_urlsafe(32)
+    with db.write() as connection:
+        connection.execute(delete(agent_credentials).where(agent_credentials.c.host == host))
+        connection.execute(
+            agent_credentials.insert().values(host=host, token_sha256=_digest(token), created_at=now(connection))
+        )
+    return token
+
+
+def host_of(connection: Connection, token: str) -> str | None:
+    """The host whose agent holds this token, or None."""
+    query = select(agent_credentials.c.host).where(agent_credentials.c.token_sha256 == _digest(token))
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,94 @@
+"""Hosts: registration, heartbeat, capacity, and the rows that the scheduler reads.
+
+Free capacity is kept beside the totals, so that a claim is one conditional UPDATE (see ``claims.py``).
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from migrator.db.clock import now, now_expression
+from migrator.db.tables import claims, hosts
+from migrator.errors import HostNotFound
+from migrator.protocol import HostReport
+
+HostRow = Row[Any]
+"""A row of ``hosts`` plus ``silent_s``: seconds since the agent's last poll, by the database's clock."""
+
+
+def _columns(connection: Connection) -> list[Any]:
+    return [*hosts.c, (now_expression(connection) - hosts.c.last_seen).label("silent_s")]
+
+
+def get(connection: Connection, name: str) -> HostRow:
+    row = connection.execute(select(*_columns(connection)).where(hosts.c.name == name)).one_or_none()
+    if row is None:
+        raise HostNotFound(f"Host {name} is not registered", advice="start its agent")
+    return row
+
+
+def by_names(connection: Connection, names: Collection[str]) -> Sequence[HostRow]:
+    if not names:
+        return ()
+    return connection.execute(select(*_columns(connection)).where(hosts.c.name.in_(names))).all()
+
+
+def every(connection: Connection) -> Sequence[HostRow]:
+    return connection.execute(select(*_columns(connection)).order_by(hosts.c.name)).all()
+
+
+def placeable(
+    connection: Connection, vcpus: int, memory_mb: int, disk_gb: int, down_after: float, limit: int
+) -> Sequence[HostRow]:
+    """The ``limit`` hosts with most free memory that are up, enabled and large enough."""
+    query = (
+        select(*_columns(connection))
+        .where(
+            hosts.c.disabled.is_(False),
+            hosts.c.forced_down.is_(False),
+            hosts.c.free_memory_mb >= memory_mb,
+            hosts.c.free_vcpus >= vcpus,
+            hosts.c.free_disk_gb >= disk_gb,
+            hosts.c.last_seen >= now_expression(connection) - down_after,
+        )
+        .order_by(hosts.c.free_memory_mb.desc())
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def register(connection: Connection, name: str, incarnation: int, report: HostReport) -> None:
+    """Create or refresh the host's row; free capacity is worked out anew from its claims."""
+    moment = now(connection)
+    used = connection.execute(
+        select(
+            func.coalesce(func.sum(claims.c.vcpus), 0),
+            func.coalesce(func.sum(claims.c.memory_mb), 0),
+            func.coalesce(func.sum(claims.c.disk_gb), 0),
+        ).where(claims.c.host == name)
+    ).one()
+    disk_gb = sum(pool.total_gb for pool in report.storage.values())
+    values = {
+        "report": report.model_dump(mode="json"),
+        "vcpus": report.vcpus,
+        "memory_mb": report.memory_mb,
+        "disk_gb": disk_gb,
+        "free_vcpus": report.vcpus * report.cpu_allocation_ratio - used[0],
+        "free_memory_mb": report.memory_mb * report.ram_allocation_ratio - report.reserved_host_memory_mb - used[1],
+        "free_disk_gb": disk_gb * report.disk_allocation_ratio - used[2],
+        "incarnation": incarnation,
+        "last_seen": moment,
+        "updated_at": moment,
+    }
+    if connection.execute(update(hosts).where(hosts.c.name == name).values(**values)).rowcount == 0:
+        identities = {"uuid": str(uuid.uuid4()), "hypervisor_uuid": str(uuid.uuid4())}
+        connection.execute(hosts.insert().values(name=name, created_at=moment, **identities, **values))
+
+
+def seen(connection: Connection, name: str) -> None:
+    """Note that the host's agent just spoke. Raises HostNotFound."""
+    beat = update(hosts).where(hosts.c.name == name).values(last_seen=now_expression(connection))
+    if connection.execute(beat).rowcount == 0:
+        raise HostNotFound(f"Host {name} is not registered", advice="register it first")

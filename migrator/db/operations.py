@@ -1,0 +1,139 @@
+"""Operations: create, load, and change by compare-and-swap on ``generation``.
+
+One active operation an instance is held by a partial unique index, not by a check: two requests that race for one
+instance both insert, and the database lets one of them.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from migrator.db.clock import now
+from migrator.db.tables import facts, operations
+from migrator.errors import InstanceBusy, OperationNotFound, StaleRow
+
+OperationRow = Row[Any]
+
+
+def create(
+    connection: Connection,
+    *,
+    kind: str,
+    instance_uuid: str,
+    phase: str,
+    status: str,
+    moves: bool,
+    source: str | None,
+    requested_host: str | None,
+    params: Mapping[str, Any],
+    request_id: str,
+    user_id: str,
+    project_id: str,
+) -> int:
+    """Insert an active operation; its id. Raises InstanceBusy when the instance has one already."""
+    moment = now(connection)
+    try:
+        result = connection.execute(
+            operations.insert().values(
+                uuid=str(uuid.uuid4()),
+                kind=kind,
+                instance_uuid=instance_uuid,
+                active=True,
+                moves=moves,
+                phase=phase,
+                forward=True,
+                epoch=1,
+                generation=1,
+                status=status,
+                source=source,
+                requested_host=requested_host,
+                params=dict(params),
+                context={},
+                cancel_requested=False,
+                request_id=request_id,
+                user_id=user_id,
+                project_id=project_id,
+                phase_since=moment,
+                created_at=moment,
+                updated_at=moment,
+            )
+        )
+    except IntegrityError as error:
+        raise InstanceBusy(f"Instance {instance_uuid} has another operation under way") from error
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def get(connection: Connection, operation_id: int) -> OperationRow:
+    row = connection.execute(select(operations).where(operations.c.id == operation_id)).one_or_none()
+    if row is None:
+        raise OperationNotFound(f"Operation {operation_id} does not exist")
+    return row
+
+
+def active_of_instance(connection: Connection, instance_uuid: str) -> OperationRow | None:
+    query = select(operations).where(operations.c.instance_uuid == instance_uuid, operations.c.active.is_(True))
+    return connection.execute(query).one_or_none()
+
+
+def active_ids(connection: Connection) -> Sequence[int]:
+    return (
+        connection.execute(select(operations.c.id).where(operations.c.active.is_(True)).order_by(operations.c.id))
+        .scalars()
+        .all()
+    )
+
+
+def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
+    """Active operations that have this host as their source or destination."""
+    query = select(operations).where(
+        operations.c.active.is_(True), or_(operations.c.source == host, operations.c.destination == host)
+    )
+    return connection.execute(query.order_by(operations.c.id)).all()
+
+
+def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[str, Any]) -> None:
+    """Change the row if it is still active at generation ``seen``. Raises StaleRow: somebody else was faster."""
+    moment = now(connection)
+    changed = connection.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.generation == seen, operations.c.active.is_(True))
+        .values(generation=seen + 1, updated_at=moment, **values)
+    )
+    if changed.rowcount == 0:
+        raise StaleRow(f"Operation {operation_id} changed since generation {seen}")
+
+
+def request_cancel(connection: Connection, operation_id: int) -> None:
+    """Raise the flag that ``decide`` looks at; the generation rises so that no plan made before it is applied."""
+    connection.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.active.is_(True))
+        .values(cancel_requested=True, generation=operations.c.generation + 1, updated_at=now(connection))
+    )
+
+
+def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str, Any]) -> None:
+    """Merge measurements into the outcome. No state is touched, so the generation stays."""
+    row = connection.execute(
+        select(operations.c.outcome).where(operations.c.id == operation_id).with_for_update()
+    ).one_or_none()
+    if row is not None:
+        merged = {**(row.outcome or {}), **measured}
+        if merged != row.outcome:
+            connection.execute(update(operations).where(operations.c.id == operation_id).values(outcome=merged))
+
+
+def facts_of(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
+    return connection.execute(select(facts).where(facts.c.operation_id == operation_id)).all()
+
+
+def ids_by_uuid(connection: Connection, uuids: Sequence[str]) -> Mapping[str, OperationRow]:
+    if not uuids:
+        return {}
+    rows = connection.execute(select(operations).where(operations.c.uuid.in_(uuids))).all()
+    return {row.uuid: row for row in rows}

@@ -1,0 +1,112 @@
+"""The server's side of the agent protocol: registration, the full set of assignments, facts, and the audit.
+
+Owns what happens to what an agent says. Never decides about an operation: it stores facts and names the operations
+that should be looked at again. Knows no HTTP.
+"""
+
+import hashlib
+
+import orjson
+
+from migrator.db import copies, events, hosts, instance_records, operations
+from migrator.db import facts as fact_rows
+from migrator.db.engine import Connection, Database
+from migrator.protocol import Assignment, Assignments, DomainState, Fact, Facts, HostReport, Poll
+from migrator.scheduler import loading
+from migrator.scheduler.assign import TransferLimits
+from migrator.scheduler.assign import assignments as assignments_of
+from migrator.scheduler.effects import POWER
+from migrator.settings import ServerSettings
+
+_QUIET_S = 15.0  # a record younger than this is newer than the copies an agent listed
+
+
+def limits_of(settings: ServerSettings) -> TransferLimits:
+    return TransferLimits(
+        bandwidth_mib_s=settings.live_migration_bandwidth,
+        max_downtime_ms=settings.live_migration_downtime,
+        auto_converge=settings.live_migration_permit_auto_converge,
+        post_copy=settings.live_migration_permit_post_copy,
+        shutdown_timeout_s=settings.shutdown_timeout,
+    )
+
+
+def register(db: Database, host: str, incarnation: int, report: HostReport) -> None:
+    with db.write() as connection:
+        hosts.register(connection, host, incarnation, report)
+
+
+def heartbeat(db: Database, host: str, poll: Poll) -> None:
+    """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound."""
+    with db.write() as connection:
+        hosts.seen(connection, host)
+        if poll.copies is not None:
+            states = {copy.uuid: copy.state.value for copy in poll.copies}
+            copies.replace(connection, host, states)
+            _audit(connection, host, {copy.uuid: copy.state for copy in poll.copies})
+
+
+def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:
+    """Everything the host should make true now, with a digest that changes when any of it does."""
+    found: list[Assignment] = []
+    with db.read() as connection:
+        for row in operations.active_on_host(connection, host):
+            snapshot = loading.snapshot_of(connection, row, settings.service_down_time)
+            mine = assignments_of(snapshot, limits_of(settings)).get(host)
+            if mine is not None:
+                found.append(mine)
+    body = orjson.dumps([a.model_dump(mode="json") for a in found], option=orjson.OPT_SORT_KEYS)
+    return Assignments(digest=hashlib.sha256(body).hexdigest()[:16], assignments=tuple(found))
+
+
+def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:
+    """Store what is news; the ids of the operations to reconcile. Facts of other epochs are kept out by ``decide``,
+    which compares them, and older facts of one host by their incarnation and sequence."""
+    touched: list[int] = []
+    with db.write() as connection:
+        hosts.seen(connection, host)
+        known = operations.ids_by_uuid(connection, [fact.operation_id for fact in facts.facts])
+        for fact in facts.facts:
+            row = known.get(fact.operation_id)
+            if row is None or host not in (row.source, row.destination):
+                continue
+            _measure(connection, row.id, fact)
+            if row.active and _keep(connection, row.id, host, fact):
+                touched.append(row.id)
+    return list(dict.fromkeys(touched))
+
+
+def _keep(connection: Connection, operation_id: int, host: str, fact: Fact) -> bool:
+    return fact_rows.keep(
+        connection,
+        operation_id,
+        host,
+        epoch=fact.epoch,
+        phase=fact.phase,
+        incarnation=fact.incarnation,
+        sequence=fact.sequence,
+        body=fact.model_dump(mode="json"),
+    )
+
+
+def _measure(connection: Connection, operation_id: int, fact: Fact) -> None:
+    """libvirt's final statistics are a measurement, not a state: they are kept whenever they arrive."""
+    if fact.job is not None and not fact.job.active and fact.job.downtime_ms is not None:
+        measured = {k: v for k, v in fact.job.model_dump(mode="json").items() if v and k != "active"}
+        operations.add_outcome(connection, operation_id, measured)
+
+
+def _audit(connection: Connection, host: str, states: dict[str, DomainState]) -> None:
+    """Record against reality for the instances nothing acts on: a guest that stopped or started by itself is noted,
+    a copy that runs where the record does not have it raises an alarm. Nothing is touched."""
+    for row in copies.at_rest(connection, list(states), _QUIET_S):
+        state = states[row.uuid]
+        if row.host == host:
+            wanted = POWER.get(state)
+            if wanted is not None and wanted["power_state"] != row.power_state and row.vm_state != "error":
+                instance_records.change(connection, row.uuid, wanted)
+                events.add(connection, "power", f"found {state.value} on {host}", instance_uuid=row.uuid, host=host)
+        elif state is DomainState.RUNNING:
+            message = f"runs on {host}, but its record says {row.host}"
+            if not copies.alarmed(connection, row.uuid, message):
+                events.add(connection, "alarm", message, instance_uuid=row.uuid, host=host)

@@ -1,0 +1,66 @@
+"""Chooses a host for an operation: reads candidates, lets the pure filters judge them, names every refusal.
+
+Never claims (``effects.py`` does, in the transaction that moves the operation on).
+"""
+
+from dataclasses import replace
+
+from migrator.db import hosts, instance_records
+from migrator.db.engine import Connection
+from migrator.protocol import GuestDescription
+from migrator.scheduler import loading
+from migrator.scheduler.decide import refused
+from migrator.scheduler.filters import Candidate, Need, rank, refusals
+from migrator.scheduler.snapshot import Plan, Snapshot
+
+_SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
+
+
+def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: float) -> Plan:
+    """``plan`` with a destination, or the plan that ends the operation with every host's refusals."""
+    need = _need(connection, snapshot)
+    chosen = _requested(connection, need, down_after) if need.requested_host else _best(connection, need, down_after)
+    if chosen is not None:
+        return replace(plan, destination=chosen.host.name)
+    return refused(snapshot, _explain(connection, need, down_after))
+
+
+def _need(connection: Connection, snapshot: Snapshot) -> Need:
+    operation = snapshot.operation
+    flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
+    guest = operation.context.get("guest")
+    return Need(
+        instance=snapshot.instance,
+        vcpus=flavor["vcpus"],
+        memory_mb=flavor["memory_mb"],
+        disk_gb=flavor["disk_gb"],
+        source=operation.source,
+        requested_host=operation.requested_host,
+        guest=GuestDescription.model_validate(guest) if guest else None,
+        block=operation.params.get("block"),
+        refused=operation.context.get("refused", {}),
+    )
+
+
+def _requested(connection: Connection, need: Need, down_after: float) -> Candidate | None:
+    rows = hosts.by_names(connection, [need.requested_host or ""])
+    return next(iter(rank(loading.candidates(rows, down_after), need)), None)
+
+
+def _best(connection: Connection, need: Need, down_after: float) -> Candidate | None:
+    args = (need.vcpus, need.memory_mb, need.disk_gb, down_after)
+    shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST)
+    found = rank(loading.candidates(shortlist, down_after), need)
+    if not found and len(shortlist) == _SHORTLIST:  # the roomiest all failed a fine filter: look at the rest
+        found = rank(loading.candidates(hosts.placeable(connection, *args, limit=1_000_000), down_after), need)
+    return next(iter(found), None)
+
+
+def _explain(connection: Connection, need: Need, down_after: float) -> dict[str, list[str]]:
+    if need.requested_host:
+        rows = hosts.by_names(connection, [need.requested_host])
+        if not rows:
+            return {need.requested_host: ["no host of that name is registered"]}
+    else:
+        rows = hosts.every(connection)
+    return {c.host.name: refusals(c, need) for c in loading.candidates(rows, down_after)}

@@ -1,0 +1,157 @@
+"""Advances operations: load the snapshot, ``decide``, apply the plan in one compare-and-swap transaction, again.
+
+It takes no input but an operation's id, so an API call, an agent's report and the periodic sweep are all the same
+hint. There is no recovery path, because this is the only path. It holds nothing in memory between two calls.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from migrator.db import claims, events, instance_records, operations
+from migrator.db.clock import now
+from migrator.db.engine import Connection, Database
+from migrator.errors import MigratorError, StaleRow
+from migrator.operations import OPERATIONS, Effect
+from migrator.scheduler import loading
+from migrator.scheduler.decide import decide
+from migrator.scheduler.effects import EFFECTS
+from migrator.scheduler.placement import place
+from migrator.scheduler.requests import begin_queued_delete
+from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
+from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+_MAX_STEPS = 100  # far above any table's length: a guard against a decision that never comes to rest
+
+
+class Reconciler:
+    """Safe to call from any thread of any number of processes, any number of times, for any operation.
+
+    ``wake(host names)`` tells those hosts' long-polls to look again; it is a hint and may do nothing.
+    """
+
+    def __init__(self, db: Database, settings: ServerSettings, wake: Callable[[Iterable[str]], None]) -> None:
+        self._db = db
+        self._down_after = settings.service_down_time
+        self._wake = wake
+
+    def reconcile(self, operation_id: int) -> None:
+        """Advance the operation as far as it goes now. Raises OperationNotFound."""
+        todo = [operation_id]
+        touched: set[str] = set()
+        while todo:
+            todo.extend(self._run(todo.pop(), touched))
+        if touched:
+            self._wake(touched)
+
+    def sweep(self) -> None:
+        """Look at every active operation; one that cannot be loaded does not keep the others waiting."""
+        with self._db.read() as connection:
+            ids = operations.active_ids(connection)
+        for operation_id in ids:
+            try:
+                self.reconcile(operation_id)
+            except MigratorError:
+                log.exception("sweep: operation %s could not be advanced", operation_id)
+
+    def _run(self, operation_id: int, touched: set[str]) -> list[int]:
+        """Step until there is nothing to do; ids of operations that began because this one ended."""
+        for _ in range(_MAX_STEPS):
+            try:
+                step = self._step(operation_id)
+            except StaleRow:
+                continue  # somebody else was faster: load again
+            if step is None:
+                return []
+            hosts, begun = step
+            touched |= hosts
+            if begun:
+                return begun
+        log.error("operation %s did not come to rest after %d steps", operation_id, _MAX_STEPS)
+        return []
+
+    def _step(self, operation_id: int) -> tuple[set[str], list[int]] | None:
+        with self._db.read() as connection:
+            snapshot = loading.snapshot(connection, operation_id, self._down_after)
+            plan = decide(snapshot)
+            if plan.empty:
+                return None
+            if plan.effect is Effect.CLAIM_DESTINATION:
+                plan = place(connection, snapshot, plan, self._down_after)
+        with self._db.write() as connection:
+            begun = apply(connection, snapshot, plan)
+        operation = snapshot.operation
+        names = (operation.source, operation.destination, plan.destination)
+        return {name for name in names if name}, begun
+
+
+def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
+    """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations that begin because this one ends."""
+    operation = snapshot.operation
+    operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan))
+    if plan.effect is not None:
+        EFFECTS[plan.effect](connection, operation, plan)
+    phase = plan.phase or operation.phase
+    epoch = operation.epoch + plan.raise_epoch
+    for line in plan.timeline:
+        events.add(
+            connection,
+            line.name,
+            line.message,
+            operation_id=operation.id,
+            instance_uuid=operation.instance_uuid,
+            phase=phase,
+            epoch=epoch,
+            host=line.host or plan.destination or operation.destination,
+            details=line.details,
+        )
+        log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": epoch, "host": line.host})
+    if plan.end is not None:
+        return _end(connection, operation, plan)
+    if plan.phase is not None:
+        task_state = OPERATIONS[operation.kind].phase(plan.phase).task_state
+        instance_records.change(connection, operation.instance_uuid, {"task_state": task_state})
+    return []
+
+
+def _values(connection: Connection, operation: OperationView, plan: Plan) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    table = OPERATIONS[operation.kind]
+    if plan.phase is not None:
+        values["phase"] = plan.phase
+        if plan.forward or (plan.forward is None and operation.forward):
+            values["status"] = table.phase(plan.phase).shown or "running"
+    if plan.phase is not None or plan.forward is not None:
+        values["phase_since"] = now(connection)
+    if plan.forward is not None:
+        values["forward"] = plan.forward
+    if plan.raise_epoch:
+        values["epoch"] = operation.epoch + 1
+    if plan.destination is not None:
+        values["destination"] = plan.destination
+    elif plan.clear_destination:
+        values["destination"] = None
+    if plan.context:
+        values["context"] = {**operation.context, **plan.context}
+    if plan.waiting is not None:
+        values["waiting"] = plan.waiting or None
+    if plan.error is not None:
+        values["error"] = dict(plan.error) or None
+    if plan.outcome is not None:
+        values["outcome"] = dict(plan.outcome)
+    if plan.end is not None:
+        values |= {"active": False, "status": plan.end, "waiting": None, "finished_at": now(connection)}
+    return values
+
+
+def _end(connection: Connection, operation: OperationView, plan: Plan) -> list[int]:
+    """The operation is over: its claim becomes the instance's, the instance is free for the next one."""
+    claims.hand_over(connection, operation.id)
+    changes: dict[str, Any] = {"task_state": None}
+    error = plan.error or operation.error
+    if plan.end == "error" and operation.kind.value == "build" and error:
+        changes |= {"vm_state": "error", "fault": {"code": 500, "message": error["message"]}}
+    instance_records.change(connection, operation.instance_uuid, changes)
+    begun = begin_queued_delete(connection, operation.instance_uuid)
+    return [begun] if begun is not None else []

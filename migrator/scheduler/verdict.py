@@ -1,0 +1,73 @@
+"""Where an instance really runs during a live migration, worked out from both hosts' facts.
+
+The table of DESIGN.md ("Verdict for a live migration") as one pure function. It takes fresh facts only; a host that
+is silent, or whose domain could not be observed, is None. It never acts on what it finds.
+"""
+
+from enum import StrEnum
+
+from migrator.protocol import AttemptState, DomainState, Fact
+
+
+class Verdict(StrEnum):
+    SOURCE = "source"  # not moved
+    DESTINATION = "destination"  # moved: from here on only forward
+    IN_FLIGHT = "in_flight"  # a job is active
+    WAIT = "wait"  # one side is silent and the other alone cannot tell
+    HOLD = "hold"  # neither executes guest code at this instant: switch-over
+    SPLIT = "split"  # both run: freeze, raise the alarm, destroy nothing
+    LOST = "lost"  # neither has it: raise the alarm
+
+
+_NOT_STARTED = {DomainState.ABSENT, DomainState.INCOMING, DomainState.SHUT_OFF, DomainState.CRASHED}
+
+
+def job_active(fact: Fact) -> bool:
+    """True while a transfer is, or may be, under way on the source: libvirt reports a job, or the attempt has not
+    been seen to end. An attempt that was never begun is not active."""
+    if fact.job is not None and fact.job.active:
+        return True
+    return fact.attempt is not None and fact.attempt.state is AttemptState.RUNNING
+
+
+def verdict(source: Fact | None, destination: Fact | None) -> Verdict:
+    at_source = source.domain.state if source is not None and source.domain is not None else None
+    at_destination = destination.domain.state if destination is not None and destination.domain is not None else None
+    if at_source is None or source is None:
+        return Verdict.DESTINATION if at_destination is DomainState.RUNNING else Verdict.WAIT
+    if _migrated_away(source):
+        return Verdict.DESTINATION
+    if at_source is DomainState.RUNNING:
+        return _while_source_runs(source, at_destination)
+    if at_destination is None:
+        # A paused or stopped source without a job still has the guest; an absent one says nothing about its fate.
+        settled = at_source is not DomainState.ABSENT and not job_active(source)
+        return Verdict.SOURCE if settled and at_source is not DomainState.PAUSED else Verdict.WAIT
+    if at_destination is DomainState.RUNNING:
+        return Verdict.DESTINATION
+    return _while_neither_runs(source, at_source, at_destination)
+
+
+def _migrated_away(source: Fact) -> bool:
+    domain = source.domain
+    return domain is not None and domain.state is DomainState.SHUT_OFF and domain.reason == "migrated"
+
+
+def _while_source_runs(source: Fact, at_destination: DomainState | None) -> Verdict:
+    if at_destination is None:
+        return Verdict.WAIT
+    if job_active(source):
+        # "Running" on the destination beside an active job is the source's fact being a moment older: its next
+        # one decides.
+        return Verdict.IN_FLIGHT
+    return Verdict.SPLIT if at_destination is DomainState.RUNNING else Verdict.SOURCE
+
+
+def _while_neither_runs(source: Fact, at_source: DomainState, at_destination: DomainState) -> Verdict:
+    if at_source is DomainState.ABSENT:
+        return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD
+    if job_active(source):
+        return Verdict.HOLD if at_source is DomainState.PAUSED else Verdict.IN_FLIGHT
+    if at_source is DomainState.PAUSED and at_destination not in _NOT_STARTED - {DomainState.INCOMING}:
+        return Verdict.HOLD
+    return Verdict.SOURCE

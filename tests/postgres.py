@@ -1,0 +1,47 @@
+"""A PostgreSQL server of the tests' own, from the Debian package, on a free loopback port, gone when they end."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def binaries() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
+    if not found:
+        raise RuntimeError("PostgreSQL's server is missing: run script/bootstrap (Debian package postgresql)")
+    return found[-1].parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """Yields the URL of an empty server; databases are made below it by the fixtures."""
+    bin_dir, port = binaries(), free_port()
+    top = Path(tempfile.mkdtemp(prefix="migrator-pg-"))
+    user: dict[str, str] = {}
+    if os.geteuid() == 0:   # the server refuses to run as root
+        shutil.chown(top, "postgres", "postgres")
+        user = {"user": "postgres", "group": "postgres"}
+    data = top / "data"
+
+    def run(*argv: str | Path) -> None:
+        subprocess.run(argv, check=True, cwd=top, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)  # type: ignore[call-overload]
+
+    run(bin_dir / "initdb", "-D", data, "-U", "migrator", "--auth=trust", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={top} -c fsync=off"
+    run(bin_dir / "pg_ctl", "-D", data, "-w", "-o", options, "-l", top / "log", "start")
+    try:
+        yield f"postgresql://migrator@127.0.0.1:{port}/postgres"
+    finally:
+        run(bin_dir / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        shutil.rmtree(top, ignore_errors=True)
