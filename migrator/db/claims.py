@@ -1,6 +1,6 @@
 """Claims: capacity held on a host. Taken in the transaction that checks it, so placing never oversubscribes."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, false, select, update
 
 from migrator.db.clock import now
 from migrator.db.tables import claims, hosts
@@ -20,8 +20,8 @@ def take(
         update(hosts)
         .where(
             hosts.c.name == host,
-            hosts.c.disabled.is_(False),
-            hosts.c.forced_down.is_(False),
+            hosts.c.disabled == false(),
+            hosts.c.forced_down == false(),
             hosts.c.free_vcpus >= vcpus,
             hosts.c.free_memory_mb >= memory_mb,
             hosts.c.free_disk_gb >= disk_gb,

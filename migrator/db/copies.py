@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, false, select, true
 
 from migrator.db.clock import now
 from migrator.db.tables import copies, events, instances, operations
@@ -23,10 +23,10 @@ def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Seq
     that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state)."""
     if not uuids:
         return ()
-    busy = select(operations.c.instance_uuid).where(operations.c.active.is_(True))
+    busy = select(operations.c.instance_uuid).where(operations.c.active == true())
     query = select(instances.c.uuid, instances.c.host, instances.c.vm_state, instances.c.power_state).where(
         instances.c.uuid.in_(uuids),
-        instances.c.deleted.is_(False),
+        instances.c.deleted == false(),
         instances.c.uuid.not_in(busy),
         instances.c.updated_at < now(connection) - quiet_s,
     )

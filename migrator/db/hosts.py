@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, false, func, select, update
 
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import claims, hosts
@@ -46,8 +46,8 @@ def placeable(
     query = (
         select(*_columns(connection))
         .where(
-            hosts.c.disabled.is_(False),
-            hosts.c.forced_down.is_(False),
+            hosts.c.disabled == false(),
+            hosts.c.forced_down == false(),
             hosts.c.free_memory_mb >= memory_mb,
             hosts.c.free_vcpus >= vcpus,
             hosts.c.free_disk_gb >= disk_gb,

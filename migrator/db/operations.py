@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
@@ -76,13 +76,13 @@ def get(connection: Connection, operation_id: int) -> OperationRow:
 
 
 def active_of_instance(connection: Connection, instance_uuid: str) -> OperationRow | None:
-    query = select(operations).where(operations.c.instance_uuid == instance_uuid, operations.c.active.is_(True))
+    query = select(operations).where(operations.c.instance_uuid == instance_uuid, operations.c.active == true())
     return connection.execute(query).one_or_none()
 
 
 def active_ids(connection: Connection) -> Sequence[int]:
     return (
-        connection.execute(select(operations.c.id).where(operations.c.active.is_(True)).order_by(operations.c.id))
+        connection.execute(select(operations.c.id).where(operations.c.active == true()).order_by(operations.c.id))
         .scalars()
         .all()
     )
@@ -91,7 +91,7 @@ def active_ids(connection: Connection) -> Sequence[int]:
 def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
     """Active operations that have this host as their source or destination."""
     query = select(operations).where(
-        operations.c.active.is_(True), or_(operations.c.source == host, operations.c.destination == host)
+        operations.c.active == true(), or_(operations.c.source == host, operations.c.destination == host)
     )
     return connection.execute(query.order_by(operations.c.id)).all()
 
@@ -101,7 +101,7 @@ def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[s
     moment = now(connection)
     changed = connection.execute(
         update(operations)
-        .where(operations.c.id == operation_id, operations.c.generation == seen, operations.c.active.is_(True))
+        .where(operations.c.id == operation_id, operations.c.generation == seen, operations.c.active == true())
         .values(generation=seen + 1, updated_at=moment, **values)
     )
     if changed.rowcount == 0:
@@ -112,7 +112,7 @@ def request_cancel(connection: Connection, operation_id: int) -> None:
     """Raise the flag that ``decide`` looks at; the generation rises so that no plan made before it is applied."""
     connection.execute(
         update(operations)
-        .where(operations.c.id == operation_id, operations.c.active.is_(True))
+        .where(operations.c.id == operation_id, operations.c.active == true())
         .values(cancel_requested=True, generation=operations.c.generation + 1, updated_at=now(connection))
     )
 
