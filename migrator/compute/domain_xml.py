@@ -1,0 +1,240 @@
+"""Domain XML: made from an instance's spec, stamped, read, and rewritten for another host.
+
+Owns every element and path expression of libvirt's domain XML. Pure: it never talks to libvirt and never touches a
+file. Sizes are MiB going in, as ``InstanceSpec`` has them.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from migrator.errors import DriverError
+from migrator.protocol import InstanceSpec
+
+NAMESPACE = "urn:migrator:instance:1"
+PREFIX = "migrator"
+
+ET.register_namespace(PREFIX, NAMESPACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who touched the domain last: the operation's UUID and its epoch, beside the instance's name."""
+
+    name: str
+    operation_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPlace:
+    """Where one disk of the spec lives on this host, and the cache mode its filesystem allows."""
+
+    path: Path
+    cache: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class HostShape:
+    """All of a host that goes into a domain's XML."""
+
+    virt_type: str
+    cpu_mode: str
+    cpu_model: str | None
+    machine: str
+    arch: str
+    console: Path
+    disks: Mapping[str, DiskPlace] = field(default_factory=dict)  # target -> place
+    bridges: Mapping[str, str] = field(default_factory=dict)  # network -> bridge
+    kernel: Path | None = None
+    ramdisk: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFacts:
+    """What a domain's XML tells about the guest. ``memory_mb`` in MiB."""
+
+    machine: str
+    arch: str
+    memory_mb: int
+    vcpus: int
+    cpu_xml: str | None
+    passed_through: tuple[str, ...]
+
+
+def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
+    """The persistent XML of ``spec`` on this host. Raises DriverError for a network the host does not have."""
+    domain = ET.Element("domain", {"type": host.virt_type})
+    _text(domain, "name", spec.uuid)  # instance names repeat; libvirt's may not
+    _text(domain, "uuid", spec.uuid)
+    _text(domain, "title", spec.name)
+    ET.SubElement(domain, "metadata").append(_stamp_element(stamp))
+    _text(domain, "memory", str(spec.memory_mb), unit="MiB")
+    _text(domain, "vcpu", str(spec.vcpus), placement="static")
+    _add_boot(domain, spec, host)
+    features = ET.SubElement(domain, "features")
+    for name in ("acpi", "apic"):
+        ET.SubElement(features, name)
+    _add_cpu(domain, host)
+    ET.SubElement(domain, "clock", {"offset": "utc"})
+    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
+        _text(domain, event, action)
+    devices = ET.SubElement(domain, "devices")
+    for disk in spec.disks:
+        _add_disk(devices, disk.target, disk.format, host.disks[disk.target])
+    for nic in spec.nics:
+        _add_nic(devices, nic.network, nic.mac, host.bridges)
+    _add_console(devices, host.console)
+    return ET.tostring(domain, encoding="unicode")
+
+
+def stamp_xml(stamp: Stamp) -> str:
+    """The metadata element for libvirt's ``setMetadata``: bare, for libvirt itself adds namespace and prefix."""
+    return ET.tostring(_stamp_element(stamp, ""), encoding="unicode")
+
+
+def read_stamp(metadata: str) -> Stamp:
+    """The stamp in a metadata element. Raises DriverError when it was tampered with."""
+    element = ET.fromstring(metadata)
+    values = {child.tag.rpartition("}")[2]: child for child in element}
+    try:
+        operation = values["operation"]
+        return Stamp(
+            name=values["name"].text or "",
+            operation_id=operation.attrib["uuid"],
+            epoch=int(operation.attrib["epoch"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise DriverError(f"the domain's metadata cannot be read: {metadata}") from error
+
+
+def read_guest(domain_xml: str) -> GuestFacts:
+    """Machine, memory, CPU and pass-through devices of a domain."""
+    domain = ET.fromstring(domain_xml)
+    os_type = domain.find("os/type")
+    cpu = domain.find("cpu")
+    return GuestFacts(
+        machine="" if os_type is None else os_type.get("machine", ""),
+        arch="x86_64" if os_type is None else os_type.get("arch", "x86_64"),
+        memory_mb=_mebibytes(domain.find("memory")),
+        vcpus=int(domain.findtext("vcpu", "0")),
+        cpu_xml=None if cpu is None else ET.tostring(cpu, encoding="unicode").strip(),
+        passed_through=tuple(_passed_through(domain)),
+    )
+
+
+def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
+    """The same domain with its disks where the destination keeps them (``disk_paths``: target -> path).
+
+    Kernel and ramdisk follow the first disk's directory when they lie beside it. The backing chain is left out of
+    disks that change their path: the destination's own chain is what libvirt must find there.
+    """
+    domain = ET.fromstring(domain_xml)
+    moved: dict[PurePath, PurePath] = {}
+    for disk in domain.findall("devices/disk"):
+        target, source = disk.find("target"), disk.find("source")
+        new = disk_paths.get("" if target is None else target.get("dev", ""))
+        if source is None or new is None or (old := source.get("file")) is None or old == new:
+            continue
+        source.set("file", new)
+        moved[PurePath(old).parent] = PurePath(new).parent
+        for chain in disk.findall("backingStore"):
+            disk.remove(chain)
+    for name in ("os/kernel", "os/initrd"):
+        boot = domain.find(name)
+        if boot is not None and boot.text and (directory := moved.get(PurePath(boot.text).parent)):
+            boot.text = str(directory / PurePath(boot.text).name)
+    return ET.tostring(domain, encoding="unicode")
+
+
+def read_host_cpu(capabilities: str) -> tuple[str, str, tuple[str, ...], dict[str, int]]:
+    """The host's CPU in libvirt's capabilities: model, vendor, features, topology."""
+    cpu = ET.fromstring(capabilities).find("host/cpu")
+    if cpu is None:
+        return "", "", (), {}
+    topology = cpu.find("topology")
+    counts = {} if topology is None else {key: int(value) for key, value in topology.items() if value.isdigit()}
+    features = tuple(feature.get("name", "") for feature in cpu.findall("feature"))
+    return cpu.findtext("model", ""), cpu.findtext("vendor", ""), features, counts
+
+
+def read_machines(capabilities: str, arch: str) -> tuple[str, ...]:
+    """Every machine type, aliases included, that the host emulates for ``arch``."""
+    machines = ET.fromstring(capabilities).findall(f"guest/arch[@name='{arch}']//machine")
+    return tuple(dict.fromkeys(name for machine in machines if (name := (machine.text or "").strip())))
+
+
+def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
+    ET.SubElement(parent, tag, attributes).text = text
+
+
+def _stamp_element(stamp: Stamp, namespace: str = f"{{{NAMESPACE}}}") -> ET.Element:
+    element = ET.Element(f"{namespace}instance")
+    ET.SubElement(element, f"{namespace}name").text = stamp.name
+    attributes = {"uuid": stamp.operation_id, "epoch": str(stamp.epoch)}
+    ET.SubElement(element, f"{namespace}operation", attributes)
+    return element
+
+
+def _add_boot(domain: ET.Element, spec: InstanceSpec, host: HostShape) -> None:
+    os_element = ET.SubElement(domain, "os")
+    _text(os_element, "type", "hvm", arch=host.arch, machine=host.machine)
+    if host.kernel is None:
+        ET.SubElement(os_element, "boot", {"dev": "hd"})
+        return
+    _text(os_element, "kernel", str(host.kernel))
+    if host.ramdisk is not None:
+        _text(os_element, "initrd", str(host.ramdisk))
+    if spec.kernel_args:
+        _text(os_element, "cmdline", spec.kernel_args)
+
+
+def _add_cpu(domain: ET.Element, host: HostShape) -> None:
+    if host.cpu_mode == "none":
+        return  # the emulator's own default model
+    cpu = ET.SubElement(domain, "cpu", {"mode": host.cpu_mode})
+    if host.cpu_mode == "custom":
+        cpu.set("match", "exact")
+        _text(cpu, "model", host.cpu_model or "", fallback="forbid")
+
+
+def _add_disk(devices: ET.Element, target: str, disk_format: str, place: DiskPlace) -> None:
+    disk = ET.SubElement(devices, "disk", {"type": "file", "device": "disk"})
+    ET.SubElement(disk, "driver", {"name": "qemu", "type": disk_format, "cache": place.cache})
+    ET.SubElement(disk, "source", {"file": str(place.path)})
+    ET.SubElement(disk, "target", {"dev": target, "bus": "virtio"})
+
+
+def _add_nic(devices: ET.Element, network: str, mac: str, bridges: Mapping[str, str]) -> None:
+    if network not in bridges:
+        known = ", ".join(sorted(bridges)) or "none"
+        raise DriverError(
+            f"this host has no bridge for the network {network} (it has: {known})",
+            advice=f"add {network} to the agent's setting networks, with the name of a bridge",
+        )
+    nic = ET.SubElement(devices, "interface", {"type": "bridge"})
+    ET.SubElement(nic, "mac", {"address": mac})
+    ET.SubElement(nic, "source", {"bridge": bridges[network]})
+    ET.SubElement(nic, "model", {"type": "virtio"})
+
+
+def _add_console(devices: ET.Element, path: Path) -> None:
+    for tag in ("serial", "console"):
+        console = ET.SubElement(devices, tag, {"type": "file"})
+        ET.SubElement(console, "source", {"path": str(path), "append": "on"})
+        ET.SubElement(console, "target", {"port": "0"} | ({"type": "serial"} if tag == "console" else {}))
+
+
+_UNITS = {"KiB": 1, "k": 1, "MiB": 1024, "M": 1024, "GiB": 1024**2, "G": 1024**2}
+
+
+def _mebibytes(memory: ET.Element | None) -> int:
+    if memory is None:
+        return 0
+    return int(memory.text or 0) * _UNITS[memory.get("unit", "KiB")] // 1024
+
+
+def _passed_through(domain: ET.Element) -> list[str]:
+    found = [f"hostdev ({device.get('type', 'unknown')})" for device in domain.findall("devices/hostdev")]
+    return found + ["interface (hostdev)" for _ in domain.findall("devices/interface[@type='hostdev']")]

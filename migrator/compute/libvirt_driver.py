@@ -1,0 +1,683 @@
+"""The real driver: libvirt and QEMU. The only file that imports libvirt.
+
+Owns the connections and the translation between libvirt's numbers and the protocol's words. A transfer has a
+connection of its own: a control call on the same one would hang until the transfer ends. It never decides what
+should happen to an instance, and never looks at files (``disks``) or XML (``domain_xml``) itself.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import libvirt
+
+from migrator.compute import compatibility, domain_xml
+from migrator.compute.disks import Disks
+from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable
+from migrator.protocol import (
+    CheckResult,
+    Copy,
+    DiskFact,
+    DomainFact,
+    DomainState,
+    GuestDescription,
+    HostReport,
+    InstanceSpec,
+    JobFact,
+    MigratingInputs,
+)
+from migrator.settings import AgentSettings
+
+T = TypeVar("T")
+
+OPEN_TIMEOUT_S = 15.0
+# libvirtd counts as gone after this many seconds without an answer to so many probes.
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_COUNT = 4
+
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: DomainState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: DomainState.RUNNING,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: DomainState.RUNNING,
+    libvirt.VIR_DOMAIN_SHUTDOWN: DomainState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: DomainState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTOFF: DomainState.SHUT_OFF,
+    libvirt.VIR_DOMAIN_CRASHED: DomainState.CRASHED,
+}
+
+_REASONS = {
+    libvirt.VIR_DOMAIN_RUNNING: {
+        libvirt.VIR_DOMAIN_RUNNING_BOOTED: "booted",
+        libvirt.VIR_DOMAIN_RUNNING_MIGRATED: "migrated",
+        libvirt.VIR_DOMAIN_RUNNING_RESTORED: "restored",
+        libvirt.VIR_DOMAIN_RUNNING_UNPAUSED: "unpaused",
+        libvirt.VIR_DOMAIN_RUNNING_MIGRATION_CANCELED: "migration-cancelled",
+        libvirt.VIR_DOMAIN_RUNNING_POSTCOPY: "postcopy",
+        libvirt.VIR_DOMAIN_RUNNING_CRASHED: "panicked",
+    },
+    libvirt.VIR_DOMAIN_PAUSED: {
+        libvirt.VIR_DOMAIN_PAUSED_USER: "user",
+        libvirt.VIR_DOMAIN_PAUSED_MIGRATION: "migration",
+        libvirt.VIR_DOMAIN_PAUSED_SAVE: "save",
+        libvirt.VIR_DOMAIN_PAUSED_DUMP: "dump",
+        libvirt.VIR_DOMAIN_PAUSED_IOERROR: "io-error",
+        libvirt.VIR_DOMAIN_PAUSED_WATCHDOG: "watchdog",
+        libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN: "shutting-down",
+        libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT: "snapshot",
+        libvirt.VIR_DOMAIN_PAUSED_CRASHED: "panicked",
+        libvirt.VIR_DOMAIN_PAUSED_STARTING_UP: "starting-up",
+        libvirt.VIR_DOMAIN_PAUSED_POSTCOPY: "postcopy",
+        libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED: "postcopy-failed",
+    },
+    libvirt.VIR_DOMAIN_SHUTOFF: {
+        libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "shutdown",
+        libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "destroyed",
+        libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "crashed",
+        libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED: "migrated",
+        libvirt.VIR_DOMAIN_SHUTOFF_SAVED: "saved",
+        libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "failed",
+        libvirt.VIR_DOMAIN_SHUTOFF_DAEMON: "daemon",
+    },
+    libvirt.VIR_DOMAIN_CRASHED: {libvirt.VIR_DOMAIN_CRASHED_PANICKED: "panicked"},
+}
+
+# JobFact's fields and the names libvirt's statistics have for them.
+_JOB_FIELDS = {
+    "memory_total_bytes": libvirt.VIR_DOMAIN_JOB_MEMORY_TOTAL,
+    "memory_processed_bytes": libvirt.VIR_DOMAIN_JOB_MEMORY_PROCESSED,
+    "memory_remaining_bytes": libvirt.VIR_DOMAIN_JOB_MEMORY_REMAINING,
+    "disk_total_bytes": libvirt.VIR_DOMAIN_JOB_DISK_TOTAL,
+    "disk_processed_bytes": libvirt.VIR_DOMAIN_JOB_DISK_PROCESSED,
+    "disk_remaining_bytes": libvirt.VIR_DOMAIN_JOB_DISK_REMAINING,
+    "elapsed_ms": libvirt.VIR_DOMAIN_JOB_TIME_ELAPSED,
+    "setup_ms": libvirt.VIR_DOMAIN_JOB_SETUP_TIME,
+    "downtime_ms": libvirt.VIR_DOMAIN_JOB_DOWNTIME,
+    "iterations": libvirt.VIR_DOMAIN_JOB_MEMORY_ITERATION,
+    "dirty_pages_per_s": libvirt.VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE,
+    "bytes_per_s": libvirt.VIR_DOMAIN_JOB_MEMORY_BPS,
+    "throttle_percent": libvirt.VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE,
+}
+
+# "the domain is not running" and "statistics are available only on the source host".
+_NO_STATISTICS = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
+
+_FORGET = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+_TRANSFER = (
+    libvirt.VIR_MIGRATE_LIVE
+    | libvirt.VIR_MIGRATE_PEER2PEER
+    | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
+    | libvirt.VIR_MIGRATE_PERSIST_DEST
+    # A guest that stopped on an I/O error stays where its disk is, instead of arriving paused.
+    | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+)
+
+
+class LibvirtDriver:
+    """``compute/driver.py``'s protocol over one libvirtd."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._control = _Connection(settings.libvirt_uri)
+        self._disks = Disks(settings.storage, settings.default_pool)
+        self._transfers: dict[str, _Transfer] = {}
+        self._lock = threading.Lock()
+
+    def host_report(self) -> HostReport:
+        connection = self._control
+        capabilities = connection.call(lambda c: c.getCapabilities())
+        arch, _, vcpus, *_ = connection.call(lambda c: c.getInfo())
+        model, vendor, features, topology = domain_xml.read_host_cpu(capabilities)
+        settings = self._settings
+        address = settings.live_migration_inbound_addr or _address_towards(settings.server_url)
+        return HostReport(
+            hypervisor_version=connection.call(lambda c: c.getVersion()),
+            libvirt_version=connection.call(lambda c: c.getLibVersion()),
+            arch=arch,
+            cpu_model=model,
+            cpu_vendor=vendor,
+            cpu_features=features,
+            cpu_topology=topology,
+            machine_types=domain_xml.read_machines(capabilities, arch),
+            vcpus=vcpus,
+            memory_mb=connection.call(_memory_mb),
+            reserved_host_memory_mb=settings.reserved_host_memory_mb,
+            cpu_allocation_ratio=settings.cpu_allocation_ratio,
+            ram_allocation_ratio=settings.ram_allocation_ratio,
+            disk_allocation_ratio=settings.disk_allocation_ratio,
+            storage=self._disks.pool_reports(),
+            default_pool=settings.default_pool,
+            address=address,
+            live_migration_uri=settings.live_migration_uri.replace("%s", _bracketed(address)),
+            networks=tuple(settings.networks),
+        )
+
+    def list_copies(self) -> Sequence[Copy]:
+        def look(connection: Any) -> list[Copy]:
+            copies = []
+            for domain in connection.listAllDomains():
+                with _unless(libvirt.VIR_ERR_NO_DOMAIN):  # gone since it was listed
+                    if _stamp(domain) is not None:
+                        copies.append(Copy(uuid=domain.UUIDString(), state=_state(domain)[0]))
+            return copies
+
+        return self._control.call(look)
+
+    def domain(self, uuid: str) -> DomainFact:
+        def look(connection: Any) -> DomainFact:
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                domain = connection.lookupByUUIDString(uuid)
+                state, reason = _state(domain)
+                stamp = _stamp(domain)
+                return DomainFact(
+                    state=state,
+                    reason=reason,
+                    stamp_operation=stamp.operation_id if stamp else None,
+                    stamp_epoch=stamp.epoch if stamp else None,
+                )
+            return DomainFact(state=DomainState.ABSENT)
+
+        return self._control.call(look)
+
+    def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
+        def write(connection: Any) -> None:
+            domain = connection.lookupByUUIDString(uuid)
+            old = _stamp(domain)
+            new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch)
+            if new == old:
+                return  # also spares a call that would wait for an active job
+            flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
+            flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
+            element, prefix, namespace = libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.PREFIX, domain_xml.NAMESPACE
+            domain.setMetadata(element, domain_xml.stamp_xml(new), prefix, namespace, flags)
+
+        self._control.call(write)
+
+    # disks
+    def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
+        return self._disks.facts(spec)
+
+    def make_disks(self, spec: InstanceSpec, images: dict[str, Path]) -> None:
+        self._disks.make(spec, images)
+
+    def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
+        self._console(spec.uuid)
+        self._disks.make_targets(spec, guest, images)
+
+    def remove_files(self, spec: InstanceSpec, pools: Sequence[str]) -> None:
+        self._disks.remove(spec.uuid, pools)
+
+    # life
+    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+        stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
+
+        def start(connection: Any) -> None:
+            machine = self._settings.machine_type or "pc"
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                old = connection.lookupByUUIDString(spec.uuid)
+                if old.isActive():
+                    return
+                # What the guest has seen once it keeps, although "pc" may mean a newer one by now.
+                machine = domain_xml.read_guest(old.XMLDesc(0)).machine or machine
+            shape = self._shape(spec, connection.getInfo()[0], machine)
+            domain = connection.defineXML(domain_xml.build(spec, shape, stamp))
+            try:
+                domain.create()
+            except libvirt.libvirtError:
+                if not domain.isActive():  # else somebody else was faster
+                    raise
+
+        self._control.call(start)
+
+    def shut_down(self, uuid: str) -> None:
+        self._if_active(uuid, lambda domain: domain.shutdown())
+
+    def destroy(self, uuid: str) -> None:
+        self._if_active(uuid, lambda domain: domain.destroy())
+
+    def undefine(self, uuid: str) -> None:
+        def forget(connection: Any) -> None:
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                domain = connection.lookupByUUIDString(uuid)
+                if domain.isActive():
+                    raise DriverError(f"the domain {uuid} is alive; only one that is not can be forgotten")
+                domain.undefineFlags(_FORGET)
+
+        self._control.call(forget)
+
+    # moving
+    def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
+        def read(connection: Any) -> tuple[domain_xml.GuestFacts, int]:
+            xml = connection.lookupByUUIDString(spec.uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
+            return domain_xml.read_guest(xml), connection.getVersion()
+
+        facts, version = self._control.call(read)
+        return GuestDescription(
+            cpu_xml=facts.cpu_xml,
+            machine=facts.machine,
+            arch=facts.arch,
+            memory_mb=facts.memory_mb,
+            vcpus=facts.vcpus,
+            disks=tuple(self._disks.facts(spec)),
+            storage=self._disks.identities(),
+            hypervisor_version=version,
+        )
+
+    def check_source(self, spec: InstanceSpec) -> Sequence[CheckResult]:
+        def look(connection: Any) -> tuple[DomainState, bool, tuple[str, ...]]:
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                domain = connection.lookupByUUIDString(spec.uuid)
+                devices = domain_xml.read_guest(domain.XMLDesc(0)).passed_through
+                return _state(domain)[0], _active_job(domain) is not None, devices
+            return DomainState.ABSENT, False, ()
+
+        state, job_active, devices = self._control.call(look)
+        return compatibility.source(state, job_active=job_active, passed_through=devices)
+
+    def check_destination(
+        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
+    ) -> Sequence[CheckResult]:
+        settings, own = self._settings, self._disks.identities()
+        capabilities = self._control.call(lambda c: c.getCapabilities())
+        total_mb = self._control.call(_memory_mb)
+        return [
+            compatibility.domain(self.domain(spec.uuid).state),
+            compatibility.memory(
+                spec.memory_mb,
+                total_mb=total_mb,
+                reserved_mb=settings.reserved_host_memory_mb,
+                used_mb=self._memory_given(besides=spec.uuid),
+                ratio=settings.ram_allocation_ratio,
+            ),
+            self._check_cpu(guest),
+            compatibility.machine_type(guest.machine, domain_xml.read_machines(capabilities, guest.arch)),
+            compatibility.network(spec, settings.networks),
+            compatibility.storage(spec, guest, own, block),
+            compatibility.disk(
+                spec, guest, own, free_bytes=self._disks.free_bytes(), ratio=settings.disk_allocation_ratio
+            ),
+        ]
+
+    def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
+        self.stamp(spec.uuid, operation_id, epoch)
+        paths = {disk.target: disk.path for disk in inputs.destination_disks}
+
+        def describe(connection: Any) -> tuple[str, str]:
+            domain = connection.lookupByUUIDString(spec.uuid)
+            flags = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
+            return domain.XMLDesc(flags), domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+        live, persistent = self._control.call(describe)
+        parameters = _transfer_parameters(inputs) | {
+            libvirt.VIR_MIGRATE_PARAM_DEST_XML: domain_xml.for_destination(live, paths),
+            libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: domain_xml.for_destination(persistent, paths),
+        }
+        # Set before the transfer, for a small guest's is over before a call could reach it.
+        self._with_domain(spec.uuid, lambda domain: domain.migrateSetMaxDowntime(inputs.max_downtime_ms))
+        with self._lock:
+            if (old := self._transfers.get(spec.uuid)) is not None and old.running:
+                raise DriverError(f"a transfer of {spec.uuid} is already under way")
+            transfer = _Transfer(_Connection(self._settings.libvirt_uri), spec.uuid, inputs, parameters)
+            self._transfers[spec.uuid] = transfer
+        transfer.start()
+
+    def migration_running(self, uuid: str) -> bool:
+        transfer = self._transfers.get(uuid)
+        return transfer is not None and transfer.running
+
+    def migration_error(self, uuid: str) -> str | None:
+        transfer = self._transfers.get(uuid)
+        return None if transfer is None or transfer.running else transfer.error
+
+    def job(self, uuid: str) -> JobFact | None:
+        def look(connection: Any) -> JobFact | None:
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                domain = connection.lookupByUUIDString(uuid)
+                if (statistics := _active_job(domain)) is not None:
+                    return _job_fact(statistics, active=True)
+                ended = _ended_job(domain)
+                return _job_fact(ended, active=False) if ended else None
+            return None
+
+        return self._control.call(look)
+
+    def abort_job(self, uuid: str) -> None:
+        def abort(connection: Any) -> None:
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                domain = connection.lookupByUUIDString(uuid)
+                if _active_job(domain) is None:
+                    return
+                try:
+                    domain.abortJob()
+                except libvirt.libvirtError:
+                    if _active_job(domain) is not None:  # else it ended by itself meanwhile
+                        raise
+
+        self._control.call(abort)
+
+    def close(self) -> None:
+        self._control.close()
+
+    # parts
+    def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
+        return self._control.call(lambda connection: act(connection.lookupByUUIDString(uuid)))
+
+    def _if_active(self, uuid: str, act: Callable[[Any], Any]) -> None:
+        def try_it(connection: Any) -> None:
+            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                domain = connection.lookupByUUIDString(uuid)
+                if not domain.isActive():
+                    return
+                try:
+                    act(domain)
+                except libvirt.libvirtError:
+                    if domain.isActive():  # else it stopped by itself meanwhile
+                        raise
+
+        self._control.call(try_it)
+
+    def _console(self, uuid: str) -> Path:
+        consoles = self._settings.state_path / "consoles"
+        consoles.mkdir(parents=True, exist_ok=True)
+        return consoles / f"{uuid}.log"
+
+    def _shape(self, spec: InstanceSpec, arch: str, machine: str) -> domain_xml.HostShape:
+        settings, files = self._settings, self._disks.boot_files(spec)
+        paths = {disk.target: self._disks.path(spec.uuid, disk) for disk in spec.disks}
+        return domain_xml.HostShape(
+            virt_type=settings.virt_type,
+            cpu_mode=settings.cpu_mode,
+            cpu_model=settings.cpu_models[0] if settings.cpu_models else None,
+            machine=machine,
+            arch=arch,
+            console=self._console(spec.uuid),
+            disks={t: domain_xml.DiskPlace(path, self._disks.cache_mode(path)) for t, path in paths.items()},
+            bridges=settings.networks,
+            kernel=files.kernel,
+            ramdisk=files.ramdisk,
+        )
+
+    def _memory_given(self, besides: str) -> int:
+        """MiB that live domains, migrator's or not, may use at most."""
+
+        def add(connection: Any) -> int:
+            total = 0
+            for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+                with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+                    total += domain.info()[1] if domain.UUIDString() != besides else 0
+            return total // 1024
+
+        return self._control.call(add)
+
+    def _check_cpu(self, guest: GuestDescription) -> CheckResult:
+        if guest.cpu_xml is None:
+            return compatibility.cpu(True, "the guest names no CPU model")
+        virt_type, xml = self._settings.virt_type, guest.cpu_xml
+        flags = libvirt.VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
+
+        def compare(connection: Any) -> CheckResult:
+            try:
+                connection.compareHypervisorCPU(None, guest.arch, guest.machine, virt_type, xml, flags)
+            except libvirt.libvirtError as error:
+                if _is_broken(connection, error):
+                    raise
+                return compatibility.cpu(False, error.get_error_message())
+            return compatibility.cpu(True, "this host has every feature of the guest's CPU")
+
+        return self._control.call(compare)
+
+
+class _Transfer(threading.Thread):
+    """One migrate call on its own connection. A daemon: libvirtd owns the transfer and goes on without us."""
+
+    def __init__(
+        self, connection: "_Connection", uuid: str, inputs: MigratingInputs, parameters: Mapping[str, Any]
+    ) -> None:
+        super().__init__(name=f"transfer-{uuid}", daemon=True)
+        self._connection, self._uuid, self._inputs = connection, uuid, inputs
+        self._parameters = dict(parameters)
+        self.error: str | None = None
+        self.running = True
+
+    def run(self) -> None:
+        try:
+            connection = self._connection.open()
+            domain = connection.lookupByUUIDString(self._uuid)
+            domain.migrateToURI3(self._inputs.uri, self._parameters, _transfer_flags(self._inputs))
+        except libvirt.libvirtError as error:
+            self.error = error.get_error_message() or str(error)
+        except DriverError as error:
+            self.error = error.message
+        finally:
+            self._connection.close()
+            self.running = False
+
+
+class _Connection:
+    """A connection to libvirtd, opened when first needed, and again after it broke."""
+
+    def __init__(self, uri: str) -> None:
+        _run_events()
+        self._uri = uri
+        self._lock = threading.Lock()
+        self._open: Any = None
+
+    def call(self, act: Callable[[Any], T]) -> T:
+        """``act`` with a live connection; a second time when the first one turned out to be broken, so ``act`` must
+        be idempotent. Raises HypervisorUnavailable, DomainNotFound or DriverError in libvirt's words."""
+        for last in (False, True):
+            connection = self.open()
+            try:
+                return act(connection)
+            except libvirt.libvirtError as error:
+                if not _is_broken(connection, error):
+                    raise _translated(error) from error
+                self._drop(connection)
+                if last:
+                    raise HypervisorUnavailable(f"libvirtd does not answer: {error}") from error
+        raise AssertionError("unreachable")
+
+    def open(self) -> Any:
+        """The connection. Raises HypervisorUnavailable, at the latest after OPEN_TIMEOUT_S."""
+        with self._lock:
+            if self._open is None:
+                self._open = _open_in_time(self._uri)
+            return self._open
+
+    def close(self) -> None:
+        with self._lock:
+            connection, self._open = self._open, None
+        _close(connection)
+
+    def _drop(self, connection: Any) -> None:
+        with self._lock:
+            if self._open is connection:
+                self._open = None
+        _close(connection)
+
+
+def _close(connection: Any) -> None:
+    if connection is not None:
+        with contextlib.suppress(libvirt.libvirtError):
+            connection.close()
+
+
+def _open_in_time(uri: str) -> Any:
+    """Open in a thread of its own, for a stopped libvirtd would keep us for ever (no keepalive yet)."""
+    opened: list[Any] = []
+    failed: list[libvirt.libvirtError] = []
+    given_up = threading.Event()
+
+    def open_it() -> None:
+        try:
+            connection = libvirt.open(uri)
+            with contextlib.suppress(libvirt.libvirtError):  # a driver without a wire needs none
+                connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+            opened.append(connection)
+        except libvirt.libvirtError as error:
+            failed.append(error)
+        if given_up.is_set() and opened:
+            _close(opened[0])
+
+    thread = threading.Thread(target=open_it, name="libvirt-open", daemon=True)
+    thread.start()
+    thread.join(OPEN_TIMEOUT_S)
+    if opened:
+        return opened[0]
+    given_up.set()
+    words = str(failed[0]) if failed else f"no answer within {OPEN_TIMEOUT_S:.0f} s"
+    raise HypervisorUnavailable(
+        f"cannot reach libvirtd at {uri}: {words}", advice="see whether libvirtd runs: systemctl status libvirtd"
+    )
+
+
+_events_lock = threading.Lock()
+_events_thread: threading.Thread | None = None
+
+
+def _run_events() -> None:
+    """libvirt's event loop, once a process and before the first connection; keepalive needs it."""
+    global _events_thread
+    with _events_lock:
+        if _events_thread is not None:
+            return
+        libvirt.virEventRegisterDefaultImpl()
+        libvirt.registerErrorHandler(lambda *_: None, None)  # errors are raised; no copy on stderr
+        _events_thread = threading.Thread(target=_loop, name="libvirt-events", daemon=True)
+        _events_thread.start()
+
+
+def _loop() -> None:
+    while True:
+        with contextlib.suppress(libvirt.libvirtError):
+            libvirt.virEventRunDefaultImpl()
+
+
+@contextlib.contextmanager
+def _unless(*codes: int) -> Any:
+    """Swallow libvirt's errors with these codes: the expected answers "there is none"."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in codes:
+            raise
+
+
+def _is_broken(connection: Any, error: libvirt.libvirtError) -> bool:
+    if error.get_error_domain() in (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE):
+        return True
+    try:
+        return not connection.isAlive()
+    except libvirt.libvirtError:
+        return True
+
+
+def _translated(error: libvirt.libvirtError) -> DriverError:
+    kind = DomainNotFound if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else DriverError
+    return kind(error.get_error_message() or str(error), details={"libvirt_code": error.get_error_code()})
+
+
+def _memory_mb(connection: Any) -> int:
+    """The host's RAM in MiB. ``getInfo`` counts the first NUMA node's boot memory only, not what was plugged in."""
+    return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
+
+
+def _stamp(domain: Any) -> domain_xml.Stamp | None:
+    with _unless(libvirt.VIR_ERR_NO_DOMAIN_METADATA):
+        element = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        return domain_xml.read_stamp(domain.metadata(element, domain_xml.NAMESPACE))
+    return None
+
+
+def _state(domain: Any) -> tuple[DomainState, str | None]:
+    number, reason = domain.state()
+    state, words = _STATES[number], _REASONS.get(number, {}).get(reason)
+    if state is DomainState.PAUSED and words in ("migration", "starting-up") and _incoming(domain):
+        state = DomainState.INCOMING
+    return state, words
+
+
+def _incoming(domain: Any) -> bool:
+    """Whether a domain paused for a migration is its receiving end: only the sending end gives statistics."""
+    with _unless(*_NO_STATISTICS):
+        return bool(domain.jobStats().get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN)
+    return True
+
+
+def _active_job(domain: Any) -> dict[str, Any] | None:
+    """Statistics of the outgoing job; None when there is none."""
+    if not domain.isActive():
+        return None
+    with _unless(*_NO_STATISTICS):  # the receiving end, or stopped meanwhile
+        statistics: dict[str, Any] = domain.jobStats()
+        return statistics if statistics.get("type", 0) != libvirt.VIR_DOMAIN_JOB_NONE else None
+    return None
+
+
+def _ended_job(domain: Any) -> dict[str, Any] | None:
+    """Statistics of the last job, if libvirtd still keeps them."""
+    flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+    with _unless(*_NO_STATISTICS):
+        statistics: dict[str, Any] = domain.jobStats(flags)
+        return statistics if statistics.get("type", 0) != libvirt.VIR_DOMAIN_JOB_NONE else None
+    return None
+
+
+def _job_fact(statistics: Mapping[str, Any], *, active: bool) -> JobFact:
+    known = {field: statistics[name] for field, name in _JOB_FIELDS.items() if name in statistics}
+    return JobFact(active=active, **known)
+
+
+def _transfer_flags(inputs: MigratingInputs) -> int:
+    flags: int = _TRANSFER
+    if inputs.copy_disks:
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
+    if inputs.auto_converge:
+        flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
+    if inputs.post_copy:
+        flags |= libvirt.VIR_MIGRATE_POSTCOPY
+    return flags
+
+
+def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{_bracketed(inputs.destination_address)}",
+    }
+    if inputs.bandwidth_mib_s:
+        parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = inputs.bandwidth_mib_s
+    if inputs.copy_disks:
+        parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(inputs.copy_disks)
+    return parameters
+
+
+def _bracketed(address: str) -> str:
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(address).version == 6:
+            return f"[{address}]"
+    return address
+
+
+def _address_towards(url: str) -> str:
+    """This host's address on the way to ``url`` (no packet is sent)."""
+    parts = urlsplit(url)
+    target = (parts.hostname or "127.0.0.1", parts.port or 80)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(*target, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(address)
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise DriverError(
+            f"cannot tell which address of this host reaches {url}: {error}",
+            advice="set live_migration_inbound_addr",
+        ) from error
