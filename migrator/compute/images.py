@@ -1,0 +1,68 @@
+"""The agent's image cache: fetched once, verified by SHA-256, under its name only when complete and on the disk.
+
+Never changes an image, never gives out one whose checksum was not seen to match.
+"""
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from migrator.errors import ImageUnavailable, StorageError
+from migrator.protocol import ImageRef
+
+Fetch = Callable[[str], AbstractContextManager[Iterator[bytes]]]
+"""Image id -> a context that yields its bytes in pieces. Raises ServerUnreachable (try again) or ImageUnavailable."""
+
+
+class ImageStore(Protocol):
+    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
+        """Image id -> local file for every image named, fetching what is missing. Raises ServerUnreachable,
+        ImageUnavailable, StorageError."""
+        ...
+
+
+class ImageCache:
+    """``ImageStore`` in a directory. Blocks while it fetches; one fetch at a time."""
+
+    def __init__(self, directory: Path, fetch: Fetch) -> None:
+        self._directory = directory
+        self._fetch = fetch
+        self._fetching = threading.Lock()
+
+    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
+        return {image.id: self._one(image) for image in images}
+
+    def _one(self, image: ImageRef) -> Path:
+        # The checksum is part of the name: other content under the same id is another file.
+        path = self._directory / f"{UUID(image.id)}.{image.checksum_sha256[:16]}"
+        with self._fetching:
+            if not path.is_file():
+                self._download(image, path)
+        return path
+
+    def _download(self, image: ImageRef, path: Path) -> None:
+        part = path.with_name(path.name + ".part")
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with self._fetch(image.id) as pieces, open(part, "wb") as file:
+                found = hashlib.sha256()
+                for piece in pieces:
+                    found.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if found.hexdigest() != image.checksum_sha256:
+                raise ImageUnavailable(
+                    f"image {image.id} has the checksum {found.hexdigest()}, expected {image.checksum_sha256}",
+                    advice="upload the image again",
+                )
+            os.replace(part, path)
+        except OSError as error:
+            raise StorageError(f"cannot keep image {image.id} in {self._directory}: {error}") from error
+        finally:
+            part.unlink(missing_ok=True)

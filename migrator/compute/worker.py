@@ -1,0 +1,162 @@
+"""One synchronous step for one assignment: try to make it true, look, and say what is there.
+
+Owns the order of observation and the rules by which a transfer's attempt counts as over. Deterministic: no threads,
+no sleeping, no clock but the one it is given, so that a simulated world can drive it. Never reports success.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from migrator.compute.driver import Driver
+from migrator.compute.ensure import HANDLERS, Memory, Tools, begun
+from migrator.compute.images import ImageStore
+from migrator.compute.journal import Journal
+from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable
+from migrator.protocol import (
+    AbsentInputs,
+    Assignment,
+    AttemptFact,
+    AttemptState,
+    DiskFact,
+    DomainFact,
+    DomainState,
+    Ensure,
+    Fact,
+    JobFact,
+    Problem,
+    Role,
+)
+
+SETTLE_S = 2.0  # without a job for so long, a transfer whose call we did not see return is over
+_TRANSIENT = (HypervisorUnavailable, ServerUnreachable)
+_WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.ABSENT)
+_WITH_JOB = (Ensure.OBSERVED, Ensure.MIGRATING, Ensure.NOT_MIGRATING, Ensure.ABSENT)
+
+
+class StaleAssignment(MigratorError):
+    """A newer word about the operation is already known here; this one must not be acted on."""
+
+    code = "stale_assignment"
+
+
+class Worker:
+    """Not safe for two assignments of one instance at a time; the caller takes turns."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        journal: Journal,
+        images: ImageStore,
+        clock: Callable[[], float],
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        self._tools = Tools(driver, journal, images, clock)
+        self._settle_s = settle_s
+        self._memories: dict[str, Memory] = {}
+        self._sequence = itertools.count(1)
+
+    def act(self, assignment: Assignment) -> Fact:
+        """One bounded attempt, then what is there. Raises StaleAssignment; everything that the hypervisor says is
+        in the fact's ``problem``."""
+        memory = self._admit(assignment)
+        parts: dict[str, Any] = {}
+        try:
+            parts |= HANDLERS[assignment.ensure](self._tools, memory, assignment)
+        except (MigratorError, ValidationError) as error:
+            parts["problem"] = self._problem(error, memory)
+        try:
+            parts |= self._observe(assignment, memory)
+        except (MigratorError, ValidationError) as error:
+            parts["domain"] = None
+            parts.setdefault("problem", self._problem(error, memory))
+        return Fact(
+            operation_id=assignment.operation_id,
+            epoch=assignment.epoch,
+            phase=assignment.phase,
+            incarnation=self._tools.journal.incarnation,
+            sequence=next(self._sequence),
+            **parts,
+        )
+
+    def forget(self, operation_id: str) -> None:
+        """The operation wants nothing of this host any more. What the journal knows of it stays."""
+        self._memories.pop(operation_id, None)
+
+    def _admit(self, assignment: Assignment) -> Memory:
+        journal, operation = self._tools.journal, assignment.operation_id
+        memory = self._memories.setdefault(operation, Memory())
+        if assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation:
+            raise StaleAssignment(
+                f"operation {operation}: epoch {assignment.epoch}, generation {assignment.generation} is older than "
+                f"epoch {journal.highest_epoch(operation)}, generation {memory.generation}"
+            )
+        journal.note_epoch(operation, assignment.epoch)
+        memory.generation = assignment.generation
+        return memory
+
+    def _problem(self, error: MigratorError | ValidationError, memory: Memory) -> Problem:
+        if isinstance(error, ValidationError):
+            return Problem(code="bad_request", message=f"the assignment's inputs are malformed: {error}", final=True)
+        if isinstance(error, HypervisorUnavailable):
+            # A call that was cut off says nothing about the transfer: only a settled look does.
+            memory.started_epoch = None
+            memory.quiet_since = None
+        advice = f" ({error.advice})" if error.advice else ""
+        return Problem(code=error.code, message=error.message + advice, final=not isinstance(error, _TRANSIENT))
+
+    def _observe(self, assignment: Assignment, memory: Memory) -> Mapping[str, Any]:
+        driver, uuid = self._tools.driver, assignment.instance.uuid
+        found: dict[str, Any] = {}
+        # The job before the domain: "no job" followed by "running" means that it runs here. The other way round, a
+        # transfer that ends in between would read as one that never moved the guest.
+        in_flight = driver.migration_running(uuid)
+        job = driver.job(uuid) if assignment.ensure in _WITH_JOB else None
+        domain = driver.domain(uuid)
+        if job is not None:
+            found["job"] = job
+        if assignment.role is Role.SOURCE and assignment.ensure in _WITH_JOB:
+            found["attempt"] = self._attempt(assignment, memory, in_flight, job, domain)
+        if assignment.ensure in _WITH_DISKS:
+            found["disks"] = self._disks(assignment)
+        found["domain"] = domain
+        return found
+
+    def _disks(self, assignment: Assignment) -> tuple[DiskFact, ...]:
+        spec = assignment.instance
+        if assignment.ensure is Ensure.ABSENT:
+            pools = AbsentInputs.model_validate(assignment.inputs).delete_pools
+            spec = spec.model_copy(update={"disks": tuple(disk for disk in spec.disks if disk.pool in pools)})
+        return tuple(self._tools.driver.disks(spec))
+
+    def _attempt(
+        self, assignment: Assignment, memory: Memory, in_flight: bool, job: JobFact | None, domain: DomainFact
+    ) -> AttemptFact:
+        if in_flight or (job is not None and job.active):
+            memory.quiet_since = None
+            return AttemptFact(state=AttemptState.RUNNING)
+        if not self._begun(assignment, domain):
+            return AttemptFact(state=AttemptState.NONE)
+        error = memory.error or self._tools.driver.migration_error(assignment.instance.uuid)
+        if _gone(domain) or memory.started_epoch is not None or self._settled(memory):
+            return AttemptFact(state=AttemptState.ENDED, error=error)
+        return AttemptFact(state=AttemptState.RUNNING)
+
+    def _begun(self, assignment: Assignment, domain: DomainFact) -> bool:
+        if assignment.ensure is Ensure.MIGRATING:
+            return self._tools.journal.begun(assignment.operation_id, assignment.epoch)
+        return begun(self._tools, assignment, domain)
+
+    def _settled(self, memory: Memory) -> bool:
+        now = self._tools.clock()
+        if memory.quiet_since is None:
+            memory.quiet_since = now
+        return now - memory.quiet_since >= self._settle_s
+
+
+def _gone(domain: DomainFact) -> bool:
+    """Nothing here is left that a transfer could still move."""
+    migrated = domain.state is DomainState.SHUT_OFF and domain.reason == "migrated"
+    return migrated or domain.state is DomainState.ABSENT
