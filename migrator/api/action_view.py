@@ -1,0 +1,90 @@
+"""Instance actions and their events as the Compute API shows them. Pure: rows in, dicts out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from migrator.api.server_view import Version, host_id, iso_us
+from migrator.db.instance_actions import Action
+from migrator.operations import OPERATIONS, Kind
+
+_FAILED = frozenset({"failed", "error"})
+_CANCEL = "live_migration_cancel"
+
+
+def name_of(action: Action) -> str:
+    return _CANCEL if action.cancel else OPERATIONS[Kind(action.kind)].action
+
+
+def _failed(action: Action) -> bool:
+    return not action.active and action.status in _FAILED
+
+
+def summary(action: Action, instance_uuid: str, version: Version) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "action": name_of(action),
+        "instance_uuid": instance_uuid,
+        "request_id": action.request_id,
+        "user_id": action.user_id,
+        "project_id": action.project_id,
+        "start_time": iso_us(action.started_at),
+        "message": "Error" if _failed(action) else None,
+    }
+    if version >= (2, 58):
+        shown["updated_at"] = iso_us(action.updated_at)
+    return shown
+
+
+def full(
+    action: Action, instance_uuid: str, version: Version, admin: bool, phases: Sequence[Any]
+) -> dict[str, Any]:
+    """With its events, one a phase, the newest first. Others than administrators see them from 2.51."""
+    shown = summary(action, instance_uuid, version)
+    if admin or version >= (2, 51):
+        shown["events"] = events(action, version, admin, phases)
+    return shown
+
+
+def events(action: Action, version: Version, admin: bool, phases: Sequence[Any]) -> list[dict[str, Any]]:
+    if action.cancel:
+        only = _event(_CANCEL, action, version, admin)
+        return [only | {"start_time": iso_us(action.started_at), "finish_time": iso_us(action.finished_at)}]
+    lines = []
+    for position, row in enumerate(phases):
+        following = phases[position + 1] if position + 1 < len(phases) else None
+        finished = following.at if following is not None else action.finished_at
+        gave_up = following.name == "reverse" if following is not None else _failed(action)
+        event = _event(f"{action.kind}_{_phase(row)}".replace("-", "_"), action, version, admin, row.host)
+        event["start_time"], event["finish_time"] = iso_us(row.at), iso_us(finished)
+        event["result"] = None if finished is None else "Error" if gave_up else "Success"
+        if version >= (2, 84):
+            event["details"] = _why(action, following) if gave_up and finished is not None else None
+        lines.append(event)
+    return lines[::-1]
+
+
+def _phase(row: Any) -> str:
+    return str(row.phase) if row.name in ("begin", "phase") else f"{row.phase}_{row.name}"
+
+
+def _why(action: Action, following: Any | None) -> str | None:
+    if following is not None:
+        return str(following.message)
+    error: Mapping[str, Any] = action.error or {}
+    return error.get("message")
+
+
+def _event(
+    name: str, action: Action, version: Version, admin: bool, host: str | None = None
+) -> dict[str, Any]:
+    """``host`` None: the action's own. A traceback is never shown: the reason is in the details and the timeline."""
+    where = host or action.host
+    event: dict[str, Any] = {"event": name, "start_time": None, "finish_time": None, "result": "Success"}
+    if admin:
+        event["traceback"] = None
+    if version >= (2, 62):
+        if admin:
+            event["host"] = where
+        event["hostId"] = host_id(action.project_id, where)
+    if version >= (2, 84):
+        event["details"] = None
+    return event

@@ -1,0 +1,177 @@
+"""The body of POST /servers as ``NewInstance``s: looks up what it names and refuses what cannot be honoured.
+
+Owns the rules and the texts; never writes. What Nova would accept and quietly depend on another service for
+(volumes, key pairs, user data, security groups) is refused by name, not ignored.
+"""
+
+import secrets
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from migrator.api.server_view import Version
+from migrator.db import flavors as flavor_rows
+from migrator.db import images as image_rows
+from migrator.db import instances as instance_rows
+from migrator.db.engine import Database
+from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
+from migrator.scheduler.requests import NewInstance
+
+DEFAULT_ZONE = "nova"
+_MIB, _GIB = 1024**2, 1024**3
+
+
+def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> list[NewInstance]:
+    """One for each instance wanted, in order. Raises BadRequest."""
+    server = body["server"]
+    _refuse_unsupported(server)
+    count = _count(server)
+    image_id = _image_id(server)
+    with db.read() as connection:
+        flavor = _flavor(connection, str(server["flavorRef"]))
+        image = _image(connection, image_id)
+        zone, host = _placement(connection, server)
+    _fits(flavor, image)
+    names = [server["name"]] if count == 1 else [f"{server['name']}-{number + 1}" for number in range(count)]
+    return [
+        NewInstance(
+            name=name,
+            flavor=flavor,
+            image=image,
+            networks=_networks(server),
+            metadata=server.get("metadata", {}),
+            tags=sorted(set(server.get("tags", ()))),
+            description=server.get("description", name if version < (2, 19) else None),
+            availability_zone=zone,
+            requested_host=host,
+        )
+        for name in names
+    ]
+
+
+def password() -> str:
+    """For ``adminPass``: clients insist on one. It is not set in the guest."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
+
+
+# field -> what to say; a false or empty value asks for nothing and passes
+_UNSUPPORTED = {
+    "personality": "personality is not supported: put the files into the image",
+    "user_data": "user_data is not supported: there is no metadata service and no config drive",
+    "block_device_mapping": "block_device_mapping is not supported: volumes cannot be attached",
+    "trusted_image_certificates": "trusted_image_certificates is not supported: images carry no signatures",
+    "hostname": "hostname is not supported: the guest's host name is its own",
+}
+
+
+def _refuse_unsupported(server: Mapping[str, Any]) -> None:
+    for name, text in _UNSUPPORTED.items():
+        if server.get(name):
+            raise BadRequest(text)
+    if server.get("key_name"):
+        raise BadRequest("Invalid key_name provided.")
+    if str(server.get("config_drive", "")).lower() in ("true", "1", "on", "yes"):
+        raise BadRequest("config_drive is not supported")
+    for group in server.get("security_groups", ()):
+        if group.get("name") not in (None, "default"):
+            raise BadRequest(f"Security group {group['name']} not found.")
+
+
+def _count(server: Mapping[str, Any]) -> int:
+    """How many: max_count, for each is placed, or fails, by itself."""
+    least = int(server.get("min_count", 1))
+    most = int(server.get("max_count", least))
+    if least < 1 or most < 1:
+        raise BadRequest("min_count and max_count must be at least 1")
+    if least > most:
+        raise BadRequest("min_count must be <= max_count")
+    return most
+
+
+def _image_id(server: Mapping[str, Any]) -> str | None:
+    """From imageRef, and from a block device mapping that only says the same again (as clients send)."""
+    wanted = server.get("imageRef") or None
+    disks: Sequence[Mapping[str, Any]] = server.get("block_device_mapping_v2", ())
+    for disk in disks:
+        boots = str(disk.get("boot_index", "")) == "0"
+        kind = (disk.get("source_type"), disk.get("destination_type", "local"))
+        if not boots or kind != ("image", "local") or len(disks) > 1:
+            raise BadRequest(
+                "Block Device Mapping is Invalid: only one disk, made from the image and local, is supported"
+            )
+        if wanted is None:
+            raise BadRequest("Mapping image to local is not supported without an image reference.")
+        if disk.get("uuid") != wanted:
+            raise BadRequest("Block Device Mapping is Invalid: it names another image than imageRef")
+    return wanted
+
+
+def _flavor(connection: Any, ref: str) -> Mapping[str, Any]:
+    ident = ref.rsplit("/", 1)[-1]
+    try:
+        return dict(flavor_rows.get(connection, ident)._mapping)
+    except FlavorNotFound as error:
+        raise BadRequest(f"Flavor {ident} could not be found.") from error
+
+
+def _image(connection: Any, image_id: str | None) -> Mapping[str, Any]:
+    if image_id is None:
+        raise BadRequest("Invalid imageRef provided.")
+    try:
+        image = dict(image_rows.get(connection, image_id)._mapping)
+    except ImageNotFound as error:
+        raise BadRequest("Can not find requested image") from error
+    if image["status"] != "active":
+        raise BadRequest(f"Image {image_id} is not active.")
+    return image
+
+
+def _fits(flavor: Mapping[str, Any], image: Mapping[str, Any]) -> None:
+    if image["min_ram"] > flavor["memory_mb"]:
+        raise BadRequest("Flavor's memory is too small for requested image.")
+    if flavor["disk_gb"] == 0:
+        return
+    size = flavor["disk_gb"] * _GIB
+    if image["min_disk"] > flavor["disk_gb"]:
+        raise BadRequest(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {size} bytes, minimum size is {image['min_disk'] * _GIB} bytes."
+        )
+    needed = max(image["size"] or 0, image["virtual_size"] or 0)
+    if needed > size:
+        raise BadRequest(
+            f"Flavor's disk is too small for requested image. Flavor disk is {size} bytes, image is {needed} bytes."
+        )
+
+
+def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """(zone, host): from ``host``/``hypervisor_hostname``, or from a zone in the form "zone:host"."""
+    zone, _, forced = (server.get("availability_zone") or "").partition(":")
+    if zone not in ("", DEFAULT_ZONE):
+        raise BadRequest("The requested availability zone is not available")
+    host = forced.split(":")[0] or None
+    named = {server[key] for key in ("host", "hypervisor_hostname") if server.get(key)}
+    if named and host:
+        raise BadRequest("Unable to set both a host and an availability zone in the form zone:host")
+    for name in sorted(named):
+        if not instance_rows.host_states(connection, [name], 0):
+            raise BadRequest(f"Compute host {name} could not be found.")
+    if len(named) > 1:
+        raise BadRequest("host and hypervisor_hostname name different hosts")
+    return zone or None, host or next(iter(named), None)
+
+
+def _networks(server: Mapping[str, Any]) -> Sequence[str]:
+    wanted = server.get("networks") or ()
+    if isinstance(
+        wanted, str
+    ):  # "none", or "auto": there is nothing to choose from without a network service
+        return ()
+    names = []
+    for network in wanted:
+        if network.get("port") or network.get("fixed_ip"):
+            raise BadRequest("Ports and fixed addresses are not supported: name a network")
+        if not network.get("uuid"):
+            raise BadRequest("Bad networks format: network uuid is not in proper format (None)")
+        names.append(network["uuid"])
+    return names

@@ -1,0 +1,191 @@
+"""The query string of ``/servers`` as an ``InstanceQuery``. Pure: parameters in, conditions out.
+
+Owns which parameter means what, and which of them only an administrator may use. Shapes were checked before
+(``server_schemas.LIST_QUERY``).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from migrator.api.server_schemas import FALSE, TRUE
+from migrator.api.server_view import Version, states_of
+from migrator.db.instances import InstanceQuery
+from migrator.errors import BadRequest, Forbidden
+from migrator.scheduler.requests import Caller
+
+Params = Mapping[str, Sequence[str]]
+
+# parameter -> column, compared for equality
+_EQUAL = {
+    "reservation_id": "reservation_id",
+    "image": "image_id",
+    "image_ref": "image_id",
+    "host": "host",
+    "node": "host",
+    "user_id": "user_id",
+    "key_name": "key_name",
+    "availability_zone": "availability_zone",
+}
+_ADMIN_ONLY = {"host", "node", "user_id", "key_name", "availability_zone"}
+_SINCE_283 = {"user_id", "key_name", "availability_zone"}  # open to everybody from 2.83
+
+
+def boolean(name: str, value: str) -> bool:
+    """A parameter's value as a truth value. Raises BadRequest."""
+    if value in TRUE or value == "":
+        return True
+    if value in FALSE:
+        return False
+    raise BadRequest(f"Invalid value '{value}' for {name}: expected one of true, false, 1, 0.")
+
+
+def moment(name: str, value: str) -> float:
+    """ISO 8601 to seconds since the epoch; UTC when no zone is named. Raises BadRequest."""
+    try:
+        parsed = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
+    except ValueError as error:
+        raise BadRequest(
+            f"Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
+        ) from error
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def limit_of(params: Params, most: int) -> int:
+    value = first(params, "limit")
+    return min(int(value), most) if value else most
+
+
+def first(params: Params, name: str) -> str | None:
+    values = params.get(name)
+    return values[0] if values else None
+
+
+def parse(
+    params: Params, version: Version, caller: Caller, *, most: int, policy: str = "index"
+) -> InstanceQuery | None:
+    """What is asked for; None when nothing can match (an unknown status). Raises BadRequest and Forbidden."""
+    query = _states(params, caller)
+    if query is None:
+        return None
+    query = _times(params, version, caller, query)
+    query = _expressions(params, query)
+    equal = _equals(params, version, caller) | _scope(params, caller, policy)
+    among = dict(query.among)
+    if uuids := params.get("uuid"):
+        among["uuid"] = list(uuids)
+    return replace(
+        query,
+        equal=equal,
+        among=among,
+        flavor=first(params, "flavor"),
+        locked=_locked(params, version),
+        sort=_sort(params),
+        limit=limit_of(params, most),
+        marker=first(params, "marker"),
+        **_tags(params, version),
+    )
+
+
+def _scope(params: Params, caller: Caller, policy: str) -> dict[str, Any]:
+    """Whose instances: the caller's project's, or (for an administrator) all or another's."""
+    other = first(params, "project_id") or first(params, "tenant_id")
+    asked = first(params, "all_tenants")
+    everyone = boolean("all_tenants", asked) if asked is not None else other is not None and caller.is_admin
+    if everyone and not caller.is_admin:
+        raise Forbidden(
+            f"Policy doesn't allow os_compute_api:servers:{policy}:get_all_tenants to be performed."
+        )
+    if not everyone:
+        return {"project_id": caller.project_id}
+    return {"project_id": other} if other else {}
+
+
+def _states(params: Params, caller: Caller) -> InstanceQuery | None:
+    among: dict[str, Any] = {}
+    deleted: bool | None = False
+    if statuses := params.get("status"):
+        vm_states, task_states = states_of(statuses)
+        if not vm_states:
+            return None
+        if "deleted" in vm_states:
+            if not caller.is_admin:
+                raise Forbidden("Only administrators may list deleted instances")
+            deleted = True if vm_states == {"deleted"} else None
+        among["vm_state"] = sorted(vm_states)
+        if task_states is not None:
+            among["task_state"] = sorted(task_states)
+    for name in ("vm_state", "task_state"):
+        if (values := params.get(name)) and name not in among:
+            among[name] = list(values)
+    if power := first(params, "power_state"):
+        among["power_state"] = [int(power)] if power.isdigit() else []
+    return InstanceQuery(among=among, deleted=deleted)
+
+
+def _times(params: Params, version: Version, caller: Caller, query: InstanceQuery) -> InstanceQuery:
+    since, before = first(params, "changes-since"), first(params, "changes-before")
+    if since is not None:
+        query = replace(query, changes_since=moment("changes-since", since), deleted=None)
+    if before is not None and version >= (2, 66):
+        query = replace(query, changes_before=moment("changes-before", before), deleted=None)
+        if query.changes_since is not None and query.changes_since > moment("changes-before", before):
+            raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
+    asked = first(params, "deleted")
+    if asked is not None and caller.is_admin:
+        query = replace(query, deleted=boolean("deleted", asked))
+    return query
+
+
+def _expressions(params: Params, query: InstanceQuery) -> InstanceQuery:
+    found: dict[str, Any] = {
+        "name": first(params, "name") or first(params, "display_name"),
+        "ip": first(params, "ip"),
+        "description": first(params, "description") or first(params, "display_description"),
+    }
+    for name, pattern in found.items():
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise BadRequest(f"Invalid regular expression for {name}: {pattern} ({error})") from error
+    return replace(query, **found)
+
+
+def _equals(params: Params, version: Version, caller: Caller) -> dict[str, Any]:
+    closed = set() if caller.is_admin else _ADMIN_ONLY - (_SINCE_283 if version >= (2, 83) else set())
+    found = {}
+    for name, column in _EQUAL.items():
+        value = first(params, name)
+        if value is not None and name not in closed:
+            found[column] = value
+    return found
+
+
+def _locked(params: Params, version: Version) -> bool | None:
+    value = first(params, "locked")
+    return boolean("locked", value) if value is not None and version >= (2, 73) else None
+
+
+def _tags(params: Params, version: Version) -> dict[str, Any]:
+    if version < (2, 26):
+        return {}
+    names = {
+        "tags": "tags_all",
+        "tags-any": "tags_any",
+        "not-tags": "not_tags_all",
+        "not-tags-any": "not_tags_any",
+    }
+    return {name: value.split(",") for param, name in names.items() if (value := first(params, param))}
+
+
+def _sort(params: Params) -> list[tuple[str, str]]:
+    keys, ways = params.get("sort_key", ()), list(params.get("sort_dir", ()))
+    if any(way not in ("asc", "desc") for way in ways):
+        raise BadRequest("Unknown sort direction, must be 'desc' or 'asc'")
+    if len(ways) > max(len(keys), 1):
+        raise BadRequest("Sort direction size exceeds sort key size")
+    ways += [ways[-1] if ways else "desc"] * (len(keys) - len(ways))
+    return list(zip(keys or (["created_at"] if ways else []), ways, strict=False))

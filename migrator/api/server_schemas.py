@@ -1,0 +1,298 @@
+"""What a body or a query about servers may look like, at which microversion. Data only.
+
+Each name is a tuple of (from microversion, JSON schema), ascending: a request is held against the last entry that is
+not above its own microversion.
+"""
+
+from typing import Any
+
+Schema = dict[str, Any]
+Version = tuple[int, int]
+Versioned = tuple[tuple[Version, Schema], ...]
+
+V1: Version = (2, 1)
+
+TRUE = [True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
+FALSE = [False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
+BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": TRUE + FALSE}
+NAME: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^(?!\s)[^\x00-\x1f]*(?<!\s)$",
+}
+TEXT: Schema = {"type": "string", "maxLength": 255}
+NULL_TEXT: Schema = {
+    "type": ["string", "null"],
+    "maxLength": 255,
+    "pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
+}
+COUNT: Schema = {"type": ["integer", "string"], "pattern": r"^[0-9]*$", "minimum": 1, "minLength": 1}
+TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": r"^[^,/]*$"}
+METADATA: Schema = {
+    "type": "object",
+    "patternProperties": {r"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255}},
+    "additionalProperties": False,
+}
+HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+def closed(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+_NETWORK: Schema = closed({"uuid": TEXT, "port": {"type": ["string", "null"]}, "fixed_ip": TEXT, "tag": TAG})
+_NETWORKS: Schema = {"type": "array", "items": _NETWORK}
+_NETWORKS_237: Schema = {"oneOf": [_NETWORKS, {"type": "string", "enum": ["none", "auto"]}]}
+_DISK: Schema = closed(
+    {
+        "uuid": {"type": "string"},
+        "source_type": {"type": "string", "enum": ["volume", "image", "snapshot", "blank"]},
+        "destination_type": {"type": "string", "enum": ["local", "volume"]},
+        "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"},
+        "delete_on_termination": BOOLEAN,
+        "volume_size": {"type": ["integer", "string"], "pattern": "^[0-9]+$"},
+        "device_name": {"type": ["string", "null"]},
+        "disk_bus": {"type": "string"},
+        "device_type": {"type": "string"},
+        "guest_format": {"type": "string"},
+        "no_device": {},
+        "tag": TAG,
+        "volume_type": {"type": ["string", "null"]},
+    }
+)
+
+_SERVER: Schema = {
+    "name": NAME,
+    "imageRef": {"oneOf": [{"type": "string", "format": "uuid"}, {"type": "string", "maxLength": 0}]},
+    "flavorRef": {"type": ["string", "integer"], "minLength": 1},
+    "adminPass": {"type": "string"},
+    "metadata": METADATA,
+    "networks": _NETWORKS,
+    "OS-DCF:diskConfig": {"type": "string", "enum": ["AUTO", "MANUAL"]},
+    "accessIPv4": {"type": "string"},
+    "accessIPv6": {"type": "string"},
+    "personality": {"type": "array"},
+    "availability_zone": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
+    "block_device_mapping": {"type": "array"},
+    "block_device_mapping_v2": {"type": "array", "items": _DISK},
+    "config_drive": BOOLEAN,
+    "key_name": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
+    "min_count": COUNT,
+    "max_count": COUNT,
+    "return_reservation_id": BOOLEAN,
+    "security_groups": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT}}},
+    "user_data": {"type": ["string", "null"], "maxLength": 65535},
+}
+
+
+def _create(required: tuple[str, ...] = ("name", "flavorRef"), **changed: Any) -> Schema:
+    properties = {name: schema for name, schema in (_SERVER | changed).items() if schema is not None}
+    hints: Schema = {"type": "object"}
+    return closed(
+        {
+            "server": closed(properties, required),
+            "os:scheduler_hints": hints,
+            "OS-SCH-HNT:scheduler_hints": hints,
+        },
+        ("server",),
+    )
+
+
+_WITH_NETWORKS = ("name", "flavorRef", "networks")
+_D19: Schema = {"description": NULL_TEXT}
+_D37: Schema = _D19 | {"networks": _NETWORKS_237}
+_D52: Schema = _D37 | {"tags": {"type": "array", "items": TAG, "maxItems": 50}}
+_D57: Schema = _D52 | {"personality": None}
+_D63: Schema = _D57 | {
+    "trusted_image_certificates": {"type": ["array", "null"], "items": TEXT, "maxItems": 50}
+}
+_D74: Schema = _D63 | {"host": HOST, "hypervisor_hostname": HOST}
+
+CREATE: Versioned = (
+    (V1, _create()),
+    ((2, 19), _create(**_D19)),
+    ((2, 37), _create(_WITH_NETWORKS, **_D37)),
+    ((2, 52), _create(_WITH_NETWORKS, **_D52)),
+    ((2, 57), _create(_WITH_NETWORKS, **_D57)),
+    ((2, 63), _create(_WITH_NETWORKS, **_D63)),
+    ((2, 74), _create(_WITH_NETWORKS, **_D74)),
+    ((2, 90), _create(_WITH_NETWORKS, **_D74, hostname={"type": "string", "minLength": 2, "maxLength": 63})),
+)
+
+_UPDATE: Schema = {
+    "name": NAME,
+    "OS-DCF:diskConfig": {"type": "string", "enum": ["AUTO", "MANUAL"]},
+    "accessIPv4": {"type": "string"},
+    "accessIPv6": {"type": "string"},
+}
+
+
+def _update(**more: Any) -> Schema:
+    return closed({"server": {**closed(_UPDATE | more), "minProperties": 1}}, ("server",))
+
+
+UPDATE: Versioned = (
+    (V1, _update()),
+    ((2, 19), _update(description=NULL_TEXT)),
+    ((2, 90), _update(description=NULL_TEXT, hostname={"type": "string", "minLength": 2, "maxLength": 63})),
+)
+
+METADATA_BODY: Versioned = ((V1, closed({"metadata": METADATA}, ("metadata",))),)
+META_BODY: Versioned = (
+    (V1, closed({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))),
+)
+TAGS_BODY: Versioned = (
+    ((2, 26), closed({"tags": {"type": "array", "items": TAG, "maxItems": 50}}, ("tags",))),
+)
+
+_LIVE_HOST: Schema = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^[a-zA-Z0-9-._]*$",
+}
+_BLOCK_AUTO: Schema = {"type": ["boolean", "string"], "enum": [*TRUE, *FALSE, "auto"]}
+
+
+def action(name: str, schema: Schema) -> Schema:
+    return closed({name: schema}, (name,))
+
+
+def _live(properties: Schema, required: tuple[str, ...]) -> Schema:
+    return action("os-migrateLive", closed(properties, required))
+
+
+_LIVE_21: Schema = {"host": _LIVE_HOST, "block_migration": BOOLEAN, "disk_over_commit": BOOLEAN}
+_LIVE_225: Schema = {"host": _LIVE_HOST, "block_migration": _BLOCK_AUTO}
+
+LIVE: Versioned = (
+    (V1, _live(_LIVE_21, ("block_migration", "disk_over_commit", "host"))),
+    ((2, 25), _live(_LIVE_225, ("block_migration", "host"))),
+    ((2, 30), _live(_LIVE_225 | {"force": BOOLEAN}, ("block_migration", "host"))),
+    ((2, 68), _live(_LIVE_225, ("block_migration", "host"))),
+)
+REBOOT: Versioned = (
+    (
+        V1,
+        action(
+            "reboot",
+            closed(
+                {"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}},
+                ("type",),
+            ),
+        ),
+    ),
+)
+ANYTHING: Versioned = ((V1, {"type": "object"}),)
+LOCK: Versioned = (
+    (V1, {"type": "object"}),
+    (
+        (2, 73),
+        action(
+            "lock",
+            {
+                "type": ["object", "null"],
+                "properties": {"locked_reason": {"type": "string", "minLength": 1, "maxLength": 255}},
+                "additionalProperties": False,
+            },
+        ),
+    ),
+)
+RESET_STATE: Versioned = (
+    (
+        V1,
+        action(
+            "os-resetState", closed({"state": {"type": "string", "enum": ["active", "error"]}}, ("state",))
+        ),
+    ),
+)
+FORCE_COMPLETE: Versioned = (((2, 22), action("force_complete", {"type": "null"})),)
+
+
+# --- queries ----------------------------------------------------------------------------------------------------
+
+SORT_KEYS_21 = words(
+    "access_ip_v4 access_ip_v6 auto_disk_config availability_zone config_drive created_at "
+    "display_description display_name host hostname image_ref instance_type_id kernel_id key_name "
+    "launch_index launched_at locked_by node power_state progress project_id ramdisk_id "
+    "root_device_name task_state terminated_at updated_at user_id uuid vm_state architecture "
+    "cell_name cleaned default_ephemeral_device default_swap_device deleted deleted_at "
+    "disable_terminate ephemeral_gb ephemeral_key_uuid id key_data launched_on locked memory_mb "
+    "os_type reservation_id root_gb shutdown_terminate user_data vcpus vm_mode"
+)
+SORT_KEYS_273 = [*SORT_KEYS_21[:28], "locked"]
+
+_NUMBER: Schema = {"type": "string", "pattern": "^[0-9]*$"}
+_STRING: Schema = {"type": "string"}
+_DATE: Schema = {"type": "string", "format": "date-time"}
+
+
+def many(schema: Schema) -> Schema:
+    """Every parameter may be given more than once."""
+    return {"type": "array", "items": schema}
+
+
+_LIST_NAMES = words(
+    "user_id project_id tenant_id launch_index image_ref image kernel_id ramdisk_id hostname "
+    "key_name vm_state task_state power_state instance_type_id host node reservation_id "
+    "terminated_at launched_at root_device_name availability_zone display_name name "
+    "display_description description auto_disk_config access_ip_v4 access_ip_v6 created_at "
+    "updated_at uuid status flavor ip ip6 deleted all_tenants config_drive progress locked_by "
+    "soft_deleted"
+)
+_LIST: Schema = {name: many(_STRING) for name in _LIST_NAMES} | {
+    "limit": many(_NUMBER),
+    "marker": many(_STRING),
+    "sort_dir": many(_STRING),
+    "sort_key": many({"type": "string", "enum": SORT_KEYS_21}),
+    "changes-since": many(_DATE),
+}
+_TAG_NAMES = ("tags", "tags-any", "not-tags", "not-tags-any")
+_L26: Schema = _LIST | {name: many(_STRING) for name in _TAG_NAMES}
+_L66: Schema = _L26 | {"changes-before": many(_DATE)}
+_L73: Schema = _L66 | {"locked": many(_STRING), "sort_key": many({"type": "string", "enum": SORT_KEYS_273})}
+
+LIST_QUERY: Versioned = (
+    (V1, {"type": "object", "properties": _LIST, "additionalProperties": True}),
+    ((2, 26), {"type": "object", "properties": _L26, "additionalProperties": True}),
+    ((2, 66), {"type": "object", "properties": _L66, "additionalProperties": True}),
+    ((2, 73), {"type": "object", "properties": _L73, "additionalProperties": True}),
+    ((2, 75), {"type": "object", "properties": _L73, "additionalProperties": False}),
+)
+
+_MIGRATION_NAMES = ("hidden", "host", "instance_uuid", "source_compute", "status", "migration_type")
+_M1: Schema = {name: many(_STRING) for name in _MIGRATION_NAMES}
+_M59: Schema = _M1 | {"limit": many(_NUMBER), "marker": many(_STRING), "changes-since": many(_DATE)}
+_M66: Schema = _M59 | {"changes-before": many(_DATE)}
+_M80: Schema = _M66 | {"user_id": many(_STRING), "project_id": many(_STRING)}
+
+MIGRATIONS_QUERY: Versioned = (
+    (V1, {"type": "object", "properties": _M1, "additionalProperties": True}),
+    ((2, 59), {"type": "object", "properties": _M59, "additionalProperties": False}),
+    ((2, 66), {"type": "object", "properties": _M66, "additionalProperties": False}),
+    ((2, 80), {"type": "object", "properties": _M80, "additionalProperties": False}),
+)
+
+_A58: Schema = {"limit": many(_NUMBER), "marker": many(_STRING), "changes-since": many(_DATE)}
+ACTIONS_QUERY: Versioned = (
+    (V1, {"type": "object"}),
+    ((2, 58), {"type": "object", "properties": _A58, "additionalProperties": False}),
+    (
+        (2, 66),
+        {
+            "type": "object",
+            "properties": _A58 | {"changes-before": many(_DATE)},
+            "additionalProperties": False,
+        },
+    ),
+)

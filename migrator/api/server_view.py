@@ -1,0 +1,240 @@
+"""An instance as the Compute API's "server", at every microversion. Pure: a row in, a dict out.
+
+Owns the statuses and the fields; never reads the database and never decides who may see what (``admin`` says it).
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+Version = tuple[int, int]
+
+_REBOOTS = {"rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT"} | {
+    "rebooting_hard": "HARD_REBOOT",
+    "reboot_pending_hard": "HARD_REBOOT",
+    "reboot_started_hard": "HARD_REBOOT",
+}
+_RESIZES = {f"resize_{step}": "RESIZE" for step in ("prep", "migrating", "migrated", "finish")}
+_REBUILDS = dict.fromkeys(("rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"), "REBUILD")
+_DEFAULT = ""
+# vm_state -> task_state -> status; the empty task_state stands for every other one
+STATUSES: Mapping[str, Mapping[str, str]] = {
+    "active": {_DEFAULT: "ACTIVE", "migrating": "MIGRATING", **_REBOOTS, **_RESIZES, **_REBUILDS},
+    "building": {_DEFAULT: "BUILD"},
+    "stopped": {_DEFAULT: "SHUTOFF", **_RESIZES, **_REBUILDS},
+    "paused": {_DEFAULT: "PAUSED", "migrating": "MIGRATING"},
+    "suspended": {_DEFAULT: "SUSPENDED"},
+    "resized": {_DEFAULT: "VERIFY_RESIZE", "resize_reverting": "REVERT_RESIZE"},
+    "error": {_DEFAULT: "ERROR", **_REBUILDS},
+    "deleted": {_DEFAULT: "DELETED"},
+}
+
+
+def status(vm_state: str, task_state: str | None) -> str:
+    states = STATUSES.get(vm_state, {_DEFAULT: "UNKNOWN"})
+    return states.get(task_state or _DEFAULT, states[_DEFAULT])
+
+
+def states_of(statuses: Collection[str]) -> tuple[set[str], set[str] | None]:
+    """The vm_states and task_states that show as one of ``statuses`` (any case); None: every task_state."""
+    wanted = {word.upper() for word in statuses}
+    vm_states: set[str] = set()
+    task_states: set[str] | None = set()
+    for vm_state, by_task in STATUSES.items():
+        shown = {task for task, word in by_task.items() if word in wanted}
+        if shown:
+            vm_states.add(vm_state)
+        if task_states is not None:
+            task_states = None if _DEFAULT in shown else task_states | shown
+    return vm_states, task_states
+
+
+@lru_cache(maxsize=65536)
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def iso_z(moment: float | None) -> str | None:
+    """'2026-11-22T18:35:45Z': dates of a server's own."""
+    return None if moment is None else _second(int(moment)) + "Z"
+
+
+def iso_us(moment: float | None) -> str | None:
+    """'2026-11-22T18:35:45.000000': dates of records, which have no fraction in this API."""
+    return None if moment is None else _second(int(moment)) + ".000000"
+
+
+@lru_cache(maxsize=65536)
+def host_id(project_id: str, host: str | None) -> str:
+    """The name of a host that a project may see: the same for all its instances there, and for nobody else's."""
+    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
+
+
+def links(base: str, root: str, kind: str, ident: str) -> list[dict[str, str]]:
+    """``base`` is the endpoint ('http://h:8774/v2.1'), ``root`` the same without the version."""
+    return [
+        {"rel": "self", "href": f"{base}/{kind}/{ident}"},
+        {"rel": "bookmark", "href": f"{root}/{kind}/{ident}"},
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewContext:
+    """What a view needs beside the row. ``host_states``: host -> host_status."""
+
+    version: Version
+    base: str
+    root: str
+    admin: bool
+    host_states: Mapping[str, str]
+
+
+def brief(row: Any, context: ViewContext) -> dict[str, Any]:
+    return {"id": row.uuid, "name": row.name, "links": links(context.base, context.root, "servers", row.uuid)}
+
+
+def addresses(networks: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for nic in networks:
+        if nic.get("ip"):
+            found.setdefault(nic["network"], []).append(
+                {
+                    "version": ipaddress.ip_address(nic["ip"]).version,
+                    "addr": nic["ip"],
+                    "OS-EXT-IPS:type": "fixed",
+                    "OS-EXT-IPS-MAC:mac_addr": nic["mac"],
+                }
+            )
+    return found
+
+
+def detail(row: Any, context: ViewContext, *, single: bool) -> dict[str, Any]:
+    """Every field. ``single``: GET of one server, which also lists its groups."""
+    server = core(row, context)
+    _extended(server, row, context)
+    _by_version(server, row, context, single)
+    return server
+
+
+def core(row: Any, context: ViewContext) -> dict[str, Any]:
+    """The fields that PUT answers with below 2.75, and that every other view begins with."""
+    version = context.version
+    server = {
+        "accessIPv4": "",
+        "accessIPv6": "",
+        "addresses": addresses(row.networks),
+        "created": iso_z(row.created_at),
+        "flavor": _flavor(row.flavor, context),
+        "hostId": host_id(row.project_id, row.host),
+        "id": row.uuid,
+        "image": _image(row.image_id, context.root),
+        "links": links(context.base, context.root, "servers", row.uuid),
+        "metadata": row.metadata,
+        "name": row.name,
+        "status": status(row.vm_state, row.task_state),
+        "tenant_id": row.project_id,
+        "updated": iso_z(row.updated_at or row.created_at),
+        "user_id": row.user_id,
+        "OS-DCF:diskConfig": "MANUAL",
+    }
+    if server["status"] in ("ERROR", "DELETED"):
+        if row.fault:
+            server["fault"] = _fault(row.fault, context.admin)
+    else:
+        server["progress"] = row.progress
+    if version >= (2, 9):
+        server["locked"] = row.locked_by is not None
+    if version >= (2, 19):
+        server["description"] = row.description
+    if version >= (2, 26):
+        server["tags"] = row.tags
+    if version >= (2, 63):
+        server["trusted_image_certificates"] = None
+    if version >= (2, 73):
+        server["locked_reason"] = row.locked_reason
+    return server
+
+
+def _flavor(flavor: Mapping[str, Any], context: ViewContext) -> dict[str, Any]:
+    if context.version < (2, 47):
+        ident = flavor["flavorid"]
+        return {"id": ident, "links": [{"rel": "bookmark", "href": f"{context.root}/flavors/{ident}"}]}
+    return {
+        "vcpus": flavor["vcpus"],
+        "ram": flavor["memory_mb"],
+        "disk": flavor["disk_gb"],
+        "ephemeral": flavor.get("ephemeral_gb", 0),
+        "swap": flavor.get("swap_mb", 0),
+        "original_name": flavor["name"],
+        "extra_specs": flavor.get("extra_specs") or {},
+    }
+
+
+def _image(image_id: str | None, root: str) -> dict[str, Any] | str:
+    if image_id is None:
+        return ""
+    return {"id": image_id, "links": [{"rel": "bookmark", "href": f"{root}/images/{image_id}"}]}
+
+
+def _fault(fault: Mapping[str, Any], admin: bool) -> dict[str, Any]:
+    created = fault.get("created")
+    shown = {
+        "code": fault.get("code", 500),
+        "created": created if isinstance(created, str) else iso_z(created),
+        "message": fault.get("message", ""),
+    }
+    if fault.get("details") and (admin or shown["code"] != 500):
+        shown["details"] = str(fault["details"])
+    return shown
+
+
+def _extended(server: dict[str, Any], row: Any, context: ViewContext) -> None:
+    server["OS-EXT-AZ:availability_zone"] = (row.availability_zone or "nova") if row.host else ""
+    server["config_drive"] = "True" if row.config_drive else ""
+    server["key_name"] = row.key_name
+    server["OS-SRV-USG:launched_at"] = iso_us(row.launched_at)
+    server["OS-SRV-USG:terminated_at"] = iso_us(row.terminated_at)
+    server["OS-EXT-STS:task_state"] = row.task_state
+    server["OS-EXT-STS:vm_state"] = row.vm_state
+    server["OS-EXT-STS:power_state"] = row.power_state
+    server["os-extended-volumes:volumes_attached"] = []
+    if context.admin:
+        server["OS-EXT-SRV-ATTR:host"] = row.host
+        server["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{row.id:08x}"
+        server["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
+
+
+def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: bool) -> None:
+    version = context.version
+    if version >= (2, 3) and context.admin:
+        spec = row.spec
+        disks = spec.get("disks") or ()
+        server["OS-EXT-SRV-ATTR:kernel_id"] = spec.get("kernel_id") or ""
+        server["OS-EXT-SRV-ATTR:launch_index"] = 0
+        server["OS-EXT-SRV-ATTR:ramdisk_id"] = spec.get("ramdisk_id") or ""
+        server["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
+        server["OS-EXT-SRV-ATTR:root_device_name"] = (
+            f"/dev/{disks[0]['target']}" if disks and row.host else None
+        )
+        server["OS-EXT-SRV-ATTR:user_data"] = None
+    if (version >= (2, 3) and context.admin) or version >= (2, 90):
+        server["OS-EXT-SRV-ATTR:hostname"] = hostname(row.name)
+    if version >= (2, 16) and context.admin:
+        server["host_status"] = context.host_states.get(row.host, "UNKNOWN") if row.host else ""
+    if version >= (2, 71) and single:
+        server["server_groups"] = []
+    if version >= (2, 96):
+        server["pinned_availability_zone"] = row.availability_zone
+
+
+@lru_cache(maxsize=65536)
+def hostname(name: str) -> str:
+    """The guest's host name, made from the server's name: letters, digits, '-' and '.', at most 63 characters."""
+    kept = "".join(
+        c for c in name.replace(" ", "-").replace("_", "-") if (c.isascii() and c.isalnum()) or c in "-."
+    )
+    return kept.strip(".-").lower()[:63] or "server"

@@ -1,0 +1,140 @@
+"""Operations that move an instance, as ``os-migrations`` and a server's migrations list them.
+
+Reads only, and only the columns that a view shows: a page of a thousand is asked for every few seconds by
+dashboards, and must not slow a migration down.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, true
+
+from migrator.db.tables import facts, hosts, instances, operations
+from migrator.errors import BadRequest, OperationNotFound
+
+MigrationRow = Any
+"""A row of COLUMNS, in that order, with those names."""
+
+_o = operations.c
+COLUMNS = (
+    _o.id,
+    _o.uuid,
+    _o.kind,
+    _o.instance_uuid,
+    _o.status,
+    _o.source,
+    _o.destination,
+    _o.user_id,
+    _o.project_id,
+    _o.created_at,
+    _o.updated_at,
+    _o.active,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationQuery:
+    """``equal`` is by column of ``operations``; ``host`` matches source or destination. Times: seconds, epoch."""
+
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    host: str | None = None
+    changes_since: float | None = None
+    changes_before: float | None = None
+    newest_first: bool = True
+    limit: int | None = None
+    marker: str | None = None
+
+
+def page(connection: Connection, query: MigrationQuery) -> Sequence[MigrationRow]:
+    """One page. Raises BadRequest when the marker is not the UUID of a migration."""
+    statement = select(*COLUMNS).where(_o.moves == true(), *_conditions(query))
+    if query.marker is not None:
+        statement = statement.where(_after(connection, query.marker))
+    if query.newest_first:
+        statement = statement.order_by(_o.created_at.desc(), _o.id.desc())
+    else:
+        statement = statement.order_by(_o.id)
+    if query.limit is not None:
+        statement = statement.limit(query.limit)
+    return connection.execute(statement).all()
+
+
+def _conditions(query: MigrationQuery) -> list[ColumnElement[bool]]:
+    wanted = [_o[name] == value for name, value in query.equal.items()]
+    if query.host is not None:
+        wanted.append(or_(_o.source == query.host, _o.destination == query.host))
+    if query.changes_since is not None:
+        wanted.append(_o.updated_at >= query.changes_since)
+    if query.changes_before is not None:
+        wanted.append(_o.updated_at <= query.changes_before)
+    return wanted
+
+
+def _after(connection: Connection, marker: str) -> ColumnElement[bool]:
+    at = connection.execute(
+        select(_o.created_at, _o.id).where(_o.uuid == marker, _o.moves == true())
+    ).one_or_none()
+    if at is None:
+        raise BadRequest(f"Marker {marker} could not be found.")
+    return or_(_o.created_at < at.created_at, and_(_o.created_at == at.created_at, _o.id < at.id))
+
+
+def flavor_ids(connection: Connection, uuids: Collection[str]) -> Mapping[str, int]:
+    """Instance -> the integer id of its flavor."""
+    query = select(instances.c.uuid, instances.c.flavor["id"].as_integer())
+    return _mapping(connection, query, instances.c.uuid, uuids)
+
+
+def addresses(connection: Connection, names: Collection[str]) -> Mapping[str, str]:
+    """Host -> the address that migrations to it use."""
+    query = select(hosts.c.name, hosts.c.report["address"].as_string())
+    return _mapping(connection, query, hosts.c.name, names)
+
+
+def _mapping(
+    connection: Connection, query: Select[Any], key: ColumnElement[str], wanted: Collection[str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for chunk in _chunks(wanted):
+        for name, value in connection.execute(query.where(key.in_(chunk))).tuples():
+            found[name] = value
+    return found
+
+
+def _chunks(values: Collection[str], size: int = 500) -> list[list[str]]:
+    """Below every database's limit of bound parameters."""
+    ordered = list(values)
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def of_instance(connection: Connection, instance_uuid: str) -> Sequence[MigrationRow]:
+    """The instance's live migrations that are under way (at most one, by the partial unique index)."""
+    return connection.execute(
+        select(*COLUMNS).where(
+            _o.instance_uuid == instance_uuid,
+            _o.active == true(),
+            _o.moves == true(),
+            _o.kind == "live-migration",
+        )
+    ).all()
+
+
+def get(connection: Connection, instance_uuid: str, migration_id: int) -> MigrationRow:
+    """A move of the instance, under way or over. Raises OperationNotFound."""
+    query = select(*COLUMNS, _o.phase).where(
+        _o.id == migration_id, _o.instance_uuid == instance_uuid, _o.moves == true()
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise OperationNotFound(f"Migration {migration_id} not found for instance {instance_uuid}")
+    return row
+
+
+def progress(connection: Connection, migration: MigrationRow) -> Mapping[str, Any] | None:
+    """The transfer's newest counters from the source (``protocol.JobFact``); None before it began."""
+    body = connection.execute(
+        select(facts.c.body).where(facts.c.operation_id == migration.id, facts.c.host == migration.source)
+    ).scalar_one_or_none()
+    job = (body or {}).get("job")
+    return job if isinstance(job, Mapping) else None
