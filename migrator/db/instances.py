@@ -186,7 +186,8 @@ def _json_conditions(connection: Connection, query: InstanceQuery) -> list[Colum
     if query.not_tags_any:
         wanted.append(~or_(*(_has_tag(connection, tag) for tag in query.not_tags_any)))
     if query.ip is not None:
-        each = _elements(connection, instances.c.networks)
+        name = "json_each" if _sqlite(connection) else "json_array_elements"
+        each = getattr(func, name)(instances.c.networks).table_valued("value")
         address = (
             func.json_extract(each.c.value, "$.ip") if _sqlite(connection) else each.c.value.op("->>")("ip")
         )
@@ -195,15 +196,9 @@ def _json_conditions(connection: Connection, query: InstanceQuery) -> list[Colum
 
 
 def _has_tag(connection: Connection, tag: str) -> ColumnElement[bool]:
-    each = _elements(connection, instances.c.tags)
-    value = each.c.value if _sqlite(connection) else each.c.value.op("#>>")("{}")
-    return select(1).select_from(each).where(value == tag).exists()
-
-
-def _elements(connection: Connection, column: ColumnElement[Any]) -> Any:
-    """The elements of a JSON list as rows of one column, ``value``."""
-    name = "json_each" if _sqlite(connection) else "json_array_elements"
-    return getattr(func, name)(column).table_valued("value")
+    name = "json_each" if _sqlite(connection) else "json_array_elements_text"
+    each = getattr(func, name)(instances.c.tags).table_valued("value")
+    return select(1).select_from(each).where(each.c.value == tag).exists()
 
 
 def _sqlite(connection: Connection) -> bool:

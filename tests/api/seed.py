@@ -8,7 +8,7 @@ from migrator.db.engine import Database
 from migrator.db.tables import events, facts, flavors, hosts, instances, operations
 from migrator.protocol import HostReport
 
-BEGAN = 1_790_000_000.0  # 2026-09-21T13:33:20Z
+BEGAN = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 FLAVOR: Mapping[str, Any] = {
     "id": 1,
     "flavorid": "1",
