@@ -106,10 +106,15 @@ def _image_id(server: Mapping[str, Any]) -> str | None:
     return wanted
 
 
+def _plain(row: Any) -> dict[str, Any]:
+    """The row as a dict that can be stored as JSON: its column names as plain strings."""
+    return {str(name): value for name, value in row._mapping.items()}
+
+
 def _flavor(connection: Any, ref: str) -> Mapping[str, Any]:
     ident = ref.rsplit("/", 1)[-1]
     try:
-        return dict(flavor_rows.get(connection, ident)._mapping)
+        return _plain(flavor_rows.get(connection, ident))
     except FlavorNotFound as error:
         raise BadRequest(f"Flavor {ident} could not be found.") from error
 
@@ -118,7 +123,7 @@ def _image(connection: Any, image_id: str | None) -> Mapping[str, Any]:
     if image_id is None:
         raise BadRequest("Invalid imageRef provided.")
     try:
-        image = dict(image_rows.get(connection, image_id)._mapping)
+        image = _plain(image_rows.get(connection, image_id))
     except ImageNotFound as error:
         raise BadRequest("Can not find requested image") from error
     if image["status"] != "active":

@@ -1,0 +1,61 @@
+"""/os-migrations: every operation that moved or moves an instance, of all projects, for administrators."""
+
+from typing import Any
+
+from migrator.api import migration_view, server_schemas
+from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.server_query import first, limit_of, moment
+from migrator.api.servers import next_link
+from migrator.db import migration_list
+from migrator.db.migration_list import MigrationQuery
+from migrator.errors import BadRequest, Forbidden
+
+_PAGED, _OWNED = (2, 59), (2, 80)
+# parameter -> column of operations
+_EQUAL = {
+    "status": "status",
+    "instance_uuid": "instance_uuid",
+    "source_compute": "source",
+    "migration_type": "kind",
+}
+_EQUAL_280 = _EQUAL | {"user_id": "user_id", "project_id": "project_id"}
+
+
+def index(request: ApiRequest) -> Answer:
+    if not request.caller.is_admin:
+        raise Forbidden("Policy doesn't allow os_compute_api:os-migrations:index to be performed.")
+    query = _query(request)
+    with request.services.db.read() as connection:
+        rows = migration_list.page(connection, query)
+        addresses = migration_list.addresses(connection, {row.destination for row in rows if row.destination})
+        flavors = migration_list.flavor_ids(connection, {row.instance_uuid for row in rows})
+    lines = migration_view.listed(rows, request.version, request.base, request.root, addresses, flavors)
+    body: dict[str, Any] = {"migrations": lines}
+    if request.version >= _PAGED and rows and len(rows) == query.limit:
+        body["migrations_links"] = next_link(request, "os-migrations", rows[-1].uuid)
+    return Answer(200, body)
+
+
+def _query(request: ApiRequest) -> MigrationQuery:
+    """Below 2.59 there is no paging: everything, the oldest first, and unknown parameters say nothing."""
+    params, version = request.query, request.version
+    columns = _EQUAL_280 if version >= _OWNED or version < _PAGED else _EQUAL
+    equal = {column: value for name, column in columns.items() if (value := first(params, name)) is not None}
+    host = first(params, "host")
+    if version < _PAGED:
+        return MigrationQuery(equal=equal, host=host, newest_first=False)
+    since, before = first(params, "changes-since"), first(params, "changes-before")
+    query = MigrationQuery(
+        equal=equal,
+        host=host,
+        changes_since=moment("changes-since", since) if since else None,
+        changes_before=moment("changes-before", before) if before else None,
+        limit=limit_of(params, request.services.settings.max_limit),
+        marker=first(params, "marker"),
+    )
+    if query.changes_since and query.changes_before and query.changes_since > query.changes_before:
+        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
+    return query
+
+
+ROUTES = (Route("GET", "/os-migrations", index, query=server_schemas.MIGRATIONS_QUERY),)

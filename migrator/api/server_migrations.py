@@ -1,0 +1,108 @@
+"""/servers/{id}/migrations: the live migration that is under way, and aborting it."""
+
+from migrator.api import server_schemas
+from migrator.api.migration_view import IN_PROGRESS, of_server
+from migrator.api.routing import Answer, ApiRequest, Route, check_body
+from migrator.api.servers import find
+from migrator.db import migration_list
+from migrator.errors import BadRequest, Conflict, Forbidden, NotFound, OperationNotFound
+from migrator.operations import Kind
+from migrator.scheduler import requests
+
+_QUEUED_TOO = (2, 65)  # from here a migration that has not begun to transfer can be aborted too
+_POLICY = "os_compute_api:servers:migrations:"
+
+
+def _admin(request: ApiRequest, rule: str) -> None:
+    if not request.caller.is_admin:
+        raise Forbidden(f"Policy doesn't allow {_POLICY}{rule} to be performed.")
+
+
+def index(request: ApiRequest) -> Answer:
+    _admin(request, "index")
+    uuid = request.params["id"]
+    find(request, uuid)
+    with request.services.db.read() as connection:
+        rows = [row for row in migration_list.of_instance(connection, uuid) if row.status in IN_PROGRESS]
+    return Answer(200, {"migrations": [_view(request, row) for row in rows]})
+
+
+def _view(request: ApiRequest, row: migration_list.MigrationRow) -> dict[str, object]:
+    with request.services.db.read() as connection:
+        job = migration_list.progress(connection, row)
+        addresses = migration_list.addresses(connection, [row.destination] if row.destination else [])
+    return of_server(row, request.version, addresses.get(row.destination), job)
+
+
+def show(request: ApiRequest) -> Answer:
+    _admin(request, "show")
+    uuid, key = request.params["id"], request.params["migration_id"]
+    find(request, uuid)
+    try:
+        row = _get(request, uuid, key)
+    except OperationNotFound as error:
+        raise NotFound(f"In-progress live migration {key} is not found for server {uuid}.") from error
+    if row.kind != Kind.LIVE_MIGRATION:
+        raise NotFound(f"Migration {key} for server {uuid} is not live-migration.")
+    if not row.active or row.status not in IN_PROGRESS:
+        raise NotFound(f"Live migration {key} for server {uuid} is not in progress.")
+    return Answer(200, {"migration": _view(request, row)})
+
+
+def _get(request: ApiRequest, uuid: str, key: str) -> migration_list.MigrationRow:
+    """``key`` may be an id or (what newer clients send) a migration's UUID."""
+    if not key.isdigit() or len(key) > 9:
+        raise OperationNotFound(f"Migration {key} not found for instance {uuid}")
+    with request.services.db.read() as connection:
+        return migration_list.get(connection, uuid, int(key))
+
+
+def abort(request: ApiRequest) -> Answer:
+    _admin(request, "delete")
+    uuid, key = request.params["id"], request.params["migration_id"]
+    row = find(request, uuid)
+    migration = _get(request, uuid, key)
+    wrong_state = f"Instance {uuid} is in an invalid state for 'abort live migration'"
+    if row.task_state != "migrating" or not migration.active:
+        raise Conflict(wrong_state)
+    allowed = {"running"} | ({"accepted", "queued", "preparing"} if request.version >= _QUEUED_TOO else set())
+    if migration.kind != Kind.LIVE_MIGRATION or migration.status not in allowed:
+        raise BadRequest(
+            f"Migration {key} state of instance {uuid} is {migration.status}. "
+            "Cannot abort live migration while the migration is in this state."
+        )
+    try:
+        requests.cancel(request.services.db, request.caller, migration.id)
+    except Conflict as error:
+        raise Conflict(wrong_state) from error
+    request.services.reconciler.reconcile(migration.id)
+    return Answer(202)
+
+
+def act(request: ApiRequest) -> Answer:
+    """force_complete. Nothing can force a migration here yet, so each one is in the wrong state for it."""
+    if not request.caller.is_admin:
+        raise Forbidden(
+            "Policy doesn't allow os_compute_api:servers:migrations:force_complete to be performed."
+        )
+    body = request.body
+    if not isinstance(body, dict) or len(body) != 1:
+        raise BadRequest("Malformed request body")
+    if "force_complete" not in body:
+        raise BadRequest(f"There is no such action: {next(iter(body))}")
+    check_body(server_schemas.FORCE_COMPLETE, body, request.version)
+    uuid = request.params["id"]
+    find(request, uuid)
+    try:
+        _get(request, uuid, request.params["migration_id"])
+    except OperationNotFound as error:
+        raise BadRequest(error.message) from error
+    raise Conflict(f"Instance {uuid} is in an invalid state for 'force_complete'")
+
+
+ROUTES = (
+    Route("GET", "/servers/{id}/migrations", index, since=(2, 23)),
+    Route("GET", "/servers/{id}/migrations/{migration_id}", show, since=(2, 23)),
+    Route("DELETE", "/servers/{id}/migrations/{migration_id}", abort, since=(2, 24)),
+    Route("POST", "/servers/{id}/migrations/{migration_id}/action", act, since=(2, 22)),
+)

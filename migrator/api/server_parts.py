@@ -1,0 +1,166 @@
+"""The small resources under a server: metadata, tags, addresses, and what it truthfully has none of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.api import server_schemas, server_view
+from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.servers import find
+from migrator.db import instance_records
+from migrator.errors import BadRequest, NotFound
+
+_MOST_TAGS = 50
+
+
+def _change(request: ApiRequest, values: Mapping[str, Any]) -> None:
+    with request.services.db.write() as connection:
+        instance_records.change(connection, request.params["id"], values)
+
+
+# --- metadata ---------------------------------------------------------------------------------------------------
+
+
+def _metadata(request: ApiRequest) -> dict[str, str]:
+    return dict(find(request, request.params["id"]).metadata)
+
+
+def list_metadata(request: ApiRequest) -> Answer:
+    return Answer(200, {"metadata": _metadata(request)})
+
+
+def merge_metadata(request: ApiRequest) -> Answer:
+    merged = _metadata(request) | request.body["metadata"]
+    _change(request, {"metadata": merged})
+    return Answer(200, {"metadata": merged})
+
+
+def replace_metadata(request: ApiRequest) -> Answer:
+    find(request, request.params["id"])
+    _change(request, {"metadata": request.body["metadata"]})
+    return Answer(200, {"metadata": request.body["metadata"]})
+
+
+def show_meta(request: ApiRequest) -> Answer:
+    key, metadata = request.params["key"], _metadata(request)
+    if key not in metadata:
+        raise NotFound("Metadata item was not found")
+    return Answer(200, {"meta": {key: metadata[key]}})
+
+
+def put_meta(request: ApiRequest) -> Answer:
+    key, wanted = request.params["key"], request.body["meta"]
+    if key not in wanted:
+        raise BadRequest("Request body and URI mismatch")
+    _change(request, {"metadata": _metadata(request) | wanted})
+    return Answer(200, {"meta": wanted})
+
+
+def delete_meta(request: ApiRequest) -> Answer:
+    key, metadata = request.params["key"], _metadata(request)
+    if key not in metadata:
+        raise NotFound("Metadata item was not found")
+    del metadata[key]
+    _change(request, {"metadata": metadata})
+    return Answer(204)
+
+
+# --- tags -------------------------------------------------------------------------------------------------------
+
+
+def _tags(request: ApiRequest) -> list[str]:
+    return list(find(request, request.params["id"]).tags)
+
+
+def list_tags(request: ApiRequest) -> Answer:
+    return Answer(200, {"tags": _tags(request)})
+
+
+def replace_tags(request: ApiRequest) -> Answer:
+    find(request, request.params["id"])
+    tags = sorted(set(request.body["tags"]))
+    _change(request, {"tags": tags})
+    return Answer(200, {"tags": tags})
+
+
+def delete_tags(request: ApiRequest) -> Answer:
+    find(request, request.params["id"])
+    _change(request, {"tags": []})
+    return Answer(204)
+
+
+def show_tag(request: ApiRequest) -> Answer:
+    uuid, tag = request.params["id"], request.params["tag"]
+    if tag not in _tags(request):
+        raise NotFound(f"Server {uuid} has no tag '{tag}'")
+    return Answer(204)
+
+
+def put_tag(request: ApiRequest) -> Answer:
+    uuid, tag = request.params["id"], request.params["tag"]
+    tags = _tags(request)
+    if tag in tags:
+        return Answer(204)
+    if len(tag) > 60 or "," in tag or "/" in tag:
+        raise BadRequest(f"Tag '{tag}' is invalid. It must be a string without characters '/' and ','.")
+    if len(tags) >= _MOST_TAGS:
+        raise BadRequest(f"The number of tags exceeded the per-server limit {_MOST_TAGS}")
+    _change(request, {"tags": sorted([*tags, tag])})
+    return Answer(201, headers={"Location": f"{request.base}/servers/{uuid}/tags/{tag}"})
+
+
+def delete_tag(request: ApiRequest) -> Answer:
+    uuid, tag = request.params["id"], request.params["tag"]
+    tags = _tags(request)
+    if tag not in tags:
+        raise NotFound(f"Server {uuid} has no tag '{tag}'")
+    _change(request, {"tags": [other for other in tags if other != tag]})
+    return Answer(204)
+
+
+# --- what it is attached to -------------------------------------------------------------------------------------
+
+
+def addresses(request: ApiRequest) -> Answer:
+    row = find(request, request.params["id"])
+    shown = {
+        network: [{"version": one["version"], "addr": one["addr"]} for one in found]
+        for network, found in server_view.addresses(row.networks).items()
+    }
+    return Answer(200, {"addresses": shown})
+
+
+def interfaces(request: ApiRequest) -> Answer:
+    """Ports belong to a network service; there is none, so there are no ports, whatever networks there are."""
+    find(request, request.params["id"])
+    return Answer(200, {"interfaceAttachments": []})
+
+
+def security_groups(request: ApiRequest) -> Answer:
+    find(request, request.params["id"])
+    return Answer(200, {"security_groups": []})
+
+
+def volumes(request: ApiRequest) -> Answer:
+    find(request, request.params["id"])
+    return Answer(200, {"volumeAttachments": []})
+
+
+_META, _TAGS, _T = "/servers/{id}/metadata", "/servers/{id}/tags", (2, 26)
+ROUTES = (
+    Route("GET", _META, list_metadata),
+    Route("POST", _META, merge_metadata, body=server_schemas.METADATA_BODY),
+    Route("PUT", _META, replace_metadata, body=server_schemas.METADATA_BODY),
+    Route("GET", _META + "/{key}", show_meta),
+    Route("PUT", _META + "/{key}", put_meta, body=server_schemas.META_BODY),
+    Route("DELETE", _META + "/{key}", delete_meta),
+    Route("GET", _TAGS, list_tags, since=_T),
+    Route("PUT", _TAGS, replace_tags, since=_T, body=server_schemas.TAGS_BODY),
+    Route("DELETE", _TAGS, delete_tags, since=_T),
+    Route("GET", _TAGS + "/{tag}", show_tag, since=_T),
+    Route("PUT", _TAGS + "/{tag}", put_tag, since=_T),
+    Route("DELETE", _TAGS + "/{tag}", delete_tag, since=_T),
+    Route("GET", "/servers/{id}/ips", addresses),
+    Route("GET", "/servers/{id}/os-interface", interfaces),
+    Route("GET", "/servers/{id}/os-security-groups", security_groups),
+    Route("GET", "/servers/{id}/os-volume_attachments", volumes),
+)

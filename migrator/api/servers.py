@@ -1,0 +1,137 @@
+"""/servers: create, list, show, rename, delete.
+
+Handlers only: bodies become wishes in ``server_create``, queries in ``server_query``, rows become JSON in
+``server_view``; operations begin in ``scheduler/requests``.
+"""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from migrator.api import server_create, server_query, server_schemas, server_view
+from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.db import instance_records
+from migrator.db import instances as instance_rows
+from migrator.scheduler import requests
+
+
+def project_scope(request: ApiRequest) -> str | None:
+    """The project whose instances the caller may reach; None: all of them."""
+    return None if request.caller.is_admin else request.caller.project_id
+
+
+def find(request: ApiRequest, uuid: str) -> instance_rows.InstanceRow:
+    """Raises InstanceNotFound, also for one of another project."""
+    with request.services.db.read() as connection:
+        return instance_rows.get(connection, uuid, project_scope(request))
+
+
+def view_context(request: ApiRequest, rows: Any = ()) -> server_view.ViewContext:
+    states = {}
+    if request.version >= (2, 16) and request.caller.is_admin:
+        names = {row.host for row in rows if row.host}
+        with request.services.db.read() as connection:
+            states = instance_rows.host_states(connection, names, request.services.settings.service_down_time)
+    return server_view.ViewContext(
+        request.version, request.base, request.root, request.caller.is_admin, states
+    )
+
+
+def create(request: ApiRequest) -> Answer:
+    services, body = request.services, request.body
+    wanted = server_create.new_instances(services.db, body, request.version)
+    reservation = requests.reservation_id()
+    uuids = []
+    for new in wanted:
+        uuid, operation_id = requests.create_instance(
+            services.db, request.caller, replace(new, reservation_id=reservation)
+        )
+        services.reconciler.reconcile(operation_id)
+        uuids.append(uuid)
+    if str(body["server"].get("return_reservation_id", "")).lower() in ("true", "1", "on", "yes"):
+        return Answer(202, {"reservation_id": reservation})
+    uuid = uuids[0]
+    server = {
+        "id": uuid,
+        "links": server_view.links(request.base, request.root, "servers", uuid),
+        "OS-DCF:diskConfig": body["server"].get("OS-DCF:diskConfig", "MANUAL"),
+        "security_groups": [{"name": "default"}],
+        "adminPass": body["server"].get("adminPass") or server_create.password(),
+    }
+    return Answer(202, {"server": server}, headers={"Location": f"{request.base}/servers/{uuid}"})
+
+
+def index(request: ApiRequest) -> Answer:
+    return _page(request, "servers", detail=False)
+
+
+def detail(request: ApiRequest) -> Answer:
+    return _page(request, "servers/detail", detail=True)
+
+
+def _page(request: ApiRequest, path: str, *, detail: bool) -> Answer:
+    query = server_query.parse(
+        request.query,
+        request.version,
+        request.caller,
+        most=request.services.settings.max_limit,
+        policy="detail" if detail else "index",
+    )
+    if query is None:
+        return Answer(200, {"servers": []})
+    with request.services.db.read() as connection:
+        rows = instance_rows.page(connection, query, detail=detail)
+    context = view_context(request, rows if detail else ())
+    if detail:
+        found = [server_view.detail(row, context, single=False) for row in rows]
+    else:
+        found = [server_view.brief(row, context) for row in rows]
+    body: dict[str, Any] = {"servers": found}
+    if rows and len(rows) == query.limit:
+        body["servers_links"] = next_link(request, path, rows[-1].uuid)
+    return Answer(200, body)
+
+
+def next_link(request: ApiRequest, path: str, marker: str) -> list[dict[str, str]]:
+    """The page after this one: the same query, with the last row as its marker."""
+    kept = [(name, value) for name, values in request.query.items() if name != "marker" for value in values]
+    return [{"rel": "next", "href": f"{request.base}/{path}?{urlencode([*kept, ('marker', marker)])}"}]
+
+
+def show(request: ApiRequest) -> Answer:
+    row = find(request, request.params["id"])
+    return Answer(200, {"server": server_view.detail(row, view_context(request, [row]), single=True)})
+
+
+def rename(request: ApiRequest) -> Answer:
+    """PUT: name and description."""
+    uuid = request.params["id"]
+    find(request, uuid)
+    wanted = request.body["server"]
+    values = {name: wanted[name] for name in ("name", "description") if name in wanted}
+    with request.services.db.write() as connection:
+        instance_records.change(connection, uuid, values)
+    row = find(request, uuid)
+    context = view_context(request, [row])
+    if request.version >= (2, 75):
+        return Answer(200, {"server": server_view.detail(row, context, single=True)})
+    return Answer(200, {"server": server_view.core(row, context)})
+
+
+def delete(request: ApiRequest) -> Answer:
+    uuid = request.params["id"]
+    find(request, uuid)
+    operation_id = requests.delete_instance(request.services.db, request.caller, uuid)
+    if operation_id is not None:
+        request.services.reconciler.reconcile(operation_id)
+    return Answer(204)
+
+
+ROUTES = (
+    Route("POST", "/servers", create, body=server_schemas.CREATE),
+    Route("GET", "/servers", index, query=server_schemas.LIST_QUERY),
+    Route("GET", "/servers/detail", detail, query=server_schemas.LIST_QUERY),
+    Route("GET", "/servers/{id}", show),
+    Route("PUT", "/servers/{id}", rename, body=server_schemas.UPDATE),
+    Route("DELETE", "/servers/{id}", delete),
+)
