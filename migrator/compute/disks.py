@@ -6,12 +6,13 @@ its name only when it is complete and on the disk: made under another name, sync
 second keeps the first one's file, so that two hosts may race on a shared filesystem. Never talks to libvirt.
 """
 
+import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,8 @@ from migrator.protocol import DiskFact, DiskSpec, GuestDescription, InstanceSpec
 
 MARKER = ".migrator-storage-id"
 BASE = "_base"
+PART = ".part"
+STALE_S = 24 * 3600
 GIB = 1024**3
 
 
@@ -39,7 +42,7 @@ class Disks:
     def __init__(self, pools: Mapping[str, Path], default_pool: str) -> None:
         self._pools = dict(pools)
         self._default = default_pool
-        # Threads of one agent share the temporary names below.
+        # Builds that need the same new base wait for one copy instead of making one each.
         self._making = threading.Lock()
 
     # where things are
@@ -229,22 +232,28 @@ def _image(image_id: str, images: Mapping[str, Path]) -> Path:
 
 def _publish(path: Path, make: Callable[[Path], Any]) -> None:
     """Make ``path`` appear complete or not at all; an existing one wins. Raises StorageError."""
-    part = path.parent / f".{path.name}.{socket.gethostname()}.part"
+    part = path.parent / f".{path.name}.{uuid4().hex}{PART}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
+        _drop_stale_parts(path)
         make(part)
         _sync(part)
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(part, path)
-        except FileExistsError:
-            return
-        finally:
-            part.unlink(missing_ok=True)
         _sync(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StorageError(f"cannot make {path}: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _drop_stale_parts(path: Path) -> None:
+    """What a killed process left half made. Another host's work in progress is younger than that."""
+    for part in path.parent.glob(f".{path.name}.*{PART}"):
+        with contextlib.suppress(FileNotFoundError):
+            if part.stat().st_mtime < time.time() - STALE_S:
+                part.unlink()
 
 
 def _sync(path: Path) -> None:

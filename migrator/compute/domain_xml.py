@@ -109,11 +109,14 @@ def read_stamp(metadata: str) -> Stamp:
         raise DriverError(f"the domain's metadata cannot be read: {metadata}") from error
 
 
-def read_guest(domain_xml: str) -> GuestFacts:
-    """Machine, memory, CPU and pass-through devices of a domain."""
+def read_guest(domain_xml: str, capabilities: str | None = None) -> GuestFacts:
+    """Machine, memory, CPU and pass-through devices of a domain. A guest that sees the host's own CPU names no model:
+    its CPU is the one in the host's ``capabilities``."""
     domain = ET.fromstring(domain_xml)
     os_type = domain.find("os/type")
     cpu = domain.find("cpu")
+    if capabilities and cpu is not None and cpu.get("mode") == "host-passthrough":
+        cpu = ET.fromstring(capabilities).find("host/cpu")
     return GuestFacts(
         machine="" if os_type is None else os_type.get("machine", ""),
         arch="x86_64" if os_type is None else os_type.get("arch", "x86_64"),

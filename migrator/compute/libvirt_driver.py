@@ -18,7 +18,8 @@ import libvirt
 
 from migrator.compute import compatibility, domain_xml
 from migrator.compute.disks import Disks
-from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable
+from migrator.compute.reconnect import Reconnecting
+from migrator.errors import DomainNotFound, DriverError
 from migrator.protocol import (
     CheckResult,
     Copy,
@@ -35,10 +36,9 @@ from migrator.settings import AgentSettings
 
 T = TypeVar("T")
 
-OPEN_TIMEOUT_S = 15.0
 # libvirtd counts as gone after this many seconds without an answer to so many probes.
 KEEPALIVE_INTERVAL_S = 5
-KEEPALIVE_COUNT = 4
+KEEPALIVE_COUNT = 3
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: DomainState.RUNNING,
@@ -128,7 +128,7 @@ class LibvirtDriver:
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
-        self._control = _Connection(settings.libvirt_uri)
+        self._control = _connect(settings.libvirt_uri)
         self._disks = Disks(settings.storage, settings.default_pool)
         self._transfers: dict[str, _Transfer] = {}
         self._lock = threading.Lock()
@@ -167,7 +167,7 @@ class LibvirtDriver:
             copies = []
             for domain in connection.listAllDomains():
                 with _unless(libvirt.VIR_ERR_NO_DOMAIN):  # gone since it was listed
-                    if _stamp(domain) is not None:
+                    if _metadata(domain) is not None:
                         copies.append(Copy(uuid=domain.UUIDString(), state=_state(domain)[0]))
             return copies
 
@@ -259,7 +259,7 @@ class LibvirtDriver:
     def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
         def read(connection: Any) -> tuple[domain_xml.GuestFacts, int]:
             xml = connection.lookupByUUIDString(spec.uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
-            return domain_xml.read_guest(xml), connection.getVersion()
+            return domain_xml.read_guest(xml, connection.getCapabilities()), connection.getVersion()
 
         facts, version = self._control.call(read)
         return GuestDescription(
@@ -288,7 +288,7 @@ class LibvirtDriver:
         self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
     ) -> Sequence[CheckResult]:
         settings, own = self._settings, self._disks.identities()
-        capabilities = self._control.call(lambda c: c.getCapabilities())
+        machines = self._control.call(lambda c: domain_xml.read_machines(c.getCapabilities(), guest.arch))
         total_mb = self._control.call(_memory_mb)
         return [
             compatibility.domain(self.domain(spec.uuid).state),
@@ -299,8 +299,8 @@ class LibvirtDriver:
                 used_mb=self._memory_given(besides=spec.uuid),
                 ratio=settings.ram_allocation_ratio,
             ),
-            self._check_cpu(guest),
-            compatibility.machine_type(guest.machine, domain_xml.read_machines(capabilities, guest.arch)),
+            self._check_cpu(guest, machines),
+            compatibility.machine_type(guest.machine, machines),
             compatibility.network(spec, settings.networks),
             compatibility.storage(spec, guest, own, block),
             compatibility.disk(
@@ -327,7 +327,7 @@ class LibvirtDriver:
         with self._lock:
             if (old := self._transfers.get(spec.uuid)) is not None and old.running:
                 raise DriverError(f"a transfer of {spec.uuid} is already under way")
-            transfer = _Transfer(_Connection(self._settings.libvirt_uri), spec.uuid, inputs, parameters)
+            transfer = _Transfer(_connect(self._settings.libvirt_uri), spec.uuid, inputs, parameters)
             self._transfers[spec.uuid] = transfer
         transfer.start()
 
@@ -419,17 +419,19 @@ class LibvirtDriver:
 
         return self._control.call(add)
 
-    def _check_cpu(self, guest: GuestDescription) -> CheckResult:
+    def _check_cpu(self, guest: GuestDescription, machines: Sequence[str]) -> CheckResult:
         if guest.cpu_xml is None:
             return compatibility.cpu(True, "the guest names no CPU model")
-        virt_type, xml = self._settings.virt_type, guest.cpu_xml
-        flags = libvirt.VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
+        # A machine type that is not here has a refusal of its own and says nothing about the CPU.
+        machine = guest.machine if guest.machine in machines else None
+        where = (None, guest.arch, machine, self._settings.virt_type)
 
         def compare(connection: Any) -> CheckResult:
             try:
-                connection.compareHypervisorCPU(None, guest.arch, guest.machine, virt_type, xml, flags)
+                flags = libvirt.VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
+                connection.compareHypervisorCPU(*where, guest.cpu_xml, flags)
             except libvirt.libvirtError as error:
-                if _is_broken(connection, error):
+                if error.get_error_domain() != libvirt.VIR_FROM_CPU:
                     raise
                 return compatibility.cpu(False, error.get_error_message())
             return compatibility.cpu(True, "this host has every feature of the guest's CPU")
@@ -441,7 +443,7 @@ class _Transfer(threading.Thread):
     """One migrate call on its own connection. A daemon: libvirtd owns the transfer and goes on without us."""
 
     def __init__(
-        self, connection: "_Connection", uuid: str, inputs: MigratingInputs, parameters: Mapping[str, Any]
+        self, connection: Reconnecting[Any], uuid: str, inputs: MigratingInputs, parameters: Mapping[str, Any]
     ) -> None:
         super().__init__(name=f"transfer-{uuid}", daemon=True)
         self._connection, self._uuid, self._inputs = connection, uuid, inputs
@@ -463,82 +465,40 @@ class _Transfer(threading.Thread):
             self.running = False
 
 
-class _Connection:
-    """A connection to libvirtd, opened when first needed, and again after it broke."""
+class _Libvirt:
+    """``reconnect.Transport`` for libvirt, with keepalive so that a stopped libvirtd is noticed."""
+
+    error = libvirt.libvirtError
 
     def __init__(self, uri: str) -> None:
         _run_events()
         self._uri = uri
-        self._lock = threading.Lock()
-        self._open: Any = None
-
-    def call(self, act: Callable[[Any], T]) -> T:
-        """``act`` with a live connection; a second time when the first one turned out to be broken, so ``act`` must
-        be idempotent. Raises HypervisorUnavailable, DomainNotFound or DriverError in libvirt's words."""
-        for last in (False, True):
-            connection = self.open()
-            try:
-                return act(connection)
-            except libvirt.libvirtError as error:
-                if not _is_broken(connection, error):
-                    raise _translated(error) from error
-                self._drop(connection)
-                if last:
-                    raise HypervisorUnavailable(f"libvirtd does not answer: {error}") from error
-        raise AssertionError("unreachable")
 
     def open(self) -> Any:
-        """The connection. Raises HypervisorUnavailable, at the latest after OPEN_TIMEOUT_S."""
-        with self._lock:
-            if self._open is None:
-                self._open = _open_in_time(self._uri)
-            return self._open
+        connection = libvirt.open(self._uri)
+        with _unless(libvirt.VIR_ERR_NO_SUPPORT):  # a driver without a wire needs none
+            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+        return connection
 
-    def close(self) -> None:
-        with self._lock:
-            connection, self._open = self._open, None
-        _close(connection)
-
-    def _drop(self, connection: Any) -> None:
-        with self._lock:
-            if self._open is connection:
-                self._open = None
-        _close(connection)
-
-
-def _close(connection: Any) -> None:
-    if connection is not None:
+    def close(self, connection: Any) -> None:
         with contextlib.suppress(libvirt.libvirtError):
             connection.close()
 
-
-def _open_in_time(uri: str) -> Any:
-    """Open in a thread of its own, for a stopped libvirtd would keep us for ever (no keepalive yet)."""
-    opened: list[Any] = []
-    failed: list[libvirt.libvirtError] = []
-    given_up = threading.Event()
-
-    def open_it() -> None:
+    def broken(self, connection: Any, error: Any) -> bool:
+        if error.get_error_domain() in (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE):
+            return True
         try:
-            connection = libvirt.open(uri)
-            with contextlib.suppress(libvirt.libvirtError):  # a driver without a wire needs none
-                connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
-            opened.append(connection)
-        except libvirt.libvirtError as error:
-            failed.append(error)
-        if given_up.is_set() and opened:
-            _close(opened[0])
+            return not connection.isAlive()
+        except libvirt.libvirtError:
+            return True
 
-    thread = threading.Thread(target=open_it, name="libvirt-open", daemon=True)
-    thread.start()
-    thread.join(OPEN_TIMEOUT_S)
-    if opened:
-        return opened[0]
-    given_up.set()
-    words = str(failed[0]) if failed else f"no answer within {OPEN_TIMEOUT_S:.0f} s"
-    raise HypervisorUnavailable(
-        f"cannot reach libvirtd at {uri}: {words}", advice="see whether libvirtd runs: systemctl status libvirtd"
-    )
+    def translated(self, error: Any) -> DriverError:
+        kind = DomainNotFound if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else DriverError
+        return kind(error.get_error_message() or str(error), details={"libvirt_code": error.get_error_code()})
+
+
+def _connect(uri: str) -> Reconnecting[Any]:
+    return Reconnecting(_Libvirt(uri), f"libvirtd at {uri}")
 
 
 _events_lock = threading.Lock()
@@ -573,30 +533,21 @@ def _unless(*codes: int) -> Any:
             raise
 
 
-def _is_broken(connection: Any, error: libvirt.libvirtError) -> bool:
-    if error.get_error_domain() in (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE):
-        return True
-    try:
-        return not connection.isAlive()
-    except libvirt.libvirtError:
-        return True
-
-
-def _translated(error: libvirt.libvirtError) -> DriverError:
-    kind = DomainNotFound if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else DriverError
-    return kind(error.get_error_message() or str(error), details={"libvirt_code": error.get_error_code()})
-
-
 def _memory_mb(connection: Any) -> int:
     """The host's RAM in MiB. ``getInfo`` counts the first NUMA node's boot memory only, not what was plugged in."""
     return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
 
 
-def _stamp(domain: Any) -> domain_xml.Stamp | None:
+def _metadata(domain: Any) -> str | None:
+    """Migrator's element in the domain's metadata; None in a domain that is not ours."""
     with _unless(libvirt.VIR_ERR_NO_DOMAIN_METADATA):
-        element = libvirt.VIR_DOMAIN_METADATA_ELEMENT
-        return domain_xml.read_stamp(domain.metadata(element, domain_xml.NAMESPACE))
+        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.NAMESPACE))
     return None
+
+
+def _stamp(domain: Any) -> domain_xml.Stamp | None:
+    element = _metadata(domain)
+    return None if element is None else domain_xml.read_stamp(element)
 
 
 def _state(domain: Any) -> tuple[DomainState, str | None]:

@@ -18,6 +18,7 @@ from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, 
 from migrator.protocol import (
     DiskSpec,
     DomainState,
+    GuestDescription,
     ImageRef,
     InstanceSpec,
     MigratingInputs,
@@ -350,6 +351,21 @@ def test_a_cpu_that_the_destination_lacks_is_refused_with_the_features(clean: Wo
     refused = {check.name: check for check in checks if not check.ok}
     assert set(refused) == {"cpu"}
     assert "avx512f" in refused["cpu"].found
+
+
+@pytest.mark.parametrize(
+    "cpu",
+    [
+        "<cpu mode='custom' match='exact'><model fallback='forbid'>Unheard-Of</model></cpu>",
+        "<cpu><arch>x86_64</arch><model>Broadwell</model><feature name='avx512f'/></cpu>",
+    ],
+)
+def test_unknown_models_and_whole_host_cpus_are_compared_too(world: World, cpu: str) -> None:
+    guest = GuestDescription(cpu_xml=cpu, machine="pc")
+    checks = world.destination.check_destination(world.spec(), guest, None)
+    refused = {check.name: check.found for check in checks if not check.ok}
+    assert set(refused) == {"cpu"}
+    assert "Unheard-Of" in refused["cpu"] or "avx512f" in refused["cpu"]
 
 
 def test_every_failed_check_is_named(clean: World) -> None:

@@ -1,0 +1,105 @@
+"""The comparisons made before a move: what passes, what is refused, and that the words say why."""
+
+import pytest
+
+from migrator.compute import compatibility
+from migrator.protocol import DiskFact, DiskSpec, DomainState, GuestDescription, InstanceSpec, NicSpec
+
+GIB = 1024**3
+SPEC = InstanceSpec(
+    uuid="3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5",
+    name="web",
+    vcpus=1,
+    memory_mb=512,
+    disks=(DiskSpec(target="vda", pool="shared", size_gb=1), DiskSpec(target="vdb", pool="local", size_gb=4)),
+    nics=(NicSpec(network="demo", mac="52:54:00:00:00:01"),),
+)
+GUEST = GuestDescription(
+    disks=(
+        DiskFact(target="vda", path="/s/disk", pool="shared", exists=True, virtual_bytes=GIB),
+        DiskFact(target="vdb", path="/l/disk", pool="local", exists=True, virtual_bytes=4 * GIB),
+    ),
+    storage={"shared": "S", "local": "L1"},
+)
+OWN = {"shared": "S", "local": "L2"}
+
+
+@pytest.mark.parametrize(
+    ("state", "ok"),
+    [(state, state in (DomainState.ABSENT, DomainState.SHUT_OFF)) for state in DomainState],
+)
+def test_no_living_copy_may_be_here(state: DomainState, ok: bool) -> None:
+    assert compatibility.domain(state).ok is ok
+
+
+@pytest.mark.parametrize(("needed", "ratio", "ok"), [(3000, 1.0, True), (3001, 1.0, False), (3001, 2.0, True)])
+def test_memory_to_the_last_mebibyte(needed: int, ratio: float, ok: bool) -> None:
+    check = compatibility.memory(needed, total_mb=4096, reserved_mb=96, used_mb=1000, ratio=ratio)
+    assert check.ok is ok
+    assert f"{needed} MiB needed" in check.found
+
+
+@pytest.mark.parametrize(
+    ("own", "copied"),
+    [(OWN, ("vdb",)), ({"shared": "S", "local": "L1"}, ()), ({"shared": "X"}, ("vda", "vdb")), ({}, ("vda", "vdb"))],
+)
+def test_only_disks_on_storage_of_their_own_are_copied(own: dict[str, str], copied: tuple[str, ...]) -> None:
+    assert compatibility.copied_targets(SPEC, GUEST.storage, own) == copied
+
+
+def test_two_unknown_identities_are_not_equal() -> None:
+    assert compatibility.copied_targets(SPEC, {}, {}) == ("vda", "vdb")
+    assert compatibility.copied_targets(SPEC, {"shared": "", "local": ""}, {"shared": "", "local": ""}) == (
+        "vda",
+        "vdb",
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "block", "ok"),
+    [
+        (OWN, None, True),
+        (OWN, True, True),
+        (OWN, False, False),
+        ({"shared": "S", "local": "L1"}, None, True),
+        ({"shared": "S", "local": "L1"}, True, False),
+        ({"shared": "S", "local": "L1"}, False, True),
+        ({"shared": "X", "local": "L2"}, True, True),
+        ({"shared": "X", "local": "L2"}, False, False),
+        ({"shared": "S"}, None, False),
+    ],
+)
+def test_the_flag_against_the_facts(own: dict[str, str], block: bool | None, ok: bool) -> None:
+    check = compatibility.storage(SPEC, GUEST, own, block)
+    assert check.ok is ok
+    assert ok or check.advice
+
+
+@pytest.mark.parametrize("block", [None, True, False])
+def test_an_instance_without_disks_moves_under_any_flag(block: bool | None) -> None:
+    assert compatibility.storage(SPEC.model_copy(update={"disks": ()}), GUEST, OWN, block).ok
+
+
+@pytest.mark.parametrize(
+    ("free", "ratio", "ok"), [(4 * GIB, 1.0, True), (4 * GIB - 1, 1.0, False), (3 * GIB, 1.5, True)]
+)
+def test_room_for_what_is_copied_and_only_that(free: int, ratio: float, ok: bool) -> None:
+    check = compatibility.disk(SPEC, GUEST, OWN, free_bytes={"local": free, "shared": 0}, ratio=ratio)
+    assert check.ok is ok
+    assert "local" in check.found
+    assert "shared" not in check.found
+
+
+def test_networks_and_machines_are_named() -> None:
+    assert compatibility.network(SPEC, ["demo"]).ok
+    assert "demo" in compatibility.network(SPEC, []).found
+    assert not compatibility.machine_type("", ["pc"]).ok
+    assert "pc-9" in compatibility.machine_type("pc-9", ["pc"]).found
+
+
+def test_what_keeps_a_guest_where_it_is() -> None:
+    free = compatibility.source(DomainState.RUNNING, job_active=False, passed_through=())
+    assert all(check.ok for check in free)
+    held = compatibility.source(DomainState.PAUSED, job_active=True, passed_through=("hostdev (pci)",))
+    assert [check.ok for check in held] == [False, False, False]
+    assert "hostdev (pci)" in held[2].found

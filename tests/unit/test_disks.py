@@ -1,0 +1,193 @@
+"""Disk files: complete or absent, made once, never outside their pool. Real qemu-img."""
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from migrator.compute.disks import MARKER, Disks
+from migrator.errors import StorageError
+from migrator.protocol import DiskSpec, GuestDescription, ImageRef, InstanceSpec
+
+INSTANCE = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
+IMAGE = "11111111-2222-4333-8444-555555555555"
+
+
+def spec(*disks: DiskSpec, kernel: str | None = None, image_format: str = "raw") -> InstanceSpec:
+    images = (ImageRef(id=IMAGE, size_bytes=0, checksum_sha256="", disk_format=image_format),)
+    return InstanceSpec(uuid=INSTANCE, name="i", vcpus=1, memory_mb=1, disks=disks, images=images, kernel_id=kernel)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image"
+    path.write_bytes(os.urandom(1 << 20))
+    return path
+
+
+def disks(*roots: Path, default: str = "a") -> Disks:
+    return Disks({chr(ord("a") + index): root for index, root in enumerate(roots)}, default)
+
+
+A = DiskSpec(target="vda", pool="a", size_gb=1, image_id=IMAGE)
+
+
+def test_the_identity_stays_and_is_per_directory(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = disks(one, two).identities()
+    assert first == disks(one, two).identities()
+    assert first["a"] != first["b"]
+    assert str(UUID(first["a"])) == first["a"] == (one / MARKER).read_text().strip()
+    assert disks(one, one).identities() == {"a": first["a"], "b": first["a"]}
+
+
+def test_hosts_that_race_for_the_marker_agree(tmp_path: Path) -> None:
+    for attempt in range(20):
+        pool, found, start = tmp_path / str(attempt), list[str](), threading.Barrier(4)
+
+        def ask(pool: Path = pool, found: list[str] = found, start: threading.Barrier = start) -> None:
+            mine = disks(pool)
+            start.wait()
+            found.append(mine.identities()["a"])
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 4
+        assert set(found) == {(pool / MARKER).read_text().strip()}
+
+
+def test_a_damaged_marker_is_an_error_and_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text("")
+    with pytest.raises(StorageError, match="storage identity"):
+        disks(tmp_path).identities()
+    assert (tmp_path / MARKER).read_text() == ""
+
+
+def test_an_overlay_reads_as_its_image_and_moves_with_the_pool(tmp_path: Path, image: Path) -> None:
+    pool = tmp_path / "pool"
+    mine = disks(pool)
+    mine.make(spec(A), {IMAGE: image})
+    fact = mine.facts(spec(A))[0]
+    assert (fact.exists, fact.virtual_bytes, fact.backing_image_id) == (True, 1 << 30, IMAGE)
+    elsewhere = tmp_path / "elsewhere"
+    pool.rename(elsewhere)
+    copy = tmp_path / "copy"
+    disk = disks(elsewhere).path(INSTANCE, A)
+    subprocess.run(["qemu-img", "convert", "-O", "raw", disk, copy], check=True)
+    with copy.open("rb") as data:
+        assert data.read(1 << 20) == image.read_bytes()
+
+
+def test_a_raw_disk_is_a_copy(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    raw = A.model_copy(update={"format": "raw"})
+    mine.make(spec(raw), {IMAGE: image})
+    path = mine.path(INSTANCE, raw)
+    assert path.stat().st_size == 1 << 30
+    with path.open("rb") as data:
+        assert data.read(1 << 20) == image.read_bytes()
+    assert not (tmp_path / "pool/_base").exists()
+
+
+def test_a_failure_leaves_nothing_under_any_name(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    with pytest.raises(StorageError):
+        mine.make(spec(A, image_format="qcow2"), {IMAGE: image})  # it is not a qcow2
+    with pytest.raises(StorageError, match="not fetched"):
+        mine.make(spec(A), {})
+    assert [path for path in (tmp_path / "pool").rglob("*") if path.is_file()] == []
+
+
+def test_a_pool_that_cannot_be_written_is_named(tmp_path: Path, image: Path) -> None:
+    (tmp_path / "pool").write_text("a file, not a directory")
+    with pytest.raises(StorageError, match="pool"):
+        disks(tmp_path / "pool").make(spec(A), {IMAGE: image})
+
+
+def test_target_disks_only_where_storage_is_not_shared(tmp_path: Path, image: Path) -> None:
+    shared, one, two = tmp_path / "shared", tmp_path / "one", tmp_path / "two"
+    source, destination = disks(shared, one), disks(shared, two)
+    b = DiskSpec(target="vdb", pool="b", size_gb=2)
+    raw = DiskSpec(target="vdc", pool="b", size_gb=1, format="raw")
+    over = DiskSpec(target="vdd", pool="b", size_gb=1, image_id=IMAGE)
+    instance = spec(A, b, raw, over, kernel=IMAGE)
+    source.make(instance, {IMAGE: image})
+    before = source.facts(instance)
+    guest = GuestDescription(disks=tuple(before), storage=source.identities())
+    destination.make_targets(instance, guest, {IMAGE: image})
+    destination.make_targets(instance, guest, {})  # nothing is missing, so no image is needed
+    after = destination.facts(instance)
+    assert [(f.format, f.virtual_bytes, f.backing_image_id) for f in after] == [
+        (f.format, f.virtual_bytes, f.backing_image_id) for f in before
+    ]
+    assert after[0].path == before[0].path
+    assert all(str(two) in fact.path for fact in after[1:])
+    assert destination.boot_files(instance).kernel == shared / INSTANCE / "kernel"
+
+
+def test_the_kernel_comes_along_when_the_first_pool_is_not_shared(tmp_path: Path, image: Path) -> None:
+    source, destination = disks(tmp_path / "one"), disks(tmp_path / "two")
+    instance = spec(A, kernel=IMAGE)
+    source.make(instance, {IMAGE: image})
+    guest = GuestDescription(disks=tuple(source.facts(instance)), storage=source.identities())
+    destination.make_targets(instance, guest, {IMAGE: image})
+    assert (tmp_path / "two" / INSTANCE / "kernel").read_bytes() == image.read_bytes()
+
+
+def test_only_the_instances_directory_is_removed(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool", tmp_path / "other")
+    mine.make(spec(A, DiskSpec(target="vdb", pool="b", size_gb=1)), {IMAGE: image})
+    mine.remove(INSTANCE, ["a", "unheard-of"])
+    mine.remove(INSTANCE, ["a"])
+    assert sorted(path.name for path in (tmp_path / "pool").iterdir()) == ["_base"]
+    assert (tmp_path / "other" / INSTANCE / "disk.vdb").exists()
+
+
+@pytest.mark.parametrize("uuid", ["../x", "", "_base", "/etc"])
+def test_no_name_leads_out_of_the_pool(tmp_path: Path, uuid: str) -> None:
+    with pytest.raises((StorageError, ValueError)):
+        disks(tmp_path / "pool").remove(uuid, ["a"])
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", ""])
+def test_no_image_or_disk_name_leads_out_of_the_pool(tmp_path: Path, image: Path, name: str) -> None:
+    disk = DiskSpec(target="vda", pool="a", size_gb=1, image_id=name)
+    with pytest.raises(StorageError):
+        disks(tmp_path / "pool").make(spec(disk), {name: image})
+    with pytest.raises(StorageError):
+        disks(tmp_path / "pool").path(INSTANCE, DiskSpec(target=name, pool="a", size_gb=1))
+
+
+def test_two_threads_make_one_disk(tmp_path: Path, image: Path) -> None:
+    mine, errors = disks(tmp_path / "pool"), list[Exception]()
+
+    def make() -> None:
+        try:
+            mine.make(spec(A), {IMAGE: image})
+        except StorageError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(p.name for p in (tmp_path / "pool" / INSTANCE).iterdir()) == ["disk"]
+
+
+def test_what_a_killed_process_left_is_cleared_away_in_time(tmp_path: Path, image: Path) -> None:
+    home = tmp_path / "pool" / INSTANCE
+    home.mkdir(parents=True)
+    old, young = home / ".disk.1.part", home / ".disk.2.part"
+    for part in (old, young):
+        part.touch()
+    os.utime(old, (1, 1))
+    disks(tmp_path / "pool").make(spec(A), {IMAGE: image})
+    assert (old.exists(), young.exists()) == (False, True)

@@ -1,0 +1,168 @@
+"""Domain XML: what is written, what is read back, what is rewritten for another host."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from migrator.compute import domain_xml
+from migrator.compute.domain_xml import DiskPlace, HostShape, Stamp
+from migrator.errors import DriverError
+from migrator.protocol import DiskSpec, InstanceSpec, NicSpec
+
+UUID = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
+HOME = Path("/srv/a") / UUID
+
+SPEC = InstanceSpec(
+    uuid=UUID,
+    name='web <&> "one"',
+    vcpus=2,
+    memory_mb=512,
+    disks=(DiskSpec(target="vda", pool="a", size_gb=1), DiskSpec(target="vdb", pool="b", format="raw", size_gb=1)),
+    nics=(NicSpec(network="demo", mac="52:54:00:00:00:01"),),
+    kernel_id="k",
+    ramdisk_id="r",
+    kernel_args="console=ttyS0 a=<b>",
+)
+HOST = HostShape(
+    virt_type="qemu",
+    cpu_mode="none",
+    cpu_model=None,
+    machine="pc",
+    arch="x86_64",
+    console=Path("/srv/consoles/x.log"),
+    disks={"vda": DiskPlace(HOME / "disk"), "vdb": DiskPlace(Path("/srv/b") / UUID / "disk.vdb", "writeback")},
+    bridges={"demo": "br0"},
+    kernel=HOME / "kernel",
+    ramdisk=HOME / "ramdisk",
+)
+STAMP = Stamp("web", "0b0e", 7)
+
+
+def built(spec: InstanceSpec = SPEC, host: HostShape = HOST) -> ET.Element:
+    return ET.fromstring(domain_xml.build(spec, host, STAMP))
+
+
+def test_the_spec_is_written() -> None:
+    domain = built()
+    assert domain.get("type") == "qemu"
+    assert (domain.findtext("uuid"), domain.findtext("name"), domain.findtext("title")) == (UUID, UUID, SPEC.name)
+    assert (domain.findtext("memory"), domain.findtext("vcpu")) == ("512", "2")
+    assert domain.findtext("os/kernel") == str(HOME / "kernel")
+    assert domain.findtext("os/initrd") == str(HOME / "ramdisk")
+    assert domain.findtext("os/cmdline") == SPEC.kernel_args
+    assert domain.find("os/boot") is None
+    assert [(d.find("driver").attrib, d.find("source").get("file")) for d in domain.findall("devices/disk")] == [  # type: ignore[union-attr]
+        ({"name": "qemu", "type": "qcow2", "cache": "none"}, str(HOME / "disk")),
+        ({"name": "qemu", "type": "raw", "cache": "writeback"}, f"/srv/b/{UUID}/disk.vdb"),
+    ]
+    assert domain.find("devices/interface/source").attrib == {"bridge": "br0"}  # type: ignore[union-attr]
+    assert domain.find("devices/serial/source").attrib == {"path": "/srv/consoles/x.log", "append": "on"}  # type: ignore[union-attr]
+    assert domain.find("cpu") is None
+
+
+def test_without_a_kernel_the_disk_boots() -> None:
+    domain = built(host=replace(HOST, kernel=None, ramdisk=None))
+    assert domain.find("os/boot").attrib == {"dev": "hd"}  # type: ignore[union-attr]
+    assert domain.find("os/kernel") is None
+    assert domain.find("os/cmdline") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "model", "expected"),
+    [("host-model", None, None), ("host-passthrough", None, None), ("custom", "Westmere", "Westmere")],
+)
+def test_cpu_modes(mode: str, model: str | None, expected: str | None) -> None:
+    cpu = built(host=replace(HOST, cpu_mode=mode, cpu_model=model)).find("cpu")
+    assert cpu is not None
+    assert (cpu.get("mode"), cpu.findtext("model")) == (mode, expected)
+
+
+def test_an_unknown_network_is_named_with_those_known() -> None:
+    with pytest.raises(DriverError, match=r"demo.*it has: other"):
+        built(host=replace(HOST, bridges={"other": "br1"}))
+
+
+def test_the_stamp_is_read_back_from_a_whole_domain() -> None:
+    element = built().find(f"metadata/{{{domain_xml.NAMESPACE}}}instance")
+    assert element is not None
+    assert domain_xml.read_stamp(ET.tostring(element, encoding="unicode")) == STAMP
+
+
+def test_the_stamp_alone_is_bare_and_reads_back() -> None:
+    text = domain_xml.stamp_xml(Stamp("a <b>", "op", 2))
+    assert "xmlns" not in text
+    assert domain_xml.read_stamp(text) == Stamp("a <b>", "op", 2)
+
+
+@pytest.mark.parametrize("text", ["<instance/>", "<instance><name/><operation uuid='a' epoch='x'/></instance>"])
+def test_a_damaged_stamp_is_an_error_and_not_a_guess(text: str) -> None:
+    with pytest.raises(DriverError, match="metadata"):
+        domain_xml.read_stamp(text)
+
+
+def test_a_guest_is_read() -> None:
+    facts = domain_xml.read_guest(
+        "<domain><memory unit='KiB'>262144</memory><vcpu>3</vcpu>"
+        "<os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os><cpu mode='custom'><model>qemu64</model></cpu>"
+        "<devices><hostdev type='pci'/><interface type='hostdev'/>"
+        "</devices></domain>"
+    )
+    assert (facts.machine, facts.arch, facts.memory_mb, facts.vcpus) == ("pc-i440fx-7.2", "x86_64", 256, 3)
+    assert facts.cpu_xml == '<cpu mode="custom"><model>qemu64</model></cpu>'
+    assert facts.passed_through == ("hostdev (pci)", "interface (hostdev)")
+
+
+CAPABILITIES = (
+    "<capabilities><host><cpu><arch>x86_64</arch><model>EPYC</model><vendor>AMD</vendor>"
+    "<topology sockets='1' cores='4' threads='2'/><feature name='avx'/></cpu></host>"
+    "<guest><arch name='x86_64'><machine>pc-2</machine><machine>pc</machine>"
+    "<domain type='kvm'><machine>pc-2</machine><machine>pc-1</machine></domain></arch></guest>"
+    "<guest><arch name='s390x'><machine>ccw</machine></arch></guest></capabilities>"
+)
+
+
+def test_a_passed_through_cpu_is_the_hosts() -> None:
+    facts = domain_xml.read_guest("<domain><cpu mode='host-passthrough'/></domain>", CAPABILITIES)
+    assert facts.cpu_xml is not None
+    assert "<model>EPYC</model>" in facts.cpu_xml
+
+
+def test_capabilities_are_read() -> None:
+    assert domain_xml.read_host_cpu(CAPABILITIES) == (
+        "EPYC",
+        "AMD",
+        ("avx",),
+        {"sockets": 1, "cores": 4, "threads": 2},
+    )
+    assert domain_xml.read_machines(CAPABILITIES, "x86_64") == ("pc-2", "pc", "pc-1")
+
+
+def test_paths_are_rewritten_for_the_destination_and_kernels_follow() -> None:
+    source = built()
+    disks = source.findall("devices/disk")
+    for disk in disks:
+        ET.SubElement(disk, "backingStore", {"type": "file"})
+    moved = ET.fromstring(
+        domain_xml.for_destination(ET.tostring(source, encoding="unicode"), {"vda": f"/mnt/z/{UUID}/disk"})
+    )
+    assert [s.get("file") for s in moved.findall("devices/disk/source")] == [
+        f"/mnt/z/{UUID}/disk",
+        f"/srv/b/{UUID}/disk.vdb",
+    ]
+    assert moved.findtext("os/kernel") == f"/mnt/z/{UUID}/kernel"
+    assert moved.findtext("os/initrd") == f"/mnt/z/{UUID}/ramdisk"
+    assert [disk.find("backingStore") is None for disk in moved.findall("devices/disk")] == [True, False]
+    assert (
+        domain_xml.read_stamp(
+            ET.tostring(moved.find("metadata")[0], encoding="unicode")  # type: ignore[index]
+        )
+        == STAMP
+    )
+
+
+def test_equal_paths_change_nothing() -> None:
+    source = domain_xml.build(SPEC, HOST, STAMP)
+    same = {target: str(place.path) for target, place in HOST.disks.items()}
+    assert ET.canonicalize(domain_xml.for_destination(source, same)) == ET.canonicalize(source)
