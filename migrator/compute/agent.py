@@ -1,0 +1,286 @@
+"""The agent of one host: registers, long-polls for its assignments, has each made true, and puts facts back.
+
+Owns the loops, their pace and their patience: it outlives every failure of server and network, and a SIGTERM ends it
+without touching a transfer. Never decides what is to be done (the server does) nor how (``ensure.py`` does).
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from migrator.compute import pace
+from migrator.compute.client import ImageClient, ServerClient
+from migrator.compute.driver import Driver
+from migrator.compute.images import ImageCache
+from migrator.compute.inventory import LOOK_S, Inventory
+from migrator.compute.journal import Journal, open_journal
+from migrator.compute.worker import StaleAssignment, Worker
+from migrator.errors import Forbidden, HostNotFound, MigratorError, Unauthorized
+from migrator.protocol import Assignment, Fact, HostReport, Poll
+from migrator.settings import AgentSettings
+
+log = logging.getLogger("migrator.agent")
+
+_FIRST_LOOK_S = 5.0  # the first poll waits so long for the host's description
+_BACKOFF_S = (0.1, 5.0)  # first and longest wait for an unreachable server
+_REFUSED_S = 15.0  # a wrong credential is mended by hand
+_LAST_STEPS_S = 10.0
+_THREADS = 16
+
+T = TypeVar("T")
+
+
+@dataclass
+class Holder:
+    """One operation's current assignment and the task that works on it."""
+
+    assignment: Assignment
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Outbox:
+    """The newest unsent fact of each operation. A fact that could not be sent stays until a newer one replaces it."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, Fact] = {}
+        self._filled = asyncio.Event()
+
+    def put(self, fact: Fact) -> None:
+        self._facts[fact.operation_id] = fact
+        self._filled.set()
+
+    async def take(self) -> tuple[Fact, ...]:
+        await self._filled.wait()
+        self._filled.clear()
+        facts, self._facts = tuple(self._facts.values()), {}
+        return facts
+
+    def put_back(self, facts: tuple[Fact, ...]) -> None:
+        for fact in facts:
+            self._facts.setdefault(fact.operation_id, fact)
+        self._filled.set()
+
+
+class Agent:
+    """``run`` until ``stop`` is set. One object is one incarnation."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        driver: Driver,
+        worker: Worker,
+        journal: Journal,
+        server: ServerClient,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._incarnation = journal.incarnation
+        self._server = server
+        self._clock = clock
+        self._holders: dict[str, Holder] = {}
+        self._turns: dict[str, asyncio.Lock] = {}  # instance -> whose turn it is
+        self._outbox = Outbox()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
+        self._inventory = Inventory(driver, self._in_thread, self._tags())
+        self._registered: HostReport | None = None
+        self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
+        self._stopping = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        log.info("agent starts", extra=self._tags(incarnation=self._incarnation))
+        parts = (self._inventory.keep(), self._poll_loop(), self._send_loop())
+        loops = [asyncio.create_task(part) for part in parts]
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping = True
+        holding = [holder.task for holder in self._holders.values() if holder.task is not None]
+        for task in (stopped, *loops, *holding):
+            task.cancel()
+        outcomes = await asyncio.gather(*loops, *holding, return_exceptions=True)
+        if self._calls:  # a step that was begun is finished, so that the journal is not closed under it
+            await asyncio.wait(set(self._calls), timeout=_LAST_STEPS_S)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        log.info("agent ends; transfers go on without it", extra=self._tags())
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    # the server's word
+    async def _poll_loop(self) -> None:
+        seen, failures = "", 0
+        await _set_within(self._inventory.first, _FIRST_LOOK_S)
+        while True:
+            try:
+                await self._register()
+                # Without a description the host may be known from before: its assignments are wanted all the more.
+                copies = self._inventory.take_copies()
+                wait = min(self._settings.poll_wait, LOOK_S)
+                answer = await self._server.poll(
+                    Poll(incarnation=self._incarnation, seen=seen, wait_s=wait, copies=copies)
+                )
+            except MigratorError as error:
+                failures += 1
+                if isinstance(error, HostNotFound):
+                    self._registered = None
+                await self._patience("poll", error, failures)
+                continue
+            failures = 0
+            if answer.digest != seen:
+                seen = answer.digest
+                self._apply(answer.assignments)
+
+    async def _register(self) -> None:
+        """At the start, whenever the description changed, and when the server does not know the host."""
+        report = self._inventory.report
+        if report is not None and report != self._registered:
+            await self._server.register(self._incarnation, report)
+            self._registered = report
+            log.info("registered", extra=self._tags())
+
+    def _apply(self, assignments: tuple[Assignment, ...]) -> None:
+        wanted = {assignment.operation_id: assignment for assignment in assignments}
+        for operation_id in [known for known in self._holders if known not in wanted]:
+            holder = self._holders.pop(operation_id)
+            if holder.task is not None:
+                holder.task.cancel()
+            self._worker.forget(operation_id)
+        instances = {assignment.instance.uuid for assignment in assignments}
+        self._turns = {uuid: turn for uuid, turn in self._turns.items() if uuid in instances or turn.locked()}
+        for operation_id, assignment in wanted.items():
+            known = self._holders.get(operation_id)
+            if known is None:
+                self._holders[operation_id] = known = Holder(assignment)
+                known.task = asyncio.create_task(self._hold(known))
+            elif known.assignment != assignment:
+                known.assignment = assignment
+                known.changed.set()
+
+    # one operation
+    async def _hold(self, holder: Holder) -> None:
+        sent: Any = None
+        sent_at, unchanged = 0.0, 0
+        while True:
+            assignment = holder.assignment
+            holder.changed.clear()
+            fact = await self._act(assignment)
+            if fact is None:
+                await _set_within(holder.changed, pace.SETTLED_S)
+                continue
+            substance, now = pace.substance(fact), self._clock()
+            unchanged = unchanged + 1 if substance == sent else 0
+            overdue = pace.in_flight(assignment, fact) and now - sent_at >= self._settings.progress_interval
+            if overdue or substance != sent:
+                self._outbox.put(fact)
+                sent, sent_at = substance, now
+            await _set_within(holder.changed, pace.pause_s(assignment, fact, unchanged))
+
+    async def _act(self, assignment: Assignment) -> Fact | None:
+        turn = self._turns.setdefault(assignment.instance.uuid, asyncio.Lock())
+        async with turn:
+            try:
+                fact = await self._in_thread(lambda: self._worker.act(assignment))
+            except StaleAssignment as error:
+                log.info("%s", error, extra=self._tags(assignment))
+                return None
+            except Exception:  # a defect must not end the agent: the other operations need it
+                log.exception("the assignment could not be tried", extra=self._tags(assignment))
+                return None
+        if fact.problem is not None:
+            log.warning("%s: %s", assignment.ensure, fact.problem.message, extra=self._tags(assignment))
+        return fact
+
+    # facts
+    async def _send_loop(self) -> None:
+        failures = 0
+        while True:
+            facts = await self._outbox.take()
+            try:
+                await self._server.put_facts(facts)
+                failures = 0
+            except MigratorError as error:
+                failures += 1
+                self._outbox.put_back(facts)
+                await self._patience("facts", error, failures)
+
+    # parts
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        """``function`` to its end, even if the task that waits for it is cancelled: whoever's turn is next must not
+        begin beside it."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, function)
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                await asyncio.wait([future])
+            raise
+
+    async def _patience(self, what: str, error: MigratorError, failures: int) -> None:
+        first, longest = _BACKOFF_S
+        wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+        if isinstance(error, (Unauthorized, Forbidden)):
+            wait = _REFUSED_S
+        level = logging.WARNING if failures in (1, 10) or failures % 100 == 0 else logging.DEBUG
+        log.log(level, "%s failed (%s), again in %.1f s: %s", what, error.code, wait, error, extra=self._tags())
+        await asyncio.sleep(wait)
+
+    def _tags(self, assignment: Assignment | None = None, **more: Any) -> dict[str, Any]:
+        tags: dict[str, Any] = {"host": self._settings.host, **more}
+        if assignment is not None:
+            tags |= {"operation": assignment.operation_id, "epoch": assignment.epoch, "phase": assignment.phase}
+        return tags
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
+def run_agent(settings: AgentSettings) -> int:
+    """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
+    if settings.simulated:
+        from migrator.compute.simulated_agents import run_one
+
+        return run_one(settings)
+    # Imported only here: a simulated host has no libvirt.
+    from migrator.compute.libvirt_driver import LibvirtDriver
+
+    journal = open_journal(settings.state_path / "journal")
+    driver = LibvirtDriver(settings)
+    images = ImageClient(settings.server_url, settings.token)
+    cache = ImageCache(settings.state_path / "images", images.fetch)
+    worker = Worker(driver, journal, cache, time.monotonic)
+    server = ServerClient(settings.server_url, settings.host, settings.token)
+    try:
+        asyncio.run(until_signalled(Agent(settings, driver, worker, journal, server), server))
+    finally:
+        images.close()
+        driver.close()
+        journal.close()
+    return 0
+
+
+async def until_signalled(agent: Agent, server: ServerClient) -> None:
+    stop = asyncio.Event()
+    on_signal(stop.set)
+    try:
+        await agent.run(stop)
+    finally:
+        await server.close()
+
+
+def on_signal(act: Callable[[], Any]) -> None:
+    """Call ``act`` in the running loop on SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, act)

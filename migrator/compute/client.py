@@ -1,0 +1,84 @@
+"""The agent's side of ``/agent/v1`` over HTTP. Owns URLs, the credential and the meaning of status codes.
+
+Never retries and never waits on its own: ``agent.py`` decides when to try again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from migrator.errors import Forbidden, HostNotFound, ImageUnavailable, ServerUnreachable, Unauthorized
+from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll
+
+TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
+_ERRORS = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
+
+
+class ServerClient:
+    """All methods raise ServerUnreachable (also for a 5xx), Unauthorized, Forbidden, HostNotFound."""
+
+    def __init__(
+        self, server_url: str, host: str, token: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._path = f"/agent/v1/hosts/{host}"
+        self._http = httpx.AsyncClient(
+            base_url=server_url, headers=_headers(token), timeout=TIMEOUT_S, transport=transport, trust_env=False
+        )
+
+    async def register(self, incarnation: int, report: HostReport) -> None:
+        body = {"incarnation": incarnation, "report": report.model_dump(mode="json")}
+        await self._send("PUT", "", json=body)
+
+    async def poll(self, poll: Poll) -> Assignments:
+        """Blocks for up to ``poll.wait_s`` while nothing changes."""
+        answer = await self._send("POST", "/poll", content=poll.model_dump_json(), timeout=poll.wait_s + TIMEOUT_S)
+        try:
+            return Assignments.model_validate_json(answer.content)
+        except ValueError as error:
+            raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
+
+    async def put_facts(self, facts: tuple[Fact, ...]) -> None:
+        await self._send("POST", "/facts", content=Facts(facts=facts).model_dump_json())
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            answer = await self._http.request(
+                method, self._path + path, headers={"Content-Type": "application/json"}, **request
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServerUnreachable(f"{method} {self._path}{path}: {type(error).__name__} {error}") from error
+        if answer.is_success:
+            return answer
+        words = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
+        raise _ERRORS.get(answer.status_code, ServerUnreachable)(words)
+
+
+class ImageClient:
+    """``images.Fetch`` over HTTP, for the worker's threads."""
+
+    def __init__(self, server_url: str, token: str) -> None:
+        self._http = httpx.Client(base_url=server_url, headers=_headers(token), timeout=TIMEOUT_S, trust_env=False)
+
+    @contextmanager
+    def fetch(self, image_id: str) -> Iterator[Iterator[bytes]]:
+        try:
+            with self._http.stream("GET", f"/agent/v1/images/{image_id}/file") as answer:
+                if answer.status_code >= 500:
+                    raise ServerUnreachable(f"image {image_id}: the server answered {answer.status_code}")
+                if not answer.is_success:
+                    raise ImageUnavailable(f"image {image_id}: the server answered {answer.status_code}")
+                yield answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(f"image {image_id}: {type(error).__name__} {error}") from error
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,216 @@
+"""The simulated world: hosts, storages, domains and the transfers between them, moved on by an injected clock.
+
+Owns the truth that tests compare the record with: when each instance executed guest code on which host, and which
+version of its data each disk holds. It is the hardware and the libvirtds; ``simulated.py`` is a driver in front of
+it, and may be thrown away and made anew (an agent's restart) while everything here goes on.
+
+Crashes follow what was measured with libvirt: a source's dead daemon ends the transfer and the guest stays; a
+destination's dead daemon makes it fail at once and its leftover goes when the daemon returns; a cut link only delays.
+"""
+
+import threading
+from collections.abc import Callable
+
+from migrator.compute import simulated_transfers
+from migrator.compute.simulated_world import (
+    MIB,
+    Behaviour,
+    Domain,
+    Execution,
+    SimulatedHost,
+    Storage,
+    Transfer,
+)
+from migrator.protocol import DomainState
+
+FaultHook = Callable[[str, str, str], None]
+"""Asked with (host, method, "before" | "after") around each driver call; may raise a DriverError."""
+
+
+class Fabric:
+    """All simulated hosts. ``clock`` in seconds; safe to use from several threads under ``lock``."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.lock = threading.RLock()
+        self.clock = clock
+        self.hosts: dict[str, SimulatedHost] = {}
+        self.storages: dict[str, Storage] = {}
+        self.transfers: dict[str, Transfer] = {}  # instance -> the active one
+        self.stopping: dict[str, tuple[str, float]] = {}  # instance -> host and when its guest will have stopped
+        self.behaviours: dict[str, Behaviour] = {}
+        self.default_behaviour = Behaviour()
+        self.fault: FaultHook | None = None
+        self.executions: list[Execution] = []
+        self.losses: list[str] = []  # guests that ran on data older than what they had written
+        self._versions: dict[tuple[str, str], int] = {}  # newest version of each disk's data
+        self._cuts: set[frozenset[str]] = set()
+
+    # building the world
+    def add_host(
+        self,
+        name: str,
+        *,
+        vcpus: int = 16,
+        memory_mb: int = 65536,
+        local_gb: int = 1000,
+        shared: str | None = "shared",
+        bandwidth_bytes_per_s: float = 1000 * MIB,
+    ) -> SimulatedHost:
+        """A host with a pool "local" of its own and, unless ``shared`` is None, a pool "shared" of that identity."""
+        pools = {"local": self.storage(f"local-{name}", local_gb)}
+        if shared is not None:
+            pools["shared"] = self.storage(shared, 10_000)
+        host = SimulatedHost(name, vcpus, memory_mb, pools, bandwidth_bytes_per_s=bandwidth_bytes_per_s)
+        self.hosts[name] = host
+        return host
+
+    def storage(self, identity: str, total_gb: int) -> Storage:
+        return self.storages.setdefault(identity, Storage(identity, total_gb))
+
+    def behaviour(self, uuid: str) -> Behaviour:
+        return self.behaviours.get(uuid, self.default_behaviour)
+
+    # the truth
+    def running_on(self, uuid: str) -> list[str]:
+        """Hosts on which the instance executes guest code now."""
+        self.advance()
+        return [e.host for e in self.executions if e.uuid == uuid and e.until is None]
+
+    def overlaps(self) -> list[tuple[Execution, Execution]]:
+        """Pairs of intervals in which one instance ran twice. Empty, or safety rule 1 is broken."""
+        found = []
+        for number, one in enumerate(self.executions):
+            for other in self.executions[number + 1 :]:
+                if one.uuid == other.uuid and one.since < _end(other) and other.since < _end(one):
+                    found.append((one, other))
+        return found
+
+    def holders_of_newest(self, uuid: str, target: str) -> list[str]:
+        """Storage identities that hold the newest data of a disk. Empty: the data is lost."""
+        newest = self._versions.get((uuid, target), 0)
+        return [
+            storage.identity
+            for storage in self.storages.values()
+            if (disk := storage.disks.get((uuid, target))) is not None and disk.version == newest
+        ]
+
+    # changes of state: every one goes through here, at the instant it happens
+    def set_state(self, host: str, uuid: str, state: DomainState, reason: str | None, at: float) -> None:
+        domain = self.hosts[host].domains[uuid]
+        before = domain.state
+        domain.state, domain.reason = state, reason
+        if state is DomainState.RUNNING and before is not DomainState.RUNNING:
+            self._wrote(host, domain)
+            self.executions.append(Execution(uuid, host, at))
+        elif before is DomainState.RUNNING and state is not DomainState.RUNNING:
+            self._stopped(host, uuid, at)
+
+    def put_domain(self, host: str, domain: Domain) -> None:
+        self.hosts[host].domains[domain.spec.uuid] = domain
+
+    def drop_domain(self, host: str, uuid: str, at: float) -> None:
+        domain = self.hosts[host].domains.pop(uuid, None)
+        if domain is not None and domain.state is DomainState.RUNNING:
+            self._stopped(host, uuid, at)
+
+    def _stopped(self, host: str, uuid: str, at: float) -> None:
+        for execution in self.executions:
+            if (execution.uuid, execution.host, execution.until) == (uuid, host, None):
+                execution.until = at
+
+    def _wrote(self, host: str, domain: Domain) -> None:
+        """A guest that begins to run finds its newest data, or has lost it; then it writes."""
+        for spec in domain.spec.disks:
+            key = (domain.spec.uuid, spec.target)
+            disk = self.hosts[host].pools[spec.pool].disks.get(key)
+            newest = self._versions.get(key, 0)
+            if disk is None or disk.version < newest:
+                held = "nothing" if disk is None else f"version {disk.version}"
+                self.losses.append(f"{domain.spec.uuid} {spec.target}: {host} holds {held}, newest is {newest}")
+            if disk is not None:
+                disk.version = self._versions[key] = newest + 1
+
+    # crashes and cuts
+    def kill_daemon(self, name: str) -> None:
+        """``kill -9`` of a host's libvirtd: its guests go on, its transfers do not."""
+        self.advance()
+        self.hosts[name].daemon_up = False
+        now = self.clock()
+        for transfer in [t for t in self.transfers.values() if name in (t.source, t.destination)]:
+            if transfer.source == name:
+                simulated_transfers.fail(self, transfer, "the source's libvirtd died", now)
+            else:
+                simulated_transfers.fail(self, transfer, "operation failed: client socket is closed", now)
+
+    def start_daemon(self, name: str) -> None:
+        self.advance()
+        host, now = self.hosts[name], self.clock()
+        host.daemon_up = True
+        arriving = {t.uuid for t in self.transfers.values() if t.destination == name}
+        for uuid, domain in list(host.domains.items()):
+            if domain.state is DomainState.INCOMING and uuid not in arriving:
+                self.drop_domain(name, uuid, now)
+            elif domain.state is DomainState.PAUSED and domain.reason == "migration":
+                self.set_state(name, uuid, DomainState.RUNNING, "migration-canceled", now)
+
+    def power_off(self, name: str) -> None:
+        """The host loses power: its guests are gone with it, their definitions stay."""
+        self.kill_daemon(name)
+        host, now = self.hosts[name], self.clock()
+        host.powered = False
+        for uuid, domain in list(host.domains.items()):
+            if domain.state is DomainState.INCOMING:
+                self.drop_domain(name, uuid, now)
+            elif domain.state is not DomainState.SHUT_OFF:
+                self.set_state(name, uuid, DomainState.SHUT_OFF, "crashed", now)
+
+    def power_on(self, name: str) -> None:
+        self.hosts[name].powered = True
+        self.start_daemon(name)
+
+    def cut(self, one: str, other: str) -> None:
+        """Nothing passes between two hosts until ``heal``."""
+        self.advance()
+        self._cuts.add(frozenset((one, other)))
+        for transfer in self.transfers.values():
+            if not self.reachable(transfer.source, transfer.destination) and transfer.stalled_since is None:
+                transfer.stalled_since = self.clock()
+
+    def heal(self, one: str, other: str) -> None:
+        self.advance()
+        self._cuts.discard(frozenset((one, other)))
+        for transfer in self.transfers.values():
+            if transfer.stalled_since is not None and self.reachable(transfer.source, transfer.destination):
+                transfer.ends_at += self.clock() - transfer.stalled_since
+                transfer.stalled_since = None
+
+    def reachable(self, one: str, other: str) -> bool:
+        return frozenset((one, other)) not in self._cuts
+
+    # time
+    def advance(self) -> None:
+        """Let happen whatever should have happened by now, in the order of its instants."""
+        with self.lock:
+            now = self.clock()
+            while (due := self._earliest()) is not None and due[0] <= now:
+                at, uuid, happen = due
+                happen(uuid, at)
+
+    def _earliest(self) -> tuple[float, str, Callable[[str, float], None]] | None:
+        due: list[tuple[float, str, Callable[[str, float], None]]] = []
+        due += [(t.ends_at, t.uuid, self._step) for t in self.transfers.values() if t.stalled_since is None]
+        due += [(at, uuid, self._stop) for uuid, (_, at) in self.stopping.items()]
+        return min(due, key=lambda one: one[:2], default=None)
+
+    def _step(self, uuid: str, _at: float) -> None:
+        simulated_transfers.step(self, self.transfers[uuid])
+
+    def _stop(self, uuid: str, at: float) -> None:
+        host, _ = self.stopping.pop(uuid)
+        domain = self.hosts[host].domains.get(uuid)
+        if domain is not None and domain.state is DomainState.RUNNING:
+            self.set_state(host, uuid, DomainState.SHUT_OFF, "shutdown", at)
+
+
+def _end(execution: Execution) -> float:
+    return float("inf") if execution.until is None else execution.until

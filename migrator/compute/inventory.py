@@ -1,0 +1,56 @@
+"""The host's description and the domains it holds, looked at in the background.
+
+Apart from the poll loop, so that a hypervisor that hangs or is down never keeps the agent from being heard. Changes
+nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from migrator.compute.driver import Driver
+from migrator.errors import MigratorError
+from migrator.protocol import Copy, HostReport
+
+log = logging.getLogger("migrator.agent")
+
+LOOK_S = 10.0  # between two lists of copies
+REPORT_LOOKS = 6  # looks at the copies for each look at the host's description
+_AGAIN_S = 2.0  # while the hypervisor cannot be reached
+
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class Inventory:
+    """``report``: the newest description, None until there is one. ``take_copies``: a list not handed out yet."""
+
+    def __init__(self, driver: Driver, in_thread: InThread, tags: dict[str, Any]) -> None:
+        self._driver = driver
+        self._in_thread = in_thread
+        self._tags = tags
+        self._copies: tuple[Copy, ...] | None = None
+        self.report: HostReport | None = None
+        self.first = asyncio.Event()  # set after the first look, whether it saw anything or not
+
+    async def keep(self) -> None:
+        looks = 0
+        while True:
+            try:
+                if self.report is None or looks % REPORT_LOOKS == 0:
+                    self.report = await self._in_thread(self._driver.host_report)
+                self._copies = tuple(await self._in_thread(self._driver.list_copies))
+                looks += 1
+                wait = LOOK_S
+            except MigratorError as error:
+                log.warning("cannot look at the host: %s", error, extra=self._tags)
+                wait = _AGAIN_S
+            except Exception:  # a defect here must not end the agent
+                log.exception("cannot look at the host", extra=self._tags)
+                wait = LOOK_S
+            self.first.set()
+            await asyncio.sleep(wait)
+
+    def take_copies(self) -> tuple[Copy, ...] | None:
+        copies, self._copies = self._copies, None
+        return copies

@@ -1,0 +1,51 @@
+"""How long an agent waits before it looks again, and which facts are news. Pure."""
+
+from migrator.protocol import Assignment, AttemptState, DomainState, Ensure, Fact, JobFact, Role
+
+FAST_S = 0.06  # while a transfer or its watch is under way: the end of it must be seen at once
+SLOWEST_S = {Ensure.SHUT_OFF: 0.5, Ensure.ABSENT: 2.0, Ensure.RUNNING: 2.0, Ensure.PREPARED: 2.0}
+SETTLED_S = 5.0
+_FIRST_S = 0.1
+_VAIN = 50  # fast looks at a guest that arrived, for its statistics
+
+
+def in_flight(assignment: Assignment, fact: Fact) -> bool:
+    """Whether something moves right now, so that every change must be seen within a moment."""
+    if fact.job is not None and fact.job.active:
+        return True
+    if fact.attempt is not None and fact.attempt.state is AttemptState.RUNNING:
+        return True
+    return _awaited(assignment, fact)
+
+
+def _awaited(assignment: Assignment, fact: Fact) -> bool:
+    """The destination's end of a transfer, until it runs and its measured downtime is known."""
+    if assignment.ensure is not Ensure.OBSERVED or assignment.role is not Role.DESTINATION or fact.domain is None:
+        return False
+    if assignment.phase == "transfer":
+        return fact.domain.state is not DomainState.RUNNING or not _measured(fact)
+    return fact.domain.state is DomainState.RUNNING and not _measured(fact)
+
+
+def _measured(fact: Fact) -> bool:
+    return fact.job is not None and not fact.job.active and fact.job.downtime_ms is not None
+
+
+def pause_s(assignment: Assignment, fact: Fact, unchanged: int) -> float:
+    """Seconds until the next look. ``unchanged``: how many looks in a row saw the same."""
+    if in_flight(assignment, fact) and not _in_vain(fact, unchanged):
+        return FAST_S
+    slowest = SLOWEST_S.get(assignment.ensure, SETTLED_S)
+    return float(min(slowest, _FIRST_S * 2 ** min(unchanged, 10)))
+
+
+def _in_vain(fact: Fact, unchanged: int) -> bool:
+    """A guest that arrived long ago and whose statistics were never seen: they will not come any more."""
+    arrived = fact.attempt is None and fact.domain is not None and fact.domain.state is DomainState.RUNNING
+    return arrived and unchanged > _VAIN
+
+
+def substance(fact: Fact) -> Fact:
+    """What makes a fact news: all of it but its number and the progress of an active job."""
+    job = JobFact(active=True) if fact.job is not None and fact.job.active else fact.job
+    return fact.model_copy(update={"job": job, "sequence": 0})

@@ -1,0 +1,90 @@
+"""Agents on simulated hosts, over real HTTP and with the real clock: all hosts share one fabric in one process.
+
+For the demo where there is no libvirt, and for clusters of thousands. The agents are the real ones; only the
+hypervisor behind them is simulated, and what would lie on a disk lies in memory.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from migrator.compute.agent import Agent, on_signal
+from migrator.compute.client import ServerClient
+from migrator.compute.fabric import Fabric
+from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_journal
+from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated_world import MIB
+from migrator.compute.worker import Worker
+from migrator.protocol import ImageRef
+from migrator.settings import AgentSettings
+
+
+class NamedImages:
+    """``ImageStore`` that fetches nothing: simulated disks have no bytes."""
+
+    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
+        return {image.id: Path("/simulated/images") / image.id for image in images}
+
+
+def make_agent(settings: AgentSettings, fabric: Fabric, server: ServerClient, journal: Journal | None = None) -> Agent:
+    """A real agent over the simulated host ``settings.host`` of ``fabric``."""
+    kept = journal if journal is not None else LineJournal(MemoryMedium([]))
+    driver = SimulatedHypervisor(settings.host, fabric)
+    worker = Worker(driver, kept, NamedImages(), time.monotonic)
+    return Agent(settings, driver, worker, kept, server)
+
+
+async def serve_simulated(
+    server_url: str, tokens: Mapping[str, str], hosts: Sequence[str], stop: asyncio.Event, fabric: Fabric | None = None
+) -> None:
+    """Run an agent for each of ``hosts`` until ``stop``. ``tokens``: host -> its credential."""
+    world = fabric if fabric is not None else demo_fabric(hosts)
+    clients = {host: ServerClient(server_url, host, tokens[host]) for host in hosts}
+    settings = {host: AgentSettings(server_url=server_url, host=host, simulated=True) for host in hosts}
+    agents = [make_agent(settings[host], world, clients[host]) for host in hosts]
+    try:
+        await asyncio.gather(*(agent.run(stop) for agent in agents))
+    finally:
+        for client in clients.values():
+            await client.close()
+
+
+def demo_fabric(hosts: Sequence[str]) -> Fabric:
+    """Hosts with a local pool each and one shared pool, at a bandwidth that makes a transfer last a moment."""
+    fabric = Fabric(time.monotonic)
+    for host in hosts:
+        fabric.add_host(host, bandwidth_bytes_per_s=400 * MIB)
+    return fabric
+
+
+def run_simulated_agents(server_url: str, tokens: Mapping[str, str], hosts: Sequence[str]) -> int:
+    """All simulated hosts in this process until SIGTERM or SIGINT; the process's exit code."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        on_signal(stop.set)
+        await serve_simulated(server_url, tokens, hosts, stop)
+
+    asyncio.run(main())
+    return 0
+
+
+def run_one(settings: AgentSettings) -> int:
+    """One simulated host, alone in its fabric; its journal lies where a real one's does."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        on_signal(stop.set)
+        server = ServerClient(settings.server_url, settings.host, settings.token)
+        try:
+            await make_agent(settings, demo_fabric([settings.host]), server, journal).run(stop)
+        finally:
+            await server.close()
+
+    journal = open_journal(settings.state_path / "journal")
+    try:
+        asyncio.run(main())
+    finally:
+        journal.close()
+    return 0

@@ -1,0 +1,152 @@
+"""How a simulated live migration goes: setup, rounds of pre-copy, switch-over, and every way it fails.
+
+Each step happens at the instant ``Transfer.ends_at`` and sets the next one. Memory that the guest dirties during a
+round is sent in the next; when what is left takes less than the allowed downtime, the guest is paused and handed over.
+The source's domain is forgotten and the destination's is kept, as ``compute/libvirt_driver.py`` asks libvirt to.
+"""
+
+from typing import TYPE_CHECKING
+
+from migrator.compute.simulated_world import MIB, Domain, Transfer
+from migrator.protocol import DomainState, InstanceSpec, JobFact, MigratingInputs
+
+if TYPE_CHECKING:
+    from migrator.compute.fabric import Fabric
+
+SETUP_S = 0.02  # before the first byte
+HANDOVER_S = 0.01  # beyond the time that the last bytes take
+_SHORTEST_ROUND_S = 0.01
+_THROTTLE_STEP = 20  # percent, each round of auto-converge
+_PAGE = 4096
+
+
+def begin(
+    fabric: "Fabric", source: str, spec: InstanceSpec, inputs: MigratingInputs, destination: str, now: float
+) -> Transfer:
+    own = fabric.hosts[source]
+    disks = [own.pools[d.pool].disks[spec.uuid, d.target] for d in spec.disks if d.target in inputs.copy_disks]
+    limit = inputs.bandwidth_mib_s * MIB or float("inf")
+    transfer = Transfer(
+        uuid=spec.uuid,
+        source=source,
+        destination=destination,
+        memory_bytes=spec.memory_mb * MIB,
+        disk_bytes=sum(disk.virtual_bytes for disk in disks) / 10,  # disks are sparse
+        copied=inputs.copy_disks,
+        limit_bytes_per_s=min(limit, own.bandwidth_bytes_per_s, fabric.hosts[destination].bandwidth_bytes_per_s),
+        max_downtime_ms=inputs.max_downtime_ms,
+        auto_converge=inputs.auto_converge,
+        began_at=now,
+        ends_at=now + SETUP_S,
+    )
+    if not fabric.reachable(source, destination):
+        transfer.stalled_since = now
+    fabric.transfers[spec.uuid] = transfer
+    return transfer
+
+
+def step(fabric: "Fabric", transfer: Transfer) -> None:
+    """What happens at ``ends_at``."""
+    source = fabric.hosts[transfer.source].domains.get(transfer.uuid)
+    expected = DomainState.PAUSED if transfer.stage == "switch" else DomainState.RUNNING
+    if source is None or source.state is not expected:
+        fail(fabric, transfer, "operation failed: domain is not running", transfer.ends_at)
+        return
+    {"setup": _connected, "copy": _copied, "switch": _handed_over}[transfer.stage](fabric, transfer, source)
+
+
+def fail(fabric: "Fabric", transfer: Transfer, error: str, at: float) -> None:
+    """The transfer is over and the guest stays where it is: at once, or when its daemon is back."""
+    transfer.stage, transfer.error, transfer.over_at = "over", error, at
+    fabric.transfers.pop(transfer.uuid, None)
+    own, other = fabric.hosts[transfer.source], fabric.hosts[transfer.destination]
+    arriving = other.domains.get(transfer.uuid)
+    if arriving is not None and arriving.state is DomainState.INCOMING and other.daemon_up:
+        fabric.drop_domain(other.name, transfer.uuid, at)
+    domain = own.domains.get(transfer.uuid)
+    if domain is not None and domain.state is DomainState.PAUSED and domain.reason == "migration" and own.daemon_up:
+        fabric.set_state(own.name, transfer.uuid, DomainState.RUNNING, "migration-canceled", at)
+
+
+def job_fact(transfer: Transfer, now: float) -> JobFact:
+    active = not transfer.over
+    total = transfer.memory_bytes
+    remaining = _remaining(transfer, now) if active else 0.0
+    return JobFact(
+        active=active,
+        memory_total_bytes=int(total),
+        memory_processed_bytes=int(transfer.processed),
+        memory_remaining_bytes=int(min(remaining, total)),
+        disk_total_bytes=int(transfer.disk_bytes),
+        disk_processed_bytes=int(transfer.disk_bytes if transfer.rounds else 0),
+        disk_remaining_bytes=int(0 if transfer.rounds else transfer.disk_bytes),
+        elapsed_ms=int(((now if transfer.over_at is None else transfer.over_at) - transfer.began_at) * 1000),
+        setup_ms=int(SETUP_S * 1000),
+        downtime_ms=transfer.downtime_ms,
+        iterations=transfer.rounds,
+        bytes_per_s=int(transfer.limit_bytes_per_s),
+        throttle_percent=transfer.throttle or None,
+    )
+
+
+def _remaining(transfer: Transfer, now: float) -> float:
+    if transfer.stage != "copy":
+        return transfer.remaining
+    until = transfer.stalled_since if transfer.stalled_since is not None else now
+    return max(0.0, min(transfer.remaining, (transfer.ends_at - until) * transfer.limit_bytes_per_s))
+
+
+def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
+    other, at = fabric.hosts[transfer.destination], transfer.ends_at
+    if not other.daemon_up or not other.powered:
+        fail(fabric, transfer, f"unable to connect to server at '{other.name}': Connection refused", at)
+        return
+    present = other.domains.get(transfer.uuid)
+    if present is not None and present.state is not DomainState.SHUT_OFF:
+        fail(fabric, transfer, f"domain '{transfer.uuid}' already exists and is active", at)
+        return
+    for disk in source.spec.disks:
+        pool = other.pools.get(disk.pool)
+        if pool is None or (transfer.uuid, disk.target) not in pool.disks:
+            fail(fabric, transfer, f"Cannot access storage file of {disk.target}: No such file or directory", at)
+            return
+    arriving = Domain(source.spec, DomainState.INCOMING, "migration", source.operation_id, source.epoch, at)
+    fabric.put_domain(other.name, arriving)
+    transfer.stage = "copy"
+    transfer.remaining = transfer.memory_bytes + transfer.disk_bytes
+    transfer.ends_at = at + max(_SHORTEST_ROUND_S, transfer.remaining / transfer.limit_bytes_per_s)
+
+
+def _copied(fabric: "Fabric", transfer: Transfer, _source: Domain) -> None:
+    rate, at = transfer.limit_bytes_per_s, transfer.ends_at
+    lasted = max(_SHORTEST_ROUND_S, transfer.remaining / rate)
+    dirty = fabric.behaviour(transfer.uuid).dirty_bytes_per_s * (1 - transfer.throttle / 100)
+    transfer.processed += transfer.remaining
+    transfer.rounds += 1
+    transfer.remaining = max(_PAGE, min(transfer.memory_bytes, dirty * lasted))
+    if transfer.remaining / rate * 1000 <= transfer.max_downtime_ms:
+        fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "migration", at)
+        transfer.stage, transfer.paused_at = "switch", at
+        transfer.ends_at = at + transfer.remaining / rate + HANDOVER_S
+        return
+    if transfer.auto_converge and transfer.rounds >= 2:
+        transfer.throttle = min(99, transfer.throttle + _THROTTLE_STEP)
+    transfer.ends_at = at + max(_SHORTEST_ROUND_S, transfer.remaining / rate)
+
+
+def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
+    at, paused_at = transfer.ends_at, transfer.paused_at
+    assert paused_at is not None
+    transfer.processed += transfer.remaining
+    transfer.downtime_ms = max(1, round((at - paused_at) * 1000))
+    transfer.stage, transfer.over_at, transfer.remaining = "over", at, 0.0
+    fabric.transfers.pop(transfer.uuid, None)
+    fabric.stopping.pop(transfer.uuid, None)
+    own, other = fabric.hosts[transfer.source], fabric.hosts[transfer.destination]
+    for disk in source.spec.disks:
+        if disk.target in transfer.copied:
+            key = (transfer.uuid, disk.target)
+            other.pools[disk.pool].disks[key].version = own.pools[disk.pool].disks[key].version
+    fabric.drop_domain(own.name, transfer.uuid, at)
+    other.domains[transfer.uuid].completed = job_fact(transfer, at)
+    fabric.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)

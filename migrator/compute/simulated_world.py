@@ -1,0 +1,109 @@
+"""The things of the simulated world, as plain data: hosts, storages, disks, domains, transfers. Nothing here acts."""
+
+from dataclasses import dataclass, field
+
+from migrator.protocol import DomainState, InstanceSpec, JobFact, StoragePool
+
+MIB = 1024**2
+GIB = 1024**3
+
+
+@dataclass
+class Behaviour:
+    """How a guest behaves. ``dirty_bytes_per_s``: how fast it changes its memory while it runs."""
+
+    dirty_bytes_per_s: float = 1 * MIB
+    boot_s: float = 0.0  # until then it does not hear a request to shut down
+    shutdown_s: float = 0.1
+    ignores_shutdown: bool = False
+
+
+@dataclass
+class SimulatedDisk:
+    virtual_bytes: int
+    format: str = "qcow2"
+    backing_image_id: str | None = None
+    version: int = 0  # of the guest's data; 0 is the image's
+
+
+@dataclass
+class Storage:
+    """What hosts whose pools carry its identity share."""
+
+    identity: str
+    total_gb: int = 100
+    disks: dict[tuple[str, str], SimulatedDisk] = field(default_factory=dict)  # (instance, target)
+
+    def pool(self, path: str) -> StoragePool:
+        return StoragePool(identity=self.identity, path=path, total_gb=self.total_gb, free_gb=self.free_bytes // GIB)
+
+    @property
+    def free_bytes(self) -> int:
+        return self.total_gb * GIB - sum(disk.virtual_bytes for disk in self.disks.values())
+
+
+@dataclass
+class Domain:
+    spec: InstanceSpec
+    state: DomainState
+    reason: str | None = None
+    operation_id: str | None = None
+    epoch: int | None = None
+    started_at: float = 0.0
+    completed: JobFact | None = None  # statistics of the transfer that brought it
+
+
+@dataclass
+class SimulatedHost:
+    name: str
+    vcpus: int
+    memory_mb: int
+    pools: dict[str, Storage]
+    cpu_model: str = "Westmere"
+    machine_types: tuple[str, ...] = ("pc-i440fx-7.2",)
+    networks: tuple[str, ...] = ("private",)
+    bandwidth_bytes_per_s: float = 1000 * MIB
+    daemon_up: bool = True
+    powered: bool = True
+    domains: dict[str, Domain] = field(default_factory=dict)
+
+
+@dataclass
+class Transfer:
+    """One live migration under way or over. ``ends_at`` is the end of the present round."""
+
+    uuid: str
+    source: str
+    destination: str
+    memory_bytes: float
+    disk_bytes: float
+    copied: tuple[str, ...]
+    limit_bytes_per_s: float
+    max_downtime_ms: int
+    auto_converge: bool
+    began_at: float
+    ends_at: float
+    stage: str = "setup"  # setup, copy, switch, over
+    remaining: float = 0.0
+    processed: float = 0.0
+    rounds: int = 0
+    throttle: int = 0
+    downtime_ms: int | None = None
+    paused_at: float | None = None
+    error: str | None = None
+    over_at: float | None = None
+    stalled_since: float | None = None  # its link is cut
+
+    @property
+    def over(self) -> bool:
+        return self.stage == "over"
+
+
+@dataclass
+class Execution:
+    """An interval in which an instance executed guest code on a host; ``until`` None: it still does."""
+
+    uuid: str
+    host: str
+    since: float
+    until: float | None = None
