@@ -126,3 +126,9 @@ class ServerUnreachable(MigratorError):
     """The agent or the CLI cannot reach the server."""
 
     code = "server_unreachable"
+
+
+class LabError(MigratorError):
+    """The lab's hosts could not be made, reached or removed; ``message`` names the command or the wait that failed."""
+
+    code = "lab_error"

@@ -1,0 +1,142 @@
+"""A host of the lab: a machine with a libvirtd of its own, the shared filesystem, a local disk, and maybe an agent.
+
+Owns libvirtd's and the agent's configuration and life. Never talks to libvirt: tests and the agent do.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from migrator.errors import LabError
+from migrator.lab.layout import AGENT, BRIDGE_INSIDE, HOME, LOCAL, MOUNTS, SHARED, Layout
+from migrator.lab.machine import Machine
+from migrator.lab.process import Process, wait_until
+from migrator.lab.storage import mount_command
+
+_LIBVIRTD_CONF = """host_uuid = "{uuid}"
+listen_tls = 0
+listen_tcp = 1
+auth_tcp = "none"
+auth_unix_rw = "none"
+listen_addr = "{address}"
+"""
+# No virtlogd, no cgroups, no device namespaces: none of them could be told from the machine's own.
+_QEMU_CONF = """user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+stdio_handler = "file"
+migration_address = "{address}"
+"""
+
+
+class LabHost(Machine):
+    """``number`` counts from 1. ``save`` is called whenever a process was started, so that another one can end it."""
+
+    def __init__(self, layout: Layout, number: int, save: Callable[[], None]) -> None:
+        super().__init__(layout, layout.host_name(number), layout.host_address(number), MOUNTS)
+        self.number = number
+        self.libvirtd: Process | None = None
+        self.agent: Process | None = None
+        self._save = save
+
+    @property
+    def uri(self) -> str:
+        """For a libvirt client outside the host."""
+        return f"qemu+tcp://{self.address}/system"
+
+    @property
+    def libvirtd_pid(self) -> int | None:
+        return self.libvirtd.pid if self.libvirtd and self.libvirtd.alive else None
+
+    @property
+    def agent_pid(self) -> int | None:
+        return self.agent.pid if self.agent and self.agent.alive else None
+
+    def up(self) -> None:
+        """Namespaces, mounts, the local disk's directory. libvirtd and the shared filesystem are steps of their own."""
+        (self.directory / "etc/qemu").mkdir(parents=True)
+        (self.directory / "etc/libvirt.conf").touch()
+        values = {"uuid": self.layout.host_uuid(self.number), "address": self.address}
+        (self.directory / "etc/libvirtd.conf").write_text(_LIBVIRTD_CONF.format(**values))
+        (self.directory / "etc/qemu.conf").write_text(_QEMU_CONF.format(**values))
+        names = [f"{self.layout.host_address(n)} {self.layout.host_name(n)}" for n in range(1, 100)]
+        (self.directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
+        for inside in (LOCAL, SHARED, AGENT):
+            self.outside(inside).mkdir(parents=True)
+        super().up()
+
+    def mount_shared(self) -> None:
+        self.run(mount_command(self.layout))
+
+    def outside(self, inside: Path) -> Path:
+        """Where a path below ``HOME`` on the host lies on the machine. Not for ``SHARED``: that is a mount."""
+        return self.directory / "lib" / inside.relative_to(HOME.parent)
+
+    def console_log(self, uuid: str) -> Path:
+        """The file that the instance's console is written to while it runs here, as seen from outside."""
+        return self.outside(AGENT) / "consoles" / f"{uuid}.log"
+
+    def start_libvirtd(self, *, wait: bool = True) -> None:
+        """Start libvirtd, and wait until it answers. No-op when it runs."""
+        if self.libvirtd_pid is None:
+            self.libvirtd = self.spawn(["libvirtd", "-l"], "libvirtd.log")
+            self._save()
+        if wait:
+            self.wait_libvirtd()
+
+    def wait_libvirtd(self) -> None:
+        """Until it answers on its address. Raises LabError when it ended."""
+        wait_until(lambda: self.libvirtd_pid is None or self._answers(), 60, f"libvirtd of {self.name}")
+        if self.libvirtd_pid is None:
+            raise LabError(f"libvirtd of {self.name} ended: {(self.directory / 'libvirtd.log').read_text()[-1000:]}")
+
+    def _answers(self) -> bool:
+        return bool(self.run(["virsh", "-c", self.uri, "hostname"], check=False, timeout=20).strip())
+
+    def kill_libvirtd(self, number: int = signal.SIGKILL) -> None:
+        """Signal it and, when the signal is deadly, wait until it is gone. Guests run on."""
+        if self.libvirtd is not None:
+            _kill(self.libvirtd, number)
+
+    def start_agent(self, server_url: str, token: str) -> None:
+        """Write the agent's configuration and start it inside the host. No-op when it runs."""
+        if self.agent_pid is not None:
+            return
+        config = self.directory / "agent.toml"
+        config.write_text(self._agent_config(server_url, token))
+        command = [sys.executable, "-m", "migrator.cli.main", "agent", "--config", str(config)]
+        env = {"PYTHONPATH": str(Path(__file__).parents[2])} | {k: "" for k in os.environ if k == "MIGRATOR_CONFIG"}
+        self.agent = self.spawn(command, "agent.log", env)
+        self._save()
+
+    def kill_agent(self, number: int = signal.SIGKILL) -> None:
+        if self.agent is not None:
+            _kill(self.agent, number)
+
+    def _agent_config(self, server_url: str, token: str) -> str:
+        values = {
+            "server_url": server_url,
+            "host": self.name,
+            "token": token,
+            "state_path": str(AGENT),
+            "default_pool": "local",
+            "virt_type": "qemu",  # /dev/kvm's presence proves nothing
+            "cpu_mode": "none",
+            "live_migration_inbound_addr": self.address,
+        }
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        lines += ["[storage]", f'local = "{LOCAL}"', f'shared = "{SHARED}"']
+        lines += ["[networks]", f'lab = "{BRIDGE_INSIDE}"']
+        return "\n".join(lines) + "\n"
+
+
+def _kill(process: Process, number: int) -> None:
+    if number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        process.end(number)
+    else:
+        process.send(number)
