@@ -196,6 +196,8 @@ class LibvirtDriver:
             new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch)
             if new == old:
                 return  # also spares a call that would wait for an active job
+            # The statistics kept so far are another operation's; asking for them this way lets go of them.
+            _ended_job(domain, keep=False)
             flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
             flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
             element, prefix, namespace = libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.PREFIX, domain_xml.NAMESPACE
@@ -462,6 +464,7 @@ class _Transfer(threading.Thread):
             self.error = error.message
         finally:
             self._connection.close()
+            self._parameters = {}  # two domain XMLs that nobody needs any more
             self.running = False
 
 
@@ -575,9 +578,11 @@ def _active_job(domain: Any) -> dict[str, Any] | None:
     return None
 
 
-def _ended_job(domain: Any) -> dict[str, Any] | None:
-    """Statistics of the last job, if libvirtd still keeps them."""
-    flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+def _ended_job(domain: Any, *, keep: bool = True) -> dict[str, Any] | None:
+    """Statistics of the last job, if libvirtd still keeps them; ``keep`` for the next one who asks. The receiving end
+    has those of a migration that succeeded, for the sending end forgets the domain."""
+    flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED
+    flags |= libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED if keep else 0
     with _unless(*_NO_STATISTICS):
         statistics: dict[str, Any] = domain.jobStats(flags)
         return statistics if statistics.get("type", 0) != libvirt.VIR_DOMAIN_JOB_NONE else None

@@ -55,6 +55,7 @@ class World:
     source: LibvirtDriver
     destination: LibvirtDriver
     images: dict[str, Path]
+    to: int = 1
 
     def spec(self, *disks: DiskSpec, memory_mb: int = 160) -> InstanceSpec:
         return InstanceSpec(
@@ -85,7 +86,7 @@ class World:
     def prepare(self, spec: InstanceSpec, **inputs: int) -> MigratingInputs:
         guest = self.source.describe_guest(spec)
         self.destination.make_target_disks(spec, guest, self.images)
-        host = self.hosts.both[1]
+        host = self.hosts.both[self.to]
         return MigratingInputs(
             destination_host=host.name,
             destination_address=host.address,
@@ -254,6 +255,37 @@ def test_a_guest_moves_with_its_local_disks(clean: World) -> None:
     clean.destination.destroy(spec.uuid)
     clean.destination.define_and_start(spec, "op-start", 4)
     assert str(clean.hosts.both[1].pool) in clean.destination.disks(spec)[0].path
+
+
+def test_a_new_operation_does_not_inherit_statistics(clean: World) -> None:
+    spec = clean.spec()
+    clean.boot_to_ticks(spec)
+    clean.source.start_migration(spec, "op-move", 3, clean.prepare(spec))
+    wait_for(lambda: clean.ended(spec), 60)
+    first = clean.destination.job(spec.uuid)
+    assert first is not None
+    assert first.downtime_ms is not None
+    assert clean.destination.job(spec.uuid) == first  # asking does not use them up
+    clean.destination.stamp(spec.uuid, "op-move", 3)
+    assert clean.destination.job(spec.uuid) == first
+    clean.destination.stamp(spec.uuid, "op-back", 4)
+    assert clean.destination.job(spec.uuid) is None
+
+
+def test_there_and_back_again(clean: World) -> None:
+    spec = clean.spec(VDB)
+    clean.boot_to_ticks(spec)
+    clean.source.start_migration(spec, "op-there", 3, clean.prepare(spec))
+    wait_for(lambda: clean.ended(spec), 60)
+    assert clean.states(spec) == (DomainState.ABSENT, DomainState.RUNNING)
+    clean.source.remove_files(spec, ["local"])
+    back = World(clean.hosts, clean.destination, clean.source, clean.images, to=0)
+    back.source.start_migration(spec, "op-back", 5, back.prepare(spec))
+    wait_for(lambda: back.ended(spec), 60)
+    assert back.source.migration_error(spec.uuid) is None
+    assert clean.states(spec) == (DomainState.RUNNING, DomainState.ABSENT)
+    assert clean.source.domain(spec.uuid).stamp_operation == "op-back"
+    assert clean.source.migration_error(spec.uuid) is None
 
 
 def test_an_aborted_transfer_leaves_the_guest_where_it_was(clean: World) -> None:
