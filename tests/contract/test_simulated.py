@@ -1,0 +1,174 @@
+"""The contract, kept by the simulated hypervisor; and what only a simulated world can show."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from migrator.compute.fabric import Fabric
+from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.errors import HypervisorUnavailable
+from migrator.protocol import DiskSpec, DomainState, ImageRef, InstanceSpec
+from tests.contract.suite import DriverContract, Pair
+
+IMAGE = "3f0c7f5e-0000-4000-8000-000000000001"
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_spec(pool: str) -> InstanceSpec:
+    return InstanceSpec(
+        uuid=str(uuid.uuid4()),
+        name="one",
+        vcpus=1,
+        memory_mb=256,
+        disks=(DiskSpec(target="vda", pool=pool, size_gb=1, image_id=IMAGE),),
+        images=(ImageRef(id=IMAGE, size_bytes=1, checksum_sha256="0" * 64, disk_format="qcow2"),),
+    )
+
+
+@pytest.fixture
+def fabric() -> Fabric:
+    fabric = Fabric(Clock())
+    for name in ("a", "b"):
+        fabric.add_host(name)
+    return fabric
+
+
+@pytest.fixture
+def simulated_pair(fabric: Fabric) -> Pair:
+    def settle(holds: Callable[[], bool]) -> None:
+        clock = fabric.clock
+        assert isinstance(clock, Clock)
+        for _ in range(1000):
+            if holds():
+                return
+            clock.now += 0.05
+        pytest.fail("it did not settle within 50 simulated seconds")
+
+    return Pair(
+        source=SimulatedHypervisor("a", fabric),
+        destination=SimulatedHypervisor("b", fabric),
+        destination_name="b",
+        spec=make_spec,
+        settle=settle,
+        images={IMAGE: Path("/nowhere")},
+    )
+
+
+class TestSimulated(DriverContract):
+    @pytest.fixture
+    def pair(self, simulated_pair: Pair) -> Pair:
+        return simulated_pair
+
+
+def begin_slowly(pair: Pair, pool: str = "shared") -> InstanceSpec:
+    spec = pair.boot(pool)
+    pair.prepare(spec)
+    pair.begin(spec, pool, pair.slow_mib_s)
+    pair.settle(lambda: pair.destination.domain(spec.uuid).state is DomainState.INCOMING)
+    return spec
+
+
+def test_the_truth_of_a_move(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_slowly(simulated_pair, "local")
+    assert fabric.running_on(spec.uuid) == ["a"]
+    simulated_pair.settle(lambda: simulated_pair.over(spec))
+    assert fabric.running_on(spec.uuid) == ["b"]
+    first, second = fabric.executions
+    assert first.until is not None
+    job = simulated_pair.destination.job(spec.uuid)
+    assert job is not None
+    assert round((second.since - first.until) * 1000) == job.downtime_ms
+    assert fabric.overlaps() == []
+    assert fabric.losses == []
+    assert fabric.holders_of_newest(spec.uuid, "vda") == ["local-b"]
+
+
+def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_slowly(simulated_pair)
+    fabric.kill_daemon("a")
+    with pytest.raises(HypervisorUnavailable):
+        simulated_pair.source.domain(spec.uuid)
+    assert simulated_pair.destination.domain(spec.uuid).state is DomainState.ABSENT
+    fabric.start_daemon("a")
+    assert simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING
+    assert fabric.running_on(spec.uuid) == ["a"]
+
+
+def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_slowly(simulated_pair)
+    fabric.kill_daemon("b")
+    assert "client socket is closed" in (simulated_pair.source.migration_error(spec.uuid) or "")
+    assert simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING
+    fabric.start_daemon("b")
+    assert simulated_pair.destination.domain(spec.uuid).state is DomainState.ABSENT
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_daemon_that_dies_at_the_switch_over(simulated_pair: Pair, fabric: Fabric, side: str) -> None:
+    spec = begin_slowly(simulated_pair)
+    clock = fabric.clock
+    assert isinstance(clock, Clock)
+    while simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING:
+        clock.now += 0.002
+    assert simulated_pair.source.domain(spec.uuid).state is DomainState.PAUSED
+    assert fabric.running_on(spec.uuid) == []
+    fabric.kill_daemon(side)
+    fabric.start_daemon(side)
+    assert fabric.running_on(spec.uuid) == ["a"]
+    assert fabric.overlaps() == []
+
+
+def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_slowly(simulated_pair)
+    clock = fabric.clock
+    assert isinstance(clock, Clock)
+    fabric.cut("a", "b")
+    clock.now += 300
+    assert simulated_pair.active(spec)
+    fabric.heal("a", "b")
+    simulated_pair.settle(lambda: simulated_pair.over(spec))
+    assert fabric.running_on(spec.uuid) == ["b"]
+
+
+def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_slowly(simulated_pair)
+    again = SimulatedHypervisor("a", fabric)
+    assert not again.migration_running(spec.uuid)
+    job = again.job(spec.uuid)
+    assert job is not None
+    assert job.active
+    simulated_pair.settle(lambda: simulated_pair.over(spec))
+    assert fabric.running_on(spec.uuid) == ["b"]
+
+
+def test_a_guest_that_dirties_faster_than_the_link_never_converges(simulated_pair: Pair, fabric: Fabric) -> None:
+    fabric.default_behaviour = Behaviour(dirty_bytes_per_s=100 * MIB)
+    spec = begin_slowly(simulated_pair)
+    clock = fabric.clock
+    assert isinstance(clock, Clock)
+    clock.now += 3600
+    job = simulated_pair.source.job(spec.uuid)
+    assert job is not None
+    assert job.active
+    assert (job.iterations or 0) > 100
+
+
+def test_a_loss_of_data_is_seen(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = simulated_pair.boot("local")
+    simulated_pair.source.destroy(spec.uuid)
+    simulated_pair.source.remove_files(spec, ["local"])
+    assert fabric.holders_of_newest(spec.uuid, "vda") == []
+    simulated_pair.source.make_disks(spec, simulated_pair.images)
+    simulated_pair.source.define_and_start(spec, "op", 2)
+    assert len(fabric.losses) == 1

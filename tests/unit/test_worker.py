@@ -1,0 +1,427 @@
+"""One step at a time: what the worker does for each assignment, and what it says it saw."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator.compute.fabric import Fabric
+from migrator.compute.journal import LineJournal, MemoryMedium
+from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.worker import StaleAssignment, Worker
+from migrator.errors import DriverError, HypervisorUnavailable
+from migrator.protocol import (
+    AbsentInputs,
+    Assignment,
+    AttemptState,
+    DiskSpec,
+    DomainState,
+    Ensure,
+    Fact,
+    GuestDescription,
+    ImageRef,
+    InstanceSpec,
+    Message,
+    MigratingInputs,
+    PreparedInputs,
+    Role,
+    ShutOffInputs,
+)
+
+SPEC = InstanceSpec(
+    uuid="7d1f0a52-6f0a-4d3e-9a3b-0c5d0a3c9a10",
+    name="one",
+    vcpus=1,
+    memory_mb=256,
+    disks=(DiskSpec(target="vda", pool="local", size_gb=1),),
+)
+BUILD, MOVE, OTHER = "op-build", "op-move", "op-other"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class NoImages:
+    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
+        return {image.id: Path("/nowhere") for image in images}
+
+
+class World:
+    """Two hosts, a worker on each, an instance that runs on ``a``."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.fabric = Fabric(self.clock)
+        self.journals: dict[str, list[bytes]] = {"a": [], "b": []}
+        self.workers: dict[str, Worker] = {}
+        self.calls: list[str] = []
+        for name in self.journals:
+            self.fabric.add_host(name, bandwidth_bytes_per_s=100 * MIB)
+            self.restart(name)
+        self.fabric.fault = self._record
+        self.generation = 1
+
+    def _record(self, host: str, method: str, when: str) -> None:
+        if when == "before":
+            self.calls.append(f"{host}.{method}")
+
+    def restart(self, name: str) -> None:
+        journal = LineJournal(MemoryMedium(self.journals[name]))
+        self.workers[name] = Worker(SimulatedHypervisor(name, self.fabric), journal, NoImages(), self.clock)
+
+    def act(self, host: str, ensure: Ensure, inputs: Message | None = None, **more: Any) -> Fact:
+        return self.workers[host].act(assignment(ensure, inputs, **more))
+
+    def boot(self) -> None:
+        fact = self.act("a", Ensure.RUNNING, kind="build", operation_id=BUILD, role=Role.DESTINATION)
+        assert fact.problem is None
+
+    def guest(self) -> GuestDescription:
+        found = self.act("a", Ensure.MOVABLE, operation_id=MOVE).guest
+        assert found is not None
+        return found
+
+    def prepare(self) -> None:
+        inputs = PreparedInputs(guest=self.guest())
+        fact = self.act("b", Ensure.PREPARED, inputs, operation_id=MOVE, role=Role.DESTINATION)
+        assert [disk.exists for disk in fact.disks] == [True]
+
+    def transfer(self, epoch: int = 1) -> Fact:
+        inputs = MigratingInputs(
+            destination_host="b", destination_address="b", uri="simulated://b", copy_disks=("vda",)
+        )
+        return self.act("a", Ensure.MIGRATING, inputs, operation_id=MOVE, epoch=epoch)
+
+
+def assignment(
+    ensure: Ensure,
+    inputs: Message | None = None,
+    *,
+    kind: str = "live-migration",
+    operation_id: str = MOVE,
+    epoch: int = 1,
+    generation: int = 1,
+    forward: bool = True,
+    role: Role = Role.SOURCE,
+) -> Assignment:
+    return Assignment(
+        operation_id=operation_id,
+        kind=kind,
+        epoch=epoch,
+        generation=generation,
+        phase="phase",
+        forward=forward,
+        role=role,
+        ensure=ensure,
+        instance=SPEC,
+        inputs=inputs.model_dump(mode="json") if inputs is not None else {},
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.boot()
+    return world
+
+
+def state(fact: Fact) -> DomainState | None:
+    return fact.domain.state if fact.domain is not None else None
+
+
+def attempt(fact: Fact) -> AttemptState | None:
+    return fact.attempt.state if fact.attempt is not None else None
+
+
+# --- staleness ----------------------------------------------------------------------------------------------------
+
+
+def test_refuses_an_older_epoch_even_after_a_restart(world: World) -> None:
+    world.act("a", Ensure.OBSERVED, epoch=3)
+    world.restart("a")
+    with pytest.raises(StaleAssignment):
+        world.act("a", Ensure.OBSERVED, epoch=2)
+
+
+def test_refuses_an_older_generation(world: World) -> None:
+    world.act("a", Ensure.OBSERVED, generation=5)
+    with pytest.raises(StaleAssignment):
+        world.act("a", Ensure.OBSERVED, generation=4)
+    assert state(world.act("a", Ensure.OBSERVED, generation=5)) is DomainState.RUNNING
+
+
+def test_facts_are_numbered_within_an_incarnation(world: World) -> None:
+    first, second = world.act("a", Ensure.OBSERVED), world.act("a", Ensure.OBSERVED)
+    assert (second.incarnation, second.sequence) == (first.incarnation, first.sequence + 1)
+    world.restart("a")
+    assert world.act("a", Ensure.OBSERVED).incarnation == first.incarnation + 1
+
+
+# --- the transfer ---------------------------------------------------------------------------------------------------
+
+
+def test_a_transfer_moves_the_guest_and_its_disk(world: World) -> None:
+    world.prepare()
+    assert attempt(world.transfer()) is AttemptState.RUNNING
+    world.clock.now += 1
+    watching = world.act("b", Ensure.OBSERVED, role=Role.DESTINATION)
+    assert state(watching) is DomainState.INCOMING
+    world.clock.now += 60
+    gone = world.transfer()
+    assert (state(gone), attempt(gone)) == (DomainState.ABSENT, AttemptState.ENDED)
+    arrived = world.act("b", Ensure.OBSERVED, role=Role.DESTINATION)
+    assert state(arrived) is DomainState.RUNNING
+    assert arrived.job is not None
+    assert arrived.job.downtime_ms is not None
+    assert arrived.job.downtime_ms > 0
+    assert world.fabric.running_on(SPEC.uuid) == ["b"]
+    assert world.fabric.overlaps() == []
+    assert world.fabric.losses == []
+
+
+def test_journals_and_stamps_before_it_starts_and_starts_once(world: World) -> None:
+    world.prepare()
+    world.calls.clear()
+    seen: list[bool] = []
+
+    def watch(host: str, method: str, when: str) -> None:
+        world._record(host, method, when)
+        if method in ("stamp", "start_migration") and when == "before":
+            seen.append(any(b"begun" in line for line in world.journals["a"]))
+
+    world.fabric.fault = watch
+    world.transfer()
+    world.transfer()
+    changes = [call for call in world.calls if call in ("a.stamp", "a.start_migration")]
+    assert changes == ["a.stamp", "a.start_migration"]
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize(("method", "when"), [("stamp", "before"), ("stamp", "after"), ("start_migration", "before")])
+def test_an_agent_killed_before_the_start_never_starts_and_settles(world: World, method: str, when: str) -> None:
+    world.prepare()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_host: str, name: str, at: str) -> None:
+        if (name, at) == (method, when):
+            raise Killed
+
+    world.fabric.fault = kill
+    with pytest.raises(Killed):
+        world.transfer()
+    world.fabric.fault = world._record
+    world.restart("a")
+    world.calls.clear()
+    assert attempt(world.transfer()) is AttemptState.RUNNING  # it cannot know yet
+    world.clock.now += 1.9
+    assert attempt(world.transfer()) is AttemptState.RUNNING
+    world.clock.now += 0.2
+    assert attempt(world.transfer()) is AttemptState.ENDED
+    assert "a.start_migration" not in world.calls
+
+
+def test_an_agent_killed_after_the_start_attaches_again(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.clock.now += 1
+    world.restart("a")
+    world.calls.clear()
+    fact = world.transfer()
+    assert attempt(fact) is AttemptState.RUNNING
+    assert fact.job is not None
+    assert fact.job.active
+    world.clock.now += 60
+    assert attempt(world.transfer()) is AttemptState.ENDED
+    assert "a.start_migration" not in world.calls
+    assert world.fabric.running_on(SPEC.uuid) == ["b"]
+
+
+def test_a_lost_journal_is_made_good_by_the_stamp(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.journals["a"].clear()
+    world.restart("a")
+    world.calls.clear()
+    assert attempt(world.transfer()) is AttemptState.RUNNING
+    assert "a.start_migration" not in world.calls
+    assert any(b"begun" in line for line in world.journals["a"])
+
+
+def test_a_failed_transfer_ends_with_the_hypervisors_words(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.clock.now += 0.5
+    world.fabric.kill_daemon("b")
+    fact = world.transfer()
+    assert (state(fact), attempt(fact)) == (DomainState.RUNNING, AttemptState.ENDED)
+    assert fact.attempt is not None
+    assert fact.attempt.error is not None
+    assert "client socket is closed" in fact.attempt.error
+
+
+def test_the_sources_dead_daemon_makes_everything_unknown_then_settles(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.clock.now += 0.5
+    world.fabric.kill_daemon("a")
+    fact = world.transfer()
+    assert fact.domain is None
+    assert fact.problem is not None
+    assert not fact.problem.final
+    world.fabric.start_daemon("a")
+    assert attempt(world.transfer()) is AttemptState.RUNNING
+    world.clock.now += 2.1
+    fact = world.transfer()
+    assert (state(fact), attempt(fact)) == (DomainState.RUNNING, AttemptState.ENDED)
+
+
+def test_a_source_that_does_not_run_begins_nothing(world: World) -> None:
+    world.act("a", Ensure.SHUT_OFF, ShutOffInputs(soft=False), kind="stop", operation_id=OTHER)
+    fact = world.transfer()
+    assert attempt(fact) is AttemptState.NONE
+    assert fact.problem is not None
+    assert fact.problem.final
+
+
+# --- turning back ---------------------------------------------------------------------------------------------------
+
+
+def test_not_migrating_aborts_and_says_when_it_is_over(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.clock.now += 1
+    fact = world.act("a", Ensure.NOT_MIGRATING, epoch=2)
+    assert (state(fact), attempt(fact)) == (DomainState.RUNNING, AttemptState.ENDED)
+    with pytest.raises(StaleAssignment):
+        world.transfer(epoch=1)
+    assert state(world.act("b", Ensure.OBSERVED, role=Role.DESTINATION)) is DomainState.ABSENT
+
+
+def test_not_migrating_after_a_restart_waits_until_it_is_sure(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.restart("a")
+    assert attempt(world.act("a", Ensure.NOT_MIGRATING, epoch=2)) is AttemptState.RUNNING
+    world.clock.now += 2.1
+    assert attempt(world.act("a", Ensure.NOT_MIGRATING, epoch=2)) is AttemptState.ENDED
+
+
+def test_not_migrating_leaves_a_job_alone_that_is_not_its_own(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    fact = world.act("a", Ensure.NOT_MIGRATING, operation_id=OTHER)
+    assert attempt(fact) is AttemptState.RUNNING
+    assert "a.abort_job" not in world.calls
+
+
+def test_not_migrating_without_a_transfer_is_at_once_true(world: World) -> None:
+    assert attempt(world.act("a", Ensure.NOT_MIGRATING, operation_id=MOVE, epoch=2)) is AttemptState.NONE
+
+
+# --- absent ---------------------------------------------------------------------------------------------------------
+
+
+def test_absent_without_kill_leaves_a_running_guest_and_its_files(world: World) -> None:
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), operation_id=MOVE)
+    assert state(fact) is DomainState.RUNNING
+    assert [disk.exists for disk in fact.disks] == [True]
+    assert "a.remove_files" not in world.calls
+
+
+def test_absent_with_kill_removes_everything(world: World) -> None:
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",), kill=True), operation_id=OTHER)
+    assert state(fact) is DomainState.ABSENT
+    assert [disk.exists for disk in fact.disks] == [False]
+
+
+def test_absent_leaves_pools_alone_that_are_not_named(world: World) -> None:
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(kill=True), operation_id=OTHER)
+    assert fact.disks == ()
+    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
+
+
+def test_absent_removes_the_receiving_end_of_its_own_operation_only(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.clock.now += 0.5
+    inputs = AbsentInputs(delete_pools=("local",))
+    other = world.act("b", Ensure.ABSENT, inputs, operation_id=OTHER, role=Role.DESTINATION)
+    assert state(other) is DomainState.INCOMING
+    own = world.act("b", Ensure.ABSENT, inputs, operation_id=MOVE, role=Role.DESTINATION, epoch=2)
+    assert state(own) is DomainState.ABSENT
+    assert [disk.exists for disk in own.disks] == [False]
+    assert world.fabric.running_on(SPEC.uuid) == ["a"]
+
+
+def test_absent_on_the_source_waits_for_the_end_of_the_transfer(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), operation_id=MOVE)
+    assert attempt(fact) is AttemptState.RUNNING
+    assert [disk.exists for disk in fact.disks] == [True]
+
+
+def test_files_that_cannot_be_seen_are_never_reported_gone(world: World) -> None:
+    def hide(_host: str, method: str, when: str) -> None:
+        if (method, when) == ("disks", "before"):
+            raise DriverError("the filesystem does not answer")
+
+    world.fabric.fault = hide
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",), kill=True), operation_id=OTHER)
+    assert fact.domain is None
+    assert fact.problem is not None
+
+
+# --- power ----------------------------------------------------------------------------------------------------------
+
+
+def test_shut_off_asks_again_until_the_guest_hears(world: World) -> None:
+    world.fabric.behaviours[SPEC.uuid] = Behaviour(boot_s=5)
+    for _ in range(8):
+        world.act("a", Ensure.SHUT_OFF, ShutOffInputs(timeout_s=60), kind="stop", operation_id=OTHER)
+        world.clock.now += 1
+    fact = world.act("a", Ensure.SHUT_OFF, ShutOffInputs(timeout_s=60), kind="stop", operation_id=OTHER)
+    assert state(fact) is DomainState.SHUT_OFF
+    assert "a.destroy" not in world.calls
+    assert world.calls.count("a.shut_down") == 3
+
+
+def test_shut_off_cuts_the_power_when_the_time_is_up(world: World) -> None:
+    world.fabric.behaviours[SPEC.uuid] = Behaviour(ignores_shutdown=True)
+    inputs = ShutOffInputs(timeout_s=10)
+    assert state(world.act("a", Ensure.SHUT_OFF, inputs, operation_id=OTHER)) is DomainState.RUNNING
+    world.clock.now += 10
+    fact = world.act("a", Ensure.SHUT_OFF, inputs, operation_id=OTHER)
+    assert state(fact) is DomainState.SHUT_OFF
+    assert fact.note is not None
+
+
+def test_a_missing_disk_is_never_made_anew_for_a_start(world: World) -> None:
+    world.act("a", Ensure.SHUT_OFF, ShutOffInputs(soft=False), operation_id=OTHER)
+    world.fabric.storages["local-a"].disks.clear()
+    fact = world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
+    assert state(fact) is DomainState.SHUT_OFF
+    assert fact.problem is not None
+    assert fact.problem.final
+    assert fact.problem.code == "storage_error"
+    assert world.fabric.storages["local-a"].disks == {}
+
+
+def test_an_unreachable_hypervisor_is_not_final(world: World) -> None:
+    def down(_host: str, _method: str, _when: str) -> None:
+        raise HypervisorUnavailable("no answer")
+
+    world.fabric.fault = down
+    fact = world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
+    assert fact.domain is None
+    assert fact.problem is not None
+    assert not fact.problem.final
