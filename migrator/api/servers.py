@@ -4,6 +4,7 @@ Handlers only: bodies become wishes in ``server_create``, queries in ``server_qu
 ``server_view``; operations begin in ``scheduler/requests``.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -27,14 +28,12 @@ def find(request: ApiRequest, uuid: str) -> instance_rows.InstanceRow:
 
 
 def view_context(request: ApiRequest, rows: Any = ()) -> server_view.ViewContext:
-    states = {}
+    states: Mapping[str, str] = {}
     if request.version >= (2, 16) and request.caller.is_admin:
         names = {row.host for row in rows if row.host}
         with request.services.db.read() as connection:
             states = instance_rows.host_states(connection, names, request.services.settings.service_down_time)
-    return server_view.ViewContext(
-        request.version, request.base, request.root, request.caller.is_admin, states
-    )
+    return server_view.ViewContext(request.version, request.base, request.root, request.caller.is_admin, states)
 
 
 def create(request: ApiRequest) -> Answer:

@@ -97,8 +97,7 @@ def _mapping(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for chunk in _chunks(wanted):
-        for name, value in connection.execute(query.where(key.in_(chunk))).tuples():
-            found[name] = value
+        found.update((row[0], row[1]) for row in connection.execute(query.where(key.in_(chunk))))
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.db.engine import Database
-from migrator.db.tables import events, facts, flavors, hosts, instances, operations
+from migrator.db.tables import events, facts, flavors, hosts, images, instances, operations
 from migrator.protocol import HostReport
 
 BEGAN = 1_790_000_000.0  # 2026-09-21T14:13:20Z
@@ -55,6 +55,27 @@ def flavor(db: Database, **more: Any) -> None:
     }
     with db.write() as connection:
         connection.execute(flavors.insert().values(row | more))
+
+
+def image(db: Database, ident: str, **more: Any) -> None:
+    row = {
+        "id": ident,
+        "name": "tiny",
+        "status": "active",
+        "visibility": "public",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "size": 1000,
+        "virtual_size": 1000,
+        "checksum": "0" * 32,
+        "checksum_sha256": "0" * 64,
+        "properties": {},
+        "tags": [],
+        "created_at": BEGAN,
+        "updated_at": BEGAN,
+    }
+    with db.write() as connection:
+        connection.execute(images.insert().values(row | more))
 
 
 def instance(db: Database, name: str, **more: Any) -> str:

@@ -1,5 +1,7 @@
 """Listing instances: filters, order and pages, on both databases."""
 
+from typing import Any
+
 import pytest
 
 from migrator.api.server_query import parse
@@ -76,7 +78,7 @@ def names(
         ({"limit": "0"}, []),
     ],
 )
-def test_filters(seeded: Database, params: dict[str, str], expected: list[str]) -> None:
+def test_filters(seeded: Database, params: dict[str, Any], expected: list[str]) -> None:
     assert names(seeded, **params) == expected
 
 
@@ -122,7 +124,7 @@ def test_changes_since_includes_the_deleted(seeded: Database) -> None:
         ({"sort_key": "host", "sort_dir": "up"}, "Unknown sort direction"),
     ],
 )
-def test_refusals(seeded: Database, params: dict[str, str], text: str) -> None:
+def test_refusals(seeded: Database, params: dict[str, Any], text: str) -> None:
     with pytest.raises(BadRequest, match=text):
         names(seeded, **params)
 

@@ -1,0 +1,280 @@
+"""POST /servers/{id}/action over HTTP, and os-instance-actions."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from migrator.api import server_actions
+from migrator.db.tables import operations
+from migrator.scheduler.requests import Caller
+from tests.api import seed
+from tests.api.driving import NOBODY, Api, api
+
+__all__ = ["api"]
+
+LIVE_21 = {"os-migrateLive": {"host": None, "block_migration": False, "disk_over_commit": False}}
+LIVE_225 = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
+
+
+def live(host: str | None, **more: Any) -> dict[str, Any]:
+    return {"os-migrateLive": {"host": host, "block_migration": "auto"} | more}
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, "Malformed request body"),
+        ({"os-start": None, "os-stop": None}, "Malformed request body"),
+        ([], "Malformed request body"),
+        ({"frobnicate": None}, "There is no such action: frobnicate"),
+        ({"migrate": None}, "There is no such action: migrate (this server does not offer it)"),
+        (
+            {"reboot": {}},
+            "Invalid input for field/attribute reboot. Value: {}. 'type' is a required property",
+        ),
+        ({"reboot": {"type": "MAYBE"}}, "Invalid input for field/attribute type. Value: MAYBE."),
+    ],
+)
+def test_bad_bodies(api: Api, body: Any, text: str) -> None:
+    answer = api("POST", f"/servers/{seed.instance(api.db, 'a')}/action", body=body)
+    assert answer.status == 400
+    assert answer.message.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("version", "value", "text"),
+    [
+        (
+            "2.1",
+            None,
+            "Invalid input for field/attribute os-migrateLive. Value: None. None is not of type 'object'",
+        ),
+        (
+            "2.1",
+            {"host": None},
+            "Invalid input for field/attribute os-migrateLive. Value: {'host': None}. "
+            "'block_migration' is a required property",
+        ),
+        (
+            "2.1",
+            {"host": "compute2", "block_migration": "auto", "disk_over_commit": False},
+            "Invalid input for field/attribute block_migration. Value: auto. 'auto' is not one of [True, 'True',",
+        ),
+        ("2.25", {"host": None, "block_migration": "auto", "force": True}, "('force' was unexpected)"),
+        ("2.96", {"host": None, "block_migration": "auto", "force": True}, "('force' was unexpected)"),
+        ("2.25", LIVE_21["os-migrateLive"], "('disk_over_commit' was unexpected)"),
+    ],
+)
+def test_live_migration_bodies(api: Api, version: str, value: Any, text: str) -> None:
+    uuid = seed.instance(api.db, "a")
+    answer = api("POST", f"/servers/{uuid}/action", version, {"os-migrateLive": value})
+    assert answer.status == 400
+    assert text in answer.message
+    assert api("GET", "/os-migrations").json == {"migrations": []}
+
+
+def test_power(api: Api) -> None:
+    uuid = seed.instance(api.db, "a")
+    at = f"/servers/{uuid}/action"
+    answer = api("POST", at, body={"os-stop": None})
+    assert (answer.status, answer.json) == (202, None)
+    again = api("POST", at, body={"os-stop": None})
+    assert again.status == 409
+    assert again.message == f"Cannot 'stop' instance {uuid} while it is in task_state powering-off"
+    stopped = seed.instance(api.db, "b", vm_state="stopped", power_state=4)
+    assert api("POST", f"/servers/{stopped}/action", body={"os-stop": None}).message == (
+        f"Cannot 'stop' instance {stopped} while it is in vm_state stopped"
+    )
+    assert api("POST", f"/servers/{stopped}/action", body={"os-start": None}).status == 202
+    assert (
+        api("POST", f"/servers/{seed.instance(api.db, 'c')}/action", body={"reboot": {"type": "hard"}}).status
+        == 202
+    )
+
+
+def test_wrong_states_for_a_live_migration(api: Api) -> None:
+    for version, body in (("2.1", LIVE_21), ("2.25", LIVE_225), ("2.96", LIVE_225)):
+        stopped = seed.instance(api.db, "a", vm_state="stopped")
+        answer = api("POST", f"/servers/{stopped}/action", version, body)
+        assert (answer.status, answer.message) == (
+            409,
+            f"Cannot 'os-migrateLive' instance {stopped} while it is in vm_state stopped",
+        )
+        moving = seed.instance(api.db, "b", task_state="migrating")
+        answer = api("POST", f"/servers/{moving}/action", version, body)
+        assert (answer.status, answer.message) == (
+            409,
+            f"Cannot 'os-migrateLive' instance {moving} while it is in task_state migrating",
+        )
+        assert api("POST", f"/servers/{NOBODY}/action", version, body).status == 404
+
+
+@pytest.mark.parametrize(
+    ("version", "host", "text"),
+    [
+        ("2.25", "nosuch", "Compute host nosuch could not be found."),
+        ("2.96", "nosuch", "Compute host nosuch could not be found."),
+        ("2.25", "compute1", "Unable to migrate instance ({uuid}) to current host (compute1)."),
+        ("2.25", "compute3", "Compute service of compute3 is unavailable at this time."),
+    ],
+)
+def test_hosts_that_the_answer_refuses(api: Api, version: str, host: str, text: str) -> None:
+    seed.host(api.db, "compute3", last_seen=1.0)
+    uuid = seed.instance(api.db, "a")
+    answer = api("POST", f"/servers/{uuid}/action", version, live(host))
+    assert (answer.status, answer.message) == (400, text.format(uuid=uuid))
+    assert api("GET", "/os-migrations").json == {"migrations": []}, "nothing half done"
+
+
+def test_accepted_at_once_from_2_34(api: Api) -> None:
+    uuid = seed.instance(api.db, "a")
+    began = time.monotonic()
+    assert api("POST", f"/servers/{uuid}/action", "2.34", live("compute2")).status == 202
+    assert time.monotonic() - began < 5
+    assert api("GET", f"/servers/{uuid}").json["server"]["status"] == "MIGRATING"
+    (migration,) = api("GET", "/os-migrations").json["migrations"]
+    assert (migration["status"], migration["instance_uuid"]) == ("accepted", uuid)
+
+
+def _later(api: Api, values: dict[str, Any]) -> threading.Thread:
+    """Change the one operation as soon as it exists: what agents and reconciler would do meanwhile."""
+
+    def change() -> None:
+        for _ in range(200):
+            with api.db.write() as connection:
+                if connection.execute(select(operations.c.id)).first() is not None:
+                    connection.execute(update(operations).values(**values))
+                    return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    return thread
+
+
+def test_below_2_34_a_refusal_is_the_answer(api: Api) -> None:
+    why = "No valid host was found. compute2: cpu: Westmere lacks avx2"
+    values = {"active": False, "status": "error", "error": {"code": "no_valid_host", "message": why}}
+    uuid = seed.instance(api.db, "a")
+    thread = _later(api, values)
+    answer = api("POST", f"/servers/{uuid}/action", "2.33", live(None))
+    thread.join()
+    assert (answer.status, answer.message) == (400, why)
+
+
+def test_below_2_34_the_answer_waits_for_the_checks(api: Api) -> None:
+    uuid = seed.instance(api.db, "a")
+    thread = _later(api, {"phase": "transfer", "status": "running"})
+    assert api("POST", f"/servers/{uuid}/action", "2.1", LIVE_21).status == 202
+    thread.join()
+
+
+def test_below_2_34_the_wait_ends(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_actions, "_WAIT_S", 0.2)
+    uuid = seed.instance(api.db, "a")
+    assert api("POST", f"/servers/{uuid}/action", "2.30", live(None, force=False)).status == 202
+
+
+def test_lock(api: Api) -> None:
+    uuid = seed.instance(api.db, "a", project_id="demo")
+    at = f"/servers/{uuid}/action"
+    assert api("POST", at, "2.73", {"lock": {"locked_reason": "because"}}).status == 202
+    shown = api("GET", f"/servers/{uuid}").json["server"]
+    assert (shown["locked"], shown["locked_reason"]) == (True, "because")
+    api.caller = Caller("demo", "demo", "", is_admin=False)
+    answer = api("POST", at, body={"os-stop": None})
+    assert (answer.status, answer.message) == (409, f"Instance {uuid} is locked")
+    assert api("POST", at, body={"unlock": None}).status == 403
+    api.caller = Caller("admin", "admin", "")
+    assert api("POST", at, body={"unlock": None}).status == 202
+    assert api("GET", f"/servers/{uuid}").json["server"]["locked"] is False
+
+
+def test_members_do_not_migrate(api: Api) -> None:
+    uuid = seed.instance(api.db, "a", project_id="demo")
+    api.caller = Caller("demo", "demo", "", is_admin=False)
+    answer = api("POST", f"/servers/{uuid}/action", body=LIVE_225)
+    assert (answer.status, answer.message) == (
+        403,
+        "Policy doesn't allow os_compute_api:os-migrate-server:migrate_live to be performed.",
+    )
+
+
+# --- os-instance-actions ----------------------------------------------------------------------------------------
+
+_ACTION = {"action", "instance_uuid", "request_id", "user_id", "project_id", "start_time", "message"}
+_EVENT = {"event", "start_time", "finish_time", "result", "traceback"}
+
+
+@pytest.fixture
+def moved(api: Api) -> tuple[Api, str, str]:
+    """One failed live migration with a timeline; (api, instance, request id)."""
+    uuid = seed.instance(api.db, "a")
+    error = {"code": "hypervisor_error", "message": "connection reset"}
+    key = seed.migration(api.db, uuid, "failed", request_id="req-1", error=error)
+    seed.event(api.db, key, "begin", "inspect", seed.BEGAN, host="compute1")
+    seed.event(api.db, key, "phase", "claim", seed.BEGAN + 1)
+    seed.event(api.db, key, "waiting", "claim", seed.BEGAN + 1)
+    seed.event(api.db, key, "reverse", "claim", seed.BEGAN + 2)
+    seed.migration(
+        api.db, uuid, "completed", kind="start", moves=False, request_id="req-0", created_at=seed.BEGAN - 9
+    )
+    return api, uuid, "req-1"
+
+
+def test_actions(moved: tuple[Api, str, str]) -> None:
+    api, uuid, request_id = moved
+    for version, fields in (("2.1", _ACTION), ("2.58", _ACTION | {"updated_at"})):
+        listed = api("GET", f"/servers/{uuid}/os-instance-actions", version).json["instanceActions"]
+        assert [(a["action"], a["message"]) for a in listed] == [("live-migration", "Error"), ("start", None)]
+        assert set(listed[0]) == fields
+    for version, fields in (
+        ("2.1", _EVENT),
+        ("2.62", _EVENT | {"host", "hostId"}),
+        ("2.84", _EVENT | {"host", "hostId", "details"}),
+    ):
+        action = api("GET", f"/servers/{uuid}/os-instance-actions/{request_id}", version).json[
+            "instanceAction"
+        ]
+        events = action["events"]
+        assert {frozenset(event) for event in events} == {frozenset(fields)}
+        assert [(e["event"], e["result"]) for e in events] == [
+            ("live_migration_claim_reverse", "Error"),
+            ("live_migration_claim", "Error"),
+            ("live_migration_inspect", "Success"),
+        ]
+    assert [event["details"] for event in events] == ["connection reset", "reverse claim", None]
+
+
+def test_action_pages(moved: tuple[Api, str, str]) -> None:
+    api, uuid, _ = moved
+    at = f"/servers/{uuid}/os-instance-actions"
+    first = api("GET", f"{at}?limit=1").json
+    assert first["links"] == [{"rel": "next", "href": f"http://testserver/v2.1{at}?limit=1&marker=req-1"}]
+    (rest,) = api("GET", f"{at}?marker=req-1").json["instanceActions"]
+    assert rest["request_id"] == "req-0"
+    assert api("GET", f"{at}?marker=nosuch").status == 400
+    assert len(api("GET", f"{at}?changes-since=2026-09-21T00:00:00Z").json["instanceActions"]) == 2
+    assert api("GET", f"{at}?foo=bar").status == 400
+    unknown = api("GET", f"{at}/req-nosuch", "2.1")
+    assert (unknown.status, unknown.message) == (404, "Action req-nosuch not found")
+
+
+def test_actions_of_a_deleted_instance(api: Api) -> None:
+    uuid = seed.instance(api.db, "a", deleted=True)
+    assert api("GET", f"/servers/{uuid}/os-instance-actions", "2.20").status == 404
+    assert api("GET", f"/servers/{uuid}/os-instance-actions", "2.21").json == {"instanceActions": []}
+
+
+def test_a_member_sees_events_without_hosts(api: Api) -> None:
+    uuid = seed.instance(api.db, "a", project_id="demo")
+    key = seed.migration(api.db, uuid, request_id="req-1", project_id="demo")
+    seed.event(api.db, key, "begin", "inspect", seed.BEGAN)
+    api.caller = Caller("demo", "demo", "", is_admin=False)
+    at = f"/servers/{uuid}/os-instance-actions/req-1"
+    assert "events" not in api("GET", at, "2.50").json["instanceAction"]
+    (event,) = api("GET", at, "2.62").json["instanceAction"]["events"]
+    assert set(event) == {"event", "start_time", "finish_time", "result", "hostId"}
