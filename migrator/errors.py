@@ -88,6 +88,12 @@ class NoValidHost(MigratorError):
     code = "no_valid_host"
 
 
+class NotOffered(MigratorError):
+    """Part of the API that this server does not provide; answered with 501."""
+
+    code = "not_offered"
+
+
 class StaleRow(MigratorError):
     """A compare-and-swap found that somebody else was faster; load again and decide again."""
 

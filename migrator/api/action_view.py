@@ -34,9 +34,7 @@ def summary(action: Action, instance_uuid: str, version: Version) -> dict[str, A
     return shown
 
 
-def full(
-    action: Action, instance_uuid: str, version: Version, admin: bool, phases: Sequence[Any]
-) -> dict[str, Any]:
+def full(action: Action, instance_uuid: str, version: Version, admin: bool, phases: Sequence[Any]) -> dict[str, Any]:
     """With its events, one a phase, the newest first. Others than administrators see them from 2.51."""
     shown = summary(action, instance_uuid, version)
     if admin or version >= (2, 51):
@@ -73,9 +71,7 @@ def _why(action: Action, following: Any | None) -> str | None:
     return error.get("message")
 
 
-def _event(
-    name: str, action: Action, version: Version, admin: bool, host: str | None = None
-) -> dict[str, Any]:
+def _event(name: str, action: Action, version: Version, admin: bool, host: str | None = None) -> dict[str, Any]:
     """``host`` None: the action's own. A traceback is never shown: the reason is in the details and the timeline."""
     where = host or action.host
     event: dict[str, Any] = {"event": name, "start_time": None, "finish_time": None, "result": "Success"}

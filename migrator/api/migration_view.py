@@ -8,9 +8,7 @@ from migrator.db.migration_list import MigrationRow
 
 # statuses in which a live migration can be looked at under its server
 IN_PROGRESS = frozenset({"queued", "preparing", "running", "post-migrating"})
-_BYTES = tuple(
-    f"{what}_{part}_bytes" for what in ("memory", "disk") for part in ("total", "processed", "remaining")
-)
+_BYTES = tuple(f"{what}_{part}_bytes" for what in ("memory", "disk") for part in ("total", "processed", "remaining"))
 
 
 def listed(

@@ -137,9 +137,7 @@ def _lock(request: ApiRequest, uuid: str, value: Any) -> None:
 
 def _unlock(request: ApiRequest, uuid: str, _value: Any) -> None:
     if find(request, uuid).locked_by == "admin" and not request.caller.is_admin:
-        raise Forbidden(
-            "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed."
-        )
+        raise Forbidden("Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
     with request.services.db.write() as connection:
         instance_records.change(connection, uuid, {"locked_by": None, "locked_reason": None})
 

@@ -168,9 +168,7 @@ def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, 
 
 def _networks(server: Mapping[str, Any]) -> Sequence[str]:
     wanted = server.get("networks") or ()
-    if isinstance(
-        wanted, str
-    ):  # "none", or "auto": there is nothing to choose from without a network service
+    if isinstance(wanted, str):  # "none", or "auto": there is nothing to choose from without a network service
         return ()
     names = []
     for network in wanted:

@@ -82,9 +82,7 @@ def abort(request: ApiRequest) -> Answer:
 def act(request: ApiRequest) -> Answer:
     """force_complete. Nothing can force a migration here yet, so each one is in the wrong state for it."""
     if not request.caller.is_admin:
-        raise Forbidden(
-            "Policy doesn't allow os_compute_api:servers:migrations:force_complete to be performed."
-        )
+        raise Forbidden("Policy doesn't allow os_compute_api:servers:migrations:force_complete to be performed.")
     body = request.body
     if not isinstance(body, dict) or len(body) != 1:
         raise BadRequest("Malformed request body")

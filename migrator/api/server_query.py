@@ -95,9 +95,7 @@ def _scope(params: Params, caller: Caller, policy: str) -> dict[str, Any]:
     asked = first(params, "all_tenants")
     everyone = boolean("all_tenants", asked) if asked is not None else other is not None and caller.is_admin
     if everyone and not caller.is_admin:
-        raise Forbidden(
-            f"Policy doesn't allow os_compute_api:servers:{policy}:get_all_tenants to be performed."
-        )
+        raise Forbidden(f"Policy doesn't allow os_compute_api:servers:{policy}:get_all_tenants to be performed.")
     if not everyone:
         return {"project_id": caller.project_id}
     return {"project_id": other} if other else {}

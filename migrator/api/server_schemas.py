@@ -113,9 +113,7 @@ _D19: Schema = {"description": NULL_TEXT}
 _D37: Schema = _D19 | {"networks": _NETWORKS_237}
 _D52: Schema = _D37 | {"tags": {"type": "array", "items": TAG, "maxItems": 50}}
 _D57: Schema = _D52 | {"personality": None}
-_D63: Schema = _D57 | {
-    "trusted_image_certificates": {"type": ["array", "null"], "items": TEXT, "maxItems": 50}
-}
+_D63: Schema = _D57 | {"trusted_image_certificates": {"type": ["array", "null"], "items": TEXT, "maxItems": 50}}
 _D74: Schema = _D63 | {"host": HOST, "hypervisor_hostname": HOST}
 
 CREATE: Versioned = (
@@ -148,12 +146,8 @@ UPDATE: Versioned = (
 )
 
 METADATA_BODY: Versioned = ((V1, closed({"metadata": METADATA}, ("metadata",))),)
-META_BODY: Versioned = (
-    (V1, closed({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))),
-)
-TAGS_BODY: Versioned = (
-    ((2, 26), closed({"tags": {"type": "array", "items": TAG, "maxItems": 50}}, ("tags",))),
-)
+META_BODY: Versioned = ((V1, closed({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))),)
+TAGS_BODY: Versioned = (((2, 26), closed({"tags": {"type": "array", "items": TAG, "maxItems": 50}}, ("tags",))),)
 
 _LIVE_HOST: Schema = {
     "type": ["string", "null"],
@@ -211,9 +205,7 @@ LOCK: Versioned = (
 RESET_STATE: Versioned = (
     (
         V1,
-        action(
-            "os-resetState", closed({"state": {"type": "string", "enum": ["active", "error"]}}, ("state",))
-        ),
+        action("os-resetState", closed({"state": {"type": "string", "enum": ["active", "error"]}}, ("state",))),
     ),
 )
 FORCE_COMPLETE: Versioned = (((2, 22), action("force_complete", {"type": "null"})),)

@@ -217,9 +217,7 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
         server["OS-EXT-SRV-ATTR:launch_index"] = 0
         server["OS-EXT-SRV-ATTR:ramdisk_id"] = spec.get("ramdisk_id") or ""
         server["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
-        server["OS-EXT-SRV-ATTR:root_device_name"] = (
-            f"/dev/{disks[0]['target']}" if disks and row.host else None
-        )
+        server["OS-EXT-SRV-ATTR:root_device_name"] = f"/dev/{disks[0]['target']}" if disks and row.host else None
         server["OS-EXT-SRV-ATTR:user_data"] = None
     if (version >= (2, 3) and context.admin) or version >= (2, 90):
         server["OS-EXT-SRV-ATTR:hostname"] = hostname(row.name)
@@ -234,7 +232,5 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
 @lru_cache(maxsize=65536)
 def hostname(name: str) -> str:
     """The guest's host name, made from the server's name: letters, digits, '-' and '.', at most 63 characters."""
-    kept = "".join(
-        c for c in name.replace(" ", "-").replace("_", "-") if (c.isascii() and c.isalnum()) or c in "-."
-    )
+    kept = "".join(c for c in name.replace(" ", "-").replace("_", "-") if (c.isascii() and c.isalnum()) or c in "-.")
     return kept.strip(".-").lower()[:63] or "server"

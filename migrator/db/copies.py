@@ -1,7 +1,6 @@
 """Copies: which domains each host says it holds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, Row, delete, false, select, true
 
@@ -18,7 +17,7 @@ def replace(connection: Connection, host: str, states: Mapping[str, str]) -> Non
         connection.execute(copies.insert(), rows)
 
 
-def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Sequence[Row[Any]]:
+def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Sequence[Row[str, str | None, str, int]]:
     """Instances among ``uuids`` that nothing acts on and whose record has not changed for ``quiet_s`` seconds, so
     that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state)."""
     if not uuids:

@@ -4,13 +4,13 @@ Free capacity is kept beside the totals, so that a claim is one conditional UPDA
 """
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, false, func, select, update
 
 from migrator.db.clock import now, now_expression
-from migrator.db.tables import claims, hosts
+from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
 from migrator.protocol import HostReport
 
@@ -92,3 +92,31 @@ def seen(connection: Connection, name: str) -> None:
     beat = update(hosts).where(hosts.c.name == name).values(last_seen=now_expression(connection))
     if connection.execute(beat).rowcount == 0:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
+
+
+def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool:
+    """Set an operator's columns (disabled, disabled_reason, forced_down). False: there is no such host."""
+    changed = connection.execute(
+        update(hosts).where(hosts.c.name == name).values(updated_at=now_expression(connection), **values)
+    )
+    return changed.rowcount > 0
+
+
+def instances_on(connection: Connection, names: Collection[str]) -> Sequence[Row[int, str, str | None]]:
+    """(id, uuid, host) of the instances recorded on the hosts named."""
+    query = select(instances.c.id, instances.c.uuid, instances.c.host).where(
+        instances.c.host.in_(names), instances.c.deleted == false()
+    )
+    return connection.execute(query.order_by(instances.c.id)).all()
+
+
+def used(connection: Connection) -> Mapping[str, Row[Any]]:
+    """Host -> (vcpus, memory_mb, disk_gb, count) of its claims."""
+    query = select(
+        claims.c.host,
+        func.sum(claims.c.vcpus).label("vcpus"),
+        func.sum(claims.c.memory_mb).label("memory_mb"),
+        func.sum(claims.c.disk_gb).label("disk_gb"),
+        func.count().label("count"),
+    ).group_by(claims.c.host)
+    return {row.host: row for row in connection.execute(query).all()}

@@ -118,8 +118,6 @@ def phases(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
     """The timeline's lines that begin a phase, oldest first."""
     return connection.execute(
         select(events)
-        .where(
-            events.c.operation_id == operation_id, events.c.name.in_(("begin", "phase", "reverse", "retry"))
-        )
+        .where(events.c.operation_id == operation_id, events.c.name.in_(("begin", "phase", "reverse", "retry")))
         .order_by(events.c.id)
     ).all()

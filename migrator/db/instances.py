@@ -107,9 +107,7 @@ def get(connection: Connection, uuid: str, project_id: str | None = None) -> Ins
     return row
 
 
-def exists(
-    connection: Connection, uuid: str, project_id: str | None = None, *, deleted: bool = False
-) -> None:
+def exists(connection: Connection, uuid: str, project_id: str | None = None, *, deleted: bool = False) -> None:
     """Raises InstanceNotFound unless there is (or, with ``deleted``, was) such an instance."""
     query = select(instances.c.deleted).where(instances.c.uuid == uuid)
     if project_id is not None:
@@ -138,13 +136,9 @@ def page(connection: Connection, query: InstanceQuery, *, detail: bool) -> Seque
         raise
 
 
-def _after(
-    connection: Connection, keys: Sequence[tuple[ColumnElement[Any], str]], marker: str
-) -> ColumnElement[bool]:
+def _after(connection: Connection, keys: Sequence[tuple[ColumnElement[Any], str]], marker: str) -> ColumnElement[bool]:
     """Rows that follow the marker's: equal in the keys before, further on in the next one."""
-    values = connection.execute(
-        select(*(key for key, _ in keys)).where(instances.c.uuid == marker)
-    ).one_or_none()
+    values = connection.execute(select(*(key for key, _ in keys)).where(instances.c.uuid == marker)).one_or_none()
     if values is None:
         raise BadRequest(f"marker [{marker}] not found")
     alternatives = []
@@ -188,9 +182,7 @@ def _json_conditions(connection: Connection, query: InstanceQuery) -> list[Colum
     if query.ip is not None:
         name = "json_each" if _sqlite(connection) else "json_array_elements"
         each = getattr(func, name)(instances.c.networks).table_valued("value")
-        address = (
-            func.json_extract(each.c.value, "$.ip") if _sqlite(connection) else each.c.value.op("->>")("ip")
-        )
+        address = func.json_extract(each.c.value, "$.ip") if _sqlite(connection) else each.c.value.op("->>")("ip")
         wanted.append(select(1).select_from(each).where(address.regexp_match(query.ip)).exists())
     return wanted
 
@@ -222,3 +214,15 @@ def _host_state(row: Row[Any], down_after: float) -> str:
     if row.disabled:
         return "MAINTENANCE"
     return "UP" if row.silent_s <= down_after else "UNKNOWN"
+
+
+def usage(connection: Connection, project_id: str) -> tuple[int, int, int]:
+    """(instances, vcpus, MiB of memory) that the project has."""
+    rows = (
+        connection.execute(
+            select(instances.c.flavor).where(instances.c.project_id == project_id, instances.c.deleted == false())
+        )
+        .scalars()
+        .all()
+    )
+    return len(rows), sum(f["vcpus"] for f in rows), sum(f["memory_mb"] for f in rows)

@@ -72,9 +72,7 @@ def _conditions(query: MigrationQuery) -> list[ColumnElement[bool]]:
 
 
 def _after(connection: Connection, marker: str) -> ColumnElement[bool]:
-    at = connection.execute(
-        select(_o.created_at, _o.id).where(_o.uuid == marker, _o.moves == true())
-    ).one_or_none()
+    at = connection.execute(select(_o.created_at, _o.id).where(_o.uuid == marker, _o.moves == true())).one_or_none()
     if at is None:
         raise BadRequest(f"Marker {marker} could not be found.")
     return or_(_o.created_at < at.created_at, and_(_o.created_at == at.created_at, _o.id < at.id))

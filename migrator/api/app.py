@@ -1,0 +1,172 @@
+"""Builds the HTTP application out of its parts and serves it. Owns the process: database, sweeper, listeners, signals.
+
+Nothing here decides; a server process holds nothing in memory that another one needs.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from migrator import __version__
+from migrator.api import agent, discovery, faults, images, native, openapi, versions
+from migrator.api.auth import STRATEGIES
+from migrator.api.routes import by_path
+from migrator.api.routing import Endpoint, root_of
+from migrator.api.services import Services, build
+from migrator.db.upgrade import upgrade
+from migrator.errors import MigratorError
+from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")
+
+
+def create_app(services: Services) -> FastAPI:
+    app = FastAPI(
+        title="migrator", version=__version__, redirect_slashes=False, lifespan=_lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.services = services
+    app.include_router(discovery.router)
+    app.include_router(native.router)
+    app.include_router(agent.router)
+    for number, prefix in enumerate(IMAGE_PREFIXES):
+        app.include_router(images.router, prefix=prefix, include_in_schema=number == 0)
+    authenticator = STRATEGIES[services.settings.auth_strategy]()
+    for path, routes in by_path().items():
+        endpoint = Endpoint(routes, services, authenticator)
+        app.add_route(f"/v2.1{path}", endpoint.__call__, methods=_METHODS, include_in_schema=False)
+    _add_handlers(app)
+    app.add_middleware(_Doors, agent_listen=services.settings.agent_listen)
+    openapi.install(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.services.wakers.bind(asyncio.get_running_loop())
+    yield
+    app.state.services.wakers.close()
+
+
+def _add_handlers(app: FastAPI) -> None:
+    @app.exception_handler(MigratorError)
+    async def known(request: Request, error: MigratorError) -> JSONResponse:
+        native_path = request.url.path.startswith(("/v1", "/agent"))
+        status, body = faults.native_body(error) if native_path else faults.body_of(error)
+        if status >= 500:
+            log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return JSONResponse(body, status)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        words = "; ".join(f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
+        if request.url.path.startswith(("/v1", "/agent")):
+            return JSONResponse({"error": {"code": "bad_request", "message": words, "advice": None}}, 400)
+        return JSONResponse(faults.fault(400, words), 400)
+
+    @app.exception_handler(HTTPException)
+    async def unrouted(request: Request, error: HTTPException) -> Response:
+        path = request.url.path
+        if error.status_code in (404, 405) and not path.startswith(("/v2.1", "/v1", "/agent", "/image", "/identity")):
+            return JSONResponse(versions.choices(root_of(request), path), 300)
+        if error.status_code in (404, 405):
+            return JSONResponse(faults.not_routed(), 404)
+        return JSONResponse(faults.fault(error.status_code, str(error.detail)), error.status_code)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed unexpectedly", request.method, request.url.path, exc_info=error)
+        return JSONResponse(faults.fault(500, faults.UNEXPECTED), 500)
+
+
+class _Doors:
+    """Pure ASGI, for it is on every request's way: on the agents' door only ``/agent/v1`` is answered."""
+
+    def __init__(self, app: ASGIApp, agent_listen: str | None) -> None:
+        self._app = app
+        host, _, port = (agent_listen or "").rpartition(":")
+        self._agents_only = (host.strip("[]"), int(port)) if host else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        closed = scope["type"] == "http" and self._agents_only is not None and scope.get("server") == self._agents_only
+        if closed and not scope["path"].startswith("/agent/v1/"):
+            words = {"error": {"code": "forbidden", "message": "This door is for agents only.", "advice": None}}
+            await JSONResponse(words, 403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def serve(settings: ServerSettings) -> int:
+    """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
+    upgrade(settings.database)
+    services = build(settings)
+    stop = threading.Event()
+    sweeper = threading.Thread(target=_sweep, args=(services, stop), name="sweeper", daemon=True)
+    sweeper.start()
+    try:
+        asyncio.run(_listen(services))
+    finally:
+        stop.set()
+        sweeper.join(timeout=5)
+        services.db.close()
+    return 0
+
+
+def _sweep(services: Services, stop: threading.Event) -> None:
+    while not stop.wait(services.settings.sweep_interval):
+        try:
+            services.reconciler.sweep()
+        except Exception:
+            log.exception("the sweep failed; it is tried again")
+
+
+async def _listen(services: Services) -> None:
+    settings = services.settings
+    app = create_app(services)
+    sockets = [_bind(settings.listen)]
+    if settings.agent_listen is not None:
+        sockets.append(_bind(settings.agent_listen))
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on")
+    server = uvicorn.Server(config)
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(server.serve(sockets=sockets))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, server, services)
+    log.info("listening on %s%s", settings.listen, f" and {settings.agent_listen}" if settings.agent_listen else "")
+    await serving
+
+
+def _stop(server: Any, services: Services) -> None:
+    services.wakers.close()
+    server.should_exit = True
+
+
+def _bind(endpoint: str) -> socket.socket:
+    host, _, port = endpoint.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, int(port)))
+    except OSError as error:
+        opened.close()
+        raise CannotListen(f"cannot listen on {endpoint}: {error.strerror}") from error
+    return opened
+
+
+class CannotListen(MigratorError):
+    code = "cannot_listen"

@@ -1,0 +1,83 @@
+"""Errors to HTTP, once: which status a code of the tree has, and the shape of the body.
+
+The Compute API's faults are ``{"itemNotFound": {"code": 404, "message": "..."}}``. A path that no route serves is
+answered as a real server's router does. An unexpected exception is logged and told as a 500 without its internals.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.api.microversions import VersionNotAcceptable
+from migrator.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    MigratorError,
+    NotFound,
+    NotOffered,
+    NoValidHost,
+    StaleRow,
+    Unauthorized,
+)
+
+
+class UnsupportedMediaType(MigratorError):
+    code = "unsupported_media_type"
+
+
+class TooLarge(MigratorError):
+    code = "request_too_large"
+
+
+# first match wins, so children stand before parents
+_STATUS: tuple[tuple[type[MigratorError], int], ...] = (
+    (VersionNotAcceptable, 406),
+    (UnsupportedMediaType, 415),
+    (TooLarge, 413),
+    (NotOffered, 501),
+    (NoValidHost, 400),
+    (BadRequest, 400),
+    (NotFound, 404),
+    (StaleRow, 409),
+    (Conflict, 409),
+    (Forbidden, 403),
+    (Unauthorized, 401),
+)
+NAMES: Mapping[int, str] = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    501: "notImplemented",
+}
+UNEXPECTED = "Unexpected API Error. It was logged with the request's id; ask the operator to look there."
+
+
+def status_of(error: MigratorError) -> int:
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def fault(status: int, message: str) -> dict[str, Any]:
+    return {NAMES.get(status, "computeFault"): {"code": status, "message": message}}
+
+
+def body_of(error: MigratorError) -> tuple[int, dict[str, Any]]:
+    """Status and Compute API body; an error that is not the client's says no more than that it was logged."""
+    status = status_of(error)
+    return status, fault(status, error.message if status != 500 else UNEXPECTED)
+
+
+def native_body(error: MigratorError) -> tuple[int, dict[str, Any]]:
+    """Status and body for ``/v1`` and ``/agent/v1``: the stable code, the message and what to do."""
+    status = status_of(error)
+    message = error.message if status != 500 else UNEXPECTED
+    return status, {"error": {"code": error.code, "message": message, "advice": error.advice}}
+
+
+def not_routed(status: str = "404 Not Found") -> dict[str, Any]:
+    title = status.split(" ", 1)[1]
+    message = "The resource could not be found.<br /><br />\n\n\n"
+    return {"message": message, "code": status, "title": title}

@@ -1,0 +1,273 @@
+"""/flavors and their extra specs and access. Rows become JSON here; the rules of the shapes are Nova's."""
+
+from typing import Any
+
+from migrator.api import paging
+from migrator.api.routing import Answer, ApiRequest, Route, Schema
+from migrator.api.server_schemas import BOOLEAN, TRUE
+from migrator.db import flavors as rows
+from migrator.errors import BadRequest, Conflict, NotFound
+
+_SIZE: Schema = {"type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 0, "maximum": 2147483647}
+_SOME: Schema = _SIZE | {"minimum": 1}
+_SPECS: Schema = {
+    "type": "object",
+    "patternProperties": {r"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": ["string", "number"], "maxLength": 255}},
+    "additionalProperties": False,
+}
+
+
+def _create_schema(*, described: bool) -> Schema:
+    properties: Schema = {
+        "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^(?!\s)[^\x00-\x1f]*(?<!\s)$"},
+        "id": {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 255, "pattern": r"^[\w. -]*$"},
+        "ram": _SOME,
+        "vcpus": _SOME,
+        "disk": _SIZE,
+        "OS-FLV-EXT-DATA:ephemeral": _SIZE,
+        "swap": _SIZE,
+        "rxtx_factor": {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "minimum": 0},
+        "os-flavor-access:is_public": BOOLEAN,
+    }
+    if described:
+        properties["description"] = {"type": ["string", "null"], "minLength": 0, "maxLength": 65535}
+    flavor = {
+        "type": "object",
+        "properties": properties,
+        "required": ["name", "ram", "vcpus", "disk"],
+        "additionalProperties": False,
+    }
+    return _closed({"flavor": flavor})
+
+
+def _closed(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+_CREATE = (((2, 1), _create_schema(described=False)), ((2, 55), _create_schema(described=True)))
+_UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
+_EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
+_ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
+_QUERY_PROPERTIES: Schema = {
+    "limit": paging.INTEGER,
+    "marker": paging.TEXT,
+    "is_public": paging.TEXT,
+    "minRam": paging.INTEGER,
+    "minDisk": paging.INTEGER,
+    "sort_key": {"type": "array", "items": {"type": "string", "maxLength": 255}},
+    "sort_dir": {"type": "array", "items": {"enum": ["asc", "desc"]}},
+}
+_QUERY = (
+    ((2, 1), {"type": "object", "properties": _QUERY_PROPERTIES}),
+    ((2, 75), {"type": "object", "properties": _QUERY_PROPERTIES, "additionalProperties": False}),
+)
+_SORT = {
+    "flavorid": "flavorid",
+    "name": "name",
+    "memory_mb": "memory_mb",
+    "vcpus": "vcpus",
+    "root_gb": "disk_gb",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "id": "id",
+}
+
+
+def index(request: ApiRequest) -> Answer:
+    return _page(request, "flavors", _brief)
+
+
+def detail(request: ApiRequest) -> Answer:
+    return _page(request, "flavors/detail", _full)
+
+
+def show(request: ApiRequest) -> Answer:
+    with request.services.db.read() as connection:
+        return Answer(200, {"flavor": _full(request, rows.get(connection, request.params["id"]))})
+
+
+def create(request: ApiRequest) -> Answer:
+    wanted = request.body["flavor"]
+    flavorid = wanted.get("id")
+    values = {
+        "flavorid": None if flavorid in (None, "auto") else str(flavorid),
+        "name": wanted["name"],
+        "vcpus": int(wanted["vcpus"]),
+        "memory_mb": int(wanted["ram"]),
+        "disk_gb": int(wanted["disk"]),
+        "ephemeral_gb": int(wanted.get("OS-FLV-EXT-DATA:ephemeral", 0)),
+        "swap_mb": int(wanted.get("swap", 0)),
+        "rxtx_factor": float(wanted.get("rxtx_factor", 1.0)),
+        "is_public": wanted.get("os-flavor-access:is_public", True) in TRUE,
+        "description": wanted.get("description"),
+    }
+    if max(v for v in values.values() if isinstance(v, int)) > 2147483647:
+        raise BadRequest("A size of the flavor is larger than 2147483647.")
+    with request.services.db.write() as connection:
+        return Answer(200, {"flavor": _full(request, rows.create(connection, values))})
+
+
+def update(request: ApiRequest) -> Answer:
+    with request.services.db.write() as connection:
+        rows.get(connection, request.params["id"])
+        row = rows.change(connection, request.params["id"], request.body["flavor"])
+        return Answer(200, {"flavor": _full(request, row)})
+
+
+def delete(request: ApiRequest) -> Answer:
+    with request.services.db.write() as connection:
+        rows.remove(connection, request.params["id"])
+    return Answer(202)
+
+
+def list_specs(request: ApiRequest) -> Answer:
+    with request.services.db.read() as connection:
+        return Answer(200, {"extra_specs": rows.get(connection, request.params["id"]).extra_specs})
+
+
+def add_specs(request: ApiRequest) -> Answer:
+    wanted = {key: str(value) for key, value in request.body["extra_specs"].items()}
+    _merge(request, wanted)
+    return Answer(200, {"extra_specs": wanted})
+
+
+def show_spec(request: ApiRequest) -> Answer:
+    key = request.params["key"]
+    with request.services.db.read() as connection:
+        specs = rows.get(connection, request.params["id"]).extra_specs
+    if key not in specs:
+        raise NotFound(f"Flavor {request.params['id']} has no extra specs with key {key}.")
+    return Answer(200, {key: specs[key]})
+
+
+def put_spec(request: ApiRequest) -> Answer:
+    key = request.params["key"]
+    if list(request.body) != [key]:
+        raise BadRequest("Request body and URI mismatch")
+    _merge(request, {key: str(request.body[key])})
+    return Answer(200, {key: str(request.body[key])})
+
+
+def delete_spec(request: ApiRequest) -> Answer:
+    flavorid, key = request.params["id"], request.params["key"]
+    with request.services.db.write() as connection:
+        specs = dict(rows.get(connection, flavorid).extra_specs)
+        if key not in specs:
+            raise NotFound(f"Flavor {flavorid} has no extra specs with key {key}.")
+        del specs[key]
+        rows.change(connection, flavorid, {"extra_specs": specs})
+    return Answer(200)
+
+
+def access(request: ApiRequest) -> Answer:
+    with request.services.db.read() as connection:
+        row = rows.get(connection, request.params["id"])
+    if row.is_public:
+        raise NotFound("Access list not available for public flavors.")
+    return Answer(200, _access_body(row))
+
+
+def change_access(request: ApiRequest) -> Answer:
+    flavorid = request.params["id"]
+    body = request.body
+    name = next(iter(body), "") if len(body) == 1 else ""
+    if name not in ("addTenantAccess", "removeTenantAccess") or not isinstance(body[name], dict):
+        raise BadRequest(f"There is no such action: {name or list(body)}")
+    tenant = body[name].get("tenant")
+    if not isinstance(tenant, str) or not tenant:
+        raise BadRequest("'tenant' is a required property")
+    with request.services.db.write() as connection:
+        row = rows.get(connection, flavorid)
+        if row.is_public:
+            raise Conflict("Can not add access to a public flavor.")
+        kept = [project for project in row.access if project != tenant]
+        if name == "addTenantAccess":
+            kept.append(tenant)
+        elif len(kept) == len(row.access):
+            raise NotFound(f"Flavor access not found for {flavorid} / {tenant} combination.")
+        return Answer(200, _access_body(rows.change(connection, flavorid, {"access": kept})))
+
+
+def _access_body(row: rows.FlavorRow) -> dict[str, Any]:
+    return {"flavor_access": [{"flavor_id": row.flavorid, "tenant_id": project} for project in row.access]}
+
+
+def _merge(request: ApiRequest, specs: dict[str, str]) -> None:
+    flavorid = request.params["id"]
+    with request.services.db.write() as connection:
+        merged = {**rows.get(connection, flavorid).extra_specs, **specs}
+        rows.change(connection, flavorid, {"extra_specs": merged})
+
+
+def _page(request: ApiRequest, path: str, view: Any) -> Answer:
+    query, limit = request.query, paging.limit(request)
+    key, direction = paging.first(query, "sort_key") or "flavorid", paging.first(query, "sort_dir") or "asc"
+    if key not in _SORT:
+        raise BadRequest(f"Invalid sort key: {key}; one of {', '.join(_SORT)}")
+    public = (paging.first(query, "is_public") or "true").lower()
+    with request.services.db.read() as connection:
+        found = rows.listed(
+            connection,
+            is_public=None if public == "none" else public in ("true", "1", "yes", "on", "t", "y"),
+            min_ram=int(paging.first(query, "minRam") or 0),
+            min_disk=int(paging.first(query, "minDisk") or 0),
+            sort=((_SORT[key], direction == "asc"),),
+            marker=paging.first(query, "marker"),
+            limit=limit,
+        )
+    body: dict[str, Any] = {"flavors": [view(request, row) for row in found]}
+    if found and len(found) == limit:
+        body["flavors_links"] = paging.next_link(request, path, found[-1].flavorid)
+    return Answer(200, body)
+
+
+def _brief(request: ApiRequest, row: rows.FlavorRow) -> dict[str, Any]:
+    described = {"description": row.description} if request.version >= (2, 55) else {}
+    return {"id": row.flavorid, "name": row.name, "links": _links(request, row.flavorid), **described}
+
+
+def _full(request: ApiRequest, row: rows.FlavorRow) -> dict[str, Any]:
+    body = {
+        "id": row.flavorid,
+        "name": row.name,
+        "ram": row.memory_mb,
+        "disk": row.disk_gb,
+        "swap": row.swap_mb or (0 if request.version >= (2, 75) else ""),
+        "OS-FLV-EXT-DATA:ephemeral": row.ephemeral_gb,
+        "OS-FLV-DISABLED:disabled": row.disabled,
+        "vcpus": row.vcpus,
+        "os-flavor-access:is_public": row.is_public,
+        "rxtx_factor": row.rxtx_factor,
+        "links": _links(request, row.flavorid),
+    }
+    if request.version >= (2, 55):
+        body["description"] = row.description
+    if request.version >= (2, 61):
+        body["extra_specs"] = row.extra_specs
+    return body
+
+
+def _links(request: ApiRequest, flavorid: str) -> list[dict[str, str]]:
+    return [
+        {"rel": "self", "href": f"{request.base}/flavors/{flavorid}"},
+        {"rel": "bookmark", "href": f"{request.root}/flavors/{flavorid}"},
+    ]
+
+
+_MANAGE = "os_compute_api:os-flavor-manage:{}"
+_SPEC = "/flavors/{id}/os-extra_specs"
+ROUTES = (
+    Route("GET", "/flavors", index, query=_QUERY),
+    Route("GET", "/flavors/detail", detail, query=_QUERY),
+    Route("POST", "/flavors", create, body=_CREATE, admin=_MANAGE.format("create")),
+    Route("GET", "/flavors/{id}", show),
+    Route("PUT", "/flavors/{id}", update, since=(2, 55), body=_UPDATE, admin=_MANAGE.format("update")),
+    Route("DELETE", "/flavors/{id}", delete, admin=_MANAGE.format("delete")),
+    Route("POST", "/flavors/{id}/action", change_access, body=(((2, 1), {"type": "object"}),)),
+    Route("GET", "/flavors/{id}/os-flavor-access", access),
+    Route("GET", _SPEC, list_specs),
+    Route("POST", _SPEC, add_specs, body=_EXTRA, admin="os_compute_api:os-flavor-extra-specs:create"),
+    Route("GET", _SPEC + "/{key}", show_spec),
+    Route("PUT", _SPEC + "/{key}", put_spec, body=_ONE_EXTRA, admin="os_compute_api:os-flavor-extra-specs:update"),
+    Route("DELETE", _SPEC + "/{key}", delete_spec, admin="os_compute_api:os-flavor-extra-specs:delete"),
+)

@@ -1,0 +1,200 @@
+"""/os-hypervisors: the hosts as hypervisors, in all the shapes the microversions had."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from migrator.api import paging
+from migrator.api.os_services import as_uuid
+from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.db import hosts as rows
+from migrator.errors import BadRequest, NotFound, NotOffered
+from migrator.scheduler import loading
+
+_UUIDS, _PLAIN = (2, 53), (2, 88)
+_POLICY = "os_compute_api:os-hypervisors:{}"
+
+
+def index(request: ApiRequest) -> Answer:
+    return _page(request, "os-hypervisors", _brief)
+
+
+def detail(request: ApiRequest) -> Answer:
+    return _page(request, "os-hypervisors/detail", _full)
+
+
+def show(request: ApiRequest) -> Answer:
+    row = _find(request)
+    body = _full(request, row, _used(request))
+    if request.version >= _UUIDS and _flag(request, "with_servers"):
+        body |= _servers(request, [row]).get(row.name, {})
+    return Answer(200, {"hypervisor": body})
+
+
+def statistics(request: ApiRequest) -> Answer:
+    used = _used(request)
+    views = [_capacity(row, used) for row in _all(request)]
+    total: dict[str, Any] = {key: sum(view[key] for view in views) for key in _capacity_keys()}
+    return Answer(200, {"hypervisor_statistics": {"count": len(views), **total}})
+
+
+def search(request: ApiRequest) -> Answer:
+    return Answer(200, {"hypervisors": [_brief(request, row, {}) for row in _matching(request, request.params["id"])]})
+
+
+def servers(request: ApiRequest) -> Answer:
+    found = _matching(request, request.params["id"])
+    on = _servers(request, found)
+    return Answer(200, {"hypervisors": [_brief(request, row, {}) | on.get(row.name, {}) for row in found]})
+
+
+def uptime(request: ApiRequest) -> Answer:
+    _find(request)
+    raise NotOffered("The requested functionality is not supported.")
+
+
+def _all(request: ApiRequest) -> Sequence[rows.HostRow]:
+    with request.services.db.read() as connection:
+        return sorted(rows.every(connection), key=lambda row: int(row.id))
+
+
+def _used(request: ApiRequest) -> Mapping[str, Any]:
+    with request.services.db.read() as connection:
+        return rows.used(connection)
+
+
+def _matching(request: ApiRequest, pattern: str) -> list[rows.HostRow]:
+    found = [row for row in _all(request) if pattern in row.name]
+    if not found:
+        raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
+    return found
+
+
+def _find(request: ApiRequest) -> rows.HostRow:
+    ident = request.params["id"]
+    if request.version >= _UUIDS:
+        wanted = as_uuid(ident)
+        found = next((row for row in _all(request) if row.hypervisor_uuid == wanted), None)
+    else:
+        found = next((row for row in _all(request) if str(row.id) == ident), None)
+    if found is None:
+        raise NotFound(f"Hypervisor with ID '{ident}' could not be found.")
+    return found
+
+
+def _page(request: ApiRequest, path: str, view: Any) -> Answer:
+    pattern = paging.first(request.query, "hypervisor_hostname_pattern") if request.version >= _UUIDS else None
+    found = _matching(request, pattern) if pattern is not None else list(_all(request))
+    paged = request.version >= (2, 33)
+    limit, marker = paging.limit(request), paging.first(request.query, "marker")
+    if paged and marker is not None:
+        ids = [str(_id(request, row)) for row in found]
+        if marker not in ids:
+            raise BadRequest(f"marker [{marker}] not found")
+        found = found[ids.index(marker) + 1 :]
+    more = paged and len(found) >= limit
+    found = found[:limit] if paged else found
+    used = _used(request)
+    on = _servers(request, found) if request.version >= _UUIDS and _flag(request, "with_servers") else {}
+    body: dict[str, Any] = {"hypervisors": [view(request, row, used) | on.get(row.name, {}) for row in found]}
+    if more and found and paging.first(request.query, "limit"):
+        body["hypervisors_links"] = paging.next_link(request, path, str(_id(request, found[-1])))
+    return Answer(200, body)
+
+
+def _flag(request: ApiRequest, name: str) -> bool:
+    return (paging.first(request.query, name) or "").lower() in ("true", "1", "yes", "on", "t", "y")
+
+
+def _servers(request: ApiRequest, found: Sequence[rows.HostRow]) -> dict[str, dict[str, Any]]:
+    """Host -> {"servers": [...]}, for the hosts that have any."""
+    on: dict[str, dict[str, Any]] = {}
+    with request.services.db.read() as connection:
+        for row in rows.instances_on(connection, [row.name for row in found]):
+            entry = {"name": f"instance-{row.id:08x}", "uuid": row.uuid}
+            on.setdefault(row.host, {"servers": []})["servers"].append(entry)
+    return on
+
+
+def _id(request: ApiRequest, row: rows.HostRow) -> Any:
+    return row.hypervisor_uuid if request.version >= _UUIDS else row.id
+
+
+def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> dict[str, Any]:
+    view = loading.host_view(row, request.services.settings.service_down_time)
+    return {
+        "id": _id(request, row),
+        "hypervisor_hostname": row.name,
+        "state": "up" if view.up else "down",
+        "status": "disabled" if row.disabled else "enabled",
+    }
+
+
+def _full(request: ApiRequest, row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
+    report = row.report
+    service_id = row.uuid if request.version >= _UUIDS else row.id
+    body = _brief(request, row, used) | {
+        "hypervisor_type": report["hypervisor_type"],
+        "hypervisor_version": report["hypervisor_version"],
+        "host_ip": report["address"],
+        "service": {"id": service_id, "host": row.name, "disabled_reason": row.disabled_reason},
+    }
+    if request.version >= _PLAIN:
+        return body | {"uptime": None}
+    cpu = {
+        "arch": report["arch"],
+        "model": report["cpu_model"],
+        "vendor": report["cpu_vendor"],
+        "features": report["cpu_features"],
+        "topology": report["cpu_topology"],
+    }
+    shown_cpu = cpu if request.version >= (2, 28) else orjson.dumps(cpu).decode()
+    return body | _capacity(row, used) | {"cpu_info": shown_cpu}
+
+
+def _capacity_keys() -> tuple[str, ...]:
+    return (
+        "current_workload",
+        "disk_available_least",
+        "free_disk_gb",
+        "free_ram_mb",
+        "local_gb",
+        "local_gb_used",
+        "memory_mb",
+        "memory_mb_used",
+        "running_vms",
+        "vcpus",
+        "vcpus_used",
+    )
+
+
+def _capacity(row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host has, and what claims hold of it (claims, not guests: a stopped instance keeps its place)."""
+    mine = used.get(row.name)
+    memory = (int(mine.memory_mb) if mine else 0) + row.report["reserved_host_memory_mb"]
+    disk = int(mine.disk_gb) if mine else 0
+    return {
+        "vcpus": row.vcpus,
+        "memory_mb": row.memory_mb,
+        "local_gb": row.disk_gb,
+        "vcpus_used": int(mine.vcpus) if mine else 0,
+        "memory_mb_used": memory,
+        "local_gb_used": disk,
+        "free_ram_mb": row.memory_mb - memory,
+        "free_disk_gb": row.disk_gb - disk,
+        "current_workload": 0,
+        "running_vms": int(mine.count) if mine else 0,
+        "disk_available_least": min((pool["free_gb"] for pool in row.report["storage"].values()), default=0),
+    }
+
+
+ROUTES = (
+    Route("GET", "/os-hypervisors", index, admin=_POLICY.format("list")),
+    Route("GET", "/os-hypervisors/detail", detail, admin=_POLICY.format("list-detail")),
+    Route("GET", "/os-hypervisors/statistics", statistics, until=(2, 87), admin=_POLICY.format("statistics")),
+    Route("GET", "/os-hypervisors/{id}", show, admin=_POLICY.format("show")),
+    Route("GET", "/os-hypervisors/{id}/uptime", uptime, until=(2, 87), admin=_POLICY.format("uptime")),
+    Route("GET", "/os-hypervisors/{id}/search", search, until=(2, 52), admin=_POLICY.format("search")),
+    Route("GET", "/os-hypervisors/{id}/servers", servers, until=(2, 52), admin=_POLICY.format("servers")),
+)

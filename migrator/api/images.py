@@ -1,0 +1,237 @@
+"""Images in Glance v2's wire format, the part that clients and the lab use: list, show, create, upload, download,
+delete. Mounted where ``openstack`` (``/image/v2``), ``nova`` (``/v2.1/v2``) and Glance clients (``/v2``) look.
+
+Bytes are streamed into ``image_dir`` under a temporary name, hashed on the way, and renamed when complete.
+"""
+
+import hashlib
+import os
+import secrets
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from migrator.api.faults import UnsupportedMediaType
+from migrator.api.routing import read_json
+from migrator.api.server_view import iso_z
+from migrator.api.services import Services
+from migrator.db import images as rows
+from migrator.errors import BadRequest, Conflict, ImageNotFound
+
+# Attribute of the API -> column; everything else a client sets is a property.
+_COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "visibility": "visibility",
+    "protected": "protected",
+    "os_hidden": "os_hidden",
+    "owner": "owner",
+    "disk_format": "disk_format",
+    "container_format": "container_format",
+    "min_disk": "min_disk",
+    "min_ram": "min_ram",
+    "tags": "tags",
+}
+_READ_ONLY = frozenset(
+    ("status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
+    + ("created_at", "updated_at", "self", "file", "schema")
+)
+_DEFAULTS = {
+    "visibility": "shared",
+    "protected": False,
+    "os_hidden": False,
+    "owner": "admin",
+    "min_disk": 0,
+    "min_ram": 0,
+    "tags": [],
+}
+_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso")
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "name": (str, type(None)),
+    "visibility": str,
+    "protected": bool,
+    "os_hidden": bool,
+    "owner": (str, type(None)),
+    "disk_format": (str, type(None)),
+    "container_format": (str, type(None)),
+    "min_disk": int,
+    "min_ram": int,
+    "tags": list,
+}
+_FILTERS = ("name", "status", "visibility", "owner", "disk_format", "container_format")
+router = APIRouter(tags=["images"])
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+Service = Annotated[Services, Depends(services_of)]
+
+
+@router.get("/images")
+def index(request: Request, services: Service) -> dict[str, Any]:
+    """Newest first; ``name=``, ``status=`` … filter, ``id=in:a,b`` names several."""
+    query = request.query_params
+    equal = {name: query[name] for name in _FILTERS if name in query}
+    ids = query["id"].removeprefix("in:").split(",") if "id" in query else None
+    _no_nul(*query.values())
+    with services.db.read() as connection:
+        found = rows.listed(connection, equal, ids)
+    shown = [view(row) for row in found]
+    return {"images": shown, "first": "/v2/images", "schema": "/v2/schemas/images"}
+
+
+@router.get("/images/{image_id}")
+def show(image_id: str, services: Service) -> dict[str, Any]:
+    _no_nul(image_id)
+    with services.db.read() as connection:
+        return view(rows.get(connection, image_id))
+
+
+@router.post("/images", status_code=201)
+async def create(request: Request, services: Service) -> dict[str, Any]:
+    body = await read_json(request)
+    values = _values(body if body is not None else {})
+
+    def write() -> rows.ImageRow:
+        with services.db.write() as connection:
+            return rows.create(connection, values)
+
+    return view(await run_in_threadpool(write))
+
+
+@router.put("/images/{image_id}/file", status_code=204)
+async def upload(image_id: str, request: Request, services: Service) -> None:
+    """The image's bytes, as ``application/octet-stream``; once. Raises Conflict for a second time."""
+    _no_nul(image_id)
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/octet-stream":
+        raise UnsupportedMediaType("An image's data is sent as application/octet-stream.")
+    row = await run_in_threadpool(_get, services, image_id)
+    if row.status != "queued":
+        raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
+    directory = services.settings.image_dir
+    directory.mkdir(parents=True, exist_ok=True)
+    part = directory / f".{row.id}.{secrets.token_hex(4)}"
+    try:
+        measured = await _receive(request, part)
+        await run_in_threadpool(_finish, services, row.id, part, measured)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+async def _receive(request: Request, part: Path) -> dict[str, Any]:
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    with part.open("wb") as file:
+        async for chunk in request.stream():
+            md5.update(chunk)
+            sha256.update(chunk)
+            size += len(chunk)
+            await run_in_threadpool(file.write, chunk)
+        file.flush()
+        await run_in_threadpool(os.fsync, file.fileno())
+    return {"size": size, "checksum": md5.hexdigest(), "checksum_sha256": sha256.hexdigest()}
+
+
+def _finish(services: Services, image_id: str, part: Path, measured: dict[str, Any]) -> None:
+    with services.db.write() as connection:
+        if rows.get(connection, image_id).status != "queued":
+            raise Conflict("Image status transition from active to saving is not allowed")
+        os.replace(part, services.settings.image_dir / image_id)
+        rows.change(connection, image_id, {"status": "active", **measured})
+
+
+@router.get("/images/{image_id}/file")
+def download(image_id: str, services: Service) -> Response:
+    _no_nul(image_id)
+    row = _get(services, image_id)
+    path = services.settings.image_dir / row.id
+    if row.status != "active" or not path.is_file():
+        return Response(status_code=204)
+    return FileResponse(path, media_type="application/octet-stream", headers={"Content-MD5": row.checksum})
+
+
+@router.delete("/images/{image_id}", status_code=204)
+def delete(image_id: str, services: Service) -> None:
+    _no_nul(image_id)
+    with services.db.write() as connection:
+        row = rows.get(connection, image_id)
+        if row.protected:
+            raise Conflict(f"Image {image_id} is protected and cannot be deleted.")
+        rows.remove(connection, image_id)
+    (services.settings.image_dir / row.id).unlink(missing_ok=True)
+
+
+def _get(services: Services, image_id: str) -> rows.ImageRow:
+    with services.db.read() as connection:
+        return rows.get(connection, image_id)
+
+
+def _no_nul(*texts: str) -> None:
+    if any("\x00" in text for text in texts):
+        raise ImageNotFound("No image has a NUL character in its name or id.")
+
+
+def _values(body: Any) -> dict[str, Any]:
+    """Columns and properties of a new image. Raises BadRequest that names the attribute."""
+    if not isinstance(body, dict):
+        raise BadRequest("The body of a new image is a JSON object.")
+    values: dict[str, Any] = dict(_DEFAULTS)
+    properties: dict[str, str] = {}
+    for name, value in body.items():
+        if name in _READ_ONLY:
+            raise BadRequest(f"Attribute '{name}' is read-only.")
+        if name not in _COLUMNS:
+            if not isinstance(value, str):
+                raise BadRequest(f"Property '{name}' is {value!r}; a property's value is a string.")
+            properties[name] = value
+            continue
+        _check(name, value)
+        values[_COLUMNS[name]] = value
+    return values | {"properties": properties}
+
+
+def _check(name: str, value: Any) -> None:
+    fits = isinstance(value, _TYPES[name]) and not (_TYPES[name] is int and isinstance(value, bool))
+    if not fits:
+        raise BadRequest(f"Attribute '{name}' is {value!r}, which is not of its type.")
+    if isinstance(value, str) and len(value) > 255:
+        raise BadRequest(f"Attribute '{name}' is longer than 255 characters.")
+    if isinstance(value, int) and not 0 <= value <= 2147483647:
+        raise BadRequest(f"Attribute '{name}' is {value}; from 0 to 2147483647.")
+    if name == "disk_format" and value is not None and value not in _FORMATS:
+        raise BadRequest(f"Attribute 'disk_format' is {value!r}; one of {', '.join(_FORMATS)}.")
+    if name == "visibility" and value not in ("public", "private", "shared", "community"):
+        raise BadRequest(f"Attribute 'visibility' is {value!r}; one of public, private, shared, community.")
+    if name == "id":
+        try:
+            uuid.UUID(value)
+        except ValueError as error:
+            raise BadRequest(f"Attribute 'id' is {value!r}, which is not a UUID.") from error
+
+
+def view(row: rows.ImageRow) -> dict[str, Any]:
+    hashed = row.checksum_sha256
+    return {
+        **row.properties,
+        **{name: getattr(row, column) for name, column in _COLUMNS.items()},
+        "status": row.status,
+        "size": row.size,
+        "virtual_size": row.virtual_size,
+        "checksum": row.checksum,
+        "os_hash_algo": "sha256" if hashed else None,
+        "os_hash_value": hashed,
+        "created_at": iso_z(row.created_at),
+        "updated_at": iso_z(row.updated_at),
+        "self": f"/v2/images/{row.id}",
+        "file": f"/v2/images/{row.id}/file",
+        "schema": "/v2/schemas/image",
+    }

@@ -1,0 +1,98 @@
+"""``/v1``: what the Compute API lacks. Operations of every kind as they are, and their timelines."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from migrator.api.images import services_of
+from migrator.api.server_view import iso_us
+from migrator.api.services import Services
+from migrator.db import events, hosts, timelines
+from migrator.scheduler import loading
+
+router = APIRouter(prefix="/v1", tags=["native"])
+Service = Annotated[Services, Depends(services_of)]
+_SHOWN = (
+    "id",
+    "uuid",
+    "kind",
+    "status",
+    "phase",
+    "forward",
+    "epoch",
+    "active",
+    "source",
+    "destination",
+    "requested_host",
+    "waiting",
+    "error",
+    "outcome",
+    "cancel_requested",
+    "request_id",
+    "user_id",
+    "project_id",
+)
+_TIMES = ("created_at", "updated_at", "phase_since", "finished_at")
+
+
+@router.get("/operations")
+def index(
+    services: Service,
+    instance: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None,
+    active: bool | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    """Newest first, of all instances or of one."""
+    with services.db.read() as connection:
+        found = timelines.listed(connection, instance, active, limit)
+    return {"operations": [view(row) for row in found]}
+
+
+@router.get("/operations/{ident}")
+def show(ident: str, services: Service) -> dict[str, Any]:
+    with services.db.read() as connection:
+        return {"operation": _live(services, connection, timelines.find(connection, _clean(ident)))}
+
+
+@router.get("/operations/{ident}/timeline")
+def timeline(ident: str, services: Service) -> dict[str, Any]:
+    """Everything that happened, oldest first; ``offset_ms`` counts from the request."""
+    with services.db.read() as connection:
+        row = timelines.find(connection, _clean(ident))
+        lines = events.of_operation(connection, row.id)
+        shown = _live(services, connection, row)
+    return {"operation": shown, "events": [_event(line, row.created_at) for line in lines]}
+
+
+def _clean(ident: str) -> str:
+    return ident.replace("\x00", "")
+
+
+def view(row: Any) -> dict[str, Any]:
+    body = {name: getattr(row, name) for name in _SHOWN}
+    return body | {"instance": row.instance_uuid} | {name: iso_us(getattr(row, name)) for name in _TIMES}
+
+
+def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
+    """With the seconds since a silent host last spoke added to the reason for waiting."""
+    body = view(row)
+    if row.waiting:
+        names = [name for name in (row.source, row.destination) if name]
+        views = [loading.host_view(h, services.settings.service_down_time) for h in hosts.by_names(connection, names)]
+        silent = [v for v in views if not v.up and f"host {v.name}" in row.waiting]
+        if silent:
+            body["waiting"] = f"{row.waiting} for {silent[0].silent_s:.0f} s"
+    return body
+
+
+def _event(line: Any, begin: float) -> dict[str, Any]:
+    return {
+        "at": iso_us(line.at),
+        "offset_ms": round((line.at - begin) * 1000),
+        "name": line.name,
+        "phase": line.phase,
+        "epoch": line.epoch,
+        "host": line.host,
+        "message": line.message,
+        "details": line.details,
+    }

@@ -1,0 +1,126 @@
+"""/os-services: one ``nova-compute`` a host, up or down by the database's clock; enable, disable, force down."""
+
+import uuid
+from typing import Any
+
+from migrator.api import paging
+from migrator.api.routing import Answer, ApiRequest, Route, Schema
+from migrator.api.server_schemas import BOOLEAN, TRUE, closed
+from migrator.api.server_view import iso_us
+from migrator.db import hosts as rows
+from migrator.errors import BadRequest, HostNotFound, NotFound
+from migrator.scheduler import loading
+
+BINARY = "nova-compute"
+ZONE = "nova"
+_UUIDS = (2, 53)
+_HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
+_TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+_REASON: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+_OLD: Schema = closed({"host": _HOST, "binary": _TEXT, "disabled_reason": _REASON}, ("host", "binary"))
+_OLD_211: Schema = closed(
+    {"host": _HOST, "binary": _TEXT, "disabled_reason": _REASON, "forced_down": BOOLEAN}, ("host", "binary")
+)
+_NEW: Schema = closed(
+    {
+        "status": {"type": "string", "enum": ["enabled", "disabled"]},
+        "disabled_reason": _REASON,
+        "forced_down": BOOLEAN,
+    }
+)
+_BODY = (((2, 1), _OLD), ((2, 11), _OLD_211), (_UUIDS, _NEW))
+_PARAMETERS: Schema = {"host": paging.TEXT, "binary": paging.TEXT}
+_QUERY = (
+    ((2, 1), {"type": "object", "properties": _PARAMETERS}),
+    ((2, 75), {"type": "object", "properties": _PARAMETERS, "additionalProperties": False}),
+)
+
+
+def index(request: ApiRequest) -> Answer:
+    host, binary = paging.first(request.query, "host"), paging.first(request.query, "binary")
+    with request.services.db.read() as connection:
+        found = rows.every(connection)
+    shown = [row for row in found if host in (None, row.name) and binary in (None, BINARY)]
+    return Answer(200, {"services": [_view(request, row) for row in shown]})
+
+
+def update(request: ApiRequest) -> Answer:
+    """PUT: by UUID from 2.53, before that by the names of the four old calls."""
+    if request.version >= _UUIDS:
+        return _by_uuid(request)
+    call, body = request.params["id"], request.body
+    if call not in ("enable", "disable", "disable-log-reason", "force-down"):
+        raise NotFound("Unknown action")
+    if call == "force-down" and request.version < (2, 11):
+        raise NotFound("Unknown action")
+    if call == "disable-log-reason" and not body.get("disabled_reason"):
+        raise BadRequest("Missing disabled reason field")
+    if call == "force-down" and "forced_down" not in body:
+        raise BadRequest("Missing forced_down field")
+    values = _old_values(call, body)
+    with request.services.db.write() as connection:
+        if body["binary"] != BINARY or not rows.change(connection, body["host"], values):
+            raise HostNotFound(f"Host '{body['host']}' is not mapped to any cell")
+    shown = {"host": body["host"], "binary": body["binary"]}
+    if call == "force-down":
+        return Answer(200, {"service": shown | {"forced_down": values["forced_down"]}})
+    shown["status"] = "disabled" if values["disabled"] else "enabled"
+    if call == "disable-log-reason":
+        shown["disabled_reason"] = body["disabled_reason"]
+    return Answer(200, {"service": shown})
+
+
+def _old_values(call: str, body: dict[str, Any]) -> dict[str, Any]:
+    if call == "force-down":
+        return {"forced_down": body["forced_down"] in TRUE}
+    if call == "enable":
+        return {"disabled": False, "disabled_reason": None}
+    return {"disabled": True, "disabled_reason": body.get("disabled_reason")}
+
+
+def _by_uuid(request: ApiRequest) -> Answer:
+    ident, body = as_uuid(request.params["id"]), request.body
+    if "status" not in body and "forced_down" not in body:
+        raise BadRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
+    if "disabled_reason" in body and body.get("status") != "disabled":
+        raise BadRequest("Specifying disabled_reason requires that status is 'disabled'.")
+    values: dict[str, Any] = {}
+    if "status" in body:
+        disabled = body["status"] == "disabled"
+        values |= {"disabled": disabled, "disabled_reason": body.get("disabled_reason") if disabled else None}
+    if "forced_down" in body:
+        values["forced_down"] = body["forced_down"] in TRUE
+    with request.services.db.write() as connection:
+        name = next((row.name for row in rows.every(connection) if row.uuid == ident), None)
+        if name is None:
+            raise NotFound(f"Service {ident} could not be found.")
+        rows.change(connection, name, values)
+        return Answer(200, {"service": _view(request, rows.get(connection, name))})
+
+
+def as_uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        raise BadRequest(f"Invalid uuid {text}") from error
+
+
+def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
+    view = loading.host_view(row, request.services.settings.service_down_time)
+    shown = {
+        "binary": BINARY,
+        "host": row.name,
+        "id": row.uuid if request.version >= _UUIDS else row.id,
+        "zone": ZONE,
+        "status": "disabled" if row.disabled else "enabled",
+        "state": "up" if view.up else "down",
+        "updated_at": iso_us(row.last_seen),
+        "disabled_reason": row.disabled_reason,
+    }
+    return shown | ({"forced_down": row.forced_down} if request.version >= (2, 11) else {})
+
+
+ROUTES = (
+    Route("GET", "/os-services", index, query=_QUERY, admin="os_compute_api:os-services:list"),
+    Route("PUT", "/os-services/{id}", update, body=_BODY, admin="os_compute_api:os-services:update"),
+)

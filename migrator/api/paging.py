@@ -1,0 +1,26 @@
+"""Paging as the Compute API does it: limit, marker and the ``rel: next`` link."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from migrator.api.routing import ApiRequest
+
+# A list of strings each: query values arrive as lists.
+INTEGER = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$"}}
+TEXT = {"type": "array", "items": {"type": "string"}}
+
+
+def first(query: Mapping[str, list[str]], name: str) -> str | None:
+    values = query.get(name)
+    return values[0] if values else None
+
+
+def limit(request: ApiRequest) -> int:
+    most = request.services.settings.max_limit
+    value = first(request.query, "limit")
+    return min(int(value), most) if value else most
+
+
+def next_link(request: ApiRequest, path: str, marker: str) -> list[dict[str, str]]:
+    kept = [(name, value) for name, values in request.query.items() if name != "marker" for value in values]
+    return [{"rel": "next", "href": f"{request.base}/{path}?{urlencode([*kept, ('marker', marker)])}"}]

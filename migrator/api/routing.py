@@ -1,0 +1,200 @@
+"""The route engine: one table of ``Route`` becomes the Compute API. Owns what every request has in common.
+
+A resource is a module with ``ROUTES: tuple[Route, ...]`` and handlers ``handler(request: ApiRequest) -> Answer``;
+``routes.py`` lists the modules. A handler raises children of ``MigratorError`` and knows nothing of headers, JSON or
+threads. ``body`` and ``query`` are ``Versioned`` JSON schemas: ((from microversion, schema), ...), ascending.
+Handlers run in the thread pool: they may block on the database, but not on the network.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import orjson
+from jsonschema import Draft4Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from migrator.api import faults, microversions
+from migrator.api.auth import Authenticator
+from migrator.api.microversions import Version
+from migrator.api.services import Services
+from migrator.errors import BadRequest, Forbidden, MigratorError
+from migrator.scheduler.requests import Caller
+
+log = logging.getLogger(__name__)
+Schema = dict[str, Any]
+Versioned = tuple[tuple[Version, Schema], ...]
+ANYTHING: Versioned = (((2, 1), {}),)
+MAX_BODY_BYTES = 114_688  # Nova's oslo.middleware default
+_JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int = 200
+    body: Any = None  # None: no body at all
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    version: Version
+    params: Mapping[str, str]  # from the path
+    query: Mapping[str, list[str]]
+    body: Any
+    caller: Caller
+    services: Services
+    root: str  # "http://host:port", as the client sees it
+    base: str  # "http://host:port/v2.1"
+
+
+Handler = Callable[[ApiRequest], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str  # below /v2.1: "/servers/{id}"
+    handler: Handler
+    since: Version = microversions.MINIMUM
+    until: Version = microversions.MAXIMUM
+    body: Versioned | None = None
+    query: Versioned | None = None
+    admin: str | None = None  # the rule's name that only an administrator passes
+    summary: str = ""
+
+
+def schema_at(table: Versioned, version: Version) -> Schema:
+    found: Schema = table[0][1]
+    for since, schema in table:
+        if since <= version:
+            found = schema
+    return found
+
+
+@cache
+def _validator(text: bytes) -> Draft4Validator:
+    return Draft4Validator(orjson.loads(text), format_checker=_FORMATS)
+
+
+_FORMATS = FormatChecker()
+
+
+@_FORMATS.checks("uuid", raises=ValueError)
+def _is_uuid(value: object) -> bool:
+    return not isinstance(value, str) or bool(uuid.UUID(value))
+
+
+def check_body(table: Versioned, value: Any, version: Version) -> None:
+    """Hold a body against the schema of its microversion. Raises BadRequest that names the field."""
+    _check(schema_at(table, version), value, query=False)
+
+
+def _check(schema: Schema, value: Any, *, query: bool) -> None:
+    validator = _validator(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+    error = next(iter(sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.path])), None)
+    if error is not None:
+        raise BadRequest(_sentence(error, query=query))
+
+
+def _sentence(error: ValidationError, *, query: bool) -> str:
+    path = [str(part) for part in error.path]
+    if not path:
+        return error.message
+    if query:
+        return f"Invalid input for query parameters {path[0]}. Value: {error.instance}. {error.message}"
+    return f"Invalid input for field/attribute {path[-1]}. Value: {error.instance}. {error.message}"
+
+
+class Endpoint:
+    """One path of the Compute API, all its methods: negotiates, authenticates, validates, calls, answers."""
+
+    def __init__(self, routes: Sequence[Route], services: Services, authenticator: Authenticator) -> None:
+        self._routes = routes
+        self._services = services
+        self._authenticator = authenticator
+
+    async def __call__(self, request: Request) -> Response:
+        request_id = f"req-{uuid.uuid4()}"
+        headers = {"x-openstack-request-id": request_id, "x-compute-request-id": request_id}
+        version_text = microversions.asked(request.headers)
+        try:
+            version = microversions.negotiate(request.headers)
+            headers |= microversions.headers_for(microversions.text(version))
+            route = self._match(request.method, version)
+            if route is None:
+                return _json(404, faults.not_routed(), headers)
+            answer = await self._run(request, route, version, request_id)
+        except MigratorError as error:
+            status, body = faults.body_of(error)
+            if status == 406 and version_text:
+                headers |= microversions.headers_for(version_text)
+            if status >= 500:
+                log.exception("request %s failed", request_id)
+            return _json(status, body, headers)
+        except Exception:
+            log.exception("request %s failed unexpectedly", request_id)
+            return _json(500, faults.fault(500, faults.UNEXPECTED), headers)
+        return _json(answer.status, answer.body, {**headers, **answer.headers})
+
+    def _match(self, method: str, version: Version) -> Route | None:
+        return next((r for r in self._routes if r.method == method and r.since <= version <= r.until), None)
+
+    async def _run(self, request: Request, route: Route, version: Version, request_id: str) -> Answer:
+        body = await read_json(request) if route.method in ("POST", "PUT", "PATCH") else None
+        caller = self._authenticator.caller(request.headers, request_id)
+        if route.admin is not None and not caller.is_admin:
+            raise Forbidden(f"Policy doesn't allow {route.admin} to be performed.")
+        query: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            query.setdefault(name, []).append(value)
+        if any("\x00" in text for text in [*request.path_params.values(), *request.query_params.values()]):
+            raise BadRequest("A NUL character is not allowed in a path or query.")
+        if route.query is not None:
+            _check(schema_at(route.query, version), query, query=True)
+        if route.body is not None:
+            if not isinstance(body, dict):
+                raise BadRequest("Malformed request body")
+            check_body(route.body, body, version)
+        root = root_of(request)
+        asked = ApiRequest(version, request.path_params, query, body, caller, self._services, root, f"{root}/v2.1")
+        return await run_in_threadpool(route.handler, asked)
+
+
+def root_of(request: Request) -> str:
+    """The server's root as the client sees it: the Host header, or what a proxy in front says."""
+    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or request.url.netloc
+    return f"{scheme}://{host}"
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON. Raises UnsupportedMediaType, TooLarge and BadRequest (malformed, or none)."""
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BODY_BYTES:
+            raise faults.TooLarge(f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+    if not content:
+        return None
+    if kind not in _JSON_TYPES:
+        raise faults.UnsupportedMediaType("Unsupported Content-Type")
+    if b"\\u0000" in content:
+        raise BadRequest("A NUL character is not allowed in a request body.")
+    try:
+        return orjson.loads(bytes(content))
+    except orjson.JSONDecodeError as error:
+        raise BadRequest("Malformed request body") from error
+
+
+def _json(status: int, body: Any, headers: Mapping[str, str]) -> Response:
+    if body is None:
+        return Response(status_code=status, headers=dict(headers))
+    return Response(orjson.dumps(body), status, dict(headers), media_type="application/json")

@@ -1,0 +1,22 @@
+"""What every handler may use; built once a process by ``app.py`` and by tests."""
+
+from dataclasses import dataclass
+
+from migrator.api.wakers import Wakers
+from migrator.db.engine import Database
+from migrator.scheduler.reconciler import Reconciler
+from migrator.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    db: Database
+    settings: ServerSettings
+    reconciler: Reconciler
+    wakers: Wakers
+
+
+def build(settings: ServerSettings) -> Services:
+    db = Database(settings.database)
+    wakers = Wakers()
+    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers)

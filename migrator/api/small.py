@@ -1,0 +1,69 @@
+"""Resources that clients ask for in passing: limits, availability zones, key pairs, extensions. Truthful and short."""
+
+from typing import Any
+
+from migrator.api.os_services import BINARY, ZONE
+from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.server_view import iso_us
+from migrator.db import hosts, instances
+from migrator.scheduler import loading
+
+_UNLIMITED = -1
+_DROPPED_236 = ("maxImageMeta", "maxPersonality", "maxPersonalitySize", "maxSecurityGroupRules", "maxSecurityGroups")
+_NETWORK = ("maxTotalFloatingIps", "totalFloatingIpsUsed", "totalSecurityGroupsUsed")
+
+
+def limits(request: ApiRequest) -> Answer:
+    """No quotas here, so every limit is -1; what is used is counted."""
+    with request.services.db.read() as connection:
+        count, cores, memory_mb = instances.usage(connection, request.caller.project_id)
+    names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")
+    absolute: dict[str, int] = dict.fromkeys((*names, "maxServerGroups", "maxServerGroupMembers"), _UNLIMITED)
+    absolute |= {"totalRAMUsed": memory_mb, "totalCoresUsed": cores, "totalInstancesUsed": count}
+    absolute["totalServerGroupsUsed"] = 0
+    if request.version < (2, 57):
+        absolute |= dict.fromkeys(_DROPPED_236[:3], _UNLIMITED)
+    if request.version < (2, 36):
+        absolute |= dict.fromkeys(_DROPPED_236, _UNLIMITED) | {_NETWORK[0]: _UNLIMITED}
+        absolute |= dict.fromkeys(_NETWORK[1:], 0)
+    return Answer(200, {"limits": {"rate": [], "absolute": absolute}})
+
+
+def zones(_request: ApiRequest) -> Answer:
+    return Answer(200, {"availabilityZoneInfo": [_zone(None)]})
+
+
+def zones_in_detail(request: ApiRequest) -> Answer:
+    down_after = request.services.settings.service_down_time
+    with request.services.db.read() as connection:
+        rows = hosts.every(connection)
+    shown: dict[str, Any] = {}
+    for row in rows:
+        state = {
+            "available": not row.disabled,
+            "active": loading.host_view(row, down_after).up,
+            "updated_at": iso_us(row.last_seen),
+        }
+        shown[row.name] = {BINARY: state}
+    return Answer(200, {"availabilityZoneInfo": [_zone(shown)]})
+
+
+def _zone(shown: dict[str, Any] | None) -> dict[str, Any]:
+    return {"zoneName": ZONE, "zoneState": {"available": True}, "hosts": shown}
+
+
+def no_keypairs(_request: ApiRequest) -> Answer:
+    return Answer(200, {"keypairs": []})
+
+
+def no_extensions(_request: ApiRequest) -> Answer:
+    return Answer(200, {"extensions": []})
+
+
+ROUTES = (
+    Route("GET", "/limits", limits),
+    Route("GET", "/os-availability-zone", zones),
+    Route("GET", "/os-availability-zone/detail", zones_in_detail, admin="os_compute_api:os-availability-zone:detail"),
+    Route("GET", "/os-keypairs", no_keypairs),
+    Route("GET", "/extensions", no_extensions),
+)
