@@ -1,0 +1,106 @@
+"""Subcommands that run or prepare a part of migrator on this machine: server, agent, lab, database, credentials."""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+_FIELDS = ("operation", "host", "epoch")
+
+
+def add(subparsers: Any) -> None:
+    server = subparsers.add_parser("server", help="run the server")
+    server.add_argument("--config", help="TOML file; MIGRATOR_* in the environment wins over it")
+    server.set_defaults(run=_server)
+    agent = subparsers.add_parser("agent", help="run the agent of this host")
+    agent.add_argument("--config", help="TOML file; MIGRATOR_* in the environment wins over it")
+    agent.set_defaults(run=_agent)
+    credential = subparsers.add_parser("agent-credential", help="issue a new credential for a host's agent")
+    credential.add_argument("host")
+    credential.add_argument("--config")
+    credential.set_defaults(run=_credential)
+    database = subparsers.add_parser("db", help="bring the database to the newest revision")
+    database.add_argument("what", choices=["upgrade"])
+    database.add_argument("--config")
+    database.set_defaults(run=_database)
+    lab = subparsers.add_parser("lab", help="real hosts on this machine, for trying things out (root)")
+    lab.add_argument("what", choices=["up", "down", "status"])
+    lab.add_argument("--name", default="lab")
+    lab.add_argument("--hosts", type=int, default=3)
+    lab.add_argument("--json", action="store_true")
+    lab.set_defaults(run=_lab)
+
+
+class _Structured(logging.Formatter):
+    """One JSON object a line, with operation, host and epoch where they are known."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name in _FIELDS if (value := getattr(record, name, None)) is not None}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _log() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Structured())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _server(arguments: argparse.Namespace) -> int:
+    from migrator.api.app import serve
+    from migrator.settings import ServerSettings, load
+
+    _log()
+    return serve(load(ServerSettings, arguments.config))
+
+
+def _agent(arguments: argparse.Namespace) -> int:
+    from migrator.compute.agent import run_agent
+    from migrator.settings import AgentSettings, load
+
+    _log()
+    return run_agent(load(AgentSettings, arguments.config))
+
+
+def _credential(arguments: argparse.Namespace) -> int:
+    from migrator.db.credentials import issue
+    from migrator.db.engine import Database
+    from migrator.db.upgrade import upgrade
+    from migrator.settings import ServerSettings, load
+
+    url = load(ServerSettings, arguments.config).database
+    upgrade(url)
+    db = Database(url)
+    print(issue(db, arguments.host))
+    db.close()
+    return 0
+
+
+def _database(arguments: argparse.Namespace) -> int:
+    from migrator.db.upgrade import upgrade
+    from migrator.settings import ServerSettings, load
+
+    upgrade(load(ServerSettings, arguments.config).database)
+    print("the database is at the newest revision")
+    return 0
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    from migrator.lab import commands
+
+    act = {"up": commands.up, "down": commands.down, "status": commands.status}[arguments.what]
+    found = act(arguments)
+    if arguments.what == "status":
+        print(json.dumps(found, indent=None if arguments.json else 2, default=str))
+    return 0
