@@ -49,7 +49,7 @@ def create_app(services: Services) -> FastAPI:
         endpoint = Endpoint(routes, services, authenticator)
         app.add_route(f"/v2.1{path}", endpoint.__call__, methods=_METHODS, include_in_schema=False)
     _add_handlers(app)
-    app.add_middleware(_Doors, agent_listen=services.settings.agent_listen)
+    app.add_middleware(_Doors, listen=services.settings.listen, agent_listen=services.settings.agent_listen)
     openapi.install(app)
     return app
 
@@ -93,20 +93,35 @@ def _add_handlers(app: FastAPI) -> None:
 
 
 class _Doors:
-    """Pure ASGI, for it is on every request's way: on the agents' door only ``/agent/v1`` is answered."""
+    """Pure ASGI, for it is on every request's way: on the agents' door only ``/agent/v1`` is answered.
 
-    def __init__(self, app: ASGIApp, agent_listen: str | None) -> None:
+    The rule names the API's own door, not the agents': a wildcard ``agent_listen`` is many local addresses, and
+    whatever is in doubt stays closed.
+    """
+
+    def __init__(self, app: ASGIApp, listen: str, agent_listen: str | None) -> None:
         self._app = app
-        host, _, port = (agent_listen or "").rpartition(":")
-        self._agents_only = (host.strip("[]"), int(port)) if host else None
+        self._host, port = _split(listen)
+        self._port = int(port)
+        self._two_doors = agent_listen is not None
+        self._one_port = agent_listen is not None and _split(agent_listen)[1] == port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        closed = scope["type"] == "http" and self._agents_only is not None and scope.get("server") == self._agents_only
-        if closed and not scope["path"].startswith("/agent/v1/"):
+        agents_only = scope["type"] == "http" and self._two_doors and not self._is_api_door(scope)
+        if agents_only and not scope["path"].startswith("/agent/v1/"):
             words = {"error": {"code": "forbidden", "message": "This door is for agents only.", "advice": None}}
             await JSONResponse(words, 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _is_api_door(self, scope: Scope) -> bool:
+        host, port = scope.get("server") or ("", None)
+        return port == self._port and (not self._one_port or host == self._host)
+
+
+def _split(endpoint: str) -> tuple[str, str]:
+    host, _, port = endpoint.rpartition(":")
+    return host.strip("[]"), port
 
 
 def serve(settings: ServerSettings) -> int:
@@ -155,8 +170,7 @@ def _stop(server: Any, services: Services) -> None:
 
 
 def _bind(endpoint: str) -> socket.socket:
-    host, _, port = endpoint.rpartition(":")
-    host = host.strip("[]")
+    host, port = _split(endpoint)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
