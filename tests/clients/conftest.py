@@ -1,0 +1,188 @@
+"""A running server and three simulated hosts, each kind in a process of its own, for the real OpenStack clients."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from migrator.db import credentials
+from migrator.db.engine import Database
+
+HOSTS = ("n1", "n2", "n3")
+_SERVER = (
+    "from migrator.api.app import serve; from migrator.settings import ServerSettings; "
+    "raise SystemExit(serve(ServerSettings()))"
+)
+_AGENTS = (
+    "import json, os; from migrator.compute.simulated_agents import run_simulated_agents; "
+    "tokens = json.loads(os.environ['TOKENS']); "
+    "raise SystemExit(run_simulated_agents(os.environ['SERVER'], tokens, list(tokens)))"
+)
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+class Cloud:
+    """``url`` is the Compute API; ``nova(...)`` and ``openstack(...)`` run the clients against it."""
+
+    def __init__(self, root: str, directory: Path) -> None:
+        self.root, self.url = root, f"{root}/v2.1"
+        self._directory = directory
+        self._binaries = Path(sys.executable).parent
+        clouds = {
+            "clouds": {
+                "lab": {
+                    "auth_type": "none",
+                    "auth": {"endpoint": self.url},
+                    "compute_endpoint_override": self.url,
+                    "image_endpoint_override": f"{root}/image",
+                    "identity_endpoint_override": f"{root}/identity/v3",
+                    "identity_api_version": "3",
+                    "has_network": False,
+                    "has_block_storage": False,
+                }
+            }
+        }
+        (directory / "clouds.yaml").write_text(json.dumps(clouds))  # JSON is YAML
+
+    def nova(self, *arguments: str) -> Ran:
+        dummies = dict.fromkeys(("OS_USERNAME", "OS_PROJECT_NAME"), "admin") | {
+            "OS_AUTH_URL": "http://unused"
+        }
+        return self._run("nova", arguments, {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": self.url, **dummies})
+
+    def openstack(self, *arguments: str) -> Ran:
+        return self._run("openstack", arguments, {"OS_CLOUD": "lab"})
+
+    def _run(self, name: str, arguments: tuple[str, ...], environment: dict[str, str]) -> Ran:
+        done = subprocess.run(
+            [self._binaries / name, *arguments],
+            env=_environment() | environment,
+            cwd=self._directory,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def get(self, path: str, version: str = "2.96") -> Any:
+        answer = httpx.get(
+            f"{self.url}{path}", headers={"OpenStack-API-Version": f"compute {version}"}, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Any, version: str = "2.96") -> httpx.Response:
+        headers = {"OpenStack-API-Version": f"compute {version}"}
+        return httpx.post(f"{self.url}{path}", headers=headers, json=body, timeout=60)
+
+    def until(self, what: str, look: Callable[[], Any], seconds: float = 40) -> Any:
+        """The first true answer of ``look``. Fails, saying what was waited for, after ``seconds``."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := look():
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"after {seconds} s: not {what}")
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "MIGRATOR_"))}
+    return kept | {"PYTHONWARNINGS": "ignore", "COLUMNS": "200"}
+
+
+@contextlib.contextmanager
+def _process(code: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=_environment() | environment, stdout=sink, stderr=sink
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Server, simulated hosts n1 to n3, flavor "1" (m1.nano, 64 MiB) and image "tiny"."""
+    directory = tmp_path_factory.mktemp("cloud")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cloud = Cloud(f"http://127.0.0.1:{port}", directory)
+    database = f"sqlite:///{directory}/migrator.db"
+    server = {
+        "MIGRATOR_DATABASE": database,
+        "MIGRATOR_LISTEN": f"127.0.0.1:{port}",
+        "MIGRATOR_IMAGE_DIR": str(directory / "images"),
+    }
+    with _process(_SERVER, server, directory / "server.log") as process:
+        _wait_for(cloud, process, directory / "server.log")
+        db = Database(database)
+        tokens = {host: credentials.issue(db, host) for host in HOSTS}
+        db.close()
+        agents = {"SERVER": cloud.root, "TOKENS": json.dumps(tokens)}
+        with _process(_AGENTS, agents, directory / "agents.log"):
+            _fill(cloud)
+            yield cloud
+
+
+def _wait_for(cloud: Cloud, process: subprocess.Popen[bytes], log: Path) -> None:
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(cloud.url).status_code == 200
+        return False
+
+    cloud.until("listening", answers)
+
+
+def _fill(cloud: Cloud) -> None:
+    cloud.until("three hosts up", lambda: len(_up(cloud)) == len(HOSTS))
+    flavor = {"name": "m1.nano", "id": "1", "vcpus": 1, "ram": 64, "disk": 1}
+    assert cloud.post("/flavors", {"flavor": flavor}).status_code == 200
+    big = {"name": "m1.big", "id": "2", "vcpus": 1, "ram": 4096, "disk": 1}
+    assert cloud.post("/flavors", {"flavor": big}).status_code == 200
+    images = f"{cloud.root}/image/v2/images"
+    image = {"name": "tiny", "disk_format": "qcow2", "container_format": "bare", "visibility": "public"}
+    created = httpx.post(images, json=image, timeout=30)
+    assert created.status_code == 201, created.text
+    stored = httpx.put(
+        f"{images}/{created.json()['id']}/file",
+        content=b"\0" * 4096,
+        headers={"Content-Type": "application/octet-stream"},
+        timeout=30,
+    )
+    assert stored.status_code == 204, stored.text
+
+
+def _up(cloud: Cloud) -> list[Any]:
+    services = cloud.get("/os-services")["services"]
+    return [service for service in services if service["state"] == "up"]
