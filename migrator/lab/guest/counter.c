@@ -1,0 +1,200 @@
+/* The lab's guest program, PID 1: everything that a migration could break, it shows on the console.
+ *
+ *   boot ID                 once; a new ID is a new life
+ *   tick N UPTIME           ten times a second; N never goes backwards within a life
+ *   disk ok N | disk BAD N  once a second: block N was written to the disk, and an older one read back
+ *
+ * Kernel arguments: ballast=MIB of memory that compresses badly (default 32), dirty=PAGES_PER_S (default 0).
+ * The ACPI power button ends it; the disk, if there is one, is a ring of checksummed blocks without a filesystem.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/input.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, SLOTS = 1024, TICK_MS = 100, SLICES_PER_S = 50, BUTTONS = 8 };
+
+struct block {
+    uint64_t number, seed, sum;
+    uint64_t data[PAGE / 8 - 3];
+};
+
+static uint64_t next(uint64_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
+static double uptime(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static void sleep_ms(long ms) {
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+    while (nanosleep(&pause, &pause) && errno == EINTR) {
+    }
+}
+
+static void say(const char *line) {
+    size_t left = strlen(line);
+    while (left) {
+        ssize_t written = write(1, line, left);
+        if (written > 0) {
+            line += written;
+            left -= written;
+        }
+    }
+}
+
+static long argument(const char *name, long otherwise) {
+    static char line[4096];
+    if (!line[0]) {
+        int file = open("/proc/cmdline", O_RDONLY);
+        ssize_t got = file < 0 ? -1 : read(file, line, sizeof line - 1);
+        line[got > 0 ? got : 0] = 0;
+        close(file);
+    }
+    const char *found = strstr(line, name);
+    return found ? atol(found + strlen(name)) : otherwise;
+}
+
+static void dirty_forever(long mib, long pages_per_s) {
+    size_t pages = (size_t)mib * 256;
+    uint64_t state = 88172645463325252u;
+    uint64_t *memory = malloc(pages * PAGE);
+    if (!memory) {
+        say("no memory for the ballast\n");
+        return;
+    }
+    for (size_t i = 0; i < pages * PAGE / 8; i++) {
+        memory[i] = next(&state);
+    }
+    for (size_t page = 0;;) {
+        for (long i = 0; i < pages_per_s / SLICES_PER_S; i++, page = (page + 1) % pages) {
+            memory[page * PAGE / 8] = next(&state);
+        }
+        sleep_ms(pages_per_s ? 1000 / SLICES_PER_S : 1000000);
+    }
+}
+
+static uint64_t sum_of(const struct block *block) {
+    uint64_t sum = block->number * 31 + block->seed;
+    for (size_t i = 0; i < sizeof block->data / 8; i++) {
+        sum = sum * 1099511628211u + block->data[i];
+    }
+    return sum;
+}
+
+static int get(int disk, uint64_t slot, struct block *block) {
+    return pread(disk, block, PAGE, (off_t)slot * PAGE) == PAGE && block->sum == sum_of(block);
+}
+
+static int put(int disk, uint64_t number, struct block *block) {
+    block->number = number;
+    block->seed = number * 2654435761u + 1;
+    uint64_t state = block->seed;
+    for (size_t i = 0; i < sizeof block->data / 8; i++) {
+        block->data[i] = next(&state);
+    }
+    block->sum = sum_of(block);
+    return pwrite(disk, block, PAGE, (off_t)(number % SLOTS) * PAGE) == PAGE;
+}
+
+/* The highest number on the disk; every block up to it must be whole. */
+static uint64_t highest(int disk, struct block *block) {
+    uint64_t found = 0;
+    for (uint64_t slot = 0; slot < SLOTS && get(disk, slot, block); slot++) {
+        found = block->number > found ? block->number : found;
+    }
+    return found;
+}
+
+static void use_disk_forever(void) {
+    struct block *block;
+    int disk = open("/dev/vda", O_RDWR | O_DIRECT | O_SYNC);
+    if (disk < 0 || posix_memalign((void **)&block, PAGE, PAGE)) {
+        say("no disk\n");
+        return;
+    }
+    uint64_t random = 2463534242u;
+    /* Slot 0 belongs to number 0, written at the first boot only. */
+    uint64_t number = get(disk, 0, block) ? highest(disk, block) : 0;
+    for (;; number++) {
+        char line[64];
+        int good = put(disk, number, block);
+        uint64_t oldest = number >= SLOTS ? number - SLOTS + 1 : 0;
+        uint64_t wanted = oldest + next(&random) % (number - oldest + 1);
+        good = good && get(disk, wanted % SLOTS, block) && block->number == wanted;
+        snprintf(line, sizeof line, "disk %s %llu\n", good ? "ok" : "BAD", (unsigned long long)number);
+        say(line);
+        sleep_ms(1000);
+    }
+}
+
+static int open_buttons(int *files) {
+    int count = 0;
+    for (int i = 0; i < BUTTONS; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/dev/input/event%d", i);
+        int file = open(path, O_RDONLY | O_NONBLOCK);
+        if (file >= 0) {
+            files[count++] = file;
+        }
+    }
+    return count;
+}
+
+static int pressed(const int *files, int count) {
+    struct input_event event;
+    for (int i = 0; i < count; i++) {
+        while (read(files[i], &event, sizeof event) == sizeof event) {
+            if (event.type == EV_KEY && event.code == KEY_POWER && event.value == 1) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void say_boot(void) {
+    char line[64] = "boot ";
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+    ssize_t got = file < 0 ? 0 : read(file, line + 5, 37);
+    line[5 + (got > 0 ? got : 0)] = 0;
+    close(file);
+    say(line);
+}
+
+int main(void) {
+    int buttons[BUTTONS];
+    int count = open_buttons(buttons);
+    say_boot();
+    if (!fork()) {
+        dirty_forever(argument("ballast=", 32), argument("dirty=", 0));
+        _exit(1);
+    }
+    if (!fork()) {
+        use_disk_forever();
+        _exit(1);
+    }
+    for (uint64_t number = 0; !pressed(buttons, count); number++) {
+        char line[64];
+        snprintf(line, sizeof line, "tick %llu %.3f\n", (unsigned long long)number, uptime());
+        say(line);
+        sleep_ms(TICK_MS);
+    }
+    say("power button\n");
+    sync();
+    reboot(RB_POWER_OFF);
+    return 0;
+}

@@ -1,0 +1,174 @@
+"""The lab alone, through its public interface: hosts, storage, guest, and ``virsh`` moving it between them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migrator.errors import LabError
+from migrator.lab import Lab, network
+from migrator.lab.image import GuestImages, build_guest
+from migrator.lab.layout import LOCAL, SHARED
+from migrator.lab.process import members, namespaces
+from migrator.lab.ticks import TickFollower
+from tests.lab import domains
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = Lab("self", state_dir=tmp_path_factory.mktemp("lab") / "state")
+    made.down()
+    began = time.monotonic()
+    made.up()
+    assert time.monotonic() - began < 20
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="module")
+def guest() -> GuestImages:
+    return build_guest()
+
+
+def follow(lab: Lab, name: str) -> TickFollower:
+    return TickFollower({host.name: host.console_log(name) for host in lab.hosts})
+
+
+def test_each_host_answers_under_its_own_name(lab: Lab) -> None:
+    answers = [host.run(["virsh", "-c", host.uri, "hostname"]).strip() for host in lab.hosts]
+    assert answers == ["n1", "n2", "n3"]
+    pids = [host.libvirtd_pid for host in lab.hosts]
+    assert None not in pids
+    assert len(set(pids)) == 3
+
+
+def test_shared_storage_is_one_and_local_disks_are_not(lab: Lab) -> None:
+    first, second, _ = lab.hosts
+    for pool in (SHARED, LOCAL):
+        first.run(["sh", "-c", f"echo seen > {pool}/probe"])
+    assert second.run(["cat", f"{SHARED}/probe"]) == "seen\n"
+    with pytest.raises(LabError, match="probe"):
+        second.run(["cat", f"{LOCAL}/probe"])
+
+
+@pytest.mark.parametrize("pool", [SHARED, LOCAL], ids=["shared", "local"])
+def test_a_guest_boots_in_seconds_and_moves_without_a_lost_tick(lab: Lab, guest: GuestImages, pool: Path) -> None:
+    source, destination, _ = lab.hosts
+    name = str(uuid.uuid4())
+    place = pool / name
+    domains.place_files(source, place, guest)
+    flags: tuple[str, ...] = ()
+    if pool == LOCAL:
+        domains.place_files(destination, place, guest)
+        flags = ("--copy-storage-all",)
+    with follow(lab, name) as ticks:
+        began = time.monotonic()
+        domains.start(source, name, place)
+        ticks.wait_ticks(1)
+        assert time.monotonic() - began < 25  # two to five on an idle machine
+        ticks.wait_ticks(20)
+        moved = time.monotonic()
+        domains.move(source, destination, name, *flags)
+        ticks.wait_host(destination.name)
+        ticks.wait_ticks(20)
+        gap = ticks.max_gap_ms(since=moved)
+    assert ticks.problems == []
+    assert len(ticks.boots) == 1
+    assert ticks.disk_ok > 0
+    assert 50 < gap < 5000
+    assert name not in domains.running(source)
+    assert name in domains.running(destination)
+    destination.run(["virsh", "destroy", name])
+
+
+def test_the_power_button_ends_the_guest_and_a_reboot_begins_a_new_life(lab: Lab, guest: GuestImages) -> None:
+    host = lab.hosts[2]
+    name = str(uuid.uuid4())
+    domains.place_files(host, LOCAL / name, guest)
+    with follow(lab, name) as ticks:
+        domains.start(host, name, LOCAL / name)
+        ticks.wait_ticks(10)
+        host.run(["virsh", "reboot", name])
+        deadline = time.monotonic() + 30
+        while len(ticks.boots) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        ticks.wait_ticks(10)
+        host.run(["virsh", "shutdown", name])
+        while name in domains.running(host) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert len(set(ticks.boots)) == 2
+    assert ticks.problems == []
+    assert name not in domains.running(host)
+
+
+def test_libvirtd_comes_back_and_a_cut_link_is_mended(lab: Lab) -> None:
+    first, second, _ = lab.hosts
+    first.kill_libvirtd(signal.SIGKILL)
+    assert first.libvirtd_pid is None
+    first.start_libvirtd()
+    assert first.libvirtd_pid is not None
+    reach = [
+        "ip",
+        "netns",
+        "exec",
+        first.netns,
+        "timeout",
+        "2",
+        "bash",
+        "-c",
+        f"echo > /dev/tcp/{second.address}/16509",
+    ]
+    assert subprocess.run(reach).returncode == 0
+    second.cut_link()
+    assert subprocess.run(reach, stderr=subprocess.DEVNULL).returncode != 0
+    second.restore_link()
+    assert subprocess.run(reach).returncode == 0
+
+
+def test_another_process_finds_the_lab(lab: Lab) -> None:
+    other = Lab("self", state_dir=lab.layout.root)
+    assert [host["libvirtd"] for host in other.status()["hosts"]] == [host.libvirtd_pid for host in lab.hosts]
+    assert other.hosts[0].run(["hostname"]) == "n1\n"
+    with pytest.raises(LabError, match="up already"):
+        other.up()
+
+
+def test_down_leaves_nothing_even_after_an_up_that_was_killed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    code = (
+        f"from migrator.lab import Lab; Lab('half', state_dir={str(state)!r}).up(lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as half:
+        assert half.stdout is not None
+        while not half.stdout.readline().startswith("host n2"):
+            assert half.poll() is None
+        half.kill()
+    lab = Lab("half", state_dir=state)
+    inside = [process for netns in namespaces("mg-half-") for process in members(netns)]
+    assert inside
+    lab.down()
+    assert not any(process.alive for process in inside)
+    assert network.leftovers(lab.layout) == []
+    assert not state.exists()
+    lab.down()
+
+
+def test_a_directory_that_is_not_a_labs_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    with pytest.raises(LabError, match="no lab made"):
+        Lab("other", state_dir=tmp_path).down()
+    assert (tmp_path / "letter").read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", ["", "Lab", "9lives", "much-too-long", "a/b"])
+def test_a_name_that_cannot_name_interfaces_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="cannot name a lab"):
+        Lab(name, state_dir="/nonexistent")
