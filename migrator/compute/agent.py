@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from migrator.compute import pace
+from migrator.compute import logs, pace
 from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.images import ImageCache
@@ -127,7 +127,7 @@ class Agent:
                 answer = await self._server.poll(
                     Poll(incarnation=self._incarnation, seen=seen, wait_s=wait, copies=copies)
                 )
-            except MigratorError as error:
+            except Exception as error:  # whatever it is, the host must be heard again
                 failures += 1
                 if isinstance(error, HostNotFound):
                     self._registered = None
@@ -206,7 +206,7 @@ class Agent:
             try:
                 await self._server.put_facts(facts)
                 failures = 0
-            except MigratorError as error:
+            except Exception as error:  # the facts wait; a newer one of the same operation replaces its elder
                 failures += 1
                 self._outbox.put_back(facts)
                 await self._patience("facts", error, failures)
@@ -225,13 +225,14 @@ class Agent:
                 await asyncio.wait([future])
             raise
 
-    async def _patience(self, what: str, error: MigratorError, failures: int) -> None:
+    async def _patience(self, what: str, error: Exception, failures: int) -> None:
         first, longest = _BACKOFF_S
         wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
         if isinstance(error, (Unauthorized, Forbidden)):
             wait = _REFUSED_S
+        defect = None if isinstance(error, MigratorError) else error  # its traceback is wanted
         level = logging.WARNING if failures in (1, 10) or failures % 100 == 0 else logging.DEBUG
-        log.log(level, "%s failed (%s), again in %.1f s: %s", what, error.code, wait, error, extra=self._tags())
+        log.log(level, "%s failed, again in %.1f s: %s", what, wait, error, exc_info=defect, extra=self._tags())
         await asyncio.sleep(wait)
 
     def _tags(self, assignment: Assignment | None = None, **more: Any) -> dict[str, Any]:
@@ -248,6 +249,7 @@ async def _set_within(event: asyncio.Event, seconds: float) -> None:
 
 def run_agent(settings: AgentSettings) -> int:
     """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
+    logs.configure()
     if settings.simulated:
         from migrator.compute.simulated_agents import run_one
 

@@ -63,7 +63,9 @@ class Medium(Protocol):
     def close(self) -> None: ...
 
 
-KEPT_OPERATIONS = 2000  # the newest ones survive a compaction; active ones are always among them
+# The newest operations survive a compaction. Should a host see as many during one transfer, the domain's stamp still
+# tells that it was begun.
+KEPT_OPERATIONS = 2000
 COMPACT_LINES = 20_000
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from migrator.compute import logs
 from migrator.compute.agent import Agent, on_signal
 from migrator.compute.client import ServerClient
 from migrator.compute.fabric import Fabric
@@ -66,6 +67,7 @@ def run_simulated_agents(server_url: str, tokens: Mapping[str, str], hosts: Sequ
         on_signal(stop.set)
         await serve_simulated(server_url, tokens, hosts, stop)
 
+    logs.configure()
     asyncio.run(main())
     return 0
 
