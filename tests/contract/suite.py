@@ -265,9 +265,12 @@ class DriverContract:
         assert pair.source.migration_running(spec.uuid)
         assert "job" in failed(pair.source.check_source(spec))
         pair.settle(lambda: pair.destination.domain(spec.uuid).state is DomainState.INCOMING)
-        job = pair.source.job(spec.uuid)
-        assert job is not None
-        assert job.memory_total_bytes > 0
+
+        def counted() -> bool:
+            job = pair.source.job(spec.uuid)  # a job is active before its memory has been counted
+            return job is not None and job.memory_total_bytes > 0
+
+        pair.settle(counted)
         pair.source.abort_job(spec.uuid)
         pair.settle(lambda: pair.over(spec))
         pair.source.abort_job(spec.uuid)

@@ -1,0 +1,34 @@
+"""The contract, kept by real libvirt: a GlusterFS volume is the pool "shared", a directory the pool "local"."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from migrator.protocol import DiskSpec
+from tests.contract.conftest import DISK, Hosts
+from tests.contract.suite import DriverContract, Pair
+
+SETTLE_S = 60.0
+
+
+def settle(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SETTLE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not settle within {SETTLE_S} s"
+        time.sleep(0.1)
+
+
+@pytest.mark.lab
+class TestLibvirt(DriverContract):
+    @pytest.fixture
+    def pair(self, clean: Hosts) -> Pair:
+        return Pair(
+            source=clean.source,
+            destination=clean.destination,
+            destination_name=clean.both[1].name,
+            spec=lambda pool: clean.spec(DiskSpec(target="vda", pool=pool, size_gb=1, image_id=DISK)),
+            settle=settle,
+            images=clean.images,
+            slow_mib_s=1,
+        )
