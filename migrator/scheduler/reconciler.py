@@ -59,31 +59,32 @@ class Reconciler:
         """Step until there is nothing to do; ids of operations that began because this one ended."""
         for _ in range(_MAX_STEPS):
             try:
-                step = self._step(operation_id)
+                begun = self._step(operation_id, touched)
             except StaleRow:
                 continue  # somebody else was faster: load again
-            if step is None:
+            if begun is None:
                 return []
-            hosts, begun = step
-            touched |= hosts
             if begun:
                 return begun
         log.error("operation %s did not come to rest after %d steps", operation_id, _MAX_STEPS)
         return []
 
-    def _step(self, operation_id: int) -> tuple[set[str], list[int]] | None:
+    def _step(self, operation_id: int, touched: set[str]) -> list[int] | None:
+        """One decision, applied; ids of operations that began because this one ended. None: nothing to do."""
         with self._db.read() as connection:
             snapshot = loading.snapshot(connection, operation_id, self._down_after)
             plan = decide(snapshot)
+            operation = snapshot.operation
+            if operation.generation == 1 and operation.source is not None:
+                touched.add(operation.source)  # just begun: its first host has not heard of it
             if plan.empty:
                 return None
             if plan.effect is Effect.CLAIM_DESTINATION:
                 plan = place(connection, snapshot, plan, self._down_after)
         with self._db.write() as connection:
             begun = apply(connection, snapshot, plan)
-        operation = snapshot.operation
-        names = (operation.source, operation.destination, plan.destination)
-        return {name for name in names if name}, begun
+        touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
+        return begun
 
 
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
