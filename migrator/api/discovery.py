@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from migrator.api import microversions, versions
-from migrator.api.routing import root_of
+from migrator.api.routing import new_request_id, request_id_headers, root_of
 
 router = APIRouter(tags=["discovery"])
 
@@ -20,7 +20,8 @@ def every_version(request: Request) -> dict[str, Any]:
 @router.get("/v2.1", name="version")
 @router.get("/v2.1/", name="version_with_slash")
 def this_version(request: Request) -> JSONResponse:
-    return JSONResponse(versions.one(root_of(request)), headers=microversions.headers_for("2.1"))
+    headers = microversions.headers_for("2.1") | request_id_headers(new_request_id())
+    return JSONResponse(versions.one(root_of(request)), headers=headers)
 
 
 @router.get("/identity")

@@ -37,7 +37,19 @@ _COLUMNS = {
     "tags": "tags",
 }
 _READ_ONLY = frozenset(
-    "status size virtual_size checksum os_hash_algo os_hash_value created_at updated_at self file schema".split()
+    [
+        "status",
+        "size",
+        "virtual_size",
+        "checksum",
+        "os_hash_algo",
+        "os_hash_value",
+        "created_at",
+        "updated_at",
+        "self",
+        "file",
+        "schema",
+    ]
 )
 _DEFAULTS = {
     "visibility": "shared",

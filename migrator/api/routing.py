@@ -112,6 +112,14 @@ def _sentence(error: ValidationError, *, query: bool) -> str:
     return f"Invalid input for field/attribute {path[-1]}. Value: {error.instance}. {error.message}"
 
 
+def new_request_id() -> str:
+    return f"req-{uuid.uuid4()}"
+
+
+def request_id_headers(request_id: str) -> dict[str, str]:
+    return {"x-openstack-request-id": request_id, "x-compute-request-id": request_id}
+
+
 class Endpoint:
     """One path of the Compute API, all its methods: negotiates, authenticates, validates, calls, answers."""
 
@@ -121,15 +129,15 @@ class Endpoint:
         self._authenticator = authenticator
 
     async def __call__(self, request: Request) -> Response:
-        request_id = f"req-{uuid.uuid4()}"
-        headers = {"x-openstack-request-id": request_id, "x-compute-request-id": request_id}
+        request_id = new_request_id()
+        headers = request_id_headers(request_id)
         version_text = microversions.asked(request.headers)
         try:
             version = microversions.negotiate(request.headers)
             headers |= microversions.headers_for(microversions.text(version))
             route = self._match(request.method, version)
             if route is None:
-                return _json(404, faults.not_routed(), headers)
+                return self._unmatched(request.method, headers)
             answer = await self._run(request, route, version, request_id)
         except MigratorError as error:
             status, body = faults.body_of(error)
@@ -145,6 +153,11 @@ class Endpoint:
 
     def _match(self, method: str, version: Version) -> Route | None:
         return next((r for r in self._routes if r.method == method and r.since <= version <= r.until), None)
+
+    def _unmatched(self, method: str, headers: Mapping[str, str]) -> Response:
+        if any(route.method == method for route in self._routes):  # served, but not at this microversion
+            return _json(404, faults.fault(404, "The resource could not be found."), headers)
+        return _json(404, faults.not_routed(), headers)
 
     async def _run(self, request: Request, route: Route, version: Version, request_id: str) -> Answer:
         body = await read_json(request) if route.method in ("POST", "PUT", "PATCH") else None
