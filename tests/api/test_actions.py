@@ -89,10 +89,7 @@ def test_power(api: Api) -> None:
         f"Cannot 'stop' instance {stopped} while it is in vm_state stopped"
     )
     assert api("POST", f"/servers/{stopped}/action", body={"os-start": None}).status == 202
-    assert (
-        api("POST", f"/servers/{seed.instance(api.db, 'c')}/action", body={"reboot": {"type": "hard"}}).status
-        == 202
-    )
+    assert api("POST", f"/servers/{seed.instance(api.db, 'c')}/action", body={"reboot": {"type": "hard"}}).status == 202
 
 
 def test_wrong_states_for_a_live_migration(api: Api) -> None:
@@ -219,9 +216,7 @@ def moved(api: Api) -> tuple[Api, str, str]:
     seed.event(api.db, key, "phase", "claim", seed.BEGAN + 1)
     seed.event(api.db, key, "waiting", "claim", seed.BEGAN + 1)
     seed.event(api.db, key, "reverse", "claim", seed.BEGAN + 2)
-    seed.migration(
-        api.db, uuid, "completed", kind="start", moves=False, request_id="req-0", created_at=seed.BEGAN - 9
-    )
+    seed.migration(api.db, uuid, "completed", kind="start", moves=False, request_id="req-0", created_at=seed.BEGAN - 9)
     return api, uuid, "req-1"
 
 
@@ -236,9 +231,7 @@ def test_actions(moved: tuple[Api, str, str]) -> None:
         ("2.62", _EVENT | {"host", "hostId"}),
         ("2.84", _EVENT | {"host", "hostId", "details"}),
     ):
-        action = api("GET", f"/servers/{uuid}/os-instance-actions/{request_id}", version).json[
-            "instanceAction"
-        ]
+        action = api("GET", f"/servers/{uuid}/os-instance-actions/{request_id}", version).json["instanceAction"]
         events = action["events"]
         assert {frozenset(event) for event in events} == {frozenset(fields)}
         assert [(e["event"], e["result"]) for e in events] == [

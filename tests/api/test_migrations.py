@@ -73,9 +73,7 @@ def test_links_only_while_it_can_be_looked_at(api: Api) -> None:
 def test_filters(api: Api) -> None:
     first, second = seed.instance(api.db, "a"), seed.instance(api.db, "b")
     seed.migration(api.db, first, "completed")
-    seed.migration(
-        api.db, second, "failed", source="compute2", destination="compute3", user_id="u", project_id="p"
-    )
+    seed.migration(api.db, second, "failed", source="compute2", destination="compute3", user_id="u", project_id="p")
     seed.migration(api.db, second, kind="build", moves=False)
     for query, ids in (
         ("", [2, 1]),
@@ -201,9 +199,7 @@ def test_abort(api: Api, version: str, status: str, answer: int) -> None:
     key = seed.migration(api.db, uuid, status, phase=phase.get(status, "transfer"))
     found = api("DELETE", f"/servers/{uuid}/migrations/{key}", version)
     assert found.status == answer
-    actions = [
-        a["action"] for a in api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]
-    ]
+    actions = [a["action"] for a in api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]]
     if answer == 202:
         assert actions == ["live_migration_cancel", "live-migration"]
     else:

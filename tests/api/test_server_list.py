@@ -21,9 +21,7 @@ def seeded(db: Database) -> Database:
     seed.host(db, "compute2", disabled=True)
     seed.instance(db, "web-1", created_at=seed.BEGAN, updated_at=seed.BEGAN + 1, tags=["a", "b"])
     seed.instance(db, "web-2", created_at=seed.BEGAN + 10, updated_at=None, host="compute2", tags=["b"])
-    seed.instance(
-        db, "db-1", created_at=seed.BEGAN + 20, vm_state="stopped", description="ledger", tags=["c"]
-    )
+    seed.instance(db, "db-1", created_at=seed.BEGAN + 20, vm_state="stopped", description="ledger", tags=["c"])
     seed.instance(db, "db-2", created_at=seed.BEGAN + 30, task_state="migrating", locked_by="admin")
     seed.instance(
         db,
@@ -35,9 +33,7 @@ def seeded(db: Database) -> Database:
     return db
 
 
-def names(
-    db: Database, caller: Caller = ADMIN, version: tuple[int, int] = (2, 96), **params: str
-) -> list[str]:
+def names(db: Database, caller: Caller = ADMIN, version: tuple[int, int] = (2, 96), **params: str) -> list[str]:
     asked = {name.replace("__", "-"): value.split("|") for name, value in params.items()}
     query = parse(asked, version, caller, most=1000)
     if query is None:
@@ -142,7 +138,5 @@ def test_host_states(seeded: Database) -> None:
     seed.host(seeded, "compute3", last_seen=seed.BEGAN - 1e8)
     seed.host(seeded, "compute4", forced_down=True)
     with seeded.read() as connection:
-        states = instances.host_states(
-            connection, ["compute1", "compute2", "compute3", "compute4", "nosuch"], 60
-        )
+        states = instances.host_states(connection, ["compute1", "compute2", "compute3", "compute4", "nosuch"], 60)
     assert states == {"compute1": "UP", "compute2": "MAINTENANCE", "compute3": "UNKNOWN", "compute4": "DOWN"}

@@ -66,9 +66,7 @@ class Cloud:
         (directory / "clouds.yaml").write_text(json.dumps(clouds))  # JSON is YAML
 
     def nova(self, *arguments: str) -> Ran:
-        dummies = dict.fromkeys(("OS_USERNAME", "OS_PROJECT_NAME"), "admin") | {
-            "OS_AUTH_URL": "http://unused"
-        }
+        dummies = dict.fromkeys(("OS_USERNAME", "OS_PROJECT_NAME"), "admin") | {"OS_AUTH_URL": "http://unused"}
         return self._run("nova", arguments, {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": self.url, **dummies})
 
     def openstack(self, *arguments: str) -> Ran:
@@ -87,15 +85,29 @@ class Cloud:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def get(self, path: str, version: str = "2.96") -> Any:
-        answer = httpx.get(
-            f"{self.url}{path}", headers={"OpenStack-API-Version": f"compute {version}"}, timeout=30
-        )
+        answer = httpx.get(f"{self.url}{path}", headers={"OpenStack-API-Version": f"compute {version}"}, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: Any, version: str = "2.96") -> httpx.Response:
         headers = {"OpenStack-API-Version": f"compute {version}"}
         return httpx.post(f"{self.url}{path}", headers=headers, json=body, timeout=60)
+
+    @contextlib.contextmanager
+    def disabled(self, *hosts: str) -> Iterator[None]:
+        """No instance is placed on ``hosts`` meanwhile."""
+        ids = [s["id"] for s in self.get("/os-services")["services"] if s["host"] in hosts]
+        for ident in ids:
+            assert self._put(f"/os-services/{ident}", {"status": "disabled"}).status_code == 200
+        try:
+            yield
+        finally:
+            for ident in ids:
+                self._put(f"/os-services/{ident}", {"status": "enabled"})
+
+    def _put(self, path: str, body: Any) -> httpx.Response:
+        headers = {"OpenStack-API-Version": "compute 2.96"}
+        return httpx.put(f"{self.url}{path}", headers=headers, json=body, timeout=30)
 
     def until(self, what: str, look: Callable[[], Any], seconds: float = 40) -> Any:
         """The first true answer of ``look``. Fails, saying what was waited for, after ``seconds``."""

@@ -1,10 +1,11 @@
 """python-novaclient and python-openstackclient boot, look at and live-migrate instances on simulated hosts."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.clients.conftest import Cloud
+from tests.clients.conftest import HOSTS, Cloud
 
 pytestmark = pytest.mark.clients
 
@@ -13,6 +14,10 @@ def server(cloud: Cloud, name: str) -> dict[str, Any]:
     (found,) = cloud.get(f"/servers/detail?name=^{name}$")["servers"]
     assert isinstance(found, dict)
     return found
+
+
+def _has_status(cloud: Cloud, name: str, status: str) -> bool:
+    return bool(server(cloud, name)["status"] == status)
 
 
 def active(cloud: Cloud, name: str) -> dict[str, Any] | None:
@@ -28,9 +33,7 @@ def migrations(cloud: Cloud, uuid: str) -> list[dict[str, Any]]:
 
 
 def test_nova(cloud: Cloud) -> None:
-    booted = cloud.nova(
-        "boot", "--flavor", "m1.nano", "--image", "tiny", "--nic", "none", "--poll", "vm-nova"
-    )
+    booted = cloud.nova("boot", "--flavor", "m1.nano", "--image", "tiny", "--nic", "none", "--poll", "vm-nova")
     assert booted.code == 0, booted.err
     before = cloud.until("vm-nova active", lambda: active(cloud, "vm-nova"))
     source = before["OS-EXT-SRV-ATTR:host"]
@@ -50,7 +53,7 @@ def test_nova(cloud: Cloud) -> None:
     assert "live-migration" in actions
     for verb, status in (("stop", "SHUTOFF"), ("start", "ACTIVE")):
         assert cloud.nova(verb, "vm-nova").code == 0
-        cloud.until(status, lambda status=status: server(cloud, "vm-nova")["status"] == status)
+        cloud.until(status, partial(_has_status, cloud, "vm-nova", status))
     assert cloud.nova("delete", "vm-nova").code == 0
     cloud.until("gone", lambda: cloud.get("/servers?name=^vm-nova$")["servers"] == [])
 
@@ -62,9 +65,7 @@ def test_nova_aborts(cloud: Cloud) -> None:
     at = f"/servers/{before['id']}/migrations"
     body = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
     assert cloud.post(f"/servers/{before['id']}/action", body).status_code == 202
-    (running,) = cloud.until(
-        "running", lambda: [m for m in cloud.get(at)["migrations"] if m["status"] == "running"]
-    )
+    (running,) = cloud.until("running", lambda: [m for m in cloud.get(at)["migrations"] if m["status"] == "running"])
     key = str(running["id"])
     assert key in cloud.nova("server-migration-list", "vm-abort").out
     shown = cloud.nova("server-migration-show", "vm-abort", key)
@@ -109,3 +110,20 @@ def test_openstack(cloud: Cloud) -> None:
     assert refused.code != 0
     assert "Compute host nosuch could not be found." in refused.err
     assert cloud.openstack("server", "delete", "--wait", "vm-osc").code == 0
+
+
+def test_below_2_34_the_answer_names_every_refusal(cloud: Cloud) -> None:
+    booted = cloud.nova("boot", "--flavor", "1", "--image", "tiny", "--nic", "none", "--poll", "vm-stuck")
+    assert booted.code == 0, booted.err
+    before = cloud.until("vm-stuck active", lambda: active(cloud, "vm-stuck"))
+    others = [host for host in HOSTS if host != before["OS-EXT-SRV-ATTR:host"]]
+    with cloud.disabled(*others):
+        old = {"os-migrateLive": {"host": None, "block_migration": False, "disk_over_commit": False}}
+        refused = cloud.post(f"/servers/{before['id']}/action", old, "2.1")
+        assert refused.status_code == 400
+        assert all(host in refused.json()["badRequest"]["message"] for host in others)
+        new = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
+        assert cloud.post(f"/servers/{before['id']}/action", new, "2.34").status_code == 202
+        cloud.until("error", lambda: migrations(cloud, before["id"])[0]["status"] == "error")
+    after = server(cloud, "vm-stuck")
+    assert after == before | {"updated": after["updated"]}, "nothing half done"
