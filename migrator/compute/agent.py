@@ -79,8 +79,10 @@ class Agent:
         worker: Worker,
         journal: Journal,
         server: ServerClient,
+        threads: ThreadPoolExecutor | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``threads``: shared with other agents of this process, and theirs to shut down; None: its own."""
         self._settings = settings
         self._worker = worker
         self._incarnation = journal.incarnation
@@ -89,7 +91,8 @@ class Agent:
         self._holders: dict[str, Holder] = {}
         self._turns: dict[str, asyncio.Lock] = {}  # instance -> whose turn it is
         self._outbox = Outbox()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
+        self._own_threads = threads is None
+        self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
         self._inventory = Inventory(driver, self._in_thread, self._tags())
         self._registered: HostReport | None = None
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
@@ -108,7 +111,8 @@ class Agent:
         outcomes = await asyncio.gather(*loops, *holding, return_exceptions=True)
         if self._calls:  # a step that was begun is finished, so that the journal is not closed under it
             await asyncio.wait(set(self._calls), timeout=_LAST_STEPS_S)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._own_threads:
+            self._threads.shutdown(wait=False, cancel_futures=True)
         log.info("agent ends; transfers go on without it", extra=self._tags())
         for outcome in outcomes:
             if isinstance(outcome, Exception):
@@ -223,6 +227,8 @@ class Agent:
         except asyncio.CancelledError:
             if not self._stopping:
                 await asyncio.wait([future])
+                if not future.cancelled():
+                    future.exception()  # nobody wants it any more
             raise
 
     async def _patience(self, what: str, error: Exception, failures: int) -> None:

@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from migrator.compute import compatibility, simulated_transfers
 from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_world import GIB, Domain, SimulatedDisk, SimulatedHost, Transfer
+from migrator.compute.simulated_world import GIB, Domain, SimulatedHost, Storage, Transfer
 from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import (
     CheckResult,
@@ -116,28 +116,27 @@ class SimulatedHypervisor:
         for disk in spec.disks:
             if disk.image_id is not None and disk.image_id not in images:
                 raise StorageError(f"the file of the image {disk.image_id} was not fetched")
-            self._make(spec.uuid, disk, (disk.size_gb or _IMAGE_GB) * GIB, disk.image_id)
+            self._storage(disk.pool).make(spec.uuid, disk, (disk.size_gb or _IMAGE_GB) * GIB, disk.image_id)
 
     @_call
     def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
         described = {fact.target: fact for fact in guest.disks}
         for disk in spec.disks:
-            if self._pool_identity(disk.pool) == guest.storage.get(disk.pool):
+            if self._storage(disk.pool).identity == guest.storage.get(disk.pool):
                 continue
             if disk.target not in described:
                 raise StorageError(f"the source does not describe the disk {disk.target}")
             fact = described[disk.target]
             if fact.backing_image_id is not None and fact.backing_image_id not in images:
                 raise StorageError(f"the file of the image {fact.backing_image_id} was not fetched")
-            self._make(spec.uuid, disk, fact.virtual_bytes, fact.backing_image_id)
+            self._storage(disk.pool).make(spec.uuid, disk, fact.virtual_bytes, fact.backing_image_id)
 
     @_call
     def remove_files(self, spec: InstanceSpec, pools: Sequence[str]) -> None:
         for name in pools:
             storage = self.host.pools.get(name)
-            for key in [key for key in storage.disks if key[0] == spec.uuid] if storage else []:
-                assert storage is not None
-                del storage.disks[key]
+            if storage is not None:
+                storage.remove(spec.uuid)
 
     # life
     @_call
@@ -287,37 +286,17 @@ class SimulatedHypervisor:
     def _identities(self) -> dict[str, str]:
         return {name: pool.identity for name, pool in self.host.pools.items()}
 
-    def _pool_identity(self, name: str) -> str:
-        if name not in self.host.pools:
-            raise StorageError(f"this host has no storage pool {name}")
-        return self.host.pools[name].identity
-
-    def _make(self, uuid: str, disk: DiskSpec, virtual_bytes: int, image_id: str | None) -> None:
-        self._pool_identity(disk.pool)
-        storage = self.host.pools[disk.pool]
-        if (uuid, disk.target) in storage.disks:
-            return
-        if virtual_bytes > storage.free_bytes:
-            raise StorageError(f"no space left in {disk.pool}: {storage.free_bytes} bytes free, {virtual_bytes} needed")
-        storage.disks[uuid, disk.target] = SimulatedDisk(virtual_bytes, disk.format, image_id)
+    def _storage(self, pool: str) -> Storage:
+        if pool not in self.host.pools:
+            raise StorageError(f"this host has no storage pool {pool}")
+        return self.host.pools[pool]
 
     def _disk_fact(self, uuid: str, disk: DiskSpec) -> DiskFact:
-        self._pool_identity(disk.pool)
-        found = self.host.pools[disk.pool].disks.get((uuid, disk.target))
-        return DiskFact(
-            target=disk.target,
-            path=f"/simulated/{self.name}/{disk.pool}/{uuid}/{disk.target}",
-            pool=disk.pool,
-            exists=found is not None,
-            format=disk.format,
-            virtual_bytes=found.virtual_bytes if found else 0,
-            allocated_bytes=found.virtual_bytes // 10 if found else 0,
-            backing_image_id=found.backing_image_id if found else None,
-        )
+        return self._storage(disk.pool).fact(uuid, disk, f"/simulated/{self.name}/{disk.pool}/{uuid}/{disk.target}")
 
     def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
         """The image's lock: one process a disk, wherever it runs."""
-        identity = self._pool_identity(disk.pool)
+        identity = self._storage(disk.pool).identity
         if (uuid, disk.target) not in self.host.pools[disk.pool].disks:
             raise DriverError(f"Cannot access storage file of {disk.target}: No such file or directory")
         for host in self.fabric.hosts.values():

@@ -7,6 +7,7 @@ hypervisor behind them is simulated, and what would lie on a disk lies in memory
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from migrator.compute import logs
@@ -20,6 +21,8 @@ from migrator.compute.worker import Worker
 from migrator.protocol import ImageRef
 from migrator.settings import AgentSettings
 
+_THREADS = 16  # for all hosts together: a simulated call returns at once
+
 
 class NamedImages:
     """``ImageStore`` that fetches nothing: simulated disks have no bytes."""
@@ -28,12 +31,18 @@ class NamedImages:
         return {image.id: Path("/simulated/images") / image.id for image in images}
 
 
-def make_agent(settings: AgentSettings, fabric: Fabric, server: ServerClient, journal: Journal | None = None) -> Agent:
+def make_agent(
+    settings: AgentSettings,
+    fabric: Fabric,
+    server: ServerClient,
+    journal: Journal | None = None,
+    threads: ThreadPoolExecutor | None = None,
+) -> Agent:
     """A real agent over the simulated host ``settings.host`` of ``fabric``."""
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
     driver = SimulatedHypervisor(settings.host, fabric)
     worker = Worker(driver, kept, NamedImages(), time.monotonic)
-    return Agent(settings, driver, worker, kept, server)
+    return Agent(settings, driver, worker, kept, server, threads)
 
 
 async def serve_simulated(
@@ -43,10 +52,12 @@ async def serve_simulated(
     world = fabric if fabric is not None else demo_fabric(hosts)
     clients = {host: ServerClient(server_url, host, tokens[host]) for host in hosts}
     settings = {host: AgentSettings(server_url=server_url, host=host, simulated=True) for host in hosts}
-    agents = [make_agent(settings[host], world, clients[host]) for host in hosts]
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="simulated")
+    agents = [make_agent(settings[host], world, clients[host], threads=threads) for host in hosts]
     try:
         await asyncio.gather(*(agent.run(stop) for agent in agents))
     finally:
+        threads.shutdown(wait=False, cancel_futures=True)
         for client in clients.values():
             await client.close()
 

@@ -1,8 +1,9 @@
-"""The things of the simulated world, as plain data: hosts, storages, disks, domains, transfers. Nothing here acts."""
+"""The things of the simulated world, as data: hosts, storages, disks, domains, transfers. Time never passes here."""
 
 from dataclasses import dataclass, field
 
-from migrator.protocol import DomainState, InstanceSpec, JobFact, StoragePool
+from migrator.errors import StorageError
+from migrator.protocol import DiskFact, DiskSpec, DomainState, InstanceSpec, JobFact, StoragePool
 
 MIB = 1024**2
 GIB = 1024**3
@@ -40,6 +41,33 @@ class Storage:
     @property
     def free_bytes(self) -> int:
         return self.total_gb * GIB - sum(disk.virtual_bytes for disk in self.disks.values())
+
+    def make(self, uuid: str, disk: DiskSpec, virtual_bytes: int, image_id: str | None) -> None:
+        """A disk with the image's data; an existing one is left alone. Raises StorageError when it is full."""
+        if (uuid, disk.target) in self.disks:
+            return
+        if virtual_bytes > self.free_bytes:
+            raise StorageError(f"no space left in {disk.pool}: {self.free_bytes} bytes free, {virtual_bytes} needed")
+        self.disks[uuid, disk.target] = SimulatedDisk(virtual_bytes, disk.format, image_id)
+
+    def fact(self, uuid: str, disk: DiskSpec, path: str) -> DiskFact:
+        found = self.disks.get((uuid, disk.target))
+        if found is None:
+            return DiskFact(target=disk.target, path=path, pool=disk.pool, exists=False, format=disk.format)
+        return DiskFact(
+            target=disk.target,
+            path=path,
+            pool=disk.pool,
+            exists=True,
+            format=found.format,
+            virtual_bytes=found.virtual_bytes,
+            allocated_bytes=found.virtual_bytes // 10,
+            backing_image_id=found.backing_image_id,
+        )
+
+    def remove(self, uuid: str) -> None:
+        for key in [key for key in self.disks if key[0] == uuid]:
+            del self.disks[key]
 
 
 @dataclass
