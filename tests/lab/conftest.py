@@ -1,0 +1,26 @@
+"""One lab with server and agents for all tests of a session; every test makes and deletes its own instances."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from migrator.lab import Lab
+from tests.lab.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    root = tmp_path_factory.mktemp("cluster")
+    lab = Lab("tests", state_dir=root / "lab")
+    lab.down()
+    lab.up()
+    made = Cluster(lab, root)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+        lab.down()
