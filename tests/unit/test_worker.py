@@ -40,6 +40,10 @@ SPEC = InstanceSpec(
 BUILD, MOVE, OTHER = "op-build", "op-move", "op-other"
 
 
+class Killed(BaseException):
+    """``kill -9``: nothing catches it."""
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 100.0
@@ -207,9 +211,6 @@ def test_journals_and_stamps_before_it_starts_and_starts_once(world: World) -> N
 @pytest.mark.parametrize(("method", "when"), [("stamp", "before"), ("stamp", "after"), ("start_migration", "before")])
 def test_an_agent_killed_before_the_start_never_starts_and_settles(world: World, method: str, when: str) -> None:
     world.prepare()
-
-    class Killed(BaseException):
-        pass
 
     def kill(_host: str, name: str, at: str) -> None:
         if (name, at) == (method, when):
@@ -425,3 +426,59 @@ def test_an_unreachable_hypervisor_is_not_final(world: World) -> None:
     assert fact.domain is None
     assert fact.problem is not None
     assert not fact.problem.final
+
+
+# --- killed at every boundary ---------------------------------------------------------------------------------------
+
+
+BOUNDARIES = 12  # before and after each call that beginning a transfer makes
+
+
+def _transfer_killed_at(boundary: int) -> tuple[World, bool]:
+    """A world whose source agent died at the n-th call boundary of beginning a transfer; False: it got through."""
+    world = World()
+    world.boot()
+    world.prepare()
+    left = [boundary]
+
+    def kill(_host: str, _method: str, _when: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    world.fabric.fault = kill
+    try:
+        world.transfer()
+    except Killed:
+        world.fabric.fault = world._record
+        world.restart("a")
+        return world, True
+    world.fabric.fault = world._record
+    return world, False
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["goes on", "turns back"])
+@pytest.mark.parametrize("boundary", range(BOUNDARIES))
+def test_killed_at_any_boundary_it_comes_to_rest_with_one_guest(boundary: int, back: bool) -> None:
+    world, killed = _transfer_killed_at(boundary)
+    assert killed
+    begun_before = SPEC.uuid in world.fabric.transfers
+    world.calls.clear()
+    ensure = Ensure.NOT_MIGRATING if back else Ensure.MIGRATING
+    for _ in range(200):
+        fact = world.act("a", ensure, epoch=2) if back else world.transfer()
+        if attempt(fact) is not AttemptState.RUNNING:
+            break
+        world.clock.now += 0.25
+    assert attempt(fact) is AttemptState.ENDED or (back and attempt(fact) is AttemptState.NONE)
+    assert world.calls.count("a.start_migration") + begun_before <= 1
+    assert len(world.fabric.running_on(SPEC.uuid)) == 1
+    assert world.fabric.overlaps() == []
+    assert world.fabric.losses == []
+    if back:
+        assert world.fabric.running_on(SPEC.uuid) == ["a"]
+
+
+def test_every_boundary_was_tried() -> None:
+    _, killed = _transfer_killed_at(BOUNDARIES)
+    assert not killed
