@@ -1,7 +1,101 @@
-"""The client's subcommands: nova's verbs over HTTP."""
+"""The client's subcommands: nova's verbs, options and output, over HTTP.
 
+Owns the command line's shape; ``actions.py`` does what the verbs say, ``listings.py`` holds the listings as data.
+Nothing that speaks HTTP is imported before a verb runs, so that an agent stays small.
+"""
+
+import argparse
+import importlib
 from typing import Any
+
+_LISTED = ("list", "migration-list", "service-list", "hypervisor-list", "flavor-list")
 
 
 def add(subparsers: Any) -> None:
     """Add every verb to the command line."""
+    _add_listings(subparsers)
+    _add_server_verbs(subparsers)
+    _add_moves(subparsers)
+    _add_flavors_and_images(subparsers)
+
+
+def _verb(subparsers: Any, name: str, text: str, *, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = subparsers.add_parser(name, help=text, description=text)
+    made.add_argument("--url", help="the Compute API; else MIGRATOR_URL, OS_ENDPOINT or http://127.0.0.1:8774/v2.1")
+    if json:
+        made.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    if poll:
+        made.add_argument("--poll", action="store_true", help="wait until it is over and show how far it is")
+    made.set_defaults(run=_run)
+    return made
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from migrator.cli.client import Client, endpoint
+
+    actions = importlib.import_module("migrator.cli.actions")
+    with Client(endpoint(arguments.url)) as client:
+        return int(actions.VERBS[arguments.command](client, arguments) or 0)
+
+
+def _add_listings(subparsers: Any) -> None:
+    from migrator.cli.listings import LISTINGS
+
+    for name in _LISTED:
+        parser = _verb(subparsers, name, LISTINGS[name].help, json=True)
+        for option, _ in LISTINGS[name].filters:
+            parser.add_argument(f"--{option}")
+
+
+def _add_server_verbs(subparsers: Any) -> None:
+    boot = _verb(subparsers, "boot", "boot a new server", json=True, poll=True)
+    boot.add_argument("name")
+    boot.add_argument("--flavor", required=True, help="name or id")
+    boot.add_argument("--image", required=True, help="name or id")
+    boot.add_argument("--nic", action="append", default=[], metavar="none|auto|net-id=ID")
+    boot.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE")
+    boot.add_argument("--availability-zone")
+    boot.add_argument("--host", help="boot on this host")
+    _verb(subparsers, "show", "show one server", json=True).add_argument("server")
+    _verb(subparsers, "delete", "delete servers", poll=True).add_argument("server", nargs="+")
+    _verb(subparsers, "start", "start servers", poll=True).add_argument("server", nargs="+")
+    _verb(subparsers, "stop", "stop servers", poll=True).add_argument("server", nargs="+")
+    reboot = _verb(subparsers, "reboot", "reboot servers", poll=True)
+    reboot.add_argument("--hard", action="store_true", help="do not ask the guest")
+    reboot.add_argument("server", nargs="+")
+
+
+def _add_moves(subparsers: Any) -> None:
+    live = _verb(subparsers, "live-migration", "move a running server to another host", poll=True)
+    live.add_argument("--block-migrate", action="store_true", help="insist on copying disks; without it the hosts tell")
+    live.add_argument("server")
+    live.add_argument("host", nargs="?", help="the destination; without it the scheduler chooses")
+    for name, text in (
+        ("live-migration-abort", "abort a live migration"),
+        ("server-migration-show", "show a live migration that is under way"),
+    ):
+        one = _verb(subparsers, name, text, json=name.endswith("show"))
+        one.add_argument("server")
+        one.add_argument("migration")
+    listed = _verb(subparsers, "server-migration-list", "list a server's live migrations under way", json=True)
+    listed.add_argument("server")
+    line = _verb(subparsers, "timeline", "tell what happened during an operation", json=True)
+    line.add_argument("id", help="the id or UUID of a migration, or of any other operation")
+
+
+def _add_flavors_and_images(subparsers: Any) -> None:
+    flavor = _verb(subparsers, "flavor-create", "create a flavor", json=True)
+    for name, text in (("name", None), ("id", "or auto"), ("ram", "MiB"), ("disk", "GiB"), ("vcpus", None)):
+        flavor.add_argument(name, help=text)
+    flavor.add_argument("--description")
+    key = _verb(subparsers, "flavor-key", "set or unset a flavor's extra specs")
+    key.add_argument("flavor")
+    key.add_argument("action", choices=["set", "unset"])
+    key.add_argument("specs", nargs="+", metavar="KEY=VALUE", help="for unset: KEY")
+    _verb(subparsers, "image-list", "list images", json=True)
+    image = _verb(subparsers, "image-create", "register an image and upload its file", json=True)
+    image.add_argument("name")
+    image.add_argument("--file", required=True)
+    image.add_argument("--disk-format", default="qcow2")
+    image.add_argument("--container-format", default="bare")
+    image.add_argument("--property", action="append", default=[], metavar="KEY=VALUE")

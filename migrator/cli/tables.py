@@ -1,0 +1,60 @@
+"""What the command line prints: nova's tables, or JSON. Pure: rows in, text out."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``value``: a key of the row, or a function of it."""
+
+    title: str
+    value: str | Callable[[Row], Any]
+
+    def of(self, row: Row) -> str:
+        return cell(row.get(self.value) if isinstance(self.value, str) else self.value(row))
+
+
+def cell(value: Any) -> str:
+    """One cell: "-" for nothing, JSON for what has parts, one line always."""
+    if value is None:
+        return "-"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return text.replace("\r", "").replace("\n", " ")
+
+
+def table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    """``+----+`` rules around left-aligned cells; without rows, the header alone."""
+    return _grid([column.title for column in columns], [[column.of(row) for column in columns] for row in rows])
+
+
+def properties(values: Row) -> str:
+    """The two-column table of one thing, sorted by property."""
+    return _grid(["Property", "Value"], [[name, cell(values[name])] for name in sorted(values)])
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in (titles, *rows)) for i in range(len(titles))]
+    rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
+
+    def line(cells: Sequence[str]) -> str:
+        return "|" + "|".join(f" {text:<{width}} " for text, width in zip(cells, widths, strict=True)) + "|"
+
+    return "\n".join([rule, line(titles), rule, *(line(row) for row in rows), rule])
+
+
+def size(count: float) -> str:
+    """Bytes for people: 1.5 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
