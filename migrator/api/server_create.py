@@ -18,7 +18,8 @@ from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
 from migrator.scheduler.requests import NewInstance
 
 DEFAULT_ZONE = "nova"
-_MIB, _GIB = 1024**2, 1024**3
+MOST_AT_ONCE = 100  # instances one request may ask for
+_GIB = 1024**3
 
 
 def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> list[NewInstance]:
@@ -79,12 +80,14 @@ def _refuse_unsupported(server: Mapping[str, Any]) -> None:
 
 def _count(server: Mapping[str, Any]) -> int:
     """How many: max_count, for each is placed, or fails, by itself."""
-    least = int(server.get("min_count", 1))
-    most = int(server.get("max_count", least))
+    least = int(str(server.get("min_count", 1))[:9])
+    most = int(str(server.get("max_count", least))[:9])
     if least < 1 or most < 1:
         raise BadRequest("min_count and max_count must be at least 1")
     if least > most:
         raise BadRequest("min_count must be <= max_count")
+    if most > MOST_AT_ONCE:
+        raise BadRequest(f"max_count must be at most {MOST_AT_ONCE}")
     return most
 
 

@@ -50,8 +50,7 @@ def show(request: ApiRequest) -> Answer:
 
 
 def _get(request: ApiRequest, uuid: str, key: str) -> migration_list.MigrationRow:
-    """``key`` may be an id or (what newer clients send) a migration's UUID."""
-    if not key.isdigit() or len(key) > 9:
+    if not (key.isascii() and key.isdigit() and len(key) <= 9):  # no such id can exist
         raise OperationNotFound(f"Migration {key} not found for instance {uuid}")
     with request.services.db.read() as connection:
         return migration_list.get(connection, uuid, int(key))

@@ -46,11 +46,11 @@ def moment(name: str, value: str) -> float:
     """ISO 8601 to seconds since the epoch; UTC when no zone is named. Raises BadRequest."""
     try:
         parsed = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
-    except ValueError as error:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
         raise BadRequest(
             f"Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
         ) from error
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 def limit_of(params: Params, most: int) -> int:
@@ -119,7 +119,7 @@ def _states(params: Params, caller: Caller) -> InstanceQuery | None:
         if (values := params.get(name)) and name not in among:
             among[name] = list(values)
     if power := first(params, "power_state"):
-        among["power_state"] = [int(power)] if power.isdigit() else []
+        among["power_state"] = [int(power)] if power in ("0", "1", "3", "4", "6", "7") else []
     return InstanceQuery(among=among, deleted=deleted)
 
 

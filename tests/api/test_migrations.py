@@ -175,6 +175,7 @@ def test_not_in_progress(api: Api) -> None:
     for ident, text in (
         (str(key), f"Live migration {key} for server {uuid} is not in progress."),
         ("99999", f"In-progress live migration 99999 is not found for server {uuid}."),
+        ("²", f"In-progress live migration ² is not found for server {uuid}."),
         ("abc", f"In-progress live migration abc is not found for server {uuid}."),
     ):
         answer = api("GET", f"{at}/{ident}")
