@@ -1,0 +1,74 @@
+"""Images in Glance v2's wire format: what is uploaded is what is served, once, and at all three places."""
+
+import hashlib
+import uuid
+from typing import Any
+
+import pytest
+
+from migrator.api.app import IMAGE_PREFIXES
+from tests.api.conftest import Web
+
+BYTES = bytes(range(256)) * 1000
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def made(web: Web, **more: Any) -> str:
+    body = {"name": "tiny", "disk_format": "raw", "container_format": "bare", **more}
+    answer = web("POST", "/image/v2/images", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def upload(web: Web, ident: str) -> Any:
+    return web("PUT", f"/image/v2/images/{ident}/file", content=BYTES, headers=OCTETS)
+
+
+def test_uploaded_bytes_come_back_with_their_hashes(web: Web) -> None:
+    ident = made(web, kernel_id="k")
+    assert web("GET", f"/image/v2/images/{ident}").json()["status"] == "queued"
+    assert upload(web, ident).status_code == 204
+    shown = web("GET", f"/image/v2/images/{ident}").json()
+    assert (shown["status"], shown["size"], shown["kernel_id"]) == ("active", len(BYTES), "k")
+    assert shown["checksum"] == hashlib.md5(BYTES).hexdigest()
+    assert shown["os_hash_value"] == hashlib.sha256(BYTES).hexdigest()
+    assert web("GET", f"/image/v2/images/{ident}/file").content == BYTES
+    assert [path.name for path in web.image_dir.iterdir()] == [ident]
+
+
+def test_an_image_is_uploaded_once(web: Web) -> None:
+    ident = made(web)
+    upload(web, ident)
+    assert upload(web, ident).status_code == 409
+    wrong = web("PUT", f"/image/v2/images/{made(web)}/file", content=BYTES, headers={"Content-Type": "text/plain"})
+    assert wrong.status_code == 415
+
+
+@pytest.mark.parametrize("prefix", IMAGE_PREFIXES)
+def test_names_resolve_wherever_a_client_looks(web: Web, prefix: str) -> None:
+    ident = made(web)
+    made(web, name="other")
+    assert [image["id"] for image in web("GET", f"{prefix}/images?name=tiny").json()["images"]] == [ident]
+    assert web("GET", f"{prefix}/images/{ident}").json()["name"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    "body", [[], {"disk_format": "floppy"}, {"id": "x"}, {"size": 1}, {"min_ram": -1}, {"min_disk": True}, {"p": 1}]
+)
+def test_a_wrong_attribute_is_refused(web: Web, body: Any) -> None:
+    assert web("POST", "/image/v2/images", json=body).status_code == 400
+    assert web("GET", "/image/v2/images").json()["images"] == []
+
+
+def test_a_deleted_image_leaves_nothing(web: Web) -> None:
+    ident = made(web)
+    upload(web, ident)
+    assert web("DELETE", f"/image/v2/images/{ident}").status_code == 204
+    assert web("GET", f"/image/v2/images/{ident}").status_code == 404
+    assert list(web.image_dir.iterdir()) == []
+
+
+def test_a_protected_image_stays(web: Web) -> None:
+    ident = made(web, protected=True, id=str(uuid.uuid4()))
+    assert web("DELETE", f"/image/v2/images/{ident}").status_code == 409
+    assert web("GET", f"/image/v2/images/{ident}").status_code == 200
