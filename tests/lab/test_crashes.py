@@ -1,0 +1,139 @@
+"""``kill -9`` and a pulled cable in the middle of a real transfer: the guest runs once, and everybody knows where."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from migrator.lab import LabHost
+from migrator.lab.ticks import TickFollower
+from tests.lab.cluster import MEMORY_MB, Cluster
+
+pytestmark = pytest.mark.lab
+
+BANDWIDTH_MIB_S = 8  # some 60 MiB take long enough to have a middle
+
+
+@dataclass
+class Flight:
+    """A transfer that is in its middle."""
+
+    cluster: Cluster
+    uuid: str
+    source: LabHost
+    destination: LabHost
+    ticks: TickFollower
+    claims_before: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def slow(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with a server that limits every transfer's bandwidth."""
+    cluster.kill_server()
+    cluster.configure(live_migration_bandwidth=BANDWIDTH_MIB_S)
+    cluster.start_server()
+    yield cluster
+    cluster.kill_server()
+    cluster.configure()
+    cluster.start_server()
+
+
+@pytest.fixture
+def flight(slow: Cluster, request: pytest.FixtureRequest) -> Iterator[Flight]:
+    before = slow.used_memory()
+    uuid = slow.boot(getattr(request, "param", "shared"))
+    source = slow.where(uuid)
+    destination = next(host for host in slow.lab.hosts if host.name != source.name)
+    with slow.follow(uuid) as ticks:
+        ticks.wait_ticks(10, timeout=60)
+        slow.migrate(uuid, destination.name)
+        slow.wait_transfer(uuid, source)
+        yield Flight(slow, uuid, source, destination, ticks, before)
+    slow.delete(uuid)
+    assert slow.used_memory() == before
+
+
+def assert_safe(flight: Flight) -> str:
+    """Every rule that holds however it went; gives the operation's status."""
+    cluster = flight.cluster
+    operation = cluster.wait_operation(flight.uuid)
+    host = cluster.where(flight.uuid)
+    flight.ticks.wait_ticks(15)
+    assert cluster.runners(flight.uuid) == [host.name]
+    last = flight.ticks.last()
+    assert last is not None
+    assert last.host == host.name
+    assert flight.ticks.problems == []
+    assert len(flight.ticks.boots) == 1
+    used = {name: used - flight.claims_before[name] for name, used in cluster.used_memory().items()}
+    assert used == {name: MEMORY_MB if name == host.name else 0 for name in used}
+    shown = cluster.show(flight.uuid)
+    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", None)
+    if operation["status"] == "completed":
+        assert host.name == flight.destination.name
+    else:
+        assert host.name == flight.source.name
+        assert operation["error"], operation
+    return str(operation["status"])
+
+
+def test_server_killed(flight: Flight) -> None:
+    flight.cluster.kill_server()
+    time.sleep(1)
+    flight.cluster.start_server()
+    assert assert_safe(flight) == "completed"
+
+
+def test_source_agent_killed_and_its_successor_reattaches(flight: Flight) -> None:
+    flight.source.kill_agent()
+    time.sleep(1)
+    flight.cluster.start_agent(flight.source)
+    assert assert_safe(flight) == "completed"
+
+
+def test_source_agent_dead_until_the_transfer_is_over(flight: Flight) -> None:
+    flight.source.kill_agent()
+    flight.ticks.wait_host(flight.destination.name, timeout=60)
+    flight.cluster.start_agent(flight.source)
+    assert assert_safe(flight) == "completed"
+
+
+def test_destination_agent_killed(flight: Flight) -> None:
+    flight.destination.kill_agent()
+    time.sleep(1)
+    flight.cluster.start_agent(flight.destination)
+    assert assert_safe(flight) == "completed"
+
+
+def test_source_libvirtd_killed(flight: Flight) -> None:
+    flight.source.kill_libvirtd()
+    time.sleep(1)
+    flight.source.start_libvirtd()
+    assert assert_safe(flight) != "completed"
+
+
+def test_destination_libvirtd_killed(flight: Flight) -> None:
+    flight.destination.kill_libvirtd()
+    time.sleep(1)
+    flight.destination.start_libvirtd()
+    assert assert_safe(flight) != "completed"
+
+
+@pytest.mark.parametrize("flight", ["local", "shared"], indirect=True)
+def test_link_of_the_destination_cut_for_seconds(flight: Flight) -> None:
+    flight.destination.cut_link()
+    try:
+        time.sleep(4)
+    finally:
+        flight.destination.restore_link()
+    assert_safe(flight)
+
+
+def test_link_of_the_source_cut_for_seconds(flight: Flight) -> None:
+    flight.source.cut_link()
+    try:
+        time.sleep(4)
+    finally:
+        flight.source.restore_link()
+    assert_safe(flight)
