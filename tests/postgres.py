@@ -29,7 +29,7 @@ def running() -> Iterator[str]:
     bin_dir, port = binaries(), free_port()
     top = Path(tempfile.mkdtemp(prefix="migrator-pg-"))
     user: dict[str, str] = {}
-    if os.geteuid() == 0:   # the server refuses to run as root
+    if os.geteuid() == 0:  # the server refuses to run as root
         shutil.chown(top, "postgres", "postgres")
         user = {"user": "postgres", "group": "postgres"}
     data = top / "data"

@@ -86,7 +86,9 @@ class Driver(Protocol):
         """Source: what forbids this guest to move (not running, pass-through devices, a job already active)."""
         ...
 
-    def check_destination(self, spec: InstanceSpec, guest: GuestDescription, block: bool | None) -> Sequence[CheckResult]:
+    def check_destination(
+        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
+    ) -> Sequence[CheckResult]:
         """Destination: cpu, memory, disk, machine_type, storage, domain (none of that UUID may run here). All of
         them, not the first that fails."""
         ...

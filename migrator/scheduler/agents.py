@@ -70,7 +70,8 @@ def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:
             row = known.get(fact.operation_id)
             if row is None or host not in (row.source, row.destination):
                 continue
-            _measure(connection, row.id, fact)
+            if host == row.destination:  # the source may still hold the statistics of an earlier arrival
+                _measure(connection, row.id, fact)
             if row.active and _keep(connection, row.id, host, fact):
                 touched.append(row.id)
     return list(dict.fromkeys(touched))

@@ -174,7 +174,8 @@ def _outcome(snapshot: Snapshot) -> Mapping[str, Any]:
     jobs: list[JobFact] = [fact.job for fact in facts if fact is not None and fact.job is not None]
     merged: dict[str, Any] = {}
     for job in jobs:
-        merged |= {k: v for k, v in job.model_dump(mode="json").items() if v is not None and k != "active"}
+        expected = {"active", "downtime_ms"} if job.active else {"active"}  # while it runs, downtime is a forecast
+        merged |= {k: v for k, v in job.model_dump(mode="json").items() if v is not None and k not in expected}
     return merged
 
 
