@@ -86,10 +86,12 @@ def test_server_killed(flight: Flight) -> None:
 
 
 def test_source_agent_killed_and_its_successor_reattaches(flight: Flight) -> None:
+    epoch = flight.cluster.operation(flight.uuid)["epoch"]
     flight.source.kill_agent()
     time.sleep(1)
     flight.cluster.start_agent(flight.source)
     assert assert_safe(flight) == "completed"
+    assert flight.cluster.operation(flight.uuid)["epoch"] == epoch  # neither aborted nor begun again
 
 
 def test_source_agent_dead_until_the_transfer_is_over(flight: Flight) -> None:
