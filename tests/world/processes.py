@@ -1,0 +1,154 @@
+"""The processes of the world: a server and the agents, made of the product's own parts. Each may be killed at any
+boundary; what it had in memory is lost, the database, the journal and the simulated hypervisor are not."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.compute import pace
+from migrator.compute.fabric import Fabric
+from migrator.compute.journal import LineJournal, MemoryMedium
+from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated_agents import NamedImages
+from migrator.compute.worker import StaleAssignment, Worker
+from migrator.errors import DriverError, HostNotFound, ServerUnreachable
+from migrator.protocol import Assignment, Assignments, Fact, Facts, HostReport, Poll
+from migrator.scheduler import agents
+from migrator.scheduler.reconciler import Reconciler
+from migrator.settings import ServerSettings
+from tests.world.database import WorldDatabase
+from tests.world.faults import Fault, Faults, Killed
+
+POLL_S = 5.0  # how long a poll that nobody wakes waits
+RETRY_S = 0.5
+
+
+class Server:
+    """One server process."""
+
+    def __init__(self, db: WorldDatabase, settings: ServerSettings, wake: Callable[[Iterable[str]], None]) -> None:
+        self.db, self.settings = db, settings
+        self.reconciler = Reconciler(db, settings, wake)
+
+    def register(self, host: str, incarnation: int, report: HostReport) -> None:
+        agents.register(self.db, host, incarnation, report)
+
+    def poll(self, host: str, poll: Poll) -> Assignments:
+        agents.heartbeat(self.db, host, poll)
+        return agents.assignments(self.db, host, self.settings)
+
+    def facts(self, host: str, facts: Facts) -> None:
+        for operation_id in agents.accept_facts(self.db, host, facts):
+            self.reconciler.reconcile(operation_id)
+
+
+class JournalMedium(MemoryMedium):
+    def __init__(self, kept: list[bytes], host: str, faults: Faults) -> None:
+        super().__init__(kept)
+        self._host, self._faults = host, faults
+
+    def append(self, line: bytes) -> None:
+        fault = self._faults.arrive(self._host, "journal")
+        if fault is Fault.KILL_BEFORE:
+            raise Killed(self._host)
+        super().append(line)
+        if fault is Fault.KILL_AFTER:
+            raise Killed(self._host)
+
+
+@dataclass
+class Held:
+    assignment: Assignment
+    due: float
+    sent: Fact | None = None
+    unchanged: int = 0
+
+
+class AgentProcess:
+    """The agent's loops without their threads: what ``compute/agent.py`` does, one step at a time."""
+
+    def __init__(self, host: str, fabric: Fabric, kept: list[bytes], faults: Faults, network: Any) -> None:
+        self.host, self.clock, self.network = host, fabric.clock, network
+        self.driver = SimulatedHypervisor(host, fabric)
+        self.journal = LineJournal(JournalMedium(kept, host, faults))
+        self.worker = Worker(self.driver, self.journal, NamedImages(), fabric.clock)
+        self.held: dict[str, Held] = {}
+        self.outbox: dict[str, Fact] = {}
+        self.seen = ""
+        self.poll_at = self.send_at = 0.0
+        self.registered = False
+
+    @property
+    def due(self) -> float:
+        times = [self.poll_at, *(held.due for held in self.held.values())]
+        return min([*times, self.send_at] if self.outbox else times)
+
+    def step(self) -> None:
+        """Everything that is due now."""
+        now = self.clock()
+        if self.poll_at <= now:
+            self._poll()
+        for held in list(self.held.values()):
+            if held.due <= now:
+                self._act(held)
+        if self.outbox and self.send_at <= now:
+            self._send()
+
+    def receive(self, answer: Assignments) -> None:
+        if answer.digest == self.seen:
+            return
+        self.seen = answer.digest
+        wanted = {a.operation_id: a for a in answer.assignments}
+        for operation_id in [known for known in self.held if known not in wanted]:
+            del self.held[operation_id]
+            self.worker.forget(operation_id)
+        for operation_id, assignment in wanted.items():
+            known = self.held.get(operation_id)
+            if known is None:
+                self.held[operation_id] = Held(assignment, self.clock())
+            elif known.assignment != assignment:
+                known.assignment, known.due = assignment, self.clock()
+
+    def _poll(self) -> None:
+        self.poll_at = self.clock() + RETRY_S
+        try:
+            if not self.registered:
+                report = self.driver.host_report()
+                self.network.register(self.host, self.journal.incarnation, report)
+                self.registered = True
+            copies = tuple(self.driver.list_copies())
+        except DriverError:
+            copies = None
+        except ServerUnreachable:
+            return
+        try:
+            poll = Poll(incarnation=self.journal.incarnation, seen=self.seen, copies=copies)
+            answer = self.network.poll(self.host, poll)
+        except HostNotFound:
+            self.registered = False
+        except ServerUnreachable:
+            return
+        else:
+            self.poll_at = self.clock() + POLL_S
+            self.receive(answer)
+
+    def _act(self, held: Held) -> None:
+        try:
+            fact = self.worker.act(held.assignment)
+        except StaleAssignment:
+            held.due = self.clock() + pace.SETTLED_S
+            return
+        substance = pace.substance(fact)
+        held.unchanged = held.unchanged + 1 if substance == held.sent else 0
+        if substance != held.sent:
+            held.sent = substance
+            self.outbox[fact.operation_id] = fact
+        held.due = self.clock() + pace.pause_s(held.assignment, fact, held.unchanged)
+
+    def _send(self) -> None:
+        facts, self.outbox = self.outbox, {}
+        try:
+            self.network.facts(self.host, Facts(facts=tuple(facts.values())))
+        except ServerUnreachable:
+            self.outbox = facts | self.outbox
+            self.send_at = self.clock() + RETRY_S

@@ -1,0 +1,92 @@
+"""The safety rules, checked against the simulator's ground truth when the world is at rest."""
+
+from sqlalchemy import func, select
+
+from migrator.db.tables import claims, events, hosts, instances, operations
+from tests.world.world import World
+
+
+def broken(world: World) -> list[str]:
+    """Every rule that does not hold, in words."""
+    return [*_execution(world), *_record(world), *_claims(world), *_timelines(world)]
+
+
+def _execution(world: World) -> list[str]:
+    twice = [f"ran twice: {one} {other}" for one, other in world.fabric.overlaps()]
+    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses)]
+
+
+def _record(world: World) -> list[str]:
+    found: list[str] = []
+    with world.db.read() as connection:
+        rows = connection.execute(select(instances)).all()
+    for row in rows:
+        gone = row.deleted or (row.vm_state == "error" and row.host is None)
+        home = [] if gone else [row.host]
+        expected = home if row.vm_state == "active" else []
+        if world.fabric.running_on(row.uuid) != expected:
+            found.append(f"record {row.vm_state} on {row.host}, runs on {world.fabric.running_on(row.uuid)}")
+        if row.task_state is not None:
+            found.append(f"task_state is still {row.task_state}")
+        domains = [name for name, host in world.fabric.hosts.items() if row.uuid in host.domains]
+        if domains != home:
+            found.append(f"domains on {domains}, record on {home}")
+        found += _files(world, row, home)
+    return found
+
+
+def _files(world: World, row: object, home: list[str]) -> list[str]:
+    uuid: str = row.uuid  # type: ignore[attr-defined]
+    pool: str = row.spec["disks"][0]["pool"]  # type: ignore[attr-defined]
+    wanted = {world.fabric.hosts[name].pools[pool].identity for name in home}
+    holding = {s.identity for s in world.fabric.storages.values() if (uuid, "vda") in s.disks}
+    if holding != wanted:
+        return [f"files on {sorted(holding)}, expected {sorted(wanted)}"]
+    newest = set(world.fabric.holders_of_newest(uuid, "vda"))
+    return [] if wanted <= newest else [f"newest data on {sorted(newest)}, record on {sorted(wanted)}"]
+
+
+def _claims(world: World) -> list[str]:
+    found = []
+    with world.db.read() as connection:
+        for host in connection.execute(select(hosts)).all():
+            query = select(
+                func.coalesce(func.sum(claims.c.vcpus), 0),
+                func.coalesce(func.sum(claims.c.memory_mb), 0),
+                func.coalesce(func.sum(claims.c.disk_gb), 0),
+            ).where(claims.c.host == host.name)
+            vcpus, memory, disk = connection.execute(query).one()
+            report = host.report
+            total = (
+                host.vcpus * report["cpu_allocation_ratio"] - vcpus,
+                host.memory_mb * report["ram_allocation_ratio"] - report["reserved_host_memory_mb"] - memory,
+                host.disk_gb * report["disk_allocation_ratio"] - disk,
+            )
+            if total != (host.free_vcpus, host.free_memory_mb, host.free_disk_gb):
+                found.append(f"{host.name}: free {host.free_memory_mb} MiB, its claims leave {total}")
+        held = connection.execute(select(claims.c.instance_uuid, claims.c.host).order_by(claims.c.host)).all()
+        alive = connection.execute(select(instances.c.uuid, instances.c.host).where(instances.c.host.is_not(None)))
+        kept = [(r.uuid, r.host) for r in alive if (r.uuid, r.host) in {tuple(h) for h in held}]
+        if len(held) != len(kept):
+            found.append(f"claims {held} without an instance there")
+        living = select(instances).where(instances.c.deleted.is_(False), instances.c.host.is_not(None))
+        if len(held) != len(connection.execute(living).all()):
+            found.append(f"claims {held} do not match the living instances")
+    return found
+
+
+def _timelines(world: World) -> list[str]:
+    found = []
+    with world.db.read() as connection:
+        for row in connection.execute(select(operations)).all():
+            lines = connection.execute(
+                select(events.c.name).where(events.c.operation_id == row.id).order_by(events.c.id)
+            )
+            names = [line.name for line in lines]
+            if row.active:
+                found.append(f"{row.kind} is still active in {row.phase}: {row.waiting}")
+            elif names[-1] != "end":
+                found.append(f"{row.kind}'s timeline ends with {names[-1]}")
+            if "alarm" in names:
+                found.append(f"{row.kind} raised an alarm")
+    return found

@@ -1,0 +1,127 @@
+"""What is done to the world under faults: one function a kind. Each leaves the world at rest."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.db.tables import instances, operations
+from migrator.errors import Conflict, InstanceBusy
+from migrator.scheduler import requests
+from tests.world.world import CALLER, RETRY_S, World
+
+
+def _built(world: World, pool: str) -> str:
+    world.tick()  # the agents register
+    uuid = world.build(pool)
+    world.run()
+    assert uuid is not None
+    assert world.fabric.running_on(uuid) == ["n1"]
+    return uuid
+
+
+def _insist(world: World, request: Callable[[], int | None]) -> None:
+    """A client whose request was cut off asks again; 'busy' tells it that the first one was heard."""
+    if world.ask(request) is None and world.faults.struck:
+        world.time += RETRY_S
+        try:
+            world.ask(request)
+        except (Conflict, InstanceBusy):
+            return
+
+
+def build(world: World) -> None:
+    world.tick()
+    world.faults.armed = True
+    world.build("local")
+    world.settle()
+
+
+def delete(world: World) -> None:
+    uuid = _built(world, "local")
+    world.faults.armed = True
+    _insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
+    world.settle()
+
+
+def _power(action: Callable[[World, str], int], *, stopped: bool = False) -> Callable[[World], None]:
+    def scenario(world: World) -> None:
+        uuid = _built(world, "local")
+        if stopped:
+            world.ask(lambda: requests.stop(world.db, CALLER, uuid))
+            world.run()
+        world.faults.armed = True
+        _insist(world, lambda: action(world, uuid))
+        world.settle()
+
+    return scenario
+
+
+def _live(pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1) -> Callable[[World], None]:
+    def scenario(world: World) -> None:
+        uuid = _built(world, pool)
+        world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
+        world.faults.armed = True
+        _insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
+        if meanwhile is not None:
+            meanwhile(world, uuid)
+        world.settle()
+
+    return scenario
+
+
+def _row(world: World, uuid: str) -> Any:
+    query = select(operations).where(operations.c.instance_uuid == uuid, operations.c.kind == "live-migration")
+    with world.db.read() as connection:
+        return connection.execute(query).one_or_none()
+
+
+def _moving(world: World, uuid: str) -> bool:
+    row = _row(world, uuid)
+    return uuid in world.fabric.transfers or row is None or not row.active
+
+
+def _cancel(world: World, uuid: str) -> None:
+    world.run(lambda: _moving(world, uuid))
+    row = _row(world, uuid)
+    for _ in range(2):  # the second is the client's, asking again; it changes nothing
+        if row is not None and row.active:
+            try:
+                world.guarded(lambda: requests.cancel(world.db, CALLER, row.id))
+                world.guarded(lambda: world.server.reconciler.reconcile(row.id))
+            except Conflict:
+                return
+
+
+def _daemon_dies(host: str, seconds: float) -> Callable[[World, str], None]:
+    def meanwhile(world: World, uuid: str) -> None:
+        world.run(lambda: _moving(world, uuid))
+        world.fabric.kill_daemon(host)
+        world.at(seconds, lambda: world.fabric.start_daemon(host))
+
+    return meanwhile
+
+
+SCENARIOS: Mapping[str, Callable[[World], None]] = {
+    "build": build,
+    "delete": delete,
+    "start": _power(lambda world, uuid: requests.start(world.db, CALLER, uuid), stopped=True),
+    "stop": _power(lambda world, uuid: requests.stop(world.db, CALLER, uuid)),
+    "reboot-soft": _power(lambda world, uuid: requests.reboot(world.db, CALLER, uuid, soft=True)),
+    "reboot-hard": _power(lambda world, uuid: requests.reboot(world.db, CALLER, uuid, soft=False)),
+    "live-shared": _live("shared"),
+    "live-block": _live("local"),
+    "live-cancelled": _live("shared", _cancel, dirty=400),
+    "live-block-cancelled": _live("local", _cancel, dirty=400),
+    "live-destination-daemon-dies": _live("local", _daemon_dies("n2", 3.0), dirty=400),
+    "live-source-daemon-dies": _live("local", _daemon_dies("n1", 3.0), dirty=400),
+}
+
+
+def outcome(world: World) -> tuple[str, str | None, list[str]]:
+    """(vm_state, host, final statuses), for what a run without faults must come to."""
+    with world.db.read() as connection:
+        row = connection.execute(select(instances)).one()
+        ends = connection.execute(select(operations.c.status).order_by(operations.c.id))
+        return row.vm_state, row.host, [end.status for end in ends]

@@ -1,0 +1,71 @@
+"""Every operation, every numbered boundary, every fault there: run to rest, then the safety rules.
+
+``MIGRATOR_WORLD_STRIDE`` (default 4): each boundary number n meets the faults f with (n + f) % stride == 0, so that
+every stretch of an operation meets every kind; 1 is the full set. ``MIGRATOR_WORLD_ONLY=17:drop`` replays one.
+"""
+
+import os
+
+import pytest
+
+from tests.world.conftest import MakeWorld
+from tests.world.faults import Fault
+from tests.world.rules import broken
+from tests.world.scenarios import SCENARIOS, outcome
+
+STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "4"))
+ONLY = os.environ.get("MIGRATOR_WORLD_ONLY", "")
+ENDS = {
+    "build": ("active", "n1", ["completed"]),
+    "delete": ("deleted", "n1", ["completed"] * 2),
+    "start": ("active", "n1", ["completed"] * 3),
+    "stop": ("stopped", "n1", ["completed"] * 2),
+    "reboot-soft": ("active", "n1", ["completed"] * 2),
+    "reboot-hard": ("active", "n1", ["completed"] * 2),
+    "live-shared": ("active", "n2", ["completed"] * 2),
+    "live-block": ("active", "n2", ["completed"] * 2),
+    "live-cancelled": ("active", "n1", ["completed", "cancelled"]),
+    "live-block-cancelled": ("active", "n1", ["completed", "cancelled"]),
+    "live-destination-daemon-dies": ("active", "n1", ["completed", "failed"]),
+    "live-source-daemon-dies": ("active", "n1", ["completed", "failed"]),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_without_faults_it_ends_as_it_should(name: str, make_world: MakeWorld) -> None:
+    world = make_world()
+    SCENARIOS[name](world)
+    assert broken(world) == []
+    assert outcome(world) == ENDS[name]
+
+
+def attempt(name: str, make_world: MakeWorld, planned: dict[int, Fault]) -> list[str]:
+    world = make_world(planned=planned)
+    try:
+        SCENARIOS[name](world)
+    except AssertionError as error:
+        return [f"{type(error).__name__}: {error}"]
+    if len(world.faults.struck) != len(planned):
+        return [f"only these faults struck: {world.faults.struck}"]
+    return broken(world)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_one_fault_at_every_boundary(name: str, make_world: MakeWorld) -> None:
+    clean = make_world()
+    SCENARIOS[name](clean)
+    cases = [(n, f) for n, boundary in enumerate(clean.faults.passed) for f in boundary.faults]
+    order = list(Fault)
+    cases = [(n, f) for n, f in cases if (n + order.index(f)) % STRIDE == 0]
+    if ONLY:
+        number, _, fault = ONLY.partition(":")
+        cases = [(int(number), Fault(fault))]
+    failures = []
+    for number, fault in cases:
+        found = attempt(name, make_world, {number: fault})
+        if found:
+            where = clean.faults.passed[number]
+            replay = f"MIGRATOR_WORLD_ONLY={number}:{fault} pytest tests/world/test_boundaries.py -k '{name}]'"
+            failures.append(f"{fault} at {number} ({where.component} {where.name}): {found}\n    {replay}")
+    assert not failures, f"{len(failures)} of {len(cases)}\n" + "\n".join(failures)

@@ -1,0 +1,212 @@
+"""A whole cluster in one thread: server, agents, network, simulated hypervisors, one virtual clock.
+
+``World.run`` moves time from one due thing to the next until the cluster is at rest. Deterministic: the same faults
+at the same boundaries give the same run.
+"""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+from migrator.compute.fabric import Fabric
+from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.db import operations
+from migrator.errors import ServerUnreachable
+from migrator.protocol import Assignments, Facts, HostReport, Poll
+from migrator.scheduler import requests
+from migrator.scheduler.requests import Caller, NewInstance
+from migrator.settings import ServerSettings
+from tests.world.database import WorldDatabase
+from tests.world.faults import Fault, Faults, Killed
+from tests.world.processes import RETRY_S, AgentProcess, Server
+
+HOSTS = ("n1", "n2", "n3")
+SWEEP_S = 5.0
+RESTART_S = 0.5  # a killed process is back after so long
+DELAY_S = 1.0  # a late message, so that others overtake it
+STEP_S = 0.02  # between two things that are due at once
+LONGEST_S = 900.0
+CALLER = Caller("user", "project", "req-world")
+FLAVOR = {"id": 1, "name": "nano", "flavorid": "1", "vcpus": 1, "memory_mb": 32, "disk_gb": 1}
+
+
+class NotAtRest(AssertionError):
+    """Components are healthy and an operation is still open."""
+
+
+class World:
+    def __init__(
+        self, url: str, *, seed: int | None = None, rate: float = 0.0, planned: dict[int, Fault] | None = None
+    ):
+        self.time = 1_800_000_000.0
+        self.faults = Faults(planned or {}, Random(seed) if seed is not None else None, rate)
+        self.fabric = Fabric(lambda: self.time)
+        self.fabric.default_behaviour = Behaviour(dirty_bytes_per_s=1 * MIB)
+        self.fabric.fault = self._driver_call
+        self.db = WorldDatabase(url, lambda: self.time, self.faults)
+        self.settings = ServerSettings(database=url)
+        self.server = self._new_server()
+        self.journals: dict[str, list[bytes]] = {}
+        self.agents: dict[str, AgentProcess] = {}
+        self.later: list[tuple[float, Callable[[], Any]]] = []
+        self.sweep_at = self.time + SWEEP_S
+        self._driver_fault: Fault | None = None
+        for name in HOSTS:
+            self.fabric.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
+            self.journals[name] = []
+            self.start_agent(name)
+
+    def close(self) -> None:
+        self.db.close()
+
+    # processes
+    def start_agent(self, name: str) -> None:
+        try:
+            self.agents[name] = AgentProcess(name, self.fabric, self.journals[name], self.faults, self)
+        except Killed:
+            self.at(RESTART_S, lambda: self.start_agent(name))
+
+    def killed(self, component: str) -> None:
+        if component == "server":
+            self.server = self._new_server()
+            self.sweep_at = self.time + RESTART_S
+            return
+        self.agents.pop(component, None)
+        self.at(RESTART_S, lambda: self.start_agent(component))
+
+    def at(self, delay: float, act: Callable[[], Any]) -> None:
+        self.later.append((self.time + delay, act))
+
+    def guarded(self, act: Callable[[], Any]) -> Any:
+        """Run a piece of a process; if it is killed meanwhile, it is gone, and the answer None."""
+        try:
+            return act()
+        except Killed as killed:
+            self.killed(killed.component)
+            return None
+
+    def _new_server(self) -> Server:
+        return Server(self.db, self.settings, self.wake)
+
+    def wake(self, hosts: Iterable[str]) -> None:
+        for host in sorted(hosts):
+            if host in self.agents:
+                self.agents[host].poll_at = min(self.agents[host].poll_at, self.time)
+
+    def _driver_call(self, host: str, method: str, when: str) -> None:
+        if when == "before":
+            self._driver_fault = self.faults.arrive(host, method)
+            if self._driver_fault is Fault.KILL_BEFORE:
+                raise Killed(host)
+        elif self._driver_fault is Fault.KILL_AFTER:
+            raise Killed(host)
+
+    # the network: what an agent calls
+    def register(self, host: str, incarnation: int, report: HostReport) -> None:
+        self._call(host, "register", lambda: self.server.register(host, incarnation, report))
+
+    def poll(self, host: str, poll: Poll) -> Assignments:
+        answer: Assignments = self._call(host, "poll", lambda: self.server.poll(host, poll))
+        fault = self.faults.arrive("server", "poll answer", message=True)
+        if fault in (Fault.KILL_BEFORE, Fault.DROP):
+            if fault is Fault.KILL_BEFORE:
+                self.killed("server")
+            raise ServerUnreachable("the answer was lost")
+        if fault is Fault.KILL_AFTER:
+            self.killed("server")
+        agent = self.agents[host]
+        if fault is Fault.DELAY:
+            self.at(DELAY_S, lambda: agent is self.agents.get(host) and agent.receive(answer))
+            raise ServerUnreachable("the answer is late")
+        if fault is Fault.DUPLICATE:
+            agent.receive(answer)
+        return answer
+
+    def facts(self, host: str, facts: Facts) -> None:
+        self._call(host, "facts", lambda: self.server.facts(host, facts))
+
+    def _call(self, host: str, name: str, handle: Callable[[], Any]) -> Any:
+        fault = self.faults.arrive(host, name, message=True)
+        if fault is Fault.KILL_BEFORE:
+            raise Killed(host)
+        if fault is Fault.DROP:
+            raise ServerUnreachable("the request was lost")
+        if fault is Fault.DELAY:
+            self.at(DELAY_S, lambda: self.guarded(handle))
+            raise ServerUnreachable("the request is late")
+        if fault is Fault.DUPLICATE:
+            self._handle(handle)
+        answer = self._handle(handle)
+        if fault is Fault.KILL_AFTER:
+            raise Killed(host)
+        return answer
+
+    def _handle(self, handle: Callable[[], Any]) -> Any:
+        try:
+            return handle()
+        except Killed as killed:
+            if killed.component != "server":
+                raise
+            self.killed("server")
+            raise ServerUnreachable("the server died") from None
+
+    # time
+    def run(self, until: Callable[[], bool] | None = None, longest: float = LONGEST_S) -> None:
+        """Go on until ``until``, or until nothing is left to do. Raises NotAtRest."""
+        deadline = self.time + longest
+        while not (until() if until is not None else self.at_rest()):
+            if self.time > deadline:
+                raise NotAtRest(f"{self.describe()}; faults: {self.faults.struck}")
+            self.tick()
+
+    def tick(self) -> None:
+        dues = [self.sweep_at, *(agent.due for agent in self.agents.values()), *(at for at, _ in self.later)]
+        self.time = max(self.time + STEP_S, min(dues))
+        self.fabric.advance()
+        ready = [act for at, act in self.later if at <= self.time]
+        self.later = [(at, act) for at, act in self.later if at > self.time]
+        for act in ready:
+            act()
+        for name in HOSTS:
+            agent = self.agents.get(name)
+            if agent is not None and agent.due <= self.time:
+                self.guarded(agent.step)
+        if self.sweep_at <= self.time:
+            self.sweep_at = self.time + SWEEP_S
+            self.guarded(lambda: self.server.reconciler.sweep())
+
+    def at_rest(self) -> bool:
+        if self.later or len(self.agents) < len(HOSTS) or self.fabric.transfers or self.fabric.stopping:
+            return False
+        if any(agent.held or agent.outbox for agent in self.agents.values()):
+            return False
+        with self.db.read() as connection:
+            return not operations.active_ids(connection)
+
+    def describe(self) -> str:
+        with self.db.read() as connection:
+            rows = [operations.get(connection, ident) for ident in operations.active_ids(connection)]
+        open_ = [(r.kind, r.phase, r.forward, r.epoch, r.waiting) for r in rows]
+        return f"open: {open_}, held: {[(n, list(a.held)) for n, a in self.agents.items()]}"
+
+    # a client of the API
+    def ask(self, request: Callable[[], Any]) -> Any:
+        """One request: begun in one transaction, then a hint to the reconciler. None: the server died under it."""
+        answer = self.guarded(request)
+        operation_id = answer[1] if isinstance(answer, tuple) else answer
+        if isinstance(operation_id, int):
+            self.guarded(lambda: self.server.reconciler.reconcile(operation_id))
+        return answer
+
+    def build(self, pool: str) -> str | None:
+        flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: pool}}
+        new = NewInstance("guest", flavor, None, requested_host="n1")
+        answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
+        return answer[0] if answer is not None else None
+
+    def settle(self) -> None:
+        """All faults are over: restart what is down, let late messages arrive, come to rest."""
+        self.run()
+        self.time += RETRY_S
+        self.tick()
+        self.run()
