@@ -1,0 +1,21 @@
+"""The generated page is the code's, and every kind is in it."""
+
+from pathlib import Path
+
+from migrator.cli.drawing import document
+from migrator.operations import OPERATIONS
+
+PAGE = Path(__file__).parents[2] / "docs/operations.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == document(), "run script/docs"
+
+
+def test_every_phase_of_every_kind_is_drawn() -> None:
+    page = document()
+    for operation in OPERATIONS.values():
+        section = page.split(f"## {operation.kind}\n")[1].split("\n## ")[0]
+        for phase in operation.phases:
+            assert f"| {phase.name} | {phase.actor} | {phase.do} |" in section
+        assert ("== no return ==>" in section) == (operation.point_of_no_return not in (None, operation.phases[0].name))
