@@ -1,0 +1,244 @@
+"""``decide`` one step at a time: what each phase does with each answer, as tables."""
+
+from typing import Any
+
+import pytest
+
+from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.decide import MAX_ATTEMPTS, decide, refused
+from migrator.scheduler.snapshot import NOTHING, Plan
+from tests.model import server
+from tests.model.server import Op, Seen
+
+L, B, D = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE
+RUNS = {"dom": "running"}
+GONE = {"dom": "absent"}
+ENDED = {"attempt": "ended"}
+REASON = "it did not work"
+
+
+def op(kind: Kind, phase: str, **changes: Any) -> Op:
+    source = None if kind is B else 0
+    destination = 1 if kind in (L, B) else None
+    return server.new(kind, 1, source, 1)._replace(phase=phase, destination=destination, **changes)
+
+
+def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[bool, ...] = (True, True)) -> Plan:
+    """``source`` and ``destination``: parts of a fact of the operation's own epoch and phase; None: no fact."""
+    facts = tuple(
+        None if parts is None else Seen(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
+        for parts in (source, destination)
+    )
+    return decide(server.snapshot_of(op, facts, ups))
+
+
+NEXT = [
+    (L, "inspect", RUNS, None, "claim", None),
+    (L, "claim", None, None, "check", Effect.CLAIM_DESTINATION),
+    (L, "check", None, GONE, "prepare", None),
+    (L, "prepare", None, GONE | {"disk": True}, "transfer", None),
+    (L, "transfer", GONE | ENDED, RUNS, "commit", None),
+    (L, "transfer", None, RUNS, "commit", None),
+    (L, "transfer", {"dom": "shut_off", "reason": "migrated"}, None, "commit", None),
+    (L, "commit", None, None, "cleanup", Effect.MOVE_RECORD),
+    (L, "cleanup", GONE, None, "release", None),
+    (B, "claim", None, None, "disks", Effect.CLAIM_DESTINATION),
+    (B, "disks", None, GONE | {"disk": True}, "start", None),
+    (B, "start", None, RUNS, "commit", None),
+    (D, "cleanup", GONE, None, "release", None),
+    (D, "release", None, None, "commit", Effect.RELEASE_SOURCE),
+    (Kind.START, "start", RUNS, None, "commit", None),
+    (Kind.STOP, "stop", {"dom": "shut_off"}, None, "commit", None),
+    (Kind.STOP, "stop", {"dom": "crashed"}, None, "commit", None),
+    (Kind.REBOOT, "stop", {"dom": "shut_off"}, None, "start", None),
+    (Kind.REBOOT, "start", RUNS, None, "commit", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "phase", "source", "destination", "after", "effect"), NEXT)
+def test_forward(kind: Kind, phase: str, source: Any, destination: Any, after: str, effect: Effect | None) -> None:
+    found = plan(op(kind, phase), source, destination)
+    assert (found.phase, found.effect, found.end, found.raise_epoch) == (after, effect, None, False)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_last_phase_completes(kind: Kind) -> None:
+    last = OPERATIONS[kind].phases[-1]
+    found = plan(op(kind, last.name), RUNS)
+    assert (found.end, found.phase, found.effect) == ("completed", None, last.do)
+
+
+WAITS = [
+    (L, "transfer", RUNS | {"job": True}, {"dom": "incoming"}, (True, True), None),
+    (L, "transfer", RUNS, None, (True, False), "waiting for host b, which is silent"),
+    (L, "transfer", None, GONE, (False, True), "waiting for host a, which is silent"),
+    (L, "transfer", {"problem": "transient"}, GONE, (True, True), f"a: {REASON}"),
+    (L, "transfer", RUNS, RUNS, (True, True), "SPLIT: "),
+    (L, "transfer", GONE, GONE, (True, True), "LOST: "),
+    (L, "prepare", None, None, (True, False), "waiting for host b, which is silent"),
+    (L, "prepare", None, GONE | {"problem": "transient"}, (True, True), f"b: {REASON}"),
+    (L, "cleanup", RUNS | {"problem": "final"}, None, (True, True), f"a: {REASON}"),
+    (L, "cleanup", None, None, (False, True), "waiting for host a, which is silent"),
+    (D, "cleanup", None, None, (False, True), "waiting for host a, which is silent"),
+    (D, "cleanup", GONE | {"disk": True}, None, (True, True), None),
+    (Kind.STOP, "stop", RUNS, None, (True, True), None),
+]
+
+
+@pytest.mark.parametrize(("kind", "phase", "source", "destination", "ups", "reason"), WAITS)
+def test_waits_with_a_reason(
+    kind: Kind, phase: str, source: Any, destination: Any, ups: tuple[bool, bool], reason: str | None
+) -> None:
+    found = plan(op(kind, phase), source, destination, ups=ups)
+    assert (found.phase, found.forward, found.effect, found.end) == (None, None, None, None)
+    assert found.waiting is None if reason is None else str(found.waiting).startswith(reason)
+    if found.waiting:
+        again = op(kind, phase, waiting=found.waiting)
+        assert plan(again, source, destination, ups=ups) == NOTHING, "said once"
+
+
+TURNS = [
+    (L, "inspect", {"checks": False, "dom": "running"}, None, (True, True), "error"),
+    (L, "inspect", None, None, (False, True), "error"),
+    (L, "check", None, {"checks": False, "dom": "absent"}, (True, True), "error"),
+    (L, "check", None, None, (True, False), "error"),
+    (L, "prepare", None, GONE | {"problem": "final"}, (True, True), "error"),
+    (L, "transfer", RUNS | ENDED, GONE, (True, True), "failed"),
+    (L, "transfer", RUNS | {"attempt": "none", "problem": "final"}, GONE, (True, True), "failed"),
+    (B, "disks", None, GONE | {"problem": "final"}, (True, True), "error"),
+    (B, "start", None, GONE | {"problem": "final"}, (True, True), "error"),
+    (Kind.START, "start", GONE | {"problem": "final"}, None, (True, True), "error"),
+]
+
+
+@pytest.mark.parametrize(("kind", "phase", "source", "destination", "ups", "status"), TURNS)
+def test_turns_round(
+    kind: Kind, phase: str, source: Any, destination: Any, ups: tuple[bool, bool], status: str
+) -> None:
+    found = plan(op(kind, phase), source, destination, ups=ups)
+    assert (found.forward, found.raise_epoch, found.phase, found.effect) == (False, True, None, None)
+    assert found.error is not None
+    assert (found.error["status"], found.error["phase"]) == (status, phase)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_cancel_turns_round_exactly_where_the_way_back_is_open(kind: Kind) -> None:
+    table = OPERATIONS[kind]
+    for phase in table.phases:
+        found = plan(op(kind, phase.name, cancel=True))
+        assert (found.forward is False) is table.reversible(phase.name), phase.name
+
+
+def test_a_cancel_that_comes_after_the_guest_moved_is_too_late() -> None:
+    assert plan(op(L, "transfer", cancel=True), {"dom": "shut_off", "reason": "migrated"}, RUNS).phase == "commit"
+
+
+ERROR = (("phase", "transfer"), ("status", "failed"))
+BACK = {"forward": False, "epoch": 2, "error": ERROR}
+UPWARD = [
+    ("transfer", RUNS | {"attempt": "ended"}, GONE, "prepare", None),
+    ("transfer", RUNS | {"attempt": "none"}, None, "prepare", None),
+    ("transfer", {"dom": "paused", "attempt": "ended"}, GONE, "prepare", None),
+    ("prepare", None, GONE, "check", None),
+    ("check", None, None, "claim", None),
+    ("claim", None, None, "inspect", Effect.RELEASE_DESTINATION),
+]
+
+
+@pytest.mark.parametrize(("phase", "source", "destination", "after", "effect"), UPWARD)
+def test_undo_runs_upward(phase: str, source: Any, destination: Any, after: str, effect: Effect | None) -> None:
+    found = plan(op(L, phase, **BACK), source, destination)
+    assert (found.phase, found.effect, found.forward) == (after, effect, None)
+
+
+def test_the_top_of_the_way_back_ends_with_the_error_s_status() -> None:
+    assert plan(op(L, "inspect", **BACK)).end == "failed"
+
+
+HELD_BACK = [
+    ("transfer", RUNS | {"job": True, "attempt": "running"}, GONE, (True, True)),
+    ("transfer", RUNS | {"attempt": "running"}, GONE, (True, True)),
+    ("transfer", None, GONE, (False, True)),
+    ("transfer", GONE | ENDED, None, (True, False)),
+    ("prepare", RUNS, GONE | {"disk": True}, (True, True)),
+    ("prepare", RUNS, None, (True, False)),
+]
+
+
+@pytest.mark.parametrize(("phase", "source", "destination", "ups"), HELD_BACK)
+def test_undo_waits_for_who_did_it(phase: str, source: Any, destination: Any, ups: tuple[bool, bool]) -> None:
+    found = plan(op(L, phase, **BACK), source, destination, ups=ups)
+    assert (found.phase, found.effect, found.end) == (None, None, None)
+    if not all(ups):
+        assert "silent" in str(found.waiting)
+
+
+@pytest.mark.parametrize("phase", ["transfer", "prepare"])
+def test_a_guest_found_on_the_destination_turns_it_forward_again(phase: str) -> None:
+    found = plan(op(L, phase, **BACK), None, RUNS)
+    assert (found.phase, found.forward, found.raise_epoch, found.error) == ("commit", True, True, {})
+
+
+@pytest.mark.parametrize("stale", [{"epoch": 1}, {"phase": "inspect"}])
+@pytest.mark.parametrize("forward", [True, False])
+def test_facts_of_another_epoch_or_phase_steer_nothing(stale: dict[str, Any], forward: bool) -> None:
+    now = op(L, "transfer", **BACK | {"forward": forward})
+    for source, destination in ((RUNS | ENDED, GONE), (GONE, RUNS), (GONE, GONE), (RUNS, RUNS)):
+        assert plan(now, source | stale, destination | stale) == NOTHING
+
+
+RETRY = [
+    ({"requested": None}, True),
+    ({"requested": None, "refused": ("c",)}, True),
+    ({"requested": None, "refused": ("c", "d")}, False),
+    ({"requested": 1}, False),
+    ({"requested": None, "cancel": True}, False),
+    ({"requested": None, "error": ERROR}, False),
+]
+
+
+@pytest.mark.parametrize(("changes", "again"), RETRY)
+@pytest.mark.parametrize("kind", [L, B])
+def test_another_host_is_tried_where_nobody_named_one(kind: Kind, changes: dict[str, Any], again: bool) -> None:
+    start = "check" if kind is L else "start"
+    back = {"forward": False, "epoch": 2, "error": (("phase", start), ("status", "error"))}
+    found = plan(op(kind, "claim", **back | changes))
+    assert found.effect is Effect.RELEASE_DESTINATION
+    assert (found.forward is True) is again
+    assert found.raise_epoch is again
+    if again:
+        assert found.clear_destination
+        assert "b" in found.context["refused"]
+        assert len(found.context["refused"]) < MAX_ATTEMPTS
+
+
+def test_a_build_that_found_no_host_ends_at_once_and_a_move_goes_back() -> None:
+    for kind, phase, end in ((B, None, "error"), (L, "inspect", None)):
+        found = refused(server.snapshot_of(op(kind, "claim"), (None, None), (True, True)), {"b": ["vcpus: 4 needed"]})
+        assert (found.phase, found.end) == (phase, end)
+        assert found.error is not None
+        assert "b: vcpus: 4 needed" in found.error["message"]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_an_operation_that_is_over_stays_so(kind: Kind) -> None:
+    for phase in OPERATIONS[kind].phases:
+        assert plan(op(kind, phase.name, active=False), RUNS, RUNS) == NOTHING
+
+
+def _orders(kind: Kind, phase: str, forward: bool) -> dict[str, dict[str, Any]]:
+    snapshot = server.snapshot_of(op(kind, phase, forward=forward), (None, None), (True, True))
+    return {host: dict(a.inputs) for host, a in assignments(snapshot, TransferLimits()).items()}
+
+
+MAY_KILL = {(D, "cleanup", True), (B, "disks", False), (B, "start", False)}
+
+
+def test_only_a_deletion_and_an_undone_build_may_kill() -> None:
+    for kind, table in OPERATIONS.items():
+        for phase in table.phases:
+            for forward in (True, False):
+                orders = _orders(kind, phase.name, forward).values()
+                kills = any(inputs.get("kill") for inputs in orders)
+                assert kills is ((kind, phase.name, forward) in MAY_KILL), (kind, phase.name, forward)

@@ -1,0 +1,86 @@
+"""Every combination of what two hosts may say about one live migration, against DESIGN.md's table as literals."""
+
+import itertools
+
+import pytest
+
+from migrator.protocol import AttemptFact, AttemptState, DomainFact, DomainState, Fact, JobFact
+from migrator.scheduler.verdict import Verdict, job_active, verdict
+
+SIDES = (None, "unobserved", *(s.value for s in DomainState))
+ATTEMPTS = (None, "none", "running", "ended")
+JOBS = (None, False, True)
+
+# Source, destination -> verdict without an active job, verdict with one. "silent" is no fact or no observed domain.
+S, D, F, W, H, X, L = "source", "destination", "in_flight", "wait", "hold", "split", "lost"
+COLUMNS = ("silent", "absent", "shut_off", "crashed", "incoming", "paused", "running")
+QUIET = {
+    "silent": (W, W, W, W, W, W, D),
+    "running": (W, S, S, S, S, S, X),
+    "paused": (W, S, S, S, H, H, D),
+    "shut_off": (S, S, S, S, S, S, D),
+    "crashed": (S, S, S, S, S, S, D),
+    "incoming": (S, S, S, S, S, S, D),
+    "absent": (W, L, H, H, H, H, D),
+    "migrated": (D, D, D, D, D, D, D),
+}
+BUSY = QUIET | {
+    "running": (W, F, F, F, F, F, F),
+    "paused": (W, H, H, H, H, H, D),
+    "shut_off": (W, F, F, F, F, F, D),
+    "crashed": (W, F, F, F, F, F, D),
+    "incoming": (W, F, F, F, F, F, D),
+}
+
+
+def fact(state: str | None, attempt: str | None = None, job: bool | None = None) -> Fact | None:
+    if state is None:
+        return None
+    reason = "migrated" if state == "migrated" else None
+    domain = None
+    if state != "unobserved":
+        domain = DomainFact(state=DomainState("shut_off" if reason else state), reason=reason)
+    return Fact(
+        operation_id="o",
+        epoch=1,
+        phase="transfer",
+        incarnation=1,
+        sequence=1,
+        domain=domain,
+        attempt=AttemptFact(state=AttemptState(attempt)) if attempt else None,
+        job=JobFact(active=job) if job is not None else None,
+    )
+
+
+@pytest.mark.parametrize(("attempt", "job"), list(itertools.product(ATTEMPTS, JOBS)))
+def test_every_combination(attempt: str | None, job: bool | None) -> None:
+    table = BUSY if job or attempt == "running" else QUIET
+    wrong = []
+    for source, destination in itertools.product((*SIDES, "migrated"), SIDES):
+        row = "silent" if source in (None, "unobserved") else str(source)
+        column = "silent" if destination in (None, "unobserved") else str(destination)
+        wanted = Verdict(table[row][COLUMNS.index(column)])
+        found = verdict(fact(source, attempt, job), fact(destination))
+        if found is not wanted:
+            wrong.append((source, destination, found.value, wanted.value))
+    assert wrong == []
+
+
+def test_the_tables_are_whole() -> None:
+    rows = {"silent", "migrated", *(s.value for s in DomainState)}
+    assert QUIET.keys() == BUSY.keys() == rows
+    assert all(len(row) == len(COLUMNS) for row in (*QUIET.values(), *BUSY.values()))
+
+
+@pytest.mark.parametrize(("attempt", "job"), list(itertools.product(ATTEMPTS, JOBS)))
+def test_a_job_is_active_until_it_was_seen_to_end(attempt: str | None, job: bool | None) -> None:
+    found = fact("running", attempt, job)
+    assert found is not None
+    assert job_active(found) is (job is True or attempt == "running")
+
+
+def test_what_the_destination_says_of_jobs_never_counts() -> None:
+    for state, job in itertools.product(DomainState, JOBS):
+        assert verdict(fact("running"), fact(state.value, "running", job)) == verdict(
+            fact("running"), fact(state.value)
+        )
