@@ -22,6 +22,10 @@ class WorldDatabase(Database):
         super().__init__(url)
         self._clock = clock
         self.faults = faults
+        if not self.is_sqlite:
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql(_SHADOW)
+            self.engine.dispose()
         event.listen(self.engine, "connect", self._connected)
         event.listen(self.engine, "checkout", self._checked_out)
 
@@ -38,10 +42,8 @@ class WorldDatabase(Database):
     def _connected(self, connection: Any, _record: Any) -> None:
         if self.is_sqlite:
             connection.create_function("julianday", 1, lambda _: self._clock() / 86400.0 + 2440587.5)
-            for pragma in ("journal_mode=MEMORY", "synchronous=OFF"):
-                connection.execute(f"PRAGMA {pragma}").close()
+            connection.execute("PRAGMA synchronous=OFF").close()
             return
-        connection.execute(_SHADOW)
         connection.execute("SET search_path = public, pg_catalog")
         connection.commit()
 
