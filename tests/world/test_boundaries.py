@@ -59,8 +59,8 @@ def test_one_fault_at_every_boundary(name: str, make_world: MakeWorld) -> None:
     order = list(Fault)
     cases = [(n, f) for n, f in cases if (n + order.index(f)) % STRIDE == 0]
     if ONLY:
-        number, _, fault = ONLY.partition(":")
-        cases = [(int(number), Fault(fault))]
+        one, _, kind = ONLY.partition(":")
+        cases = [(int(one), Fault(kind))]
     failures = []
     for number, fault in cases:
         found = attempt(name, make_world, {number: fault})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import TypeVar
 
@@ -55,7 +56,7 @@ def test_two_servers_take_turns_on_one_operation(database_url: str) -> None:
         servers = [Reconciler(db, world.settings, world.wake) for db in (world.db, other)]
 
         def both_step() -> bool:
-            at_once([lambda s=server: s.reconcile(operation) for server in servers])
+            at_once([partial(server.reconcile, operation) for server in servers])
             return world.at_rest()
 
         world.run(both_step)
