@@ -13,7 +13,7 @@ from migrator.operations import OPERATIONS, Actor, Effect, Operation, Phase
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, JobFact
 from migrator.scheduler.satisfied import Progress, judge
 from migrator.scheduler.snapshot import NOTHING, OperationView, Plan, Snapshot, Timeline
-from migrator.scheduler.verdict import Verdict, verdict
+from migrator.scheduler.verdict import Verdict, job_active, verdict
 
 MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
 _HARMLESS = {Ensure.MOVABLE, Ensure.COMPATIBLE}  # change nothing, so a host that is down ends them at once
@@ -22,6 +22,7 @@ _ALARMS = {
     Verdict.SPLIT: "the instance runs on both hosts; nothing is touched until an operator has looked",
     Verdict.LOST: "neither host has the instance; nothing is touched until an operator has looked",
 }
+_HELD = "HOLD: neither copy runs and no transfer is active; resume one of them, or cancel"
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -109,6 +110,8 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
             return reverse(snapshot, "transfer_failed", attempt.error or "the transfer ended without moving the guest")
         if source.problem is not None and source.problem.final:
             return reverse(snapshot, source.problem.code, source.problem.message)
+    if found is Verdict.HOLD and source is not None and not job_active(source):
+        return _wait(snapshot, _HELD)
     return _wait(snapshot, _missing(snapshot) if found is Verdict.WAIT else "")
 
 

@@ -229,6 +229,8 @@ def crashed(state: State, i: int) -> State:
 def libvirtd_dies(state: State, i: int) -> State:
     """The guest lives on; a transfer that it took part in does not."""
     state = on(state, i, libvirtd=False)
+    if state.hosts[i].dom == "shut_off":  # why a domain stopped is not remembered across a restart
+        state = on(state, i, reason="unknown")
     if state.job is None or i not in state.job[1:]:
         return state
     stage, source, destination = state.job
