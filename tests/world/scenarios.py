@@ -9,7 +9,8 @@ from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.db.tables import instances, operations
 from migrator.errors import Conflict, InstanceBusy
 from migrator.scheduler import requests
-from tests.world.world import CALLER, RETRY_S, World
+from tests.world.processes import RETRY_S
+from tests.world.world import CALLER, World
 
 
 def _built(world: World, pool: str) -> str:
