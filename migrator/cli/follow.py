@@ -40,7 +40,8 @@ def until_over(client: Client, server_id: str, kind: str, after: int, what: str)
     if operation["status"] == "completed":
         print("Finished")
         return 0
-    print(f"Failed: {operation['error'] or operation['status']}", file=sys.stderr)
+    reason = (operation["error"] or {}).get("message", operation["status"])
+    print(f"Failed: {reason}", file=sys.stderr)
     return 1
 
 

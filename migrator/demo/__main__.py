@@ -13,9 +13,11 @@ from typing import Any
 from migrator.demo import report, stage, story
 from migrator.errors import MigratorError
 
+_WHAT = "Boots an instance on each kind of storage, live-migrates both, and tells what happened."
+
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="script/demo", description=story.__doc__)
+    parser = argparse.ArgumentParser(prog="script/demo", description=_WHAT)
     parser.add_argument("--keep", action="store_true", help="leave everything running, and say how to use and stop it")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else there")
     parser.add_argument("--simulated", action="store_true", help="simulated hosts, although real ones could be made")

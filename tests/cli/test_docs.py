@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from migrator.cli.drawing import document
+from migrator.cli.drawing import document, readme
 from migrator.operations import OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"
@@ -10,6 +10,11 @@ PAGE = Path(__file__).parents[2] / "docs/operations.md"
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == document(), "run script/docs"
+
+
+def test_the_front_page_is_up_to_date() -> None:
+    front = PAGE.parents[1] / "README.md"
+    assert front.read_text() == readme(front.read_text()), "run script/docs"
 
 
 def test_every_phase_of_every_kind_is_drawn() -> None:
