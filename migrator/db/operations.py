@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db.clock import now
+from migrator.db.clock import now, now_expression
 from migrator.db.tables import facts, operations
 from migrator.errors import InstanceBusy, OperationNotFound, StaleRow
 
@@ -129,7 +129,9 @@ def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str
 
 
 def facts_of(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
-    return connection.execute(select(facts).where(facts.c.operation_id == operation_id)).all()
+    """Rows of ``facts`` plus ``age_s``: seconds since the fact arrived, by the database's clock."""
+    columns: list[Any] = [*facts.c, (now_expression(connection) - facts.c.received_at).label("age_s")]
+    return connection.execute(select(*columns).where(facts.c.operation_id == operation_id)).all()
 
 
 def ids_by_uuid(connection: Connection, uuids: Sequence[str]) -> Mapping[str, OperationRow]:

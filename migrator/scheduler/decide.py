@@ -5,6 +5,7 @@ It imports no SQL, no HTTP, no clock and no libvirt, so every interleaving can b
 an operation other than the one it is given.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from migrator.scheduler.satisfied import Progress, judge
 from migrator.scheduler.snapshot import NOTHING, OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.verdict import Verdict, job_active, verdict
 
+CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tells what changed
 MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
 _HARMLESS = {Ensure.MOVABLE, Ensure.COMPATIBLE}  # change nothing, so a host that is down ends them at once
 _RETRYABLE = {"check", "prepare", "disks", "start"}
@@ -343,9 +345,18 @@ def _wait(snapshot: Snapshot, reason: str) -> Plan:
     return Plan(waiting=reason, timeline=line)
 
 
-def _alarm(snapshot: Snapshot, found: Verdict | None) -> Plan:
-    assert found is not None
+def _alarm(snapshot: Snapshot, found: Verdict) -> Plan:
+    if not _confirmed(snapshot):
+        return NOTHING
     reason = f"{found.value.upper()}: {_ALARMS[found]}"
     if snapshot.operation.waiting == reason:
         return NOTHING
     return Plan(waiting=reason, timeline=(Timeline("alarm", reason),))
+
+
+def _confirmed(snapshot: Snapshot) -> bool:
+    """Whether both agents have spoken long enough after the newer of the two facts that the older one, too, would
+    have been replaced if it were no longer true. Facts of two moments can look like a split or a loss."""
+    hosts = [host for host in (snapshot.operation.source, snapshot.operation.destination) if host is not None]
+    newest = min((snapshot.ages.get(host, math.inf) for host in hosts), default=math.inf)
+    return all(newest - snapshot.hosts[host].silent_s >= CONFIRM_S for host in hosts if host in snapshot.hosts)

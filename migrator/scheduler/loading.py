@@ -56,9 +56,11 @@ def snapshot(connection: Connection, operation_id: int, down_after: float) -> Sn
 def snapshot_of(connection: Connection, row: Any, down_after: float) -> Snapshot:
     names = {name for name in (row.source, row.destination) if name}
     instance = instance_records.get(connection, row.instance_uuid, deleted=True)
+    facts = operations.facts_of(connection, row.id)
     return Snapshot(
         operation=operation_view(row),
         instance=InstanceSpec.model_validate(instance.spec),
         hosts={h.name: host_view(h, down_after) for h in hosts.by_names(connection, names)},
-        facts={f.host: Fact.model_validate(f.body) for f in operations.facts_of(connection, row.id)},
+        facts={f.host: Fact.model_validate(f.body) for f in facts},
+        ages={f.host: f.age_s for f in facts},
     )

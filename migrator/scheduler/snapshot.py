@@ -45,6 +45,7 @@ class Snapshot:
     instance: InstanceSpec
     hosts: Mapping[str, HostView]  # the operation's source and destination, where known
     facts: Mapping[str, Fact]  # host -> newest fact, of whatever epoch and phase
+    ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
 
 
 @dataclass(frozen=True, slots=True)

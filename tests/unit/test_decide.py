@@ -1,5 +1,6 @@
 """``decide`` one step at a time: what each phase does with each answer, as tables."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -245,3 +246,13 @@ def test_only_a_deletion_and_an_undone_build_may_kill() -> None:
                 orders = _orders(kind, phase.name, forward).values()
                 kills = any(inputs.get("kill") for inputs in orders)
                 assert kills is ((kind, phase.name, forward) in MAY_KILL), (kind, phase.name, forward)
+
+
+@pytest.mark.parametrize(("age_s", "alarmed"), [(2.0, False), (30.0, True)])
+def test_a_loss_is_believed_only_when_both_agents_have_spoken_since(age_s: float, alarmed: bool) -> None:
+    """The destination's "absent" from before the switch-over, beside the source's from after it, is no loss."""
+    facts = tuple(Seen(number=1, epoch=1, phase="transfer", dom="absent") for _ in range(2))
+    snapshot = server.snapshot_of(op(L, "transfer"), facts, (True, True))
+    names = [snapshot.operation.source or "", snapshot.operation.destination or ""]
+    found = decide(replace(snapshot, ages={names[0]: age_s, names[1]: 40.0}))
+    assert any(line.name == "alarm" for line in found.timeline) == alarmed

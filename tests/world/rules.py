@@ -88,8 +88,6 @@ def _timelines(world: World) -> list[str]:
                 found.append(f"{row.kind} is still active in {row.phase}: {row.waiting}")
             elif names[-1] != "end":
                 found.append(f"{row.kind}'s timeline ends with {names[-1]}")
-            # A destination whose agent was down at the switch-over still counts with its last fact ("absent") beside
-            # the source's newer one: a false LOST, which its next fact withdraws. It must not outlive the operation.
-            alarms = [line.message for line in written if line.name == "alarm" and not line.message.startswith("LOST")]
+            alarms = [line.message for line in written if line.name == "alarm"]
             found += [f"{row.kind} raised an alarm: {message}" for message in alarms]
     return found
