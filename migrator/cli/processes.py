@@ -2,12 +2,9 @@
 
 import argparse
 import json
-import logging
-import sys
-import time
 from typing import Any
 
-_FIELDS = ("operation", "host", "epoch")
+from migrator import logs
 
 
 def add(subparsers: Any) -> None:
@@ -33,35 +30,11 @@ def add(subparsers: Any) -> None:
     lab.set_defaults(run=_lab)
 
 
-class _Structured(logging.Formatter):
-    """One JSON object a line, with operation, host and epoch where they are known."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {name: value for name in _FIELDS if (value := getattr(record, name, None)) is not None}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-def _log() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Structured())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
 def _server(arguments: argparse.Namespace) -> int:
     from migrator.api.app import serve
     from migrator.settings import ServerSettings, load
 
-    _log()
+    logs.configure()
     return serve(load(ServerSettings, arguments.config))
 
 
@@ -69,7 +42,7 @@ def _agent(arguments: argparse.Namespace) -> int:
     from migrator.compute.agent import run_agent
     from migrator.settings import AgentSettings, load
 
-    _log()
+    logs.configure()
     return run_agent(load(AgentSettings, arguments.config))
 
 

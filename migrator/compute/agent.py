@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from migrator.compute import logs, pace
+from migrator import logs
+from migrator.compute import pace
 from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.images import ImageCache

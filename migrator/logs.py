@@ -1,4 +1,4 @@
-"""The agent's log: one JSON object a line on stderr, with host, operation and epoch where there are any."""
+"""The log of every migrator process: one JSON object a line on stderr, with host, operation and epoch where known."""
 
 import json
 import logging
