@@ -39,11 +39,17 @@ def _server(arguments: argparse.Namespace) -> int:
 
 
 def _agent(arguments: argparse.Namespace) -> int:
-    from migrator.compute.agent import run_agent
     from migrator.settings import AgentSettings, load
 
     logs.configure()
-    return run_agent(load(AgentSettings, arguments.config))
+    settings = load(AgentSettings, arguments.config)
+    if settings.simulated:
+        from migrator.compute.simulated_agents import run_one
+
+        return run_one(settings)
+    from migrator.compute.real_agent import run_real_agent  # a simulated host has no libvirt to import
+
+    return run_real_agent(settings)
 
 
 def _credential(arguments: argparse.Namespace) -> int:

@@ -15,13 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from migrator import logs
 from migrator.compute import pace
-from migrator.compute.client import ImageClient, ServerClient
+from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
-from migrator.compute.images import ImageCache
 from migrator.compute.inventory import LOOK_S, Inventory
-from migrator.compute.journal import Journal, open_journal
+from migrator.compute.journal import Journal
 from migrator.compute.worker import StaleAssignment, Worker
 from migrator.errors import Forbidden, HostNotFound, MigratorError, Unauthorized
 from migrator.protocol import Assignment, Fact, HostReport, Poll
@@ -252,31 +250,6 @@ class Agent:
 async def _set_within(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
-
-
-def run_agent(settings: AgentSettings) -> int:
-    """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
-    logs.configure()
-    if settings.simulated:
-        from migrator.compute.simulated_agents import run_one
-
-        return run_one(settings)
-    # Imported only here: a simulated host has no libvirt.
-    from migrator.compute.libvirt_driver import LibvirtDriver
-
-    journal = open_journal(settings.state_path / "journal")
-    driver = LibvirtDriver(settings)
-    images = ImageClient(settings.server_url, settings.token)
-    cache = ImageCache(settings.state_path / "images", images.fetch)
-    worker = Worker(driver, journal, cache, time.monotonic)
-    server = ServerClient(settings.server_url, settings.host, settings.token)
-    try:
-        asyncio.run(until_signalled(Agent(settings, driver, worker, journal, server), server))
-    finally:
-        images.close()
-        driver.close()
-        journal.close()
-    return 0
 
 
 async def until_signalled(agent: Agent, server: ServerClient) -> None:

@@ -1,0 +1,31 @@
+"""The agent of a real host: puts journal, libvirt driver, image cache and server together, and runs until a signal."""
+
+import asyncio
+import time
+
+from migrator import logs
+from migrator.compute.agent import Agent, until_signalled
+from migrator.compute.client import ImageClient, ServerClient
+from migrator.compute.images import ImageCache
+from migrator.compute.journal import open_journal
+from migrator.compute.libvirt_driver import LibvirtDriver
+from migrator.compute.worker import Worker
+from migrator.settings import AgentSettings
+
+
+def run_real_agent(settings: AgentSettings) -> int:
+    """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
+    logs.configure()
+    journal = open_journal(settings.state_path / "journal")
+    driver = LibvirtDriver(settings)
+    images = ImageClient(settings.server_url, settings.token)
+    cache = ImageCache(settings.state_path / "images", images.fetch)
+    worker = Worker(driver, journal, cache, time.monotonic)
+    server = ServerClient(settings.server_url, settings.host, settings.token)
+    try:
+        asyncio.run(until_signalled(Agent(settings, driver, worker, journal, server), server))
+    finally:
+        images.close()
+        driver.close()
+        journal.close()
+    return 0
