@@ -7,9 +7,17 @@ Units: ``*_mb`` MiB, ``*_gb`` GiB, ``*_bytes`` bytes, ``*_ms`` milliseconds, ``*
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+# What the server keeps in columns of its own fits them on both databases.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+# Words of a hypervisor: cleaned and not refused, or a fact would never arrive.
+Text = Annotated[str, AfterValidator(lambda words: words.replace("\x00", ""))]
+Key = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=36)]
+PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
 
 
 class Message(BaseModel):
@@ -132,23 +140,23 @@ class AttemptState(StrEnum):
 
 class AttemptFact(Message):
     state: AttemptState
-    error: str | None = None  # libvirt's words, when it failed
+    error: Text | None = None  # libvirt's words, when it failed
 
 
 class CheckResult(Message):
     """One comparison made before a move; refusals name what was found and what to do."""
 
-    name: str  # stable: "cpu", "memory", "disk", "machine_type", "storage", "domain", ...
+    name: Text  # stable: "cpu", "memory", "disk", "machine_type", "storage", "domain", ...
     ok: bool
-    found: str = ""
-    advice: str = ""
+    found: Text = ""
+    advice: Text = ""
 
 
 class Problem(Message):
     """Why an assignment could not be made true at this attempt."""
 
-    code: str  # a code of the tree in errors.py
-    message: str
+    code: Text  # a code of the tree in errors.py
+    message: Text
     final: bool  # True: trying again cannot help
 
 
@@ -218,11 +226,11 @@ class AbsentInputs(Message):
 class Fact(Message):
     """What an agent saw while it held an assignment: never "success", always what is there."""
 
-    operation_id: str
-    epoch: int
-    phase: str
-    incarnation: int  # grows by one at each start of the agent (journalled)
-    sequence: int  # grows with each fact of one incarnation
+    operation_id: Key
+    epoch: Count
+    phase: PhaseName
+    incarnation: Number  # grows by one at each start of the agent (journalled)
+    sequence: Number  # grows with each fact of one incarnation
     domain: DomainFact | None = None  # None: could not be observed
     job: JobFact | None = None
     attempt: AttemptFact | None = None
@@ -230,14 +238,14 @@ class Fact(Message):
     checks: tuple[CheckResult, ...] = ()
     guest: GuestDescription | None = None
     problem: Problem | None = None
-    note: str | None = None  # one line for the timeline: "asked the guest to shut down"
+    note: Text | None = None  # one line for the timeline: "asked the guest to shut down"
 
 
 class StoragePool(Message):
     identity: str  # UUID in the pool's marker file; equal identities share storage
     path: str
-    total_gb: int
-    free_gb: int
+    total_gb: Count
+    free_gb: Count
 
 
 class HostReport(Message):
@@ -252,12 +260,12 @@ class HostReport(Message):
     cpu_features: tuple[str, ...] = ()
     cpu_topology: dict[str, int] = Field(default_factory=dict)
     machine_types: tuple[str, ...] = ()
-    vcpus: int
-    memory_mb: int
-    reserved_host_memory_mb: int = 512
-    cpu_allocation_ratio: float = 4.0
-    ram_allocation_ratio: float = 1.0
-    disk_allocation_ratio: float = 1.0
+    vcpus: Count
+    memory_mb: Count
+    reserved_host_memory_mb: Count = 512
+    cpu_allocation_ratio: float = Field(4.0, gt=0, le=1000)
+    ram_allocation_ratio: float = Field(1.0, gt=0, le=1000)
+    disk_allocation_ratio: float = Field(1.0, gt=0, le=1000)
     storage: dict[str, StoragePool] = Field(default_factory=dict)
     default_pool: str = "local"
     address: str  # live_migration_inbound_addr
@@ -269,14 +277,14 @@ class HostReport(Message):
 class Copy(Message):
     """One domain that a host holds, for the audit of record against reality."""
 
-    uuid: str
+    uuid: Key
     state: DomainState
 
 
 class Poll(Message):
     """The body of a long-poll: POST /agent/v1/hosts/{name}/poll."""
 
-    incarnation: int
+    incarnation: Number
     seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)
     copies: tuple[Copy, ...] | None = None

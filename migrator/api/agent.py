@@ -17,14 +17,14 @@ from migrator.api.wakers import FALLBACK_S
 from migrator.db import credentials
 from migrator.db import images as image_rows
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
-from migrator.protocol import Assignments, Facts, HostReport, Poll
+from migrator.protocol import Assignments, Facts, HostReport, Number, Poll
 from migrator.scheduler import agents
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
 
 class Registration(BaseModel):
-    incarnation: int
+    incarnation: Number
     report: HostReport
 
 

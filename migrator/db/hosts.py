@@ -14,6 +14,7 @@ from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
 from migrator.protocol import HostReport
 
+_COLUMN_MAX = 2**31 - 1
 HostRow = Row[Any]
 """A row of ``hosts`` plus ``silent_s``: seconds since the agent's last poll, by the database's clock."""
 
@@ -69,7 +70,7 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
             func.coalesce(func.sum(claims.c.disk_gb), 0),
         ).where(claims.c.host == name)
     ).one()
-    disk_gb = sum(pool.total_gb for pool in report.storage.values())
+    disk_gb = min(sum(pool.total_gb for pool in report.storage.values()), _COLUMN_MAX)
     values = {
         "report": report.model_dump(mode="json"),
         "vcpus": report.vcpus,
