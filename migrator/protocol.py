@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 # What the server keeps in columns of its own fits them on both databases.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Big = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]  # what JSON keeps: libvirt's unsigned counters too
 # Words of a hypervisor: cleaned and not refused, or a fact would never arrive.
 Text = Annotated[str, AfterValidator(lambda words: words.replace("\x00", ""))]
 Key = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=36)]
@@ -100,8 +101,8 @@ class DiskFact(Message):
     pool: str
     exists: bool
     format: str = "qcow2"
-    virtual_bytes: int = 0  # size the guest sees
-    allocated_bytes: int = 0  # bytes really used
+    virtual_bytes: Big = 0  # size the guest sees
+    allocated_bytes: Big = 0  # bytes really used
     backing_image_id: str | None = None
     readonly: bool = False
 
@@ -110,26 +111,26 @@ class DomainFact(Message):
     state: DomainState
     reason: str | None = None  # libvirt's reason in words: "migrated", "destroyed", "postcopy", ...
     stamp_operation: str | None = None  # operation UUID and epoch in the domain's metadata
-    stamp_epoch: int | None = None
+    stamp_epoch: Big | None = None
 
 
 class JobFact(Message):
     """A running (or just ended) migration job as libvirt counts it."""
 
     active: bool
-    memory_total_bytes: int = 0
-    memory_processed_bytes: int = 0
-    memory_remaining_bytes: int = 0
-    disk_total_bytes: int = 0
-    disk_processed_bytes: int = 0
-    disk_remaining_bytes: int = 0
-    elapsed_ms: int = 0
-    setup_ms: int | None = None
-    downtime_ms: int | None = None  # measured once over, expected while it runs
-    iterations: int | None = None
-    dirty_pages_per_s: int | None = None
-    bytes_per_s: int | None = None
-    throttle_percent: int | None = None
+    memory_total_bytes: Big = 0
+    memory_processed_bytes: Big = 0
+    memory_remaining_bytes: Big = 0
+    disk_total_bytes: Big = 0
+    disk_processed_bytes: Big = 0
+    disk_remaining_bytes: Big = 0
+    elapsed_ms: Big = 0
+    setup_ms: Big | None = None
+    downtime_ms: Big | None = None  # measured once over, expected while it runs
+    iterations: Big | None = None
+    dirty_pages_per_s: Big | None = None
+    bytes_per_s: Big | None = None
+    throttle_percent: Big | None = None
 
 
 class AttemptState(StrEnum):
@@ -166,11 +167,11 @@ class GuestDescription(Message):
     cpu_xml: str | None = None  # the running guest's CPU, as libvirt expanded it
     machine: str = ""  # "pc-i440fx-7.2"
     arch: str = "x86_64"
-    memory_mb: int = 0
-    vcpus: int = 0
+    memory_mb: Big = 0
+    vcpus: Big = 0
     disks: tuple[DiskFact, ...] = ()
     storage: dict[str, str] = Field(default_factory=dict)  # pool -> storage identity, of the source
-    hypervisor_version: int = 0
+    hypervisor_version: Big = 0
 
 
 class Assignment(Message):
@@ -252,13 +253,13 @@ class HostReport(Message):
     """A host's description, put at each start of its agent and whenever it changes."""
 
     hypervisor_type: str = "QEMU"
-    hypervisor_version: int = 0  # libvirt's integer form: 7002000
-    libvirt_version: int = 0
+    hypervisor_version: Big = 0  # libvirt's integer form: 7002000
+    libvirt_version: Big = 0
     arch: str = "x86_64"
     cpu_model: str = ""
     cpu_vendor: str = ""
     cpu_features: tuple[str, ...] = ()
-    cpu_topology: dict[str, int] = Field(default_factory=dict)
+    cpu_topology: dict[str, Big] = Field(default_factory=dict)
     machine_types: tuple[str, ...] = ()
     vcpus: Count
     memory_mb: Count
@@ -285,6 +286,7 @@ class Poll(Message):
     """The body of a long-poll: POST /agent/v1/hosts/{name}/poll."""
 
     incarnation: Number
+    number: Number = 0  # of this poll; the answer repeats it, and an answer to an older poll is thrown away
     seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)
     copies: tuple[Copy, ...] | None = None
@@ -295,6 +297,7 @@ class Assignments(Message):
 
     digest: str
     assignments: tuple[Assignment, ...]
+    answers: int = 0  # the poll's number
 
 
 class Facts(Message):

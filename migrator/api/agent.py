@@ -83,7 +83,8 @@ async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> 
                 await asyncio.wait_for(event.wait(), min(FALLBACK_S, max(0.0, deadline - loop.time())))
             event.clear()
             found = await run_in_threadpool(look)
-    return Response(found.model_dump_json(), media_type="application/json")
+    answer = found.model_copy(update={"answers": body.number})
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/hosts/{name}/facts", status_code=204)

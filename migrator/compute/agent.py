@@ -119,7 +119,7 @@ class Agent:
 
     # the server's word
     async def _poll_loop(self) -> None:
-        seen, failures = "", 0
+        seen, failures, number = "", 0, 0
         await _set_within(self._inventory.first, _FIRST_LOOK_S)
         while True:
             try:
@@ -127,9 +127,9 @@ class Agent:
                 # Without a description the host may be known from before: its assignments are wanted all the more.
                 copies = self._inventory.take_copies()
                 wait = min(self._settings.poll_wait, LOOK_S)
-                answer = await self._server.poll(
-                    Poll(incarnation=self._incarnation, seen=seen, wait_s=wait, copies=copies)
-                )
+                number += 1
+                poll = Poll(incarnation=self._incarnation, number=number, seen=seen, wait_s=wait, copies=copies)
+                answer = await self._server.poll(poll)
             except Exception as error:  # whatever it is, the host must be heard again
                 failures += 1
                 if isinstance(error, HostNotFound):

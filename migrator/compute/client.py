@@ -35,9 +35,12 @@ class ServerClient:
         """Blocks for up to ``poll.wait_s`` while nothing changes."""
         answer = await self._send("POST", "/poll", content=poll.model_dump_json(), timeout=poll.wait_s + TIMEOUT_S)
         try:
-            return Assignments.model_validate_json(answer.content)
+            found = Assignments.model_validate_json(answer.content)
         except ValueError as error:
             raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
+        if found.answers != poll.number:
+            raise ServerUnreachable(f"the answer is to poll {found.answers}, not to {poll.number}")
+        return found
 
     async def put_facts(self, facts: tuple[Fact, ...]) -> None:
         await self._send("POST", "/facts", content=Facts(facts=facts).model_dump_json())

@@ -70,7 +70,7 @@ class Server:
             wanted = self.wanted.get(host, [])
             digest = json.dumps([w.model_dump(mode="json") for w in wanted])
             if digest != poll.seen or time.monotonic() >= deadline or self.down:
-                answer = Assignments(digest=digest, assignments=tuple(wanted))
+                answer = Assignments(digest=digest, assignments=tuple(wanted), answers=poll.number)
                 return httpx.Response(200, content=answer.model_dump_json())
             await asyncio.sleep(0.005)
 

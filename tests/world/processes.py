@@ -35,7 +35,7 @@ class Server:
 
     def poll(self, host: str, poll: Poll) -> Assignments:
         agents.heartbeat(self.db, host, poll)
-        return agents.assignments(self.db, host, self.settings)
+        return agents.assignments(self.db, host, self.settings).model_copy(update={"answers": poll.number})
 
     def facts(self, host: str, facts: Facts) -> None:
         for operation_id in agents.accept_facts(self.db, host, facts):
@@ -75,6 +75,7 @@ class AgentProcess:
         self.held: dict[str, Held] = {}
         self.outbox: dict[str, Fact] = {}
         self.seen = ""
+        self.polled = 0
         self.poll_at = self.send_at = 0.0
         self.registered = False
 
@@ -95,7 +96,7 @@ class AgentProcess:
             self._send()
 
     def receive(self, answer: Assignments) -> None:
-        if answer.digest == self.seen:
+        if answer.answers != self.polled or answer.digest == self.seen:
             return
         self.seen = answer.digest
         wanted = {a.operation_id: a for a in answer.assignments}
@@ -122,7 +123,8 @@ class AgentProcess:
         except ServerUnreachable:
             return
         try:
-            poll = Poll(incarnation=self.journal.incarnation, seen=self.seen, copies=copies)
+            self.polled += 1
+            poll = Poll(incarnation=self.journal.incarnation, number=self.polled, seen=self.seen, copies=copies)
             answer = self.network.poll(self.host, poll)
         except HostNotFound:
             self.registered = False
