@@ -184,7 +184,16 @@ class Agent:
             if overdue or substance != sent:
                 self._outbox.put(fact)
                 sent, sent_at = substance, now
-            await _set_within(holder.changed, pace.pause_s(assignment, fact, unchanged))
+            await self._rest(holder, pace.pause_s(assignment, fact, unchanged))
+
+    async def _rest(self, holder: Holder, seconds: float) -> None:
+        """Until the assignment changes, ``seconds`` have passed, or our own migrate call has returned."""
+        uuid, until = holder.assignment.instance.uuid, self._clock() + seconds
+        while self._worker.transferring(uuid) and (left := until - self._clock()) > 0:
+            await _set_within(holder.changed, min(pace.GLANCE_S, left))
+            if holder.changed.is_set() or not self._worker.transferring(uuid):
+                return
+        await _set_within(holder.changed, max(0.0, until - self._clock()))
 
     async def _act(self, assignment: Assignment) -> Fact | None:
         turn = self._turns.setdefault(assignment.instance.uuid, asyncio.Lock())

@@ -2,7 +2,8 @@
 
 from migrator.protocol import Assignment, AttemptState, DomainState, Ensure, Fact, JobFact, Role
 
-FAST_S = 0.06  # while a transfer or its watch is under way: the end of it must be seen at once
+FAST_S = 0.2  # while a transfer or its watch is under way; each look costs libvirt, and the guest, some time
+GLANCE_S = 0.02  # between two glances at our own migrate call, which cost nothing: its end must be seen at once
 SLOWEST_S = {Ensure.SHUT_OFF: 0.5, Ensure.ABSENT: 2.0, Ensure.RUNNING: 2.0, Ensure.PREPARED: 2.0}
 SETTLED_S = 5.0
 _FIRST_S = 0.1

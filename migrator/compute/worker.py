@@ -81,6 +81,10 @@ class Worker:
             **parts,
         )
 
+    def transferring(self, uuid: str) -> bool:
+        """Whether this process's migrate call for the instance is still open; asks no hypervisor."""
+        return self._tools.driver.migration_running(uuid)
+
     def forget(self, operation_id: str) -> None:
         """The operation wants nothing of this host any more. What the journal knows of it stays."""
         self._memories.pop(operation_id, None)
