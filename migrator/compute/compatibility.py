@@ -125,6 +125,20 @@ def disk(
     )
 
 
+def leftover(
+    spec: InstanceSpec, guest: GuestDescription, own_storage: Mapping[str, str], found: Sequence[DiskFact]
+) -> CheckResult:
+    """No file may stand where a disk is going to be copied: an incremental copy onto an old one would mix the two."""
+    copied = copied_targets(spec, guest.storage, own_storage)
+    in_the_way = [fact.path for fact in found if fact.exists and fact.target in copied]
+    return CheckResult(
+        name="leftover",
+        ok=not in_the_way,
+        found=f"in the way: {', '.join(in_the_way)}" if in_the_way else "no old disk is in the way",
+        advice="make sure that nothing needs the file, then remove it",
+    )
+
+
 def source(state: DomainState, *, job_active: bool, passed_through: Sequence[str]) -> list[CheckResult]:
     """What forbids a guest to leave the source."""
     devices = ", ".join(passed_through)

@@ -308,6 +308,7 @@ class LibvirtDriver:
             compatibility.disk(
                 spec, guest, own, free_bytes=self._disks.free_bytes(), ratio=settings.disk_allocation_ratio
             ),
+            compatibility.leftover(spec, guest, own, self._disks.facts(spec)),
         ]
 
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:

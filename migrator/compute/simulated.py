@@ -229,6 +229,7 @@ class SimulatedHypervisor:
             compatibility.network(spec, host.networks),
             compatibility.storage(spec, guest, own, block),
             compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0),
+            compatibility.leftover(spec, guest, own, self.disks(spec)),
         ]
 
     @_call

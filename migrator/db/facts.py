@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
 from migrator.db.tables import facts
@@ -32,7 +33,11 @@ def keep(
         "body": dict(body),
     }
     if kept is None:
-        connection.execute(facts.insert().values(operation_id=operation_id, host=host, **values))
+        try:
+            with connection.begin_nested():
+                connection.execute(facts.insert().values(operation_id=operation_id, host=host, **values))
+        except IntegrityError:  # the same report, sent again, was faster through another server process
+            return False
         return True
     if (incarnation, sequence) <= (kept.incarnation, kept.sequence):
         return False

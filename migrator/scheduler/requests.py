@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from migrator.db import events, instance_records, operations
+from migrator.db import copies, events, instance_records, operations
 from migrator.db import images as image_rows
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, InstanceBusy
@@ -56,6 +56,8 @@ _ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
     Kind.REBOOT: ("reboot", frozenset({"active", "stopped", "paused", "error"})),
     Kind.LIVE_MIGRATION: ("os-migrateLive", frozenset({"active", "paused"})),
 }
+
+_BOOTS = frozenset({Kind.START, Kind.REBOOT})  # may execute guest code where none runs now
 
 
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
@@ -169,6 +171,10 @@ def _on_instance(
             raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}")
         if row.vm_state not in allowed:
             raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}")
+        if kind in _BOOTS and (other := copies.running_elsewhere(connection, uuid, row.host)) is not None:
+            raise Conflict(
+                f"Cannot '{verb}' instance {uuid}: a copy of it runs on {other}, but its record says {row.host}"
+            )
         return _begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
 
 

@@ -103,3 +103,13 @@ def test_what_keeps_a_guest_where_it_is() -> None:
     held = compatibility.source(DomainState.PAUSED, job_active=True, passed_through=("hostdev (pci)",))
     assert [check.ok for check in held] == [False, False, False]
     assert "hostdev (pci)" in held[2].found
+
+
+def test_an_old_disk_in_the_way_refuses_the_move_and_is_named() -> None:
+    spec = InstanceSpec(uuid="u", name="n", vcpus=1, memory_mb=64, disks=(DiskSpec(target="vda", pool="p", size_gb=1),))
+    guest = GuestDescription(storage={"p": "theirs"})
+    old = DiskFact(target="vda", path="/pool/u/disk", pool="p", exists=True)
+    found = compatibility.leftover(spec, guest, {"p": "ours"}, [old])
+    assert not found.ok
+    assert "/pool/u/disk" in found.found
+    assert compatibility.leftover(spec, guest, {"p": "theirs"}, [old]).ok, "a shared disk is no leftover"
