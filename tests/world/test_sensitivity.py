@@ -1,0 +1,67 @@
+"""The rules must fire: bugs planted in the product, one at a time, and what the rules say of each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from migrator.db import claims
+from migrator.db.tables import instances
+from migrator.operations import Effect
+from migrator.protocol import AbsentInputs, Ensure, InstanceSpec
+from migrator.scheduler import assign, effects
+from tests.world.conftest import MakeWorld
+from tests.world.rules import broken
+from tests.world.scenarios import SCENARIOS
+
+
+def forget_the_move(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(effects.EFFECTS, Effect.MOVE_RECORD, lambda *_: None)
+
+
+def keep_every_claim(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(claims, "release", lambda *_: None)
+
+
+def delete_shared_disks_too(patch: pytest.MonkeyPatch) -> None:
+    def everything(snapshot: Any, *_: Any) -> AbsentInputs:
+        return AbsentInputs(delete_pools=tuple(disk.pool for disk in snapshot.instance.disks))
+
+    patch.setitem(assign._INPUTS, Ensure.ABSENT, everything)
+
+
+def leave_local_disks_behind(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(assign._INPUTS, Ensure.ABSENT, lambda *_: AbsentInputs())
+
+
+PLANTED = [
+    ("live-shared", forget_the_move),
+    ("live-shared", keep_every_claim),
+    ("live-shared", delete_shared_disks_too),
+    ("live-block", leave_local_disks_behind),
+]
+
+
+@pytest.mark.parametrize(("scenario", "plant"), PLANTED, ids=lambda value: getattr(value, "__name__", value))
+def test_a_planted_bug_is_reported(
+    scenario: str, plant: Callable[[pytest.MonkeyPatch], None], make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    plant(monkeypatch)
+    SCENARIOS[scenario](world)
+    assert broken(world) != []
+
+
+def test_a_second_runner_is_reported(make_world: MakeWorld) -> None:
+    world = make_world()
+    SCENARIOS["live-block"](world)  # on shared storage the image's lock would forbid it
+    assert broken(world) == []
+    with world.db.read() as connection:
+        (row,) = connection.execute(select(instances.c.spec)).scalars().all()
+    spec, driver = InstanceSpec.model_validate(row), world.agents["n1"].driver
+    driver.make_disks(spec, {image.id: Path(image.id) for image in spec.images})
+    driver.define_and_start(spec, "nobody", 1)
+    world.time += 1.0
+    assert any("n1" in line and "n2" in line for line in broken(world)), broken(world)
