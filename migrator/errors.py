@@ -82,12 +82,6 @@ class Unauthorized(MigratorError):
     code = "unauthorized"
 
 
-class NoValidHost(MigratorError):
-    """No host can take the instance. ``details['refusals']`` maps host -> list of reasons, never empty-handed."""
-
-    code = "no_valid_host"
-
-
 class NotOffered(MigratorError):
     """Part of the API that this server does not provide; answered with 501."""
 

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Header, Request, Response
+from fastapi import APIRouter, Body, Depends, Header, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from migrator.api.services import Services
+from migrator.api.services import Service
 from migrator.api.wakers import FALLBACK_S
 from migrator.db import credentials
 from migrator.db import images as image_rows
@@ -28,15 +28,7 @@ class Registration(BaseModel):
     report: HostReport
 
 
-def services_of(request: Request) -> Services:
-    services = request.app.state.services
-    assert isinstance(services, Services)
-    return services
-
-
-def host_of_token(
-    services: Annotated[Services, Depends(services_of)], authorization: Annotated[str, Header()] = ""
-) -> str:
+def host_of_token(services: Service, authorization: Annotated[str, Header()] = "") -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized(
@@ -56,7 +48,6 @@ def own_host(name: str, holder: Annotated[str, Depends(host_of_token)]) -> str:
 
 
 Host = Annotated[str, Depends(own_host)]
-Service = Annotated[Services, Depends(services_of)]
 
 
 @router.put("/hosts/{name}", status_code=204)

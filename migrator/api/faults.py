@@ -15,7 +15,6 @@ from migrator.errors import (
     MigratorError,
     NotFound,
     NotOffered,
-    NoValidHost,
     StaleRow,
     Unauthorized,
 )
@@ -35,7 +34,6 @@ _STATUS: tuple[tuple[type[MigratorError], int], ...] = (
     (UnsupportedMediaType, 415),
     (TooLarge, 413),
     (NotOffered, 501),
-    (NoValidHost, 400),
     (BadRequest, 400),
     (NotFound, 404),
     (StaleRow, 409),

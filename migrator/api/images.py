@@ -9,16 +9,16 @@ import os
 import secrets
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from migrator.api.faults import UnsupportedMediaType
 from migrator.api.routing import read_json
 from migrator.api.server_view import iso_z
-from migrator.api.services import Services
+from migrator.api.services import Service, Services
 from migrator.db import images as rows
 from migrator.errors import BadRequest, Conflict, ImageNotFound
 
@@ -76,15 +76,6 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 _FILTERS = ("name", "status", "visibility", "owner", "disk_format", "container_format")
 router = APIRouter(tags=["images"])
-
-
-def services_of(request: Request) -> Services:
-    services = request.app.state.services
-    assert isinstance(services, Services)
-    return services
-
-
-Service = Annotated[Services, Depends(services_of)]
 
 
 @router.get("/images")

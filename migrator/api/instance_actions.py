@@ -3,9 +3,10 @@
 from typing import Any
 
 from migrator.api import action_view, server_schemas
+from migrator.api.paging import first, limit_of, next_link
 from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.api.server_query import first, limit_of, moment
-from migrator.api.servers import next_link, project_scope
+from migrator.api.server_query import moment
+from migrator.api.servers import project_scope
 from migrator.db import instance_actions
 from migrator.db import instances as instance_rows
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from migrator.api import migration_view, server_schemas
+from migrator.api.paging import first, limit_of, next_link
 from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.api.server_query import first, limit_of, moment
-from migrator.api.servers import next_link
+from migrator.api.server_query import moment
 from migrator.db import migration_list
 from migrator.db.migration_list import MigrationQuery
 from migrator.errors import BadRequest, Forbidden

@@ -2,16 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from migrator.api.images import services_of
 from migrator.api.server_view import iso_us
-from migrator.api.services import Services
+from migrator.api.services import Service, Services
 from migrator.db import events, hosts, timelines
 from migrator.scheduler import loading
 
 router = APIRouter(prefix="/v1", tags=["native"])
-Service = Annotated[Services, Depends(services_of)]
 _SHOWN = (
     "id",
     "uuid",

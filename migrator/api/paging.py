@@ -1,6 +1,6 @@
 """Paging as the Compute API does it: limit, marker and the ``rel: next`` link."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from migrator.api.routing import ApiRequest
@@ -10,15 +10,19 @@ INTEGER = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$"}}
 TEXT = {"type": "array", "items": {"type": "string"}}
 
 
-def first(query: Mapping[str, list[str]], name: str) -> str | None:
+def first(query: Mapping[str, Sequence[str]], name: str) -> str | None:
     values = query.get(name)
     return values[0] if values else None
 
 
-def limit(request: ApiRequest) -> int:
-    most = request.services.settings.max_limit
-    value = first(request.query, "limit")
+def limit_of(query: Mapping[str, Sequence[str]], most: int) -> int:
+    """Rows a page: what is asked for, at most ``most``."""
+    value = first(query, "limit")
     return min(int(value), most) if value else most
+
+
+def limit(request: ApiRequest) -> int:
+    return limit_of(request.query, request.services.settings.max_limit)
 
 
 def next_link(request: ApiRequest, path: str, marker: str) -> list[dict[str, str]]:

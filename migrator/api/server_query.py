@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from migrator.api.paging import first, limit_of
 from migrator.api.server_schemas import FALSE, TRUE
 from migrator.api.server_view import Version, states_of
 from migrator.db.instances import InstanceQuery
@@ -51,16 +52,6 @@ def moment(name: str, value: str) -> float:
         raise BadRequest(
             f"Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
         ) from error
-
-
-def limit_of(params: Params, most: int) -> int:
-    value = first(params, "limit")
-    return min(int(value), most) if value else most
-
-
-def first(params: Params, name: str) -> str | None:
-    values = params.get(name)
-    return values[0] if values else None
 
 
 def parse(

@@ -7,9 +7,8 @@ Handlers only: bodies become wishes in ``server_create``, queries in ``server_qu
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
-from migrator.api import server_create, server_query, server_schemas, server_view
+from migrator.api import paging, server_create, server_query, server_schemas, server_view
 from migrator.api.routing import Answer, ApiRequest, Route
 from migrator.db import instance_records
 from migrator.db import instances as instance_rows
@@ -87,14 +86,8 @@ def _page(request: ApiRequest, path: str, *, detail: bool) -> Answer:
         found = [server_view.brief(row, context) for row in rows]
     body: dict[str, Any] = {"servers": found}
     if rows and len(rows) == query.limit:
-        body["servers_links"] = next_link(request, path, rows[-1].uuid)
+        body["servers_links"] = paging.next_link(request, path, rows[-1].uuid)
     return Answer(200, body)
-
-
-def next_link(request: ApiRequest, path: str, marker: str) -> list[dict[str, str]]:
-    """The page after this one: the same query, with the last row as its marker."""
-    kept = [(name, value) for name, values in request.query.items() if name != "marker" for value in values]
-    return [{"rel": "next", "href": f"{request.base}/{path}?{urlencode([*kept, ('marker', marker)])}"}]
 
 
 def show(request: ApiRequest) -> Answer:

@@ -1,6 +1,9 @@
 """What every handler may use; built once a process by ``app.py`` and by tests."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from migrator.api.wakers import Wakers
 from migrator.db.engine import Database
@@ -20,3 +23,12 @@ def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
     wakers = Wakers()
     return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers)
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+Service = Annotated[Services, Depends(services_of)]
