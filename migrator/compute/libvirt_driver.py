@@ -381,11 +381,10 @@ class LibvirtDriver:
                 domain = connection.lookupByUUIDString(uuid)
                 if not domain.isActive():
                     return
-                try:
+                # It may stop by itself meanwhile. libvirt then says "domain is not running", and for a moment may still
+                # call it active, so its answer to the call is what counts.
+                with _unless(libvirt.VIR_ERR_OPERATION_INVALID):
                     act(domain)
-                except libvirt.libvirtError:
-                    if domain.isActive():  # else it stopped by itself meanwhile
-                        raise
 
         self._control.call(try_it)
 
