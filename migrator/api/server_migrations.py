@@ -1,6 +1,6 @@
 """/servers/{id}/migrations: the live migration that is under way, and aborting it."""
 
-from migrator.api import server_schemas
+from migrator.api import action_schemas
 from migrator.api.migration_view import IN_PROGRESS, of_server
 from migrator.api.routing import Answer, ApiRequest, Route, check_body
 from migrator.api.servers import find
@@ -87,7 +87,7 @@ def act(request: ApiRequest) -> Answer:
         raise BadRequest("Malformed request body")
     if "force_complete" not in body:
         raise BadRequest(f"There is no such action: {next(iter(body))}")
-    check_body(server_schemas.FORCE_COMPLETE, body, request.version)
+    check_body(action_schemas.FORCE_COMPLETE, body, request.version)
     uuid = request.params["id"]
     find(request, uuid)
     try:

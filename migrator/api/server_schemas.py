@@ -149,68 +149,6 @@ METADATA_BODY: Versioned = ((V1, closed({"metadata": METADATA}, ("metadata",))),
 META_BODY: Versioned = ((V1, closed({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))),)
 TAGS_BODY: Versioned = (((2, 26), closed({"tags": {"type": "array", "items": TAG, "maxItems": 50}}, ("tags",))),)
 
-_LIVE_HOST: Schema = {
-    "type": ["string", "null"],
-    "minLength": 1,
-    "maxLength": 255,
-    "pattern": r"^[a-zA-Z0-9-._]*$",
-}
-_BLOCK_AUTO: Schema = {"type": ["boolean", "string"], "enum": [*TRUE, *FALSE, "auto"]}
-
-
-def action(name: str, schema: Schema) -> Schema:
-    return closed({name: schema}, (name,))
-
-
-def _live(properties: Schema, required: tuple[str, ...]) -> Schema:
-    return action("os-migrateLive", closed(properties, required))
-
-
-_LIVE_21: Schema = {"host": _LIVE_HOST, "block_migration": BOOLEAN, "disk_over_commit": BOOLEAN}
-_LIVE_225: Schema = {"host": _LIVE_HOST, "block_migration": _BLOCK_AUTO}
-
-LIVE: Versioned = (
-    (V1, _live(_LIVE_21, ("block_migration", "disk_over_commit", "host"))),
-    ((2, 25), _live(_LIVE_225, ("block_migration", "host"))),
-    ((2, 30), _live(_LIVE_225 | {"force": BOOLEAN}, ("block_migration", "host"))),
-    ((2, 68), _live(_LIVE_225, ("block_migration", "host"))),
-)
-REBOOT: Versioned = (
-    (
-        V1,
-        action(
-            "reboot",
-            closed(
-                {"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}},
-                ("type",),
-            ),
-        ),
-    ),
-)
-ANYTHING: Versioned = ((V1, {"type": "object"}),)
-LOCK: Versioned = (
-    (V1, {"type": "object"}),
-    (
-        (2, 73),
-        action(
-            "lock",
-            {
-                "type": ["object", "null"],
-                "properties": {"locked_reason": {"type": "string", "minLength": 1, "maxLength": 255}},
-                "additionalProperties": False,
-            },
-        ),
-    ),
-)
-RESET_STATE: Versioned = (
-    (
-        V1,
-        action("os-resetState", closed({"state": {"type": "string", "enum": ["active", "error"]}}, ("state",))),
-    ),
-)
-FORCE_COMPLETE: Versioned = (((2, 22), action("force_complete", {"type": "null"})),)
-
-
 # --- queries ----------------------------------------------------------------------------------------------------
 
 SORT_KEYS_21 = words(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.api import server_actions
+from migrator.api import actions_live
 from migrator.db.tables import operations
 from migrator.scheduler.requests import Caller
 from tests.api import seed
@@ -30,7 +30,7 @@ def live(host: str | None, **more: Any) -> dict[str, Any]:
         ({"os-start": None, "os-stop": None}, "Malformed request body"),
         ([], "Malformed request body"),
         ({"frobnicate": None}, "There is no such action: frobnicate"),
-        ({"migrate": None}, "There is no such action: migrate (this server does not offer it)"),
+        ({"pause": None}, "There is no such action: pause (this server does not offer it)"),
         (
             {"reboot": {}},
             "Invalid input for field/attribute reboot. Value: {}. 'type' is a required property",
@@ -170,7 +170,7 @@ def test_below_2_34_the_answer_waits_for_the_checks(api: Api) -> None:
 
 
 def test_below_2_34_the_wait_ends(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_actions, "_WAIT_S", 0.2)
+    monkeypatch.setattr(actions_live, "_WAIT_S", 0.2)
     uuid = seed.instance(api.db, "a")
     assert api("POST", f"/servers/{uuid}/action", "2.30", live(None, force=False)).status == 202
 

@@ -1,0 +1,31 @@
+"""What an action of a server is: who may ask for it, with which body, and what is answered. Data types only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.api.action_schemas import ANYTHING
+from migrator.api.routing import ApiRequest, Versioned
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """``operation_id`` None: nothing to reconcile. ``body`` None: the answer has no body."""
+
+    operation_id: int | None = None
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRule:
+    """``begin`` gets the request, the instance's row and the action's own value.
+
+    ``afterwards`` may hold the answer back, and refuse, once the operation has begun; it gets its id.
+    """
+
+    begin: Callable[[ApiRequest, Any, Any], Begun]
+    body: Versioned = ANYTHING
+    policy: str | None = None  # name of the rule that only an administrator passes
+    when_locked: bool = False
+    status: int = 202
+    afterwards: Callable[[ApiRequest, int], None] | None = None

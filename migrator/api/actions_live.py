@@ -1,0 +1,74 @@
+"""os-migrateLive, and the waiting that microversions below 2.34 promise."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.api import action_schemas as schemas
+from migrator.api.action_rules import ActionRule, Begun
+from migrator.api.routing import ApiRequest
+from migrator.api.server_schemas import TRUE
+from migrator.db import instances as instance_rows
+from migrator.db import operations
+from migrator.errors import BadRequest
+from migrator.operations import OPERATIONS, Kind
+from migrator.scheduler import requests
+
+_ASYNCHRONOUS = (2, 34)  # from here a refusal is in the migration's record, not in the answer
+_WAIT_S = 20.0
+_LOOK_EVERY_S = 0.05
+
+
+def _migrate_live(request: ApiRequest, row: Any, value: Any) -> Begun:
+    host, block = value["host"], value["block_migration"]
+    # in a wrong state the answer is 409, whatever the host: so says requests.live_migrate
+    if row.task_state is None and row.vm_state in ("active", "paused"):
+        _check_hosts(request, row, host)
+    wanted = None if block == "auto" else block in TRUE
+    return Begun(requests.live_migrate(request.services.db, request.caller, row.uuid, host=host, block=wanted))
+
+
+def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
+    """What the answer itself must say: an unknown host always, and below 2.34 the source itself or a host that is
+    down. Above, the scheduler finds those, and the migration's record names them."""
+    with request.services.db.read() as connection:
+        names = {name for name in (host, row.host) if name}
+        states = instance_rows.host_states(connection, names, request.services.settings.service_down_time)
+    if host is not None and host not in states:
+        raise BadRequest(f"Compute host {host} could not be found.")
+    if request.version >= _ASYNCHRONOUS:
+        return
+    if host == row.host:
+        raise BadRequest(f"Unable to migrate instance ({row.uuid}) to current host ({host}).")
+    for name in (row.host, host):
+        if name is not None and states.get(name) in ("DOWN", "UNKNOWN"):
+            raise BadRequest(f"Compute service of {name} is unavailable at this time.")
+
+
+def _wait_for_checks(request: ApiRequest, operation_id: int) -> None:
+    """Below 2.34: until the migration has begun to transfer, or ended. Raises BadRequest with every refusal when it
+    was undone."""
+    if request.version >= _ASYNCHRONOUS:
+        return
+    table = OPERATIONS[Kind.LIVE_MIGRATION]
+    until = time.monotonic() + _WAIT_S
+    while time.monotonic() < until:
+        with request.services.db.read() as connection:
+            row = operations.get(connection, operation_id)
+        if not row.active or not row.forward:
+            if row.error and row.status != "completed":
+                raise BadRequest(row.error.get("message", "the migration was refused"))
+            return
+        if table.index(row.phase) > table.index("prepare"):
+            return
+        time.sleep(_LOOK_EVERY_S)
+
+
+ACTIONS: Mapping[str, ActionRule] = {
+    "os-migrateLive": ActionRule(
+        _migrate_live,
+        schemas.LIVE,
+        policy="os_compute_api:os-migrate-server:migrate_live",
+        afterwards=_wait_for_checks,
+    )
+}

@@ -1,0 +1,54 @@
+"""Start, stop, reboot, suspend and resume; lock and unlock."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from migrator.api import action_schemas as schemas
+from migrator.api.action_rules import ActionRule, Begun
+from migrator.api.routing import ApiRequest
+from migrator.db import instance_records
+from migrator.db.engine import Database
+from migrator.errors import Forbidden
+from migrator.scheduler import requests
+from migrator.scheduler.requests import Caller
+
+
+def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiRequest, Any, Any], Begun]:
+    """For a wish that has nothing to say beside the instance's name."""
+
+    def asked(request: ApiRequest, row: Any, _value: Any) -> Begun:
+        return Begun(begin(request.services.db, request.caller, row.uuid))
+
+    return asked
+
+
+def _reboot(request: ApiRequest, row: Any, value: Any) -> Begun:
+    soft = value["type"].upper() == "SOFT"
+    return Begun(requests.reboot(request.services.db, request.caller, row.uuid, soft=soft))
+
+
+def _lock(request: ApiRequest, row: Any, value: Any) -> Begun:
+    reason = value.get("locked_reason") if isinstance(value, Mapping) and request.version >= (2, 73) else None
+    by = "admin" if request.caller.is_admin else "owner"
+    return _set_lock(request, row, by, reason)
+
+
+def _unlock(request: ApiRequest, row: Any, _value: Any) -> Begun:
+    if row.locked_by == "admin" and not request.caller.is_admin:
+        raise Forbidden("Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
+    return _set_lock(request, row, None, None)
+
+
+def _set_lock(request: ApiRequest, row: Any, by: str | None, reason: str | None) -> Begun:
+    with request.services.db.write() as connection:
+        instance_records.change(connection, row.uuid, {"locked_by": by, "locked_reason": reason})
+    return Begun()
+
+
+ACTIONS: Mapping[str, ActionRule] = {
+    "os-start": ActionRule(_plain(requests.start)),
+    "os-stop": ActionRule(_plain(requests.stop)),
+    "reboot": ActionRule(_reboot, schemas.REBOOT),
+    "lock": ActionRule(_lock, schemas.LOCK, when_locked=True),
+    "unlock": ActionRule(_unlock, when_locked=True),
+}
