@@ -9,17 +9,16 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrator.api import catalogue
+from migrator.api.server_schemas import TRUE
 from migrator.api.server_view import Version
-from migrator.db import flavors as flavor_rows
-from migrator.db import images as image_rows
 from migrator.db import instances as instance_rows
 from migrator.db.engine import Database
-from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
+from migrator.errors import BadRequest
 from migrator.scheduler.requests import NewInstance
 
 DEFAULT_ZONE = "nova"
 MOST_AT_ONCE = 100  # instances one request may ask for
-_GIB = 1024**3
 
 
 def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> list[NewInstance]:
@@ -29,10 +28,10 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     count = _count(server)
     image_id = _image_id(server)
     with db.read() as connection:
-        flavor = _flavor(connection, str(server["flavorRef"]))
-        image = _image(connection, image_id)
+        flavor = catalogue.flavor(connection, str(server["flavorRef"]))
+        image = catalogue.bootable(connection, image_id)
         zone, host = _placement(connection, server)
-    _fits(flavor, image)
+    catalogue.check_fits(flavor, image)
     names = [server["name"]] if count == 1 else [f"{server['name']}-{number + 1}" for number in range(count)]
     return [
         NewInstance(
@@ -45,6 +44,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
             description=server.get("description", name if version < (2, 19) else None),
             availability_zone=zone,
             requested_host=host,
+            config_drive=server.get("config_drive", False) in TRUE,
         )
         for name in names
     ]
@@ -58,7 +58,7 @@ def password() -> str:
 # field -> what to say; a false or empty value asks for nothing and passes
 _UNSUPPORTED = {
     "personality": "personality is not supported: put the files into the image",
-    "user_data": "user_data is not supported: there is no metadata service and no config drive",
+    "user_data": "user_data is not supported: there is no metadata service, and the config drive carries none",
     "block_device_mapping": "block_device_mapping is not supported: volumes cannot be attached",
     "trusted_image_certificates": "trusted_image_certificates is not supported: images carry no signatures",
     "hostname": "hostname is not supported: the guest's host name is its own",
@@ -71,8 +71,6 @@ def _refuse_unsupported(server: Mapping[str, Any]) -> None:
             raise BadRequest(text)
     if server.get("key_name"):
         raise BadRequest("Invalid key_name provided.")
-    if str(server.get("config_drive", "")).lower() in ("true", "1", "on", "yes"):
-        raise BadRequest("config_drive is not supported")
     for group in server.get("security_groups", ()):
         if group.get("name") not in (None, "default"):
             raise BadRequest(f"Security group {group['name']} not found.")
@@ -107,49 +105,6 @@ def _image_id(server: Mapping[str, Any]) -> str | None:
         if disk.get("uuid") != wanted:
             raise BadRequest("Block Device Mapping is Invalid: it names another image than imageRef")
     return wanted
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    """The row as a dict that can be stored as JSON: its column names as plain strings."""
-    return {str(name): value for name, value in row._mapping.items()}
-
-
-def _flavor(connection: Any, ref: str) -> Mapping[str, Any]:
-    ident = ref.rsplit("/", 1)[-1]
-    try:
-        return _plain(flavor_rows.get(connection, ident))
-    except FlavorNotFound as error:
-        raise BadRequest(f"Flavor {ident} could not be found.") from error
-
-
-def _image(connection: Any, image_id: str | None) -> Mapping[str, Any]:
-    if image_id is None:
-        raise BadRequest("Invalid imageRef provided.")
-    try:
-        image = _plain(image_rows.get(connection, image_id))
-    except ImageNotFound as error:
-        raise BadRequest("Can not find requested image") from error
-    if image["status"] != "active":
-        raise BadRequest(f"Image {image_id} is not active.")
-    return image
-
-
-def _fits(flavor: Mapping[str, Any], image: Mapping[str, Any]) -> None:
-    if image["min_ram"] > flavor["memory_mb"]:
-        raise BadRequest("Flavor's memory is too small for requested image.")
-    if flavor["disk_gb"] == 0:
-        return
-    size = flavor["disk_gb"] * _GIB
-    if image["min_disk"] > flavor["disk_gb"]:
-        raise BadRequest(
-            "Flavor's disk is smaller than the minimum size specified in image metadata. "
-            f"Flavor disk is {size} bytes, minimum size is {image['min_disk'] * _GIB} bytes."
-        )
-    needed = max(image["size"] or 0, image["virtual_size"] or 0)
-    if needed > size:
-        raise BadRequest(
-            f"Flavor's disk is too small for requested image. Flavor disk is {size} bytes, image is {needed} bytes."
-        )
 
 
 def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, str | None]:

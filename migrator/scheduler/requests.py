@@ -20,6 +20,7 @@ from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec
 
 STORAGE_EXTRA_SPEC = "migrator:storage"  # flavor extra spec that names the pool of the instance's disks
+EPHEMERAL_EXTRA_SPEC = "migrator:ephemeral_storage"  # the same for its ephemeral disk; without it, where the root is
 DEFAULT_POOL = "local"
 
 
@@ -221,25 +222,16 @@ def _begin(
 def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
     """The instance's definition, from flavor and image; nothing in it depends on a host."""
     flavor, image = new.flavor, new.image
-    pool = flavor.get("extra_specs", {}).get(STORAGE_EXTRA_SPEC, DEFAULT_POOL)
     properties = image["properties"] if image else {}
     kernel, ramdisk = properties.get("kernel_id"), properties.get("ramdisk_id")
     wanted = [i for i in (image["id"] if image else None, kernel, ramdisk) if i]
     refs = [_image_ref(image_rows.get(connection, i)) for i in dict.fromkeys(wanted)]
-    disk_format = "raw" if image and image["disk_format"] == "raw" else "qcow2"
-    disk = DiskSpec(
-        target="vda",
-        pool=pool,
-        format=disk_format,
-        size_gb=flavor["disk_gb"],
-        image_id=image["id"] if image else None,
-    )
     return InstanceSpec(
         uuid=uuid,
         name=new.name,
         vcpus=flavor["vcpus"],
         memory_mb=flavor["memory_mb"],
-        disks=(disk,),
+        disks=_disks(new),
         nics=tuple(NicSpec(network=name, mac=_mac()) for name in new.networks),
         images=tuple(refs),
         kernel_id=kernel,
@@ -247,6 +239,22 @@ def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
         kernel_args=properties.get("os_command_line"),
         metadata=dict(new.metadata),
     )
+
+
+def _disks(new: NewInstance) -> tuple[DiskSpec, ...]:
+    """The root disk, made from the image; an empty ephemeral one, if the flavor has one; the config drive."""
+    flavor, image = new.flavor, new.image
+    extra = flavor.get("extra_specs") or {}
+    pool = extra.get(STORAGE_EXTRA_SPEC, DEFAULT_POOL)
+    disk_format = "raw" if image and image["disk_format"] == "raw" else "qcow2"
+    root_image = image["id"] if image else None
+    disks = [DiskSpec(target="vda", pool=pool, format=disk_format, size_gb=flavor["disk_gb"], image_id=root_image)]
+    if flavor.get("ephemeral_gb"):
+        where = extra.get(EPHEMERAL_EXTRA_SPEC, pool)
+        disks.append(DiskSpec(target="vdb", pool=where, size_gb=flavor["ephemeral_gb"]))
+    if new.config_drive:
+        disks.append(DiskSpec(target="sda", pool=pool, format="raw", size_gb=0, config_drive=True))
+    return tuple(disks)
 
 
 def _image_ref(row: Any) -> ImageRef:

@@ -1,0 +1,62 @@
+"""The flavor and the image that a body names, and whether one is large enough for the other. Reads only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.db import flavors as flavor_rows
+from migrator.db import images as image_rows
+from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
+
+_GIB = 1024**3
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """The row as a dict that can be stored as JSON: its column names as plain strings."""
+    return {str(name): value for name, value in row._mapping.items()}
+
+
+def flavor(connection: Any, ref: str) -> Mapping[str, Any]:
+    """By its id, or a URL that ends in it. Raises BadRequest."""
+    ident = ref.rsplit("/", 1)[-1]
+    try:
+        return _plain(flavor_rows.get(connection, ident))
+    except FlavorNotFound as error:
+        raise BadRequest(f"Flavor {ident} could not be found.") from error
+
+
+def image_if_known(connection: Any, image_id: str) -> Mapping[str, Any] | None:
+    try:
+        return _plain(image_rows.get(connection, image_id))
+    except ImageNotFound:
+        return None
+
+
+def bootable(connection: Any, image_id: str | None) -> Mapping[str, Any]:
+    """An image that an instance can be made from. Raises BadRequest."""
+    if image_id is None:
+        raise BadRequest("Invalid imageRef provided.")
+    image = image_if_known(connection, image_id)
+    if image is None:
+        raise BadRequest("Can not find requested image")
+    if image["status"] != "active":
+        raise BadRequest(f"Image {image_id} is not active.")
+    return image
+
+
+def check_fits(flavor: Mapping[str, Any], image: Mapping[str, Any]) -> None:
+    """Raises BadRequest when the flavor is too small for the image."""
+    if image["min_ram"] > flavor["memory_mb"]:
+        raise BadRequest("Flavor's memory is too small for requested image.")
+    if flavor["disk_gb"] == 0:
+        return
+    size = flavor["disk_gb"] * _GIB
+    if image["min_disk"] > flavor["disk_gb"]:
+        raise BadRequest(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {size} bytes, minimum size is {image['min_disk'] * _GIB} bytes."
+        )
+    needed = max(image["size"] or 0, image["virtual_size"] or 0)
+    if needed > size:
+        raise BadRequest(
+            f"Flavor's disk is too small for requested image. Flavor disk is {size} bytes, image is {needed} bytes."
+        )
