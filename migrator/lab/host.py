@@ -3,8 +3,10 @@
 Owns libvirtd's and the agent's configuration and life. Never talks to libvirt: tests and the agent do.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -117,6 +119,36 @@ class LabHost(Machine):
     def kill_agent(self, number: int = signal.SIGKILL) -> None:
         if self.agent is not None:
             _kill(self.agent, number)
+
+    def power_off(self) -> None:
+        """As if its power were cut: libvirtd, agent and every guest are gone at once, and what they kept in /run.
+
+        Its mount of the shared filesystem stays, so that locks of dead guests are gone at once too.
+        """
+        keep = {self.holder.pid if self.holder else 0, *self._mounts_pids()}
+
+        def dead() -> bool:
+            found = [process for process in self.processes() if process.pid not in keep]
+            for process in found:
+                process.send(signal.SIGKILL)
+            return not found
+
+        wait_until(dead, 10, f"the processes of {self.name} to end")
+        shutil.rmtree(self.directory / "run/libvirt", ignore_errors=True)
+
+    def power_on(self) -> None:
+        """libvirtd runs again, and no guest does. The agent is started by ``start_agent``."""
+        self.start_libvirtd()
+
+    def _mounts_pids(self) -> list[int]:
+        """Of the processes that carry its mounts."""
+
+        def command(process: Process) -> str:
+            with contextlib.suppress(OSError):
+                return Path(f"/proc/{process.pid}/comm").read_text().strip()
+            return ""
+
+        return [process.pid for process in self.processes() if command(process) == "glusterfs"]
 
     def _agent_config(self, server_url: str, token: str) -> str:
         values = {

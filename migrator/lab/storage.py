@@ -27,8 +27,16 @@ _GLUSTERD_VOL = """volume management
     option max-port 60999
 end-volume
 """
-# Caches in the client would show one host what another has already overwritten.
-_OPTIONS = ("performance.quick-read", "performance.io-cache", "performance.read-ahead", "performance.stat-prefetch")
+_OPTIONS = {
+    # Caches in the client would show one host what another has already overwritten.
+    "performance.quick-read": "off",
+    "performance.io-cache": "off",
+    "performance.read-ahead": "off",
+    "performance.stat-prefetch": "off",
+    # A host that was cut off for longer than network.ping-timeout (42 s) has lost the locks on its disks. By default it
+    # would nevertheless write on when it is back, beside whoever holds them now.
+    "client.strict-locks": "on",
+}
 
 
 class Storage(Machine):
@@ -52,8 +60,8 @@ class Storage(Machine):
         if not glusterd.alive:
             raise LabError(f"glusterd ended: {(self.directory / 'glusterd.log').read_text()[-1000:]}")
         self._gluster("volume", "create", VOLUME, f"{self.address}:{self.brick}", "force")
-        for option in _OPTIONS:
-            self._gluster("volume", "set", VOLUME, option, "off")
+        for option, value in _OPTIONS.items():
+            self._gluster("volume", "set", VOLUME, option, value)
         self._gluster("volume", "start", VOLUME)
 
     def _answers(self) -> bool:

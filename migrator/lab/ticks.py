@@ -19,7 +19,10 @@ from typing import Self
 
 TICK_MS = 100.0
 _POLL_S = 0.004
-_LINE = re.compile(r"(boot) ([0-9a-f-]{36})|(tick) (\d+) [\d.]+|(disk) (ok|BAD) (\d+)")
+_LINE = re.compile(
+    r"boot (?P<boot>[0-9a-f-]{36})|tick (?P<tick>\d+) [\d.]+|disk (?P<ring>ok|BAD) (?P<block>\d+)"
+    r"|disk sum=(?P<sum>[0-9a-f]{16}) bytes=(?P<bytes>\d+) size=(?P<size>\d+) (?P<how>new|kept|LOST)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,19 @@ class Tick:
     host: str
     life: int
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the guest read of the lasting content on its disk: ``sum`` over ``bytes``, on a disk of ``size`` bytes.
+    ``new``: it wrote it in this life, for its disk had none."""
+
+    host: str
+    life: int
+    sum: str
+    bytes: int
+    size: int
+    new: bool
 
 
 @dataclass
@@ -66,6 +82,7 @@ class TickFollower:
     ticks: list[Tick] = field(default_factory=list)
     boots: list[str] = field(default_factory=list)
     disk_ok: int = 0
+    contents: list[Content] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,6 +136,27 @@ class TickFollower:
 
         self._wait(there, timeout, f"a tick from {host}")
 
+    def wait_boots(self, count: int, timeout: float = 60.0) -> None:
+        """Until ``count`` boots were seen since the start. Raises TimeoutError."""
+        self._wait(lambda: len(self.boots) >= count, timeout, f"boot {count}")
+
+    def wait_content(self, timeout: float = 60.0) -> Content:
+        """What the guest reads of its disk next, in a line that comes after this call. Raises TimeoutError."""
+        seen = len(self.contents)
+        self._wait(lambda: len(self.contents) > seen, timeout, "the sum of the disk's content")
+        return self.contents[-1]
+
+    def content(self, timeout: float = 60.0) -> Content:
+        """What the guest of the newest life read of its disk, waiting for it if it has said nothing yet."""
+        self._wait(lambda: self._newest_content() is not None, timeout, "the sum of the disk's content")
+        found = self._newest_content()
+        assert found is not None
+        return found
+
+    def _newest_content(self) -> Content | None:
+        last = self.contents[-1] if self.contents else None
+        return last if last is not None and last.life == len(self.boots) else None
+
     def _wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
         deadline = time.monotonic() + timeout
         while not done():
@@ -149,14 +187,22 @@ class TickFollower:
         found = _LINE.fullmatch(line) or self._joined(host, line)
         if found is None:
             return
-        if found[1]:
-            self.boots.append(found[2])
-        elif found[3]:
-            self._take_tick(Tick(now, host, len(self.boots), int(found[4])), batch)
-        elif found[6] == "ok":
+        if found["boot"]:
+            self.boots.append(found["boot"])
+        elif found["tick"]:
+            self._take_tick(Tick(now, host, len(self.boots), int(found["tick"])), batch)
+        elif found["sum"]:
+            self._take_content(host, found)
+        elif found["ring"] == "ok":
             self.disk_ok += 1
         else:
-            self.problems.append(f"the disk of the guest on {host} lost block {found[7]}")
+            self.problems.append(f"the disk of the guest on {host} lost block {found['block']}")
+
+    def _take_content(self, host: str, found: re.Match[str]) -> None:
+        if found["how"] == "LOST":
+            self.problems.append(f"the content of the guest's disk on {host} is not what was written: {found['sum']}")
+        numbers = {name: int(found[name]) for name in ("bytes", "size")}
+        self.contents.append(Content(host, len(self.boots), found["sum"], **numbers, new=found["how"] == "new"))
 
     def _take_tick(self, tick: Tick, batch: list[Tick]) -> None:
         key = (tick.life, tick.number)

@@ -13,6 +13,7 @@ import pytest
 
 from migrator.errors import LabError
 from migrator.lab import Lab, network
+from migrator.lab.content import content_sum
 from migrator.lab.image import GuestImages, build_guest
 from migrator.lab.layout import LOCAL, SHARED
 from migrator.lab.process import members, namespaces
@@ -106,6 +107,33 @@ def test_the_power_button_ends_the_guest_and_a_reboot_begins_a_new_life(lab: Lab
             time.sleep(0.05)
     assert len(set(ticks.boots)) == 2
     assert ticks.problems == []
+    assert name not in domains.running(host)
+
+
+def test_a_disk_is_locked_while_its_guest_runs_and_outlives_its_host(lab: Lab, guest: GuestImages) -> None:
+    host, other, _ = lab.hosts
+    name = str(uuid.uuid4())
+    disk = SHARED / name / "disk.qcow2"
+    domains.place_files(host, SHARED / name, guest)
+    with follow(lab, name) as ticks:
+        domains.start(host, name, SHARED / name, "fill=8 again=1")
+        written = ticks.content()
+        assert written.new
+        assert ticks.wait_content().sum == written.sum
+        with pytest.raises(LabError, match='Failed to get "write" lock'):
+            domains.start(other, name, SHARED / name)
+        with pytest.raises(LabError, match="lock"):
+            content_sum(other, disk)
+        host.power_off()
+        assert host.libvirtd_pid is None
+        assert content_sum(other, disk) == written.sum
+        domains.start(other, name, SHARED / name)
+        ticks.wait_boots(2)
+        kept = ticks.content()
+        other.run(["virsh", "destroy", name])
+    assert (kept.sum, kept.bytes, kept.new) == (written.sum, 8 << 20, False)
+    assert ticks.problems == []
+    host.power_on()
     assert name not in domains.running(host)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.lab.ticks import TickFollower
+from migrator.lab.ticks import Content, TickFollower
 
 BOOT = "boot 11111111-2222-3333-4444-555555555555\r\n"
 
@@ -41,6 +41,7 @@ def test_a_line_that_moved_in_its_middle_is_one_tick(follower: TickFollower) -> 
         ("n1", "tick 7 1.0\n", "printed twice: on n1 and on n1"),
         ("n2", "tick 3 1.0\n", "tick 3 on n2 came after 7"),
         ("n1", "disk BAD 5\n", "lost block 5"),
+        ("n1", "disk sum=00000000000000aa bytes=1 size=2 LOST\n", "not what was written: 00000000000000aa"),
     ],
 )
 def test_what_betrays_a_guest_that_ran_twice_or_lost_data(
@@ -57,3 +58,13 @@ def test_a_reboot_is_a_new_life_and_may_count_from_nought(follower: TickFollower
     write(follower, "n1", BOOT.replace("1", "2") + "tick 0 1.0\n")
     assert follower.problems == []
     assert [tick.life for tick in follower.ticks] == [1, 2]
+
+
+def test_what_the_disk_holds_is_told_by_the_life_that_read_it(follower: TickFollower) -> None:
+    write(follower, "n1", BOOT + "disk sum=00000000000000aa bytes=8 size=64 new\r\n")
+    assert (follower.content(timeout=0).new, follower.content(timeout=0).sum) == (True, "00000000000000aa")
+    write(follower, "n2", BOOT.replace("1", "2"))
+    with pytest.raises(TimeoutError, match="content"):
+        follower.content(timeout=0)
+    write(follower, "n2", "disk sum=00000000000000aa bytes=8 size=128 kept\r\n")
+    assert follower.content(timeout=0) == Content("n2", 2, "00000000000000aa", 8, 128, new=False)

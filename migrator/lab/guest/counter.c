@@ -3,29 +3,44 @@
  *   boot ID                 once; a new ID is a new life
  *   tick N UPTIME           ten times a second; N never goes backwards within a life
  *   disk ok N | disk BAD N  once a second: block N was written to the disk, and an older one read back
+ *   disk sum=HEX bytes=N size=N new|kept|LOST
+ *                           at boot, and each `again` seconds: what the lasting content reads as, of a disk of `size`;
+ *                           LOST: it is not what was once written
  *
- * Kernel arguments: ballast=MIB of memory that compresses badly (default 32), dirty=PAGES_PER_S (default 0).
- * The ACPI power button ends it; the disk, if there is one, is a ring of checksummed blocks without a filesystem.
+ * Kernel arguments: ballast=MIB of memory that compresses badly (default 32), dirty=PAGES_PER_S (default 0),
+ * fill=MIB of lasting content (default 0), again=S (default 0: at boot only).
+ * The ACPI power button ends it. The disk, if there is one, has no filesystem: first a ring of checksummed blocks that
+ * change each second, then the lasting content, random bytes written once in the disk's life.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/input.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, SLOTS = 1024, TICK_MS = 100, SLICES_PER_S = 50, BUTTONS = 8 };
+enum { MIB = 1 << 20, HEADER_AT = SLOTS * PAGE, CONTENT_AT = HEADER_AT + MIB };
 
 struct block {
     uint64_t number, seed, sum;
     uint64_t data[PAGE / 8 - 3];
 };
+
+/* What the lasting content is, as a block of its own. It is written last, so that it is there only with all of it. */
+struct header {
+    uint64_t magic, mib, seed, sum;
+};
+static const uint64_t MAGIC = 0x6c617374696e6721u;
 
 static uint64_t next(uint64_t *state) {
     *state ^= *state << 13;
@@ -119,13 +134,83 @@ static uint64_t highest(int disk, struct block *block) {
     return found;
 }
 
+static uint64_t add_up(uint64_t sum, const uint64_t *words) {
+    for (size_t i = 0; i < MIB / 8; i++) {
+        sum = (sum ^ words[i]) * 1099511628211u;
+    }
+    return sum;
+}
+
+static uint64_t read_content(int disk, uint64_t mib, uint64_t *buffer) {
+    uint64_t sum = 14695981039346656037u;
+    for (uint64_t at = 0; at < mib; at++) {
+        if (pread(disk, buffer, MIB, (off_t)(CONTENT_AT + at * MIB)) != MIB) {
+            return 0;
+        }
+        sum = add_up(sum, buffer);
+    }
+    return sum;
+}
+
+static int write_content(int disk, uint64_t mib, uint64_t *buffer) {
+    struct header header = {.magic = MAGIC, .mib = mib, .sum = 14695981039346656037u};
+    if (getrandom(&header.seed, sizeof header.seed, 0) != sizeof header.seed) {
+        return 0;
+    }
+    uint64_t state = header.seed |= 1;
+    for (uint64_t at = 0; at < mib; at++) {
+        for (size_t i = 0; i < MIB / 8; i++) {
+            buffer[i] = next(&state);
+        }
+        header.sum = add_up(header.sum, buffer);
+        if (pwrite(disk, buffer, MIB, (off_t)(CONTENT_AT + at * MIB)) != MIB) {
+            return 0;
+        }
+    }
+    memset(buffer, 0, PAGE);
+    memcpy(buffer, &header, sizeof header);
+    return !fsync(disk) && pwrite(disk, buffer, PAGE, HEADER_AT) == PAGE && !fsync(disk);
+}
+
+/* Read the lasting content back, and say what it reads as. Written first if the disk has none and `mib` is not 0. */
+static void show_content(int disk, uint64_t mib, uint64_t *buffer) {
+    struct header header;
+    const char *how = "kept";
+    for (;;) {
+        if (pread(disk, buffer, PAGE, HEADER_AT) != PAGE) {
+            return;
+        }
+        memcpy(&header, buffer, sizeof header);
+        if (header.magic == MAGIC) {
+            break;
+        }
+        if (!mib || !write_content(disk, mib, buffer)) {
+            return;
+        }
+        how = "new";
+    }
+    char line[160];
+    uint64_t size = 0;
+    uint64_t sum = read_content(disk, header.mib, buffer);
+    ioctl(disk, BLKGETSIZE64, &size);
+    snprintf(line, sizeof line, "disk sum=%016llx bytes=%llu size=%llu %s\n", (unsigned long long)sum,
+             (unsigned long long)header.mib * MIB, (unsigned long long)size, sum == header.sum ? how : "LOST");
+    say(line);
+}
+
 static void use_disk_forever(void) {
     struct block *block;
+    uint64_t *buffer;
     int disk = open("/dev/vda", O_RDWR | O_DIRECT | O_SYNC);
-    if (disk < 0 || posix_memalign((void **)&block, PAGE, PAGE)) {
+    int content = open("/dev/vda", O_RDWR | O_DIRECT);
+    if (disk < 0 || content < 0 || posix_memalign((void **)&block, PAGE, PAGE) ||
+        posix_memalign((void **)&buffer, PAGE, MIB)) {
         say("no disk\n");
         return;
     }
+    long again = argument(" again=", 0);
+    double shown = uptime();
+    show_content(content, argument(" fill=", 0), buffer);
     uint64_t random = 2463534242u;
     /* Slot 0 belongs to number 0, written at the first boot only. */
     uint64_t number = get(disk, 0, block) ? highest(disk, block) : 0;
@@ -137,6 +222,10 @@ static void use_disk_forever(void) {
         good = good && get(disk, wanted % SLOTS, block) && block->number == wanted;
         snprintf(line, sizeof line, "disk %s %llu\n", good ? "ok" : "BAD", (unsigned long long)number);
         say(line);
+        if (again && uptime() - shown >= again) {
+            shown = uptime();
+            show_content(content, 0, buffer);
+        }
         sleep_ms(1000);
     }
 }
