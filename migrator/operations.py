@@ -4,8 +4,13 @@ Read down, a kind is the way forward; read up, the way back. ``scheduler/decide.
 and knows nothing that is not written here. This module never acts, never waits and never asks.
 
 How to read a row: *name*, *actor* (who does it), *do* (what must be true before the next phase), *undo* (what must be
-true before the phase above is undone; None: nothing to undo), *watch* (whether the other host reports too while it
+true before the phase above is undone; None: nothing to undo), *meanwhile* (what the other host keeps true while it
 lasts). ``point_of_no_return`` names the first phase from which there is only forward.
+
+Two more words carry what happens when a host is lost. A phase that does not *hold* leaves the instance free for the
+next operation, and only waits for a host to clean up. An undo that may be *owed* is put off while its host is silent,
+because nothing that the phase did could ever run the guest: the instance is brought back first, and the operation
+stays, without holding the instance, until the host has cleaned up.
 """
 
 from collections.abc import Mapping
@@ -22,12 +27,18 @@ class Kind(StrEnum):
     STOP = "stop"
     REBOOT = "reboot"
     LIVE_MIGRATION = "live-migration"
+    MIGRATION = "migration"
+    RESIZE = "resize"
+    EVACUATION = "evacuation"
+    SUSPEND = "suspend"
+    RESUME = "resume"
 
 
 class Actor(StrEnum):
     SCHEDULER = "scheduler"
     SOURCE = "source"
     DESTINATION = "destination"
+    OPERATOR = "operator"  # confirms or reverts, or lets resize_confirm_window pass
 
 
 class Effect(StrEnum):
@@ -40,6 +51,11 @@ class Effect(StrEnum):
     RECORD_BUILT = "record_built"
     RECORD_POWER = "record_power"  # the instance's state becomes what the facts say
     RECORD_DELETED = "record_deleted"
+    RECORD_RESIZED = "record_resized"  # host and flavor are the new ones; VERIFY_RESIZE
+    RECORD_RETURNED = "record_returned"  # host and flavor are the old ones again, the state what the facts say
+    RECORD_CONFIRMED = "record_confirmed"  # active or stopped again, where it is now
+    AWAIT_CONFIRMATION = "await_confirmation"
+    NONE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +64,14 @@ class Phase:
     actor: Actor
     do: Ensure | Effect
     undo: Ensure | Effect | None = None
-    watch: bool = False
+    meanwhile: Ensure | None = None
     shown: str = ""  # status in os-migrations while the phase lasts
     task_state: str | None = None  # the instance's task_state while the phase lasts
+    holds: bool = True  # the instance is this operation's; False: free for the next one
+    owed: bool = False  # the undo may be put off while its host is silent
+    retry: bool = False  # when it fails, another host is tried, if none was asked for by name
+    between_hosts: bool = False  # nothing to do or undo when source and destination are the same host
+    fencing: bool = False  # evidence that the host is fenced counts as done
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,13 @@ class Operation:
     moves: bool = False  # shown in os-migrations
     action: str = ""  # name in os-instance-actions
     kills_on_undo: bool = False  # undo may destroy a running guest (only what this operation itself booted)
+    completed: str = "completed"  # status at the good end
+    reverting: str | None = None  # task_state on the way back
+
+    @property
+    def live(self) -> bool:
+        """Whether the guest runs on while it is moved, so that only a verdict tells where it is."""
+        return any(phase.do is Ensure.MIGRATING for phase in self.phases)
 
     def index(self, phase: str) -> int:
         return next(i for i, p in enumerate(self.phases) if p.name == phase)
@@ -79,8 +107,8 @@ BUILD = Operation(
     Kind.BUILD,
     (
         Phase("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION, task_state="scheduling"),
-        Phase("disks", B, Ensure.DISKS_PRESENT, Ensure.ABSENT, task_state="block_device_mapping"),
-        Phase("start", B, Ensure.RUNNING, Ensure.ABSENT, task_state="spawning"),
+        Phase("disks", B, Ensure.DISKS_PRESENT, Ensure.ABSENT, task_state="block_device_mapping", retry=True),
+        Phase("start", B, Ensure.RUNNING, Ensure.ABSENT, task_state="spawning", retry=True),
         Phase("commit", S, Effect.RECORD_BUILT, task_state="spawning"),
     ),
     point_of_no_return="commit",
@@ -135,13 +163,28 @@ LIVE_MIGRATION = Operation(
     (
         Phase("inspect", A, Ensure.MOVABLE, shown="accepted", task_state="migrating"),
         Phase("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION, shown="queued", task_state="migrating"),
-        Phase("check", B, Ensure.COMPATIBLE, shown="preparing", task_state="migrating"),
-        Phase("prepare", B, Ensure.PREPARED, Ensure.ABSENT, watch=True, shown="preparing", task_state="migrating"),
+        Phase("check", B, Ensure.COMPATIBLE, shown="preparing", task_state="migrating", retry=True),
         Phase(
-            "transfer", A, Ensure.MIGRATING, Ensure.NOT_MIGRATING, watch=True, shown="running", task_state="migrating"
+            "prepare",
+            B,
+            Ensure.PREPARED,
+            Ensure.ABSENT,
+            meanwhile=Ensure.OBSERVED,
+            shown="preparing",
+            task_state="migrating",
+            retry=True,
+        ),
+        Phase(
+            "transfer",
+            A,
+            Ensure.MIGRATING,
+            Ensure.NOT_MIGRATING,
+            meanwhile=Ensure.OBSERVED,
+            shown="running",
+            task_state="migrating",
         ),
         Phase("commit", S, Effect.MOVE_RECORD, shown="post-migrating", task_state="migrating"),
-        Phase("cleanup", A, Ensure.ABSENT, watch=True, shown="post-migrating", task_state="migrating"),
+        Phase("cleanup", A, Ensure.ABSENT, meanwhile=Ensure.OBSERVED, shown="post-migrating", task_state="migrating"),
         Phase("release", S, Effect.RELEASE_SOURCE, shown="post-migrating", task_state="migrating"),
     ),
     point_of_no_return="commit",
@@ -149,4 +192,128 @@ LIVE_MIGRATION = Operation(
     action="live-migration",
 )
 
-OPERATIONS: Mapping[Kind, Operation] = {op.kind: op for op in (BUILD, DELETE, START, STOP, REBOOT, LIVE_MIGRATION)}
+
+def _cold(kind: Kind, action: str) -> Operation:
+    """Migration and resize share one path: the destination has another flavor, or the same."""
+    return Operation(
+        kind,
+        (
+            Phase("inspect", A, Ensure.DESCRIBED, shown="pre-migrating", task_state="resize_prep"),
+            Phase(
+                "claim",
+                S,
+                Effect.CLAIM_DESTINATION,
+                Effect.RELEASE_DESTINATION,
+                shown="pre-migrating",
+                task_state="resize_prep",
+            ),
+            Phase(
+                "check",
+                B,
+                Ensure.COMPATIBLE,
+                shown="pre-migrating",
+                task_state="resize_prep",
+                between_hosts=True,
+                retry=True,
+            ),
+            Phase("depart", S, Effect.NONE, Effect.RECORD_RETURNED, shown="migrating", task_state="resize_migrating"),
+            Phase("stop", A, Ensure.SHUT_OFF, Ensure.POWERED, shown="migrating", task_state="resize_migrating"),
+            Phase(
+                "offer",
+                A,
+                Ensure.OFFERED,
+                Ensure.WITHDRAWN,
+                shown="migrating",
+                task_state="resize_migrating",
+                between_hosts=True,
+            ),
+            Phase(
+                "copy",
+                B,
+                Ensure.COPIED,
+                Ensure.ABSENT,
+                meanwhile=Ensure.OFFERED,
+                shown="migrating",
+                task_state="resize_migrating",
+                owed=True,
+                between_hosts=True,
+            ),
+            Phase("start", B, Ensure.POWERED, Ensure.NOT_RUNNING, shown="post-migrating", task_state="resize_finish"),
+            Phase("record", S, Effect.RECORD_RESIZED, shown="post-migrating", task_state="resize_finish"),
+            Phase("verify", Actor.OPERATOR, Effect.AWAIT_CONFIRMATION, shown="finished"),
+            Phase("confirm", S, Effect.RECORD_CONFIRMED, shown="confirming"),
+            Phase("cleanup", A, Ensure.ABSENT, shown="confirming", holds=False, between_hosts=True),
+            Phase("release", S, Effect.RELEASE_SOURCE, shown="confirming", holds=False),
+        ),
+        point_of_no_return="confirm",
+        moves=True,
+        action=action,
+        completed="confirmed",
+        reverting="resize_reverting",
+    )
+
+
+MIGRATION = _cold(Kind.MIGRATION, "migrate")
+RESIZE = _cold(Kind.RESIZE, "resize")
+
+EVACUATION = Operation(
+    Kind.EVACUATION,
+    (
+        Phase(
+            "claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION, shown="accepted", task_state="rebuilding"
+        ),
+        Phase("check", B, Ensure.COMPATIBLE, shown="accepted", task_state="rebuilding", retry=True),
+        Phase("fence", A, Ensure.NOT_RUNNING, shown="pre-migrating", task_state="rebuilding", fencing=True),
+        Phase(
+            "rebuild",
+            B,
+            Ensure.REBUILT,
+            Ensure.ABSENT,
+            meanwhile=Ensure.OBSERVED,
+            shown="pre-migrating",
+            task_state="rebuild_block_device_mapping",
+            owed=True,
+            retry=True,
+        ),
+        Phase(
+            "start",
+            B,
+            Ensure.POWERED,
+            Ensure.NOT_RUNNING,
+            meanwhile=Ensure.OBSERVED,
+            shown="pre-migrating",
+            task_state="rebuild_spawning",
+        ),
+        Phase("commit", S, Effect.MOVE_RECORD, shown="pre-migrating", task_state="rebuild_spawning"),
+        Phase("cleanup", A, Ensure.ABSENT, shown="done", holds=False),
+        Phase("release", S, Effect.RELEASE_SOURCE, shown="done", holds=False),
+    ),
+    point_of_no_return="commit",
+    moves=True,
+    action="evacuate",
+)
+
+SUSPEND = Operation(
+    Kind.SUSPEND,
+    (
+        Phase("suspend", A, Ensure.SUSPENDED, task_state="suspending"),
+        Phase("commit", S, Effect.RECORD_POWER, task_state="suspending"),
+    ),
+    point_of_no_return=None,
+    action="suspend",
+)
+
+RESUME = Operation(
+    Kind.RESUME,
+    (
+        Phase("resume", A, Ensure.POWERED, task_state="resuming"),
+        Phase("commit", S, Effect.RECORD_POWER, task_state="resuming"),
+    ),
+    point_of_no_return=None,
+    action="resume",
+)
+
+OPERATIONS: Mapping[Kind, Operation] = {
+    op.kind: op
+    for op in (BUILD, DELETE, START, STOP, REBOOT, SUSPEND, RESUME, LIVE_MIGRATION, MIGRATION, RESIZE, EVACUATION)
+}

@@ -45,6 +45,14 @@ class Ensure(StrEnum):
     RUNNING = "running"
     SHUT_OFF = "shut_off"  # inputs: soft (bool), timeout_s
     ABSENT = "absent"  # no domain, no files of this instance (see AbsentInputs)
+    DESCRIBED = "described"  # source: describe the instance, whether it runs or not, and check that it can leave
+    OFFERED = "offered"  # source: its disks can be read from the destination, and their checksums are known
+    WITHDRAWN = "withdrawn"  # source: they cannot be read from elsewhere any more
+    COPIED = "copied"  # destination: has what the source offers; checksums of what was written are known
+    REBUILT = "rebuilt"  # destination: disks on shared storage are found, the others made anew from their image
+    POWERED = "powered"  # the domain is defined with this spec, and runs, is shut off or saved (see PoweredInputs)
+    NOT_RUNNING = "not_running"  # nothing executes here, whether there is a domain or not; inputs as for SHUT_OFF
+    SUSPENDED = "suspended"  # memory saved beside the first disk, and shut off
 
 
 class DomainState(StrEnum):
@@ -54,6 +62,18 @@ class DomainState(StrEnum):
     INCOMING = "incoming"  # paused, waiting for or receiving a migration
     RUNNING = "running"  # executes guest code (libvirt: running, blocked, pmsuspended, in shutdown)
     CRASHED = "crashed"
+    SAVED = "saved"  # shut off, with its memory saved beside its first disk
+
+
+class Power(StrEnum):
+    """How an instance is wanted where it is put: as it was before it was moved."""
+
+    RUNNING = "running"
+    SHUT_OFF = "shut_off"
+    SAVED = "saved"  # not running, with the saved memory it came with
+
+
+MEMORY = "memory"  # the saved memory's name among an instance's disks, wherever targets are named
 
 
 class DiskSpec(Message):
@@ -62,6 +82,7 @@ class DiskSpec(Message):
     format: str = "qcow2"  # "qcow2" or "raw"
     size_gb: int  # virtual size; 0 means the image's own size
     image_id: str | None = None  # made from this image; None is an empty disk
+    config_drive: bool = False  # an ISO 9660 CD-ROM that the host makes from the instance's description
 
 
 class NicSpec(Message):
@@ -105,6 +126,7 @@ class DiskFact(Message):
     allocated_bytes: Big = 0  # bytes really used
     backing_image_id: str | None = None
     readonly: bool = False
+    checksum: Text | None = None  # of the file's content, holes read as zeros; None: not worked out
 
 
 class DomainFact(Message):
@@ -217,11 +239,33 @@ class ShutOffInputs(Message):
 
 
 class AbsentInputs(Message):
-    """``delete_pools``: pools whose files of this instance go too. ``kill``: a running domain may be destroyed;
-    without it a running domain is left alone and reported, for only a verdict may end a running guest."""
+    """``delete_pools``: pools whose files of this instance go too, unless the pool's identity, read at that moment, is
+    one of ``keep``: there the instance lives on. ``kill``: a running domain may be destroyed; without it a running
+    domain is left alone and reported, for only a verdict may end a running guest."""
 
     delete_pools: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
     kill: bool = False
+
+
+class OfferedInputs(Message):
+    copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
+
+
+class CopiedInputs(Message):
+    guest: GuestDescription  # the source's answer to DESCRIBED: its disks, with their paths there
+    source_uri: str  # libvirt URI of the source: "qemu+tcp://10.0.0.1/system"
+    copy_disks: tuple[str, ...] = ()
+
+
+class PoweredInputs(Message):
+    power: Power
+    machine: str = ""  # machine type that the guest has seen; "" leaves it to the host
+
+
+class RebuiltInputs(Message):
+    shared: tuple[str, ...] = ()  # targets that must be found; the others are made from their image
+    admin_pass: str | None = None  # for the config drive
 
 
 class Fact(Message):
@@ -273,6 +317,7 @@ class HostReport(Message):
     live_migration_uri: str  # with the address filled in
     networks: tuple[str, ...] = ()
     simulated: bool = False
+    self_fencing_lease_s: float = Field(0, ge=0)  # 0: its agent does not stop instances by itself
 
 
 class Copy(Message):

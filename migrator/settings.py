@@ -45,6 +45,11 @@ class ServerSettings(_Base):
     live_migration_bandwidth: int = Field(0, ge=0)  # MiB/s, 0: no limit
     live_migration_permit_auto_converge: bool = False
     live_migration_permit_post_copy: bool = False
+    resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
+    allow_resize_to_same_host: bool = False
+    fence_command: str = ""  # run with a silent host's name and address; success is fencing evidence
+    fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
+    evacuate_silent_hosts: bool = False  # policy: silence for service_down_time is fencing evidence by itself
     max_limit: int = Field(1000, ge=1)  # rows a page
 
     @model_validator(mode="after")
@@ -79,6 +84,8 @@ class AgentSettings(_Base):
     progress_interval: float = Field(0.5, gt=0)  # s between two progress facts of a transfer
     poll_wait: float = Field(25.0, ge=0, le=55)  # s the server may hold a poll
     simulated: bool = False  # the simulated hypervisor in place of libvirt
+    # s without the server after which the agent stops every instance here; 0: never
+    self_fencing_lease: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -64,7 +64,7 @@ def _table(operation: Operation) -> Iterable[str]:
 
 
 def _row(phase: Phase) -> str:
-    return f"| {phase.name} | {phase.actor} | {phase.do} | {phase.undo or '-'} | {'yes' if phase.watch else '-'} |"
+    return f"| {phase.name} | {phase.actor} | {phase.do} | {phase.undo or '-'} | {phase.meanwhile or '-'} |"
 
 
 if __name__ == "__main__":

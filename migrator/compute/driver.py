@@ -5,12 +5,14 @@ faults). One contract suite (``tests/contract``) runs against both. Every method
 ``errors.DriverError`` and its children, and blocks no longer than its docstring says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from migrator.errors import DriverError
 from migrator.protocol import (
     CheckResult,
+    CopiedInputs,
     Copy,
     DiskFact,
     DomainFact,
@@ -44,10 +46,49 @@ class Driver(Protocol):
         """One fact per disk of the spec, existing or not, at the path this host keeps it."""
         ...
 
-    def make_disks(self, spec: InstanceSpec, images: dict[str, Path]) -> None:
+    def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
         """Make every missing disk of the spec from its image (a copy-on-write overlay, or a copy for raw) or empty,
         and keep kernel and ramdisk beside them. ``images`` maps image id to a local file. Existing disks are left
-        alone. A disk appears under its name only when complete. Raises StorageError."""
+        alone. A disk appears under its name only when complete. ``admin_pass`` goes into a config drive that is made
+        now. Raises StorageError."""
+        ...
+
+    def grow_disks(self, spec: InstanceSpec) -> None:
+        """Make disks that are smaller than the spec says as large as it says; never smaller. For a domain that has no
+        process. Raises StorageError."""
+        ...
+
+    # disks on their way to another host, of an instance that is shut off
+    def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
+        """Source: let another host read these disks (targets, and MEMORY) through this host's libvirt."""
+        ...
+
+    def withdraw(self, uuid: str) -> None:
+        """Source: end what ``offer`` began. No-op for none; files are never touched."""
+        ...
+
+    def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
+        """Checksums of the content of these files, by target. None while they are being worked out, in the background;
+        a file that changed since is read again. Raises StorageError for one that is missing or cannot be read."""
+        ...
+
+    def start_copy(self, spec: InstanceSpec, inputs: CopiedInputs, images: dict[str, Path]) -> None:
+        """Destination: begin in the background to fetch what is missing of ``inputs.copy_disks`` from the source, as
+        it is there (sparse, over the same backing image, not flattened), and to place kernel and ramdisk. A file
+        appears under its name only when complete and on the disk. No-op while one is under way for the instance."""
+        ...
+
+    def copy_job(self, uuid: str) -> JobFact | None:
+        """Bytes of the copy begun by this process (``active`` while under way), or None."""
+        ...
+
+    def copy_error(self, uuid: str) -> DriverError | None:
+        """Why the last copy begun by this process ended early, or None."""
+        ...
+
+    def stop_copy(self, uuid: str) -> bool:
+        """End the copy, if one is under way, and drop its half-made files. True: none is under way any more. Returns
+        within 5 s."""
         ...
 
     def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
@@ -56,13 +97,33 @@ class Driver(Protocol):
         ramdisk where the domain expects them."""
         ...
 
-    def remove_files(self, spec: InstanceSpec, pools: Sequence[str]) -> None:
-        """Delete the instance's directory in the pools named, and nothing else. No error where there is none."""
+    def remove_files(self, spec: InstanceSpec, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
+        """Delete the instance's directory in the pools named, and nothing else; not in a pool whose storage identity,
+        read at that moment, is one of ``keep``. No error where there is none."""
         ...
 
     # life
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
-        """Make the domain exist with this spec, stamped, and run; no-op for a running one."""
+    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+        """Make the domain exist with this spec, stamped; no-op for one that has a process. ``machine``: the machine
+        type that the guest has seen; "" keeps that of a domain defined before, else leaves it to the host."""
+        ...
+
+    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+        """``define``, and run, from the disks alone; no-op for a running one. A saved memory is left where it is, so
+        the caller has made sure that there is none."""
+        ...
+
+    def save_memory(self, spec: InstanceSpec) -> None:
+        """Save the running guest's memory beside its first disk, and shut it off. Blocks until it is saved."""
+        ...
+
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+        """Run the defined domain on from its saved memory, which is used up before the guest runs: no crash can make
+        it run twice from the same memory. Raises DriverError, with the memory kept, when libvirt refuses."""
+        ...
+
+    def drop_memory(self, uuid: str) -> None:
+        """Remove the instance's saved memory. No-op for none."""
         ...
 
     def shut_down(self, uuid: str) -> None:
@@ -79,11 +140,13 @@ class Driver(Protocol):
 
     # moving
     def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
-        """Source: the running guest's real CPU, machine type, memory and disks. Raises DomainNotFound."""
+        """Source: the guest's CPU (a running one's as it really is), machine type, memory and disks, with MEMORY among
+        them when it is saved. Raises DomainNotFound."""
         ...
 
-    def check_source(self, spec: InstanceSpec) -> Sequence[CheckResult]:
-        """Source: what forbids this guest to move (not running, pass-through devices, a job already active)."""
+    def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
+        """Source: what forbids this guest to move (pass-through devices, a job already active; not running, when it
+        should move live; no domain, or one that is paused, when it should not)."""
         ...
 
     def check_destination(

@@ -1,5 +1,7 @@
 """Claims: capacity held on a host. Taken in the transaction that checks it, so placing never oversubscribes."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, false, select, update
 
 from migrator.db.clock import now
@@ -46,6 +48,36 @@ def take(
         )
     )
     return True
+
+
+def resize(
+    connection: Connection, host: str, instance_uuid: str, operation_id: int, vcpus: int, memory_mb: int, disk_gb: int
+) -> bool:
+    """Make the instance's claim on the host as large as this, if the host has room for what is more. False: it has
+    not; nothing was changed."""
+    mine = (claims.c.host == host) & (claims.c.instance_uuid == instance_uuid)
+    row = connection.execute(select(claims).where(mine).with_for_update()).one_or_none()
+    if row is None:
+        return False
+    more = {"vcpus": vcpus - row.vcpus, "memory_mb": memory_mb - row.memory_mb, "disk_gb": disk_gb - row.disk_gb}
+    free = {name: getattr(hosts.c, f"free_{name}") for name in more}
+    room = [free[name] >= needed for name, needed in more.items() if needed > 0]
+    changed = connection.execute(
+        update(hosts)
+        .where(hosts.c.name == host, *room)
+        .values({f"free_{name}": free[name] - needed for name, needed in more.items()})
+    )
+    if changed.rowcount == 0:
+        return False
+    sizes = {"vcpus": vcpus, "memory_mb": memory_mb, "disk_gb": disk_gb}
+    connection.execute(update(claims).where(claims.c.id == row.id).values(operation_id=operation_id, **sizes))
+    return True
+
+
+def holders(connection: Connection, instance_uuid: str) -> Sequence[str]:
+    """Hosts on which the instance, or an operation of it, holds a claim: where it is, or left something behind."""
+    query = select(claims.c.host).where(claims.c.instance_uuid == instance_uuid)
+    return connection.execute(query.order_by(claims.c.host)).scalars().all()
 
 
 def release(connection: Connection, host: str, instance_uuid: str) -> None:

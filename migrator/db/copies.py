@@ -22,7 +22,7 @@ def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Seq
     that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state)."""
     if not uuids:
         return ()
-    busy = select(operations.c.instance_uuid).where(operations.c.active == true())
+    busy = select(operations.c.instance_uuid).where(operations.c.active == true(), operations.c.holds == true())
     query = select(instances.c.uuid, instances.c.host, instances.c.vm_state, instances.c.power_state).where(
         instances.c.uuid.in_(uuids),
         instances.c.deleted == false(),
@@ -41,6 +41,17 @@ def running_elsewhere(connection: Connection, uuid: str, host: str | None) -> st
         copies.c.seen_at > select(instances.c.updated_at).where(instances.c.uuid == uuid).scalar_subquery(),
     )
     return connection.execute(query.limit(1)).scalar_one_or_none()
+
+
+def owed_by(connection: Connection, instance_uuid: str, host: str) -> bool:
+    """Whether an operation waits for this host to clean up what it has of the instance."""
+    query = select(operations.c.id).where(
+        operations.c.instance_uuid == instance_uuid,
+        operations.c.active == true(),
+        operations.c.holds == false(),
+        (operations.c.source == host) | (operations.c.destination == host),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def alarmed(connection: Connection, instance_uuid: str, message: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from migrator.db.clock import now
+from migrator.db.clock import now, now_expression
 from migrator.db.tables import events
 
 
@@ -34,6 +34,17 @@ def add(
             details=dict(details) if details is not None else None,
         )
     )
+
+
+def since_phase(connection: Connection, operation_id: int, phase: str) -> float | None:
+    """Seconds since the operation last entered the phase; None: it never did."""
+    query = (
+        select(now_expression(connection) - events.c.at)
+        .where(events.c.operation_id == operation_id, events.c.name == "phase", events.c.phase == phase)
+        .order_by(events.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 def of_operation(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:

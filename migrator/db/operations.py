@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, true, update
+from sqlalchemy import Connection, Row, false, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now, now_expression
@@ -29,6 +29,7 @@ def create(
     source: str | None,
     requested_host: str | None,
     params: Mapping[str, Any],
+    context: Mapping[str, Any],
     request_id: str,
     user_id: str,
     project_id: str,
@@ -51,7 +52,7 @@ def create(
                 source=source,
                 requested_host=requested_host,
                 params=dict(params),
-                context={},
+                context=dict(context),
                 cancel_requested=False,
                 request_id=request_id,
                 user_id=user_id,
@@ -76,7 +77,10 @@ def get(connection: Connection, operation_id: int) -> OperationRow:
 
 
 def active_of_instance(connection: Connection, instance_uuid: str) -> OperationRow | None:
-    query = select(operations).where(operations.c.instance_uuid == instance_uuid, operations.c.active == true())
+    """The operation that holds the instance; one that only waits for a host to clean up does not."""
+    query = select(operations).where(
+        operations.c.instance_uuid == instance_uuid, operations.c.active == true(), operations.c.holds == true()
+    )
     return connection.execute(query).one_or_none()
 
 
@@ -115,6 +119,26 @@ def request_cancel(connection: Connection, operation_id: int) -> None:
         .where(operations.c.id == operation_id, operations.c.active == true())
         .values(cancel_requested=True, generation=operations.c.generation + 1, updated_at=now(connection))
     )
+
+
+def request_confirm(connection: Connection, operation_id: int) -> None:
+    """Raise the flag that ends the waiting for an operator's word."""
+    connection.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.active == true())
+        .values(confirm_requested=True, generation=operations.c.generation + 1, updated_at=now(connection))
+    )
+
+
+def outstanding(connection: Connection, kind: str, source: str) -> Sequence[OperationRow]:
+    """Active operations of the kind that wait for their source, free of their instances: what the host still owes."""
+    query = select(operations).where(
+        operations.c.active == true(),
+        operations.c.holds == false(),
+        operations.c.kind == kind,
+        operations.c.source == source,
+    )
+    return connection.execute(query.order_by(operations.c.id)).all()
 
 
 def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str, Any]) -> None:

@@ -18,7 +18,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -48,6 +50,8 @@ hosts = Table(
     Column("disabled", Boolean, nullable=False, default=False),
     Column("disabled_reason", String(255)),
     Column("forced_down", Boolean, nullable=False, default=False),
+    Column("fencing", JSON),  # newest evidence that its guests do not run: {kind, by, at, words}
+    Column("fence_attempt", JSON),  # newest run of the fence command: {at, by, ok, words}; ok None: it runs
     Column("incarnation", BigInteger, nullable=False, default=0),
     Column("last_seen", Double, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -133,7 +137,7 @@ instances = Table(
     Column("spec", JSON, nullable=False),  # protocol.InstanceSpec
     Column("host", String(255)),  # None until the build claimed one
     Column("availability_zone", String(255)),
-    Column("vm_state", String(32), nullable=False),  # building active stopped paused error deleted
+    Column("vm_state", String(32), nullable=False),  # building active stopped paused suspended resized error deleted
     Column("task_state", String(64)),
     Column("power_state", Integer, nullable=False, default=0),  # Nova's: 0 none 1 running 3 paused 4 shutdown 6 crashed
     Column("fault", JSON),  # {code, message, details?, created}
@@ -164,6 +168,8 @@ operations = Table(
     Column("instance_uuid", String(36), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("moves", Boolean, nullable=False),  # shown in os-migrations
+    # The instance is this operation's. False: it only waits for a host to clean up.
+    Column("holds", Boolean, nullable=False, default=True, server_default=true()),
     Column("phase", String(32), nullable=False),
     Column("forward", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False),
@@ -175,6 +181,7 @@ operations = Table(
     Column("params", JSON, nullable=False),  # what the request said; never changes
     Column("context", JSON, nullable=False),  # what was learnt on the way (guest, refusals, ...)
     Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("confirm_requested", Boolean, nullable=False, default=False, server_default=false()),
     Column("waiting", Text),  # the named reason, None while it moves
     Column("error", JSON),  # {code, message}; why it was undone or ended
     Column("outcome", JSON),  # last JobFact and measurements at the end
@@ -189,8 +196,8 @@ operations = Table(
         "uq_operations_one_active",
         "instance_uuid",
         unique=True,
-        sqlite_where=text("active = 1"),
-        postgresql_where=text("active"),
+        sqlite_where=text("active = 1 AND holds = 1"),
+        postgresql_where=text("active AND holds"),
     ),
     Index("ix_operations_active", "active"),
     Index("ix_operations_source", "source", "active"),

@@ -51,7 +51,7 @@ def assignments(db: Database, host: str, settings: ServerSettings) -> Assignment
     found: list[Assignment] = []
     with db.read() as connection:
         for row in operations.active_on_host(connection, host):
-            snapshot = loading.snapshot_of(connection, row, settings.service_down_time)
+            snapshot = loading.snapshot_of(connection, row, settings)
             mine = assignments_of(snapshot, limits_of(settings)).get(host)
             if mine is not None:
                 found.append(mine)
@@ -107,7 +107,7 @@ def _audit(connection: Connection, host: str, states: dict[str, DomainState]) ->
             if wanted is not None and wanted["power_state"] != row.power_state and row.vm_state != "error":
                 instance_records.change(connection, row.uuid, wanted)
                 events.add(connection, "power", f"found {state.value} on {host}", instance_uuid=row.uuid, host=host)
-        elif state is DomainState.RUNNING:
+        elif state is DomainState.RUNNING and not copies.owed_by(connection, row.uuid, host):
             message = f"runs on {host}, but its record says {row.host}"
             if not copies.alarmed(connection, row.uuid, message):
                 events.add(connection, "alarm", message, instance_uuid=row.uuid, host=host)

@@ -8,23 +8,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.operations import OPERATIONS, Operation, Phase
+from migrator.operations import OPERATIONS, Actor, Kind, Operation, Phase
 from migrator.protocol import (
     AbsentInputs,
     Assignment,
     CompatibleInputs,
+    CopiedInputs,
     DiskFact,
     Ensure,
-    GuestDescription,
-    HostReport,
     Message,
     MigratingInputs,
+    OfferedInputs,
+    PoweredInputs,
     PreparedInputs,
+    RebuiltInputs,
     Role,
     ShutOffInputs,
 )
-from migrator.scheduler.decide import host_of
-from migrator.scheduler.snapshot import OperationView, Snapshot
+from migrator.scheduler import reading
+from migrator.scheduler.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,17 @@ class TransferLimits:
     shutdown_timeout_s: int = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One host's part in the phase: all that the inputs are worked out from."""
+
+    snapshot: Snapshot
+    table: Operation
+    phase: Phase
+    actor: Actor
+    limits: TransferLimits
+
+
 def assignments(snapshot: Snapshot, limits: TransferLimits) -> Mapping[str, Assignment]:
     """Host name -> its assignment. Empty while the scheduler itself is the actor."""
     operation = snapshot.operation
@@ -45,79 +58,57 @@ def assignments(snapshot: Snapshot, limits: TransferLimits) -> Mapping[str, Assi
     phase = table.phase(operation.phase)
     wanted = phase.do if operation.forward else phase.undo
     found: dict[str, Assignment] = {}
-    actor = host_of(operation, phase.actor)
+    actor = reading.host_of(operation, phase.actor)
     if actor is not None and isinstance(wanted, Ensure):
-        found[actor] = _assignment(snapshot, table, phase, actor, wanted, limits)
-    if phase.watch:
-        for host in (operation.source, operation.destination):
+        found[actor] = _assignment(Ask(snapshot, table, phase, phase.actor, limits), actor, wanted)
+    if phase.meanwhile is not None:
+        meanwhile = phase.meanwhile if operation.forward else Ensure.OBSERVED
+        for end in (Actor.SOURCE, Actor.DESTINATION):
+            host = reading.host_of(operation, end)
             if host is not None and host not in found:
-                found[host] = _assignment(snapshot, table, phase, host, Ensure.OBSERVED, limits)
+                found[host] = _assignment(Ask(snapshot, table, phase, end, limits), host, meanwhile)
     return found
 
 
-def _assignment(
-    snapshot: Snapshot, table: Operation, phase: Phase, host: str, ensure: Ensure, limits: TransferLimits
-) -> Assignment:
-    operation = snapshot.operation
+def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
+    operation = ask.snapshot.operation
+    if ensure is Ensure.NOT_RUNNING and not operation.forward and reading.memory_is_shared(ask.snapshot):
+        ensure = Ensure.SUSPENDED  # the memory it was resumed from is used up on both hosts: save it anew
     inputs = _INPUTS.get(ensure)
     return Assignment(
         operation_id=operation.uuid,
         kind=operation.kind.value,
         epoch=operation.epoch,
         generation=operation.generation,
-        phase=phase.name,
+        phase=ask.phase.name,
         forward=operation.forward,
-        role=Role.SOURCE if host == operation.source else Role.DESTINATION,
+        role=Role.DESTINATION if ask.actor is Actor.DESTINATION and host != operation.source else Role.SOURCE,
         ensure=ensure,
-        instance=snapshot.instance,
-        inputs=inputs(snapshot, table, host, limits).model_dump(mode="json") if inputs else {},
+        instance=reading.spec_for(ask.snapshot, ask.actor),
+        inputs=inputs(ask).model_dump(mode="json") if inputs else {},
     )
 
 
-def shared_pools(one: HostReport | None, other: HostReport | None) -> frozenset[str]:
-    """Names of the pools that both hosts have and that carry the same storage identity."""
-    if one is None or other is None:
-        return frozenset()
-    return frozenset(
-        name
-        for name, pool in one.storage.items()
-        if name in other.storage and other.storage[name].identity == pool.identity
-    )
+def _compatible(ask: Ask) -> Message:
+    operation = ask.snapshot.operation
+    return CompatibleInputs(guest=reading.guest_of(operation), block=operation.params.get("block"))
 
 
-def _shared(snapshot: Snapshot) -> frozenset[str]:
-    """Pools shared by the operation's two hosts."""
-    reports = [
-        snapshot.hosts[host].report if host in snapshot.hosts else None
-        for host in (snapshot.operation.source, snapshot.operation.destination)
-        if host is not None
-    ]
-    return shared_pools(*reports) if len(reports) == 2 else frozenset()
+def _prepared(ask: Ask) -> Message:
+    return PreparedInputs(guest=reading.guest_of(ask.snapshot.operation))
 
 
-def _guest(operation: OperationView) -> GuestDescription:
-    return GuestDescription.model_validate(operation.context.get("guest", {}))
-
-
-def _compatible(snapshot: Snapshot, _table: Operation, _host: str, _limits: TransferLimits) -> Message:
-    return CompatibleInputs(guest=_guest(snapshot.operation), block=snapshot.operation.params.get("block"))
-
-
-def _prepared(snapshot: Snapshot, _table: Operation, _host: str, _limits: TransferLimits) -> Message:
-    return PreparedInputs(guest=_guest(snapshot.operation))
-
-
-def _migrating(snapshot: Snapshot, _table: Operation, _host: str, limits: TransferLimits) -> Message:
-    operation = snapshot.operation
+def _migrating(ask: Ask) -> Message:
+    snapshot, operation, limits = ask.snapshot, ask.snapshot.operation, ask.limits
     assert operation.destination is not None
     report = snapshot.hosts[operation.destination].report
-    shared = _shared(snapshot)
+    shared = reading.shared_by_both(snapshot)
     disks: list[Any] = operation.context.get("destination_disks", [])
     return MigratingInputs(
         destination_host=operation.destination,
         destination_address=report.address,
         uri=report.live_migration_uri,
-        copy_disks=tuple(d.target for d in snapshot.instance.disks if d.pool not in shared),
+        copy_disks=tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and not d.config_drive),
         destination_disks=tuple(DiskFact.model_validate(d) for d in disks),
         bandwidth_mib_s=limits.bandwidth_mib_s,
         max_downtime_ms=limits.max_downtime_ms,
@@ -126,24 +117,73 @@ def _migrating(snapshot: Snapshot, _table: Operation, _host: str, limits: Transf
     )
 
 
-def _shut_off(snapshot: Snapshot, _table: Operation, _host: str, limits: TransferLimits) -> Message:
-    soft = bool(snapshot.operation.params.get("soft", True))
-    return ShutOffInputs(soft=soft, timeout_s=limits.shutdown_timeout_s)
+def _offered(ask: Ask) -> Message:
+    return OfferedInputs(copy_disks=reading.moved_targets(ask.snapshot))
 
 
-def _absent(snapshot: Snapshot, table: Operation, _host: str, _limits: TransferLimits) -> Message:
-    """A move's leftovers: never a running guest, never a shared disk. A deletion, or a build undone: everything."""
+def _copied(ask: Ask) -> Message:
+    snapshot, operation = ask.snapshot, ask.snapshot.operation
+    assert operation.source is not None
+    return CopiedInputs(
+        guest=reading.guest_of(operation),
+        source_uri=snapshot.hosts[operation.source].report.live_migration_uri,
+        copy_disks=reading.moved_targets(snapshot),
+    )
+
+
+def _powered(ask: Ask) -> Message:
+    operation = ask.snapshot.operation
+    return PoweredInputs(power=reading.power_asked(operation), machine=reading.guest_of(operation).machine)
+
+
+def _rebuilt(ask: Ask) -> Message:
+    shared = reading.shared_by_both(ask.snapshot)
+    return RebuiltInputs(
+        shared=tuple(disk.target for disk in ask.snapshot.instance.disks if disk.pool in shared),
+        admin_pass=ask.snapshot.operation.params.get("admin_pass"),
+    )
+
+
+def _shut_off(ask: Ask) -> Message:
+    """An evacuated host is declared dead: whatever it still runs is not asked."""
+    fencing = ask.phase.fencing
+    soft = bool(ask.snapshot.operation.params.get("soft", True)) and not fencing
+    return ShutOffInputs(soft=soft, timeout_s=ask.limits.shutdown_timeout_s)
+
+
+def _absent(ask: Ask) -> Message:
+    """A move's leftovers: never a shared disk, and a running guest only where it was evacuated from. A deletion, or a
+    build undone: everything."""
+    snapshot = ask.snapshot
     pools = tuple(dict.fromkeys(disk.pool for disk in snapshot.instance.disks))
-    if not table.moves:
+    if not ask.table.moves:
         return AbsentInputs(delete_pools=pools, kill=True)
-    shared = _shared(snapshot)
-    return AbsentInputs(delete_pools=tuple(pool for pool in pools if pool not in shared), kill=False)
+    shared = reading.shared_by_both(snapshot)
+    return AbsentInputs(
+        delete_pools=tuple(pool for pool in pools if pool not in shared),
+        keep=_kept(ask),
+        kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,
+    )
 
 
-_INPUTS: Mapping[Ensure, Callable[[Snapshot, Operation, str, TransferLimits], Message]] = {
+def _kept(ask: Ask) -> tuple[str, ...]:
+    """Storage identities of the host where the instance lives on."""
+    snapshot = ask.snapshot
+    if ask.actor is Actor.DESTINATION:
+        return tuple(sorted(set(reading.guest_of(snapshot.operation).storage.values())))
+    destination = reading.view_of(snapshot, snapshot.operation.destination)
+    return tuple(sorted({p.identity for p in destination.report.storage.values()})) if destination is not None else ()
+
+
+_INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
     Ensure.COMPATIBLE: _compatible,
     Ensure.PREPARED: _prepared,
     Ensure.MIGRATING: _migrating,
     Ensure.SHUT_OFF: _shut_off,
+    Ensure.NOT_RUNNING: _shut_off,
     Ensure.ABSENT: _absent,
+    Ensure.OFFERED: _offered,
+    Ensure.COPIED: _copied,
+    Ensure.POWERED: _powered,
+    Ensure.REBUILT: _rebuilt,
 }

@@ -5,12 +5,14 @@ somebody else was faster (StaleRow: load, decide and choose again).
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from migrator.db import claims, instance_records
+from migrator.db import claims, events, instance_records, operations
 from migrator.db.engine import Connection
 from migrator.errors import StaleRow
-from migrator.operations import Effect
-from migrator.protocol import DomainState
+from migrator.operations import Effect, Kind
+from migrator.protocol import DomainState, InstanceSpec, Power
+from migrator.scheduler.reading import power_wanted, with_flavor
 from migrator.scheduler.snapshot import OperationView, Plan
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
@@ -18,40 +20,104 @@ POWER: Mapping[DomainState, Mapping[str, object]] = {
     DomainState.PAUSED: {"vm_state": "paused", "power_state": 3},
     DomainState.SHUT_OFF: {"vm_state": "stopped", "power_state": 4},
     DomainState.CRASHED: {"vm_state": "stopped", "power_state": 6},
+    DomainState.SAVED: {"vm_state": "suspended", "power_state": 4},
 }
 """Domain state -> the instance's vm_state and power_state (Nova's numbers)."""
 
 
+Amounts = tuple[int, int, int]  # vCPUs, MiB, GiB
+
+
+def _amounts(flavor: Mapping[str, Any]) -> Amounts:
+    return flavor["vcpus"], flavor["memory_mb"], flavor["disk_gb"]
+
+
+def _flavor(connection: Connection, operation: OperationView, which: str) -> Mapping[str, Any]:
+    found = operation.params.get(which)
+    if found is None:
+        found = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
+    return dict(found)
+
+
 def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None:
-    flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
-    host = plan.destination
+    """In place, one claim holds the larger of both flavors until it is known which one stays."""
+    host, wanted = plan.destination, _amounts(_flavor(connection, operation, "new_flavor"))
     assert host is not None
-    taken = claims.take(
-        connection,
-        host,
-        operation.instance_uuid,
-        operation.id,
-        flavor["vcpus"],
-        flavor["memory_mb"],
-        flavor["disk_gb"],
-    )
+    if host == operation.source:
+        before = _amounts(_flavor(connection, operation, "old_flavor"))
+        vcpus, memory_mb, disk_gb = map(max, wanted, before)
+        taken = claims.resize(
+            connection, host, operation.instance_uuid, operation.id, int(vcpus), int(memory_mb), int(disk_gb)
+        )
+    else:
+        taken = claims.take(connection, host, operation.instance_uuid, operation.id, *wanted)
     if not taken:
         raise StaleRow(f"Host {host} has no longer the room")
 
 
 def _release_destination(connection: Connection, operation: OperationView, _plan: Plan) -> None:
-    if operation.destination is not None:
-        claims.release(connection, operation.destination, operation.instance_uuid)
+    _release(connection, operation, operation.destination, "old_flavor")
 
 
 def _release_source(connection: Connection, operation: OperationView, _plan: Plan) -> None:
-    if operation.source is not None:
-        claims.release(connection, operation.source, operation.instance_uuid)
+    _release(connection, operation, operation.source, "new_flavor")
 
 
-def _move_record(connection: Connection, operation: OperationView, _plan: Plan) -> None:
-    values = {"host": operation.destination, **POWER[DomainState.RUNNING]}
-    instance_records.change(connection, operation.instance_uuid, values)
+def _release(connection: Connection, operation: OperationView, host: str | None, staying: str) -> None:
+    """Give the host's claim back; in place, make it as large as the flavor that stays."""
+    if host is None:
+        return
+    if operation.same_host:
+        flavor = _amounts(_flavor(connection, operation, staying))
+        claims.resize(connection, host, operation.instance_uuid, operation.id, *flavor)
+        claims.hand_over(connection, operation.id)
+    else:
+        claims.release(connection, host, operation.instance_uuid)
+
+
+def _found(plan: Plan, otherwise: DomainState) -> Mapping[str, object]:
+    """vm_state and power_state by what was last seen of the instance."""
+    domain = plan.effect_fact.domain if plan.effect_fact is not None else None
+    return POWER.get(domain.state if domain is not None else otherwise, POWER[otherwise])
+
+
+def _move_record(connection: Connection, operation: OperationView, plan: Plan) -> None:
+    """A live migration's guest runs on; an evacuated instance is as the destination has it."""
+    found = _found(plan, DomainState.RUNNING) if operation.kind is Kind.EVACUATION else POWER[DomainState.RUNNING]
+    changes = {"host": operation.destination, "fault": None, **found}
+    instance_records.change(connection, operation.instance_uuid, changes)
+
+
+def _shaped(connection: Connection, operation: OperationView, which: str) -> dict[str, Any]:
+    """The columns that a flavor shapes."""
+    row = instance_records.get(connection, operation.instance_uuid, deleted=True)
+    flavor = _flavor(connection, operation, which)
+    spec = with_flavor(InstanceSpec.model_validate(row.spec), flavor)
+    return {"flavor": flavor, "spec": spec.model_dump(mode="json")}
+
+
+def _record_resized(connection: Connection, operation: OperationView, plan: Plan) -> None:
+    power = _found(plan, DomainState.RUNNING)["power_state"]
+    changes = {"host": operation.destination, "vm_state": "resized", "power_state": power}
+    instance_records.change(connection, operation.instance_uuid, changes | _shaped(connection, operation, "new_flavor"))
+    measured = events.since_phase(connection, operation.id, "stop")
+    if measured is not None:
+        operations.add_outcome(connection, operation.id, {"out_of_service_ms": round(measured * 1000)})
+
+
+def _record_returned(connection: Connection, operation: OperationView, plan: Plan) -> None:
+    """Back at the source with the old flavor. Of a source that is lost nothing is seen: as it was wanted, then."""
+    wanted = {Power.RUNNING: DomainState.RUNNING, Power.SAVED: DomainState.SAVED}.get(
+        power_wanted(operation), DomainState.SHUT_OFF
+    )
+    changes = {"host": operation.source, **_found(plan, wanted)}
+    instance_records.change(connection, operation.instance_uuid, changes | _shaped(connection, operation, "old_flavor"))
+
+
+def _record_confirmed(connection: Connection, operation: OperationView, _plan: Plan) -> None:
+    row = instance_records.get(connection, operation.instance_uuid, deleted=True)
+    state = "active" if row.power_state == POWER[DomainState.RUNNING]["power_state"] else "stopped"
+    instance_records.change(connection, operation.instance_uuid, {"vm_state": state})
 
 
 def _record_built(connection: Connection, operation: OperationView, _plan: Plan) -> None:
@@ -78,4 +144,7 @@ EFFECTS: Mapping[Effect, Callable[[Connection, OperationView, Plan], None]] = {
     Effect.RECORD_BUILT: _record_built,
     Effect.RECORD_POWER: _record_power,
     Effect.RECORD_DELETED: _record_deleted,
+    Effect.RECORD_RESIZED: _record_resized,
+    Effect.RECORD_RETURNED: _record_returned,
+    Effect.RECORD_CONFIRMED: _record_confirmed,
 }

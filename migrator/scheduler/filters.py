@@ -23,6 +23,9 @@ class Need:
     guest: GuestDescription | None = None
     block: bool | None = None  # what a live migration asked for; None: find out
     refused: Mapping[str, Sequence[str]] = field(default_factory=dict)  # hosts that already said no
+    in_place: bool = False  # the source itself will do
+    holders: frozenset[str] = frozenset()  # hosts besides the source that still have something of the instance
+    surviving: Mapping[str, str] = field(default_factory=dict)  # pool -> identity of the storage that has its disks
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,12 @@ class Candidate:
 
 
 def _source(candidate: Candidate, need: Need) -> str | None:
-    return "the instance is there already" if candidate.host.name == need.source else None
+    return "the instance is there already" if candidate.host.name == need.source and not need.in_place else None
+
+
+def _holder(candidate: Candidate, need: Need) -> str | None:
+    held = candidate.host.name in need.holders
+    return "it has not cleaned up yet what it had of the instance before" if held else None
 
 
 def _refused(candidate: Candidate, need: Need) -> str | None:
@@ -74,6 +82,13 @@ def _pools(candidate: Candidate, need: Need) -> str | None:
     return f"storage: it has no pool named {', '.join(sorted(missing))}" if missing else None
 
 
+def _survivors(candidate: Candidate, need: Need) -> str | None:
+    """Disks that outlived their host on shared storage are never made anew beside it."""
+    storage = candidate.host.report.storage
+    lost = [p for p, identity in need.surviving.items() if p not in storage or storage[p].identity != identity]
+    return f"storage: it does not share {', '.join(sorted(lost))}, where the instance's disks are" if lost else None
+
+
 def _block_flag(candidate: Candidate, need: Need) -> str | None:
     """A flag that contradicts the storage identities is an error that says what the facts are."""
     if need.guest is None or need.block is None:
@@ -111,6 +126,7 @@ def _version(candidate: Candidate, need: Need) -> str | None:
 
 FILTERS: tuple[Callable[[Candidate, Need], str | None], ...] = (
     _source,
+    _holder,
     _refused,
     _down,
     _disabled,
@@ -118,6 +134,7 @@ FILTERS: tuple[Callable[[Candidate, Need], str | None], ...] = (
     _memory,
     _disk,
     _pools,
+    _survivors,
     _block_flag,
     _architecture,
     _machine,

@@ -1,14 +1,17 @@
 """Turns database rows into the plain values that ``decide`` and the filters read. Changes nothing."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from migrator.db import hosts, instance_records, operations
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
+from migrator.scheduler.fencing import evidence
 from migrator.scheduler.filters import Candidate
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
+from migrator.settings import ServerSettings
 
 
 def host_view(row: Any, down_after: float) -> HostView:
@@ -19,14 +22,25 @@ def host_view(row: Any, down_after: float) -> HostView:
         up=not row.forced_down and row.silent_s <= down_after,
         disabled=row.disabled,
         forced_down=row.forced_down,
+        speaks=row.silent_s <= down_after,
     )
+
+
+def with_fencing(row: Any, view: HostView, settings: ServerSettings, since: float) -> HostView:
+    """``view`` with the evidence that the host's guests do not run, and the fence command's failure if it is newer
+    than ``since`` (seconds by the database's clock)."""
+    found = evidence(row, settings)
+    attempt = row.fence_attempt or {}
+    failed = attempt.get("words") if attempt.get("ok") is False and attempt.get("at", 0.0) >= since else None
+    return replace(view, evidence=found.words if found is not None else None, fence_failed=failed)
 
 
 def candidates(rows: Iterable[Any], down_after: float) -> list[Candidate]:
     return [Candidate(host_view(row, down_after), row.free_vcpus, row.free_memory_mb, row.free_disk_gb) for row in rows]
 
 
-def operation_view(row: Any) -> OperationView:
+def operation_view(row: Any, moment: float) -> OperationView:
+    """``moment``: now, by the database's clock."""
     return OperationView(
         id=row.id,
         uuid=row.uuid,
@@ -45,22 +59,29 @@ def operation_view(row: Any) -> OperationView:
         waiting=row.waiting,
         error=row.error,
         active=row.active,
+        confirm_requested=row.confirm_requested,
+        holds=row.holds,
+        phase_age_s=moment - row.phase_since,
     )
 
 
-def snapshot(connection: Connection, operation_id: int, down_after: float) -> Snapshot:
+def snapshot(connection: Connection, operation_id: int, settings: ServerSettings) -> Snapshot:
     """All that ``decide`` needs of one operation. Raises OperationNotFound."""
-    return snapshot_of(connection, operations.get(connection, operation_id), down_after)
+    return snapshot_of(connection, operations.get(connection, operation_id), settings)
 
 
-def snapshot_of(connection: Connection, row: Any, down_after: float) -> Snapshot:
+def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> Snapshot:
+    down_after = settings.service_down_time
     names = {name for name in (row.source, row.destination) if name}
     instance = instance_records.get(connection, row.instance_uuid, deleted=True)
     facts = operations.facts_of(connection, row.id)
+    rows = hosts.by_names(connection, names)
+    moment = next((h.last_seen + h.silent_s for h in rows), row.phase_since)  # now, without asking for it again
     return Snapshot(
-        operation=operation_view(row),
+        operation=operation_view(row, moment),
         instance=InstanceSpec.model_validate(instance.spec),
-        hosts={h.name: host_view(h, down_after) for h in hosts.by_names(connection, names)},
+        hosts={h.name: with_fencing(h, host_view(h, down_after), settings, row.phase_since) for h in rows},
         facts={f.host: Fact.model_validate(f.body) for f in facts},
         ages={f.host: f.age_s for f in facts},
+        confirm_window_s=settings.resize_confirm_window,
     )

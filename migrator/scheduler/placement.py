@@ -5,12 +5,14 @@ Never claims (``effects.py`` does, in the transaction that moves the operation o
 
 from dataclasses import replace
 
-from migrator.db import hosts, instance_records
+from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
+from migrator.operations import Actor
 from migrator.protocol import GuestDescription
 from migrator.scheduler import loading
-from migrator.scheduler.decide import refused
+from migrator.scheduler.backward import refused
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
+from migrator.scheduler.reading import spec_for
 from migrator.scheduler.snapshot import Plan, Snapshot
 
 _SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
@@ -27,10 +29,12 @@ def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: fl
 
 def _need(connection: Connection, snapshot: Snapshot) -> Need:
     operation = snapshot.operation
-    flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
+    flavor = operation.params.get("new_flavor")
+    if flavor is None:
+        flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
     guest = operation.context.get("guest")
     return Need(
-        instance=snapshot.instance,
+        instance=spec_for(snapshot, Actor.DESTINATION),
         vcpus=flavor["vcpus"],
         memory_mb=flavor["memory_mb"],
         disk_gb=flavor["disk_gb"],
@@ -39,6 +43,9 @@ def _need(connection: Connection, snapshot: Snapshot) -> Need:
         guest=GuestDescription.model_validate(guest) if guest else None,
         block=operation.params.get("block"),
         refused=operation.context.get("refused", {}),
+        in_place=bool(operation.params.get("same_host")),
+        holders=frozenset(claims.holders(connection, operation.instance_uuid)) - {operation.source or ""},
+        surviving=operation.params.get("surviving", {}),
     )
 
 

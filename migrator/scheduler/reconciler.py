@@ -33,7 +33,7 @@ class Reconciler:
 
     def __init__(self, db: Database, settings: ServerSettings, wake: Callable[[Iterable[str]], None]) -> None:
         self._db = db
-        self._down_after = settings.service_down_time
+        self._settings = settings
         self._wake = wake
 
     def reconcile(self, operation_id: int) -> None:
@@ -72,7 +72,7 @@ class Reconciler:
     def _step(self, operation_id: int, touched: set[str]) -> list[int] | None:
         """One decision, applied; ids of operations that began because this one ended. None: nothing to do."""
         with self._db.read() as connection:
-            snapshot = loading.snapshot(connection, operation_id, self._down_after)
+            snapshot = loading.snapshot(connection, operation_id, self._settings)
             plan = decide(snapshot)
             operation = snapshot.operation
             if operation.generation == 1 and operation.source is not None:
@@ -80,7 +80,7 @@ class Reconciler:
             if plan.empty:
                 return None
             if plan.effect is Effect.CLAIM_DESTINATION:
-                plan = place(connection, snapshot, plan, self._down_after)
+                plan = place(connection, snapshot, plan, self._settings.service_down_time)
         with self._db.write() as connection:
             begun = apply(connection, snapshot, plan)
         touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
@@ -108,12 +108,20 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
             details=line.details,
         )
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": epoch, "host": line.host})
-    if plan.end is not None:
-        return _end(connection, operation, plan)
-    if plan.phase is not None:
-        task_state = OPERATIONS[operation.kind].phase(plan.phase).task_state
-        instance_records.change(connection, operation.instance_uuid, {"task_state": task_state})
+    if plan.end is not None or plan.holds is False:
+        return _free(connection, operation, plan)
+    if operation.holds and (plan.phase is not None or plan.forward is not None):
+        changes = {"task_state": _task_state(operation, plan)}
+        instance_records.change(connection, operation.instance_uuid, changes)
     return []
+
+
+def _task_state(operation: OperationView, plan: Plan) -> str | None:
+    table = OPERATIONS[operation.kind]
+    forward = operation.forward if plan.forward is None else plan.forward
+    if not forward and table.reverting is not None:
+        return table.reverting
+    return table.phase(plan.phase or operation.phase).task_state
 
 
 def _values(connection: Connection, operation: OperationView, plan: Plan) -> dict[str, Any]:
@@ -121,10 +129,16 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
     table = OPERATIONS[operation.kind]
     if plan.phase is not None:
         values["phase"] = plan.phase
-        if plan.forward or (plan.forward is None and operation.forward):
-            values["status"] = table.phase(plan.phase).shown or "running"
     if plan.phase is not None or plan.forward is not None:
         values["phase_since"] = now(connection)
+        if operation.forward if plan.forward is None else plan.forward:
+            values["status"] = table.phase(plan.phase or operation.phase).shown or "running"
+    if plan.forward is False and table.reverting is not None:
+        values["status"] = "reverting"
+    if plan.holds is False:
+        values["holds"] = False
+        if not operation.forward:
+            values["status"] = (operation.error or {}).get("status", "error")
     if plan.forward is not None:
         values["forward"] = plan.forward
     if plan.raise_epoch:
@@ -143,11 +157,17 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
         values["outcome"] = dict(plan.outcome)
     if plan.end is not None:
         values |= {"active": False, "status": plan.end, "waiting": None, "finished_at": now(connection)}
+    if (plan.end is not None or plan.holds is False) and "admin_pass" in operation.params:
+        # a secret is kept no longer than it is needed
+        values["params"] = {k: v for k, v in operation.params.items() if k != "admin_pass"}
     return values
 
 
-def _end(connection: Connection, operation: OperationView, plan: Plan) -> list[int]:
-    """The operation is over: its claim becomes the instance's, the instance is free for the next one."""
+def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[int]:
+    """The operation is over, or only waits for a host to clean up: what it claimed is the instance's, which is free
+    for the next one."""
+    if not operation.holds:
+        return []  # the instance has been free since
     claims.hand_over(connection, operation.id)
     changes: dict[str, Any] = {"task_state": None}
     error = plan.error or operation.error

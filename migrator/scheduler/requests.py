@@ -51,14 +51,21 @@ class NewInstance:
 
 
 # Kind -> (name in Nova's error text, vm_states in which it may begin)
-_ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
+ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
     Kind.START: ("start", frozenset({"stopped"})),
     Kind.STOP: ("stop", frozenset({"active", "error"})),
     Kind.REBOOT: ("reboot", frozenset({"active", "stopped", "paused", "error"})),
     Kind.LIVE_MIGRATION: ("os-migrateLive", frozenset({"active", "paused"})),
+    Kind.MIGRATION: ("migrate", frozenset({"active", "stopped", "suspended"})),
+    Kind.RESIZE: ("resize", frozenset({"active", "stopped"})),
+    Kind.EVACUATION: ("evacuate", frozenset({"active", "stopped", "suspended", "error"})),
+    Kind.SUSPEND: ("suspend", frozenset({"active"})),
+    Kind.RESUME: ("resume", frozenset({"suspended"})),
 }
 
-_BOOTS = frozenset({Kind.START, Kind.REBOOT})  # may execute guest code where none runs now
+VERIFY = "verify"  # the phase that waits for an operator's word
+
+_BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME})  # may execute guest code where none runs now
 
 
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
@@ -88,7 +95,7 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
                 "config_drive": new.config_drive,
             },
         )
-        return uuid, _begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
+        return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
 
 
 def reservation_id() -> str:
@@ -101,10 +108,13 @@ def delete_instance(db: Database, caller: Caller, uuid: str) -> int | None:
         row = instance_records.get(connection, uuid)
         active = operations.active_of_instance(connection, uuid)
         if active is None:
-            return _begin(connection, caller, Kind.DELETE, uuid, row.host)
+            return begin(connection, caller, Kind.DELETE, uuid, row.host)
         if active.kind != Kind.DELETE:
             instance_records.change(connection, uuid, {"delete_requested": True})
-            operations.request_cancel(connection, active.id)
+            if active.phase == VERIFY and active.forward:  # shorter than the way back, and as final
+                operations.request_confirm(connection, active.id)
+            else:
+                operations.request_cancel(connection, active.id)
         return None
 
 
@@ -114,24 +124,32 @@ def begin_queued_delete(connection: Connection, uuid: str) -> int | None:
     if not row.delete_requested or row.deleted:
         return None
     caller = Caller(row.user_id, row.project_id, f"req-{uuids.uuid4()}")
-    return _begin(connection, caller, Kind.DELETE, uuid, row.host)
+    return begin(connection, caller, Kind.DELETE, uuid, row.host)
 
 
 def start(db: Database, caller: Caller, uuid: str) -> int:
-    return _on_instance(db, caller, uuid, Kind.START)
+    return on_instance(db, caller, uuid, Kind.START)
 
 
 def stop(db: Database, caller: Caller, uuid: str) -> int:
-    return _on_instance(db, caller, uuid, Kind.STOP)
+    return on_instance(db, caller, uuid, Kind.STOP)
 
 
 def reboot(db: Database, caller: Caller, uuid: str, *, soft: bool) -> int:
-    return _on_instance(db, caller, uuid, Kind.REBOOT, params={"soft": soft})
+    return on_instance(db, caller, uuid, Kind.REBOOT, params={"soft": soft})
+
+
+def suspend(db: Database, caller: Caller, uuid: str) -> int:
+    return on_instance(db, caller, uuid, Kind.SUSPEND)
+
+
+def resume(db: Database, caller: Caller, uuid: str) -> int:
+    return on_instance(db, caller, uuid, Kind.RESUME)
 
 
 def live_migrate(db: Database, caller: Caller, uuid: str, *, host: str | None, block: bool | None) -> int:
     """Begin a live migration to ``host`` (None: the scheduler's choice). ``block`` None: find out."""
-    return _on_instance(db, caller, uuid, Kind.LIVE_MIGRATION, requested_host=host, params={"block": block})
+    return on_instance(db, caller, uuid, Kind.LIVE_MIGRATION, requested_host=host, params={"block": block})
 
 
 def cancel(db: Database, caller: Caller, operation_id: int) -> None:
@@ -156,7 +174,7 @@ def cancel(db: Database, caller: Caller, operation_id: int) -> None:
         )
 
 
-def _on_instance(
+def on_instance(
     db: Database,
     caller: Caller,
     uuid: str,
@@ -165,21 +183,29 @@ def _on_instance(
     requested_host: str | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> int:
-    verb, allowed = _ALLOWED[kind]
+    """Begin an operation on an instance at rest; its id. Raises InstanceBusy, Conflict (Nova's words)."""
     with db.write() as connection:
-        row = instance_records.get(connection, uuid)
-        if row.task_state is not None:
-            raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}")
-        if row.vm_state not in allowed:
-            raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}")
+        row = at_rest(connection, uuid, kind)
         if kind in _BOOTS and (other := copies.running_elsewhere(connection, uuid, row.host)) is not None:
             raise Conflict(
-                f"Cannot '{verb}' instance {uuid}: a copy of it runs on {other}, but its record says {row.host}"
+                f"Cannot '{ALLOWED[kind][0]}' instance {uuid}: a copy of it runs on {other}, "
+                f"but its record says {row.host}"
             )
-        return _begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
+        return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
 
 
-def _begin(
+def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:
+    """The instance's row, if an operation of this kind may begin now. Raises InstanceBusy, Conflict."""
+    verb, allowed = ALLOWED[kind]
+    row = instance_records.get(connection, uuid)
+    if row.task_state is not None:
+        raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}")
+    if row.vm_state not in allowed:
+        raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}")
+    return row
+
+
+def begin(
     connection: Connection,
     caller: Caller,
     kind: Kind,
@@ -188,7 +214,11 @@ def _begin(
     *,
     requested_host: str | None = None,
     params: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> int:
+    """Write the operation down in a transaction that has seen that it may begin; its id. Raises InstanceBusy.
+
+    ``context``: what is known of the instance already, where no phase can find it out."""
     table = OPERATIONS[kind]
     first = table.phases[0]
     operation_id = operations.create(
@@ -201,6 +231,7 @@ def _begin(
         source=source,
         requested_host=requested_host,
         params=params or {},
+        context=context or {},
         request_id=caller.request_id,
         user_id=caller.user_id,
         project_id=caller.project_id,

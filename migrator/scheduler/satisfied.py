@@ -3,11 +3,11 @@
 Pure. Answers from what the agent saw, never from what it claims to have done.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from migrator.protocol import AttemptState, DomainState, Ensure, Fact
+from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
 from migrator.scheduler.verdict import job_active
 
 
@@ -23,6 +23,14 @@ class Judgement:
     code: str = ""
     message: str = ""
 
+
+_STOPPED = (DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
+# A saved memory may have been used up before the guest was stopped again: then it is shut off.
+_POWERED: Mapping[Power, tuple[DomainState, ...]] = {
+    Power.RUNNING: (DomainState.RUNNING,),
+    Power.SHUT_OFF: _STOPPED,
+    Power.SAVED: _STOPPED,
+}
 
 DONE = Judgement(Progress.DONE)
 PENDING = Judgement(Progress.PENDING)
@@ -55,6 +63,15 @@ def _not_migrating(fact: Fact) -> Judgement:
     return _when(fact.domain is not None and ended and not job_active(fact))
 
 
+def _not_running(fact: Fact) -> Judgement:
+    return _when(_state(fact) in (*_STOPPED, DomainState.ABSENT))
+
+
+def _offered(fact: Fact) -> Judgement:
+    """The driver has no other word for it than that the call did not fail."""
+    return _when(fact.problem is None and _state(fact) in _STOPPED)
+
+
 def _absent(fact: Fact) -> Judgement:
     return _when(_state(fact) is DomainState.ABSENT and not any(disk.exists for disk in fact.disks))
 
@@ -67,14 +84,43 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.NOT_MIGRATING: _not_migrating,
     Ensure.DISKS_PRESENT: lambda fact: _when(all(disk.exists for disk in fact.disks)),
     Ensure.RUNNING: lambda fact: _when(_state(fact) is DomainState.RUNNING),
-    Ensure.SHUT_OFF: lambda fact: _when(_state(fact) in (DomainState.SHUT_OFF, DomainState.CRASHED)),
+    Ensure.SHUT_OFF: lambda fact: _when(_state(fact) in _STOPPED),
     Ensure.ABSENT: _absent,
+    Ensure.DESCRIBED: _movable,
+    Ensure.OFFERED: _offered,
+    Ensure.WITHDRAWN: lambda fact: _when(fact.domain is not None and fact.problem is None),
+    Ensure.REBUILT: lambda fact: _when(all(disk.exists for disk in fact.disks) and fact.problem is None),
+    Ensure.NOT_RUNNING: _not_running,
+    Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED),
 }
-"""``Ensure.MIGRATING`` is missing on purpose: only a verdict, from both hosts' facts, ends a transfer."""
+"""``Ensure.MIGRATING`` is missing on purpose: only a verdict, from both hosts' facts, ends a transfer. So are
+``COPIED`` (``judge_copy``), which both hosts' checksums end, and ``POWERED``, which depends on what was wanted."""
 
 
-def judge(ensure: Ensure, fact: Fact) -> Judgement:
-    judgement = SATISFIED[ensure](fact)
+def judge(ensure: Ensure, fact: Fact, power: Power = Power.RUNNING) -> Judgement:
+    """``power``: how the instance is wanted where it is put."""
+    met = _when(_state(fact) in _POWERED[power]) if ensure is Ensure.POWERED else SATISFIED[ensure](fact)
+    return _with_problem(met, fact)
+
+
+def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Judgement:
+    """Whether the destination holds what the source has: every one of ``targets``, with equal checksums. Whatever the
+    source says later counts for nothing: its fact must be of this phase too."""
+    here, there = _checksums(copied), _checksums(offered)
+    differing = [t for t in targets if here.get(t) and there.get(t) and here[t] != there[t]]
+    if differing:
+        words = ", ".join(f"{t} is {here[t]}, but {there[t]} at the source" for t in differing)
+        return Judgement(Progress.FAILED, "checksum_mismatch", f"the copy differs: {words}")
+    if copied.domain is not None and all(here.get(t) and there.get(t) for t in targets):
+        return DONE
+    return _with_problem(PENDING, copied)
+
+
+def _checksums(fact: Fact | None) -> Mapping[str, str]:
+    return {disk.target: disk.checksum for disk in fact.disks if disk.checksum} if fact is not None else {}
+
+
+def _with_problem(judgement: Judgement, fact: Fact) -> Judgement:
     if judgement.progress is Progress.PENDING and fact.problem is not None:
         progress = Progress.FAILED if fact.problem.final else Progress.PENDING
         return Judgement(progress, fact.problem.code, fact.problem.message)

@@ -16,6 +16,18 @@ class HostView:
     up: bool  # polled within service_down_time and not forced down
     disabled: bool = False
     forced_down: bool = False
+    speaks: bool = False  # polled within service_down_time, forced down or not
+    evidence: str | None = None  # why its guests do not run, although it is silent (see ``fencing.py``)
+    fence_failed: str | None = None  # what the fence command said when it last failed
+
+    @property
+    def heard(self) -> bool:
+        """Whether what its agent says is of now."""
+        return self.up or self.speaks
+
+    @property
+    def fenced(self) -> bool:
+        return not self.heard and self.evidence is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +46,17 @@ class OperationView:
     params: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
     cancel_requested: bool = False
+    confirm_requested: bool = False
     waiting: str | None = None
     error: Mapping[str, Any] | None = None
     active: bool = True
+    holds: bool = True
+    phase_age_s: float = 0.0  # by the database's clock
+
+    @property
+    def same_host(self) -> bool:
+        """A resize in place: nothing lies between the two ends."""
+        return self.destination is not None and self.source == self.destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +66,7 @@ class Snapshot:
     hosts: Mapping[str, HostView]  # the operation's source and destination, where known
     facts: Mapping[str, Fact]  # host -> newest fact, of whatever epoch and phase
     ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
+    confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class Plan:
     error: Mapping[str, Any] | None = None
     outcome: Mapping[str, Any] | None = None
     end: str | None = None
+    holds: bool | None = None  # False: the instance is free from here on
     timeline: tuple[Timeline, ...] = ()
 
     @property

@@ -19,7 +19,13 @@ class Verdict(StrEnum):
     LOST = "lost"  # neither has it: raise the alarm
 
 
-_NOT_STARTED = {DomainState.ABSENT, DomainState.INCOMING, DomainState.SHUT_OFF, DomainState.CRASHED}
+_NOT_STARTED = {
+    DomainState.ABSENT,
+    DomainState.INCOMING,
+    DomainState.SHUT_OFF,
+    DomainState.CRASHED,
+    DomainState.SAVED,
+}
 
 
 def job_active(fact: Fact) -> bool:

@@ -25,6 +25,7 @@ from migrator.protocol import (
 )
 from migrator.scheduler import decide as decisions
 from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.backward import refused
 from migrator.scheduler.snapshot import HostView, OperationView, Plan, Snapshot
 
 NAMES = ("a", "b", "c")
@@ -169,7 +170,7 @@ def plan_of(op: Op, facts: tuple[Seen | None, ...], ups: tuple[bool, ...]) -> Pl
 
 
 def refused_plan(op: Op, facts: tuple[Seen | None, ...], ups: tuple[bool, ...]) -> Plan:
-    return decisions.refused(snapshot_of(op, facts, ups), {"b": ["full"]})
+    return refused(snapshot_of(op, facts, ups), {"b": ["full"]})
 
 
 def place(op: Op, ups: list[bool]) -> int | None:

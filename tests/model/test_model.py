@@ -8,6 +8,8 @@ import pytest
 from migrator.operations import Kind
 from migrator.protocol import DomainState
 from migrator.scheduler import decide as decisions
+from migrator.scheduler import reading
+from migrator.scheduler.backward import up
 from migrator.scheduler.verdict import Verdict, verdict
 from tests.model import server
 from tests.model.search import Found, explore
@@ -89,18 +91,18 @@ def _moved_at_once(source: Any, destination: Any) -> Verdict:
 
 
 PLANTED = {
-    "silence is taken for absence": ("verdict", _silence_is_absence),
-    "a destination that only receives counts as moved": ("verdict", _moved_at_once),
-    "a moved guest is not noticed": ("verdict", _never_destination),
-    "facts of other epochs and phases count": ("fresh", _any_epoch),
-    "an undo does not wait for its host": ("_backward", lambda s, t, p: decisions._up(s, t, p)),
+    "silence is taken for absence": (reading, "verdict", _silence_is_absence),
+    "a destination that only receives counts as moved": (reading, "verdict", _moved_at_once),
+    "a moved guest is not noticed": (reading, "verdict", _never_destination),
+    "facts of other epochs and phases count": (reading, "fresh", _any_epoch),
+    "an undo does not wait for its host": (decisions, "go_back", lambda s, t, p: up(s, t, p)),
 }
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_the_search_finds_a_planted_bug(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where, planted = PLANTED[name]
-    monkeypatch.setattr(decisions, where, planted)
+    where, part, planted = PLANTED[name]
+    monkeypatch.setattr(where, part, planted)
     with pytest.raises(Found) as found:
         explore(WORLDS["move, one fault"], LIMIT)
     print(f"{name}: {found.value.rule}")

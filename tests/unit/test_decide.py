@@ -7,7 +7,8 @@ import pytest
 
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler.assign import TransferLimits, assignments
-from migrator.scheduler.decide import MAX_ATTEMPTS, decide, refused
+from migrator.scheduler.backward import MAX_ATTEMPTS, refused
+from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import NOTHING, Plan
 from tests.model import server
 from tests.model.server import Op, Seen
@@ -67,7 +68,7 @@ def test_forward(kind: Kind, phase: str, source: Any, destination: Any, after: s
 def test_the_last_phase_completes(kind: Kind) -> None:
     last = OPERATIONS[kind].phases[-1]
     found = plan(op(kind, last.name), RUNS)
-    assert (found.end, found.phase, found.effect) == ("completed", None, last.do)
+    assert (found.end, found.phase, found.effect) == (OPERATIONS[kind].completed, None, last.do)
 
 
 WAITS = [
@@ -236,7 +237,7 @@ def _orders(kind: Kind, phase: str, forward: bool) -> dict[str, dict[str, Any]]:
     return {host: dict(a.inputs) for host, a in assignments(snapshot, TransferLimits()).items()}
 
 
-MAY_KILL = {(D, "cleanup", True), (B, "disks", False), (B, "start", False)}
+MAY_KILL = {(Kind.EVACUATION, "cleanup", True), (D, "cleanup", True), (B, "disks", False), (B, "start", False)}
 
 
 def test_only_a_deletion_and_an_undone_build_may_kill() -> None:

@@ -20,7 +20,8 @@ from migrator.protocol import (
     Problem,
     StoragePool,
 )
-from migrator.scheduler.assign import TransferLimits, assignments, shared_pools
+from migrator.scheduler import reading
+from migrator.scheduler.assign import TransferLimits, assignments
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
 from migrator.scheduler.satisfied import SATISFIED, Progress, judge
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
@@ -148,12 +149,13 @@ def test_who_is_asked_for_what(kind: Kind, phase: str, forward: bool, wanted: di
 def test_a_move_s_leftovers_never_include_a_shared_disk() -> None:
     for phase, forward, host in (("cleanup", True, "a"), ("prepare", False, "b")):
         inputs = assignments(snapshot(Kind.LIVE_MIGRATION, phase, forward=forward), TransferLimits())[host].inputs
-        assert inputs == {"delete_pools": ["local"], "kill": False}
+        keep = {"a": ["G", "b"], "b": ["A", "G"]}[host]  # what the other end has
+        assert inputs == {"delete_pools": ["local"], "keep": keep, "kill": False}
 
 
 def test_a_deletion_takes_everything() -> None:
     inputs = assignments(snapshot(Kind.DELETE, "cleanup"), TransferLimits())["a"].inputs
-    assert inputs == {"delete_pools": ["local", "shared"], "kill": True}
+    assert inputs == {"delete_pools": ["local", "shared"], "keep": [], "kill": True}
 
 
 def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:
@@ -171,8 +173,8 @@ def test_a_stop_carries_its_patience() -> None:
 
 
 def test_pools_are_shared_by_identity_and_not_by_name() -> None:
-    assert shared_pools(report(local="A"), report(local="B")) == {"shared"}
-    assert shared_pools(report(), None) == frozenset()
+    assert reading.shared_pools(report(local="A"), report(local="B")) == {"shared"}
+    assert reading.shared_pools(report(), None) == frozenset()
 
 
 def fact(state: str | None = None, *, disks: tuple[bool, ...] = (), **more: Any) -> Fact:
@@ -219,4 +221,4 @@ def test_a_failed_check_names_what_was_found_and_what_to_do() -> None:
 
 
 def test_only_a_verdict_ends_a_transfer() -> None:
-    assert set(Ensure) - SATISFIED.keys() == {Ensure.MIGRATING}
+    assert set(Ensure) - SATISFIED.keys() == {Ensure.MIGRATING, Ensure.COPIED, Ensure.POWERED}

@@ -13,23 +13,25 @@ JOBS = (None, False, True)
 
 # Source, destination -> verdict without an active job, verdict with one. "silent" is no fact or no observed domain.
 S, D, F, W, H, X, L = "source", "destination", "in_flight", "wait", "hold", "split", "lost"
-COLUMNS = ("silent", "absent", "shut_off", "crashed", "incoming", "paused", "running")
+COLUMNS = ("silent", "absent", "shut_off", "crashed", "incoming", "paused", "running", "saved")
 QUIET = {
-    "silent": (W, W, W, W, W, W, D),
-    "running": (W, S, S, S, S, S, X),
-    "paused": (W, S, S, S, H, H, D),
-    "shut_off": (S, S, S, S, S, S, D),
-    "crashed": (S, S, S, S, S, S, D),
-    "incoming": (S, S, S, S, S, S, D),
-    "absent": (W, L, H, H, H, H, D),
-    "migrated": (D, D, D, D, D, D, D),
+    "silent": (W, W, W, W, W, W, D, W),
+    "running": (W, S, S, S, S, S, X, S),
+    "paused": (W, S, S, S, H, H, D, S),
+    "shut_off": (S, S, S, S, S, S, D, S),
+    "saved": (S, S, S, S, S, S, D, S),
+    "crashed": (S, S, S, S, S, S, D, S),
+    "incoming": (S, S, S, S, S, S, D, S),
+    "absent": (W, L, H, H, H, H, D, H),
+    "migrated": (D, D, D, D, D, D, D, D),
 }
 BUSY = QUIET | {
-    "running": (W, F, F, F, F, F, F),
-    "paused": (W, H, H, H, H, H, D),
-    "shut_off": (W, F, F, F, F, F, D),
-    "crashed": (W, F, F, F, F, F, D),
-    "incoming": (W, F, F, F, F, F, D),
+    "running": (W, F, F, F, F, F, F, F),
+    "paused": (W, H, H, H, H, H, D, H),
+    "shut_off": (W, F, F, F, F, F, D, F),
+    "saved": (W, F, F, F, F, F, D, F),
+    "crashed": (W, F, F, F, F, F, D, F),
+    "incoming": (W, F, F, F, F, F, D, F),
 }
 
 

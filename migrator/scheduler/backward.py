@@ -1,0 +1,222 @@
+"""The way back: the kind's table read upward, from where the operation turned round.
+
+Pure. Owns the turning round itself, the undoing of each phase, what is left owing by a host that cannot be reached,
+and the two ways out of it: another host is tried, or the instance turns out to run on the destination after all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from migrator.operations import OPERATIONS, Actor, Effect, Operation, Phase
+from migrator.protocol import DomainState, Ensure, Fact
+from migrator.scheduler import reading
+from migrator.scheduler.satisfied import Judgement, Progress, judge
+from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
+from migrator.scheduler.verdict import Verdict
+from migrator.scheduler.waiting import alarm, wait
+
+MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
+# Undone late these harm nobody: the instance is brought back, or lives elsewhere, by the time the host returns.
+_CLEANING = frozenset({Ensure.ABSENT, Ensure.WITHDRAWN, Ensure.NOT_RUNNING})
+
+
+def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") -> Plan:
+    """Turn the operation round at its present phase. The epoch rises, so that nothing said before counts."""
+    operation = snapshot.operation
+    table = OPERATIONS[operation.kind]
+    moved_data = table.live and any(p.do is Ensure.MIGRATING for p in table.phases[: table.index(operation.phase) + 1])
+    error = {"code": code, "message": message, "phase": operation.phase}
+    error["status"] = status or ("failed" if moved_data else "error")
+    return Plan(
+        forward=False,
+        raise_epoch=True,
+        error=error,
+        waiting="" if operation.waiting else None,
+        timeline=(Timeline("reverse", message, details={"code": code, "phase": operation.phase}),),
+    )
+
+
+def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+    operation = snapshot.operation
+    if phase.undo is None or reading.skipped(operation, phase):
+        return up(snapshot, table, phase)
+    found = reading.verdict_of(snapshot) if reading.judged_by_verdict(table, phase) else None
+    if found is Verdict.DESTINATION:
+        return _forward_again(snapshot, table)
+    if found in (Verdict.SPLIT, Verdict.LOST):
+        return alarm(snapshot, found)
+    if isinstance(phase.undo, Effect):
+        return _undo_effect(snapshot, table, phase, phase.undo)
+    host = reading.host_of(operation, phase.actor)
+    if host is None:
+        return up(snapshot, table, phase)
+    fact = reading.fresh(snapshot, host)
+    if fact is None:
+        return _unheard(snapshot, table, phase, host)
+    judgement = _judge(snapshot, phase.undo, fact)
+    if judgement.progress is not Progress.DONE:
+        return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
+    if phase.undo is Ensure.NOT_MIGRATING and not still_here(fact):
+        # No job, and no guest on the source either: only the destination's fact can tell where it is.
+        destination = operation.destination
+        return wait(snapshot, reading.missing(snapshot) or f"waiting to hear from {destination} where it runs")
+    return up(snapshot, table, phase)
+
+
+def _judge(snapshot: Snapshot, undo: Ensure, fact: Fact) -> Judgement:
+    return judge(undo, fact, reading.power_wanted(snapshot.operation))
+
+
+def _undo_effect(snapshot: Snapshot, table: Operation, phase: Phase, effect: Effect) -> Plan:
+    """A claim stays while its host still has something to clean up."""
+    operation = snapshot.operation
+    owes = any(table.phase(name).actor is Actor.DESTINATION for name in _owed(operation))
+    if effect is Effect.RELEASE_DESTINATION and operation.holds and owes:
+        return up(snapshot, table, phase, owing=phase.name)
+    return up(snapshot, table, phase, effect=effect)
+
+
+def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
+    """A silent host is waited for, unless its part can be owed: nothing that it did could run the guest, or the host
+    is fenced."""
+    gone = not reading.heard(snapshot, host)
+    if gone and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host)):
+        return up(snapshot, table, phase, owing=phase.name if phase.undo in _CLEANING else None)
+    return wait(snapshot, reading.silence(snapshot, host) if gone else "")
+
+
+def still_here(fact: Fact) -> bool:
+    domain = fact.domain
+    return (
+        domain is not None
+        and domain.state not in (DomainState.ABSENT, DomainState.INCOMING)
+        and (domain.reason != "migrated")
+    )
+
+
+def _owed(operation: OperationView) -> list[str]:
+    """Names of the phases whose undoing was put off, in the order in which they will be undone."""
+    return list(operation.context.get("owed", []))
+
+
+def up(
+    snapshot: Snapshot, table: Operation, phase: Phase, effect: Effect | None = None, owing: str | None = None
+) -> Plan:
+    """Leave ``phase`` upward; above the first one the operation is over, or waits for what is owed."""
+    operation = snapshot.operation
+    if phase.do is Effect.CLAIM_DESTINATION and effect is not None and _may_retry(table, operation):
+        return _retry(operation, effect)
+    owed = [*_owed(operation), *([owing] if owing else [])]
+    common: dict[str, Any] = {
+        "effect": effect,
+        "effect_fact": _returned(snapshot) if effect is Effect.RECORD_RETURNED else None,
+        "context": {"owed": owed} if owing else {},
+        "waiting": "" if operation.waiting else None,
+    }
+    above = _above(table, phase, owed if not operation.holds else None)
+    if above is not None:
+        entering = Timeline("phase", f"undo {above.name}", host=reading.host_of(operation, above.actor))
+        clear = effect is Effect.RELEASE_DESTINATION and not table.moves
+        lines = (entering,) if above.undo is not None else ()
+        return Plan(phase=above.name, clear_destination=clear, timeline=lines, **common)
+    if operation.holds and owed:
+        return _owing(snapshot, owed[0], common)
+    return _over(snapshot, table, common)
+
+
+def _above(table: Operation, phase: Phase, owed: list[str] | None) -> Phase | None:
+    """The next phase to undo: the one above, or the next of those that were put off."""
+    if owed is not None:
+        later = owed[owed.index(phase.name) + 1 :]
+        return table.phase(later[0]) if later else None
+    index = table.index(phase.name)
+    return table.phases[index - 1] if index > 0 else None
+
+
+def _owing(snapshot: Snapshot, first: str, common: dict[str, Any]) -> Plan:
+    """Everything that concerns the instance is undone: it is free, and the operation stays for the silent host."""
+    error = snapshot.operation.error or {}
+    line = Timeline("owing", f"{error.get('message', '')}; what is left behind is cleaned up when its host returns")
+    return Plan(phase=first, holds=False, timeline=(line,), **common)
+
+
+def _over(snapshot: Snapshot, table: Operation, common: dict[str, Any]) -> Plan:
+    error = snapshot.operation.error or {}
+    if common["effect"] is None and Effect.RECORD_POWER in {p.do for p in table.phases}:
+        common |= {"effect": Effect.RECORD_POWER, "effect_fact": _last_power(snapshot)}
+    status = str(error.get("status", "error"))
+    return Plan(end=status, timeline=(Timeline("end", f"{status}: {error.get('message', '')}"),), **common)
+
+
+def _last_power(snapshot: Snapshot) -> Fact | None:
+    return reading.newest(snapshot, snapshot.operation.source, snapshot.operation.epoch - 1)
+
+
+def _returned(snapshot: Snapshot) -> Fact | None:
+    """What the source has, now that its guest was put back as it was."""
+    return reading.newest(snapshot, snapshot.operation.source, snapshot.operation.epoch)
+
+
+def _may_retry(table: Operation, operation: OperationView) -> bool:
+    error = operation.error or {}
+    failed = error.get("phase")
+    tried = operation.context.get("refused", {})
+    return (
+        operation.requested_host is None
+        and not operation.cancel_requested
+        and operation.destination is not None
+        and operation.holds
+        and failed in {phase.name for phase in table.phases if phase.retry}
+        and len(tried) + 1 < MAX_ATTEMPTS
+    )
+
+
+def _retry(operation: OperationView, effect: Effect) -> Plan:
+    """The host refused, nobody asked for it by name: let the scheduler choose another one."""
+    error = operation.error or {}
+    refused = dict(operation.context.get("refused", {})) | {operation.destination: [error.get("message", "")]}
+    return Plan(
+        forward=True,
+        raise_epoch=True,
+        effect=effect,
+        clear_destination=True,
+        context={"refused": refused},
+        error={},
+        waiting="" if operation.waiting else None,
+        timeline=(Timeline("retry", f"trying another host than {operation.destination}", host=operation.destination),),
+    )
+
+
+def _forward_again(snapshot: Snapshot, table: Operation) -> Plan:
+    """The verdict is "destination": whatever was being undone, the guest lives there now (rule 4)."""
+    assert table.point_of_no_return is not None
+    return Plan(
+        phase=table.point_of_no_return,
+        forward=True,
+        raise_epoch=True,
+        error={},
+        outcome=reading.outcome_of(snapshot),
+        waiting="" if snapshot.operation.waiting else None,
+        timeline=(
+            Timeline(
+                "reverse",
+                "the instance runs on the destination: going forward",
+                snapshot.operation.destination,
+            ),
+        ),
+    )
+
+
+def refused(snapshot: Snapshot, refusals: Mapping[str, list[str]], advice: str = "") -> Plan:
+    """No host could be claimed: end the operation with every host and every reason."""
+    everyone = dict(snapshot.operation.context.get("refused", {})) | dict(refusals)
+    words = "; ".join(f"{host}: {', '.join(reasons)}" for host, reasons in sorted(everyone.items()))
+    message = f"No valid host was found. {words or advice or 'No host is registered; start an agent.'}"
+    plan = reverse(snapshot, "no_valid_host", message)
+    # Nothing is claimed, so the way back starts above this phase.
+    table = OPERATIONS[snapshot.operation.kind]
+    index = table.index(snapshot.operation.phase)
+    if index > 0:
+        return replace(plan, phase=table.phases[index - 1].name)
+    return replace(plan, forward=None, end="error", timeline=(*plan.timeline, Timeline("end", message)))

@@ -1,0 +1,155 @@
+"""Begins evacuations: away from a host that is down, and of which there is evidence that it runs nothing.
+
+Owns what must be known before one may begin: that the host is down, why it counts as fenced, and whether the
+instance's disks outlive it. Never advances an operation.
+"""
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.db import events, hosts
+from migrator.db.engine import Connection, Database
+from migrator.errors import BadRequest, Conflict, HostNotFound
+from migrator.operations import Kind
+from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power
+from migrator.scheduler import fencing
+from migrator.scheduler.loading import host_view
+from migrator.scheduler.requests import Caller, at_rest, begin
+from migrator.settings import ServerSettings
+
+_PASSWORD_LENGTH = 12
+_POWER = {"stopped": Power.SHUT_OFF, "suspended": Power.SAVED}
+
+
+@dataclass(frozen=True, slots=True)
+class Evacuation:
+    """``shared``: the disks are kept. ``admin_pass``: what the rebuilt instance's config drive says; None if kept."""
+
+    operation_id: int
+    shared: bool
+    admin_pass: str | None
+
+
+def evacuate(
+    db: Database,
+    caller: Caller,
+    uuid: str,
+    settings: ServerSettings,
+    *,
+    host: str | None,
+    on_shared_storage: bool | None,
+    admin_pass: str | None,
+    generate: bool,
+    stopped: bool,
+) -> Evacuation:
+    """Begin an evacuation to ``host`` (None: the scheduler's choice).
+
+    ``on_shared_storage`` True is held against the facts; False claims nothing, for old clients must say something.
+    ``generate``: make a password where none is given and the disks are not kept. ``stopped``: the instance ends shut
+    off even if it ran. Raises BadRequest (host up, same host, password or flag against the facts, nothing to rebuild
+    from), Conflict (wrong state, no evidence), InstanceBusy.
+    """
+    with db.write() as connection:
+        row = at_rest(connection, uuid, Kind.EVACUATION)
+        source = _source(connection, row, host, settings)
+        spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
+        surviving = _surviving(connection, spec, report, row.host)
+        shared = bool(spec.disks) and all(disk.pool in surviving for disk in spec.disks if not disk.config_drive)
+        _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
+        if admin_pass is None and generate and not shared:
+            admin_pass = _password()
+        power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
+        if power is Power.SAVED and not (spec.disks and spec.disks[0].pool in surviving):
+            power = Power.SHUT_OFF  # its memory was lost with the host
+        params = {"surviving": surviving, "power": power.value, "admin_pass": None if shared else admin_pass}
+        context = {"guest": _described(report).model_dump(mode="json")}
+        operation_id = begin(
+            connection, caller, Kind.EVACUATION, uuid, row.host, requested_host=host, params=params, context=context
+        )
+        _note_evidence(connection, operation_id, uuid, source, settings)
+        return Evacuation(operation_id, shared, None if shared else admin_pass)
+
+
+def _source(connection: Connection, row: Any, host: str | None, settings: ServerSettings) -> Any:
+    """The lost host's row."""
+    if row.host is None:
+        raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: it was never on a host")
+    if host == row.host:
+        raise BadRequest("The target host can't be the same one.")
+    try:
+        source = hosts.get(connection, row.host)
+    except HostNotFound as error:
+        raise BadRequest(f"Compute host {row.host} could not be found.") from error
+    if host_view(source, settings.service_down_time).up:
+        raise BadRequest(f"Compute service of {row.host} is still in use.")
+    if fencing.evidence(source, settings) is None and not settings.fence_command:
+        raise Conflict(
+            f"Cannot 'evacuate' instance {row.uuid}: host {row.host} is silent, but nothing says that its guests do "
+            f"not run any more. {fencing.wanted()}"
+        )
+    return source
+
+
+def _surviving(connection: Connection, spec: InstanceSpec, report: HostReport, lost: str) -> dict[str, str]:
+    """The instance's pools that another host shares: pool -> storage identity. Found out, not asked."""
+    own = {d.pool: report.storage[d.pool].identity for d in spec.disks if d.pool in report.storage}
+    found: dict[str, str] = {}
+    for other in hosts.every(connection):
+        pools: Mapping[str, Any] = other.report.get("storage", {})
+        if other.name != lost:
+            found |= {p: i for p, i in own.items() if p in pools and pools[p]["identity"] == i}
+    return found
+
+
+def _check_storage(
+    spec: InstanceSpec,
+    surviving: Mapping[str, str],
+    shared: bool,
+    on_shared_storage: bool | None,
+    admin_pass: str | None,
+) -> None:
+    if shared and admin_pass is not None:
+        raise BadRequest(
+            f"admin password can't be changed on existing disk: the instance's disks are on shared storage "
+            f"({', '.join(sorted(surviving))}) and are kept; leave the password out"
+        )
+    if on_shared_storage and not shared:
+        local = sorted({disk.pool for disk in spec.disks} - set(surviving))
+        raise BadRequest(
+            f"Invalid state of instance files on shared storage: no other host shares {', '.join(local)}; leave "
+            "on-shared-storage out, and the instance is rebuilt from its image"
+        )
+    for disk in spec.disks:
+        if disk.pool not in surviving and disk.image_id is None and disk.target == "vda":
+            raise BadRequest(
+                "The instance's disk was lost with its host and it has no image to be rebuilt from; bring the host "
+                "back, or restore the disk from a backup"
+            )
+
+
+def _described(report: HostReport) -> GuestDescription:
+    """What can be said of a guest whose host cannot be asked."""
+    storage = {name: pool.identity for name, pool in report.storage.items()}
+    return GuestDescription(arch=report.arch, storage=storage)
+
+
+def _password() -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_PASSWORD_LENGTH))
+
+
+def _note_evidence(connection: Connection, operation_id: int, uuid: str, source: Any, settings: ServerSettings) -> None:
+    found = fencing.evidence(source, settings)
+    words = found.words if found is not None else f"none yet; the fence command will be run for {source.name}"
+    events.add(
+        connection,
+        "evidence",
+        f"evidence that {source.name} runs nothing: {words}",
+        operation_id=operation_id,
+        instance_uuid=uuid,
+        host=source.name,
+        epoch=1,
+        details={"kind": found.kind, "by": found.by, "at": found.at} if found is not None else None,
+    )

@@ -1,0 +1,218 @@
+"""The way forward: the kind's table read downward, one phase at a time.
+
+Pure. Owns what ends a phase (a fact, both hosts' facts together, the verdict, an operator's word, evidence that a host
+is fenced) and what turns an operation round.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from migrator.operations import Effect, Operation, Phase
+from migrator.protocol import AttemptState, DomainState, Ensure, Fact
+from migrator.scheduler import reading
+from migrator.scheduler.backward import reverse, still_here
+from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
+from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.verdict import Verdict, job_active
+from migrator.scheduler.waiting import ALARMS, alarm, wait
+
+# change nothing, so a host that is down ends them at once
+_HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE})
+_HELD = "HOLD: neither copy runs and no transfer is active; resume one of them, or cancel"
+# effects that write down what a host was last seen to have, and which host
+_RECORDED = {
+    Effect.RECORD_POWER: "source",
+    Effect.RECORD_RESIZED: "destination",
+    Effect.MOVE_RECORD: "destination",
+}
+
+
+def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+    operation = snapshot.operation
+    if phase.do is Ensure.MIGRATING:
+        return _transfer(snapshot, table, phase)
+    if phase.do is Effect.AWAIT_CONFIRMATION:
+        return _verify(snapshot, table, phase)
+    if operation.cancel_requested and table.reversible(phase.name):
+        return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
+    if isinstance(phase.do, Effect):
+        return _next(snapshot, table, phase, effect=phase.do)
+    host = reading.host_of(operation, phase.actor)
+    if host is None or reading.skipped(operation, phase):  # no host holds anything that this phase is about
+        return _next(snapshot, table, phase)
+    if phase.fencing and not reading.heard(snapshot, host):
+        return _fence(snapshot, table, phase, host)
+    if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):
+        return reverse(snapshot, "host_fenced", f"{operation.source} is lost: {_evidence(snapshot, operation.source)}")
+    if _source_is_back(snapshot, table, phase):
+        return reverse(snapshot, "source_is_back", f"{operation.source} is back, and the instance runs there")
+    return _by_fact(snapshot, table, phase, host)
+
+
+def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
+    assert isinstance(phase.do, Ensure)
+    fact = reading.fresh(snapshot, host)
+    if fact is None:
+        return _unheard(snapshot, table, phase, host)
+    judgement = _judge(snapshot, phase, fact)
+    if judgement.progress is Progress.DONE:
+        return _next(snapshot, table, phase, fact=fact)
+    if judgement.progress is Progress.FAILED and table.reversible(phase.name):
+        return reverse(snapshot, judgement.code, _words(phase, host, judgement))
+    return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
+
+
+def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
+    assert isinstance(phase.do, Ensure)
+    if phase.do is Ensure.COPIED:
+        offered = reading.fresh(snapshot, snapshot.operation.source)
+        return judge_copy(offered, fact, reading.moved_targets(snapshot))
+    return judge(phase.do, fact, reading.power_asked(snapshot.operation))
+
+
+def _words(phase: Phase, host: str, judgement: Judgement) -> str:
+    """The hypervisor's words, and for the lock of a disk image what it means: the last guard has held."""
+    if phase.do is Ensure.POWERED and "lock" in judgement.message.lower():
+        return (
+            f"{host}: the instance was not started, for its disk is locked: a copy of it still runs elsewhere, and "
+            f"was left alone ({judgement.message})"
+        )
+    return f"{host}: {judgement.message}"
+
+
+def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
+    if reading.heard(snapshot, host):
+        return wait(snapshot, "")
+    if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
+        return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
+    if reading.fenced(snapshot, host) and table.reversible(phase.name) and phase.holds:
+        return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
+    return wait(snapshot, reading.silence(snapshot, host))
+
+
+def _evidence(snapshot: Snapshot, host: str | None) -> str:
+    view = reading.view_of(snapshot, host)
+    return view.evidence or "" if view is not None else ""
+
+
+def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
+    """A silent host: evidence that its guests do not run takes the place of its word (rule 7)."""
+    view = reading.view_of(snapshot, host)
+    if view is not None and view.evidence is not None:
+        plan = _next(snapshot, table, phase)
+        accepted = Timeline("evidence", f"accepted that {host} runs nothing: {view.evidence}", host)
+        context = dict(plan.context) | {"evidence": view.evidence}
+        return replace(plan, context=context, timeline=(accepted, *plan.timeline))
+    if view is not None and view.fence_failed is not None:
+        return reverse(snapshot, "fencing_failed", f"{host} could not be fenced: {view.fence_failed}")
+    return wait(snapshot, f"waiting for evidence that {host}, which is silent, runs nothing")
+
+
+def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
+    """An evacuated host that returns with the guest running, before another copy was started."""
+    if table.live or phase.meanwhile is not Ensure.OBSERVED:
+        return False
+    operation = snapshot.operation
+    here = reading.state_of(reading.fresh(snapshot, operation.source))
+    there = reading.state_of(reading.fresh(snapshot, operation.destination))
+    return here is DomainState.RUNNING and there is not DomainState.RUNNING
+
+
+def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+    operation, window = snapshot.operation, snapshot.confirm_window_s
+    if operation.confirm_requested:
+        return _next(snapshot, table, phase)
+    if operation.cancel_requested:
+        return reverse(snapshot, "reverted", "reverted on request", status="reverted")
+    if window and operation.phase_age_s >= window:
+        plan = _next(snapshot, table, phase)
+        line = Timeline("confirm", f"confirmed by itself, {window:g} s after it was finished")
+        return replace(plan, timeline=(line, *plan.timeline))
+    return wait(snapshot, "")
+
+
+def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+    operation = snapshot.operation
+    source = reading.fresh(snapshot, operation.source)
+    found = reading.verdict_of(snapshot)
+    if found is Verdict.DESTINATION:
+        return _next(snapshot, table, phase, outcome=reading.outcome_of(snapshot))
+    if found in ALARMS:
+        return alarm(snapshot, found)
+    if operation.cancel_requested:
+        return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
+    if found is Verdict.SOURCE and source is not None:
+        attempt = source.attempt
+        if attempt is not None and attempt.state is AttemptState.ENDED:
+            return reverse(snapshot, "transfer_failed", attempt.error or "the transfer ended without moving the guest")
+        if source.problem is not None and source.problem.final:
+            return reverse(snapshot, source.problem.code, source.problem.message)
+    if found is Verdict.HOLD and source is not None and not job_active(source):
+        return wait(snapshot, _HELD)
+    if found is Verdict.WAIT and (lost := _lost(snapshot)):
+        return reverse(snapshot, "host_fenced", f"{lost} is lost: {_evidence(snapshot, lost)}")
+    return wait(snapshot, reading.missing(snapshot) if found is Verdict.WAIT else "")
+
+
+def _lost(snapshot: Snapshot) -> str | None:
+    """An end of the transfer that is fenced, while the other one tells that it did not take the guest along."""
+    operation = snapshot.operation
+    source, destination = (reading.fresh(snapshot, host) for host in (operation.source, operation.destination))
+    if destination is not None and reading.fenced(snapshot, operation.source):
+        return operation.source
+    if source is not None and still_here(source) and reading.fenced(snapshot, operation.destination):
+        return operation.destination
+    return None
+
+
+def _next(
+    snapshot: Snapshot,
+    table: Operation,
+    phase: Phase,
+    *,
+    effect: Effect | None = None,
+    fact: Fact | None = None,
+    outcome: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Leave ``phase`` downward; past the last one the operation is over."""
+    operation = snapshot.operation
+    after = table.index(phase.name) + 1
+    common: dict[str, Any] = {
+        "effect": effect if effect is not Effect.NONE else None,
+        "effect_fact": _recorded(snapshot, effect) if effect is not None else fact,
+        "context": _learnt(phase, fact),
+        "outcome": reading.outcome_of(snapshot) or None if phase.do is Ensure.COPIED else outcome,
+        "waiting": "" if operation.waiting else None,
+    }
+    if after == len(table.phases):
+        return Plan(end=table.completed, timeline=(Timeline("end", table.completed),), **common)
+    following = table.phases[after]
+    holds = False if operation.holds and not following.holds else None
+    return Plan(phase=following.name, timeline=(_entering(snapshot, following),), holds=holds, **common)
+
+
+def _recorded(snapshot: Snapshot, effect: Effect) -> Fact | None:
+    """The newest fact of this epoch from the host that the effect writes down."""
+    end = _RECORDED.get(effect)
+    host = {"source": snapshot.operation.source, "destination": snapshot.operation.destination}.get(end or "")
+    return reading.newest(snapshot, host, snapshot.operation.epoch) if end else None
+
+
+def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:
+    host = reading.host_of(snapshot.operation, phase.actor)
+    return Timeline("phase", f"{phase.name}: {phase.do.value.replace('_', ' ')}", host=host)
+
+
+def _learnt(phase: Phase, fact: Fact | None) -> Mapping[str, Any]:
+    """What later phases' assignments need of this phase's fact."""
+    if fact is None:
+        return {}
+    guest = {"guest": fact.guest.model_dump(mode="json")} if fact.guest is not None else {}
+    if phase.do is Ensure.MOVABLE:
+        return guest
+    if phase.do is Ensure.DESCRIBED:
+        return guest | {"power": reading.power_found(fact).value}
+    if phase.do is Ensure.PREPARED:
+        return {"destination_disks": [disk.model_dump(mode="json") for disk in fact.disks]}
+    return {}

@@ -1,0 +1,96 @@
+"""Begins, confirms and reverts the cold moves: migration and resize.
+
+Owns what may become of a flavor. Never advances an operation. Every function is one short transaction and raises a
+child of ``MigratorError``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.db import events, instance_records, operations
+from migrator.db.engine import Connection, Database
+from migrator.errors import BadRequest, Conflict
+from migrator.operations import Kind
+from migrator.protocol import InstanceSpec
+from migrator.scheduler.requests import VERIFY, Caller, at_rest, begin
+
+
+def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int:
+    """Begin a cold migration to ``host`` (None: the scheduler's choice); the operation's id."""
+    with db.write() as connection:
+        row = at_rest(connection, uuid, Kind.MIGRATION)
+        if host is not None and host == row.host:
+            raise BadRequest(f"Unable to migrate instance ({uuid}) to current host ({host}).")
+        params = {"old_flavor": dict(row.flavor), "new_flavor": dict(row.flavor)}
+        return begin(connection, caller, Kind.MIGRATION, uuid, row.host, requested_host=host, params=params)
+
+
+def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any], same_host: bool) -> int:
+    """Begin a resize to ``flavor`` (a row of ``flavors`` as a mapping). ``same_host``: the source itself will do.
+    Raises BadRequest for the same flavor, a smaller disk, and a disk that cannot be added."""
+    with db.write() as connection:
+        row = at_rest(connection, uuid, Kind.RESIZE)
+        old = dict(row.flavor)
+        if flavor["flavorid"] == old.get("flavorid"):
+            raise BadRequest("When resizing, instances must change flavor!")
+        _check_disks(InstanceSpec.model_validate(row.spec), old, flavor)
+        params = {"old_flavor": old, "new_flavor": dict(flavor), "same_host": same_host}
+        return begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params)
+
+
+def _check_disks(spec: InstanceSpec, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Disks grow and never shrink, and none comes or goes."""
+    has_ephemeral = any(disk.target == "vdb" for disk in spec.disks)
+    for name, key in (("root", "disk_gb"), ("ephemeral", "ephemeral_gb")):
+        before, after = old.get(key, 0), new.get(key, 0)
+        if after < before:
+            raise BadRequest(
+                f"Resize to a smaller {name} disk is not possible: it has {before} GiB and flavor {new['name']} asks "
+                f"for {after} GiB; choose a flavor with at least {before} GiB"
+            )
+    if new.get("ephemeral_gb", 0) and not has_ephemeral:
+        raise BadRequest(
+            f"Flavor {new['name']} has an ephemeral disk and the instance has none: a resize adds no disk; choose a "
+            "flavor without one"
+        )
+
+
+def confirm(db: Database, caller: Caller, uuid: str) -> int:
+    """Let the move stand; the operation's id. Raises Conflict when none waits for it."""
+    with db.write() as connection:
+        row = _waiting(connection, uuid, "confirmResize")
+        operations.request_confirm(connection, row.id)
+        _note(connection, caller, row, "confirm")
+        return int(row.id)
+
+
+def revert(db: Database, caller: Caller, uuid: str) -> int:
+    """Bring the instance back to where it was; the operation's id. Raises Conflict when none waits for it."""
+    with db.write() as connection:
+        row = _waiting(connection, uuid, "revertResize")
+        operations.request_cancel(connection, row.id)
+        _note(connection, caller, row, "revert")
+        return int(row.id)
+
+
+def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
+    instance = instance_records.get(connection, uuid)
+    row = operations.active_of_instance(connection, uuid)
+    waits = row is not None and row.phase == VERIFY and row.forward
+    if row is None or not waits or row.confirm_requested or row.cancel_requested:
+        state = f"task_state {instance.task_state}" if instance.task_state else f"vm_state {instance.vm_state}"
+        raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in {state}")
+    return row
+
+
+def _note(connection: Connection, caller: Caller, row: Any, name: str) -> None:
+    events.add(
+        connection,
+        name,
+        f"{name} requested by {caller.user_id}",
+        operation_id=row.id,
+        instance_uuid=row.instance_uuid,
+        phase=row.phase,
+        epoch=row.epoch,
+        details={"request_id": caller.request_id, "user_id": caller.user_id, "project_id": caller.project_id},
+    )

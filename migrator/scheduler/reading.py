@@ -1,0 +1,197 @@
+"""Reads a snapshot: who is meant, what was heard from whom, and how the instance is shaped for each host.
+
+Pure, and without an opinion: what follows from it is ``forward.py``'s and ``backward.py``'s to say.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.operations import Actor, Kind, Operation, Phase
+from migrator.protocol import (
+    MEMORY,
+    DomainState,
+    Ensure,
+    Fact,
+    GuestDescription,
+    HostReport,
+    InstanceSpec,
+    JobFact,
+    Power,
+)
+from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
+from migrator.scheduler.verdict import Verdict, verdict
+
+# what a source's domain was, and how the instance is wanted wherever it is put
+_POWER = {DomainState.RUNNING: Power.RUNNING, DomainState.SAVED: Power.SAVED}
+
+
+def host_of(operation: OperationView, actor: Actor) -> str | None:
+    return {Actor.SOURCE: operation.source, Actor.DESTINATION: operation.destination}.get(actor)
+
+
+def view_of(snapshot: Snapshot, host: str | None) -> HostView | None:
+    return snapshot.hosts.get(host) if host is not None else None
+
+
+def heard(snapshot: Snapshot, host: str | None) -> bool:
+    view = view_of(snapshot, host)
+    return view is not None and view.heard
+
+
+def fenced(snapshot: Snapshot, host: str | None) -> bool:
+    """Whether the host is silent and there is evidence that its guests do not run."""
+    view = view_of(snapshot, host)
+    return view is not None and view.fenced
+
+
+def fresh(snapshot: Snapshot, host: str | None) -> Fact | None:
+    """The host's fact, if it was observed under this epoch and phase and the host still speaks."""
+    fact = snapshot.facts.get(host) if host is not None else None
+    operation = snapshot.operation
+    if fact is None or host is None or fact.epoch != operation.epoch or fact.phase != operation.phase:
+        return None
+    return fact if heard(snapshot, host) else None
+
+
+def newest(snapshot: Snapshot, host: str | None, epoch: int) -> Fact | None:
+    """The newest fact that the host gave under ``epoch``, of whatever phase."""
+    fact = snapshot.facts.get(host or "")
+    return fact if fact is not None and fact.epoch == epoch else None
+
+
+def state_of(fact: Fact | None) -> DomainState | None:
+    return fact.domain.state if fact is not None and fact.domain is not None else None
+
+
+def verdict_of(snapshot: Snapshot) -> Verdict:
+    operation = snapshot.operation
+    return verdict(fresh(snapshot, operation.source), fresh(snapshot, operation.destination))
+
+
+def judged_by_verdict(table: Operation, phase: Phase) -> bool:
+    """Whether both hosts say together where the guest runs while this phase lasts."""
+    return table.live and phase.meanwhile is Ensure.OBSERVED
+
+
+def skipped(operation: OperationView, phase: Phase) -> bool:
+    """Nothing to do between a host and itself."""
+    return phase.between_hosts and operation.same_host
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def silence(snapshot: Snapshot, host: str) -> str:
+    return f"waiting for host {host}" + ("" if heard(snapshot, host) else ", which is silent")
+
+
+def missing(snapshot: Snapshot) -> str:
+    """Which host a WAIT waits for; "" while both are up and merely have not reported yet."""
+    for host in (snapshot.operation.source, snapshot.operation.destination):
+        if host and not heard(snapshot, host):
+            return silence(snapshot, host)
+        fact = snapshot.facts.get(host) if host else None
+        if fact is not None and fact.domain is None and fact.problem is not None:
+            return f"{host}: {fact.problem.message}"
+    return ""
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------
+
+
+def shared_pools(one: HostReport | None, other: HostReport | None) -> frozenset[str]:
+    """Names of the pools that both hosts have and that carry the same storage identity."""
+    if one is None or other is None:
+        return frozenset()
+    identities = {name: pool.identity for name, pool in one.storage.items()}
+    return _same(identities, other)
+
+
+def shared_by_both(snapshot: Snapshot) -> frozenset[str]:
+    """Pools that the operation's two hosts share. What the source said when it was described counts: a host that came
+    back may have another identity where a shared directory is not mounted yet."""
+    source, destination = (view_of(snapshot, h) for h in (snapshot.operation.source, snapshot.operation.destination))
+    if destination is None:
+        return frozenset()
+    described = guest_of(snapshot.operation).storage
+    if described:
+        return _same(described, destination.report)
+    return shared_pools(source.report if source is not None else None, destination.report)
+
+
+def _same(identities: Mapping[str, str], report: HostReport) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, identity in identities.items()
+        if name in report.storage and report.storage[name].identity == identity
+    )
+
+
+def guest_of(operation: OperationView) -> GuestDescription:
+    return GuestDescription.model_validate(operation.context.get("guest", {}))
+
+
+def power_wanted(operation: OperationView) -> Power:
+    """How the instance was when it was described (``params`` for one whose host cannot be asked)."""
+    return Power(operation.context.get("power") or operation.params.get("power") or Power.RUNNING)
+
+
+def power_asked(operation: OperationView) -> Power:
+    """How the present phase wants it: a suspended instance is resumed where it is moved to, and stays suspended where
+    it is put back. An evacuated one stays as it was."""
+    power = power_wanted(operation)
+    moved = operation.forward and operation.kind is not Kind.EVACUATION
+    return Power.RUNNING if power is Power.SAVED and moved else power
+
+
+def power_found(fact: Fact) -> Power:
+    state = state_of(fact)
+    return _POWER.get(state, Power.SHUT_OFF) if state is not None else Power.SHUT_OFF
+
+
+def moved_targets(snapshot: Snapshot) -> tuple[str, ...]:
+    """What has to be copied: disks in pools that the hosts do not share, and the saved memory beside the first one."""
+    shared, disks = shared_by_both(snapshot), snapshot.instance.disks
+    targets = [disk.target for disk in disks if disk.pool not in shared]
+    if power_wanted(snapshot.operation) is Power.SAVED and disks and disks[0].pool not in shared:
+        targets.append(MEMORY)
+    return tuple(targets)
+
+
+def memory_is_shared(snapshot: Snapshot) -> bool:
+    """Whether the suspended instance's saved memory is the same file on both hosts."""
+    disks = snapshot.instance.disks
+    saved = power_wanted(snapshot.operation) is Power.SAVED
+    return saved and bool(disks) and disks[0].pool in shared_by_both(snapshot)
+
+
+def spec_for(snapshot: Snapshot, actor: Actor) -> InstanceSpec:
+    """The instance as this end is to have it: with the old flavor at the source, the new one at the destination."""
+    params = snapshot.operation.params
+    flavor = params.get("new_flavor" if actor is Actor.DESTINATION else "old_flavor")
+    return with_flavor(snapshot.instance, flavor) if flavor else snapshot.instance
+
+
+def with_flavor(spec: InstanceSpec, flavor: Mapping[str, Any]) -> InstanceSpec:
+    """``spec`` with the flavor's CPUs, memory (MiB) and disk sizes (GiB): the root disk is the first one, the empty
+    second one is the ephemeral disk."""
+    sizes = {"vda": flavor["disk_gb"], "vdb": flavor.get("ephemeral_gb", 0)}
+    disks = tuple(
+        disk if disk.config_drive else disk.model_copy(update={"size_gb": sizes.get(disk.target) or disk.size_gb})
+        for disk in spec.disks
+    )
+    return spec.model_copy(update={"vcpus": flavor["vcpus"], "memory_mb": flavor["memory_mb"], "disks": disks})
+
+
+# --- measurements -----------------------------------------------------------------------------------------------
+
+
+def outcome_of(snapshot: Snapshot) -> Mapping[str, Any]:
+    """The last statistics of the job, as far as both hosts had them when the verdict fell."""
+    facts = (fresh(snapshot, snapshot.operation.source), fresh(snapshot, snapshot.operation.destination))
+    jobs: list[JobFact] = [fact.job for fact in facts if fact is not None and fact.job is not None]
+    merged: dict[str, Any] = {}
+    for job in jobs:
+        expected = {"active", "downtime_ms"} if job.active else {"active"}  # while it runs, downtime is a forecast
+        merged |= {k: v for k, v in job.model_dump(mode="json").items() if v is not None and k not in expected}
+    return merged

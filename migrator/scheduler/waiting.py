@@ -1,0 +1,37 @@
+"""Plans that change nothing but what is said: a named reason to wait, or an alarm."""
+
+import math
+
+from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot, Timeline
+from migrator.scheduler.verdict import Verdict
+
+CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tells what changed
+ALARMS = {
+    Verdict.SPLIT: "the instance runs on both hosts; nothing is touched until an operator has looked",
+    Verdict.LOST: "neither host has the instance; nothing is touched until an operator has looked",
+}
+
+
+def wait(snapshot: Snapshot, reason: str) -> Plan:
+    """Write the named reason down when it changed; otherwise do nothing."""
+    if (snapshot.operation.waiting or "") == reason:
+        return NOTHING
+    line = (Timeline("waiting", reason),) if reason else (Timeline("waiting", "moving again"),)
+    return Plan(waiting=reason, timeline=line)
+
+
+def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
+    if not _confirmed(snapshot):
+        return NOTHING
+    reason = f"{found.value.upper()}: {ALARMS[found]}"
+    if snapshot.operation.waiting == reason:
+        return NOTHING
+    return Plan(waiting=reason, timeline=(Timeline("alarm", reason),))
+
+
+def _confirmed(snapshot: Snapshot) -> bool:
+    """Whether both agents have spoken long enough after the newer of the two facts that the older one, too, would
+    have been replaced if it were no longer true. Facts of two moments can look like a split or a loss."""
+    hosts = [host for host in (snapshot.operation.source, snapshot.operation.destination) if host is not None]
+    newest = min((snapshot.ages.get(host, math.inf) for host in hosts), default=math.inf)
+    return all(newest - snapshot.hosts[host].silent_s >= CONFIRM_S for host in hosts if host in snapshot.hosts)
