@@ -8,11 +8,12 @@ from migrator.db.instance_actions import Action
 from migrator.operations import OPERATIONS, Kind
 
 _FAILED = frozenset({"failed", "error"})
-_CANCEL = "live_migration_cancel"
+_NAMES = {"cancel": "live_migration_cancel", "confirm": "confirmResize", "revert": "revertResize"}
+_VERIFY = "verify"  # here an operation's own action is over; what comes then is its confirmation's or reversal's
 
 
 def name_of(action: Action) -> str:
-    return _CANCEL if action.cancel else OPERATIONS[Kind(action.kind)].action
+    return _NAMES.get(action.about) or OPERATIONS[Kind(action.kind)].action
 
 
 def _failed(action: Action) -> bool:
@@ -43,11 +44,12 @@ def full(action: Action, instance_uuid: str, version: Version, admin: bool, phas
 
 
 def events(action: Action, version: Version, admin: bool, phases: Sequence[Any]) -> list[dict[str, Any]]:
-    if action.cancel:
-        only = _event(_CANCEL, action, version, admin)
+    if action.about == "cancel":
+        only = _event(name_of(action), action, version, admin)
         return [only | {"start_time": iso_us(action.started_at), "finish_time": iso_us(action.finished_at)}]
     lines = []
-    for position, row in enumerate(phases):
+    begin, end = _part(action, phases)
+    for position, row in enumerate(phases[begin:end], start=begin):
         following = phases[position + 1] if position + 1 < len(phases) else None
         finished = following.at if following is not None else action.finished_at
         gave_up = following.name == "reverse" if following is not None else _failed(action)
@@ -58,6 +60,15 @@ def events(action: Action, version: Version, admin: bool, phases: Sequence[Any])
             event["details"] = _why(action, following) if gave_up and finished is not None else None
         lines.append(event)
     return lines[::-1]
+
+
+def _part(action: Action, phases: Sequence[Any]) -> tuple[int, int]:
+    """Which of the operation's phases belong to this action: from position to position."""
+    if action.about:
+        asked = [position for position, row in enumerate(phases) if row.name == action.about]
+        return (asked[0] + 1 if asked else len(phases)), len(phases)
+    own = [position for position, row in enumerate(phases) if row.phase == _VERIFY or row.name in _NAMES]
+    return 0, own[0] if own else len(phases)
 
 
 def _phase(row: Any) -> str:

@@ -48,6 +48,8 @@ def _set_lock(request: ApiRequest, row: Any, by: str | None, reason: str | None)
 ACTIONS: Mapping[str, ActionRule] = {
     "os-start": ActionRule(_plain(requests.start)),
     "os-stop": ActionRule(_plain(requests.stop)),
+    "suspend": ActionRule(_plain(requests.suspend)),
+    "resume": ActionRule(_plain(requests.resume)),
     "reboot": ActionRule(_reboot, schemas.REBOOT),
     "lock": ActionRule(_lock, schemas.LOCK, when_locked=True),
     "unlock": ActionRule(_unlock, when_locked=True),

@@ -6,6 +6,7 @@ from typing import Any
 from migrator.api.server_view import Version, iso_us, links
 from migrator.db.migration_list import MigrationRow
 
+_LIVE = "live-migration"
 # statuses in which a live migration can be looked at under its server
 IN_PROGRESS = frozenset({"queued", "preparing", "running", "post-migrating"})
 _BYTES = tuple(f"{what}_{part}_bytes" for what in ("memory", "disk") for part in ("total", "processed", "remaining"))
@@ -19,7 +20,8 @@ def listed(
     addresses: Mapping[str, str],
     flavors: Mapping[str, int],
 ) -> list[dict[str, Any]]:
-    """``os-migrations``' lines. Built by unpacking tuples: a page has a thousand rows."""
+    """``os-migrations``' lines. Built by unpacking tuples: a page has a thousand rows. ``flavors``: instance -> id of
+    its flavor, for live migrations, which keep it."""
     typed, numbered, owned = version >= (2, 23), version >= (2, 59), version >= (2, 80)
     found = []
     for (
@@ -35,15 +37,18 @@ def listed(
         created,
         updated,
         active,
+        old_flavor,
+        new_flavor,
     ) in rows:
-        flavor = flavors.get(instance)
         line: dict[str, Any] = {"id": key}
         if numbered:
             line["uuid"] = uuid
         line["source_compute"] = line["source_node"] = source
         line["dest_compute"] = line["dest_node"] = destination
         line["dest_host"] = addresses.get(destination)
-        line["old_instance_type_id"] = line["new_instance_type_id"] = flavor
+        if kind == _LIVE:
+            old_flavor = new_flavor = flavors.get(instance)
+        line["old_instance_type_id"], line["new_instance_type_id"] = old_flavor, new_flavor
         line["instance_uuid"] = instance
         line["status"] = status
         if typed:
@@ -53,7 +58,7 @@ def listed(
             line["project_id"] = project
         line["created_at"] = iso_us(created)
         line["updated_at"] = iso_us(updated)
-        if typed and active and kind == "live-migration" and status in IN_PROGRESS:
+        if typed and active and kind == _LIVE and status in IN_PROGRESS:
             line["links"] = links(base, root, f"servers/{instance}/migrations", key)
         found.append(line)
     return found

@@ -9,6 +9,7 @@ from migrator.api.server_query import moment
 from migrator.db import migration_list
 from migrator.db.migration_list import MigrationQuery
 from migrator.errors import BadRequest, Forbidden
+from migrator.operations import Kind
 
 _PAGED, _OWNED = (2, 59), (2, 80)
 # parameter -> column of operations
@@ -28,7 +29,8 @@ def index(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
         rows = migration_list.page(connection, query)
         addresses = migration_list.addresses(connection, {row.destination for row in rows if row.destination})
-        flavors = migration_list.flavor_ids(connection, {row.instance_uuid for row in rows})
+        live = {row.instance_uuid for row in rows if row.kind == Kind.LIVE_MIGRATION}
+        flavors = migration_list.flavor_ids(connection, live)
     lines = migration_view.listed(rows, request.version, request.base, request.root, addresses, flavors)
     body: dict[str, Any] = {"migrations": lines}
     if request.version >= _PAGED and rows and len(rows) == query.limit:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query
 
 from migrator.api.server_view import iso_us
 from migrator.api.services import Service, Services
-from migrator.db import events, hosts, timelines
+from migrator.db import events, hosts, timelines, transfers
+from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.scheduler import loading
 
 router = APIRouter(prefix="/v1", tags=["native"])
@@ -19,6 +20,7 @@ _SHOWN = (
     "forward",
     "epoch",
     "active",
+    "holds",
     "source",
     "destination",
     "requested_host",
@@ -67,13 +69,25 @@ def _clean(ident: str) -> str:
 
 
 def view(row: Any) -> dict[str, Any]:
+    """``evidence``: what was accepted as proof that a silent host runs nothing. ``owed``: what hosts still have to
+    clean up, [{phase, host}]."""
     body = {name: getattr(row, name) for name in _SHOWN}
-    return body | {"instance": row.instance_uuid} | {name: iso_us(getattr(row, name)) for name in _TIMES}
+    body |= {"instance": row.instance_uuid, "evidence": row.context.get("evidence"), "owed": _owed(row)}
+    return body | {name: iso_us(getattr(row, name)) for name in _TIMES}
+
+
+def _owed(row: Any) -> list[dict[str, Any]]:
+    if not row.active:
+        return []
+    table = OPERATIONS[Kind(row.kind)]
+    put_off = row.context.get("owed", ()) if not row.forward else (() if row.holds else (row.phase,))
+    hosts_of = {Actor.SOURCE: row.source, Actor.DESTINATION: row.destination}
+    return [{"phase": name, "host": hosts_of.get(table.phase(name).actor)} for name in put_off]
 
 
 def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
-    """With the seconds since a silent host last spoke added to the reason for waiting."""
-    body = view(row)
+    """With the seconds since a silent host last spoke added to the reason for waiting, and the transfer's counters."""
+    body = view(row) | {"progress": transfers.of_operation(connection, row.id) if row.moves else None}
     if row.waiting:
         names = [name for name in (row.source, row.destination) if name]
         views = [loading.host_view(h, services.settings.service_down_time) for h in hosts.by_names(connection, names)]

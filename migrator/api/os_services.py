@@ -1,6 +1,7 @@
 """/os-services: one ``nova-compute`` a host, up or down by the database's clock; enable, disable, force down."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from migrator.api import paging
@@ -8,7 +9,10 @@ from migrator.api.routing import Answer, ApiRequest, Route, Schema
 from migrator.api.server_schemas import BOOLEAN, TRUE, closed
 from migrator.api.server_view import iso_us
 from migrator.db import hosts as rows
+from migrator.db import operations
+from migrator.db.engine import Connection
 from migrator.errors import BadRequest, HostNotFound, NotFound
+from migrator.operations import Kind
 from migrator.scheduler import loading
 
 BINARY = "nova-compute"
@@ -59,8 +63,9 @@ def update(request: ApiRequest) -> Answer:
         raise BadRequest("Missing forced_down field")
     values = _old_values(call, body)
     with request.services.db.write() as connection:
-        if body["binary"] != BINARY or not rows.change(connection, body["host"], values):
+        if body["binary"] != BINARY or not rows.by_names(connection, [body["host"]]):
             raise HostNotFound(f"Host '{body['host']}' is not mapped to any cell")
+        _apply(request, connection, body["host"], values)
     shown = {"host": body["host"], "binary": body["binary"]}
     if call == "force-down":
         return Answer(200, {"service": shown | {"forced_down": values["forced_down"]}})
@@ -94,8 +99,22 @@ def _by_uuid(request: ApiRequest) -> Answer:
         name = next((row.name for row in rows.every(connection) if row.uuid == ident), None)
         if name is None:
             raise NotFound(f"Service {ident} could not be found.")
-        rows.change(connection, name, values)
+        _apply(request, connection, name, values)
         return Answer(200, {"service": _view(request, rows.get(connection, name))})
+
+
+def _apply(_request: ApiRequest, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+    """Marking a host down is fencing evidence; it stays while the host has not cleaned up what was evacuated."""
+    if values.get("forced_down") is False:
+        active = operations.active_on_host(connection, name)
+        owed = sorted({row.status for row in active if row.kind == Kind.EVACUATION and row.source == name})
+        if owed:
+            raise BadRequest(
+                f"Unable to force up host {name} as `{'`, `'.join(owed)}` evacuation migration records remain "
+                "associated with the host. Ensure the compute service has been restarted, allowing these records to "
+                "move to `completed` before retrying this request."
+            )
+    rows.change(connection, name, values)
 
 
 def as_uuid(text: str) -> str:

@@ -6,7 +6,7 @@ may begin what in which state are the scheduler's.
 
 from collections.abc import Mapping
 
-from migrator.api import actions_live, actions_power
+from migrator.api import actions_cold, actions_evacuate, actions_live, actions_power
 from migrator.api.action_rules import ActionRule
 from migrator.api.routing import Answer, ApiRequest, Route, check_body
 from migrator.api.server_schemas import words
@@ -16,6 +16,8 @@ from migrator.errors import BadRequest, Conflict, Forbidden
 ACTIONS: Mapping[str, ActionRule] = {
     **actions_power.ACTIONS,
     **actions_live.ACTIONS,
+    **actions_cold.ACTIONS,
+    **actions_evacuate.ACTIONS,
 }
 
 # what Nova has and this server does not have: said so, instead of "no such action"

@@ -4,7 +4,7 @@ from migrator.api import action_schemas
 from migrator.api.migration_view import IN_PROGRESS, of_server
 from migrator.api.routing import Answer, ApiRequest, Route, check_body
 from migrator.api.servers import find
-from migrator.db import migration_list
+from migrator.db import migration_list, transfers
 from migrator.errors import BadRequest, Conflict, Forbidden, NotFound, OperationNotFound
 from migrator.operations import Kind
 from migrator.scheduler import requests
@@ -29,7 +29,7 @@ def index(request: ApiRequest) -> Answer:
 
 def _view(request: ApiRequest, row: migration_list.MigrationRow) -> dict[str, object]:
     with request.services.db.read() as connection:
-        job = migration_list.progress(connection, row)
+        job = transfers.of_operation(connection, row.id)
         addresses = migration_list.addresses(connection, [row.destination] if row.destination else [])
     return of_server(row, request.version, addresses.get(row.destination), job)
 

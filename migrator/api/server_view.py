@@ -20,18 +20,24 @@ _REBOOTS = {"rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started":
 }
 _RESIZES = {f"resize_{step}": "RESIZE" for step in ("prep", "migrating", "migrated", "finish")}
 _REBUILDS = dict.fromkeys(("rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"), "REBUILD")
+_REVERTS = {"resize_reverting": "REVERT_RESIZE"}  # also of a move that is undone before it was there to verify
+_COLD = _RESIZES | _REVERTS | _REBUILDS
 _DEFAULT = ""
 # vm_state -> task_state -> status; the empty task_state stands for every other one
 STATUSES: Mapping[str, Mapping[str, str]] = {
-    "active": {_DEFAULT: "ACTIVE", "migrating": "MIGRATING", **_REBOOTS, **_RESIZES, **_REBUILDS},
+    "active": {_DEFAULT: "ACTIVE", "migrating": "MIGRATING", **_REBOOTS, **_COLD},
     "building": {_DEFAULT: "BUILD"},
-    "stopped": {_DEFAULT: "SHUTOFF", **_RESIZES, **_REBUILDS},
+    "stopped": {_DEFAULT: "SHUTOFF", **_COLD},
     "paused": {_DEFAULT: "PAUSED", "migrating": "MIGRATING"},
-    "suspended": {_DEFAULT: "SUSPENDED"},
-    "resized": {_DEFAULT: "VERIFY_RESIZE", "resize_reverting": "REVERT_RESIZE"},
+    "suspended": {_DEFAULT: "SUSPENDED", **_COLD},
+    "resized": {_DEFAULT: "VERIFY_RESIZE", **_REVERTS},
     "error": {_DEFAULT: "ERROR", **_REBUILDS},
     "deleted": {_DEFAULT: "DELETED"},
 }
+
+
+TRANSFERRING = frozenset({"migrating", "resize_migrating"})  # task_states in which bytes are counted
+_WITH_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
 
 
 def status(vm_state: str, task_state: str | None) -> str:
@@ -84,13 +90,15 @@ def links(base: str, root: str, kind: str, ident: str) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class ViewContext:
-    """What a view needs beside the row. ``host_states``: host -> host_status."""
+    """What a view needs beside the row. ``host_states``: host -> host_status; ``percents``: instance -> how much of it
+    has been transferred."""
 
     version: Version
     base: str
     root: str
     admin: bool
     host_states: Mapping[str, str]
+    percents: Mapping[str, int]
 
 
 def brief(row: Any, context: ViewContext) -> dict[str, Any]:
@@ -144,8 +152,8 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
     if server["status"] in ("ERROR", "DELETED"):
         if row.fault:
             server["fault"] = _fault(row.fault, context.admin)
-    else:
-        server["progress"] = row.progress
+    elif server["status"] in _WITH_PROGRESS:
+        server["progress"] = context.percents.get(row.uuid, row.progress)
     if version >= (2, 9):
         server["locked"] = row.locked_by is not None
     if version >= (2, 19):

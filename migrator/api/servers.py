@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.api import paging, server_create, server_query, server_schemas, server_view
 from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.db import instance_records
+from migrator.db import instance_records, transfers
 from migrator.db import instances as instance_rows
 from migrator.scheduler import requests
 
@@ -32,7 +32,13 @@ def view_context(request: ApiRequest, rows: Any = ()) -> server_view.ViewContext
         names = {row.host for row in rows if row.host}
         with request.services.db.read() as connection:
             states = instance_rows.host_states(connection, names, request.services.settings.service_down_time)
-    return server_view.ViewContext(request.version, request.base, request.root, request.caller.is_admin, states)
+    moving = [row.uuid for row in rows if row.task_state in server_view.TRANSFERRING]
+    percents: Mapping[str, int] = {}
+    if moving:
+        with request.services.db.read() as connection:
+            percents = transfers.percents(connection, moving)
+    caller = request.caller
+    return server_view.ViewContext(request.version, request.base, request.root, caller.is_admin, states, percents)
 
 
 def create(request: ApiRequest) -> Answer:

@@ -1,4 +1,5 @@
-"""What was done to an instance: its operations of every kind, and the requests to cancel one, newest first.
+"""What was done to an instance: its operations of every kind, and the requests to cancel, confirm or revert one, newest
+first.
 
 Reads only. The rows of both have the same shape, so that the view need not know which table a line came from.
 """
@@ -13,15 +14,18 @@ from migrator.db.tables import events, operations
 from migrator.errors import BadRequest, NotFound
 
 _o = operations.c
+ABOUT = ("cancel", "confirm", "revert")  # names of events that are requests of their own
+_PHASES = ("begin", "phase", "reverse", "retry")
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One line. ``status`` is the operation's; ``error`` its {code, message}. Times: seconds since the epoch."""
+    """One line. ``about`` is "" for the operation itself, else what was asked of it: one of ABOUT. ``status`` is the
+    operation's; ``error`` its {code, message}. Times: seconds since the epoch."""
 
     operation_id: int
     kind: str
-    cancel: bool
+    about: str
     request_id: str
     user_id: str
     project_id: str
@@ -70,18 +74,18 @@ def every(connection: Connection, instance_uuid: str) -> list[Action]:
     rows = connection.execute(select(operations).where(_o.instance_uuid == instance_uuid)).all()
     actions = [_operation(row) for row in rows]
     by_id = {row.id: row for row in rows}
-    cancels = connection.execute(
-        select(events).where(events.c.instance_uuid == instance_uuid, events.c.name == "cancel")
+    asked = connection.execute(
+        select(events).where(events.c.instance_uuid == instance_uuid, events.c.name.in_(ABOUT)).order_by(events.c.id)
     ).all()
-    actions += [_cancel(event, by_id[event.operation_id]) for event in cancels if event.operation_id in by_id]
-    return sorted(actions, key=lambda action: (action.started_at, action.operation_id), reverse=True)
+    actions += [_request(event, by_id[event.operation_id]) for event in asked if event.operation_id in by_id]
+    return sorted(actions, key=lambda action: (action.started_at, action.operation_id, action.about), reverse=True)
 
 
 def _operation(row: Row[Any]) -> Action:
     return Action(
         operation_id=row.id,
         kind=row.kind,
-        cancel=False,
+        about="",
         request_id=row.request_id,
         user_id=row.user_id,
         project_id=row.project_id,
@@ -95,29 +99,31 @@ def _operation(row: Row[Any]) -> Action:
     )
 
 
-def _cancel(event: Row[Any], row: Row[Any]) -> Action:
+def _request(event: Row[Any], row: Row[Any]) -> Action:
+    """A cancellation is over when it was heard; a confirmation and a reversal last as long as the operation."""
     details = event.details or {}
+    over = event.name == "cancel"
     return Action(
         operation_id=row.id,
         kind=row.kind,
-        cancel=True,
+        about=event.name,
         request_id=details.get("request_id", f"req-{row.uuid}"),
         user_id=details.get("user_id", row.user_id),
         project_id=details.get("project_id", row.project_id),
         started_at=event.at,
-        updated_at=event.at,
-        finished_at=event.at,
-        active=False,
-        status="completed",
-        host=row.source,
-        error=None,
+        updated_at=event.at if over else row.finished_at or row.updated_at or event.at,
+        finished_at=event.at if over else row.finished_at,
+        active=not over and row.active,
+        status="completed" if over else row.status,
+        host=row.destination if event.name == "revert" else row.source,
+        error=None if over else row.error,
     )
 
 
 def phases(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
-    """The timeline's lines that begin a phase, oldest first."""
+    """The timeline's lines that begin a phase, and the requests between them, oldest first."""
     return connection.execute(
         select(events)
-        .where(events.c.operation_id == operation_id, events.c.name.in_(("begin", "phase", "reverse", "retry")))
+        .where(events.c.operation_id == operation_id, events.c.name.in_((*_PHASES, "confirm", "revert")))
         .order_by(events.c.id)
     ).all()

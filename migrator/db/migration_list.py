@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, true
 
-from migrator.db.tables import facts, hosts, instances, operations
+from migrator.db.tables import hosts, instances, operations
 from migrator.errors import BadRequest, OperationNotFound
 
 MigrationRow = Any
@@ -30,6 +30,8 @@ COLUMNS = (
     _o.created_at,
     _o.updated_at,
     _o.active,
+    _o.params["old_flavor", "id"].as_integer().label("old_flavor_id"),
+    _o.params["new_flavor", "id"].as_integer().label("new_flavor_id"),
 )
 
 
@@ -126,12 +128,3 @@ def get(connection: Connection, instance_uuid: str, migration_id: int) -> Migrat
     if row is None:
         raise OperationNotFound(f"Migration {migration_id} not found for instance {instance_uuid}")
     return row
-
-
-def progress(connection: Connection, migration: MigrationRow) -> Mapping[str, Any] | None:
-    """The transfer's newest counters from the source (``protocol.JobFact``); None before it began."""
-    body = connection.execute(
-        select(facts.c.body).where(facts.c.operation_id == migration.id, facts.c.host == migration.source)
-    ).scalar_one_or_none()
-    job = (body or {}).get("job")
-    return job if isinstance(job, Mapping) else None

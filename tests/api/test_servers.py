@@ -11,6 +11,7 @@ from tests.api.driving import IMAGE, NOBODY, Api, api
 
 __all__ = ["api"]
 
+PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING")  # statuses that show it
 _CORE = set(
     words(
         "accessIPv4 accessIPv6 addresses created flavor hostId id image links metadata name status tenant_id user_id "
@@ -94,6 +95,18 @@ def test_values(api: Api) -> None:
         ("active", "powering-off", "ACTIVE"),
         ("building", "spawning", "BUILD"),
         ("stopped", None, "SHUTOFF"),
+        ("stopped", "resize_migrating", "RESIZE"),
+        ("active", "resize_prep", "RESIZE"),
+        ("active", "resize_finish", "RESIZE"),
+        ("active", "resize_reverting", "REVERT_RESIZE"),
+        ("resized", None, "VERIFY_RESIZE"),
+        ("resized", "resize_reverting", "REVERT_RESIZE"),
+        ("active", "rebuilding", "REBUILD"),
+        ("error", "rebuild_spawning", "REBUILD"),
+        ("active", "suspending", "ACTIVE"),
+        ("suspended", None, "SUSPENDED"),
+        ("suspended", "resuming", "SUSPENDED"),
+        ("suspended", "resize_migrating", "RESIZE"),
         ("error", None, "ERROR"),
     ],
 )
@@ -108,7 +121,7 @@ def test_status(api: Api, vm_state: str, task_state: str | None, status: str) ->
     shown = api("GET", f"/servers/{uuid}", "2.1").json["server"]
     assert shown["status"] == status
     assert ("fault" in shown) == (status == "ERROR")
-    assert ("progress" in shown) == (status != "ERROR")
+    assert ("progress" in shown) == (status in PROGRESS)
 
 
 def test_create(api: Api) -> None:

@@ -1,0 +1,74 @@
+"""migrate, resize, confirmResize and revertResize.
+
+Owns what the answer itself must say of hosts and flavors; everything later is in the migration's record.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.api import action_schemas as schemas
+from migrator.api import catalogue
+from migrator.api.action_rules import ActionRule, Begun
+from migrator.api.routing import ApiRequest
+from migrator.db import hosts
+from migrator.errors import BadRequest, Conflict
+from migrator.operations import Kind
+from migrator.scheduler import loading, moves
+from migrator.scheduler.requests import ALLOWED
+
+_TO_A_HOST = (2, 56)
+
+
+def _migrate(request: ApiRequest, row: Any, value: Any) -> Begun:
+    host = (value or {}).get("host") if request.version >= _TO_A_HOST else None
+    if _may_move(row, Kind.MIGRATION):
+        _check_hosts(request, row, host)
+    return Begun(moves.migrate(request.services.db, request.caller, row.uuid, host=host))
+
+
+def _may_move(row: Any, kind: Kind) -> bool:
+    """In a wrong state the answer is 409, whatever else is wrong: so say ``moves``."""
+    return row.task_state is None and row.vm_state in ALLOWED[kind][1]
+
+
+def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
+    """The source must answer, and a destination must be known and another host. Whether that one is up is the
+    scheduler's to find."""
+    services = request.services
+    with services.db.read() as connection:
+        found = hosts.by_names(connection, {name for name in (host, row.host) if name})
+    views = {h.name: loading.host_view(h, services.settings.service_down_time) for h in found}
+    if host is not None and host not in views:
+        raise BadRequest(f"Compute host {host} could not be found.")
+    if host is not None and host == row.host:
+        raise BadRequest("Cannot migrate to the host where the server exists.")
+    if row.host in views and not views[row.host].up:
+        raise Conflict("Service is unavailable at this time.")
+
+
+def _resize(request: ApiRequest, row: Any, value: Any) -> Begun:
+    with request.services.db.read() as connection:
+        flavor = catalogue.flavor(connection, str(value["flavorRef"]))
+        image = catalogue.image_if_known(connection, row.image_id) if row.image_id else None
+    if _may_move(row, Kind.RESIZE):
+        if image is not None:
+            catalogue.check_fits(flavor, image)
+        _check_hosts(request, row, None)
+    same_host = request.services.settings.allow_resize_to_same_host
+    return Begun(moves.resize(request.services.db, request.caller, row.uuid, flavor=flavor, same_host=same_host))
+
+
+def _confirm(request: ApiRequest, row: Any, _value: Any) -> Begun:
+    return Begun(moves.confirm(request.services.db, request.caller, row.uuid))
+
+
+def _revert(request: ApiRequest, row: Any, _value: Any) -> Begun:
+    return Begun(moves.revert(request.services.db, request.caller, row.uuid))
+
+
+ACTIONS: Mapping[str, ActionRule] = {
+    "migrate": ActionRule(_migrate, schemas.MIGRATE, policy="os_compute_api:os-migrate-server:migrate"),
+    "resize": ActionRule(_resize, schemas.RESIZE),
+    "confirmResize": ActionRule(_confirm, status=204),
+    "revertResize": ActionRule(_revert),
+}

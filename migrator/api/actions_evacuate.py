@@ -1,0 +1,52 @@
+"""evacuate, as each microversion has it: with onSharedStorage and a password in the answer below 2.14, with ``force``
+(accepted, and verified all the same) from 2.29 to 2.67, ending stopped from 2.95."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.api import action_schemas as schemas
+from migrator.api.action_rules import ActionRule, Begun
+from migrator.api.routing import ApiRequest
+from migrator.api.server_schemas import TRUE
+from migrator.db import hosts
+from migrator.errors import BadRequest, NotFound
+from migrator.scheduler import evacuations
+
+_NOT_ASKED = (2, 14)  # from here nobody is asked about shared storage, and no password is answered
+_STOPPED = (2, 95)
+
+
+def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
+    host, password = value.get("host"), value.get("adminPass")
+    shared = value["onSharedStorage"] in TRUE if request.version < _NOT_ASKED else None
+    if shared and password is not None:
+        raise BadRequest("admin password can't be changed on existing disk")
+    if host is not None:
+        _check_host(request, row, host)
+    begun = evacuations.evacuate(
+        request.services.db,
+        request.caller,
+        row.uuid,
+        request.services.settings,
+        host=host,
+        on_shared_storage=shared,
+        admin_pass=password,
+        generate=request.version < _NOT_ASKED,
+        stopped=request.version >= _STOPPED,
+    )
+    body = {"adminPass": begun.admin_pass} if request.version < _NOT_ASKED else None
+    return Begun(begun.operation_id, body)
+
+
+def _check_host(request: ApiRequest, row: Any, host: str) -> None:
+    with request.services.db.read() as connection:
+        known = hosts.by_names(connection, [host])
+    if not known:
+        raise NotFound(f"Compute host {host} not found.")
+    if host == row.host:
+        raise BadRequest("The target host can't be the same one.")
+
+
+ACTIONS: Mapping[str, ActionRule] = {
+    "evacuate": ActionRule(_evacuate, schemas.EVACUATE, policy="os_compute_api:os-evacuate", status=200)
+}

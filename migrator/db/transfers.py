@@ -1,0 +1,45 @@
+"""How far the moves under way are: the newest counters (``protocol.JobFact``) of the host that carries the transfer.
+
+Reads only. A live migration is the source's to carry; a cold copy the destination's, which fetches.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, select, true
+
+from migrator.db.tables import facts, operations
+
+_o = operations.c
+_LIVE = "live-migration"
+_carrier = case((_o.kind == _LIVE, _o.source), else_=_o.destination)
+_query = select(_o.instance_uuid, _o.kind, facts.c.body["job"].label("job")).join(
+    facts, and_(facts.c.operation_id == _o.id, facts.c.host == _carrier)
+)
+
+
+def of_operation(connection: Connection, operation_id: int) -> Mapping[str, Any] | None:
+    """None before the transfer began."""
+    row = connection.execute(_query.where(_o.id == operation_id)).one_or_none()
+    return row.job if row is not None and isinstance(row.job, Mapping) else None
+
+
+def percents(connection: Connection, uuids: Collection[str]) -> Mapping[str, int]:
+    """Instance -> 0 to 100, for those of the instances whose transfer has begun."""
+    if not uuids:
+        return {}
+    wanted = _query.where(_o.instance_uuid.in_(uuids), _o.active == true(), _o.holds == true(), _o.moves == true())
+    rows = connection.execute(wanted).all()
+    return {row.instance_uuid: percent(row.kind, row.job) for row in rows if isinstance(row.job, Mapping)}
+
+
+def percent(kind: str, job: Mapping[str, Any]) -> int:
+    """A live migration sends memory again that the guest wrote to meanwhile, so there only what remains tells."""
+    total, done, remaining = (
+        sum(job.get(f"{part}_{what}_bytes") or 0 for part in ("memory", "disk"))
+        for what in ("total", "processed", "remaining")
+    )
+    if total <= 0:
+        return 0
+    part = total - remaining if kind == _LIVE else done
+    return max(0, min(100, 100 * part // total))
