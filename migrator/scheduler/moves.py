@@ -12,7 +12,14 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
 from migrator.protocol import InstanceSpec
-from migrator.scheduler.requests import VERIFY, Caller, at_rest, begin
+from migrator.scheduler.requests import (
+    EPHEMERAL_EXTRA_SPEC,
+    STORAGE_EXTRA_SPEC,
+    VERIFY,
+    Caller,
+    at_rest,
+    begin,
+)
 
 
 def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int:
@@ -33,7 +40,9 @@ def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any]
         old = dict(row.flavor)
         if flavor["flavorid"] == old.get("flavorid"):
             raise BadRequest("When resizing, instances must change flavor!")
-        _check_disks(InstanceSpec.model_validate(row.spec), old, flavor)
+        spec = InstanceSpec.model_validate(row.spec)
+        _check_disks(spec, old, flavor)
+        _check_pools(spec, flavor)
         params = {"old_flavor": old, "new_flavor": dict(flavor), "same_host": same_host}
         return begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params)
 
@@ -53,6 +62,18 @@ def _check_disks(spec: InstanceSpec, old: Mapping[str, Any], new: Mapping[str, A
             f"Flavor {new['name']} has an ephemeral disk and the instance has none: a resize adds no disk; choose a "
             "flavor without one"
         )
+
+
+def _check_pools(spec: InstanceSpec, new: Mapping[str, Any]) -> None:
+    """Disks stay in their pools: a flavor that names another one cannot be had by a resize."""
+    extra: Mapping[str, str] = new.get("extra_specs") or {}
+    for target, key in (("vda", STORAGE_EXTRA_SPEC), ("vdb", EPHEMERAL_EXTRA_SPEC)):
+        pool = next((disk.pool for disk in spec.disks if disk.target == target), None)
+        if pool is not None and extra.get(key, pool) != pool:
+            raise BadRequest(
+                f"Flavor {new['name']} keeps disk {target} in storage pool {extra[key]} and the instance's is in "
+                f"{pool}: a resize moves no disk to another pool; choose a flavor for {pool}"
+            )
 
 
 def confirm(db: Database, caller: Caller, uuid: str) -> int:
