@@ -13,7 +13,10 @@ from typing import Any
 from migrator.demo import report, stage, story
 from migrator.errors import MigratorError
 
-_WHAT = "Boots an instance on each kind of storage, live-migrates both, and tells what happened."
+_WHAT = (
+    "Boots an instance on each kind of storage, moves them in every way there is (live, cold, resize and revert, "
+    "evacuation of a lost host), and tells what happened."
+)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -67,7 +70,7 @@ def _play(arguments: argparse.Namespace, teller: report.Teller, *, simulated: bo
     kept = False
     enter = stage.simulated if simulated else stage.real
     with enter(listen, teller.step, lambda: kept) as where:
-        moves = story.play(where, teller.step, teller.watch)
+        moves = story.Story(where, teller.step, teller.watch).play()
         teller.summary(where, moves, time.monotonic() - begin)
         if arguments.json:
             print(json.dumps(_document(where, moves, time.monotonic() - begin)))

@@ -20,8 +20,9 @@ class DemoFailed(MigratorError):
 
 class Cloud:
     def __init__(self, url: str) -> None:
+        # From 2.95 on an evacuated instance is left stopped, and nobody would see it live.
         self._http = httpx.Client(
-            base_url=url, timeout=60, trust_env=False, headers={"X-OpenStack-Nova-API-Version": "2.96"}
+            base_url=url, timeout=60, trust_env=False, headers={"X-OpenStack-Nova-API-Version": "2.94"}
         )
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -38,8 +39,13 @@ class Cloud:
         services = self.call("GET", "/v2.1/os-services")["services"]
         return sorted(s["host"] for s in services if s["state"] == "up")
 
-    def flavor(self, name: str, storage: str) -> str:
-        wanted = {"name": name, "id": name, "ram": 128, "vcpus": 1, "disk": 1}
+    def force_down(self, host: str, down: bool) -> None:
+        """What a fencing tool tells, or takes back, about a host."""
+        services = self.call("GET", f"/v2.1/os-services?host={host}&binary=nova-compute")["services"]
+        self.call("PUT", f"/v2.1/os-services/{services[0]['id']}", {"forced_down": down})
+
+    def flavor(self, name: str, storage: str, ram: int = 128, disk: int = 1) -> str:
+        wanted = {"name": name, "id": name, "ram": ram, "vcpus": 1, "disk": disk}
         self.call("POST", "/v2.1/flavors", {"flavor": wanted})
         self.call("POST", f"/v2.1/flavors/{name}/os-extra_specs", {"extra_specs": {"migrator:storage": storage}})
         return name
@@ -52,6 +58,11 @@ class Cloud:
         found: dict[str, Any] = self.call("GET", f"/v2.1/servers/{uuid}")["server"]
         return found
 
+    def servers_on(self, host: str) -> list[str]:
+        """Their ids, oldest first."""
+        found = self.call("GET", f"/v2.1/servers?all_tenants=1&host={host}&sort_key=created_at&sort_dir=asc")["servers"]
+        return [server["id"] for server in found]
+
     def wait_active(self, uuid: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             found = self.server(uuid)
@@ -61,21 +72,15 @@ class Cloud:
 
         return wait_for(look, f"{uuid} to be ACTIVE")
 
-    def live_migrate(self, uuid: str) -> dict[str, Any]:
-        """Begin a live migration; its operation as ``/v1`` shows it."""
-        body = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
-        self.call("POST", f"/v2.1/servers/{uuid}/action", body)
+    def act(self, uuid: str, action: str, value: Any = None) -> dict[str, Any]:
+        """Begin an action; the newest operation of the instance as ``/v1`` shows it."""
+        self.call("POST", f"/v2.1/servers/{uuid}/action", {action: value})
         newest: dict[str, Any] = self.call("GET", f"/v1/operations?instance={uuid}&limit=1")["operations"][0]
         return newest
 
     def operation(self, ident: int) -> dict[str, Any]:
         found: dict[str, Any] = self.call("GET", f"/v1/operations/{ident}")["operation"]
         return found
-
-    def progress(self, uuid: str, ident: int) -> dict[str, Any] | None:
-        """The migration as a server's migrations in progress show it; None when it is over."""
-        listed = self.call("GET", f"/v2.1/servers/{uuid}/migrations")["migrations"]
-        return next((entry for entry in listed if entry["id"] == ident), None)
 
     def migrations(self) -> list[dict[str, Any]]:
         return list(reversed(self.call("GET", "/v2.1/os-migrations")["migrations"]))

@@ -23,7 +23,7 @@ class Teller:
         self.say(f"  - {line}")
 
     def watch(self, name: str, progress: dict[str, Any] | None) -> None:
-        """One line a change while a migration is under way; None ends it."""
+        """One line a change while a move is under way (``progress``: its operation); None ends it."""
         line = "" if progress is None else _progress(progress)
         if line and line != self._moving:
             self.say(f"      {name}: {line}")
@@ -50,12 +50,15 @@ class Teller:
             self.say(f"  {'.venv/bin/' if line.startswith('migrator ') else ''}{line}")
 
 
-def _progress(entry: dict[str, Any]) -> str:
-    if not entry:
-        return "preparing"
-    done = (entry["memory_processed_bytes"] or 0) + (entry["disk_processed_bytes"] or 0)
-    left = (entry["memory_remaining_bytes"] or 0) + (entry["disk_remaining_bytes"] or 0)
-    return f"{entry['status']}, {done / _MIB:.0f} MiB done, {left / _MIB:.0f} MiB to go"
+def _progress(operation: dict[str, Any]) -> str:
+    counted = operation["progress"]
+    if not counted:
+        return str(operation["status"])
+    done, left = (
+        sum(counted.get(f"{part}_{what}_bytes") or 0 for part in ("memory", "disk"))
+        for what in ("processed", "remaining")
+    )
+    return f"{operation['status']}, {done / _MIB:.0f} MiB done, {left / _MIB:.0f} MiB to go"
 
 
 def _migrations(entries: list[dict[str, Any]]) -> Table:
@@ -73,10 +76,25 @@ def _migrations(entries: list[dict[str, Any]]) -> Table:
 
 
 def _measured(moves: list[Move]) -> Table:
-    table = Table("Instance", "Storage", "Total", "Downtime (libvirt)", "Gap between ticks (guest)")
+    table = Table("Instance", "Move", "Status", "Total", "Out of service", "Gap in ticks (guest)", "Disk (guest)")
     for move in moves:
-        table.add_row(move.name, move.storage, f"{move.total_ms} ms", _ms(move.downtime_ms), _ms(move.guest_gap_ms))
+        table.add_row(
+            move.name,
+            move.migration_type,
+            move.status,
+            f"{move.total_ms} ms",
+            _ms(move.downtime_ms),
+            _ms(move.guest_gap_ms),
+            _disk(move),
+        )
     return table
+
+
+def _disk(move: Move) -> str:
+    if move.disk_checksum_after is None:
+        return "-"
+    kept = move.disk_checksum_before == move.disk_checksum_after
+    return f"{move.disk_checksum_after} {'kept' if kept else 'CHANGED'}"
 
 
 def _ms(value: int | None) -> str:

@@ -12,21 +12,34 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
 from migrator.db.credentials import issue
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
+from migrator.demo import simulated_hosts
 from migrator.demo.cloud import Cloud, DemoFailed, wait_for
+
+if TYPE_CHECKING:
+    from migrator.lab import LabHost
 
 Tell = Callable[[str], None]
 SIMULATED_HOSTS = ("sim1", "sim2", "sim3")
 AGENTS_PORT = 8775
+GUEST_ARGS = "fill=16 again=2"  # what its disk keeps, MiB, and how often it is read back, s
+
+
+class Power(Protocol):
+    """The hosts' plugs. A host that has power again starts libvirtd and its agent; no guest starts by itself."""
+
+    def power_off(self, host: str) -> None: ...
+
+    def power_on(self, host: str) -> None: ...
 
 
 @dataclass
@@ -38,15 +51,34 @@ class Stage:
     cloud: Cloud
     hosts: list[str]
     image: Callable[[], str]
+    power: Power
     consoles: Callable[[str], Mapping[str, Path]] = lambda _uuid: {}
     stop_hint: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LabPower:
+    hosts: "Sequence[LabHost]"
+    agents_at: str
+    tokens: Mapping[str, str]
+
+    def power_off(self, host: str) -> None:
+        self._find(host).power_off()
+
+    def power_on(self, host: str) -> None:
+        found = self._find(host)
+        found.power_on()
+        found.start_agent(self.agents_at, self.tokens[host])
+
+    def _find(self, name: str) -> "LabHost":
+        return next(host for host in self.hosts if host.name == name)
 
 
 @contextlib.contextmanager
 def real(listen: str, tell: Tell, keep: Callable[[], bool]) -> Iterator[Stage]:
     """Three real hosts in the lab, an agent on each, one server on SQLite."""
     from migrator.lab import Lab
-    from migrator.lab.image import build_guest, register_guest
+    from migrator.lab.image import KERNEL_ARGS, build_guest, register_guest
 
     tell("the guest: kernel, initramfs and disk")
     build_guest()
@@ -58,9 +90,9 @@ def real(listen: str, tell: Tell, keep: Callable[[], bool]) -> Iterator[Stage]:
         stack.callback(lambda: None if keep() else lab.down())
         agents_at = f"{lab.server_address}:{AGENTS_PORT}"
         server, cloud = stack.enter_context(_server(listen, top, keep, agent_listen=agents_at))
-        tokens = _credentials(top, [host.name for host in lab.hosts])
+        power = LabPower(lab.hosts, f"http://{agents_at}", _credentials(top, [host.name for host in lab.hosts]))
         for host in lab.hosts:
-            host.start_agent(f"http://{agents_at}", tokens[host.name])
+            power.power_on(host.name)
         tell("agents start; each registers its host")
         hosts = _all_up(cloud, [host.name for host in lab.hosts])
         yield Stage(
@@ -68,7 +100,8 @@ def real(listen: str, tell: Tell, keep: Callable[[], bool]) -> Iterator[Stage]:
             url=f"http://{listen}",
             cloud=cloud,
             hosts=hosts,
-            image=lambda: register_guest(f"http://{listen}"),
+            image=lambda: register_guest(f"http://{listen}", kernel_args=f"{KERNEL_ARGS} {GUEST_ARGS}"),
+            power=power,
             consoles=lambda uuid: {host.name: host.console_log(uuid) for host in lab.hosts},
             stop_hint=[f"kill {server}", "migrator lab down --name demo", f"rm -r {top}"],
         )
@@ -81,22 +114,19 @@ def simulated(listen: str, tell: Tell, keep: Callable[[], bool]) -> Iterator[Sta
         top = stack.enter_context(_directory(keep))
         server, cloud = stack.enter_context(_server(listen, top, keep))
         tokens = _credentials(top, list(SIMULATED_HOSTS))
-        code = (
-            "import json, os, sys; from migrator.compute.simulated_agents import run_simulated_agents as run; "
-            "tokens = json.loads(os.environ['MIGRATOR_DEMO_TOKENS']); "
-            f"sys.exit(run({f'http://{listen}'!r}, tokens, list(tokens)))"
-        )
         tell("simulated hosts: " + ", ".join(SIMULATED_HOSTS))
-        agents = stack.enter_context(
-            _process([sys.executable, "-c", code], top / "agents.log", keep, MIGRATOR_DEMO_TOKENS=_json(tokens))
-        )
+        argv = [sys.executable, "-m", simulated_hosts.__name__]
+        environment = {simulated_hosts.TOKENS: json.dumps(tokens), simulated_hosts.URL: f"http://{listen}"}
+        agents = stack.enter_context(_process(argv, top / "agents.log", keep, **environment))
+        assert agents.stdin is not None
         yield Stage(
             simulated=True,
             url=f"http://{listen}",
             cloud=cloud,
             hosts=_all_up(cloud, list(SIMULATED_HOSTS)),
             image=lambda: _small_image(cloud, f"http://{listen}"),
-            stop_hint=[f"kill {agents} {server}", f"rm -r {top}"],
+            power=simulated_hosts.SimulatedHosts(agents.stdin),
+            stop_hint=[f"kill {agents.pid} {server}", f"rm -r {top}"],
         )
 
 
@@ -135,11 +165,11 @@ def _server(
     if agent_listen is not None:
         settings["MIGRATOR_AGENT_LISTEN"] = agent_listen
     argv = [sys.executable, "-m", "migrator.cli.main", "server"]
-    with _process(argv, top / "server.log", keep, **settings) as pid:
+    with _process(argv, top / "server.log", keep, **settings) as child:
         cloud = Cloud(f"http://{listen}")
         try:
-            wait_for(lambda: _answers(cloud, pid, top / "server.log"), "the server to answer", timeout=30)
-            yield pid, cloud
+            wait_for(lambda: _answers(cloud, child.pid, top / "server.log"), "the server to answer", timeout=30)
+            yield child.pid, cloud
         finally:
             cloud.close()
 
@@ -154,14 +184,17 @@ def _answers(cloud: Cloud, pid: int, log: Path) -> bool | None:
 
 
 @contextlib.contextmanager
-def _process(argv: list[str], log: Path, keep: Callable[[], bool], **environment: str) -> Iterator[int]:
-    """A child in a session of its own, so that Ctrl-C reaches it through us, in order. Yields its pid."""
+def _process(
+    argv: list[str], log: Path, keep: Callable[[], bool], **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A child in a session of its own, so that Ctrl-C reaches it through us, in order."""
+    env = os.environ | environment
     with log.open("ab") as output:
         child = subprocess.Popen(
-            argv, env=os.environ | environment, stdout=output, stderr=output, start_new_session=True
+            argv, env=env, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        yield child.pid
+        yield child
     finally:
         if not keep():
             _end(child)
@@ -191,10 +224,6 @@ def _credentials(top: Path, hosts: list[str]) -> dict[str, str]:
 
 def _all_up(cloud: Cloud, hosts: list[str]) -> list[str]:
     return wait_for(lambda: hosts if cloud.hosts_up() == sorted(hosts) else None, f"{', '.join(hosts)} to be up")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value)
 
 
 def _small_image(cloud: Cloud, url: str) -> str:

@@ -1,0 +1,107 @@
+"""The demo's simulated hosts: one child process for all of them, told on its standard input whose power to cut.
+
+Run as a module it is that child; ``SimulatedHosts`` is its other end. The agents in it are the real ones.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import IO
+
+from migrator import logs
+from migrator.compute.agent import on_signal
+from migrator.compute.client import ServerClient
+from migrator.compute.fabric import Fabric
+from migrator.compute.journal import LineJournal, MemoryMedium
+from migrator.compute.simulated_agents import demo_fabric, make_agent
+from migrator.settings import AgentSettings
+
+TOKENS = "MIGRATOR_DEMO_TOKENS"  # JSON, host -> credential
+URL = "MIGRATOR_DEMO_URL"
+
+
+class SimulatedHosts:
+    """``lines``: the child's standard input."""
+
+    def __init__(self, lines: IO[bytes]) -> None:
+        self._lines = lines
+
+    def power_off(self, host: str) -> None:
+        self._tell("off", host)
+
+    def power_on(self, host: str) -> None:
+        self._tell("on", host)
+
+    def _tell(self, verb: str, host: str) -> None:
+        self._lines.write(f"{verb} {host}\n".encode())
+        self._lines.flush()
+
+
+@dataclass
+class _Host:
+    name: str
+    fabric: Fabric
+    url: str
+    token: str
+    journal: list[bytes] = field(default_factory=list)  # what its agent remembers without power
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    task: "asyncio.Task[None] | None" = None
+
+    def start_agent(self) -> None:
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(self._run_agent(self.stop))
+
+    async def _run_agent(self, stop: asyncio.Event) -> None:
+        settings = AgentSettings(server_url=self.url, host=self.name, simulated=True)
+        server = ServerClient(self.url, self.name, self.token)
+        try:
+            journal = LineJournal(MemoryMedium(self.journal))
+            await make_agent(settings, self.fabric, server, journal).run(stop)
+        finally:
+            await server.close()
+
+    async def end_agent(self) -> None:
+        self.stop.set()
+        if self.task is not None:
+            await self.task
+
+    async def power_off(self) -> None:
+        self.fabric.power_off(self.name)
+        await self.end_agent()
+
+    async def power_on(self) -> None:
+        self.fabric.power_on(self.name)
+        self.start_agent()
+
+
+async def _serve(url: str, tokens: dict[str, str]) -> None:
+    ended = asyncio.Event()
+    on_signal(ended.set)
+    fabric = demo_fabric(list(tokens))
+    hosts = {name: _Host(name, fabric, url, token) for name, token in tokens.items()}
+    for host in hosts.values():
+        host.start_agent()
+    listening = asyncio.create_task(_listen(hosts))
+    await ended.wait()
+    listening.cancel()
+    for host in hosts.values():
+        await host.end_agent()
+
+
+async def _listen(hosts: dict[str, _Host]) -> None:
+    """Obey each line, until there are no more: whoever told the story may leave the hosts running."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        verb, _, name = line.decode().strip().partition(" ")
+        if verb == "off":
+            await hosts[name].power_off()
+        else:
+            await hosts[name].power_on()
+
+
+if __name__ == "__main__":
+    logs.configure()
+    asyncio.run(_serve(os.environ[URL], json.loads(os.environ[TOKENS])))
