@@ -1,18 +1,20 @@
 """One handler an ``Ensure``: a single bounded attempt to make it true, to be called again and again.
 
 A handler changes what has to change and answers with the parts of the fact that only it knows (checks, the guest's
-description, a note). What is there afterwards is observed by ``worker.py``. Handlers never sleep, never start a
-thread, and never judge success.
+description, checksums, a note). The rest is observed by ``worker.py``. Handlers never sleep, never start a thread, and
+never judge success.
+
+Owns the table of them, live migration's, and ``absent``; ``ensure_moving.py`` and ``ensure_power.py`` have the others.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from migrator.compute.driver import Driver
-from migrator.compute.images import ImageStore
-from migrator.compute.journal import Journal
-from migrator.errors import Conflict, DomainNotFound, DriverError, StorageError
+from migrator.compute.ensure_moving import copied, described, offered, rebuilt, withdrawn
+from migrator.compute.ensure_power import disks_present, not_running, powered, running, shut_off, suspended
+from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun
+from migrator.errors import Conflict, DriverError
 from migrator.protocol import (
     AbsentInputs,
     Assignment,
@@ -23,51 +25,11 @@ from migrator.protocol import (
     MigratingInputs,
     PreparedInputs,
     Role,
-    ShutOffInputs,
 )
 
-ASK_AGAIN_S = 3.0  # a guest that is still booting misses the request to shut down
-
-DEAD = (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.CRASHED)
 # Paused for these reasons, a domain that its operation stamped and that has no job is what a transfer left behind:
 # a receiving end that never ran, or a sending end whose guest lives elsewhere.
 _LEFT_BEHIND = ("migration", "starting-up")
-
-
-@dataclass
-class Tools:
-    """What every handler works with. ``clock`` is monotonic, in seconds."""
-
-    driver: Driver
-    journal: Journal
-    images: ImageStore
-    clock: Callable[[], float]
-
-
-@dataclass
-class Memory:
-    """What one incarnation remembers of one operation. Losing it costs time, never safety: a restarted agent waits
-    the settle time again, and a guest asked to shut down gets its whole time again."""
-
-    generation: int = 0
-    started_epoch: int | None = None  # this process made the transfer call, and has not lost the hypervisor since
-    quiet_since: float | None = None  # no job seen from then on
-    error: str | None = None  # why the transfer could not be started
-    stop_since: float | None = None
-    asked_at: float | None = None
-
-
-Handler = Callable[[Tools, Memory, Assignment], Mapping[str, Any]]
-NOTHING: Mapping[str, Any] = {}
-
-
-def begun(tools: Tools, assignment: Assignment, domain: DomainFact) -> bool:
-    """Whether this operation ever began a transfer here: the journal knows, and the domain does if the journal is
-    lost."""
-    return (
-        tools.journal.last_begun(assignment.operation_id) is not None
-        or domain.stamp_operation == assignment.operation_id
-    )
 
 
 def observed(_tools: Tools, _memory: Memory, _assignment: Assignment) -> Mapping[str, Any]:
@@ -132,56 +94,13 @@ def not_migrating(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapp
     return NOTHING
 
 
-def disks_present(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
-    spec = assignment.instance
-    tools.driver.make_disks(spec, tools.images.ensure(spec.images))
-    return NOTHING
-
-
-def running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
-    driver, spec = tools.driver, assignment.instance
-    state = driver.domain(spec.uuid).state
-    if state is DomainState.RUNNING:
-        return NOTHING
-    if state not in DEAD:
-        raise Conflict(f"the domain is {state}; it is not started over")
-    if assignment.kind == "build" and assignment.forward:
-        disks_present(tools, memory, assignment)
-    missing = [disk.path for disk in driver.disks(spec) if not disk.exists]
-    if missing:
-        # Made anew it would be empty: that is a loss, and never ours to hide.
-        raise StorageError(f"disk missing: {', '.join(missing)}", advice="bring the file back, then start again")
-    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)
-    return NOTHING
-
-
-def shut_off(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
-    """Ask, ask again, and after ``timeout_s`` cut the power. The wait starts anew when the agent does."""
-    inputs = ShutOffInputs.model_validate(assignment.inputs)
-    driver, uuid, now = tools.driver, assignment.instance.uuid, tools.clock()
-    state = driver.domain(uuid).state
-    if state is DomainState.ABSENT:
-        raise DomainNotFound(f"this host has no domain {uuid}")
-    if state in DEAD or state is DomainState.INCOMING:
-        return NOTHING
-    if memory.stop_since is None:
-        memory.stop_since = now
-    if not inputs.soft:
-        driver.destroy(uuid)
-        return {"note": "cut the guest's power"}
-    if now - memory.stop_since >= inputs.timeout_s:
-        driver.destroy(uuid)
-        return {"note": f"the guest did not stop within {inputs.timeout_s} s: cut its power"}
-    if memory.asked_at is None or now - memory.asked_at >= ASK_AGAIN_S:
-        driver.shut_down(uuid)
-        memory.asked_at = now
-    return {"note": "asked the guest to shut down"}
-
-
 def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     """Domain first, files last, and files only once no domain is left that could be using them."""
     inputs = AbsentInputs.model_validate(assignment.inputs)
     driver, spec = tools.driver, assignment.instance
+    if not driver.stop_copy(spec.uuid):
+        return {"domain": None, "note": "a copy is still being ended"}  # its half-made files would be overlooked
+    driver.withdraw(spec.uuid)
     if not inputs.kill and _transfer_active(driver, spec.uuid):
         return {"note": "a transfer is still active: left alone"}
     domain = driver.domain(spec.uuid)
@@ -193,7 +112,7 @@ def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str
         driver.destroy(spec.uuid)  # it may still have a process
     driver.undefine(spec.uuid)
     if driver.domain(spec.uuid).state is DomainState.ABSENT:
-        driver.remove_files(spec, inputs.delete_pools)
+        driver.remove_files(spec, inputs.delete_pools, inputs.keep)
     return NOTHING
 
 
@@ -222,4 +141,12 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.RUNNING: running,
     Ensure.SHUT_OFF: shut_off,
     Ensure.ABSENT: absent,
+    Ensure.DESCRIBED: described,
+    Ensure.OFFERED: offered,
+    Ensure.WITHDRAWN: withdrawn,
+    Ensure.COPIED: copied,
+    Ensure.REBUILT: rebuilt,
+    Ensure.POWERED: powered,
+    Ensure.NOT_RUNNING: not_running,
+    Ensure.SUSPENDED: suspended,
 }

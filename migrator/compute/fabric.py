@@ -8,20 +8,24 @@ Crashes follow what was measured with libvirt: a source's dead daemon ends the t
 destination's dead daemon makes it fail at once and its leftover goes when the daemon returns; a cut link only delays.
 """
 
+import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 
-from migrator.compute import simulated_transfers
+from migrator.compute import simulated_copies, simulated_transfers
 from migrator.compute.simulated_world import (
     MIB,
     Behaviour,
     Domain,
     Execution,
+    FileCopy,
+    SimulatedDisk,
     SimulatedHost,
     Storage,
     Transfer,
 )
-from migrator.protocol import DomainState
+from migrator.protocol import MEMORY, DomainState
 
 FaultHook = Callable[[str, str, str], None]
 """Asked with (host, method, "before" | "after") around each driver call; may raise a DriverError."""
@@ -36,13 +40,15 @@ class Fabric:
         self.hosts: dict[str, SimulatedHost] = {}
         self.storages: dict[str, Storage] = {}
         self.transfers: dict[str, Transfer] = {}  # instance -> the active one
+        self.copies: dict[tuple[str, str], FileCopy] = {}  # (destination, instance) -> the active one
         self.stopping: dict[str, tuple[str, float]] = {}  # instance -> host and when its guest will have stopped
         self.behaviours: dict[str, Behaviour] = {}
         self.default_behaviour = Behaviour()
         self.fault: FaultHook | None = None
         self.executions: list[Execution] = []
         self.losses: list[str] = []  # guests that ran on data older than what they had written
-        self._versions: dict[tuple[str, str], int] = {}  # newest version of each disk's data
+        self._versions: dict[tuple[str, str], int] = {}  # newest version of each disk's data, and saved memory's
+        self._writes = itertools.count(1)
         self._cuts: set[frozenset[str]] = set()
 
     # building the world
@@ -94,6 +100,15 @@ class Fabric:
             if (disk := storage.disks.get((uuid, target))) is not None and disk.version == newest
         ]
 
+    def settle_for(self, uuid: str, host: str | None) -> None:
+        """Somebody decided to do without what the instance wrote elsewhere (a revert, a rebuild): what ``host`` has, or
+        for None the image, is its newest data from now on."""
+        for key in [key for key in self._versions if key[0] == uuid]:
+            found = (
+                [p.disks[key] for p in self.hosts[host].pools.values() if key in p.disks] if host is not None else []
+            )
+            self._versions[key] = found[0].version if found else 0
+
     # changes of state: every one goes through here, at the instant it happens
     def set_state(self, host: str, uuid: str, state: DomainState, reason: str | None, at: float) -> None:
         domain = self.hosts[host].domains[uuid]
@@ -121,14 +136,36 @@ class Fabric:
     def _wrote(self, host: str, domain: Domain) -> None:
         """A guest that begins to run finds its newest data, or has lost it; then it writes."""
         for spec in domain.spec.disks:
+            if spec.config_drive:
+                continue
             key = (domain.spec.uuid, spec.target)
             disk = self.hosts[host].pools[spec.pool].disks.get(key)
             newest = self._versions.get(key, 0)
-            if disk is None or disk.version < newest:
-                held = "nothing" if disk is None else f"version {disk.version}"
+            if disk is None or disk.version != newest or disk.damage:
+                held = "nothing" if disk is None else f"version {disk.version}{disk.damage}"
                 self.losses.append(f"{domain.spec.uuid} {spec.target}: {host} holds {held}, newest is {newest}")
             if disk is not None:
-                disk.version = self._versions[key] = newest + 1
+                disk.version = self._versions[key] = next(self._writes)
+        if self._versions.pop((domain.spec.uuid, MEMORY), 0):
+            self.losses.append(f"{domain.spec.uuid}: {host} runs it without the memory that it was suspended with")
+
+    def save_memory(self, host: str, domain: Domain, size: int) -> None:
+        """The guest's memory lies beside its first disk, and goes with its disks as they are now."""
+        uuid, pools = domain.spec.uuid, self.hosts[host].pools
+        version = self._versions[uuid, MEMORY] = next(self._writes)
+        disks = {d.target: pools[d.pool].disks[uuid, d.target].version for d in domain.spec.disks if not d.config_drive}
+        saved = SimulatedDisk(size, "raw", version=version, remembers=disks)
+        pools[domain.spec.disks[0].pool].disks[uuid, MEMORY] = saved
+
+    def use_memory(self, host: str, domain: Domain) -> None:
+        """The saved memory is used up: the guest goes on from it."""
+        uuid, pools = domain.spec.uuid, self.hosts[host].pools
+        saved = pools[domain.spec.disks[0].pool].disks.pop((uuid, MEMORY))
+        if saved.version != self._versions.pop((uuid, MEMORY), 0) or saved.damage:
+            self.losses.append(f"{uuid}: {host} went on from a memory that is not its last")
+        for disk in domain.spec.disks:
+            if saved.remembers.get(disk.target, 0) != pools[disk.pool].disks[uuid, disk.target].version:
+                self.losses.append(f"{uuid}: {host} went on from a memory that does not go with {disk.target}")
 
     # crashes and cuts
     def kill_daemon(self, name: str) -> None:
@@ -141,6 +178,8 @@ class Fabric:
                 simulated_transfers.fail(self, transfer, "the source's libvirtd died", now)
             else:
                 simulated_transfers.fail(self, transfer, "operation failed: client socket is closed", now)
+        for copy in [c for c in self.copies.values() if c.source == name]:
+            simulated_copies.fail(self, copy, simulated_copies.lost(name), now)
 
     def start_daemon(self, name: str) -> None:
         self.advance()
@@ -158,6 +197,8 @@ class Fabric:
         self.kill_daemon(name)
         host, now = self.hosts[name], self.clock()
         host.powered = False
+        host.offers.clear()
+        self.end_copies(name)
         for uuid, domain in list(host.domains.items()):
             if domain.state is DomainState.INCOMING:
                 self.drop_domain(name, uuid, now)
@@ -168,21 +209,29 @@ class Fabric:
         self.hosts[name].powered = True
         self.start_daemon(name)
 
+    def end_copies(self, name: str) -> None:
+        """The agent of ``name`` is gone, and the copies with it that it was making."""
+        with self.lock:
+            self.copies = {key: copy for key, copy in self.copies.items() if copy.destination != name}
+
     def cut(self, one: str, other: str) -> None:
         """Nothing passes between two hosts until ``heal``."""
         self.advance()
         self._cuts.add(frozenset((one, other)))
-        for transfer in self.transfers.values():
-            if not self.reachable(transfer.source, transfer.destination) and transfer.stalled_since is None:
-                transfer.stalled_since = self.clock()
+        for moving in self._moving():
+            if not self.reachable(moving.source, moving.destination) and moving.stalled_since is None:
+                moving.stalled_since = self.clock()
 
     def heal(self, one: str, other: str) -> None:
         self.advance()
         self._cuts.discard(frozenset((one, other)))
-        for transfer in self.transfers.values():
-            if transfer.stalled_since is not None and self.reachable(transfer.source, transfer.destination):
-                transfer.ends_at += self.clock() - transfer.stalled_since
-                transfer.stalled_since = None
+        for moving in self._moving():
+            if moving.stalled_since is not None and self.reachable(moving.source, moving.destination):
+                moving.ends_at += self.clock() - moving.stalled_since
+                moving.stalled_since = None
+
+    def _moving(self) -> list[Transfer | FileCopy]:
+        return [*self.transfers.values(), *self.copies.values()]
 
     def reachable(self, one: str, other: str) -> bool:
         return frozenset((one, other)) not in self._cuts
@@ -199,11 +248,15 @@ class Fabric:
     def _earliest(self) -> tuple[float, str, Callable[[str, float], None]] | None:
         due: list[tuple[float, str, Callable[[str, float], None]]] = []
         due += [(t.ends_at, t.uuid, self._step) for t in self.transfers.values() if t.stalled_since is None]
+        due += [(c.ends_at, c.uuid, partial(self._copied, c)) for c in self.copies.values() if c.stalled_since is None]
         due += [(at, uuid, self._stop) for uuid, (_, at) in self.stopping.items()]
         return min(due, key=lambda one: one[:2], default=None)
 
     def _step(self, uuid: str, _at: float) -> None:
         simulated_transfers.step(self, self.transfers[uuid])
+
+    def _copied(self, copy: FileCopy, _uuid: str, at: float) -> None:
+        simulated_copies.step(self, copy, at)
 
     def _stop(self, uuid: str, at: float) -> None:
         host, _ = self.stopping.pop(uuid)

@@ -4,7 +4,16 @@ from migrator.protocol import Assignment, AttemptState, DomainState, Ensure, Fac
 
 FAST_S = 0.2  # while a transfer or its watch is under way; each look costs libvirt, and the guest, some time
 GLANCE_S = 0.02  # between two glances at our own migrate call, which cost nothing: its end must be seen at once
-SLOWEST_S = {Ensure.SHUT_OFF: 0.5, Ensure.ABSENT: 2.0, Ensure.RUNNING: 2.0, Ensure.PREPARED: 2.0}
+SLOWEST_S = {
+    Ensure.SHUT_OFF: 0.5,
+    Ensure.NOT_RUNNING: 0.5,
+    Ensure.OFFERED: 1.0,  # until the checksums are known
+    Ensure.COPIED: 0.5,
+    Ensure.ABSENT: 2.0,
+    Ensure.RUNNING: 2.0,
+    Ensure.POWERED: 2.0,
+    Ensure.PREPARED: 2.0,
+}
 SETTLED_S = 5.0
 _FIRST_S = 0.1
 _VAIN = 50  # fast looks at a guest that arrived, for its statistics

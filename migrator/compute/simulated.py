@@ -5,20 +5,19 @@ and making another is an agent's restart; all that outlives that is in the fabri
 fault hook, then lets the world catch up with the clock.
 """
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Sequence
 
 from migrator.compute import compatibility, simulated_transfers
 from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_world import GIB, Domain, SimulatedHost, Storage, Transfer
-from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
+from migrator.compute.simulated_call import PROCESS, call
+from migrator.compute.simulated_disks import SimulatedDisks
+from migrator.compute.simulated_world import MIB, Domain, Transfer
+from migrator.errors import DriverError
 from migrator.protocol import (
+    MEMORY,
     CheckResult,
     Copy,
     DiskFact,
-    DiskSpec,
     DomainFact,
     DomainState,
     GuestDescription,
@@ -28,46 +27,13 @@ from migrator.protocol import (
     MigratingInputs,
 )
 
-_IMAGE_GB = 1  # virtual size of a disk that takes its image's
-_PROCESS = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
 
-P = ParamSpec("P")
-R = TypeVar("R")
-_Method = Callable[Concatenate["SimulatedHypervisor", P], R]
-
-
-def _call(method: _Method[P, R]) -> _Method[P, R]:
-    """A call to the hypervisor: the fault hook before and after, the lock, and time passing."""
-    name = method.__name__
-
-    @wraps(method)
-    def call(self: "SimulatedHypervisor", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        fabric = self.fabric
-        if fabric.fault is not None:
-            fabric.fault(self.name, name, "before")
-        with fabric.lock:
-            fabric.advance()
-            if not self.host.daemon_up or not self.host.powered:
-                raise HypervisorUnavailable(f"the hypervisor of {self.name} does not answer")
-            result = method(self, *args, **kwargs)
-        if fabric.fault is not None:
-            fabric.fault(self.name, name, "after")
-        return result
-
-    return call
-
-
-class SimulatedHypervisor:
+class SimulatedHypervisor(SimulatedDisks):
     def __init__(self, name: str, fabric: Fabric) -> None:
-        self.name = name
-        self.fabric = fabric
+        super().__init__(name, fabric)
         self._begun: dict[str, Transfer] = {}  # instance -> the last transfer begun on this connection
 
-    @property
-    def host(self) -> SimulatedHost:
-        return self.fabric.hosts[self.name]
-
-    @_call
+    @call
     def host_report(self) -> HostReport:
         host = self.host
         return HostReport(
@@ -88,72 +54,68 @@ class SimulatedHypervisor:
             simulated=True,
         )
 
-    @_call
+    @call
     def list_copies(self) -> Sequence[Copy]:
-        return [Copy(uuid=uuid, state=domain.state) for uuid, domain in self.host.domains.items()]
+        return [Copy(uuid=uuid, state=self._state(domain)) for uuid, domain in self.host.domains.items()]
 
-    @_call
+    @call
     def domain(self, uuid: str) -> DomainFact:
         domain = self.host.domains.get(uuid)
         if domain is None:
             return DomainFact(state=DomainState.ABSENT)
         return DomainFact(
-            state=domain.state, reason=domain.reason, stamp_operation=domain.operation_id, stamp_epoch=domain.epoch
+            state=self._state(domain),
+            reason=domain.reason,
+            stamp_operation=domain.operation_id,
+            stamp_epoch=domain.epoch,
         )
 
-    @_call
+    @call
     def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
         domain = self._domain(uuid)
         domain.operation_id, domain.epoch = operation_id, epoch
 
-    # disks
-    @_call
-    def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
-        return [self._disk_fact(spec.uuid, disk) for disk in spec.disks]
-
-    @_call
-    def make_disks(self, spec: InstanceSpec, images: dict[str, Path]) -> None:
-        for disk in spec.disks:
-            if disk.image_id is not None and disk.image_id not in images:
-                raise StorageError(f"the file of the image {disk.image_id} was not fetched")
-            self._storage(disk.pool).make(spec.uuid, disk, (disk.size_gb or _IMAGE_GB) * GIB, disk.image_id)
-
-    @_call
-    def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
-        described = {fact.target: fact for fact in guest.disks}
-        for disk in spec.disks:
-            if self._storage(disk.pool).identity == guest.storage.get(disk.pool):
-                continue
-            if disk.target not in described:
-                raise StorageError(f"the source does not describe the disk {disk.target}")
-            fact = described[disk.target]
-            if fact.backing_image_id is not None and fact.backing_image_id not in images:
-                raise StorageError(f"the file of the image {fact.backing_image_id} was not fetched")
-            self._storage(disk.pool).make(spec.uuid, disk, fact.virtual_bytes, fact.backing_image_id)
-
-    @_call
-    def remove_files(self, spec: InstanceSpec, pools: Sequence[str]) -> None:
-        for name in pools:
-            storage = self.host.pools.get(name)
-            if storage is not None:
-                storage.remove(spec.uuid)
-
     # life
-    @_call
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+    @call
+    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+        self._define(spec, operation_id, epoch, machine)
+
+    @call
+    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
         present = self.host.domains.get(spec.uuid)
         if present is not None and present.state is DomainState.RUNNING:
             return
-        if present is not None and present.state in _PROCESS:
+        if present is not None and present.state in PROCESS:
             raise DriverError(f"domain {spec.uuid} is {present.state}")
         for disk in spec.disks:
             self._lock_image(spec.uuid, disk)
-        now = self.fabric.clock()
-        domain = Domain(spec, DomainState.SHUT_OFF, None, operation_id, epoch, now)
-        self.fabric.put_domain(self.name, domain)
-        self.fabric.set_state(self.name, spec.uuid, DomainState.RUNNING, "booted", now)
+        self._define(spec, operation_id, epoch, machine)
+        self._start(spec.uuid, "booted")
 
-    @_call
+    @call
+    def save_memory(self, spec: InstanceSpec) -> None:
+        domain = self._domain(spec.uuid)
+        if domain.state is not DomainState.RUNNING or spec.uuid in self.fabric.transfers:
+            raise DriverError(f"domain {spec.uuid} is {domain.state}, or is being moved: its memory is not saved")
+        size, pool = domain.spec.memory_mb * MIB, domain.spec.disks[0].pool
+        self._storage(pool).take(pool, size)
+        self.fabric.save_memory(self.name, domain, size)
+        self.fabric.set_state(self.name, spec.uuid, DomainState.SHUT_OFF, "saved", self.fabric.clock())
+
+    @call
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+        domain = self._domain(spec.uuid)
+        if domain.state is DomainState.RUNNING:
+            return
+        if self._state(domain) is not DomainState.SAVED:
+            raise DriverError(f"domain {spec.uuid} is {domain.state} and has no saved memory")
+        for disk in spec.disks:
+            self._lock_image(spec.uuid, disk)
+        domain.operation_id, domain.epoch = operation_id, epoch
+        self.fabric.use_memory(self.name, domain)
+        self._start(spec.uuid, "restored")
+
+    @call
     def shut_down(self, uuid: str) -> None:
         domain = self.host.domains.get(uuid)
         behaviour, now = self.fabric.behaviour(uuid), self.fabric.clock()
@@ -162,10 +124,10 @@ class SimulatedHypervisor:
         if now - domain.started_at >= behaviour.boot_s and uuid not in self.fabric.stopping:
             self.fabric.stopping[uuid] = (self.name, now + behaviour.shutdown_s)
 
-    @_call
+    @call
     def destroy(self, uuid: str) -> None:
         domain, now = self.host.domains.get(uuid), self.fabric.clock()
-        if domain is None or domain.state not in _PROCESS:
+        if domain is None or domain.state not in PROCESS:
             return
         transfer = self.fabric.transfers.get(uuid)
         if transfer is not None and domain.state is DomainState.INCOMING:
@@ -177,42 +139,71 @@ class SimulatedHypervisor:
         if transfer is not None:
             simulated_transfers.fail(self.fabric, transfer, "operation failed: domain is not running", now)
 
-    @_call
+    @call
     def undefine(self, uuid: str) -> None:
         domain = self.host.domains.get(uuid)
-        if domain is not None and domain.state in _PROCESS:
+        if domain is not None and domain.state in PROCESS:
             raise DriverError(f"domain {uuid} is {domain.state}: only a stopped one can be forgotten")
         self.fabric.drop_domain(self.name, uuid, self.fabric.clock())
 
+    def _define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str) -> None:
+        present = self.host.domains.get(spec.uuid)
+        if present is not None and present.state in PROCESS:
+            return
+        kept = machine or (present.machine if present is not None else "") or self.host.machine_types[0]
+        reason = present.reason if present is not None else None
+        domain = Domain(spec, DomainState.SHUT_OFF, reason, operation_id, epoch, kept)
+        self.fabric.put_domain(self.name, domain)
+
+    def _start(self, uuid: str, reason: str) -> None:
+        now = self.fabric.clock()
+        self._domain(uuid).started_at = now
+        self.fabric.set_state(self.name, uuid, DomainState.RUNNING, reason, now)
+
     # moving
-    @_call
+    @call
     def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
-        self._domain(spec.uuid)
+        domain, saved = self._domain(spec.uuid), self.host.memory_of(spec)
+        disks = self._disk_facts(spec)
+        if saved is not None:
+            path, pool = self._path(spec.uuid, spec.disks[0].pool, MEMORY), spec.disks[0].pool
+            size, used = saved.virtual_bytes, saved.allocated_bytes
+            disks.append(
+                DiskFact(
+                    target=MEMORY,
+                    path=path,
+                    pool=pool,
+                    exists=True,
+                    format="raw",
+                    virtual_bytes=size,
+                    allocated_bytes=used,
+                )
+            )
         return GuestDescription(
             cpu_xml=f"<cpu><model>{self.host.cpu_model}</model></cpu>",
-            machine=self.host.machine_types[0],
+            machine=domain.machine,
             memory_mb=spec.memory_mb,
             vcpus=spec.vcpus,
-            disks=tuple(self._disk_fact(spec.uuid, disk) for disk in spec.disks),
+            disks=tuple(disks),
             storage=self._identities(),
             hypervisor_version=7002000,
         )
 
-    @_call
-    def check_source(self, spec: InstanceSpec) -> Sequence[CheckResult]:
+    @call
+    def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
         domain = self.host.domains.get(spec.uuid)
-        state = domain.state if domain is not None else DomainState.ABSENT
+        state = self._state(domain) if domain is not None else DomainState.ABSENT
         transfer = self.fabric.transfers.get(spec.uuid)
         active = transfer is not None and transfer.source == self.name
-        return compatibility.source(state, job_active=active, passed_through=())
+        return compatibility.source(state, job_active=active, passed_through=(), live=live)
 
-    @_call
+    @call
     def check_destination(
         self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
     ) -> Sequence[CheckResult]:
         host, own = self.host, self._identities()
         present = host.domains.get(spec.uuid)
-        live = [d for uuid, d in host.domains.items() if d.state in _PROCESS and uuid != spec.uuid]
+        live = [d for uuid, d in host.domains.items() if d.state in PROCESS and uuid != spec.uuid]
         fits = guest.cpu_xml is None or host.cpu_model in guest.cpu_xml
         free = {name: pool.free_bytes for name, pool in host.pools.items()}
         return [
@@ -229,10 +220,10 @@ class SimulatedHypervisor:
             compatibility.network(spec, host.networks),
             compatibility.storage(spec, guest, own, block),
             compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0),
-            compatibility.leftover(spec, guest, own, self.disks(spec)),
+            compatibility.leftover(spec, guest, own, self._disk_facts(spec)),
         ]
 
-    @_call
+    @call
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
         domain = self._domain(spec.uuid)
         if domain.state is not DomainState.RUNNING:
@@ -257,7 +248,7 @@ class SimulatedHypervisor:
             transfer = self._begun.get(uuid)
             return transfer.error if transfer is not None else None
 
-    @_call
+    @call
     def job(self, uuid: str) -> JobFact | None:
         now, active = self.fabric.clock(), self.fabric.transfers.get(uuid)
         if active is not None and active.source == self.name:
@@ -268,7 +259,7 @@ class SimulatedHypervisor:
         begun = self._begun.get(uuid)
         return simulated_transfers.job_fact(begun, now) if begun is not None else None
 
-    @_call
+    @call
     def abort_job(self, uuid: str) -> None:
         transfer = self.fabric.transfers.get(uuid)
         if transfer is not None and transfer.source == self.name:
@@ -276,32 +267,5 @@ class SimulatedHypervisor:
             simulated_transfers.fail(self.fabric, transfer, "operation aborted: migration out job: canceled", now)
 
     def close(self) -> None:
-        """Nothing is held: transfers are the fabric's."""
-
-    # parts
-    def _domain(self, uuid: str) -> Domain:
-        if uuid not in self.host.domains:
-            raise DomainNotFound(f"no domain with matching uuid '{uuid}'")
-        return self.host.domains[uuid]
-
-    def _identities(self) -> dict[str, str]:
-        return {name: pool.identity for name, pool in self.host.pools.items()}
-
-    def _storage(self, pool: str) -> Storage:
-        if pool not in self.host.pools:
-            raise StorageError(f"this host has no storage pool {pool}")
-        return self.host.pools[pool]
-
-    def _disk_fact(self, uuid: str, disk: DiskSpec) -> DiskFact:
-        return self._storage(disk.pool).fact(uuid, disk, f"/simulated/{self.name}/{disk.pool}/{uuid}/{disk.target}")
-
-    def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
-        """The image's lock: one process a disk, wherever it runs."""
-        identity = self._storage(disk.pool).identity
-        if (uuid, disk.target) not in self.host.pools[disk.pool].disks:
-            raise DriverError(f"Cannot access storage file of {disk.target}: No such file or directory")
-        for host in self.fabric.hosts.values():
-            other = host.domains.get(uuid)
-            shares = disk.pool in host.pools and host.pools[disk.pool].identity == identity
-            if host.name != self.name and shares and other is not None and other.state in _PROCESS:
-                raise DriverError(f'Failed to get "write" lock on {disk.target}: it is in use on {host.name}')
+        """Transfers are the fabric's and go on; a copy is made by whoever held this, and ends."""
+        self.fabric.end_copies(self.name)

@@ -110,7 +110,9 @@ def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
         if pool is None or (transfer.uuid, disk.target) not in pool.disks:
             fail(fabric, transfer, f"Cannot access storage file of {disk.target}: No such file or directory", at)
             return
-    arriving = Domain(source.spec, DomainState.INCOMING, "migration", source.operation_id, source.epoch, at)
+    arriving = Domain(
+        source.spec, DomainState.INCOMING, "migration", source.operation_id, source.epoch, source.machine, at
+    )
     fabric.put_domain(other.name, arriving)
     transfer.stage = "copy"
     transfer.remaining = transfer.memory_bytes + transfer.disk_bytes

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from migrator.errors import StorageError
-from migrator.protocol import DiskFact, DiskSpec, DomainState, InstanceSpec, JobFact, StoragePool
+from migrator.errors import DriverError, StorageError
+from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, InstanceSpec, JobFact, StoragePool
 
 MIB = 1024**2
 GIB = 1024**3
@@ -21,10 +21,23 @@ class Behaviour:
 
 @dataclass
 class SimulatedDisk:
+    """A file of an instance: a disk, or its saved memory."""
+
     virtual_bytes: int
     format: str = "qcow2"
     backing_image_id: str | None = None
     version: int = 0  # of the guest's data; 0 is the image's
+    damage: str = ""  # what became of the data on its way; a test may plant it
+    admin_pass: str | None = None  # a config drive's
+    remembers: dict[str, int] = field(default_factory=dict)  # saved memory: the disks' versions that it goes with
+
+    @property
+    def allocated_bytes(self) -> int:
+        return self.virtual_bytes // 10  # files are sparse
+
+    @property
+    def checksum(self) -> str:
+        return f"{self.version}-{self.virtual_bytes}{self.damage}"
 
 
 @dataclass
@@ -34,20 +47,25 @@ class Storage:
     identity: str
     total_gb: int = 100
     disks: dict[tuple[str, str], SimulatedDisk] = field(default_factory=dict)  # (instance, target)
+    taken_bytes: int = 0  # by what is none of ours
 
     def pool(self, path: str) -> StoragePool:
         return StoragePool(identity=self.identity, path=path, total_gb=self.total_gb, free_gb=self.free_bytes // GIB)
 
     @property
     def free_bytes(self) -> int:
-        return self.total_gb * GIB - sum(disk.virtual_bytes for disk in self.disks.values())
+        return self.total_gb * GIB - self.taken_bytes - sum(disk.virtual_bytes for disk in self.disks.values())
+
+    def take(self, pool: str, needed: int) -> None:
+        """Raises StorageError when there is not so much room (bytes)."""
+        if needed > self.free_bytes:
+            raise StorageError(f"no space left in {pool}: {self.free_bytes} bytes free, {needed} needed")
 
     def make(self, uuid: str, disk: DiskSpec, virtual_bytes: int, image_id: str | None) -> None:
         """A disk with the image's data; an existing one is left alone. Raises StorageError when it is full."""
         if (uuid, disk.target) in self.disks:
             return
-        if virtual_bytes > self.free_bytes:
-            raise StorageError(f"no space left in {disk.pool}: {self.free_bytes} bytes free, {virtual_bytes} needed")
+        self.take(disk.pool, virtual_bytes)
         self.disks[uuid, disk.target] = SimulatedDisk(virtual_bytes, disk.format, image_id)
 
     def fact(self, uuid: str, disk: DiskSpec, path: str) -> DiskFact:
@@ -61,8 +79,9 @@ class Storage:
             exists=True,
             format=found.format,
             virtual_bytes=found.virtual_bytes,
-            allocated_bytes=found.virtual_bytes // 10,
+            allocated_bytes=found.allocated_bytes,
             backing_image_id=found.backing_image_id,
+            readonly=disk.config_drive,
         )
 
     def remove(self, uuid: str) -> None:
@@ -77,6 +96,7 @@ class Domain:
     reason: str | None = None
     operation_id: str | None = None
     epoch: int | None = None
+    machine: str = ""
     started_at: float = 0.0
     completed: JobFact | None = None  # statistics of the transfer that brought it
 
@@ -94,6 +114,12 @@ class SimulatedHost:
     daemon_up: bool = True
     powered: bool = True
     domains: dict[str, Domain] = field(default_factory=dict)
+    offers: dict[str, set[str]] = field(default_factory=dict)  # instance -> targets that other hosts may read
+
+    def memory_of(self, spec: InstanceSpec) -> SimulatedDisk | None:
+        """The instance's saved memory: it lies beside its first disk."""
+        storage = self.pools.get(spec.disks[0].pool) if spec.disks else None
+        return storage.disks.get((spec.uuid, MEMORY)) if storage is not None else None
 
 
 @dataclass
@@ -125,6 +151,31 @@ class Transfer:
     @property
     def over(self) -> bool:
         return self.stage == "over"
+
+
+@dataclass
+class FileCopy:
+    """The files of one instance on their way to another host, one after the other. ``ends_at``: of the present one."""
+
+    uuid: str
+    source: str
+    destination: str
+    spec: InstanceSpec
+    waiting: list[str]  # targets, the present one first
+    bytes_per_s: float
+    began_at: float
+    ends_at: float
+    total_bytes: int = 0
+    done_bytes: int = 0  # of the files that are complete
+    size: int = 0  # of the present file
+    version: int = 0  # of the present file's data when its reading began
+    error: DriverError | None = None
+    over_at: float | None = None
+    stalled_since: float | None = None  # its link is cut
+
+    @property
+    def over(self) -> bool:
+        return self.over_at is not None
 
 
 @dataclass

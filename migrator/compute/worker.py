@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator.compute.driver import Driver
-from migrator.compute.ensure import HANDLERS, Memory, Tools, begun
+from migrator.compute.ensure import HANDLERS
+from migrator.compute.ensuring import Memory, Tools, begun
 from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal
 from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable
@@ -32,7 +33,7 @@ from migrator.protocol import (
 
 SETTLE_S = 2.0  # without a job for so long, a transfer whose call we did not see return is over
 _TRANSIENT = (HypervisorUnavailable, ServerUnreachable)
-_WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.ABSENT)
+_WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.ABSENT, Ensure.REBUILT)
 _WITH_JOB = (Ensure.OBSERVED, Ensure.MIGRATING, Ensure.NOT_MIGRATING, Ensure.ABSENT)
 
 
@@ -68,7 +69,7 @@ class Worker:
         except (MigratorError, ValidationError) as error:
             parts["problem"] = self._problem(error, memory)
         try:
-            parts |= self._observe(assignment, memory)
+            parts = {**self._observe(assignment, memory), **parts}  # what only the handler knows goes over it
         except (MigratorError, ValidationError) as error:
             parts["domain"] = None
             parts.setdefault("problem", self._problem(error, memory))
@@ -131,9 +132,16 @@ class Worker:
     def _disks(self, assignment: Assignment) -> tuple[DiskFact, ...]:
         spec = assignment.instance
         if assignment.ensure is Ensure.ABSENT:
-            pools = AbsentInputs.model_validate(assignment.inputs).delete_pools
+            pools = self._emptied(AbsentInputs.model_validate(assignment.inputs))
             spec = spec.model_copy(update={"disks": tuple(disk for disk in spec.disks if disk.pool in pools)})
         return tuple(self._tools.driver.disks(spec))
+
+    def _emptied(self, inputs: AbsentInputs) -> tuple[str, ...]:
+        """The pools in which nothing may be left: where the instance lives on, it is no leftover."""
+        if not inputs.keep:
+            return inputs.delete_pools
+        storage = self._tools.driver.host_report().storage
+        return tuple(p for p in inputs.delete_pools if p not in storage or storage[p].identity not in inputs.keep)
 
     def _attempt(
         self, assignment: Assignment, memory: Memory, in_flight: bool, job: JobFact | None, domain: DomainFact

@@ -1,0 +1,137 @@
+"""The handlers that start, stop, suspend and resume a guest. See ``ensure.py`` for what a handler is."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools, refuse_missing_disks
+from migrator.errors import Conflict, DomainNotFound
+from migrator.protocol import Assignment, DomainState, Power, PoweredInputs, ShutOffInputs
+
+ASK_AGAIN_S = 3.0  # a guest that is still booting misses the request to shut down
+
+
+def disks_present(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    spec = assignment.instance
+    tools.driver.make_disks(spec, tools.images.ensure(spec.images))
+    return NOTHING
+
+
+def running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    driver, spec = tools.driver, assignment.instance
+    state = driver.domain(spec.uuid).state
+    if state is DomainState.RUNNING:
+        return NOTHING
+    if state is DomainState.SAVED:
+        raise Conflict("the instance is suspended: resume it", advice="resume it, or its saved memory would be lost")
+    if state not in DEAD:
+        raise Conflict(f"the domain is {state}; it is not started over")
+    if assignment.kind == "build" and assignment.forward:
+        disks_present(tools, memory, assignment)
+    refuse_missing_disks(driver, spec)
+    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)
+    return NOTHING
+
+
+def shut_off(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Ask, ask again, and after ``timeout_s`` cut the power. The wait starts anew when the agent does."""
+    inputs = ShutOffInputs.model_validate(assignment.inputs)
+    uuid = assignment.instance.uuid
+    state = tools.driver.domain(uuid).state
+    if state is DomainState.ABSENT:
+        raise DomainNotFound(f"this host has no domain {uuid}")
+    if state in DEAD or state is DomainState.INCOMING:
+        return NOTHING
+    return _stop(tools, memory, uuid, inputs)
+
+
+def not_running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Whatever has a process here ends: asked first if it can hear. There may be no domain at all."""
+    inputs = ShutOffInputs.model_validate(assignment.inputs)
+    driver, uuid = tools.driver, assignment.instance.uuid
+    driver.stop_copy(uuid)
+    state = driver.domain(uuid).state
+    if state is DomainState.RUNNING:
+        return _stop(tools, memory, uuid, inputs)
+    if state in (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.SAVED):
+        return NOTHING
+    driver.destroy(uuid)  # paused it does not hear, and crashed it may still have a process
+    return NOTHING
+
+
+def _stop(tools: Tools, memory: Memory, uuid: str, inputs: ShutOffInputs) -> Mapping[str, Any]:
+    driver, now = tools.driver, tools.clock()
+    if memory.stop_since is None:
+        memory.stop_since = now
+    if not inputs.soft:
+        driver.destroy(uuid)
+        return {"note": "cut the guest's power"}
+    if now - memory.stop_since >= inputs.timeout_s:
+        driver.destroy(uuid)
+        return {"note": f"the guest did not stop within {inputs.timeout_s} s: cut its power"}
+    if memory.asked_at is None or now - memory.asked_at >= ASK_AGAIN_S:
+        driver.shut_down(uuid)
+        memory.asked_at = now
+    return {"note": "asked the guest to shut down"}
+
+
+def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    driver, spec = tools.driver, assignment.instance
+    state = driver.domain(spec.uuid).state
+    if state is DomainState.RUNNING:
+        refuse_missing_disks(driver, spec)
+        driver.save_memory(spec)
+    elif state is DomainState.PAUSED:
+        return {"note": "the domain is paused: its memory is being saved, or somebody paused it"}
+    elif state is not DomainState.SAVED and assignment.forward:
+        raise Conflict(f"the domain is {state}; only a running guest is suspended")
+    return NOTHING
+
+
+def powered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Put the instance down as it is wanted. A domain that has a process is never started over or stopped here."""
+    inputs = PoweredInputs.model_validate(assignment.inputs)
+    driver, spec = tools.driver, assignment.instance
+    state = driver.domain(spec.uuid).state
+    if state is DomainState.RUNNING and inputs.power is Power.RUNNING:
+        driver.drop_memory(spec.uuid)  # it ran on from it, or without it: old memory must never be resumed
+        return NOTHING
+    if state not in DEAD:
+        raise Conflict(f"the domain is {state}, and should become {inputs.power}: it is left alone")
+    refuse_missing_disks(driver, spec)
+    return _POWERING[inputs.power](tools, assignment, inputs.machine)
+
+
+def _run(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
+    """On from the saved memory where there is one, else from the disks."""
+    driver, spec = tools.driver, assignment.instance
+    operation, epoch = assignment.operation_id, assignment.epoch
+    driver.define(spec, operation, epoch, machine)
+    if driver.domain(spec.uuid).state is DomainState.SAVED:
+        tools.journal.begin(operation, epoch)
+        driver.restore_memory(spec, operation, epoch)
+        return {"note": "went on from the saved memory"}
+    driver.grow_disks(spec)
+    driver.define_and_start(spec, operation, epoch, machine)
+    if tools.journal.begun(operation, epoch):
+        return {"note": "the saved memory was used up and the guest did not run: started from its disks"}
+    return NOTHING
+
+
+def _lie(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
+    driver, spec = tools.driver, assignment.instance
+    driver.grow_disks(spec)
+    driver.define(spec, assignment.operation_id, assignment.epoch, machine)
+    return NOTHING
+
+
+def _stay_saved(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
+    """The disks stay as the saved memory knows them."""
+    tools.driver.define(assignment.instance, assignment.operation_id, assignment.epoch, machine)
+    return NOTHING
+
+
+_POWERING: Mapping[Power, Callable[[Tools, Assignment, str], Mapping[str, Any]]] = {
+    Power.RUNNING: _run,
+    Power.SHUT_OFF: _lie,
+    Power.SAVED: _stay_saved,
+}

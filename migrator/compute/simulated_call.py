@@ -1,0 +1,84 @@
+"""A connection to one simulated host: what every call of the simulated hypervisor goes through."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from migrator.compute.fabric import Fabric
+from migrator.compute.simulated_world import Domain, SimulatedHost, Storage
+from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
+from migrator.protocol import DiskFact, DiskSpec, DomainState, InstanceSpec
+
+PROCESS = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound="Connection")
+
+
+def call(method: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, P], R]:
+    """A call to the hypervisor: the fault hook before and after, the lock, and time passing."""
+    name = method.__name__
+
+    @wraps(method)
+    def calling(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        fabric = self.fabric
+        if fabric.fault is not None:
+            fabric.fault(self.name, name, "before")
+        with fabric.lock:
+            fabric.advance()
+            if not self.host.daemon_up or not self.host.powered:
+                raise HypervisorUnavailable(f"the hypervisor of {self.name} does not answer")
+            result = method(self, *args, **kwargs)
+        if fabric.fault is not None:
+            fabric.fault(self.name, name, "after")
+        return result
+
+    return calling
+
+
+class Connection:
+    def __init__(self, name: str, fabric: Fabric) -> None:
+        self.name = name
+        self.fabric = fabric
+
+    @property
+    def host(self) -> SimulatedHost:
+        return self.fabric.hosts[self.name]
+
+    def _state(self, domain: Domain) -> DomainState:
+        saved = domain.state is DomainState.SHUT_OFF and self.host.memory_of(domain.spec) is not None
+        return DomainState.SAVED if saved else domain.state
+
+    def _domain(self, uuid: str) -> Domain:
+        if uuid not in self.host.domains:
+            raise DomainNotFound(f"no domain with matching uuid '{uuid}'")
+        return self.host.domains[uuid]
+
+    def _identities(self) -> dict[str, str]:
+        return {name: pool.identity for name, pool in self.host.pools.items()}
+
+    def _storage(self, pool: str) -> Storage:
+        if pool not in self.host.pools:
+            raise StorageError(f"this host has no storage pool {pool}")
+        return self.host.pools[pool]
+
+    def _disk_facts(self, spec: InstanceSpec) -> list[DiskFact]:
+        return [
+            self._storage(disk.pool).fact(spec.uuid, disk, self._path(spec.uuid, disk.pool, disk.target))
+            for disk in spec.disks
+        ]
+
+    def _path(self, uuid: str, pool: str, target: str) -> str:
+        return f"/simulated/{self.name}/{pool}/{uuid}/{target}"
+
+    def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
+        """The image's lock: one process a disk, wherever it runs."""
+        identity = self._storage(disk.pool).identity
+        if (uuid, disk.target) not in self.host.pools[disk.pool].disks:
+            raise DriverError(f"Cannot access storage file of {disk.target}: No such file or directory")
+        for host in self.fabric.hosts.values():
+            other = host.domains.get(uuid)
+            shares = disk.pool in host.pools and host.pools[disk.pool].identity == identity
+            if host.name != self.name and shares and other is not None and other.state in PROCESS:
+                raise DriverError(f'Failed to get "write" lock on {disk.target}: it is in use on {host.name}')

@@ -1,0 +1,151 @@
+"""The simulated hypervisor's files: disks, saved memory, their checksums and their way to another host."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from migrator.compute import simulated_copies
+from migrator.compute.fabric import Fabric
+from migrator.compute.simulated_call import PROCESS, Connection, call
+from migrator.compute.simulated_world import GIB, MIB, FileCopy, SimulatedDisk
+from migrator.errors import DriverError, StorageError
+from migrator.protocol import (
+    MEMORY,
+    CopiedInputs,
+    DiskFact,
+    GuestDescription,
+    InstanceSpec,
+    JobFact,
+)
+
+_IMAGE_GB = 1  # virtual size of a disk that takes its image's
+_CONFIG_DRIVE_BYTES = 1 * MIB
+_SUM_BYTES_PER_S = 2000 * MIB
+
+
+class SimulatedDisks(Connection):
+    def __init__(self, name: str, fabric: Fabric) -> None:
+        super().__init__(name, fabric)
+        self._copies: dict[str, FileCopy] = {}  # instance -> the last copy begun on this connection
+        self._summing: dict[tuple[str, str], tuple[SimulatedDisk, str, float]] = {}  # file, its state, known from
+        fabric.end_copies(name)
+
+    @call
+    def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
+        return self._disk_facts(spec)
+
+    @call
+    def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
+        for disk in spec.disks:
+            if disk.image_id is not None and disk.image_id not in images:
+                raise StorageError(f"the file of the image {disk.image_id} was not fetched")
+            new = self._find(spec, disk.target) is None
+            size = _CONFIG_DRIVE_BYTES if disk.config_drive else (disk.size_gb or _IMAGE_GB) * GIB
+            self._storage(disk.pool).make(spec.uuid, disk, size, disk.image_id)
+            if new and disk.config_drive:
+                self._file(spec, disk.target).admin_pass = admin_pass
+
+    @call
+    def grow_disks(self, spec: InstanceSpec) -> None:
+        domain = self.host.domains.get(spec.uuid)
+        if domain is not None and domain.state in PROCESS:
+            raise DriverError(f"domain {spec.uuid} is {domain.state}: its disks are not grown")
+        for disk in spec.disks:
+            found = self._file(spec, disk.target)
+            missing = 0 if disk.config_drive else disk.size_gb * GIB - found.virtual_bytes
+            if missing > 0:
+                self._lock_image(spec.uuid, disk)
+                self._storage(disk.pool).take(disk.pool, missing)
+                found.virtual_bytes += missing
+
+    @call
+    def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
+        described = {fact.target: fact for fact in guest.disks}
+        for disk in spec.disks:
+            if self._storage(disk.pool).identity == guest.storage.get(disk.pool):
+                continue
+            if disk.target not in described:
+                raise StorageError(f"the source does not describe the disk {disk.target}")
+            fact = described[disk.target]
+            if fact.backing_image_id is not None and fact.backing_image_id not in images:
+                raise StorageError(f"the file of the image {fact.backing_image_id} was not fetched")
+            self._storage(disk.pool).make(spec.uuid, disk, fact.virtual_bytes, fact.backing_image_id)
+
+    @call
+    def remove_files(self, spec: InstanceSpec, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
+        for name in pools:
+            storage = self.host.pools.get(name)
+            if storage is not None and storage.identity not in keep:
+                storage.remove(spec.uuid)
+
+    @call
+    def drop_memory(self, uuid: str) -> None:
+        for storage in self.host.pools.values():
+            storage.disks.pop((uuid, MEMORY), None)
+
+    # on their way to another host
+    @call
+    def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
+        for target in targets:
+            self._file(spec, target)
+        self.host.offers[spec.uuid] = set(targets)
+
+    @call
+    def withdraw(self, uuid: str) -> None:
+        self.host.offers.pop(uuid, None)
+
+    @call
+    def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
+        now, found = self.fabric.clock(), {target: self._file(spec, target) for target in targets}
+        for target, file in found.items():
+            known = self._summing.get((spec.uuid, target))
+            if known is None or known[0] is not file or known[1] != file.checksum:
+                ready = now + file.allocated_bytes / _SUM_BYTES_PER_S
+                self._summing[spec.uuid, target] = (file, file.checksum, ready)
+        if any(self._summing[spec.uuid, target][2] > now for target in targets):
+            return None
+        return {target: file.checksum for target, file in found.items()}
+
+    @call
+    def start_copy(self, spec: InstanceSpec, inputs: CopiedInputs, images: dict[str, Path]) -> None:
+        if (self.name, spec.uuid) in self.fabric.copies:
+            return
+        source = inputs.source_uri.removeprefix("simulated://")
+        if source not in self.fabric.hosts or source == self.name:
+            raise DriverError(f"unable to connect to server at {inputs.source_uri!r}")
+        lacking = {disk.image_id for disk in spec.disks if disk.image_id is not None} - set(images)
+        if lacking:
+            raise StorageError(f"the file of the image {', '.join(sorted(lacking))} was not fetched")
+        missing = [target for target in inputs.copy_disks if self._find(spec, target) is None]
+        self._copies[spec.uuid] = simulated_copies.begin(
+            self.fabric, source, self.name, spec, missing, self.fabric.clock()
+        )
+
+    def copy_job(self, uuid: str) -> JobFact | None:
+        with self.fabric.lock:
+            self.fabric.advance()
+            copy = self._copies.get(uuid)
+            return simulated_copies.job_fact(copy, self.fabric.clock()) if copy is not None else None
+
+    def copy_error(self, uuid: str) -> DriverError | None:
+        with self.fabric.lock:
+            self.fabric.advance()
+            copy = self._copies.get(uuid)
+            return copy.error if copy is not None else None
+
+    def stop_copy(self, uuid: str) -> bool:
+        with self.fabric.lock:
+            copy = self.fabric.copies.get((self.name, uuid))
+            if copy is not None:
+                stopped = DriverError("the copy was stopped")
+                simulated_copies.fail(self.fabric, copy, stopped, self.fabric.clock())
+            return True
+
+    def _file(self, spec: InstanceSpec, target: str) -> SimulatedDisk:
+        found = self._find(spec, target)
+        if found is None:
+            path = self._path(spec.uuid, simulated_copies.pool_of(spec, target), target)
+            raise StorageError(f"{path}: No such file or directory")
+        return found
+
+    def _find(self, spec: InstanceSpec, target: str) -> SimulatedDisk | None:
+        return self._storage(simulated_copies.pool_of(spec, target)).disks.get((spec.uuid, target))
