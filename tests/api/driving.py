@@ -13,6 +13,7 @@ from migrator.api import (
     auth,
     instance_actions,
     migrations,
+    os_services,
     server_actions,
     server_migrations,
     server_parts,
@@ -27,9 +28,9 @@ from migrator.scheduler.requests import Caller
 from migrator.settings import ServerSettings
 from tests.api import seed
 
-IMAGE = "686a7f00-1f05-4966-968d-a684866b5da7"
+IMAGE = seed.IMAGE
 NOBODY = "00000000-0000-0000-0000-000000000000"
-_MODULES = (servers, server_actions, server_migrations, migrations, instance_actions, server_parts)
+_MODULES = (servers, server_actions, server_migrations, migrations, instance_actions, server_parts, os_services)
 
 
 class Answered:

@@ -9,6 +9,7 @@ from migrator.db.tables import events, facts, flavors, hosts, images, instances,
 from migrator.protocol import HostReport
 
 BEGAN = 1_790_000_000.0  # 2026-09-21T14:13:20Z
+IMAGE = "686a7f00-1f05-4966-968d-a684866b5da7"
 FLAVOR: Mapping[str, Any] = {
     "id": 1,
     "flavorid": "1",
@@ -87,13 +88,13 @@ def instance(db: Database, name: str, **more: Any) -> str:
         "user_id": "admin",
         "reservation_id": "r-abcdefgh",
         "flavor": dict(FLAVOR),
-        "image_id": "686a7f00-1f05-4966-968d-a684866b5da7",
+        "image_id": IMAGE,
         "spec": {
             "uuid": uuid,
             "name": name,
             "vcpus": 1,
             "memory_mb": 64,
-            "disks": [{"target": "vda", "pool": "local", "size_gb": 1}],
+            "disks": [{"target": "vda", "pool": "local", "size_gb": 1, "image_id": IMAGE}],
         },
         "host": "compute1",
         "vm_state": "active",

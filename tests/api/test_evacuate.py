@@ -1,0 +1,236 @@
+"""evacuate over HTTP at every microversion, and what forcing a host down and up again has to do with it."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from migrator.db.tables import hosts, operations
+from migrator.protocol import StoragePool
+from migrator.scheduler.requests import Caller
+from tests.api import seed
+from tests.api.driving import NOBODY, Api, api
+
+__all__ = ["api"]
+
+OLD = {"onSharedStorage": False}
+VERSIONS = [("2.1", OLD), ("2.13", OLD), ("2.14", {}), ("2.29", {}), ("2.67", {}), ("2.68", {}), ("2.95", {})]
+
+
+def pool(identity: str) -> dict[str, Any]:
+    return StoragePool(identity=identity, path="/x", total_gb=100, free_gb=90).model_dump(mode="json")
+
+
+def give_pools(api: Api, **identities: str) -> None:
+    """Host -> identity of its pool "local"."""
+    with api.db.write() as connection:
+        for name, identity in identities.items():
+            report = connection.execute(select(hosts.c.report).where(hosts.c.name == name)).scalar_one()
+            connection.execute(
+                update(hosts).where(hosts.c.name == name).values(report=report | {"storage": {"local": pool(identity)}})
+            )
+
+
+@pytest.fixture
+def lost(api: Api) -> tuple[Api, str]:
+    """compute3 was forced down with an instance on it, and shares no storage; (api, instance)."""
+    seed.host(api.db, "compute3", last_seen=1.0, forced_down=True)
+    give_pools(api, compute1="id-1", compute2="id-2", compute3="id-3")
+    return api, seed.instance(api.db, "a", host="compute3")
+
+
+def ask(api: Api, uuid: str, value: Any, version: str) -> Any:
+    return api("POST", f"/servers/{uuid}/action", version, {"evacuate": value})
+
+
+def begun(api: Api) -> Any:
+    with api.db.read() as connection:
+        return connection.execute(select(operations)).one_or_none()
+
+
+@pytest.mark.parametrize(("version", "value"), VERSIONS)
+def test_evacuate(lost: tuple[Api, str], version: str, value: Any) -> None:
+    api, uuid = lost
+    answer = ask(api, uuid, value, version)
+    assert answer.status == 200
+    if version in ("2.1", "2.13"):
+        (password,) = answer.json.values()
+        assert (list(answer.json), len(password)) == (["adminPass"], 12)
+        assert begun(api).params["admin_pass"] == password
+    else:
+        assert answer.json is None
+        assert begun(api).params["admin_pass"] is None
+    assert begun(api).params["power"] == ("shut_off" if version == "2.95" else "running")
+    shown = api("GET", f"/servers/{uuid}").json["server"]
+    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("REBUILD", "rebuilding")
+    (record,) = api("GET", "/os-migrations?migration_type=evacuation").json["migrations"]
+    assert record["source_compute"] == "compute3"
+    assert (record["old_instance_type_id"], record["new_instance_type_id"]) == (None, None)
+    (action,) = api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]
+    assert action["action"] == "evacuate"
+
+
+@pytest.mark.parametrize(("version", "value"), VERSIONS)
+def test_with_a_host_and_a_password(lost: tuple[Api, str], version: str, value: Any) -> None:
+    api, uuid = lost
+    answer = ask(api, uuid, value | {"host": "compute2", "adminPass": "MySecret1"}, version)
+    assert answer.status == 200
+    assert answer.json == ({"adminPass": "MySecret1"} if version in ("2.1", "2.13") else None)
+    assert (begun(api).requested_host, begun(api).params["admin_pass"]) == ("compute2", "MySecret1")
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("2.1", 400), ("2.28", 400), ("2.29", 200), ("2.67", 200), ("2.68", 400)]
+)
+def test_force(lost: tuple[Api, str], version: str, status: int) -> None:
+    api, uuid = lost
+    value = (OLD if version == "2.1" else {}) | {"host": "compute2", "force": True}
+    answer = ask(api, uuid, value, version)
+    assert answer.status == status
+    assert (begun(api) is not None) == (status == 200)
+    if status == 400:
+        assert "('force' was unexpected)" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("version", "value", "text"),
+    [
+        ("2.1", {}, "Invalid input for field/attribute evacuate. Value: {}. 'onSharedStorage' is a required property"),
+        ("2.1", None, "Invalid input for field/attribute evacuate. Value: None. None is not of type 'object'"),
+        ("2.14", None, "Invalid input for field/attribute evacuate. Value: None. None is not of type 'object'"),
+        ("2.14", {"onSharedStorage": True}, "Additional properties are not allowed ('onSharedStorage' was unexpected)"),
+        ("2.96", {"host": None}, "Invalid input for field/attribute host."),
+        ("2.96", {"adminPass": 7}, "Invalid input for field/attribute adminPass."),
+        ("2.1", {"onSharedStorage": "maybe"}, "Invalid input for field/attribute onSharedStorage."),
+        ("2.1", OLD | {"host": "compute3"}, "The target host can't be the same one."),
+        ("2.96", {"host": "compute3"}, "The target host can't be the same one."),
+        ("2.13", {"onSharedStorage": True, "adminPass": "s"}, "admin password can't be changed on existing disk"),
+        ("2.13", {"onSharedStorage": True}, "Invalid state of instance files on shared storage"),
+    ],
+)
+def test_refused(lost: tuple[Api, str], version: str, value: Any, text: str) -> None:
+    api, uuid = lost
+    before = api("GET", f"/servers/{uuid}").json
+    answer = ask(api, uuid, value, version)
+    assert answer.status == 400
+    assert text in answer.message
+    assert begun(api) is None
+    assert api("GET", f"/servers/{uuid}").json == before, "the instance is where it was"
+
+
+@pytest.mark.parametrize(("version", "value"), [("2.1", OLD), ("2.96", {})])
+def test_unknown_things(lost: tuple[Api, str], version: str, value: Any) -> None:
+    api, uuid = lost
+    answer = ask(api, uuid, value | {"host": "nosuch"}, version)
+    assert (answer.status, answer.message) == (404, "Compute host nosuch not found.")
+    assert ask(api, NOBODY, value, version).status == 404
+    assert begun(api) is None
+
+
+@pytest.mark.parametrize(("version", "value"), [("2.1", OLD), ("2.96", {}), ("2.96", {"host": "compute2"})])
+def test_the_host_is_up(api: Api, version: str, value: Any) -> None:
+    answer = ask(api, seed.instance(api.db, "a"), value, version)
+    assert (answer.status, answer.message) == (400, "Compute service of compute1 is still in use.")
+    assert begun(api) is None
+
+
+def test_silence_alone_is_no_evidence(api: Api) -> None:
+    seed.host(api.db, "compute3", last_seen=1.0)
+    answer = ask(api, seed.instance(api.db, "a", host="compute3"), {}, "2.96")
+    assert answer.status == 409
+    for word in ("compute3", "forced_down", "fence_command", "lease", "evacuate_silent_hosts"):
+        assert word in answer.message
+    assert begun(api) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"vm_state": "resized"}, "vm_state resized"),
+        ({"vm_state": "building"}, "vm_state building"),
+        ({"task_state": "rebuilding"}, "task_state rebuilding"),
+    ],
+)
+def test_a_wrong_state(lost: tuple[Api, str], state: Any, words: str) -> None:
+    api, _ = lost
+    uuid = seed.instance(api.db, "b", host="compute3", **state)
+    answer = ask(api, uuid, {}, "2.96")
+    assert (answer.status, answer.message) == (409, f"Cannot 'evacuate' instance {uuid} while it is in {words}")
+
+
+def test_nothing_to_rebuild_from(lost: tuple[Api, str]) -> None:
+    api, _ = lost
+    spec = {"uuid": NOBODY, "name": "b", "vcpus": 1, "memory_mb": 64}
+    spec["disks"] = [{"target": "vda", "pool": "local", "size_gb": 1}]
+    answer = ask(api, seed.instance(api.db, "b", uuid=NOBODY, host="compute3", spec=spec), {}, "2.96")
+    assert answer.status == 400
+    assert "no image to be rebuilt from" in answer.message
+
+
+def test_twice(lost: tuple[Api, str]) -> None:
+    api, uuid = lost
+    assert ask(api, uuid, {}, "2.96").status == 200
+    assert ask(api, uuid, {}, "2.96").status == 409
+
+
+def test_members_do_not_evacuate(lost: tuple[Api, str]) -> None:
+    api, _ = lost
+    uuid = seed.instance(api.db, "b", project_id="demo", host="compute3")
+    api.caller = Caller("demo", "demo", "", is_admin=False)
+    answer = ask(api, uuid, {}, "2.96")
+    assert (answer.status, answer.message) == (403, "Policy doesn't allow os_compute_api:os-evacuate to be performed.")
+
+
+@pytest.mark.parametrize("on_shared", [True, False])
+def test_on_shared_storage_there_is_no_password(lost: tuple[Api, str], on_shared: bool) -> None:
+    api, uuid = lost
+    give_pools(api, compute2="id-3")
+    refused = ask(api, uuid, {"onSharedStorage": on_shared, "adminPass": "s3cret"}, "2.13")
+    assert refused.status == 400
+    assert "admin password can't be changed on existing disk" in refused.message
+    assert ask(api, uuid, {"adminPass": "s3cret"}, "2.96").status == 400
+    assert begun(api) is None
+    kept = ask(api, uuid, {"onSharedStorage": on_shared}, "2.13")
+    assert (kept.status, kept.json) == (200, {"adminPass": None})
+
+
+# --- forcing a host up again ------------------------------------------------------------------------------------
+
+
+def service_id(api: Api, name: str) -> str:
+    (found,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == name)
+    return str(found["id"])
+
+
+@pytest.mark.parametrize("status", ["done", "pre-migrating"])
+def test_a_host_is_not_forced_up_while_it_owes(lost: tuple[Api, str], status: str) -> None:
+    api, uuid = lost
+    holds, phase = (False, "cleanup") if status == "done" else (True, "rebuild")
+    key = seed.migration(
+        api.db, uuid, status, kind="evacuation", phase=phase, source="compute3", holds=holds, destination="compute1"
+    )
+    text = (
+        f"Unable to force up host compute3 as `{status}` evacuation migration records remain associated with the host. "
+        "Ensure the compute service has been restarted, allowing these records to move to `completed` before retrying "
+        "this request."
+    )
+    at = f"/os-services/{service_id(api, 'compute3')}"
+    old = {"host": "compute3", "binary": "nova-compute", "forced_down": False}
+    for path, version, body in ((at, "2.67", {"forced_down": False}), ("/os-services/force-down", "2.13", old)):
+        answer = api("PUT", path, version, body)
+        assert (answer.status, answer.message) == (400, text)
+    assert api("PUT", at, "2.67", {"forced_down": True}).status == 200, "down it may be told to be"
+    assert api("PUT", at, "2.67", {"status": "disabled"}).json["service"]["forced_down"] is True
+    (listed,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == "compute3")
+    assert (listed["forced_down"], listed["state"], listed["status"]) == (True, "down", "disabled")
+    with api.db.write() as connection:
+        done = {"active": False, "status": "completed"}
+        connection.execute(update(operations).where(operations.c.id == key).values(**done))
+    assert api("PUT", at, "2.67", {"forced_down": False}).json["service"]["forced_down"] is False
+
+
+def test_the_destination_of_an_evacuation_owes_nothing(lost: tuple[Api, str]) -> None:
+    api, uuid = lost
+    seed.migration(api.db, uuid, "done", kind="evacuation", phase="cleanup", source="compute1", destination="compute3")
+    at = f"/os-services/{service_id(api, 'compute3')}"
+    assert api("PUT", at, "2.96", {"forced_down": False}).status == 200
