@@ -6,9 +6,10 @@ Every function answers for the host it runs on, the destination unless it says o
 
 from collections.abc import Collection, Mapping, Sequence
 
-from migrator.protocol import CheckResult, DiskFact, DomainState, GuestDescription, InstanceSpec
+from migrator.protocol import MEMORY, CheckResult, DiskFact, DomainState, GuestDescription, InstanceSpec
 
 MIB = 1024**2
+GIB = 1024**3
 
 
 def domain(state: DomainState) -> CheckResult:
@@ -19,6 +20,12 @@ def domain(state: DomainState) -> CheckResult:
         found=f"the domain is {state} here",
         advice="find out why this host holds a live copy before moving another one to it",
     )
+
+
+def memory_needed(spec: InstanceSpec, guest: GuestDescription) -> int:
+    """MiB that the guest will have here: a saved one goes on with what it had."""
+    saved = any(fact.target == MEMORY for fact in guest.disks)
+    return max(spec.memory_mb, guest.memory_mb) if saved else spec.memory_mb
 
 
 def memory(needed_mb: int, *, total_mb: int, reserved_mb: int, used_mb: int, ratio: float) -> CheckResult:
@@ -44,11 +51,13 @@ def cpu(ok: bool, found: str) -> CheckResult:
 
 
 def machine_type(needed: str, offered: Collection[str]) -> CheckResult:
-    here = needed in offered
+    """``needed``: what the guest has seen; "" for one that may see another."""
+    here = not needed or needed in offered
+    missing = f"{needed} is not among the machine types of this host"
     return CheckResult(
         name="machine_type",
         ok=here,
-        found=f"{needed or 'no machine type'} is {'here' if here else 'not among the machine types of this host'}",
+        found=missing if not here else f"{needed} is here" if needed else "the guest may get any machine type",
         advice="install a QEMU at least as new as the source's",
     )
 
@@ -103,13 +112,20 @@ def disk(
     free_bytes: Mapping[str, int],
     ratio: float,
 ) -> CheckResult:
-    """Room in each pool for the disks that are copied into it, at the size that the guest sees."""
+    """Room in each pool for what is copied or made there, at the size that the guest sees or is going to see, for the
+    saved memory, and for what a shared disk is going to grow."""
     copied = copied_targets(spec, guest.storage, own_storage)
     facts: dict[str, DiskFact] = {fact.target: fact for fact in guest.disks}
     needed: dict[str, int] = {}
     for each in spec.disks:
-        if each.target in copied and each.target in facts:
-            needed[each.pool] = needed.get(each.pool, 0) + facts[each.target].virtual_bytes
+        fact = facts.get(each.target)
+        old = fact.virtual_bytes if fact else 0
+        new = max(old, each.size_gb * GIB)
+        if more := new if each.target in copied else new - old if fact else 0:
+            needed[each.pool] = needed.get(each.pool, 0) + more
+    if MEMORY in facts and _memory_copied(spec, copied):
+        pool = spec.disks[0].pool
+        needed[pool] = needed.get(pool, 0) + facts[MEMORY].virtual_bytes
     lines = [
         (
             size <= free_bytes.get(pool, 0) * ratio,
@@ -130,7 +146,8 @@ def leftover(
 ) -> CheckResult:
     """No file may stand where a disk is going to be copied: an incremental copy onto an old one would mix the two."""
     copied = copied_targets(spec, guest.storage, own_storage)
-    in_the_way = [fact.path for fact in found if fact.exists and fact.target in copied]
+    targets = (*copied, MEMORY) if _memory_copied(spec, copied) else copied
+    in_the_way = [fact.path for fact in found if fact.exists and fact.target in targets]
     return CheckResult(
         name="leftover",
         ok=not in_the_way,
@@ -139,15 +156,22 @@ def leftover(
     )
 
 
-def source(state: DomainState, *, job_active: bool, passed_through: Sequence[str]) -> list[CheckResult]:
+_MOVES_COLD = (DomainState.RUNNING, DomainState.SHUT_OFF, DomainState.SAVED, DomainState.CRASHED)
+
+
+def source(
+    state: DomainState, *, job_active: bool, passed_through: Sequence[str], live: bool = True
+) -> list[CheckResult]:
     """What forbids a guest to leave the source."""
     devices = ", ".join(passed_through)
     return [
         CheckResult(
             name="domain",
-            ok=state is DomainState.RUNNING,
+            ok=state in ((DomainState.RUNNING,) if live else _MOVES_COLD),
             found=f"the domain is {state}",
-            advice="only a running guest moves live; start it first",
+            advice="only a running guest moves live; start it first"
+            if live
+            else "a guest that is paused does not move; let it go on, or stop it",
         ),
         CheckResult(
             name="job",
@@ -162,6 +186,11 @@ def source(state: DomainState, *, job_active: bool, passed_through: Sequence[str
             advice="detach them first",
         ),
     ]
+
+
+def _memory_copied(spec: InstanceSpec, copied: Sequence[str]) -> bool:
+    """Whether a saved memory is copied: it lies beside the first disk, in the same pool."""
+    return bool(spec.disks) and spec.disks[0].target in copied
 
 
 def _mib(size: int) -> str:

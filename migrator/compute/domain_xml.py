@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from migrator.errors import DriverError
-from migrator.protocol import InstanceSpec
+from migrator.protocol import DiskSpec, InstanceSpec
 
 NAMESPACE = "urn:migrator:instance:1"
 PREFIX = "migrator"
+
+_HOSTS_OWN = ("host-passthrough", "host-model", "maximum")  # CPU modes that name no model
 
 ET.register_namespace(PREFIX, NAMESPACE)
 
@@ -82,7 +84,7 @@ def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
         _text(domain, event, action)
     devices = ET.SubElement(domain, "devices")
     for disk in spec.disks:
-        _add_disk(devices, disk.target, disk.format, host.disks[disk.target])
+        _add_disk(devices, disk, host.disks[disk.target])
     for nic in spec.nics:
         _add_nic(devices, nic.network, nic.mac, host.bridges)
     _add_console(devices, host.console)
@@ -92,6 +94,14 @@ def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
 def stamp_xml(stamp: Stamp) -> str:
     """The metadata element for libvirt's ``setMetadata``: bare, for libvirt itself adds namespace and prefix."""
     return ET.tostring(_stamp_element(stamp, ""), encoding="unicode")
+
+
+def pool(name: str, directory: Path) -> str:
+    """A storage pool over a directory."""
+    element = ET.Element("pool", {"type": "dir"})
+    _text(element, "name", name)
+    _text(ET.SubElement(element, "target"), "path", str(directory))
+    return ET.tostring(element, encoding="unicode")
 
 
 def read_stamp(metadata: str) -> Stamp:
@@ -109,12 +119,15 @@ def read_stamp(metadata: str) -> Stamp:
         raise DriverError(f"the domain's metadata cannot be read: {metadata}") from error
 
 
-def read_guest(domain_xml: str, capabilities: str | None = None) -> GuestFacts:
+def read_guest(domain_xml: str, capabilities: str | None = None, *, off: bool = False) -> GuestFacts:
     """Machine, memory, CPU and pass-through devices of a domain. A guest that sees the host's own CPU names no model:
-    its CPU is the one in the host's ``capabilities``."""
+    its CPU is the one in the host's ``capabilities``. One that is ``off`` gets the CPU of the host that it starts on
+    next, unless it names a model."""
     domain = ET.fromstring(domain_xml)
     os_type = domain.find("os/type")
     cpu = domain.find("cpu")
+    if off and cpu is not None and cpu.get("mode") in _HOSTS_OWN:
+        cpu = None
     if capabilities and cpu is not None and cpu.get("mode") == "host-passthrough":
         cpu = ET.fromstring(capabilities).find("host/cpu")
     return GuestFacts(
@@ -148,6 +161,29 @@ def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
         boot = domain.find(name)
         if boot is not None and boot.text and (directory := moved.get(PurePath(boot.text).parent)):
             boot.text = str(directory / PurePath(boot.text).name)
+    return ET.tostring(domain, encoding="unicode")
+
+
+def for_restoring(domain_xml: str, spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
+    """A saved domain as this host runs it on: its own files and bridges, and the stamp. What the guest can see stays as
+    it was. Raises DriverError for a network the host does not have."""
+    paths = {target: str(place.path) for target, place in host.disks.items()}
+    domain = ET.fromstring(for_destination(domain_xml, paths))
+    for name, path in (("os/kernel", host.kernel), ("os/initrd", host.ramdisk)):
+        boot = domain.find(name)
+        if boot is not None and path is not None:
+            boot.text = str(path)
+    for source in (*domain.findall("devices/serial/source"), *domain.findall("devices/console/source")):
+        source.set("path", str(host.console))
+    networks = {nic.mac.lower(): nic.network for nic in spec.nics}
+    for nic in domain.findall("devices/interface"):
+        mac, bridge = nic.find("mac"), nic.find("source")
+        network = networks.get("" if mac is None else mac.get("address", "").lower())
+        if network is not None and bridge is not None:
+            bridge.set("bridge", _bridge(network, host.bridges))
+    for old in domain.findall("metadata"):
+        domain.remove(old)
+    ET.SubElement(domain, "metadata").append(_stamp_element(stamp))
     return ET.tostring(domain, encoding="unicode")
 
 
@@ -202,24 +238,33 @@ def _add_cpu(domain: ET.Element, host: HostShape) -> None:
         _text(cpu, "model", host.cpu_model or "", fallback="forbid")
 
 
-def _add_disk(devices: ET.Element, target: str, disk_format: str, place: DiskPlace) -> None:
-    disk = ET.SubElement(devices, "disk", {"type": "file", "device": "disk"})
-    ET.SubElement(disk, "driver", {"name": "qemu", "type": disk_format, "cache": place.cache})
+_BUSES = {"sd": "sata", "hd": "ide"}  # by how the guest names the device; any other is virtio's
+
+
+def _add_disk(devices: ET.Element, spec: DiskSpec, place: DiskPlace) -> None:
+    disk = ET.SubElement(devices, "disk", {"type": "file", "device": "cdrom" if spec.config_drive else "disk"})
+    ET.SubElement(disk, "driver", {"name": "qemu", "type": spec.format, "cache": place.cache})
     ET.SubElement(disk, "source", {"file": str(place.path)})
-    ET.SubElement(disk, "target", {"dev": target, "bus": "virtio"})
+    ET.SubElement(disk, "target", {"dev": spec.target, "bus": _BUSES.get(spec.target[:2], "virtio")})
+    if spec.config_drive:
+        ET.SubElement(disk, "readonly")
 
 
 def _add_nic(devices: ET.Element, network: str, mac: str, bridges: Mapping[str, str]) -> None:
+    nic = ET.SubElement(devices, "interface", {"type": "bridge"})
+    ET.SubElement(nic, "mac", {"address": mac})
+    ET.SubElement(nic, "source", {"bridge": _bridge(network, bridges)})
+    ET.SubElement(nic, "model", {"type": "virtio"})
+
+
+def _bridge(network: str, bridges: Mapping[str, str]) -> str:
     if network not in bridges:
         known = ", ".join(sorted(bridges)) or "none"
         raise DriverError(
             f"this host has no bridge for the network {network} (it has: {known})",
             advice=f"add {network} to the agent's setting networks, with the name of a bridge",
         )
-    nic = ET.SubElement(devices, "interface", {"type": "bridge"})
-    ET.SubElement(nic, "mac", {"address": mac})
-    ET.SubElement(nic, "source", {"bridge": bridges[network]})
-    ET.SubElement(nic, "model", {"type": "virtio"})
+    return bridges[network]
 
 
 def _add_console(devices: ET.Element, path: Path) -> None:

@@ -6,24 +6,23 @@ should happen to an instance, and never looks at files (``disks``) or XML (``dom
 """
 
 import contextlib
-import ipaddress
-import socket
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import libvirt
 
-from migrator.compute import compatibility, domain_xml
-from migrator.compute.disks import Disks
+from migrator.compute import compatibility, domain_xml, libvirt_words
+from migrator.compute.addresses import address_towards, bracketed
+from migrator.compute.files import sync
+from migrator.compute.host_files import HostFiles
 from migrator.compute.reconnect import Reconnecting
-from migrator.errors import DomainNotFound, DriverError
+from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import (
     CheckResult,
     Copy,
-    DiskFact,
     DomainFact,
     DomainState,
     GuestDescription,
@@ -39,69 +38,20 @@ T = TypeVar("T")
 # libvirtd counts as gone after this many seconds without an answer to so many probes.
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
+# Another host's, when files are read from it: whoever waits for them should know soon.
+READER_KEEPALIVE_INTERVAL_S = 2
+# What libvirt sends at once; a larger buffer is never filled.
+CHUNK_BYTES = 256 * 1024
+_AT_HOLE = -3  # in place of data: a hole is next
 
-_STATES = {
-    libvirt.VIR_DOMAIN_RUNNING: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_BLOCKED: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_PMSUSPENDED: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_SHUTDOWN: DomainState.RUNNING,
-    libvirt.VIR_DOMAIN_PAUSED: DomainState.PAUSED,
-    libvirt.VIR_DOMAIN_SHUTOFF: DomainState.SHUT_OFF,
-    libvirt.VIR_DOMAIN_CRASHED: DomainState.CRASHED,
-}
-
+_STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in libvirt_words.STATES.items()}
 _REASONS = {
-    libvirt.VIR_DOMAIN_RUNNING: {
-        libvirt.VIR_DOMAIN_RUNNING_BOOTED: "booted",
-        libvirt.VIR_DOMAIN_RUNNING_MIGRATED: "migrated",
-        libvirt.VIR_DOMAIN_RUNNING_RESTORED: "restored",
-        libvirt.VIR_DOMAIN_RUNNING_UNPAUSED: "unpaused",
-        libvirt.VIR_DOMAIN_RUNNING_MIGRATION_CANCELED: "migration-cancelled",
-        libvirt.VIR_DOMAIN_RUNNING_POSTCOPY: "postcopy",
-        libvirt.VIR_DOMAIN_RUNNING_CRASHED: "panicked",
-    },
-    libvirt.VIR_DOMAIN_PAUSED: {
-        libvirt.VIR_DOMAIN_PAUSED_USER: "user",
-        libvirt.VIR_DOMAIN_PAUSED_MIGRATION: "migration",
-        libvirt.VIR_DOMAIN_PAUSED_SAVE: "save",
-        libvirt.VIR_DOMAIN_PAUSED_DUMP: "dump",
-        libvirt.VIR_DOMAIN_PAUSED_IOERROR: "io-error",
-        libvirt.VIR_DOMAIN_PAUSED_WATCHDOG: "watchdog",
-        libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN: "shutting-down",
-        libvirt.VIR_DOMAIN_PAUSED_SNAPSHOT: "snapshot",
-        libvirt.VIR_DOMAIN_PAUSED_CRASHED: "panicked",
-        libvirt.VIR_DOMAIN_PAUSED_STARTING_UP: "starting-up",
-        libvirt.VIR_DOMAIN_PAUSED_POSTCOPY: "postcopy",
-        libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED: "postcopy-failed",
-    },
-    libvirt.VIR_DOMAIN_SHUTOFF: {
-        libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "shutdown",
-        libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "destroyed",
-        libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "crashed",
-        libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED: "migrated",
-        libvirt.VIR_DOMAIN_SHUTOFF_SAVED: "saved",
-        libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "failed",
-        libvirt.VIR_DOMAIN_SHUTOFF_DAEMON: "daemon",
-    },
-    libvirt.VIR_DOMAIN_CRASHED: {libvirt.VIR_DOMAIN_CRASHED_PANICKED: "panicked"},
+    getattr(libvirt, f"VIR_DOMAIN_{state}"): {
+        getattr(libvirt, f"VIR_DOMAIN_{state}_{name}"): words for name, words in reasons.items()
+    }
+    for state, reasons in libvirt_words.REASONS.items()
 }
-
-# JobFact's fields and the names libvirt's statistics have for them.
-_JOB_FIELDS = {
-    "memory_total_bytes": libvirt.VIR_DOMAIN_JOB_MEMORY_TOTAL,
-    "memory_processed_bytes": libvirt.VIR_DOMAIN_JOB_MEMORY_PROCESSED,
-    "memory_remaining_bytes": libvirt.VIR_DOMAIN_JOB_MEMORY_REMAINING,
-    "disk_total_bytes": libvirt.VIR_DOMAIN_JOB_DISK_TOTAL,
-    "disk_processed_bytes": libvirt.VIR_DOMAIN_JOB_DISK_PROCESSED,
-    "disk_remaining_bytes": libvirt.VIR_DOMAIN_JOB_DISK_REMAINING,
-    "elapsed_ms": libvirt.VIR_DOMAIN_JOB_TIME_ELAPSED,
-    "setup_ms": libvirt.VIR_DOMAIN_JOB_SETUP_TIME,
-    "downtime_ms": libvirt.VIR_DOMAIN_JOB_DOWNTIME,
-    "iterations": libvirt.VIR_DOMAIN_JOB_MEMORY_ITERATION,
-    "dirty_pages_per_s": libvirt.VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE,
-    "bytes_per_s": libvirt.VIR_DOMAIN_JOB_MEMORY_BPS,
-    "throttle_percent": libvirt.VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE,
-}
+_JOB_FIELDS = {field: getattr(libvirt, f"VIR_DOMAIN_JOB_{name}") for field, name in libvirt_words.JOB_FIELDS.items()}
 
 # "the domain is not running" and "statistics are available only on the source host".
 _NO_STATISTICS = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
@@ -123,13 +73,13 @@ _TRANSFER = (
 )
 
 
-class LibvirtDriver:
+class LibvirtDriver(HostFiles):
     """``compute/driver.py``'s protocol over one libvirtd."""
 
     def __init__(self, settings: AgentSettings) -> None:
+        super().__init__(settings, _OfferedFiles)
         self._settings = settings
         self._control = _connect(settings.libvirt_uri)
-        self._disks = Disks(settings.storage, settings.default_pool)
         self._transfers: dict[str, _Transfer] = {}
         self._lock = threading.Lock()
 
@@ -139,7 +89,7 @@ class LibvirtDriver:
         arch, _, vcpus, *_ = connection.call(lambda c: c.getInfo())
         model, vendor, features, topology = domain_xml.read_host_cpu(capabilities)
         settings = self._settings
-        address = settings.live_migration_inbound_addr or _address_towards(settings.server_url)
+        address = settings.live_migration_inbound_addr or address_towards(settings.server_url)
         return HostReport(
             hypervisor_version=connection.call(lambda c: c.getVersion()),
             libvirt_version=connection.call(lambda c: c.getLibVersion()),
@@ -158,7 +108,7 @@ class LibvirtDriver:
             storage=self._disks.pool_reports(),
             default_pool=settings.default_pool,
             address=address,
-            live_migration_uri=settings.live_migration_uri.replace("%s", _bracketed(address)),
+            live_migration_uri=settings.live_migration_uri.replace("%s", bracketed(address)),
             networks=tuple(settings.networks),
         )
 
@@ -168,7 +118,7 @@ class LibvirtDriver:
             for domain in connection.listAllDomains():
                 with _unless(libvirt.VIR_ERR_NO_DOMAIN):  # gone since it was listed
                     if _metadata(domain) is not None:
-                        copies.append(Copy(uuid=domain.UUIDString(), state=_state(domain)[0]))
+                        copies.append(Copy(uuid=domain.UUIDString(), state=self._state(domain)[0]))
             return copies
 
         return self._control.call(look)
@@ -177,7 +127,7 @@ class LibvirtDriver:
         def look(connection: Any) -> DomainFact:
             with _unless(libvirt.VIR_ERR_NO_DOMAIN):
                 domain = connection.lookupByUUIDString(uuid)
-                state, reason = _state(domain)
+                state, reason = self._state(domain)
                 stamp = _stamp(domain)
                 return DomainFact(
                     state=state,
@@ -206,33 +156,43 @@ class LibvirtDriver:
         self._control.call(write)
 
     # disks
-    def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
-        return self._disks.facts(spec)
-
-    def make_disks(self, spec: InstanceSpec, images: dict[str, Path]) -> None:
-        self._disks.make(spec, images)
-
     def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
         self._console(spec.uuid)
         self._disks.make_targets(spec, guest, images)
 
-    def remove_files(self, spec: InstanceSpec, pools: Sequence[str]) -> None:
-        self._disks.remove(spec.uuid, pools)
+    def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
+        homes = self._disks.homes(spec, targets)
+
+        def open_pools(connection: Any) -> None:
+            for pool, home in homes.items():
+                with _unless(libvirt.VIR_ERR_NO_STORAGE_POOL):
+                    if connection.storagePoolLookupByTargetPath(str(home)).isActive():
+                        continue
+                connection.storagePoolCreateXML(domain_xml.pool(f"{_offered(spec.uuid)}{pool}", home))
+
+        self._control.call(open_pools)
+
+    def withdraw(self, uuid: str) -> None:
+        def close_pools(connection: Any) -> None:
+            for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+                if pool.name().startswith(_offered(uuid)):
+                    with _unless(libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID):
+                        pool.destroy()  # forgets it; no file is touched
+
+        self._control.call(close_pools)
 
     # life
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+        stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
+        self._control.call(lambda connection: self._defined(connection, spec, stamp, machine))
+
+    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
         stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
 
         def start(connection: Any) -> None:
-            machine = self._settings.machine_type or "pc"
-            with _unless(libvirt.VIR_ERR_NO_DOMAIN):
-                old = connection.lookupByUUIDString(spec.uuid)
-                if old.isActive():
-                    return
-                # What the guest has seen once it keeps, although "pc" may mean a newer one by now.
-                machine = domain_xml.read_guest(old.XMLDesc(0)).machine or machine
-            shape = self._shape(spec, connection.getInfo()[0], machine)
-            domain = connection.defineXML(domain_xml.build(spec, shape, stamp))
+            domain = self._defined(connection, spec, stamp, machine)
+            if domain is None:
+                return
             try:
                 domain.create()
             except libvirt.libvirtError:
@@ -240,6 +200,49 @@ class LibvirtDriver:
                     raise
 
         self._control.call(start)
+
+    def save_memory(self, spec: InstanceSpec) -> None:
+        path = self._disks.memory(spec)
+
+        def save(connection: Any) -> None:
+            domain = connection.lookupByUUIDString(spec.uuid)
+            if not domain.isActive():
+                if self._memory.find(spec.uuid) is None:
+                    raise DriverError(f"the domain {spec.uuid} does not run; there is no memory to save")
+                return
+            self._memory.drop(spec.uuid)  # of an earlier life
+            domain.saveFlags(str(path), None, libvirt.VIR_DOMAIN_SAVE_RUNNING)
+
+        _alone(self._settings.libvirt_uri, save)
+        try:
+            sync(path)
+            sync(path.parent)
+        except OSError as error:
+            raise StorageError(f"cannot save the memory to {path}: {error}") from error
+
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+        stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
+
+        def restore(connection: Any) -> None:
+            if connection.lookupByUUIDString(spec.uuid).isActive():
+                return
+            saved = self._memory.find(spec.uuid)
+            if saved is None:
+                raise StorageError(f"there is no saved memory of {spec.uuid} here")
+            xml = connection.saveImageGetXMLDesc(str(saved), libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)
+            shape = self._shape(spec, connection.getInfo()[0], machine="")
+            xml = domain_xml.for_restoring(xml, spec, shape, stamp)
+            used = self._memory.use_up(saved)
+            try:
+                connection.restoreFlags(str(used), xml, libvirt.VIR_DOMAIN_SAVE_RUNNING)
+            except libvirt.libvirtError:
+                # Only an answer that nothing runs allows a second attempt; without one the memory stays used.
+                if not self._with_domain(spec.uuid, lambda domain: domain.isActive()):
+                    self._memory.put_back(used)
+                raise
+
+        _alone(self._settings.libvirt_uri, restore)
+        self._memory.drop(spec.uuid)
 
     def shut_down(self, uuid: str) -> None:
         self._if_active(uuid, lambda domain: domain.shutdown())
@@ -259,32 +262,39 @@ class LibvirtDriver:
 
     # moving
     def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
-        def read(connection: Any) -> tuple[domain_xml.GuestFacts, int]:
-            xml = connection.lookupByUUIDString(spec.uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
-            return domain_xml.read_guest(xml, connection.getCapabilities()), connection.getVersion()
+        def read(connection: Any) -> tuple[domain_xml.GuestFacts, int, bool]:
+            domain = connection.lookupByUUIDString(spec.uuid)
+            saved = None if domain.isActive() else self._memory.find(spec.uuid)
+            if saved is None:
+                xml, off = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE), not domain.isActive()
+            else:
+                xml, off = connection.saveImageGetXMLDesc(str(saved)), False
+            facts = domain_xml.read_guest(xml, connection.getCapabilities(), off=off)
+            return facts, connection.getVersion(), saved is not None
 
-        facts, version = self._control.call(read)
+        facts, version, saved = self._control.call(read)
+        disks = self._disks.facts(spec)
         return GuestDescription(
             cpu_xml=facts.cpu_xml,
             machine=facts.machine,
             arch=facts.arch,
             memory_mb=facts.memory_mb,
             vcpus=facts.vcpus,
-            disks=tuple(self._disks.facts(spec)),
+            disks=(*disks, self._disks.memory_fact(spec)) if saved else tuple(disks),
             storage=self._disks.identities(),
             hypervisor_version=version,
         )
 
-    def check_source(self, spec: InstanceSpec) -> Sequence[CheckResult]:
+    def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
         def look(connection: Any) -> tuple[DomainState, bool, tuple[str, ...]]:
             with _unless(libvirt.VIR_ERR_NO_DOMAIN):
                 domain = connection.lookupByUUIDString(spec.uuid)
                 devices = domain_xml.read_guest(domain.XMLDesc(0)).passed_through
-                return _state(domain)[0], _active_job(domain) is not None, devices
+                return self._state(domain)[0], _active_job(domain) is not None, devices
             return DomainState.ABSENT, False, ()
 
         state, job_active, devices = self._control.call(look)
-        return compatibility.source(state, job_active=job_active, passed_through=devices)
+        return compatibility.source(state, job_active=job_active, passed_through=devices, live=live)
 
     def check_destination(
         self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
@@ -295,7 +305,7 @@ class LibvirtDriver:
         return [
             compatibility.domain(self.domain(spec.uuid).state),
             compatibility.memory(
-                spec.memory_mb,
+                compatibility.memory_needed(spec, guest),
                 total_mb=total_mb,
                 reserved_mb=settings.reserved_host_memory_mb,
                 used_mb=self._memory_given(besides=spec.uuid),
@@ -308,7 +318,7 @@ class LibvirtDriver:
             compatibility.disk(
                 spec, guest, own, free_bytes=self._disks.free_bytes(), ratio=settings.disk_allocation_ratio
             ),
-            compatibility.leftover(spec, guest, own, self._disks.facts(spec)),
+            compatibility.leftover(spec, guest, own, [*self._disks.facts(spec), self._disks.memory_fact(spec)]),
         ]
 
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
@@ -372,6 +382,25 @@ class LibvirtDriver:
         self._control.close()
 
     # parts
+    def _state(self, domain: Any) -> tuple[DomainState, str | None]:
+        state, words = _state(domain)
+        if state is DomainState.SHUT_OFF and self._memory.find(domain.UUIDString()) is not None:
+            state = DomainState.SAVED
+        return state, words
+
+    def _defined(self, connection: Any, spec: InstanceSpec, stamp: domain_xml.Stamp, machine: str) -> Any | None:
+        """The domain, made anew from the spec; None for one that has a process, which is left alone."""
+        kept = ""
+        with _unless(libvirt.VIR_ERR_NO_DOMAIN):
+            old = connection.lookupByUUIDString(spec.uuid)
+            if old.isActive():
+                return None
+            # What the guest has seen once it keeps, although "pc" may mean a newer one by now.
+            kept = domain_xml.read_guest(old.XMLDesc(0)).machine
+        machine = machine or kept or self._settings.machine_type or "pc"
+        shape = self._shape(spec, connection.getInfo()[0], machine)
+        return connection.defineXML(domain_xml.build(spec, shape, stamp))
+
     def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
         return self._control.call(lambda connection: act(connection.lookupByUUIDString(uuid)))
 
@@ -468,19 +497,78 @@ class _Transfer(threading.Thread):
             self.running = False
 
 
+class _OfferedFiles:
+    """``copying.Reader`` of what another host offers (``LibvirtDriver.offer``), on a connection of its own."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._connection = _connect(uri, READER_KEEPALIVE_INTERVAL_S)
+        self._connection.open()
+
+    def size(self, path: str) -> int:
+        flags = libvirt.VIR_STORAGE_VOL_GET_PHYSICAL  # of the file, not of the disk in it
+        return self._connection.call(lambda c: int(self._volume(c, path).infoFlags(flags)[2]))
+
+    def read(self, path: str, offset: int, length: int, sink: Callable[[int, bytes], None]) -> None:
+        def download(connection: Any) -> None:
+            volume, stream = self._volume(connection, path), connection.newStream()
+            volume.download(stream, offset, length, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+            try:
+                end = _receive(stream, offset, sink)
+                stream.finish()
+            except BaseException:
+                with contextlib.suppress(libvirt.libvirtError):
+                    stream.abort()
+                raise
+            if end != offset + length:
+                raise StorageError(f"{path} on {self._uri} ended at {end}, not at {offset + length}")
+
+        self._connection.call(download)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _volume(self, connection: Any, path: str) -> Any:
+        with _unless(libvirt.VIR_ERR_NO_STORAGE_VOL):
+            return connection.storageVolLookupByPath(path)
+        # libvirt knows the files that were there when the pool was opened.
+        with _unless(libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_STORAGE_VOL):
+            connection.storagePoolLookupByTargetPath(os.path.dirname(path)).refresh()
+            return connection.storageVolLookupByPath(path)
+        raise HypervisorUnavailable(f"{self._uri} does not offer {path}", advice="see whether the source's agent runs")
+
+
+def _receive(stream: Any, at: int, sink: Callable[[int, bytes], None]) -> int:
+    """Everything that the stream has, holes left out; where it ended."""
+    while True:
+        data = stream.recvFlags(CHUNK_BYTES, libvirt.VIR_STREAM_RECV_STOP_AT_HOLE)
+        if data == _AT_HOLE:
+            at += stream.recvHole()
+        elif data:
+            sink(at, data)
+            at += len(data)
+        else:
+            return at
+
+
+def _offered(uuid: str) -> str:
+    """How the names of the pools begin through which an instance's files are offered."""
+    return f"migrator-{uuid}-"
+
+
 class _Libvirt:
     """``reconnect.Transport`` for libvirt, with keepalive so that a stopped libvirtd is noticed."""
 
     error = libvirt.libvirtError
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, interval_s: int) -> None:
         _run_events()
-        self._uri = uri
+        self._uri, self._interval_s = uri, interval_s
 
     def open(self) -> Any:
         connection = libvirt.open(self._uri)
         with _unless(libvirt.VIR_ERR_NO_SUPPORT):  # a driver without a wire needs none
-            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+            connection.setKeepAlive(self._interval_s, KEEPALIVE_COUNT)
         return connection
 
     def close(self, connection: Any) -> None:
@@ -500,8 +588,22 @@ class _Libvirt:
         return kind(error.get_error_message() or str(error), details={"libvirt_code": error.get_error_code()})
 
 
-def _connect(uri: str) -> Reconnecting[Any]:
-    return Reconnecting(_Libvirt(uri), f"libvirtd at {uri}")
+def _connect(uri: str, interval_s: int = KEEPALIVE_INTERVAL_S) -> Reconnecting[Any]:
+    return Reconnecting(_Libvirt(uri, interval_s), f"libvirtd at {uri}")
+
+
+def _alone(uri: str, act: Callable[[Any], None]) -> None:
+    """``act`` on a connection of its own, for it may last; never twice, for it is not idempotent."""
+    connection, transport = _connect(uri), _Libvirt(uri, KEEPALIVE_INTERVAL_S)
+    opened = connection.open()
+    try:
+        act(opened)
+    except libvirt.libvirtError as error:
+        if transport.broken(opened, error):
+            raise HypervisorUnavailable(f"libvirtd at {uri} went away: {error}") from error
+        raise transport.translated(error) from error
+    finally:
+        connection.close()
 
 
 _events_lock = threading.Lock()
@@ -607,33 +709,10 @@ def _transfer_flags(inputs: MigratingInputs) -> int:
 
 def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
     parameters: dict[str, Any] = {
-        libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{_bracketed(inputs.destination_address)}",
+        libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{bracketed(inputs.destination_address)}",
     }
     if inputs.bandwidth_mib_s:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = inputs.bandwidth_mib_s
     if inputs.copy_disks:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(inputs.copy_disks)
     return parameters
-
-
-def _bracketed(address: str) -> str:
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(address).version == 6:
-            return f"[{address}]"
-    return address
-
-
-def _address_towards(url: str) -> str:
-    """This host's address on the way to ``url`` (no packet is sent)."""
-    parts = urlsplit(url)
-    target = (parts.hostname or "127.0.0.1", parts.port or 80)
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(*target, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.connect(address)
-            return str(probe.getsockname()[0])
-    except OSError as error:
-        raise DriverError(
-            f"cannot tell which address of this host reaches {url}: {error}",
-            advice="set live_migration_inbound_addr",
-        ) from error

@@ -27,8 +27,8 @@ class Remote:
         self._send(settings)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            self._send((name, arguments))
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._send((name, arguments, named))
             assert self._process.stdout is not None
             ok, value = pickle.load(self._process.stdout)
             if ok:
@@ -61,11 +61,11 @@ def _serve() -> None:
     driver = LibvirtDriver(AgentSettings(**pickle.load(calls)))
     while True:
         try:
-            name, arguments = pickle.load(calls)
+            name, arguments, named = pickle.load(calls)
         except EOFError:
             return
         try:
-            answer = (True, getattr(driver, name)(*arguments))
+            answer = (True, getattr(driver, name)(*arguments, **named))
         except Exception as error:
             answer = (False, error)
         pickle.dump(answer, answers)

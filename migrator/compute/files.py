@@ -1,0 +1,75 @@
+"""Files that appear complete or not at all.
+
+Owns how a file is made: under another name, synced, then linked under its own, and whoever links second keeps the
+first one's file, so that two hosts may race on a shared filesystem. Never knows what a file is for.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from migrator.errors import StorageError
+
+PART = ".part"
+STALE_S = 24 * 3600
+
+
+def publish(path: Path, make: Callable[[Path], Any]) -> None:
+    """Make ``path`` appear complete or not at all; an existing one wins. Raises StorageError."""
+    part = path.parent / f".{path.name}.{uuid4().hex}{PART}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_stale_parts(path)
+        make(part)
+        appear(part, path)
+    except OSError as error:
+        raise StorageError(f"cannot make {path}: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def appear(part: Path, path: Path) -> None:
+    """Give what is complete its name, once it is on the disk. The part stays. Raises OSError."""
+    sync(part)
+    with contextlib.suppress(FileExistsError):
+        os.link(part, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """A file's content, or a directory's names, on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def plain(name: str) -> str:
+    """``name``, if it cannot lead out of its directory. Raises StorageError."""
+    if not name or "/" in name or name.startswith("."):
+        raise StorageError(f"{name!r} cannot be the name of a file")
+    return name
+
+
+def free_bytes(directory: Path) -> int:
+    """What may still be written there. Raises StorageError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        usage = os.statvfs(directory)
+    except OSError as error:
+        raise StorageError(f"cannot look at the directory {directory}: {error}") from error
+    return usage.f_bavail * usage.f_frsize
+
+
+def _drop_stale_parts(path: Path) -> None:
+    """What a killed process left half made. Another host's work in progress is younger than that."""
+    for part in path.parent.glob(f".{path.name}.*{PART}"):
+        with contextlib.suppress(FileNotFoundError):
+            if part.stat().st_mtime < time.time() - STALE_S:
+                part.unlink()

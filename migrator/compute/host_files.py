@@ -1,0 +1,95 @@
+"""The half of a real driver that needs no hypervisor: an instance's files on this host.
+
+Owns what is remembered of them in this process: checksums, and the copies that were begun. Everything here is a method
+of ``compute/driver.py``'s protocol and means what is written there.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from migrator.compute.checksum import Checksums
+from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
+from migrator.compute.disks import Disks
+from migrator.compute.saved_memory import SavedMemory
+from migrator.errors import DriverError, StorageError
+from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact
+from migrator.settings import AgentSettings
+
+
+class HostFiles:
+    """``connect`` opens a reader of the files that the host at a libvirt URI offers."""
+
+    def __init__(self, settings: AgentSettings, connect: Callable[[str], Reader]) -> None:
+        self._disks = Disks(settings.storage, settings.default_pool)
+        self._memory = SavedMemory(settings.storage)
+        self._connect_reader = connect
+        self._checksums = Checksums()
+        self._copies: dict[str, Copy] = {}
+        self._copies_lock = threading.Lock()
+
+    def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
+        return self._disks.facts(spec)
+
+    def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
+        self._disks.make(spec, images, admin_pass)
+
+    def grow_disks(self, spec: InstanceSpec) -> None:
+        self._disks.grow(spec)
+
+    def remove_files(self, spec: InstanceSpec, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
+        self._disks.remove(spec.uuid, pools, keep)
+        for home in self._disks.all_homes(spec.uuid):
+            self._checksums.forget(home)
+
+    def drop_memory(self, uuid: str) -> None:
+        self._memory.drop(uuid)
+
+    def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
+        return self._checksums.of({target: self._disks.file(spec, target) for target in targets})
+
+    # copies
+    def start_copy(self, spec: InstanceSpec, inputs: CopiedInputs, images: dict[str, Path]) -> None:
+        wanted = self._missing(spec, inputs)
+        with self._copies_lock:
+            old = self._copies.get(spec.uuid)
+            if old is not None and (old.active or (old.error is None and not wanted)):
+                return
+            copy = self._copies[spec.uuid] = Copy(
+                spec.uuid,
+                wanted,
+                connect=lambda: self._connect_reader(inputs.source_uri),
+                prepare=lambda: self._disks.prepare_copy(spec, inputs.guest, inputs.copy_disks, images),
+                appeared=self._checksums.begin,
+            )
+            copy.start()
+
+    def copy_job(self, uuid: str) -> JobFact | None:
+        copy = self._copies.get(uuid)
+        return None if copy is None else copy.fact()
+
+    def copy_error(self, uuid: str) -> DriverError | None:
+        copy = self._copies.get(uuid)
+        return None if copy is None or copy.active else copy.error
+
+    def stop_copy(self, uuid: str) -> bool:
+        copy = self._copies.get(uuid)
+        if copy is not None and not copy.stop():
+            return False
+        for home in self._disks.all_homes(uuid):
+            try:
+                drop_parts(home)
+            except OSError as error:
+                raise StorageError(f"cannot clear {home}: {error}") from error
+        return True
+
+    def _missing(self, spec: InstanceSpec, inputs: CopiedInputs) -> list[Wanted]:
+        there = {fact.target: fact for fact in inputs.guest.disks}
+        wanted = []
+        for target in inputs.copy_disks:
+            if target not in there:
+                raise StorageError(f"the source does not describe the disk {target}")
+            path = self._disks.file(spec, target)
+            if not path.exists():
+                wanted.append(Wanted(there[target].path, path, max(there[target].allocated_bytes, 0)))
+        return wanted

@@ -1,0 +1,62 @@
+"""qemu-img: the one program that reads and makes disk images.
+
+Owns its arguments and the reading of its answers. Formats are always said, never guessed: what a guest wrote into a
+raw disk must not be taken for another format's header. Sizes are bytes. Everything raises StorageError.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from migrator.errors import StorageError
+
+
+def info(path: Path, disk_format: str) -> dict[str, Any]:
+    """Facts of a disk that a running guest may hold: reading the header needs no lock."""
+    facts: dict[str, Any] = json.loads(
+        _run("info", "--force-share", "--output=json", "-f", disk_format, str(path)),
+    )
+    return facts
+
+
+def image_size(image: Path, image_format: str) -> int:
+    """Virtual size of an image. Refuses one that names files of its own choosing as its backing or data file."""
+    facts = info(image, image_format)
+    extra = facts.get("format-specific", {}).get("data", {}).get("data-file")
+    if facts.get("backing-filename") or extra:
+        raise StorageError(f"the image {image.name} refers to another file ({facts.get('backing-filename', extra)})")
+    return int(facts["virtual-size"])
+
+
+def create(path: Path, disk_format: str, size: int) -> None:
+    """An empty disk."""
+    _run("create", "-q", "-f", disk_format, str(path), str(size))
+
+
+def overlay(path: Path, backing: str, backing_format: str, size: int) -> None:
+    """A copy-on-write disk over ``backing``, a path relative to it. Size 0: the backing file's own."""
+    arguments = ["create", "-q", "-f", "qcow2", "-F", backing_format, "-b", backing, str(path)]
+    _run(*arguments, *([str(size)] if size else []))
+
+
+def convert_to_raw(image: Path, image_format: str, path: Path, size: int) -> None:
+    """A raw copy of an image, ``size`` large (0: as large as the image)."""
+    _run("convert", "-f", image_format, "-O", "raw", str(image), str(path))
+    if size:
+        resize(path, "raw", size)
+
+
+def resize(path: Path, disk_format: str, size: int) -> None:
+    """Make a disk larger. qemu-img itself refuses one that a process holds."""
+    _run("resize", "-q", "-f", disk_format, str(path), str(size))
+
+
+def _run(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise StorageError("qemu-img is not installed", advice="install the package qemu-utils") from error
+    except subprocess.CalledProcessError as error:
+        raise StorageError(f"qemu-img {arguments[0]} failed: {error.stderr.strip()}") from error
+    return done.stdout
