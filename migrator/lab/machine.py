@@ -10,7 +10,7 @@ from pathlib import Path
 
 from migrator.errors import LabError
 from migrator.lab.layout import Layout
-from migrator.lab.network import add_machine, set_link
+from migrator.lab.network import add_machine, limit_link, set_link
 from migrator.lab.process import Process, members, run, spawn, wait_until
 
 
@@ -72,6 +72,10 @@ class Machine:
 
     def restore_link(self) -> None:
         set_link(self.netns, up=True)
+
+    def limit_link(self, mib_s: int | None) -> None:
+        """Let no more than ``mib_s`` MiB/s reach it; None: as fast as it goes."""
+        limit_link(self.netns, mib_s)
 
 
 def need(*commands: str) -> None:

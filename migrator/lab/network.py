@@ -52,6 +52,15 @@ def set_link(netns: str, *, up: bool) -> None:
     run("ip", "link", "set", netns, "up" if up else "down")
 
 
+def limit_link(netns: str, mib_s: int | None) -> None:
+    """Let no more than ``mib_s`` MiB/s reach the machine; None: as fast as it goes."""
+    if mib_s is None:
+        run("tc", "qdisc", "del", "dev", netns, "root", check=False)
+    else:
+        rate = f"tbf rate {mib_s * 8 * 1024 * 1024}bit burst 256kb latency 100ms"
+        run("tc", "qdisc", "replace", "dev", netns, "root", *rate.split())
+
+
 def remove_all(layout: Layout) -> None:
     """Every namespace and link of the lab; none is an error."""
     for netns in namespaces(layout.prefix):
