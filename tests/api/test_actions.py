@@ -92,6 +92,24 @@ def test_power(api: Api) -> None:
     assert api("POST", f"/servers/{seed.instance(api.db, 'c')}/action", body={"reboot": {"type": "hard"}}).status == 202
 
 
+def test_suspend_and_resume(api: Api) -> None:
+    running, suspended = seed.instance(api.db, "a"), seed.instance(api.db, "b", vm_state="suspended", power_state=4)
+    for uuid, verb, task in ((running, "suspend", "suspending"), (suspended, "resume", "resuming")):
+        at = f"/servers/{uuid}"
+        answer = api("POST", f"{at}/action", body={verb: None})
+        assert (answer.status, answer.json) == (202, None)
+        assert api("GET", at).json["server"]["OS-EXT-STS:task_state"] == task
+        (action,) = api("GET", f"{at}/os-instance-actions").json["instanceActions"]
+        assert action["action"] == verb
+    for uuid, verb in (
+        (seed.instance(api.db, "c"), "resume"),
+        (seed.instance(api.db, "d", vm_state="stopped"), "suspend"),
+    ):
+        answer = api("POST", f"/servers/{uuid}/action", body={verb: None})
+        assert answer.status == 409
+        assert answer.message.startswith(f"Cannot '{verb}' instance {uuid} while it is in vm_state")
+
+
 def test_wrong_states_for_a_live_migration(api: Api) -> None:
     for version, body in (("2.1", LIVE_21), ("2.25", LIVE_225), ("2.96", LIVE_225)):
         stopped = seed.instance(api.db, "a", vm_state="stopped")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from migrator.api.server_schemas import words
+from migrator.db import instance_records
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import IMAGE, NOBODY, Api, api
@@ -134,6 +135,23 @@ def test_create(api: Api) -> None:
     shown = api("GET", f"/servers/{created['id']}").json["server"]
     assert (shown["tags"], shown["description"], shown["name"]) == (["t"], "d", "cap")
     assert shown["OS-EXT-AZ:availability_zone"] in ("", "nova")
+
+
+@pytest.mark.parametrize(
+    ("asked", "targets"), [({}, ["vda", "vdb"]), ({"config_drive": "True"}, ["vda", "vdb", "sda"])]
+)
+def test_disks_beside_the_root(api: Api, asked: dict[str, Any], targets: list[str]) -> None:
+    extra = {"migrator:storage": "shared", "migrator:ephemeral_storage": "fast"}
+    seed.flavor(api.db, flavorid="2", name="m1.scratch", ephemeral_gb=3, extra_specs=extra)
+    uuid = api("POST", "/servers", body=new(flavorRef="2", **asked)).json["server"]["id"]
+    with api.db.read() as connection:
+        disks = instance_records.get(connection, uuid).spec["disks"]
+    assert [disk["target"] for disk in disks] == targets
+    assert [disk["pool"] for disk in disks] == ["shared", "fast", "shared"][: len(disks)]
+    assert (disks[1]["size_gb"], disks[1]["image_id"], disks[1]["format"]) == (3, None, "qcow2")
+    assert [disk["config_drive"] for disk in disks] == [target == "sda" for target in targets]
+    shown = api("GET", f"/servers/{uuid}").json["server"]
+    assert shown["config_drive"] == ("True" if asked else "")
 
 
 def test_create_many(api: Api) -> None:
