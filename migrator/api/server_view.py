@@ -153,7 +153,8 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
         if row.fault:
             server["fault"] = _fault(row.fault, context.admin)
     elif server["status"] in _WITH_PROGRESS:
-        server["progress"] = context.percents.get(row.uuid, row.progress)
+        arrived = 100 if row.task_state == "resize_finish" else row.progress
+        server["progress"] = context.percents.get(row.uuid, arrived)
     if version >= (2, 9):
         server["locked"] = row.locked_by is not None
     if version >= (2, 19):

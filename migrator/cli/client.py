@@ -14,7 +14,6 @@ import httpx
 from migrator.errors import BadRequest, Conflict, Forbidden, MigratorError, NotFound, ServerUnreachable, Unauthorized
 
 DEFAULT_URL = "http://127.0.0.1:8774/v2.1"
-_NEWEST = {"OpenStack-API-Version": "compute latest"}
 _PAGE = 1000
 _KINDS: Mapping[int, type[MigratorError]] = {
     400: BadRequest,
@@ -37,7 +36,7 @@ class Client:
     def __init__(self, url: str) -> None:
         self.url = url
         self.root = url.removesuffix("/v2.1")
-        self._http = httpx.Client(timeout=60, trust_env=False, headers=_NEWEST)
+        self._http = httpx.Client(timeout=60, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -45,8 +44,8 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def compute(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        return self._send(method, f"{self.root}/v2.1{path}", body, query)
+    def compute(self, method: str, path: str, body: Any = None, /, *, version: str = "latest", **query: Any) -> Any:
+        return self._send(method, f"{self.root}/v2.1{path}", body, query, version)
 
     def native(self, method: str, path: str, **query: Any) -> Any:
         return self._send(method, f"{self.root}/v1{path}", None, query)
@@ -81,6 +80,13 @@ class Client:
     def server(self, name_or_id: str) -> dict[str, Any]:
         return self._find("server", name_or_id, "/servers", "servers", all_tenants=1)
 
+    def service(self, host: str) -> dict[str, Any]:
+        """The compute service of a host. Raises NotFound."""
+        found = self.compute("GET", "/os-services", host=host)["services"]
+        if not found:
+            raise NotFound(f"no host has the name {host}", advice="see `migrator service-list`")
+        return dict(found[0])
+
     def flavor(self, name_or_id: str) -> dict[str, Any]:
         return _pick("flavor", name_or_id, self.every("/flavors/detail", "flavors", is_public="None"))
 
@@ -95,13 +101,11 @@ class Client:
                 pass  # a name may look like an id
         return _pick(kind, key, self.every(path, rows_name, **query))
 
-    def _send(self, method: str, url: str, body: Any, query: Mapping[str, Any]) -> Any:
-        params = {key: value for key, value in query.items() if value is not None}
-        answer = (
-            self._checked(method, url, json=body, params=params)
-            if body is not None
-            else self._checked(method, url, params=params)
-        )
+    def _send(self, method: str, url: str, body: Any, query: Mapping[str, Any], version: str = "latest") -> Any:
+        """``version``: the Compute API's microversion."""
+        more: dict[str, Any] = {"params": {key: value for key, value in query.items() if value is not None}}
+        more |= {"json": body} if body is not None else {}
+        answer = self._checked(method, url, headers={"OpenStack-API-Version": f"compute {version}"}, **more)
         return answer.json() if answer.content else None
 
     def _checked(self, method: str, url: str, **request: Any) -> httpx.Response:

@@ -15,6 +15,7 @@ from migrator.cli.client import Client
 from migrator.cli.tables import size
 
 _PAUSE_S = 0.25
+_WELL = frozenset({"completed", "confirmed"})
 _PARTS = ("memory", "disk")
 
 
@@ -25,7 +26,7 @@ def newest(client: Client, server_id: str) -> int:
 
 
 def until_over(client: Client, server_id: str, kind: str, after: int, what: str) -> int:
-    """Watch the first operation of ``kind`` newer than ``after``; 0 when it completed, 1 when not."""
+    """Watch the first operation of ``kind`` newer than ``after``; 0 when it went well, 1 when not."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[line]}"))
     meter = _Meter()
     console = Console(stderr=True)
@@ -33,16 +34,68 @@ def until_over(client: Client, server_id: str, kind: str, after: int, what: str)
         task = progress.add_task(what, total=100, line="")
         while True:
             operation = _find(client, server_id, kind, after)
-            if operation is not None and operation["finished_at"]:
+            if operation is not None and (well := outcome(operation)) is not None:
                 break
             _draw(progress, task, meter, client, server_id, operation)
             time.sleep(_PAUSE_S)
-    if operation["status"] == "completed":
+    if well:
         print("Finished")
         return 0
-    reason = (operation["error"] or {}).get("message", operation["status"])
-    print(f"Failed: {reason}", file=sys.stderr)
+    print(f"Failed: {_reason(operation)}", file=sys.stderr)
     return 1
+
+
+def until_verified(client: Client, server_id: str, kind: str, after: int, doing: str) -> int:
+    """Watch a cold move as nova does, in nova's words; 0 when it waits to be confirmed or is, 1 when it was undone."""
+    line = _Line(doing)
+    while True:
+        operation = _find(client, server_id, kind, after)
+        well = outcome(operation) if operation is not None else None
+        if operation is not None and well is not None:
+            break
+        server = client.compute("GET", f"/servers/{server_id}")["server"]
+        line.show(server.get("progress") or 0, _trouble(operation))
+        time.sleep(_PAUSE_S)
+    if well:
+        line.show(100)
+        print("\nFinished")
+        return 0
+    print(f"\nError {doing} server")
+    print(f"Failed: {_reason(operation)}", file=sys.stderr)
+    return 1
+
+
+def outcome(operation: Mapping[str, Any]) -> bool | None:
+    """Whether it went well, as soon as nobody has to wait any more; None while it is under way."""
+    if operation["finished_at"]:
+        return operation["status"] in _WELL
+    if not operation["holds"]:  # a host has yet to clean up, which is nothing to wait for
+        return bool(operation["forward"])
+    return True if operation["phase"] == "verify" and operation["forward"] else None
+
+
+def _reason(operation: Mapping[str, Any]) -> str:
+    return str((operation["error"] or {}).get("message") or operation["status"])
+
+
+def _trouble(operation: Mapping[str, Any] | None) -> str:
+    if operation is None or operation["forward"]:
+        return (operation or {}).get("waiting") or ""
+    return operation["waiting"] or f"going back: {_reason(operation)}"
+
+
+class _Line:
+    """nova's one line of progress, written again when it has something else to say."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing, self._last = doing, ""
+
+    def show(self, percent: int, trouble: str = "") -> None:
+        text = f"Server {self._doing}... {percent}% complete" + (f" ({trouble})" if trouble else "")
+        if text != self._last:
+            sys.stdout.write("\r" + text.ljust(len(self._last)))
+            sys.stdout.flush()
+            self._last = text
 
 
 def _find(client: Client, server_id: str, kind: str, after: int) -> dict[str, Any] | None:

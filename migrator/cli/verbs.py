@@ -16,6 +16,8 @@ def add(subparsers: Any) -> None:
     _add_listings(subparsers)
     _add_server_verbs(subparsers)
     _add_moves(subparsers)
+    _add_cold_moves(subparsers)
+    _add_services(subparsers)
     _add_flavors_and_images(subparsers)
 
 
@@ -56,10 +58,13 @@ def _add_server_verbs(subparsers: Any) -> None:
     boot.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE")
     boot.add_argument("--availability-zone")
     boot.add_argument("--host", help="boot on this host")
+    boot.add_argument("--config-drive", action="store_true", help="give it a config drive")
     _verb(subparsers, "show", "show one server", json=True).add_argument("server")
     _verb(subparsers, "delete", "delete servers", poll=True).add_argument("server", nargs="+")
     _verb(subparsers, "start", "start servers", poll=True).add_argument("server", nargs="+")
     _verb(subparsers, "stop", "stop servers", poll=True).add_argument("server", nargs="+")
+    _verb(subparsers, "suspend", "suspend servers", poll=True).add_argument("server", nargs="+")
+    _verb(subparsers, "resume", "resume suspended servers", poll=True).add_argument("server", nargs="+")
     reboot = _verb(subparsers, "reboot", "reboot servers", poll=True)
     reboot.add_argument("--hard", action="store_true", help="do not ask the guest")
     reboot.add_argument("server", nargs="+")
@@ -83,10 +88,46 @@ def _add_moves(subparsers: Any) -> None:
     line.add_argument("id", help="the id or UUID of a migration, or of any other operation")
 
 
+def _add_cold_moves(subparsers: Any) -> None:
+    migrate = _verb(subparsers, "migrate", "stop a server, move it to another host and start it there", poll=True)
+    migrate.add_argument("server")
+    migrate.add_argument("--host", help="the destination; without it the scheduler chooses")
+    resize = _verb(subparsers, "resize", "give a server another flavor, on another host", poll=True)
+    resize.add_argument("server")
+    resize.add_argument("flavor", help="name or id")
+    for name, text in (
+        ("resize-confirm", "let a migration or resize stand"),
+        ("resize-revert", "bring a server back to where, and what, it was"),
+    ):
+        _verb(subparsers, name, text).add_argument("server")
+    evacuate = _verb(subparsers, "evacuate", "bring a server of a failed host back on another", poll=True)
+    evacuate.add_argument("server")
+    evacuate.add_argument("host", nargs="?", help="the destination; without it the scheduler chooses")
+    evacuate.add_argument("--password", help="admin password of a server that is rebuilt; without it one is made")
+    evacuate.add_argument(
+        "--on-shared-storage", action="store_true", help="insist that its disks are shared; without it the hosts tell"
+    )
+
+
+def _add_services(subparsers: Any) -> None:
+    for name, text in (
+        ("service-force-down", "say that a host is down, which is evidence that it runs nothing"),
+        ("service-disable", "place nothing more on a host"),
+        ("service-enable", "place servers on a host again"),
+    ):
+        verb = _verb(subparsers, name, text, json=True)
+        verb.add_argument("host")
+        if name == "service-force-down":
+            verb.add_argument("--unset", action="store_true", help="take it back, once the host has cleaned up")
+        if name == "service-disable":
+            verb.add_argument("--reason")
+
+
 def _add_flavors_and_images(subparsers: Any) -> None:
     flavor = _verb(subparsers, "flavor-create", "create a flavor", json=True)
     for name, text in (("name", None), ("id", "or auto"), ("ram", "MiB"), ("disk", "GiB"), ("vcpus", None)):
         flavor.add_argument(name, help=text)
+    flavor.add_argument("--ephemeral", type=int, default=0, help="GiB of a second, empty disk")
     flavor.add_argument("--description")
     key = _verb(subparsers, "flavor-key", "set or unset a flavor's extra specs")
     key.add_argument("flavor")

@@ -1,0 +1,38 @@
+"""Verbs of a host's compute service: enable, disable, force down."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from migrator.cli.client import Client
+from migrator.cli.output import Arguments, show_rows
+from migrator.cli.tables import Column
+
+_COLUMNS = (Column("ID", "id"), Column("Host", "host"), Column("Binary", "binary"))
+_STATUS = (*_COLUMNS, Column("Status", "status"))
+_REASON = (*_STATUS, Column("Disabled Reason", "disabled_reason"))
+_FORCED = (*_COLUMNS, Column("Forced down", "forced_down"))
+
+
+def _change(client: Client, arguments: Arguments, body: Mapping[str, Any], columns: tuple[Column, ...]) -> None:
+    ident = client.service(arguments.host)["id"]
+    show_rows(arguments, columns, [client.compute("PUT", f"/os-services/{ident}", dict(body))["service"]])
+
+
+def _force_down(client: Client, arguments: Arguments) -> None:
+    _change(client, arguments, {"forced_down": not arguments.unset}, _FORCED)
+
+
+def _disable(client: Client, arguments: Arguments) -> None:
+    body = {"status": "disabled"} | ({"disabled_reason": arguments.reason} if arguments.reason else {})
+    _change(client, arguments, body, _REASON if arguments.reason else _STATUS)
+
+
+def _enable(client: Client, arguments: Arguments) -> None:
+    _change(client, arguments, {"status": "enabled"}, _STATUS)
+
+
+VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
+    "service-force-down": _force_down,
+    "service-disable": _disable,
+    "service-enable": _enable,
+}
