@@ -2,6 +2,7 @@
 
 from typing import IO, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -76,7 +77,8 @@ def _migrations(entries: list[dict[str, Any]]) -> Table:
 
 
 def _measured(moves: list[Move]) -> Table:
-    table = Table("Instance", "Move", "Status", "Total", "Out of service", "Gap in ticks (guest)", "Disk (guest)")
+    columns = ("Instance", "Move", "Status", "Total", "Out of service", "Gap in ticks", "Disk")
+    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1))
     for move in moves:
         table.add_row(
             move.name,
@@ -91,10 +93,10 @@ def _measured(moves: list[Move]) -> Table:
 
 
 def _disk(move: Move) -> str:
+    """As the guest read it before and after."""
     if move.disk_checksum_after is None:
         return "-"
-    kept = move.disk_checksum_before == move.disk_checksum_after
-    return f"{move.disk_checksum_after} {'kept' if kept else 'CHANGED'}"
+    return "same" if move.disk_checksum_before == move.disk_checksum_after else "CHANGED"
 
 
 def _ms(value: int | None) -> str:

@@ -108,7 +108,9 @@ class Story:
         self._tell(f"resizing {guest.name} to {LARGER['ram']} MiB and {LARGER['disk']} GiB")
         begun = self._cloud.act(guest.uuid, "resize", {"flavorRef": larger})
         self._until(guest, begun["id"], "finished")
-        self._tell(f"{guest.name} runs on {self._where(guest)} in VERIFY_RESIZE; reverting")
+        size = guest.witness.disk_size(boots=1)
+        seen = "" if size is None else f" and sees a disk of {size / 2**30:.0f} GiB"
+        self._tell(f"{guest.name} runs on {self._where(guest)} in VERIFY_RESIZE{seen}; reverting")
         self._cloud.call("POST", f"/v2.1/servers/{guest.uuid}/action", {"revertResize": None})
         ended = self._until(guest, begun["id"], "reverted")
         self._tell(f"{guest.name} runs on {self._where(guest)} again, as it was")
@@ -170,7 +172,7 @@ class Story:
             destination=ended["destination"],
             storage=guest.storage,
             total_ms=self._elapsed_ms(ended["id"]) if total_ms is None else total_ms,
-            downtime_ms=outcome.get("downtime_ms", outcome.get("out_of_service_ms")),
+            downtime_ms=outcome.get("out_of_service_ms", outcome.get("downtime_ms")),
             guest_gap_ms=saw.gap_ms,
             disk_checksum_before=saw.before,
             disk_checksum_after=saw.after,

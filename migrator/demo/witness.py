@@ -41,6 +41,13 @@ class Witness:
             self._before = self._ticks.content().sum
             self._begun, self._boots = time.monotonic(), len(self._ticks.boots)
 
+    def disk_size(self, boots: int) -> int | None:
+        """Bytes, as the guest sees them once it has booted ``boots`` times since ``begin``."""
+        if self._ticks is None:
+            return None
+        self._ticks.wait_boots(self._boots + boots)
+        return self._ticks.content().size
+
     def end(self, boots: int = 0) -> Saw:
         """What was seen since ``begin``, once the guest has booted ``boots`` times since and read its disk again.
 

@@ -103,9 +103,10 @@ class Cluster:
         found = self.http.get("/os-hypervisors/detail", headers=headers).json()["hypervisors"]
         return {entry["hypervisor_hostname"]: entry["memory_mb_used"] for entry in found}
 
-    def boot(self, pool: str) -> str:
+    def boot(self, pool: str, image: str | None = None) -> str:
         """An ACTIVE server's id."""
-        body = {"name": f"tick-{pool}", "flavorRef": f"tick-{pool}", "imageRef": self.image, "networks": "none"}
+        name = f"tick-{pool}"
+        body = {"name": name, "flavorRef": name, "imageRef": image or self.image, "networks": "none"}
         made = self.http.post("/servers", json={"server": body})
         assert made.status_code == 202, made.text
         uuid = str(made.json()["server"]["id"])

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from migrator.lab import Lab
+from migrator.lab.image import KERNEL_ARGS, register_guest
+from tests.lab import guests
 from tests.lab.cluster import Cluster
 
 
@@ -24,3 +26,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     finally:
         made.down()
         lab.down()
+
+
+@pytest.fixture(scope="session")
+def filled(cluster: Cluster) -> str:
+    """An image whose guests write lasting content to their disks, and read it back each second."""
+    return register_guest(cluster.url, kernel_args=f"{KERNEL_ARGS} {guests.GUEST_ARGS}")

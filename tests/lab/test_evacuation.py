@@ -1,0 +1,79 @@
+"""A host without power, and one that only seems to be: its instances live on elsewhere, once each."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
+from tests.lab.guests import Guest, booted, force_down
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def shared(cluster: Cluster, filled: str) -> Iterator[Guest]:
+    with booted(cluster, filled, "shared") as made:
+        yield made
+
+
+@pytest.fixture
+def pair(cluster: Cluster, filled: str) -> Iterator[tuple[Guest, Guest]]:
+    """One on shared storage and one on local disks, on one host."""
+    with ExitStack() as stack:
+        shared = stack.enter_context(booted(cluster, filled, "shared"))
+        local = stack.enter_context(booted(cluster, filled, "local"))
+        if local.host.name != shared.host.name:
+            shared.act("os-migrateLive", {"host": local.host.name, "block_migration": "auto"})
+            assert cluster.wait_operation(shared.uuid)["status"] == "completed"
+        yield shared, local
+
+
+def test_a_host_without_power_is_evacuated_and_comes_back(pair: tuple[Guest, Guest]) -> None:
+    shared, local = pair
+    cluster, host = shared.cluster, shared.host
+    claimed = cluster.used_memory()
+    host.power_off()
+    assert force_down(cluster, host, True).status_code == 200
+    for guest in pair:
+        guest.act("evacuate", {}, status=200)
+    for guest in pair:
+        guest.wait("done")
+        guest.ticks.wait_boots(2)
+    kept, rebuilt = shared.ticks.content(), local.ticks.content()
+    assert (kept.sum, kept.new) == (shared.content.sum, False)
+    assert rebuilt.new  # from its image: what it had written is with the host that is gone
+    assert all(guest.host.name != host.name for guest in pair)
+    # What the lost host holds stays claimed until it has cleaned up, and until then it is not believed to be well.
+    assert cluster.used_memory()[host.name] == claimed[host.name]
+    assert force_down(cluster, host, False).status_code == 409
+
+    assert local.directory(host).exists()
+    host.power_on()
+    cluster.start_agent(host)
+    for guest in pair:
+        guest.wait("completed")
+        assert guest.defined_on() == cluster.runners(guest.uuid) == [guest.host.name]
+        assert guest.ticks.problems == []
+    assert not local.directory(host).exists()
+    assert shared.ticks.wait_content().sum == shared.content.sum
+    assert cluster.used_memory()[host.name] == claimed[host.name] - 2 * MEMORY_MB
+    assert force_down(cluster, host, False).status_code == 200
+    wait_for(lambda: host.name in cluster.services_up(), 30, f"{host.name} to be up")
+
+
+def test_a_host_that_only_seems_dead_keeps_its_guest(shared: Guest) -> None:
+    cluster, host = shared.cluster, shared.host
+    host.kill_agent()
+    assert force_down(cluster, host, True).status_code == 200
+    shared.act("evacuate", {}, status=200)
+    ended = shared.wait_over()
+    assert ended["status"] in ("error", "failed"), shared.timeline()
+    assert "lock" in ended["error"], ended
+    shared.ticks.wait_ticks(10)
+    assert len(shared.ticks.boots) == 1
+    assert cluster.runners(shared.uuid) == [host.name]
+    cluster.start_agent(host)
+    assert force_down(cluster, host, False).status_code == 200
+    wait_for(lambda: host.name in cluster.services_up(), 30, f"{host.name} to be up")
+    shared.assert_runs_only_here(host)
