@@ -1,9 +1,14 @@
 """The safety rules, checked against the simulator's ground truth when the world is at rest."""
 
+from typing import Any
+
 from sqlalchemy import func, select
 
 from migrator.db.tables import claims, events, hosts, instances, operations
+from migrator.protocol import MEMORY
 from tests.world.world import World
+
+_RUNS = 1  # power_state
 
 
 def broken(world: World) -> list[str]:
@@ -13,7 +18,8 @@ def broken(world: World) -> list[str]:
 
 def _execution(world: World) -> list[str]:
     twice = [f"ran twice: {one} {other}" for one, other in world.fabric.overlaps()]
-    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses)]
+    offers = [f"{name} still offers {list(h.offers)}" for name, h in world.fabric.hosts.items() if h.offers]
+    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses), *world.lost, *offers]
 
 
 def _record(world: World) -> list[str]:
@@ -23,7 +29,7 @@ def _record(world: World) -> list[str]:
     for row in rows:
         gone = row.deleted or (row.vm_state == "error" and row.host is None)
         home = [] if gone else [row.host]
-        expected = home if row.vm_state == "active" else []
+        expected = home if row.power_state == _RUNS else []
         if world.fabric.running_on(row.uuid) != expected:
             found.append(f"record {row.vm_state} on {row.host}, runs on {world.fabric.running_on(row.uuid)}")
         if row.task_state is not None:
@@ -35,15 +41,21 @@ def _record(world: World) -> list[str]:
     return found
 
 
-def _files(world: World, row: object, home: list[str]) -> list[str]:
-    uuid: str = row.uuid  # type: ignore[attr-defined]
-    pool: str = row.spec["disks"][0]["pool"]  # type: ignore[attr-defined]
-    wanted = {world.fabric.hosts[name].pools[pool].identity for name in home}
-    holding = {s.identity for s in world.fabric.storages.values() if (uuid, "vda") in s.disks}
-    if holding != wanted:
-        return [f"files on {sorted(holding)}, expected {sorted(wanted)}"]
-    newest = set(world.fabric.holders_of_newest(uuid, "vda"))
-    return [] if wanted <= newest else [f"newest data on {sorted(newest)}, record on {sorted(wanted)}"]
+def _files(world: World, row: Any, home: list[str]) -> list[str]:
+    """Each disk, and the saved memory of a suspended instance, where the record says, with the newest data."""
+    found: list[str] = []
+    disks = row.spec["disks"]
+    places = [(disk["target"], disk["pool"]) for disk in disks]
+    saved = row.vm_state == "suspended"
+    for target, pool in [*places, (MEMORY, disks[0]["pool"])]:
+        wanted = {world.fabric.hosts[name].pools[pool].identity for name in home if target != MEMORY or saved}
+        holding = {s.identity for s in world.fabric.storages.values() if (row.uuid, target) in s.disks}
+        newest = set(world.fabric.holders_of_newest(row.uuid, target))
+        if holding != wanted:
+            found.append(f"{target} on {sorted(holding)}, expected {sorted(wanted)}")
+        elif not wanted <= newest:
+            found.append(f"newest {target} on {sorted(newest)}, record on {sorted(wanted)}")
+    return found
 
 
 def _claims(world: World) -> list[str]:

@@ -26,8 +26,8 @@ def keep_every_claim(patch: pytest.MonkeyPatch) -> None:
 
 
 def delete_shared_disks_too(patch: pytest.MonkeyPatch) -> None:
-    def everything(snapshot: Any, *_: Any) -> AbsentInputs:
-        return AbsentInputs(delete_pools=tuple(disk.pool for disk in snapshot.instance.disks))
+    def everything(ask: Any) -> AbsentInputs:
+        return AbsentInputs(delete_pools=tuple(disk.pool for disk in ask.snapshot.instance.disks))
 
     patch.setitem(assign._INPUTS, Ensure.ABSENT, everything)
 

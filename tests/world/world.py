@@ -49,6 +49,10 @@ class World:
         self.journals: dict[str, list[bytes]] = {}
         self.agents: dict[str, AgentProcess] = {}
         self.later: list[tuple[float, Callable[[], Any]]] = []
+        self.dead: set[str] = set()  # hosts without power, or whose agent is gone for good
+        self.precious: str | None = None  # the instance whose newest data must be somewhere at every instant
+        self.lost: list[str] = []
+        self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self._driver_fault: Fault | None = None
         for name in HOSTS:
@@ -61,6 +65,8 @@ class World:
 
     # processes
     def start_agent(self, name: str) -> None:
+        if name in self.dead or name in self.agents:
+            return
         try:
             self.agents[name] = AgentProcess(name, self.fabric, self.journals[name], self.faults, self)
         except Killed:
@@ -72,7 +78,25 @@ class World:
             self.sweep_at = self.time + RESTART_S
             return
         self.agents.pop(component, None)
+        self.fabric.end_copies(component)
         self.at(RESTART_S, lambda: self.start_agent(component))
+
+    def silence(self, name: str) -> None:
+        """The agent is gone; whatever runs on its host goes on."""
+        self.dead.add(name)
+        self.agents.pop(name, None)
+        self.fabric.end_copies(name)
+
+    def lose(self, name: str) -> None:
+        """The host has no power."""
+        self.silence(name)
+        self.fabric.power_off(name)
+
+    def bring_back(self, name: str) -> None:
+        self.dead.discard(name)
+        if not self.fabric.hosts[name].powered:
+            self.fabric.power_on(name)
+        self.start_agent(name)
 
     def at(self, delay: float, act: Callable[[], Any]) -> None:
         self.later.append((self.time + delay, act))
@@ -171,12 +195,21 @@ class World:
             agent = self.agents.get(name)
             if agent is not None and agent.due <= self.time:
                 self.guarded(agent.step)
+        self._watch()
         if self.sweep_at <= self.time:
             self.sweep_at = self.time + SWEEP_S
             self.guarded(lambda: self.server.reconciler.sweep())
 
+    def _watch(self) -> None:
+        if self.precious is not None and not self.fabric.holders_of_newest(self.precious, "vda"):
+            self.lost.append(f"at {self.time:.2f} the newest data of {self.precious} was nowhere")
+            self.precious = None
+
     def at_rest(self) -> bool:
-        if self.later or len(self.agents) < len(HOSTS) or self.fabric.transfers or self.fabric.stopping:
+        fabric = self.fabric
+        if self.later or len(self.agents) + len(self.dead) < len(HOSTS):
+            return False
+        if fabric.transfers or fabric.stopping or fabric.copies:
             return False
         if any(agent.held or agent.outbox for agent in self.agents.values()):
             return False
@@ -199,7 +232,12 @@ class World:
         return answer
 
     def build(self, pool: str) -> str | None:
+        """On n1. ``pool`` "mixed": the root disk on shared storage, an ephemeral one that is local."""
+        self.build_pool = pool
         flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: pool}}
+        if pool == "mixed":
+            extra = {requests.STORAGE_EXTRA_SPEC: "shared", requests.EPHEMERAL_EXTRA_SPEC: "local"}
+            flavor |= {"ephemeral_gb": 1, "extra_specs": extra}
         new = NewInstance("guest", flavor, None, requested_host="n1")
         answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
         return answer[0] if answer is not None else None

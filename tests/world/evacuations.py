@@ -1,0 +1,93 @@
+"""Evacuations in the world: a host loses its power, or only its agent, and comes back: at the end, or in the middle."""
+
+from collections.abc import Callable, Mapping
+
+from migrator.db import hosts
+from migrator.scheduler import evacuations
+from tests.world.moves import Scenario, Step, as_it_is, built, insist, newest_move, stop, suspend
+from tests.world.world import CALLER, World
+
+
+def force_down(world: World, host: str) -> None:
+    with world.db.write() as connection:
+        hosts.change(connection, host, {"forced_down": True})
+
+
+def evacuate(world: World, uuid: str) -> None:
+    def request() -> int:
+        begun = evacuations.evacuate(
+            world.db,
+            CALLER,
+            uuid,
+            world.settings,
+            host="n2",
+            on_shared_storage=None,
+            admin_pass=None,
+            generate=False,
+            stopped=False,
+        )
+        return begun.operation_id
+
+    insist(world, request)
+
+
+def is_over(world: World, uuid: str) -> bool:
+    """As far as the instance is concerned."""
+    row = newest_move(world, uuid)
+    return row is not None and (not row.active or not row.holds)
+
+
+def to_the_end(world: World, uuid: str) -> None:
+    world.run(lambda: is_over(world, uuid))
+    row = newest_move(world, uuid)
+    if row.active:
+        assert row.waiting or row.phase == "cleanup"
+
+
+def _in(phase: str) -> Step:
+    """Until the evacuation is in this phase, or past it."""
+
+    def wait(world: World, uuid: str) -> None:
+        world.run(lambda: newest_move(world, uuid).phase == phase or is_over(world, uuid))
+
+    return wait
+
+
+def _silent(world: World) -> None:
+    until = world.time + world.settings.service_down_time + 5
+    world.run(lambda: world.time > until)
+
+
+def _evacuation(
+    pool: str,
+    returns: Step,
+    before: Step = as_it_is,
+    fail: Callable[[World, str], None] = World.lose,
+) -> Scenario:
+    def scenario(world: World) -> None:
+        uuid = built(world, pool)
+        before(world, uuid)
+        fail(world, "n1")
+        _silent(world)
+        force_down(world, "n1")
+        if pool == "local" and fail is World.lose:
+            world.fabric.settle_for(uuid, None)  # what only the lost host had is given up
+        world.faults.armed = True
+        evacuate(world, uuid)
+        returns(world, uuid)
+        world.bring_back("n1")
+        world.settle()
+
+    return scenario
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "evacuated-shared": _evacuation("shared", to_the_end),
+    "evacuated-local": _evacuation("local", to_the_end),
+    "evacuated-stopped": _evacuation("shared", to_the_end, stop),
+    "evacuated-suspended": _evacuation("shared", to_the_end, suspend),
+    "evacuated-back-at-once": _evacuation("shared", as_it_is),
+    "evacuated-back-in-rebuild": _evacuation("shared", _in("rebuild")),
+    "evacuated-back-in-start": _evacuation("local", _in("start")),
+    "evacuated-not-dead": _evacuation("shared", to_the_end, as_it_is, World.silence),
+}

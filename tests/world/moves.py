@@ -1,0 +1,183 @@
+"""Cold moves in the world: migration and resize, confirmed or reverted, of running, stopped and suspended instances."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from migrator.db.tables import operations
+from migrator.errors import Conflict, InstanceBusy
+from migrator.scheduler import moves, requests
+from tests.world.processes import RETRY_S
+from tests.world.world import CALLER, FLAVOR, World
+
+Scenario = Callable[[World], None]
+Step = Callable[[World, str], None]
+
+LARGE = {**FLAVOR, "id": 2, "name": "micro", "flavorid": "2", "vcpus": 2, "memory_mb": 64, "disk_gb": 2}
+LOST_S = 100.0  # longer than service_down_time
+
+
+def built(world: World, pool: str) -> str:
+    world.tick()  # the agents register
+    uuid = world.build(pool)
+    world.run()
+    assert uuid is not None
+    assert world.fabric.running_on(uuid) == ["n1"]
+    return uuid
+
+
+def insist(world: World, request: Callable[[], int | None]) -> None:
+    """A client whose request was cut off asks again; 'busy' tells it that the first one was heard."""
+    if world.ask(request) is None and world.faults.struck:
+        world.time += RETRY_S
+        try:
+            world.ask(request)
+        except (Conflict, InstanceBusy):
+            return
+
+
+def newest_move(world: World, uuid: str) -> Any:
+    query = select(operations).where(operations.c.instance_uuid == uuid, operations.c.kind.in_(_KINDS))
+    with world.db.read() as connection:
+        return connection.execute(query.order_by(operations.c.id.desc())).first()
+
+
+_KINDS = ("migration", "resize", "evacuation")
+
+
+def suspend(world: World, uuid: str) -> None:
+    world.ask(lambda: requests.suspend(world.db, CALLER, uuid))
+    world.run()
+
+
+def stop(world: World, uuid: str) -> None:
+    world.ask(lambda: requests.stop(world.db, CALLER, uuid))
+    world.run()
+
+
+def as_it_is(_world: World, _uuid: str) -> None:
+    """Running."""
+
+
+def migrate(world: World, uuid: str) -> None:
+    insist(world, lambda: moves.migrate(world.db, CALLER, uuid, host="n2"))
+
+
+def resize(world: World, uuid: str) -> None:
+    insist(world, lambda: moves.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=False))
+
+
+def verified(world: World, uuid: str) -> bool:
+    """Wait for VERIFY_RESIZE. False: the move ended otherwise, as faults may have it."""
+
+    def there() -> bool:
+        row = newest_move(world, uuid)
+        return row is None or not row.active or (row.phase == "verify" and row.forward)
+
+    world.run(there)
+    row = newest_move(world, uuid)
+    return row is not None and bool(row.active)
+
+
+def confirm(world: World, uuid: str) -> None:
+    if verified(world, uuid):
+        insist(world, lambda: moves.confirm(world.db, CALLER, uuid))
+
+
+def revert(world: World, uuid: str) -> None:
+    """What the guest wrote on the destination is given up, and only that."""
+    if verified(world, uuid):
+        insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+        if newest_move(world, uuid).cancel_requested and world.build_pool != "shared":
+            world.fabric.settle_for(uuid, "n1")
+
+
+def delete(world: World, uuid: str) -> None:
+    verified(world, uuid)
+    world.precious = None
+    insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
+
+
+def cancel(world: World, uuid: str) -> None:
+    """While the disks are on their way."""
+    world.run(lambda: copying(world, uuid))
+    row = newest_move(world, uuid)
+    if row is not None and row.active:
+        world.guarded(lambda: requests.cancel(world.db, CALLER, row.id))
+        world.guarded(lambda: world.server.reconciler.reconcile(row.id))
+
+
+def copying(world: World, uuid: str) -> bool:
+    """Until the disks are on their way, or the move is past that."""
+    row = newest_move(world, uuid)
+    on_the_way = any(copy.uuid == uuid for copy in world.fabric.copies.values())
+    return on_the_way or (row is not None and (not row.active or row.phase == "verify"))
+
+
+def destination_dies(world: World, uuid: str) -> None:
+    """In the middle of the copy: the instance is back without waiting for it."""
+    world.run(lambda: copying(world, uuid))
+    world.lose("n2")
+    world.run(lambda: not newest_move(world, uuid).holds or not newest_move(world, uuid).active)
+    assert world.fabric.running_on(uuid) == ["n1"]
+    world.bring_back("n2")
+
+
+def source_dies(world: World, uuid: str) -> None:
+    world.run(lambda: copying(world, uuid))
+    world.lose("n1")
+    world.at(LOST_S, lambda: world.bring_back("n1"))
+    confirm(world, uuid)
+
+
+def disk_fills_up(world: World, uuid: str) -> None:
+    world.run(lambda: copying(world, uuid))
+    pool = world.fabric.hosts["n2"].pools["local"]
+    pool.taken_bytes = pool.free_bytes
+
+
+def copy_is_damaged(world: World, uuid: str) -> None:
+    """As soon as the file appears: before its checksum is known."""
+    pool = world.fabric.hosts["n2"].pools["local"]
+    world.run(lambda: (uuid, "vda") in pool.disks or not newest_move(world, uuid).active)
+    if (uuid, "vda") in pool.disks:
+        pool.disks[uuid, "vda"].damage = "-flipped"
+
+
+def _move(pool: str, request: Step, then: Step, before: Step = as_it_is) -> Scenario:
+    def scenario(world: World) -> None:
+        uuid = built(world, pool)
+        before(world, uuid)
+        world.faults.armed = True
+        world.precious = uuid
+        request(world, uuid)
+        then(world, uuid)
+        world.settle()
+
+    return scenario
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "cold-local-confirmed": _move("local", migrate, confirm),
+    "cold-local-reverted": _move("local", migrate, revert),
+    "cold-shared-confirmed": _move("shared", migrate, confirm),
+    "cold-shared-reverted": _move("shared", migrate, revert),
+    "cold-mixed-confirmed": _move("mixed", migrate, confirm),
+    "cold-mixed-reverted": _move("mixed", migrate, revert),
+    "cold-cancelled": _move("local", migrate, cancel),
+    "cold-deleted": _move("local", migrate, delete),
+    "resize-local-confirmed": _move("local", resize, confirm),
+    "resize-local-reverted": _move("local", resize, revert),
+    "resize-shared-confirmed": _move("shared", resize, confirm),
+    "stopped-local-confirmed": _move("local", migrate, confirm, stop),
+    "stopped-local-reverted": _move("local", migrate, revert, stop),
+    "suspended-local-confirmed": _move("local", migrate, confirm, suspend),
+    "suspended-local-reverted": _move("local", migrate, revert, suspend),
+    "suspended-shared-confirmed": _move("shared", migrate, confirm, suspend),
+    "suspended-shared-reverted": _move("shared", migrate, revert, suspend),
+    "cold-destination-dies": _move("local", migrate, destination_dies),
+    "cold-source-dies": _move("local", migrate, source_dies),
+    "cold-disk-fills-up": _move("local", migrate, disk_fills_up),
+    "cold-copy-damaged": _move("local", migrate, copy_is_damaged),
+}
