@@ -17,17 +17,14 @@ import pytest
 
 from migrator.db import credentials
 from migrator.db.engine import Database
+from migrator.demo.simulated_hosts import TOKENS, URL, SimulatedHosts
 
 HOSTS = ("n1", "n2", "n3")
 _SERVER = (
     "from migrator.api.app import serve; from migrator.settings import ServerSettings; "
     "raise SystemExit(serve(ServerSettings()))"
 )
-_AGENTS = (
-    "import json, os; from migrator.compute.simulated_agents import run_simulated_agents; "
-    "tokens = json.loads(os.environ['TOKENS']); "
-    "raise SystemExit(run_simulated_agents(os.environ['SERVER'], tokens, list(tokens)))"
-)
+_AGENTS = "import runpy; runpy.run_module('migrator.demo.simulated_hosts', run_name='__main__')"
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,10 @@ class Ran:
 
 
 class Cloud:
-    """``url`` is the Compute API; ``nova(...)`` and ``openstack(...)`` run the clients against it."""
+    """``url`` is the Compute API; ``nova(...)``, ``openstack(...)`` and ``migrator(...)`` run the clients against it;
+    ``hosts`` can cut a host's power."""
+
+    hosts: SimulatedHosts
 
     def __init__(self, root: str, directory: Path) -> None:
         self.root, self.url = root, f"{root}/v2.1"
@@ -71,6 +71,9 @@ class Cloud:
 
     def openstack(self, *arguments: str) -> Ran:
         return self._run("openstack", arguments, {"OS_CLOUD": "lab"})
+
+    def migrator(self, *arguments: str) -> Ran:
+        return self._run("migrator", arguments, {"MIGRATOR_URL": self.url})
 
     def _run(self, name: str, arguments: tuple[str, ...], environment: dict[str, str]) -> Ran:
         done = subprocess.run(
@@ -128,7 +131,11 @@ def _environment() -> dict[str, str]:
 def _process(code: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-c", code], env=_environment() | environment, stdout=sink, stderr=sink
+            [sys.executable, "-c", code],
+            env=_environment() | environment,
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=sink,
         )
         try:
             yield process
@@ -139,11 +146,14 @@ def _process(code: str, environment: dict[str, str], log: Path) -> Iterator[subp
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Server, simulated hosts n1 to n3, flavor "1" (m1.nano, 64 MiB) and image "tiny"."""
+    """Server, simulated hosts n1 to n3, image "tiny"; flavors "1" (m1.nano, 64 MiB), "2" (m1.big, 4 GiB) and "3"
+    (m1.disk: 10 GiB of disk, which take some seconds to copy)."""
     directory = tmp_path_factory.mktemp("cloud")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -154,14 +164,17 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         "MIGRATOR_DATABASE": database,
         "MIGRATOR_LISTEN": f"127.0.0.1:{port}",
         "MIGRATOR_IMAGE_DIR": str(directory / "images"),
+        "MIGRATOR_SWEEP_INTERVAL": "1",
     }
     with _process(_SERVER, server, directory / "server.log") as process:
         _wait_for(cloud, process, directory / "server.log")
         db = Database(database)
         tokens = {host: credentials.issue(db, host) for host in HOSTS}
         db.close()
-        agents = {"SERVER": cloud.root, "TOKENS": json.dumps(tokens)}
-        with _process(_AGENTS, agents, directory / "agents.log"):
+        agents = {URL: cloud.root, TOKENS: json.dumps(tokens)}
+        with _process(_AGENTS, agents, directory / "agents.log") as hosts:
+            assert hosts.stdin is not None
+            cloud.hosts = SimulatedHosts(hosts.stdin)
             _fill(cloud)
             yield cloud
 
@@ -178,10 +191,9 @@ def _wait_for(cloud: Cloud, process: subprocess.Popen[bytes], log: Path) -> None
 
 def _fill(cloud: Cloud) -> None:
     cloud.until("three hosts up", lambda: len(_up(cloud)) == len(HOSTS))
-    flavor = {"name": "m1.nano", "id": "1", "vcpus": 1, "ram": 64, "disk": 1}
-    assert cloud.post("/flavors", {"flavor": flavor}).status_code == 200
-    big = {"name": "m1.big", "id": "2", "vcpus": 1, "ram": 4096, "disk": 1}
-    assert cloud.post("/flavors", {"flavor": big}).status_code == 200
+    for key, (name, ram, disk) in {"1": ("m1.nano", 64, 1), "2": ("m1.big", 4096, 1), "3": ("m1.disk", 64, 10)}.items():
+        flavor = {"name": name, "id": key, "vcpus": 1, "ram": ram, "disk": disk}
+        assert cloud.post("/flavors", {"flavor": flavor}).status_code == 200
     images = f"{cloud.root}/image/v2/images"
     image = {"name": "tiny", "disk_format": "qcow2", "container_format": "bare", "visibility": "public"}
     created = httpx.post(images, json=image, timeout=30)
