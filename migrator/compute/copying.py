@@ -232,5 +232,6 @@ class Copy(threading.Thread):
 
 def drop_parts(directory: Path, pattern: str = f".*{PARTIAL}") -> None:
     """Throw away what a copy that is over left half made. Raises OSError."""
-    for part in directory.glob(pattern):
-        part.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # the directory itself may be gone, or go meanwhile
+        for part in directory.glob(pattern):
+            part.unlink(missing_ok=True)

@@ -36,10 +36,10 @@ from migrator.settings import AgentSettings
 T = TypeVar("T")
 
 # libvirtd counts as gone after this many seconds without an answer to so many probes.
-KEEPALIVE_INTERVAL_S = 5
-KEEPALIVE_COUNT = 3
+KEEPALIVE = (5, 3)
 # Another host's, when files are read from it: whoever waits for them should know soon.
-READER_KEEPALIVE_INTERVAL_S = 2
+READER_KEEPALIVE = (2, 2)
+READER_OPEN_TIMEOUT_S = 5.0
 # What libvirt sends at once; a larger buffer is never filled.
 CHUNK_BYTES = 256 * 1024
 _AT_HOLE = -3  # in place of data: a hole is next
@@ -502,7 +502,8 @@ class _OfferedFiles:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._connection = _connect(uri, READER_KEEPALIVE_INTERVAL_S)
+        transport = _Libvirt(uri, READER_KEEPALIVE)
+        self._connection = Reconnecting(transport, f"libvirtd at {uri}", READER_OPEN_TIMEOUT_S)
         self._connection.open()
 
     def size(self, path: str) -> int:
@@ -561,14 +562,14 @@ class _Libvirt:
 
     error = libvirt.libvirtError
 
-    def __init__(self, uri: str, interval_s: int) -> None:
+    def __init__(self, uri: str, keepalive: tuple[int, int] = KEEPALIVE) -> None:
         _run_events()
-        self._uri, self._interval_s = uri, interval_s
+        self._uri, self._keepalive = uri, keepalive
 
     def open(self) -> Any:
         connection = libvirt.open(self._uri)
         with _unless(libvirt.VIR_ERR_NO_SUPPORT):  # a driver without a wire needs none
-            connection.setKeepAlive(self._interval_s, KEEPALIVE_COUNT)
+            connection.setKeepAlive(*self._keepalive)
         return connection
 
     def close(self, connection: Any) -> None:
@@ -588,13 +589,13 @@ class _Libvirt:
         return kind(error.get_error_message() or str(error), details={"libvirt_code": error.get_error_code()})
 
 
-def _connect(uri: str, interval_s: int = KEEPALIVE_INTERVAL_S) -> Reconnecting[Any]:
-    return Reconnecting(_Libvirt(uri, interval_s), f"libvirtd at {uri}")
+def _connect(uri: str) -> Reconnecting[Any]:
+    return Reconnecting(_Libvirt(uri), f"libvirtd at {uri}")
 
 
 def _alone(uri: str, act: Callable[[Any], None]) -> None:
     """``act`` on a connection of its own, for it may last; never twice, for it is not idempotent."""
-    connection, transport = _connect(uri), _Libvirt(uri, KEEPALIVE_INTERVAL_S)
+    connection, transport = _connect(uri), _Libvirt(uri)
     opened = connection.open()
     try:
         act(opened)
