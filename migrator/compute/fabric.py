@@ -103,11 +103,9 @@ class Fabric:
     def settle_for(self, uuid: str, host: str | None) -> None:
         """Somebody decided to do without what the instance wrote elsewhere (a revert, a rebuild): what ``host`` has, or
         for None the image, is its newest data from now on."""
-        for key in [key for key in self._versions if key[0] == uuid]:
-            found = (
-                [p.disks[key] for p in self.hosts[host].pools.values() if key in p.disks] if host is not None else []
-            )
-            self._versions[key] = found[0].version if found else 0
+        pools = self.hosts[host].pools.values() if host is not None else ()
+        held = {key: disk.version for pool in pools for key, disk in pool.disks.items() if key[0] == uuid}
+        self._versions |= {key: 0 for key in self._versions if key[0] == uuid} | held
 
     # changes of state: every one goes through here, at the instant it happens
     def set_state(self, host: str, uuid: str, state: DomainState, reason: str | None, at: float) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from migrator.db import hosts
 from migrator.scheduler import evacuations
-from tests.world.moves import Scenario, Step, as_it_is, built, insist, newest_move, stop, suspend
+from tests.world.clients import built, insist
+from tests.world.moves import Scenario, Step, as_it_is, newest_move, stop, suspend
 from tests.world.world import CALLER, World
 
 

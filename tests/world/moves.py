@@ -6,9 +6,8 @@ from typing import Any
 from sqlalchemy import select
 
 from migrator.db.tables import operations
-from migrator.errors import Conflict, InstanceBusy
 from migrator.scheduler import moves, requests
-from tests.world.processes import RETRY_S
+from tests.world.clients import built, insist
 from tests.world.world import CALLER, FLAVOR, World
 
 Scenario = Callable[[World], None]
@@ -16,34 +15,13 @@ Step = Callable[[World, str], None]
 
 LARGE = {**FLAVOR, "id": 2, "name": "micro", "flavorid": "2", "vcpus": 2, "memory_mb": 64, "disk_gb": 2}
 LOST_S = 100.0  # longer than service_down_time
-
-
-def built(world: World, pool: str) -> str:
-    world.tick()  # the agents register
-    uuid = world.build(pool)
-    world.run()
-    assert uuid is not None
-    assert world.fabric.running_on(uuid) == ["n1"]
-    return uuid
-
-
-def insist(world: World, request: Callable[[], int | None]) -> None:
-    """A client whose request was cut off asks again; 'busy' tells it that the first one was heard."""
-    if world.ask(request) is None and world.faults.struck:
-        world.time += RETRY_S
-        try:
-            world.ask(request)
-        except (Conflict, InstanceBusy):
-            return
+_KINDS = ("migration", "resize", "evacuation")
 
 
 def newest_move(world: World, uuid: str) -> Any:
     query = select(operations).where(operations.c.instance_uuid == uuid, operations.c.kind.in_(_KINDS))
     with world.db.read() as connection:
         return connection.execute(query.order_by(operations.c.id.desc())).first()
-
-
-_KINDS = ("migration", "resize", "evacuation")
 
 
 def suspend(world: World, uuid: str) -> None:
@@ -119,15 +97,21 @@ def destination_dies(world: World, uuid: str) -> None:
     """In the middle of the copy: the instance is back without waiting for it."""
     world.run(lambda: copying(world, uuid))
     world.lose("n2")
+    world.faults.armed = False  # while nothing but time passes
     world.run(lambda: not newest_move(world, uuid).holds or not newest_move(world, uuid).active)
     assert world.fabric.running_on(uuid) == ["n1"]
+    world.faults.armed = True
     world.bring_back("n2")
 
 
 def source_dies(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     world.lose("n1")
-    world.at(LOST_S, lambda: world.bring_back("n1"))
+    world.faults.armed = False  # while nothing but time passes
+    until = world.time + LOST_S
+    world.run(lambda: world.time > until)
+    world.faults.armed = True
+    world.bring_back("n1")
     confirm(world, uuid)
 
 

@@ -7,29 +7,11 @@ from sqlalchemy import select
 
 from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.db.tables import instances, operations
-from migrator.errors import Conflict, InstanceBusy
+from migrator.errors import Conflict
 from migrator.scheduler import requests
-from tests.world.processes import RETRY_S
+from tests.world import evacuations, moves
+from tests.world.clients import built, insist
 from tests.world.world import CALLER, World
-
-
-def _built(world: World, pool: str) -> str:
-    world.tick()  # the agents register
-    uuid = world.build(pool)
-    world.run()
-    assert uuid is not None
-    assert world.fabric.running_on(uuid) == ["n1"]
-    return uuid
-
-
-def _insist(world: World, request: Callable[[], int | None]) -> None:
-    """A client whose request was cut off asks again; 'busy' tells it that the first one was heard."""
-    if world.ask(request) is None and world.faults.struck:
-        world.time += RETRY_S
-        try:
-            world.ask(request)
-        except (Conflict, InstanceBusy):
-            return
 
 
 def build(world: World) -> None:
@@ -40,20 +22,20 @@ def build(world: World) -> None:
 
 
 def delete(world: World) -> None:
-    uuid = _built(world, "local")
+    uuid = built(world, "local")
     world.faults.armed = True
-    _insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
+    insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
     world.settle()
 
 
 def _power(action: Callable[[World, str], int], *, stopped: bool = False) -> Callable[[World], None]:
     def scenario(world: World) -> None:
-        uuid = _built(world, "local")
+        uuid = built(world, "local")
         if stopped:
             world.ask(lambda: requests.stop(world.db, CALLER, uuid))
             world.run()
         world.faults.armed = True
-        _insist(world, lambda: action(world, uuid))
+        insist(world, lambda: action(world, uuid))
         world.settle()
 
     return scenario
@@ -61,10 +43,10 @@ def _power(action: Callable[[World, str], int], *, stopped: bool = False) -> Cal
 
 def _live(pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1) -> Callable[[World], None]:
     def scenario(world: World) -> None:
-        uuid = _built(world, pool)
+        uuid = built(world, pool)
         world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
         world.faults.armed = True
-        _insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
+        insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
         if meanwhile is not None:
             meanwhile(world, uuid)
         world.settle()
@@ -117,6 +99,8 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-block-cancelled": _live("local", _cancel, dirty=400),
     "live-destination-daemon-dies": _live("local", _daemon_dies("n2", 3.0), dirty=400),
     "live-source-daemon-dies": _live("local", _daemon_dies("n1", 3.0), dirty=400),
+    **moves.SCENARIOS,
+    **evacuations.SCENARIOS,
 }
 
 

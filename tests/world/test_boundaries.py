@@ -1,6 +1,6 @@
 """Every operation, every numbered boundary, every fault there: run to rest, then the safety rules.
 
-``MIGRATOR_WORLD_STRIDE`` (default 4): each boundary number n meets the faults f with (n + f) % stride == 0, so that
+``MIGRATOR_WORLD_STRIDE`` (default 24): each boundary number n meets the faults f with (n + f) % stride == 0, so that
 every stretch of an operation meets every kind; 1 is the full set. ``MIGRATOR_WORLD_ONLY=17:drop`` replays one.
 """
 
@@ -13,7 +13,7 @@ from tests.world.faults import Fault
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS, outcome
 
-STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "4"))
+STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "24"))
 ONLY = os.environ.get("MIGRATOR_WORLD_ONLY", "")
 ENDS = {
     "build": ("active", "n1", ["completed"]),
@@ -28,6 +28,35 @@ ENDS = {
     "live-block-cancelled": ("active", "n1", ["completed", "cancelled"]),
     "live-destination-daemon-dies": ("active", "n1", ["completed", "failed"]),
     "live-source-daemon-dies": ("active", "n1", ["completed", "failed"]),
+    "cold-local-confirmed": ("active", "n2", ["completed", "confirmed"]),
+    "cold-local-reverted": ("active", "n1", ["completed", "reverted"]),
+    "cold-shared-confirmed": ("active", "n2", ["completed", "confirmed"]),
+    "cold-shared-reverted": ("active", "n1", ["completed", "reverted"]),
+    "cold-mixed-confirmed": ("active", "n2", ["completed", "confirmed"]),
+    "cold-mixed-reverted": ("active", "n1", ["completed", "reverted"]),
+    "cold-cancelled": ("active", "n1", ["completed", "cancelled"]),
+    "cold-deleted": ("deleted", "n2", ["completed", "confirmed", "completed"]),
+    "resize-local-confirmed": ("active", "n2", ["completed", "confirmed"]),
+    "resize-shared-confirmed": ("active", "n2", ["completed", "confirmed"]),
+    "resize-local-reverted": ("active", "n1", ["completed", "reverted"]),
+    "stopped-local-confirmed": ("stopped", "n2", ["completed", "completed", "confirmed"]),
+    "stopped-local-reverted": ("stopped", "n1", ["completed", "completed", "reverted"]),
+    "suspended-local-confirmed": ("active", "n2", ["completed", "completed", "confirmed"]),
+    "suspended-local-reverted": ("suspended", "n1", ["completed", "completed", "reverted"]),
+    "suspended-shared-confirmed": ("active", "n2", ["completed", "completed", "confirmed"]),
+    "suspended-shared-reverted": ("suspended", "n1", ["completed", "completed", "reverted"]),
+    "cold-destination-dies": ("active", "n1", ["completed", "error"]),
+    "cold-disk-fills-up": ("active", "n1", ["completed", "error"]),
+    "cold-copy-damaged": ("active", "n1", ["completed", "error"]),
+    "cold-source-dies": ("active", "n2", ["completed", "confirmed"]),
+    "evacuated-shared": ("active", "n2", ["completed", "completed"]),
+    "evacuated-local": ("active", "n2", ["completed", "completed"]),
+    "evacuated-back-at-once": ("active", "n2", ["completed", "completed"]),
+    "evacuated-back-in-rebuild": ("active", "n2", ["completed", "completed"]),
+    "evacuated-back-in-start": ("active", "n2", ["completed", "completed"]),
+    "evacuated-stopped": ("stopped", "n2", ["completed", "completed", "completed"]),
+    "evacuated-suspended": ("suspended", "n2", ["completed", "completed", "completed"]),
+    "evacuated-not-dead": ("active", "n1", ["completed", "error"]),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.db import operations
+from migrator.db import images, operations
 from migrator.errors import ServerUnreachable
 from migrator.protocol import Assignments, Facts, HostReport, Poll
 from migrator.scheduler import requests
@@ -28,6 +28,16 @@ STEP_S = 0.02  # between two things that are due at once
 LONGEST_S = 900.0
 CALLER = Caller("user", "project", "req-world")
 FLAVOR = {"id": 1, "name": "nano", "flavorid": "1", "vcpus": 1, "memory_mb": 32, "disk_gb": 1}
+IMAGE = {
+    "name": "guest",
+    "visibility": "public",
+    "disk_format": "qcow2",
+    "container_format": "bare",
+    "size": 1,
+    "checksum_sha256": "0" * 64,
+    "properties": {},
+    "tags": [],
+}
 
 
 class NotAtRest(AssertionError):
@@ -45,6 +55,8 @@ class World:
         self.fabric.fault = self._driver_call
         self.db = WorldDatabase(url, lambda: self.time, self.faults)
         self.settings = ServerSettings(database=url)
+        with self.db.write() as connection:
+            self.image = dict(images.create(connection, IMAGE)._mapping)
         self.server = self._new_server()
         self.journals: dict[str, list[bytes]] = {}
         self.agents: dict[str, AgentProcess] = {}
@@ -238,7 +250,7 @@ class World:
         if pool == "mixed":
             extra = {requests.STORAGE_EXTRA_SPEC: "shared", requests.EPHEMERAL_EXTRA_SPEC: "local"}
             flavor |= {"ephemeral_gb": 1, "extra_specs": extra}
-        new = NewInstance("guest", flavor, None, requested_host="n1")
+        new = NewInstance("guest", flavor, self.image, requested_host="n1", config_drive=True)
         answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
         return answer[0] if answer is not None else None
 
