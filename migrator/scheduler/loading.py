@@ -13,6 +13,9 @@ from migrator.scheduler.filters import Candidate
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
 from migrator.settings import ServerSettings
 
+# A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
+DECLARED_DEAD_S = 15.0
+
 
 def host_view(row: Any, down_after: float) -> HostView:
     return HostView(
@@ -22,7 +25,7 @@ def host_view(row: Any, down_after: float) -> HostView:
         up=not row.forced_down and row.silent_s <= down_after,
         disabled=row.disabled,
         forced_down=row.forced_down,
-        speaks=row.silent_s <= down_after,
+        speaks=row.silent_s <= (min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after),
     )
 
 
