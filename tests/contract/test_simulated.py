@@ -10,7 +10,7 @@ import pytest
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.errors import HypervisorUnavailable
+from migrator.errors import HypervisorUnavailable, StorageError
 from migrator.protocol import DiskSpec, DomainState, ImageRef, InstanceSpec
 from tests.contract.suite import DriverContract, Pair
 
@@ -172,3 +172,91 @@ def test_a_loss_of_data_is_seen(simulated_pair: Pair, fabric: Fabric) -> None:
     simulated_pair.source.make_disks(spec, simulated_pair.images)
     simulated_pair.source.define_and_start(spec, "op", 2)
     assert len(fabric.losses) == 1
+
+
+# --- copies and memory, under faults --------------------------------------------------------------------------------
+
+
+def begin_copy(pair: Pair) -> InstanceSpec:
+    spec = pair.boot("local")
+    pair.source.destroy(spec.uuid)
+    pair.fetch(spec, "vda")
+    assert pair.copying(spec)
+    return spec
+
+
+def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_copy(simulated_pair)
+    fabric.kill_daemon("a")
+    assert isinstance(simulated_pair.destination.copy_error(spec.uuid), HypervisorUnavailable)
+    assert [d.exists for d in simulated_pair.destination.disks(spec)] == [False]
+    fabric.start_daemon("a")
+    simulated_pair.fetch(spec, "vda")
+    simulated_pair.settle(lambda: not simulated_pair.copying(spec))
+    assert simulated_pair.destination.copy_error(spec.uuid) is None
+
+
+def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_copy(simulated_pair)
+    clock = fabric.clock
+    assert isinstance(clock, Clock)
+    fabric.cut("a", "b")
+    clock.now += 300
+    assert simulated_pair.copying(spec)
+    fabric.heal("a", "b")
+    simulated_pair.settle(lambda: not simulated_pair.copying(spec))
+    assert simulated_pair.destination.copy_error(spec.uuid) is None
+
+
+def test_a_copy_ends_with_the_agent_that_made_it(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_copy(simulated_pair)
+    again = SimulatedHypervisor("b", fabric)
+    assert again.copy_job(spec.uuid) is None
+    assert fabric.copies == {}
+
+
+def test_a_full_disk_ends_a_copy(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_copy(simulated_pair)
+    pool = fabric.hosts["b"].pools["local"]
+    pool.taken_bytes = pool.free_bytes
+    simulated_pair.settle(lambda: not simulated_pair.copying(spec))
+    assert isinstance(simulated_pair.destination.copy_error(spec.uuid), StorageError)
+    assert [d.exists for d in simulated_pair.destination.disks(spec)] == [False]
+
+
+def test_a_damaged_copy_has_another_checksum_and_running_on_it_is_a_loss(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_copy(simulated_pair)
+    simulated_pair.settle(lambda: not simulated_pair.copying(spec))
+    fabric.storages["local-b"].disks[spec.uuid, "vda"].damage = "-flipped"
+    source, destination = simulated_pair.source, simulated_pair.destination
+    assert simulated_pair.sums(source, spec, "vda") != simulated_pair.sums(destination, spec, "vda")
+    destination.define_and_start(spec, "op", 2)
+    assert len(fabric.losses) == 1
+
+
+def test_a_memory_that_is_used_twice_or_forgotten_is_seen(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = simulated_pair.boot("local")
+    simulated_pair.source.save_memory(spec)
+    simulated_pair.source.drop_memory(spec.uuid)
+    simulated_pair.source.define_and_start(spec, "op", 2)
+    assert ["without the memory" in loss for loss in fabric.losses] == [True]
+    simulated_pair.source.save_memory(spec)
+    simulated_pair.fetch(spec, "vda", "memory")
+    simulated_pair.settle(lambda: not simulated_pair.copying(spec))
+    simulated_pair.destination.define(spec, "op", 3)
+    simulated_pair.destination.restore_memory(spec, "op", 3)
+    assert len(fabric.losses) == 1
+    simulated_pair.destination.destroy(spec.uuid)
+    simulated_pair.source.restore_memory(spec, "op", 4)
+    assert len(fabric.losses) > 1
+
+
+def test_what_somebody_gave_up_is_no_loss(simulated_pair: Pair, fabric: Fabric) -> None:
+    spec = begin_copy(simulated_pair)
+    simulated_pair.settle(lambda: not simulated_pair.copying(spec))
+    simulated_pair.destination.define_and_start(spec, "op", 2)
+    assert fabric.holders_of_newest(spec.uuid, "vda") == ["local-b"]
+    simulated_pair.destination.destroy(spec.uuid)
+    fabric.settle_for(spec.uuid, "a")
+    simulated_pair.source.define_and_start(spec, "op", 3)
+    assert fabric.losses == []

@@ -14,14 +14,14 @@ def force_down(world: World, host: str) -> None:
         hosts.change(connection, host, {"forced_down": True})
 
 
-def evacuate(world: World, uuid: str) -> None:
+def evacuate(world: World, uuid: str, host: str | None) -> None:
     def request() -> int:
         begun = evacuations.evacuate(
             world.db,
             CALLER,
             uuid,
             world.settings,
-            host="n2",
+            host=host,
             on_shared_storage=None,
             admin_pass=None,
             generate=False,
@@ -54,6 +54,21 @@ def _in(phase: str) -> Step:
     return wait
 
 
+def destination_dies(world: World, uuid: str) -> None:
+    """Before the instance is started there: it may be evacuated again, and this host cleans up when it is back."""
+    _in("rebuild")(world, uuid)
+    destination = newest_move(world, uuid).destination
+    world.lose(destination)
+    world.faults.armed = False
+    _silent(world)
+    world.run(lambda: is_over(world, uuid))
+    world.faults.armed = True
+    if newest_move(world, uuid).status == "error":
+        evacuate(world, uuid, None)
+        world.run(lambda: is_over(world, uuid))
+    world.bring_back(destination)
+
+
 def _silent(world: World) -> None:
     until = world.time + world.settings.service_down_time + 5
     world.run(lambda: world.time > until)
@@ -64,6 +79,7 @@ def _evacuation(
     returns: Step,
     before: Step = as_it_is,
     fail: Callable[[World, str], None] = World.lose,
+    host: str | None = "n2",
 ) -> Scenario:
     def scenario(world: World) -> None:
         uuid = built(world, pool)
@@ -74,7 +90,7 @@ def _evacuation(
         if pool == "local" and fail is World.lose:
             world.fabric.settle_for(uuid, None)  # what only the lost host had is given up
         world.faults.armed = True
-        evacuate(world, uuid)
+        evacuate(world, uuid, host)
         returns(world, uuid)
         world.bring_back("n1")
         world.settle()
@@ -90,5 +106,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "evacuated-back-at-once": _evacuation("shared", as_it_is),
     "evacuated-back-in-rebuild": _evacuation("shared", _in("rebuild")),
     "evacuated-back-in-start": _evacuation("local", _in("start")),
+    "evacuated-destination-dies": _evacuation("shared", destination_dies, host=None),
     "evacuated-not-dead": _evacuation("shared", to_the_end, as_it_is, World.silence),
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from migrator.db import hosts
 from migrator.db.tables import operations
 from migrator.scheduler import moves, requests
 from tests.world.clients import built, insist
@@ -44,6 +45,22 @@ def migrate(world: World, uuid: str) -> None:
 
 def resize(world: World, uuid: str) -> None:
     insist(world, lambda: moves.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=False))
+
+
+def resize_here(world: World, uuid: str) -> None:
+    """In place, for no other host takes it."""
+    armed, world.faults.armed = world.faults.armed, False
+    with world.db.write() as connection:
+        for name in ("n2", "n3"):
+            hosts.change(connection, name, {"disabled": True})
+    world.faults.armed = armed
+    insist(world, lambda: moves.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=True))
+
+
+def revert_here(world: World, uuid: str) -> None:
+    """The disk stays, and what was written to it."""
+    if verified(world, uuid):
+        insist(world, lambda: moves.revert(world.db, CALLER, uuid))
 
 
 def verified(world: World, uuid: str) -> bool:
@@ -115,6 +132,34 @@ def source_dies(world: World, uuid: str) -> None:
     confirm(world, uuid)
 
 
+def source_daemon_dies(world: World, uuid: str) -> None:
+    world.run(lambda: copying(world, uuid))
+    world.fabric.kill_daemon("n1")
+    world.at(3.0, lambda: world.fabric.start_daemon("n1"))
+    confirm(world, uuid)
+
+
+def link_is_cut(world: World, uuid: str) -> None:
+    world.run(lambda: copying(world, uuid))
+    world.fabric.cut("n1", "n2")
+    world.at(3.0, lambda: world.fabric.heal("n1", "n2"))
+    confirm(world, uuid)
+
+
+def source_lost_in_verify(world: World, uuid: str) -> None:
+    """The revert waits for the source, for only it has the disks; the destination goes on or stands by meanwhile."""
+    if not verified(world, uuid):
+        return
+    world.lose("n1")
+    revert(world, uuid)
+    world.faults.armed = False
+    until = world.time + LOST_S
+    world.run(lambda: world.time > until)
+    assert newest_move(world, uuid).active
+    world.faults.armed = True
+    world.bring_back("n1")
+
+
 def disk_fills_up(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     pool = world.fabric.hosts["n2"].pools["local"]
@@ -154,6 +199,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "resize-local-confirmed": _move("local", resize, confirm),
     "resize-local-reverted": _move("local", resize, revert),
     "resize-shared-confirmed": _move("shared", resize, confirm),
+    "resize-here-confirmed": _move("local", resize_here, confirm),
+    "resize-here-reverted": _move("local", resize_here, revert_here),
     "stopped-local-confirmed": _move("local", migrate, confirm, stop),
     "stopped-local-reverted": _move("local", migrate, revert, stop),
     "suspended-local-confirmed": _move("local", migrate, confirm, suspend),
@@ -162,6 +209,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "suspended-shared-reverted": _move("shared", migrate, revert, suspend),
     "cold-destination-dies": _move("local", migrate, destination_dies),
     "cold-source-dies": _move("local", migrate, source_dies),
+    "cold-source-daemon-dies": _move("local", migrate, source_daemon_dies),
+    "cold-link-cut": _move("local", migrate, link_is_cut),
+    "cold-source-lost-in-verify": _move("local", migrate, source_lost_in_verify),
     "cold-disk-fills-up": _move("local", migrate, disk_fills_up),
     "cold-copy-damaged": _move("local", migrate, copy_is_damaged),
 }

@@ -41,6 +41,20 @@ def _power(action: Callable[[World, str], int], *, stopped: bool = False) -> Cal
     return scenario
 
 
+def _suspension(*, resumed: bool) -> Callable[[World], None]:
+    def scenario(world: World) -> None:
+        uuid = built(world, "local")
+        if resumed:
+            moves.suspend(world, uuid)
+        world.faults.armed = True
+        world.precious = uuid
+        action = requests.resume if resumed else requests.suspend
+        insist(world, lambda: action(world.db, CALLER, uuid))
+        world.settle()
+
+    return scenario
+
+
 def _live(pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1) -> Callable[[World], None]:
     def scenario(world: World) -> None:
         uuid = built(world, pool)
@@ -93,6 +107,8 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "stop": _power(lambda world, uuid: requests.stop(world.db, CALLER, uuid)),
     "reboot-soft": _power(lambda world, uuid: requests.reboot(world.db, CALLER, uuid, soft=True)),
     "reboot-hard": _power(lambda world, uuid: requests.reboot(world.db, CALLER, uuid, soft=False)),
+    "suspend": _suspension(resumed=False),
+    "resume": _suspension(resumed=True),
     "live-shared": _live("shared"),
     "live-block": _live("local"),
     "live-cancelled": _live("shared", _cancel, dirty=400),

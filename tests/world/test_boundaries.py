@@ -56,6 +56,14 @@ ENDS = {
     "evacuated-back-in-start": ("active", "n2", ["completed", "completed"]),
     "evacuated-stopped": ("stopped", "n2", ["completed", "completed", "completed"]),
     "evacuated-suspended": ("suspended", "n2", ["completed", "completed", "completed"]),
+    "evacuated-destination-dies": ("active", "n3", ["completed", "error", "completed"]),
+    "cold-source-daemon-dies": ("active", "n2", ["completed", "confirmed"]),
+    "cold-link-cut": ("active", "n2", ["completed", "confirmed"]),
+    "cold-source-lost-in-verify": ("active", "n1", ["completed", "reverted"]),
+    "resize-here-confirmed": ("active", "n1", ["completed", "confirmed"]),
+    "resize-here-reverted": ("active", "n1", ["completed", "reverted"]),
+    "suspend": ("suspended", "n1", ["completed", "completed"]),
+    "resume": ("active", "n1", ["completed", "completed", "completed"]),
     "evacuated-not-dead": ("active", "n1", ["completed", "error"]),
 }
 
