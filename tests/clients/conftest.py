@@ -96,6 +96,37 @@ class Cloud:
         headers = {"OpenStack-API-Version": f"compute {version}"}
         return httpx.post(f"{self.url}{path}", headers=headers, json=body, timeout=60)
 
+    def server(self, name: str) -> dict[str, Any]:
+        (found,) = self.get(f"/servers/detail?name=^{name}$")["servers"]
+        assert isinstance(found, dict)
+        return found
+
+    def state(self, name: str) -> tuple[str, str]:
+        """(status, host)."""
+        found = self.server(name)
+        return found["status"], found["OS-EXT-SRV-ATTR:host"]
+
+    def migrations(self, name: str) -> list[dict[str, Any]]:
+        """Of one server, newest first."""
+        found = self.get(f"/os-migrations?instance_uuid={self.server(name)['id']}")["migrations"]
+        assert isinstance(found, list)
+        return found
+
+    def boot(self, name: str, flavor: str = "1", **more: Any) -> str:
+        """A server that runs, made without any client; its host."""
+        image = httpx.get(f"{self.root}/image/v2/images?name=tiny", timeout=30).json()["images"][0]["id"]
+        wanted = {"name": name, "flavorRef": flavor, "imageRef": image, "networks": "none"} | more
+        created = self.post("/servers", {"server": wanted})
+        assert created.status_code == 202, created.text
+        self.until(f"{name} runs", lambda: self.state(name)[0] == "ACTIVE")
+        return self.state(name)[1]
+
+    def delete(self, *names: str) -> None:
+        for name in names:
+            httpx.delete(f"{self.url}/servers/{self.server(name)['id']}", timeout=30)
+        for name in names:
+            self.until(f"{name} is gone", lambda n=name: self.get(f"/servers?name=^{n}$")["servers"] == [])  # type: ignore[misc]
+
     @contextlib.contextmanager
     def disabled(self, *hosts: str) -> Iterator[None]:
         """No instance is placed on ``hosts`` meanwhile."""

@@ -1,0 +1,283 @@
+"""Every verb of the command line as a process, against a running server with simulated hosts."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migrator.cli.main import parser
+from tests.clients.conftest import HOSTS, Cloud, Ran
+
+pytestmark = pytest.mark.clients
+
+
+def ok(ran: Ran) -> str:
+    assert ran.code == 0, ran.out + ran.err
+    return ran.out
+
+
+def cells(text: str, row: int = 0) -> dict[str, str]:
+    """A row of a printed table, by column."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    titles, found = ([cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], lines[row + 1]))
+    return dict(zip(titles, found, strict=True))
+
+
+def properties(text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    pairs = [[cell.strip() for cell in line.strip("|").split("|", 1)] for line in lines]
+    assert pairs[0] == ["Property", "Value"]
+    return {pair[0]: pair[1] for pair in pairs[1:]}
+
+
+@pytest.fixture
+def vm(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a server of this test's own, ACTIVE, of flavor "1" or the one named; deleted afterwards."""
+    name = re.sub(r"[^a-z-]+", "-", request.node.name)[:40].strip("-")
+    cloud.boot(name, getattr(request, "param", "1"))
+    yield name
+    cloud.delete(name)
+
+
+def test_every_verb_is_driven_here() -> None:
+    """A verb that nobody drives is not tested: this list is the command line's own, and each name is used below."""
+    actions = next(action for action in parser()._actions if action.dest == "command")
+    assert isinstance(actions.choices, dict)
+    text = Path(__file__).read_text()
+    elsewhere = {"lab", "server", "agent"}  # tests/lab; the fixtures of every suite
+    assert not [verb for verb in actions.choices if verb not in elsewhere and f'"{verb}"' not in text]
+
+
+# --- what does not move -----------------------------------------------------------------------------------------
+
+
+def test_a_servers_life(cloud: Cloud) -> None:
+    booted = ok(cloud.migrator("boot", "life", "--flavor", "m1.nano", "--image", "tiny", "--poll", "--config-drive"))
+    assert properties(booted)["config_drive"] == "True"
+    assert "Finished" in booted
+    assert properties(ok(cloud.migrator("show", "life")))["status"] == "ACTIVE"
+    for verb, status in (
+        ("stop", "SHUTOFF"),
+        ("start", "ACTIVE"),
+        ("suspend", "SUSPENDED"),
+        ("resume", "ACTIVE"),
+        ("reboot", "ACTIVE"),
+    ):
+        assert f"Request to {verb} server life has been accepted." in ok(cloud.migrator(verb, "life", "--poll"))
+        assert cloud.server("life")["status"] == status
+    listed = cells(ok(cloud.migrator("list", "--name", "^life$")))
+    assert (listed["Name"], listed["Status"], listed["Task State"]) == ("life", "ACTIVE", "-")
+    assert ok(cloud.migrator("delete", "life", "--poll")).endswith("Finished\n")
+    assert cloud.migrator("list", "--name", "^life$", "--json").json == []
+    gone = cloud.migrator("show", "life")
+    assert (gone.code, gone.err) == (1, "migrator: no server has the name or id life\n")
+
+
+def test_flavors_and_images(cloud: Cloud, tmp_path: Path) -> None:
+    made = cells(ok(cloud.migrator("flavor-create", "m1.cli", "cli", "128", "2", "1", "--ephemeral", "1")))
+    assert (made["Name"], made["Memory_MiB"], made["Disk"], made["Ephemeral"]) == ("m1.cli", "128", "2", "1")
+    ok(cloud.migrator("flavor-key", "m1.cli", "set", "migrator:storage=shared"))
+    assert cloud.get("/flavors/cli/os-extra_specs") == {"extra_specs": {"migrator:storage": "shared"}}
+    ok(cloud.migrator("flavor-key", "m1.cli", "unset", "migrator:storage"))
+    assert "m1.cli" in {row["name"] for row in cloud.migrator("flavor-list", "--json").json}
+    (tmp_path / "disk").write_bytes(b"disk")
+    kept = ("image-create", "cli-image", "--file", str(tmp_path / "disk"), "--disk-format", "raw", "--json")
+    image = cloud.migrator(*kept).json
+    assert (image["size"], image["status"]) == (4, "active")
+    assert "cli-image" in ok(cloud.migrator("image-list"))
+    missing = cloud.migrator("image-create", "none", "--file", str(tmp_path / "nosuch"))
+    assert missing.code == 1
+    assert "No such file" in missing.err
+
+
+def test_hosts(cloud: Cloud) -> None:
+    assert set(HOSTS) <= {row["host"] for row in cloud.migrator("service-list", "--json").json}
+    assert HOSTS[0] in ok(cloud.migrator("hypervisor-list"))
+    out = cells(ok(cloud.migrator("service-disable", "n1", "--reason", "new disks")))
+    assert list(out) == ["ID", "Host", "Binary", "Status", "Disabled Reason"]
+    assert (out["Host"], out["Binary"], out["Status"], out["Disabled Reason"]) == (
+        "n1",
+        "nova-compute",
+        "disabled",
+        "new disks",
+    )
+    assert list(cells(ok(cloud.migrator("service-disable", "n1")))) == ["ID", "Host", "Binary", "Status"]
+    assert cells(ok(cloud.migrator("service-enable", "n1")))["Status"] == "enabled"
+    down = cells(ok(cloud.migrator("service-force-down", "n1")))
+    assert (list(down), down["Forced down"]) == (["ID", "Host", "Binary", "Forced down"], "True")
+    (listed,) = cloud.migrator("service-list", "--host", "n1", "--json").json
+    assert (listed["state"], listed["forced_down"]) == ("down", True)
+    (up,) = cloud.migrator("service-force-down", "n1", "--unset", "--json").json
+    assert up["forced_down"] is False
+    unknown = cloud.migrator("service-disable", "nosuch")
+    assert (unknown.code, unknown.err) == (
+        1,
+        "migrator: no host has the name nosuch (see `migrator service-list`)\n",
+    )
+
+
+def test_database_and_credentials(cloud: Cloud, tmp_path: Path) -> None:
+    config = tmp_path / "server.toml"
+    config.write_text(f'database = "sqlite:///{tmp_path}/own.db"\n')
+    assert ok(cloud.migrator("db", "upgrade", "--config", str(config))) == "the database is at the newest revision\n"
+    token = ok(cloud.migrator("agent-credential", "n9", "--config", str(config))).strip()
+    assert len(token) > 20
+    assert token.isprintable()
+
+
+# --- live -------------------------------------------------------------------------------------------------------
+
+
+def test_live_migration(cloud: Cloud, vm: str) -> None:
+    _, source = cloud.state(vm)
+    destination = next(host for host in HOSTS if host != source)
+    assert ok(cloud.migrator("live-migration", vm, destination, "--poll")).endswith("Finished\n")
+    assert cloud.state(vm) == ("ACTIVE", destination)
+    move = cells(ok(cloud.migrator("migration-list", "--instance-uuid", cloud.server(vm)["id"])))
+    assert (move["Status"], move["Type"], move["Dest Compute"]) == ("completed", "live-migration", destination)
+    timeline = ok(cloud.migrator("timeline", move["Id"]))
+    assert f"{source} to {destination}" in timeline
+    assert "transfer" in timeline
+    assert cloud.migrator("timeline", move["UUID"], "--json").json["operation"]["kind"] == "live-migration"
+
+
+@pytest.mark.parametrize("vm", ["2"], indirect=True)
+def test_a_live_migration_is_looked_at_and_aborted(cloud: Cloud, vm: str) -> None:
+    before = cloud.state(vm)
+    ok(cloud.migrator("live-migration", vm))
+    (moving,) = cloud.until("listed", lambda: cloud.migrator("server-migration-list", vm, "--json").json)
+    key = str(moving["id"])
+    cloud.until(
+        "running", lambda: cloud.migrator("server-migration-show", vm, key, "--json").json["status"] == "running"
+    )
+    ok(cloud.migrator("live-migration-abort", vm, key))
+    cloud.until("cancelled", lambda: cloud.migrator("migration-list", "--json").json[0]["status"] == "cancelled")
+    assert cloud.state(vm) == before
+
+
+# --- cold -------------------------------------------------------------------------------------------------------
+
+
+def percents(text: str, doing: str) -> list[int]:
+    return [int(found) for found in re.findall(rf"^Server {doing}\.\.\. (\d+)% complete", text, re.M)]
+
+
+@pytest.mark.parametrize("vm", ["3"], indirect=True)
+def test_migrate_and_confirm(cloud: Cloud, vm: str) -> None:
+    _, source = cloud.state(vm)
+    moved = ok(cloud.migrator("migrate", vm, "--poll"))
+    seen = percents(moved, "migrating")
+    assert (seen[0], seen[-1], seen) == (0, 100, sorted(seen))
+    assert [percent for percent in seen if 0 < percent < 100], "real percentages"
+    assert moved.endswith("Server migrating... 100% complete\nFinished\n")
+    status, destination = cloud.state(vm)
+    assert status == "VERIFY_RESIZE"
+    assert destination != source
+    assert ok(cloud.migrator("resize-confirm", vm)) == ""
+    cloud.until("ACTIVE", lambda: cloud.state(vm) == ("ACTIVE", destination))
+    cloud.until("confirmed", lambda: cloud.migrations(vm)[0]["status"] == "confirmed")
+    (move,) = cloud.migrations(vm)
+    assert (move["migration_type"], move["source_compute"], move["dest_compute"]) == ("migration", source, destination)
+
+
+def test_migrate_to_a_host_and_back(cloud: Cloud, vm: str) -> None:
+    before = cloud.state(vm)
+    destination = next(host for host in HOSTS if host != before[1])
+    ok(cloud.migrator("stop", vm, "--poll"))
+    assert ok(cloud.migrator("migrate", vm, "--host", destination)) == ""
+    cloud.until("VERIFY_RESIZE", lambda: cloud.state(vm) == ("VERIFY_RESIZE", destination))
+    assert cloud.server(vm)["OS-EXT-STS:power_state"] == 4, "it was stopped, and is"
+    assert ok(cloud.migrator("resize-revert", vm)) == ""
+    cloud.until("SHUTOFF", lambda: cloud.state(vm) == ("SHUTOFF", before[1]))
+    again = cloud.migrator("resize-revert", vm)
+    assert again.code == 1
+    assert "Cannot 'revertResize' instance" in again.err
+
+
+def test_resize_and_revert(cloud: Cloud, vm: str) -> None:
+    _, source = cloud.state(vm)
+    moved = ok(cloud.migrator("resize", vm, "m1.disk", "--poll"))
+    assert percents(moved, "resizing")[-1] == 100
+    assert moved.endswith("\nFinished\n")
+    assert cloud.server(vm)["flavor"]["original_name"] == "m1.disk"
+    ok(cloud.migrator("resize-revert", vm))
+    cloud.until("back", lambda: cloud.state(vm) == ("ACTIVE", source))
+    assert cloud.server(vm)["flavor"]["original_name"] == "m1.nano"
+
+
+def test_a_migration_that_fails_says_so(cloud: Cloud, vm: str) -> None:
+    before = cloud.state(vm)
+    with cloud.disabled(*(host for host in HOSTS if host != before[1])):
+        failed = cloud.migrator("migrate", vm, "--poll")
+    assert failed.code == 1
+    assert failed.out.endswith("\nError migrating server\n")
+    assert re.match(r"Failed: .*n\d", failed.err), "the reason names the hosts"
+    assert cloud.state(vm) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("migrate", "{vm}", "--host", "nosuch"), "Compute host nosuch could not be found."),
+        (("migrate", "{vm}", "--host", "{host}"), "Cannot migrate to the host where the server exists."),
+        (("resize", "{vm}", "m1.nano"), "When resizing, instances must change flavor!"),
+        (("resize", "{vm}", "nosuch"), "no flavor has the name or id nosuch"),
+        (("resize-confirm", "{vm}"), "Cannot 'confirmResize' instance"),
+        (("evacuate", "{vm}"), "Compute service of {host} is still in use."),
+    ],
+)
+def test_refusals(cloud: Cloud, standing: tuple[str, str], line: tuple[str, ...], words: str) -> None:
+    vm, host = standing
+    refused = cloud.migrator(*(word.format(vm=vm, host=host) for word in line))
+    assert (refused.code, refused.out) == (1, "")
+    assert words.format(host=host) in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert cloud.state(vm) == ("ACTIVE", host)
+
+
+@pytest.fixture(scope="module")
+def standing(cloud: Cloud) -> tuple[str, str]:
+    """(name, host) of a server that nothing here changes."""
+    return "standing", cloud.boot("standing")
+
+
+# --- evacuation -------------------------------------------------------------------------------------------------
+
+
+def test_evacuate(cloud: Cloud) -> None:
+    for name in ("ran", "stood", "given"):
+        cloud.boot(name, host="n1", config_drive=True)
+    ok(cloud.migrator("stop", "stood", "--poll"))
+    cloud.hosts.power_off("n1")
+    try:
+        refused = cloud.migrator("evacuate", "ran")
+        assert refused.code == 1
+        ok(cloud.migrator("service-force-down", "n1"))
+        made = properties(ok(cloud.migrator("evacuate", "ran", "--poll")))
+        assert re.fullmatch("[A-Za-z0-9]{12}", made["adminPass"])
+        assert (
+            properties(ok(cloud.migrator("evacuate", "given", "n2", "--password", "s3cret")))["adminPass"] == "s3cret"
+        )
+        shared = cloud.migrator("evacuate", "stood", "--on-shared-storage")
+        assert shared.code == 1
+        assert "no other host shares local" in shared.err
+        assert list(properties(ok(cloud.migrator("evacuate", "stood")))) == ["adminPass"]
+        cloud.until("ran runs", lambda: cloud.state("ran")[0] == "ACTIVE" and cloud.state("ran")[1] != "n1")
+        cloud.until("given runs on n2", lambda: cloud.state("given") == ("ACTIVE", "n2"))
+        cloud.until("stood stands", lambda: cloud.state("stood")[0] == "SHUTOFF" and cloud.state("stood")[1] != "n1")
+        moves = cloud.migrator("migration-list", "--migration-type", "evacuation", "--json").json
+        assert {move["status"] for move in moves} == {"done"}
+        told = ok(cloud.migrator("timeline", str(moves[0]["id"])))
+        assert "evidence: " in told
+        assert "owed: cleanup on n1" in told
+        early = cloud.migrator("service-force-down", "n1", "--unset")
+        assert early.code == 1
+        assert "Unable to force up host n1 as `done` evacuation migration records remain" in early.err
+    finally:
+        cloud.hosts.power_on("n1")
+    completed = "/os-migrations?migration_type=evacuation&status=completed&source_compute=n1"
+    cloud.until("n1 has cleaned up", lambda: len(cloud.get(completed)["migrations"]) == 3)
+    assert json.loads(ok(cloud.migrator("service-force-down", "n1", "--unset", "--json")))[0]["forced_down"] is False
+    cloud.delete("ran", "stood", "given")
