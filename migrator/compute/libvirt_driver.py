@@ -40,8 +40,8 @@ KEEPALIVE = (5, 3)
 # Another host's, when files are read from it: whoever waits for them should know soon.
 READER_KEEPALIVE = (2, 2)
 READER_OPEN_TIMEOUT_S = 5.0
-# What libvirt sends at once; a larger buffer is never filled.
-CHUNK_BYTES = 256 * 1024
+# Rather small: larger buffers are mapped and unmapped by the C library for each call, and seldom filled.
+CHUNK_BYTES = 128 * 1024
 _AT_HOLE = -3  # in place of data: a hole is next
 
 _STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in libvirt_words.STATES.items()}

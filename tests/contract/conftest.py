@@ -1,6 +1,9 @@
 """Two real hosts for the driver's contract, and a driver inside each."""
 
+import contextlib
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +14,13 @@ import pytest
 
 from migrator.compute.driver import Driver
 from migrator.lab.host import LabHost
-from migrator.lab.image import KERNEL_ARGS, build_guest
+from migrator.lab.image import KERNEL_ARGS, GuestImages, build_guest
 from migrator.lab.lab import Lab
 from migrator.lab.layout import AGENT, BRIDGE_INSIDE, LOCAL, SHARED
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec
 from tests.contract.remote_driver import remote
 
+LABS = 8  # runs on one machine at the same time
 KERNEL, RAMDISK, DISK = (str(uuid4()) for _ in range(3))
 
 
@@ -71,9 +75,27 @@ def hosts() -> Iterator[Hosts]:
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     guest = build_guest()
-    lab = Lab("mgd", hosts=2)
-    lab.down()
-    lab.up()
+    with _free_lab() as lab:
+        lab.down()  # of a run that was killed
+        lab.up()
+        yield from _drivers(lab, guest)
+
+
+@contextlib.contextmanager
+def _free_lab() -> Iterator[Lab]:
+    """A lab of a name that no other run on this machine has now."""
+    for number in range(LABS):
+        with Path(tempfile.gettempdir(), f"migrator-contract-{number}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield Lab(f"mgd{number}", hosts=2)
+            return
+    raise RuntimeError(f"{LABS} runs have a lab up already")
+
+
+def _drivers(lab: Lab, guest: GuestImages) -> Iterator[Hosts]:
     ends = []
     try:
         drivers = []
