@@ -6,6 +6,7 @@ wins. A value below its minimum stops the start with name, value and minimum (``
 
 import ipaddress
 import os
+import shlex
 import socket
 import tomllib
 from pathlib import Path
@@ -21,6 +22,13 @@ def _endpoint(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ValueError("expected HOST:PORT, such as 127.0.0.1:8774")
+    return value
+
+
+def _command(value: str) -> str:
+    """Words as a shell would split them, though no shell ever runs them."""
+    if value and not shlex.split(value):  # raises ValueError for a quotation without an end
+        raise ValueError("expected a command, or nothing")
     return value
 
 
@@ -47,7 +55,8 @@ class ServerSettings(_Base):
     live_migration_permit_post_copy: bool = False
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False
-    fence_command: str = ""  # run with a silent host's name and address; success is fencing evidence
+    # run with a silent host's name and address ({host}, {address}); success is fencing evidence
+    fence_command: Annotated[str, AfterValidator(_command)] = ""
     fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
     evacuate_silent_hosts: bool = False  # policy: silence for service_down_time is fencing evidence by itself
     max_limit: int = Field(1000, ge=1)  # rows a page

@@ -1,4 +1,5 @@
-"""Builds the HTTP application out of its parts and serves it. Owns the process: database, sweeper, listeners, signals.
+"""Builds the HTTP application out of its parts and serves it. Owns the process: database, sweeper, fencer, listeners,
+signals.
 
 Nothing here decides; a server process holds nothing in memory that another one needs.
 """
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from migrator import __version__
 from migrator.api import agent, discovery, faults, images, native, openapi, versions
 from migrator.api.auth import STRATEGIES
+from migrator.api.fencer import Fencer
 from migrator.api.routes import by_path
 from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
 from migrator.api.services import Services, build
@@ -129,13 +131,18 @@ def serve(settings: ServerSettings) -> int:
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()
-    sweeper = threading.Thread(target=_sweep, args=(services, stop), name="sweeper", daemon=True)
-    sweeper.start()
+    beside = [
+        threading.Thread(target=_sweep, args=(services, stop), name="sweeper", daemon=True),
+        threading.Thread(target=Fencer(services, stop).keep, name="fencer", daemon=True),
+    ]
+    for thread in beside:
+        thread.start()
     try:
         asyncio.run(_listen(services))
     finally:
         stop.set()
-        sweeper.join(timeout=5)
+        for thread in beside:
+            thread.join(timeout=5)
         services.db.close()
     return 0
 

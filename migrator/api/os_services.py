@@ -103,7 +103,7 @@ def _by_uuid(request: ApiRequest) -> Answer:
         return Answer(200, {"service": _view(request, rows.get(connection, name))})
 
 
-def _apply(_request: ApiRequest, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+def _apply(request: ApiRequest, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
     """Marking a host down is fencing evidence; it stays while the host has not cleaned up what was evacuated."""
     if values.get("forced_down") is False:
         active = operations.active_on_host(connection, name)
@@ -114,7 +114,10 @@ def _apply(_request: ApiRequest, connection: Connection, name: str, values: Mapp
                 "associated with the host. Ensure the compute service has been restarted, allowing these records to "
                 "move to `completed` before retrying this request."
             )
-    rows.change(connection, name, values)
+    if "forced_down" in values:
+        rows.force_down(connection, name, values["forced_down"], request.caller.user_id)
+    if others := {key: value for key, value in values.items() if key != "forced_down"}:
+        rows.change(connection, name, others)
 
 
 def as_uuid(text: str) -> str:

@@ -5,10 +5,12 @@ Free capacity is kept beside the totals, so that a claim is one conditional UPDA
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, func, select, update
+from sqlalchemy import Connection, Row, false, func, null, select, update
 
+from migrator.db import events
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
@@ -96,11 +98,30 @@ def seen(connection: Connection, name: str) -> None:
 
 
 def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool:
-    """Set an operator's columns (disabled, disabled_reason, forced_down). False: there is no such host."""
+    """Set an operator's columns (disabled, disabled_reason). False: there is no such host."""
     changed = connection.execute(
         update(hosts).where(hosts.c.name == name).values(updated_at=now_expression(connection), **values)
     )
     return changed.rowcount > 0
+
+
+def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
+    """Record ``by``'s word that the host is down, which is fencing evidence; or take every evidence back, the fence
+    command's too, for whoever forces a host up says that it may run guests again. Saying the same twice keeps the
+    first word. False: there is no such host."""
+    host = connection.execute(select(hosts.c.forced_down).where(hosts.c.name == name).with_for_update()).one_or_none()
+    if host is None:
+        return False
+    if host.forced_down == down:
+        return True
+    moment = now(connection)
+    words = f"forced {'down' if down else 'up'} by {by} at {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    said = {"kind": "forced_down", "by": by, "at": moment, "words": words} if down else null()
+    connection.execute(
+        update(hosts).where(hosts.c.name == name).values(forced_down=down, fencing=said, updated_at=moment)
+    )
+    events.add(connection, "forced-down" if down else "forced-up", words, host=name)
+    return True
 
 
 def instances_on(connection: Connection, names: Collection[str]) -> Sequence[Row[int, str, str | None]]:

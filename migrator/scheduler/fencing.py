@@ -4,13 +4,15 @@ Pure: a host's row and the settings in, evidence out. Never fences anything itse
 operator's command, ``compute/lease.py`` is the host's own promise).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from migrator.settings import ServerSettings
 
-# What a host gets beyond its lease: the time to stop its guests, and clocks that do not run alike.
-GRACE_S = 30.0
+# A lease counts as lapsed only this much after its length: the agent needs time to stop its guests (or the watchdog to
+# reset the host), and its clock and the database's do not run alike.
+STOPPING_S = 30.0
 DRIFT = 0.1
 
 
@@ -28,22 +30,13 @@ class Evidence:
 def evidence(row: Any, settings: ServerSettings) -> Evidence | None:
     """The evidence there is for a row of ``hosts`` (with ``silent_s``); None for a host that is heard and not forced
     down, or of whose silence nothing is known."""
-    recorded = row.fencing or {}
+    recorded: Mapping[str, Any] = row.fencing or {}
     if row.forced_down:
-        return _recorded(recorded, "forced_down", f"{row.name} was forced down")
+        mine = recorded if recorded.get("kind") == "forced_down" else {}
+        return Evidence("forced_down", mine.get("by", ""), mine.get("words", "it was forced down"), mine.get("at"))
     if row.silent_s <= settings.service_down_time:
         return None
-    if recorded.get("kind") == "fence_command" and recorded.get("at", 0.0) >= row.last_seen:
-        return _recorded(recorded, "fence_command", f"the fence command for {row.name} succeeded")
-    lease = float(row.report.get("self_fencing_lease_s", 0.0))
-    if lease > 0 and row.silent_s > lease * (1 + DRIFT) + GRACE_S:
-        words = f"{row.name} has not been heard for {row.silent_s:.0f} s, longer than its self-fencing lease"
-        return Evidence("lease", row.name, words, None)
-    if settings.evacuate_silent_hosts:
-        return Evidence(
-            "policy", "evacuate_silent_hosts", f"{row.name} is silent, and policy takes that for enough", None
-        )
-    return None
+    return _fenced(row, recorded) or _lapsed(row) or _policy(row, settings)
 
 
 def wanted() -> str:
@@ -54,6 +47,33 @@ def wanted() -> str:
     )
 
 
-def _recorded(recorded: Any, kind: str, otherwise: str) -> Evidence:
-    mine = recorded if recorded.get("kind") == kind else {}
-    return Evidence(kind, mine.get("by", ""), mine.get("words", otherwise), mine.get("at"))
+def lapses_after(lease_s: float) -> float:
+    """Seconds of silence after which the server trusts that a host with this lease has stopped its guests."""
+    return lease_s * (1 + DRIFT) + STOPPING_S
+
+
+def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
+    """A host that was heard after it had been fenced is alive again: the fencing says nothing about it any more."""
+    if recorded.get("kind") != "fence_command" or recorded.get("at", 0.0) < row.last_seen:
+        return None
+    by, said = recorded.get("by", ""), recorded.get("words", "")
+    words = f"the fence command succeeded on {by}" + (f": {said}" if said else "")
+    return Evidence("fence_command", by, words, recorded["at"])
+
+
+def _lapsed(row: Any) -> Evidence | None:
+    lease = float(row.report.get("self_fencing_lease_s", 0.0))
+    if lease <= 0 or row.silent_s <= lapses_after(lease):
+        return None
+    words = (
+        f"its self-fencing lease of {lease:g} s has lapsed: not heard for {row.silent_s:.0f} s, and "
+        f"{lapses_after(lease):g} s are enough"
+    )
+    return Evidence("lease", row.name, words, None)
+
+
+def _policy(row: Any, settings: ServerSettings) -> Evidence | None:
+    if not settings.evacuate_silent_hosts:
+        return None
+    words = f"not heard for {row.silent_s:.0f} s, and the policy evacuate_silent_hosts takes that for enough"
+    return Evidence("policy", "evacuate_silent_hosts", words, None)

@@ -1,0 +1,212 @@
+"""Runs the operator's fence command for hosts that are silent while an evacuation waits for evidence.
+
+Owns the command's process: its arguments, its time, its end. Runs in threads of its own beside the sweep and never
+decides what a success means (``scheduler/fencing.py``) nor what follows from it (``decide``). The database says whose
+turn it is, so that of several servers one at a time runs the command for a host.
+"""
+
+import logging
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, Any
+
+from migrator.api.services import Services
+from migrator.db import events, fencing, hosts
+from migrator.errors import MigratorError
+from migrator.operations import OPERATIONS
+from migrator.scheduler.fencing import evidence
+
+log = logging.getLogger(__name__)
+
+PHASES = frozenset((op.kind.value, phase.name) for op in OPERATIONS.values() for phase in op.phases if phase.fencing)
+_AT_ONCE = 8  # hosts that are fenced beside each other
+_LOOK_S = 0.1
+_STALE_S = 30.0  # beyond fence_timeout: the server that began this run is gone
+_TAIL_BYTES = 4096
+_TAIL_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``words``: the last line of a success's output; exit code and last lines of a failure."""
+
+    ok: bool
+    words: str
+
+
+class Fencer:
+    """``keep`` until ``stop`` is set, in a thread; ``look`` once, for whoever wants to wait for it."""
+
+    def __init__(self, services: Services, stop: threading.Event) -> None:
+        self._db, self._settings, self._reconciler = services.db, services.settings, services.reconciler
+        self._stop = stop
+        self._by = socket.gethostname()
+        self._lock = threading.Lock()
+        self._running: set[str] = set()  # hosts that this process is at
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fence")
+
+    def keep(self) -> None:
+        """Look once each sweep_interval; a command that takes long keeps no other host waiting."""
+        while not self._stop.wait(self._settings.sweep_interval):
+            try:
+                for host in self._wanting():
+                    if self._take(host):
+                        self._threads.submit(self._fence, host)
+            except Exception:
+                log.exception("hosts to fence could not be looked for; it is tried again")
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def look(self) -> None:
+        """Fence every host that wants it, one after another, and return when that is done."""
+        for host in self._wanting():
+            if self._take(host):
+                self._fence(host)
+
+    def _wanting(self) -> Sequence[str]:
+        if not self._settings.fence_command:
+            return ()
+        with self._db.read() as connection:
+            waiting = fencing.waiting(connection, PHASES)
+            rows = hosts.by_names(connection, list(waiting))
+        return [row.name for row in rows if self._needed(row, waiting[row.name])]
+
+    def _needed(self, row: Any, operations: Sequence[Any]) -> bool:
+        """Silent, without evidence, and for some operation not tried in vain since it began to wait."""
+        if row.forced_down or row.silent_s <= self._settings.service_down_time:
+            return False
+        attempt = row.fence_attempt or {}
+        failed_at = attempt["at"] if attempt.get("ok") is False else float("-inf")
+        return evidence(row, self._settings) is None and any(op.phase_since > failed_at for op in operations)
+
+    def _take(self, host: str) -> bool:
+        with self._lock:
+            free = host not in self._running
+            self._running.add(host)
+            return free
+
+    def _fence(self, host: str) -> None:
+        try:
+            self._fence_if_it_is_our_turn(host)
+        except Exception:  # its next turn comes with the next look, when the run has gone stale
+            log.exception("the fence command's run could not be recorded", extra={"host": host})
+        finally:
+            with self._lock:
+                self._running.discard(host)
+
+    def _fence_if_it_is_our_turn(self, host: str) -> None:
+        with self._db.write() as connection:
+            if not fencing.lock(connection, host):
+                return
+            row, waiting = hosts.get(connection, host), fencing.waiting(connection, PHASES).get(host, ())
+            if self._stop.is_set() or not self._needed(row, waiting):
+                return
+            attempt = fencing.begin(connection, host, self._by, self._settings.fence_timeout + _STALE_S)
+            if attempt is None:
+                return
+            _note(connection, waiting, host, f"running the fence command for {host} on {self._by}")
+        log.warning("running the fence command", extra={"host": host})
+        address = str(row.report.get("address", ""))
+        outcome = run(self._settings.fence_command, host, address, self._settings.fence_timeout, self._stop)
+        with self._db.write() as connection:
+            if outcome is None:
+                fencing.give_up(connection, attempt)
+                return
+            fencing.finish(connection, attempt, outcome.ok, outcome.words)
+            waiting = fencing.waiting(connection, PHASES).get(host, ())
+            said = "succeeded" if outcome.ok else "failed"
+            _note(connection, waiting, host, f"the fence command for {host} {said}: {outcome.words}")
+        log.warning("the fence command %s: %s", said, outcome.words, extra={"host": host})
+        for operation in waiting:
+            try:
+                self._reconciler.reconcile(operation.id)
+            except MigratorError:
+                log.exception("operation %s could not be advanced; the sweep tries again", operation.id)
+
+
+def run(command: str, host: str, address: str, timeout_s: float, stop: threading.Event) -> Outcome | None:
+    """Run the command to its end; None when ``stop`` was set before. Blocks up to ``timeout_s``, then kills the
+    command with everything that it started."""
+    with tempfile.TemporaryFile() as output:  # not a pipe: what the command leaves behind must not hold us up
+        try:
+            process = subprocess.Popen(
+                arguments(command, host, address),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=_environment(host, address),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return Outcome(False, f"could not be started: {error}")
+        try:
+            code = _wait(process, timeout_s, stop)
+        finally:
+            if process.poll() is None:
+                _kill_group(process)
+        if code is not None:
+            lines = _last_lines(output)
+            return Outcome(True, lines[-1] if lines else "") if code == 0 else _failure(f"exit code {code}", lines)
+        return None if stop.is_set() else _failure(f"killed after {timeout_s:g} s", _last_lines(output))
+
+
+def arguments(command: str, host: str, address: str) -> list[str]:
+    """The command's words, with {host} and {address} filled in; where it names neither, both are appended."""
+    words = shlex.split(command)
+    if not any("{host}" in word or "{address}" in word for word in words):
+        words += ["{host}", "{address}"]
+    names = {"{host}": host, "{address}": address}
+    for name, value in names.items():
+        words = [word.replace(name, value) for word in words]
+    return words
+
+
+def _environment(host: str, address: str) -> dict[str, str]:
+    """Ours without our settings, among them the database's password."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
+    return inherited | {"MIGRATOR_HOST": host, "MIGRATOR_ADDRESS": address}
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, stop: threading.Event) -> int | None:
+    """The exit code; None: out of time, or no longer wanted."""
+    until = time.monotonic() + timeout_s
+    while process.poll() is None and time.monotonic() < until and not stop.wait(_LOOK_S):
+        pass
+    return process.poll()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)  # its own session, and not yet waited for: the id is still its own
+    process.wait()
+
+
+def _last_lines(output: IO[bytes]) -> list[str]:
+    output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    text = output.read().decode(errors="replace").replace("\x00", "")
+    return [line.strip() for line in text.splitlines() if line.strip()][-_TAIL_LINES:]
+
+
+def _failure(reason: str, lines: Sequence[str]) -> Outcome:
+    return Outcome(False, "; ".join([reason, *lines]))
+
+
+def _note(connection: Any, operations: Sequence[Any], host: str, message: str) -> None:
+    for operation in operations:
+        events.add(
+            connection,
+            "fence",
+            message,
+            operation_id=operation.id,
+            instance_uuid=operation.instance_uuid,
+            phase=operation.phase,
+            epoch=operation.epoch,
+            host=host,
+        )

@@ -1,0 +1,84 @@
+"""Runs of the fence command: whose turn it is, and what came of it.
+
+Owns ``hosts.fence_attempt`` ({at, by, ok, words}; ok None: it runs) and the evidence that a success leaves in
+``hosts.fencing``. Of many server processes one at a time begins a run for a host: the row is locked while they look.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, null, select, true, tuple_, update
+
+from migrator.db.clock import now
+from migrator.db.tables import hosts, operations
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of the fence command that was begun. ``at``: seconds by the database's clock."""
+
+    host: str
+    by: str
+    at: float
+
+
+def waiting(connection: Connection, phases: Collection[tuple[str, str]]) -> Mapping[str, Sequence[Row[Any]]]:
+    """Source -> its active operations, on their way forward, in one of ``phases`` ((kind, phase) pairs)."""
+    query = select(operations).where(
+        operations.c.active == true(),
+        operations.c.forward == true(),
+        operations.c.source.is_not(None),
+        tuple_(operations.c.kind, operations.c.phase).in_(list(phases)),
+    )
+    found: dict[str, list[Row[Any]]] = {}
+    for row in connection.execute(query.order_by(operations.c.id)):
+        found.setdefault(row.source, []).append(row)
+    return found
+
+
+def lock(connection: Connection, name: str) -> bool:
+    """Keep the host's row for this transaction; ``begin`` what was decided on it. False: there is no such host."""
+    return (
+        connection.execute(select(hosts.c.id).where(hosts.c.name == name).with_for_update()).one_or_none() is not None
+    )
+
+
+def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt | None:
+    """A run that is the caller's to do; None while another one is under way that is younger than ``stale_s``.
+    ``lock`` comes first."""
+    known = connection.execute(select(hosts.c.fence_attempt).where(hosts.c.name == name)).scalar_one() or {}
+    moment = now(connection)
+    if known.get("at") is not None and known.get("ok") is None and moment - known["at"] < stale_s:
+        return None
+    attempt = {"at": moment, "by": by, "ok": None, "words": "the fence command runs"}
+    connection.execute(update(hosts).where(hosts.c.name == name).values(fence_attempt=attempt))
+    return Attempt(name, by, moment)
+
+
+def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> None:
+    """What came of it. A success is evidence even if the run took so long that another one was begun; a failure of
+    such a run is nobody's any more."""
+    lock(connection, attempt.host)
+    moment = now(connection)
+    values: dict[str, Any] = {}
+    if _current(connection, attempt):
+        values["fence_attempt"] = {"at": moment, "by": attempt.by, "ok": ok, "words": words}
+    forced = connection.execute(select(hosts.c.forced_down).where(hosts.c.name == attempt.host)).scalar_one_or_none()
+    if ok and not forced:  # an operator's word stands until it is taken back
+        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "at": moment, "words": words}
+    if values:
+        connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(updated_at=moment, **values))
+
+
+def give_up(connection: Connection, attempt: Attempt) -> None:
+    """The run was ended before it was over: it counts for nothing, and whoever looks next may begin another."""
+    lock(connection, attempt.host)
+    if _current(connection, attempt):
+        connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(fence_attempt=null()))
+
+
+def _current(connection: Connection, attempt: Attempt) -> bool:
+    query = select(hosts.c.fence_attempt).where(hosts.c.name == attempt.host)
+    known = connection.execute(query).scalar_one_or_none() or {}
+    return (known.get("at"), known.get("by"), known.get("ok")) == (attempt.at, attempt.by, None)
