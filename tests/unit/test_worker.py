@@ -1,132 +1,12 @@
-"""One step at a time: what the worker does for each assignment, and what it says it saw."""
-
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+"""One step at a time: what the worker does for each assignment of a live move, and what it says it saw."""
 
 import pytest
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.compute.worker import StaleAssignment, Worker
+from migrator.compute.simulated_world import Behaviour
+from migrator.compute.worker import StaleAssignment
 from migrator.errors import DriverError, HypervisorUnavailable
-from migrator.protocol import (
-    AbsentInputs,
-    Assignment,
-    AttemptState,
-    DiskSpec,
-    DomainState,
-    Ensure,
-    Fact,
-    GuestDescription,
-    ImageRef,
-    InstanceSpec,
-    Message,
-    MigratingInputs,
-    PreparedInputs,
-    Role,
-    ShutOffInputs,
-)
-
-SPEC = InstanceSpec(
-    uuid="7d1f0a52-6f0a-4d3e-9a3b-0c5d0a3c9a10",
-    name="one",
-    vcpus=1,
-    memory_mb=256,
-    disks=(DiskSpec(target="vda", pool="local", size_gb=1),),
-)
-BUILD, MOVE, OTHER = "op-build", "op-move", "op-other"
-
-
-class Killed(BaseException):
-    """``kill -9``: nothing catches it."""
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class NoImages:
-    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
-        return {image.id: Path("/nowhere") for image in images}
-
-
-class World:
-    """Two hosts, a worker on each, an instance that runs on ``a``."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.fabric = Fabric(self.clock)
-        self.journals: dict[str, list[bytes]] = {"a": [], "b": []}
-        self.workers: dict[str, Worker] = {}
-        self.calls: list[str] = []
-        for name in self.journals:
-            self.fabric.add_host(name, bandwidth_bytes_per_s=100 * MIB)
-            self.restart(name)
-        self.fabric.fault = self._record
-        self.generation = 1
-
-    def _record(self, host: str, method: str, when: str) -> None:
-        if when == "before":
-            self.calls.append(f"{host}.{method}")
-
-    def restart(self, name: str) -> None:
-        journal = LineJournal(MemoryMedium(self.journals[name]))
-        self.workers[name] = Worker(SimulatedHypervisor(name, self.fabric), journal, NoImages(), self.clock)
-
-    def act(self, host: str, ensure: Ensure, inputs: Message | None = None, **more: Any) -> Fact:
-        return self.workers[host].act(assignment(ensure, inputs, **more))
-
-    def boot(self) -> None:
-        fact = self.act("a", Ensure.RUNNING, kind="build", operation_id=BUILD, role=Role.DESTINATION)
-        assert fact.problem is None
-
-    def guest(self) -> GuestDescription:
-        found = self.act("a", Ensure.MOVABLE, operation_id=MOVE).guest
-        assert found is not None
-        return found
-
-    def prepare(self) -> None:
-        inputs = PreparedInputs(guest=self.guest())
-        fact = self.act("b", Ensure.PREPARED, inputs, operation_id=MOVE, role=Role.DESTINATION)
-        assert [disk.exists for disk in fact.disks] == [True]
-
-    def transfer(self, epoch: int = 1) -> Fact:
-        inputs = MigratingInputs(
-            destination_host="b", destination_address="b", uri="simulated://b", copy_disks=("vda",)
-        )
-        return self.act("a", Ensure.MIGRATING, inputs, operation_id=MOVE, epoch=epoch)
-
-
-def assignment(
-    ensure: Ensure,
-    inputs: Message | None = None,
-    *,
-    kind: str = "live-migration",
-    operation_id: str = MOVE,
-    epoch: int = 1,
-    generation: int = 1,
-    forward: bool = True,
-    role: Role = Role.SOURCE,
-) -> Assignment:
-    return Assignment(
-        operation_id=operation_id,
-        kind=kind,
-        epoch=epoch,
-        generation=generation,
-        phase="phase",
-        forward=forward,
-        role=role,
-        ensure=ensure,
-        instance=SPEC,
-        inputs=inputs.model_dump(mode="json") if inputs is not None else {},
-    )
+from migrator.protocol import AbsentInputs, AttemptState, DomainState, Ensure, Role, ShutOffInputs
+from tests.unit.two_hosts import MOVE, OTHER, SPEC, Killed, World, attempt, state
 
 
 @pytest.fixture
@@ -134,14 +14,6 @@ def world() -> World:
     world = World()
     world.boot()
     return world
-
-
-def state(fact: Fact) -> DomainState | None:
-    return fact.domain.state if fact.domain is not None else None
-
-
-def attempt(fact: Fact) -> AttemptState | None:
-    return fact.attempt.state if fact.attempt is not None else None
 
 
 # --- staleness ----------------------------------------------------------------------------------------------------
