@@ -9,11 +9,10 @@ from typing import Any
 import httpx
 
 from migrator.lab import LabHost
-from migrator.lab.layout import LOCAL, SHARED
+from migrator.lab.layout import LOCAL
 from migrator.lab.ticks import Content, TickFollower
 from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
 
-POOLS = {"local": LOCAL, "shared": SHARED}
 FILL_MIB = 24
 GUEST_ARGS = f"ballast=4 fill={FILL_MIB} again=1"
 SLOW_MIB_S = 8  # a copy of the content then has a middle
@@ -131,7 +130,7 @@ class Guest:
         assert last.host == host.name
         kept = self.ticks.content()
         assert (kept.sum, kept.bytes) == (self.content.sum, FILL_MIB << 20)
-        assert self.ticks.problems == []
+        assert self.ticks.problems == [], self.ticks.problems
         assert cluster.runners(self.uuid) == [host.name]
         assert self.defined_on() == [host.name]
         if self.pool == "local":

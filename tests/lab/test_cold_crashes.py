@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from migrator.lab import LabHost
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import Cluster, wait_for
 from tests.lab.guests import SLOW_MIB_S, Guest, booted
 
 pytestmark = pytest.mark.lab
@@ -139,9 +139,10 @@ def finish(move: Move) -> str:
 
 def test_between_stop_and_start(move: Move) -> None:
     guest = move.guest
-    move.destination.limit_link(None)
-    guest.wait_phase("offer")
+    wait_for(lambda: guest.cluster.runners(guest.uuid) == [], 30, "the guest to stop")
     move.everybody_dies()
+    assert guest.cluster.runners(guest.uuid) == []
+    move.destination.limit_link(None)
     assert finish(move) == "confirmed"
     guest.ticks.wait_boots(move.boots + 1)
     guest.assert_runs_only_here(move.destination)

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/input.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,11 +269,12 @@ int main(void) {
     int buttons[BUTTONS];
     int count = open_buttons(buttons);
     say_boot();
-    if (!fork()) {
+    pid_t workers[2];
+    if (!(workers[0] = fork())) {
         dirty_forever(argument("ballast=", 32), argument("dirty=", 0));
         _exit(1);
     }
-    if (!fork()) {
+    if (!(workers[1] = fork())) {
         use_disk_forever();
         _exit(1);
     }
@@ -283,6 +285,11 @@ int main(void) {
         sleep_ms(TICK_MS);
     }
     say("power button\n");
+    /* Or the disk would go while it is written to, and look as if it had lost something. */
+    for (int i = 0; i < 2; i++) {
+        kill(workers[i], SIGKILL);
+        waitpid(workers[i], NULL, 0);
+    }
     sync();
     reboot(RB_POWER_OFF);
     return 0;
