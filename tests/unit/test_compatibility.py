@@ -3,7 +3,7 @@
 import pytest
 
 from migrator.compute import compatibility
-from migrator.protocol import DiskFact, DiskSpec, DomainState, GuestDescription, InstanceSpec, NicSpec
+from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, GuestDescription, InstanceSpec, NicSpec
 
 GIB = 1024**3
 SPEC = InstanceSpec(
@@ -113,3 +113,57 @@ def test_an_old_disk_in_the_way_refuses_the_move_and_is_named() -> None:
     assert not found.ok
     assert "/pool/u/disk" in found.found
     assert compatibility.leftover(spec, guest, {"p": "theirs"}, [old]).ok, "a shared disk is no leftover"
+
+
+def memory_fact(mib: int) -> DiskFact:
+    return DiskFact(target=MEMORY, path="/s/memory", pool="local", exists=True, virtual_bytes=mib << 20)
+
+
+def test_a_disk_that_grows_needs_the_room_that_it_will_have() -> None:
+    spec = SPEC.model_copy(update={"disks": tuple(d.model_copy(update={"size_gb": 8}) for d in SPEC.disks)})
+    check = compatibility.disk(spec, GUEST, OWN, free_bytes={"local": 8 * GIB, "shared": 7 * GIB}, ratio=1.0)
+    assert check.ok, check.found
+    check = compatibility.disk(spec, GUEST, OWN, free_bytes={"local": 8 * GIB - 1, "shared": 7 * GIB - 1}, ratio=1.0)
+    assert not check.ok
+    assert "local: 8191 MiB free, 8192 MiB needed" in check.found
+    assert "shared: 7167 MiB free, 7168 MiB needed" in check.found
+
+
+def test_a_disk_that_nobody_describes_is_made_at_its_size() -> None:
+    check = compatibility.disk(SPEC, GuestDescription(), OWN, free_bytes={"local": 4 * GIB}, ratio=1.0)
+    assert not check.ok
+    assert "shared: 0 MiB free, 1024 MiB needed" in check.found
+
+
+def test_saved_memory_needs_room_on_disk_and_in_ram() -> None:
+    spec = SPEC.model_copy(update={"disks": SPEC.disks[1:]})
+    guest = GUEST.model_copy(update={"disks": (*GUEST.disks[1:], memory_fact(100)), "memory_mb": 1024})
+    check = compatibility.disk(spec, guest, OWN, free_bytes={"local": 4 * GIB + (99 << 20)}, ratio=1.0)
+    assert not check.ok
+    assert compatibility.disk(spec, guest, OWN, free_bytes={"local": 4 * GIB + (100 << 20)}, ratio=1.0).ok
+    assert compatibility.memory_needed(spec, guest) == 1024
+    assert compatibility.memory_needed(spec, GUEST) == 512
+
+
+@pytest.mark.parametrize(("own", "ok"), [(OWN, False), ({"shared": "S", "local": "L1"}, True)])
+def test_an_old_memory_is_in_the_way_where_a_new_one_would_go(own: dict[str, str], ok: bool) -> None:
+    spec = SPEC.model_copy(update={"disks": SPEC.disks[1:]})
+    assert compatibility.leftover(spec, GUEST, own, [memory_fact(1)]).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("state", "live", "cold"),
+    [
+        (DomainState.RUNNING, True, True),
+        (DomainState.SHUT_OFF, False, True),
+        (DomainState.SAVED, False, True),
+        (DomainState.CRASHED, False, True),
+        (DomainState.PAUSED, False, False),
+        (DomainState.INCOMING, False, False),
+        (DomainState.ABSENT, False, False),
+    ],
+)
+def test_what_may_leave_running_and_what_may_leave_at_all(state: DomainState, live: bool, cold: bool) -> None:
+    for wanted, ok in ((True, live), (False, cold)):
+        checks = compatibility.source(state, job_active=False, passed_through=(), live=wanted)
+        assert {check.name: check.ok for check in checks}["domain"] is ok

@@ -191,3 +191,93 @@ def test_what_a_killed_process_left_is_cleared_away_in_time(tmp_path: Path, imag
     os.utime(old, (1, 1))
     disks(tmp_path / "pool").make(spec(A), {IMAGE: image})
     assert (old.exists(), young.exists()) == (False, True)
+
+
+CONFIG = DiskSpec(target="sda", pool="a", size_gb=0, format="raw", config_drive=True)
+
+
+def test_a_config_drive_is_made_once_beside_the_disks(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    mine.make(spec(A, CONFIG), {IMAGE: image}, "s3cret")
+    fact = mine.facts(spec(A, CONFIG))[1]
+    assert (Path(fact.path).name, fact.exists, fact.readonly, fact.format) == ("disk.config", True, True, "raw")
+    before = Path(fact.path).read_bytes()
+    assert b"s3cret" in before
+    mine.make(spec(A, CONFIG), {}, "other")
+    assert Path(fact.path).read_bytes() == before
+
+
+def test_a_live_moves_destination_makes_its_config_drive_anew(tmp_path: Path, image: Path) -> None:
+    source, destination = disks(tmp_path / "one"), disks(tmp_path / "two")
+    instance = spec(A, CONFIG)
+    source.make(instance, {IMAGE: image})
+    guest = GuestDescription(disks=tuple(source.facts(instance)[:1]), storage=source.identities())
+    destination.make_targets(instance, guest, {IMAGE: image})
+    assert destination.facts(instance)[1].exists
+
+
+def test_disks_grow_and_never_shrink(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    instance = spec(A, DiskSpec(target="vdb", pool="a", size_gb=1, format="raw"), CONFIG)
+    larger = spec(*(disk.model_copy(update={"size_gb": disk.size_gb * 3}) for disk in instance.disks))
+    with pytest.raises(StorageError, match="missing"):
+        mine.grow(larger)
+    mine.make(instance, {IMAGE: image})
+    for _ in range(2):
+        mine.grow(larger)
+    mine.grow(instance)
+    assert [fact.virtual_bytes for fact in mine.facts(instance)][:2] == [3 << 30, 3 << 30]
+
+
+def test_what_a_guest_wrote_into_a_raw_disk_is_no_header(tmp_path: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    raw = DiskSpec(target="vda", pool="a", size_gb=1, format="raw")
+    mine.make(spec(raw), {})
+    sly = tmp_path / "sly"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/passwd", sly, "1G"], check=True)
+    with mine.path(INSTANCE, raw).open("r+b") as disk:
+        disk.write(sly.read_bytes())
+    fact = mine.facts(spec(raw))[0]
+    assert (fact.format, fact.virtual_bytes, fact.backing_image_id) == ("raw", 1 << 30, None)
+
+
+def test_a_pool_where_the_instance_lives_on_is_kept(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool", tmp_path / "other")
+    mine.make(spec(A, DiskSpec(target="vdb", pool="b", size_gb=1)), {IMAGE: image})
+    mine.remove(INSTANCE, ["a", "b"], [mine.identities()["b"]])
+    assert not (tmp_path / "pool" / INSTANCE).exists()
+    assert (tmp_path / "other" / INSTANCE / "disk.vdb").exists()
+
+
+def test_a_pool_whose_identity_cannot_be_read_is_not_touched(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    mine.make(spec(A), {IMAGE: image})
+    (tmp_path / "pool" / MARKER).write_text("?")
+    with pytest.raises(StorageError, match="identity"):
+        mine.remove(INSTANCE, ["a"], ["some-identity"])
+    assert mine.facts(spec(A))[0].exists
+
+
+def test_a_copy_finds_its_images_and_boot_files_prepared(tmp_path: Path, image: Path) -> None:
+    source, destination = disks(tmp_path / "one"), disks(tmp_path / "two")
+    instance = spec(A, kernel=IMAGE)
+    source.make(instance, {IMAGE: image})
+    guest = GuestDescription(disks=tuple(source.facts(instance)))
+    destination.prepare_copy(instance, guest, ["vda"], {IMAGE: image})
+    destination.prepare_copy(instance, guest, ["vda"], {})
+    assert (tmp_path / "two/_base" / IMAGE).read_bytes() == image.read_bytes()
+    assert (tmp_path / "two" / INSTANCE / "kernel").exists()
+    assert not destination.facts(instance)[0].exists
+
+
+def test_files_are_found_by_target(tmp_path: Path) -> None:
+    mine = disks(tmp_path / "one", tmp_path / "two")
+    instance = spec(A, DiskSpec(target="vdb", pool="b", size_gb=1))
+    assert mine.file(instance, "memory") == tmp_path / "one" / INSTANCE / "memory"
+    assert mine.file(instance, "vdb") == tmp_path / "two" / INSTANCE / "disk.vdb"
+    assert mine.homes(instance, ["vdb", "memory"]) == {
+        "a": tmp_path / "one" / INSTANCE,
+        "b": tmp_path / "two" / INSTANCE,
+    }
+    with pytest.raises(StorageError, match="vdz"):
+        mine.file(instance, "vdz")

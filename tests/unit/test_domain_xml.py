@@ -166,3 +166,62 @@ def test_equal_paths_change_nothing() -> None:
     source = domain_xml.build(SPEC, HOST, STAMP)
     same = {target: str(place.path) for target, place in HOST.disks.items()}
     assert ET.canonicalize(domain_xml.for_destination(source, same)) == ET.canonicalize(source)
+
+
+@pytest.mark.parametrize(("target", "bus"), [("sda", "sata"), ("hda", "ide")])
+def test_a_config_drive_is_a_cdrom_that_nobody_writes(target: str, bus: str) -> None:
+    drive = DiskSpec(target=target, pool="a", format="raw", size_gb=0, config_drive=True)
+    host = replace(HOST, disks={**HOST.disks, target: DiskPlace(HOME / "disk.config")})
+    domain = built(SPEC.model_copy(update={"disks": (*SPEC.disks, drive)}), host)
+    disk = domain.findall("devices/disk")[-1]
+    assert disk.get("device") == "cdrom"
+    assert disk.find("target").attrib == {"dev": target, "bus": bus}  # type: ignore[union-attr]
+    assert disk.find("readonly") is not None
+    assert all(disk.find("readonly") is None for disk in domain.findall("devices/disk")[:-1])
+
+
+def test_a_saved_domain_goes_on_with_this_hosts_files_bridges_and_stamp() -> None:
+    there = Path("/mnt/z") / UUID
+    host = replace(
+        HOST,
+        disks={"vda": DiskPlace(there / "disk"), "vdb": DiskPlace(there / "disk.vdb")},
+        bridges={"demo": "br9"},
+        kernel=there / "kernel",
+        ramdisk=there / "ramdisk",
+        console=Path("/mnt/z/x.log"),
+        machine="pc-99",
+        cpu_mode="host-model",
+    )
+    text = domain_xml.for_restoring(domain_xml.build(SPEC, HOST, STAMP), SPEC, host, Stamp("web", "new", 8))
+    domain = ET.fromstring(text)
+    assert [s.get("file") for s in domain.findall("devices/disk/source")] == [f"{there}/disk", f"{there}/disk.vdb"]
+    assert (domain.findtext("os/kernel"), domain.findtext("os/initrd")) == (f"{there}/kernel", f"{there}/ramdisk")
+    assert domain.find("devices/interface/source").attrib == {"bridge": "br9"}  # type: ignore[union-attr]
+    consoles = domain.findall("devices/serial/source") + domain.findall("devices/console/source")
+    assert [source.get("path") for source in consoles] == ["/mnt/z/x.log"] * 2
+    (element,) = domain.findall("metadata/*")
+    assert domain_xml.read_stamp(ET.tostring(element, encoding="unicode")) == Stamp("web", "new", 8)
+    seen = ET.fromstring(domain_xml.build(SPEC, HOST, STAMP))
+    for what in ("os/type", "cpu", "memory", "vcpu"):
+        old, new = seen.find(what), domain.find(what)
+        assert [ET.tostring(e) for e in (old,) if e is not None] == [ET.tostring(e) for e in (new,) if e is not None]
+
+
+def test_a_saved_domain_needs_its_networks() -> None:
+    saved = domain_xml.build(SPEC, HOST, STAMP)
+    with pytest.raises(DriverError, match="demo"):
+        domain_xml.for_restoring(saved, SPEC, replace(HOST, bridges={}), STAMP)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "named"),
+    [("mode='host-model'", False), ("mode='host-passthrough'", False), ("mode='custom'", True)],
+)
+def test_a_guest_that_is_off_names_no_cpu_but_a_chosen_one(cpu: str, named: bool) -> None:
+    text = f"<domain><cpu {cpu}><model>Westmere</model></cpu></domain>"
+    assert (domain_xml.read_guest(text, CAPABILITIES, off=True).cpu_xml is not None) is named
+
+
+def test_a_pool_names_its_directory() -> None:
+    pool = ET.fromstring(domain_xml.pool("a&b", Path("/x")))
+    assert (pool.get("type"), pool.findtext("name"), pool.findtext("target/path")) == ("dir", "a&b", "/x")
