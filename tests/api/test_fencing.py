@@ -239,7 +239,7 @@ def test_arguments(command: str, words: list[str]) -> None:
     assert arguments(command, "n3", "10.0.0.3") == words
 
 
-def test_its_environment_and_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_environment_and_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATOR_DATABASE", "postgresql://user:secret@db/migrator")
     code = "import os,sys,json; print(json.dumps([dict(os.environ), sys.stdin.read()]))"
     outcome = run(f'{sys.executable} -c "{code}" {{host}}', "n3", "10.0.0.3", 30, threading.Event())
@@ -259,5 +259,5 @@ def test_a_command_that_is_not_there_failed() -> None:
 
 
 def test_a_quotation_without_an_end_stops_the_start() -> None:
-    with pytest.raises(Exception, match="fence_command = .*No closing quotation"):
+    with pytest.raises(Exception, match=r"fence_command = .*No closing quotation"):
         load(ServerSettings, fence_command="fence 'n3")
