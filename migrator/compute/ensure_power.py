@@ -97,6 +97,8 @@ def powered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
         return NOTHING
     if state not in DEAD:
         raise Conflict(f"the domain is {state}, and should become {inputs.power}: it is left alone")
+    if state is DomainState.CRASHED:
+        driver.destroy(spec.uuid)  # it may still have a process, and executes nothing
     refuse_missing_disks(driver, spec)
     return _POWERING[inputs.power](tools, assignment, inputs.machine)
 

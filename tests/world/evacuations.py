@@ -2,16 +2,22 @@
 
 from collections.abc import Callable, Mapping
 
-from migrator.db import hosts
 from migrator.scheduler import evacuations
 from tests.world.clients import built, insist
-from tests.world.moves import Scenario, Step, as_it_is, newest_move, stop, suspend
+from tests.world.moves import (
+    Scenario,
+    Step,
+    as_it_is,
+    confirm,
+    copying,
+    force_down,
+    migrate,
+    newest_move,
+    pass_time,
+    stop,
+    suspend,
+)
 from tests.world.world import CALLER, World
-
-
-def force_down(world: World, host: str) -> None:
-    with world.db.write() as connection:
-        hosts.change(connection, host, {"forced_down": True})
 
 
 def evacuate(world: World, uuid: str, host: str | None) -> None:
@@ -59,22 +65,37 @@ def destination_dies(world: World, uuid: str) -> None:
     _in("rebuild")(world, uuid)
     destination = newest_move(world, uuid).destination
     world.lose(destination)
-    world.faults.armed = False
-    _silent(world)
+    pass_time(world)
     world.run(lambda: is_over(world, uuid))
-    world.faults.armed = True
     if newest_move(world, uuid).status == "error":
         evacuate(world, uuid, None)
         world.run(lambda: is_over(world, uuid))
     world.bring_back(destination)
 
 
-def _silent(world: World) -> None:
-    until = world.time + world.settings.service_down_time + 5
-    world.run(lambda: world.time > until)
+def fenced_while_copying(world: World) -> None:
+    """A cold migration loses its source for good: it turns back, and the instance is evacuated."""
+    uuid = built(world, "local")
+    world.faults.armed = True
+    migrate(world, uuid)
+    world.run(lambda: copying(world, uuid))
+    if newest_move(world, uuid).phase == "verify":
+        world.faults.armed = False  # too late: it has arrived
+        confirm(world, uuid)
+        world.settle()
+        return
+    world.lose("n1")
+    pass_time(world)
+    force_down(world, "n1")
+    world.fabric.settle_for(uuid, None)
+    world.run(lambda: is_over(world, uuid))
+    evacuate(world, uuid, "n3")
+    world.run(lambda: is_over(world, uuid))
+    world.bring_back("n1")
+    world.settle()
 
 
-def _evacuation(
+def evacuation(
     pool: str,
     returns: Step,
     before: Step = as_it_is,
@@ -85,7 +106,7 @@ def _evacuation(
         uuid = built(world, pool)
         before(world, uuid)
         fail(world, "n1")
-        _silent(world)
+        pass_time(world)
         force_down(world, "n1")
         if pool == "local" and fail is World.lose:
             world.fabric.settle_for(uuid, None)  # what only the lost host had is given up
@@ -99,13 +120,14 @@ def _evacuation(
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "evacuated-shared": _evacuation("shared", to_the_end),
-    "evacuated-local": _evacuation("local", to_the_end),
-    "evacuated-stopped": _evacuation("shared", to_the_end, stop),
-    "evacuated-suspended": _evacuation("shared", to_the_end, suspend),
-    "evacuated-back-at-once": _evacuation("shared", as_it_is),
-    "evacuated-back-in-rebuild": _evacuation("shared", _in("rebuild")),
-    "evacuated-back-in-start": _evacuation("local", _in("start")),
-    "evacuated-destination-dies": _evacuation("shared", destination_dies, host=None),
-    "evacuated-not-dead": _evacuation("shared", to_the_end, as_it_is, World.silence),
+    "evacuated-shared": evacuation("shared", to_the_end),
+    "evacuated-local": evacuation("local", to_the_end),
+    "evacuated-stopped": evacuation("shared", to_the_end, stop),
+    "evacuated-suspended": evacuation("shared", to_the_end, suspend),
+    "evacuated-back-at-once": evacuation("shared", as_it_is),
+    "evacuated-back-in-rebuild": evacuation("shared", _in("rebuild")),
+    "evacuated-back-in-start": evacuation("local", _in("start")),
+    "evacuated-destination-dies": evacuation("shared", destination_dies, host=None),
+    "evacuated-out-of-a-migration": fenced_while_copying,
+    "evacuated-not-dead": evacuation("shared", to_the_end, as_it_is, World.silence),
 }

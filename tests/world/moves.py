@@ -114,7 +114,7 @@ def destination_dies(world: World, uuid: str) -> None:
     """In the middle of the copy: the instance is back without waiting for it."""
     world.run(lambda: copying(world, uuid))
     world.lose("n2")
-    world.faults.armed = False  # while nothing but time passes
+    world.faults.armed = False
     world.run(lambda: not newest_move(world, uuid).holds or not newest_move(world, uuid).active)
     assert world.fabric.running_on(uuid) == ["n1"]
     world.faults.armed = True
@@ -124,12 +124,55 @@ def destination_dies(world: World, uuid: str) -> None:
 def source_dies(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     world.lose("n1")
-    world.faults.armed = False  # while nothing but time passes
-    until = world.time + LOST_S
-    world.run(lambda: world.time > until)
-    world.faults.armed = True
+    pass_time(world)
     world.bring_back("n1")
     confirm(world, uuid)
+
+
+def pass_time(world: World, seconds: float = LOST_S) -> None:
+    """Nothing but time passes: no faults meanwhile."""
+    armed, world.faults.armed = world.faults.armed, False
+    until = world.time + seconds
+    world.run(lambda: world.time > until)
+    world.faults.armed = armed
+
+
+def force_down(world: World, host: str) -> None:
+    armed, world.faults.armed = world.faults.armed, False
+    with world.db.write() as connection:
+        hosts.change(connection, host, {"forced_down": True})
+    world.faults.armed = armed
+
+
+def in_phase(world: World, uuid: str, phase: str) -> None:
+    """Until the move is in this phase, or at its end."""
+    world.run(lambda: newest_move(world, uuid).phase in (phase, "verify") or not newest_move(world, uuid).active)
+
+
+def destination_fenced_in_start(world: World, uuid: str) -> None:
+    """It may have run there: only evidence that it does not run any more brings it back."""
+    in_phase(world, uuid, "start")
+    world.lose("n2")
+    pass_time(world)
+    assert newest_move(world, uuid).holds
+    _give_up_destination(world, uuid)
+
+
+def destination_fenced_in_verify(world: World, uuid: str) -> None:
+    if not verified(world, uuid):
+        return
+    world.lose("n2")
+    pass_time(world)
+    insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+    _give_up_destination(world, uuid)
+
+
+def _give_up_destination(world: World, uuid: str) -> None:
+    world.fabric.settle_for(uuid, "n1")
+    force_down(world, "n2")
+    world.run(lambda: not newest_move(world, uuid).holds or not newest_move(world, uuid).active)
+    assert world.fabric.running_on(uuid) == ["n1"]
+    world.bring_back("n2")
 
 
 def source_daemon_dies(world: World, uuid: str) -> None:
@@ -152,11 +195,8 @@ def source_lost_in_verify(world: World, uuid: str) -> None:
         return
     world.lose("n1")
     revert(world, uuid)
-    world.faults.armed = False
-    until = world.time + LOST_S
-    world.run(lambda: world.time > until)
+    pass_time(world)
     assert newest_move(world, uuid).active
-    world.faults.armed = True
     world.bring_back("n1")
 
 
@@ -164,6 +204,7 @@ def disk_fills_up(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     pool = world.fabric.hosts["n2"].pools["local"]
     pool.taken_bytes = pool.free_bytes
+    confirm(world, uuid)
 
 
 def copy_is_damaged(world: World, uuid: str) -> None:
@@ -172,6 +213,7 @@ def copy_is_damaged(world: World, uuid: str) -> None:
     world.run(lambda: (uuid, "vda") in pool.disks or not newest_move(world, uuid).active)
     if (uuid, "vda") in pool.disks:
         pool.disks[uuid, "vda"].damage = "-flipped"
+    confirm(world, uuid)
 
 
 def _move(pool: str, request: Step, then: Step, before: Step = as_it_is) -> Scenario:
@@ -212,6 +254,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "cold-source-daemon-dies": _move("local", migrate, source_daemon_dies),
     "cold-link-cut": _move("local", migrate, link_is_cut),
     "cold-source-lost-in-verify": _move("local", migrate, source_lost_in_verify),
+    "cold-destination-fenced-in-start": _move("local", migrate, destination_fenced_in_start),
+    "cold-destination-fenced-in-verify": _move("shared", migrate, destination_fenced_in_verify),
     "cold-disk-fills-up": _move("local", migrate, disk_fills_up),
     "cold-copy-damaged": _move("local", migrate, copy_is_damaged),
 }

@@ -1,6 +1,6 @@
 """Every operation, every numbered boundary, every fault there: run to rest, then the safety rules.
 
-``MIGRATOR_WORLD_STRIDE`` (default 24): each boundary number n meets the faults f with (n + f) % stride == 0, so that
+``MIGRATOR_WORLD_STRIDE`` (default 30): each boundary number n meets the faults f with (n + f) % stride == 0, so that
 every stretch of an operation meets every kind; 1 is the full set. ``MIGRATOR_WORLD_ONLY=17:drop`` replays one.
 """
 
@@ -13,7 +13,7 @@ from tests.world.faults import Fault
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS, outcome
 
-STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "24"))
+STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "30"))
 ONLY = os.environ.get("MIGRATOR_WORLD_ONLY", "")
 ENDS = {
     "build": ("active", "n1", ["completed"]),
@@ -64,6 +64,9 @@ ENDS = {
     "resize-here-reverted": ("active", "n1", ["completed", "reverted"]),
     "suspend": ("suspended", "n1", ["completed", "completed"]),
     "resume": ("active", "n1", ["completed", "completed", "completed"]),
+    "cold-destination-fenced-in-start": ("active", "n1", ["completed", "error"]),
+    "cold-destination-fenced-in-verify": ("active", "n1", ["completed", "reverted"]),
+    "evacuated-out-of-a-migration": ("active", "n3", ["completed", "error", "completed"]),
     "evacuated-not-dead": ("active", "n1", ["completed", "error"]),
 }
 

@@ -1,20 +1,23 @@
 """The rules must fire: bugs planted in the product, one at a time, and what the rules say of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from migrator.compute.simulated import SimulatedHypervisor
 from migrator.db import claims
 from migrator.db.tables import instances
 from migrator.operations import Effect
-from migrator.protocol import AbsentInputs, Ensure, InstanceSpec
-from migrator.scheduler import assign, effects
+from migrator.protocol import AbsentInputs, Ensure, Fact, InstanceSpec
+from migrator.scheduler import assign, effects, forward, satisfied
+from tests.world import evacuations
 from tests.world.conftest import MakeWorld
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS
+from tests.world.world import World
 
 
 def forget_the_move(patch: pytest.MonkeyPatch) -> None:
@@ -36,7 +39,34 @@ def leave_local_disks_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(assign._INPUTS, Ensure.ABSENT, lambda *_: AbsentInputs())
 
 
+def trust_every_copy(patch: pytest.MonkeyPatch) -> None:
+    def written(_offered: Any, copied: Fact, targets: Sequence[str]) -> satisfied.Judgement:
+        known = {disk.target for disk in copied.disks if disk.checksum}
+        return satisfied.DONE if known >= set(targets) else satisfied.PENDING
+
+    patch.setattr(forward, "judge_copy", written)
+
+
+def offer_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimulatedHypervisor, "withdraw", lambda *_: None)
+
+
+def forget_the_return(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(effects.EFFECTS, Effect.RECORD_RETURNED, lambda *_: None)
+
+
+def start_over_the_memory(patch: pytest.MonkeyPatch) -> None:
+    def boot(driver: SimulatedHypervisor, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+        driver.define_and_start(spec, operation_id, epoch)
+
+    patch.setattr(SimulatedHypervisor, "restore_memory", boot)
+
+
 PLANTED = [
+    ("cold-copy-damaged", trust_every_copy),
+    ("cold-local-confirmed", offer_for_ever),
+    ("cold-local-reverted", forget_the_return),
+    ("suspended-local-confirmed", start_over_the_memory),
     ("live-shared", forget_the_move),
     ("live-shared", keep_every_claim),
     ("live-shared", delete_shared_disks_too),
@@ -65,3 +95,10 @@ def test_a_second_runner_is_reported(make_world: MakeWorld) -> None:
     driver.define_and_start(spec, "nobody", 1)
     world.time += 1.0
     assert any("n1" in line and "n2" in line for line in broken(world)), broken(world)
+
+
+def test_evidence_that_was_false_is_reported(make_world: MakeWorld) -> None:
+    """On local storage nothing stops the second copy: the rules must see it."""
+    world = make_world()
+    evacuations.evacuation("local", evacuations.to_the_end, fail=World.silence)(world)
+    assert any("ran twice" in line for line in broken(world)), broken(world)
