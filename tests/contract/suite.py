@@ -4,109 +4,15 @@ A driver's own test module subclasses ``DriverContract`` and gives the fixture `
 time: it waits through ``pair.settle``. It uses no method that is not in ``compute/driver.py``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import pytest
 
-from migrator.compute.driver import Driver
 from migrator.errors import DomainNotFound, DriverError, StorageError
-from migrator.protocol import (
-    MEMORY,
-    CheckResult,
-    CopiedInputs,
-    DomainState,
-    GuestDescription,
-    InstanceSpec,
-    MigratingInputs,
-)
-
-OPERATION = "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0001"
-MOVE = "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0002"
-POOLS = ("local", "shared")
-GIB = 1024**3
+from migrator.protocol import DomainState
+from tests.contract.cold import ColdContract
+from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
 
 
-@dataclass
-class Pair:
-    """Two hosts that reach each other, with a pool "local" each and one pool "shared".
-
-    ``spec(pool)`` makes a new instance with one disk "vda" in that pool, from the image in ``images`` where it names
-    one, that boots within a moment and stops when it is asked. ``settle`` waits until a predicate holds, or fails the
-    test. ``slow_mib_s`` is a bandwidth at which that guest's transfer lasts for seconds.
-    """
-
-    source: Driver
-    destination: Driver
-    destination_name: str
-    spec: Callable[[str], InstanceSpec]
-    settle: Callable[[Callable[[], bool]], None]
-    images: dict[str, Path] = field(default_factory=dict)
-    slow_mib_s: int = 10
-
-    def boot(self, pool: str) -> InstanceSpec:
-        spec = self.spec(pool)
-        self.source.make_disks(spec, self.images)
-        self.source.define_and_start(spec, OPERATION, 1)
-        self.settle(lambda: self.source.domain(spec.uuid).state is DomainState.RUNNING)
-        return spec
-
-    def prepare(self, spec: InstanceSpec) -> GuestDescription:
-        guest = self.source.describe_guest(spec)
-        self.destination.make_target_disks(spec, guest, self.images)
-        return guest
-
-    def begin(self, spec: InstanceSpec, pool: str, bandwidth_mib_s: int = 0) -> None:
-        report = self.destination.host_report()
-        inputs = MigratingInputs(
-            destination_host=self.destination_name,
-            destination_address=report.address,
-            uri=report.live_migration_uri,
-            copy_disks=("vda",) if pool == "local" else (),
-            destination_disks=tuple(self.destination.disks(spec)),
-            bandwidth_mib_s=bandwidth_mib_s,
-        )
-        self.source.stamp(spec.uuid, MOVE, 2)
-        self.source.start_migration(spec, MOVE, 2, inputs)
-
-    def fetch(self, spec: InstanceSpec, *targets: str) -> None:
-        """Offer these files of a guest that does not run, and begin to copy them."""
-        guest = self.source.describe_guest(spec)
-        self.source.offer(spec, targets)
-        uri = self.source.host_report().live_migration_uri
-        inputs = CopiedInputs(guest=guest, source_uri=uri, copy_disks=targets)
-        self.destination.start_copy(spec, inputs, self.images)
-        self.destination.start_copy(spec, inputs, self.images)
-
-    def copying(self, spec: InstanceSpec) -> bool:
-        job = self.destination.copy_job(spec.uuid)
-        return job is not None and job.active
-
-    def sums(self, driver: Driver, spec: InstanceSpec, *targets: str) -> Mapping[str, str]:
-        known: list[Mapping[str, str]] = []
-
-        def done() -> bool:
-            found = driver.checksums(spec, targets)
-            known.extend([found] if found is not None else [])
-            return bool(known)
-
-        self.settle(done)
-        return known[0]
-
-    def active(self, spec: InstanceSpec) -> bool:
-        job = self.source.job(spec.uuid)
-        return job is not None and job.active
-
-    def over(self, spec: InstanceSpec) -> bool:
-        return not self.source.migration_running(spec.uuid) and not self.active(spec)
-
-
-def failed(checks: Sequence[CheckResult]) -> dict[str, str]:
-    return {check.name: check.found for check in checks if not check.ok}
-
-
-class DriverContract:
+class DriverContract(ColdContract):
     @pytest.fixture
     def pair(self) -> Pair:
         raise NotImplementedError("each driver's module gives its own pair of hosts")
@@ -173,77 +79,6 @@ class DriverContract:
         pair.source.make_disks(spec, pair.images)
         assert [d.exists for d in pair.destination.disks(spec)] == [pool == "shared"]
 
-    def test_a_pool_whose_storage_is_to_be_kept_is_kept(self, pair: Pair) -> None:
-        spec = pair.spec("local")
-        pair.source.make_disks(spec, pair.images)
-        identities = {name: pool.identity for name, pool in pair.source.host_report().storage.items()}
-        pair.source.remove_files(spec, POOLS, [identities["local"]])
-        assert [d.exists for d in pair.source.disks(spec)] == [True]
-        pair.source.remove_files(spec, POOLS, [identities["shared"]])
-        assert [d.exists for d in pair.source.disks(spec)] == [False]
-
-    def test_disks_grow_and_never_shrink(self, pair: Pair) -> None:
-        spec = pair.spec("local")
-        pair.source.make_disks(spec, pair.images)
-        (before,) = pair.source.disks(spec)
-        disk = spec.disks[0].model_copy(update={"size_gb": before.virtual_bytes // GIB + 1})
-        for wanted in (spec.model_copy(update={"disks": (disk,)}), spec):
-            pair.source.grow_disks(wanted)
-            assert [d.virtual_bytes for d in pair.source.disks(spec)] == [disk.size_gb * GIB]
-
-    # --- to another host, without running ---
-
-    def test_disks_and_memory_travel_and_are_what_they_were(self, pair: Pair) -> None:
-        spec = pair.boot("local")
-        pair.source.save_memory(spec)
-        targets = ("vda", MEMORY)
-        assert [d.target for d in pair.source.describe_guest(spec).disks] == list(targets)
-        pair.fetch(spec, *targets)
-        pair.settle(lambda: not pair.copying(spec))
-        assert pair.destination.copy_error(spec.uuid) is None
-        job = pair.destination.copy_job(spec.uuid)
-        assert job is not None
-        assert job.disk_remaining_bytes == 0
-        assert job.disk_processed_bytes == job.disk_total_bytes > 0
-        there = pair.sums(pair.source, spec, *targets)
-        assert set(there) == set(targets)
-        assert pair.sums(pair.destination, spec, *targets) == there
-        pair.source.withdraw(spec.uuid)
-        pair.source.withdraw(spec.uuid)
-        pair.source.drop_memory(spec.uuid)
-        pair.source.drop_memory(spec.uuid)
-        assert pair.source.domain(spec.uuid).state is DomainState.SHUT_OFF
-        pair.destination.define(spec, MOVE, 2)
-        assert pair.destination.domain(spec.uuid).state is DomainState.SAVED
-        pair.destination.restore_memory(spec, MOVE, 2)
-        assert pair.destination.domain(spec.uuid).state is DomainState.RUNNING
-
-    def test_a_copy_that_is_stopped_leaves_nothing(self, pair: Pair) -> None:
-        spec = pair.boot("local")
-        pair.source.destroy(spec.uuid)
-        pair.fetch(spec, "vda")
-        pair.settle(lambda: pair.destination.stop_copy(spec.uuid))
-        assert not pair.copying(spec)
-        pair.destination.remove_files(spec, ["local"])
-        assert [d.exists for d in pair.destination.disks(spec)] == [False]
-        pair.fetch(spec, "vda")
-        pair.settle(lambda: not pair.copying(spec))
-        assert pair.destination.copy_error(spec.uuid) is None
-        assert [d.exists for d in pair.destination.disks(spec)] == [True]
-
-    def test_a_file_that_is_missing_has_no_checksum(self, pair: Pair) -> None:
-        spec = pair.spec("local")
-        with pytest.raises(StorageError):
-            pair.source.checksums(spec, ["vda"])
-
-    def test_what_may_leave_its_host_without_running(self, pair: Pair) -> None:
-        spec = pair.boot("local")
-        assert failed(pair.source.check_source(spec, live=False)) == {}
-        pair.source.destroy(spec.uuid)
-        assert failed(pair.source.check_source(spec, live=False)) == {}
-        assert "domain" in failed(pair.source.check_source(spec))
-        assert "domain" in failed(pair.destination.check_source(spec, live=False))
-
     def test_a_pool_that_the_host_lacks_is_an_error(self, pair: Pair) -> None:
         spec = pair.spec("local")
         elsewhere = spec.disks[0].model_copy(update={"pool": "no-such-pool"})
@@ -293,30 +128,6 @@ class DriverContract:
         pair.source.undefine(spec.uuid)
         assert pair.source.domain(spec.uuid).state is DomainState.ABSENT
         assert [disk.exists for disk in pair.source.disks(spec)] == [True]
-
-    def test_a_domain_is_defined_without_being_started(self, pair: Pair) -> None:
-        spec = pair.spec("local")
-        pair.source.make_disks(spec, pair.images)
-        pair.source.define(spec, OPERATION, 1)
-        found = pair.source.domain(spec.uuid)
-        assert (found.state, found.stamp_operation, found.stamp_epoch) == (DomainState.SHUT_OFF, OPERATION, 1)
-        pair.source.define(spec, MOVE, 2)
-        found = pair.source.domain(spec.uuid)
-        assert (found.state, found.stamp_operation, found.stamp_epoch) == (DomainState.SHUT_OFF, MOVE, 2)
-
-    def test_a_suspended_guest_goes_on_from_its_memory(self, pair: Pair) -> None:
-        spec = pair.boot("local")
-        pair.source.save_memory(spec)
-        assert pair.source.domain(spec.uuid).state is DomainState.SAVED
-        assert (spec.uuid, DomainState.SAVED) in [(c.uuid, c.state) for c in pair.source.list_copies()]
-        pair.source.define(spec, MOVE, 2)
-        pair.source.restore_memory(spec, MOVE, 2)
-        found = pair.source.domain(spec.uuid)
-        assert (found.state, found.stamp_operation, found.stamp_epoch) == (DomainState.RUNNING, MOVE, 2)
-        pair.source.destroy(spec.uuid)
-        assert pair.source.domain(spec.uuid).state is DomainState.SHUT_OFF  # it was used up
-        with pytest.raises(DriverError):
-            pair.source.restore_memory(spec, MOVE, 2)
 
     # --- checks ---
 

@@ -7,7 +7,8 @@ import pytest
 
 from migrator.protocol import DiskSpec
 from tests.contract.conftest import DISK, Hosts
-from tests.contract.suite import DriverContract, Pair
+from tests.contract.pair import Pair
+from tests.contract.suite import DriverContract
 
 SETTLE_S = 60.0
 

@@ -12,7 +12,8 @@ from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.errors import HypervisorUnavailable, StorageError
 from migrator.protocol import DiskSpec, DomainState, ImageRef, InstanceSpec
-from tests.contract.suite import DriverContract, Pair
+from tests.contract.pair import Pair
+from tests.contract.suite import DriverContract
 
 IMAGE = "3f0c7f5e-0000-4000-8000-000000000001"
 

@@ -28,7 +28,7 @@ from migrator.protocol import (
     Role,
 )
 from migrator.settings import AgentSettings
-from tests.unit.test_worker import SPEC, assignment
+from tests.unit.two_hosts import SPEC, assignment
 
 
 class Server:

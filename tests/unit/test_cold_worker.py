@@ -1,28 +1,21 @@
-"""One step at a time: describing, offering, copying, rebuilding and putting down an instance that does not run."""
+"""One step at a time: describing, offering, copying and rebuilding an instance that does not run."""
 
 import pytest
 
-from migrator.errors import DriverError
 from migrator.protocol import (
     MEMORY,
-    AbsentInputs,
     CopiedInputs,
     DiskSpec,
     DomainState,
     Ensure,
-    Fact,
     GuestDescription,
-    OfferedInputs,
-    Power,
-    PoweredInputs,
     RebuiltInputs,
     Role,
-    ShutOffInputs,
 )
-from tests.unit.two_hosts import MOVE, OTHER, SPEC, Killed, World, state
+from tests.unit.cold_steps import copied, copy, described, offer, stop, sums, suspend
+from tests.unit.two_hosts import SPEC, World, state
 
 SHARED = SPEC.model_copy(update={"disks": (DiskSpec(target="vda", pool="shared", size_gb=1),)})
-NOW = ShutOffInputs(soft=False)
 
 
 @pytest.fixture
@@ -30,48 +23,6 @@ def world() -> World:
     world = World()
     world.boot()
     return world
-
-
-def stop(world: World) -> None:
-    assert state(world.act("a", Ensure.SHUT_OFF, NOW)) is DomainState.SHUT_OFF
-
-
-def suspend(world: World) -> None:
-    assert state(world.act("a", Ensure.SUSPENDED, kind="suspend", operation_id=OTHER)) is DomainState.SAVED
-
-
-def described(world: World) -> GuestDescription:
-    guest = world.act("a", Ensure.DESCRIBED).guest
-    assert guest is not None
-    return guest
-
-
-def copy(world: World, *targets: str, epoch: int = 1) -> Fact:
-    inputs = CopiedInputs(guest=GuestDescription(), source_uri="simulated://a", copy_disks=targets)
-    return world.act("b", Ensure.COPIED, inputs, role=Role.DESTINATION, epoch=epoch)
-
-
-def offer(world: World, *targets: str) -> Fact:
-    return world.act("a", Ensure.OFFERED, OfferedInputs(copy_disks=targets))
-
-
-def copied(world: World, *targets: str) -> Fact:
-    """Both ends until the copy and its checksums are there."""
-    for _ in range(100):
-        offer(world, *targets)
-        fact = copy(world, *targets)
-        if all(sums(fact).get(target) for target in targets):
-            return fact
-        world.clock.now += 0.2
-    pytest.fail(f"no checksums: {fact}")
-
-
-def power(world: World, host: str, wanted: Power, *, epoch: int = 1) -> Fact:
-    return world.act(host, Ensure.POWERED, PoweredInputs(power=wanted), role=Role.DESTINATION, epoch=epoch)
-
-
-def sums(fact: Fact) -> dict[str, str]:
-    return {disk.target: disk.checksum for disk in fact.disks if disk.checksum is not None}
 
 
 # --- described ------------------------------------------------------------------------------------------------------
@@ -188,166 +139,3 @@ def test_the_password_goes_into_a_config_drive_that_is_made_anew(world: World) -
     fact = world.act("b", Ensure.REBUILT, inputs, instance=spec, role=Role.DESTINATION)
     assert [disk.exists for disk in fact.disks] == [True, True]
     assert world.fabric.storages["local-b"].disks[SPEC.uuid, "sda"].admin_pass == "secret"
-
-
-# --- powered --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("wanted", "comes"), [(Power.RUNNING, DomainState.RUNNING), (Power.SHUT_OFF, DomainState.SHUT_OFF)]
-)
-def test_an_instance_is_put_down_as_it_is_wanted_and_its_disk_grows(
-    world: World, wanted: Power, comes: DomainState
-) -> None:
-    stop(world)
-    copied(world, "vda")
-    larger = SPEC.model_copy(update={"disks": (SPEC.disks[0].model_copy(update={"size_gb": 3}),)})
-    inputs = PoweredInputs(power=wanted, machine="pc-i440fx-7.2")
-    fact = world.act("b", Ensure.POWERED, inputs, instance=larger, role=Role.DESTINATION)
-    assert state(fact) is comes
-    assert fact.problem is None
-    assert world.fabric.storages["local-b"].disks[SPEC.uuid, "vda"].virtual_bytes == 3 * 1024**3
-    assert world.fabric.losses == []
-
-
-def test_a_suspended_instance_goes_on_where_it_was_moved_to(world: World) -> None:
-    suspend(world)
-    assert set(sums(copied(world, "vda", MEMORY))) == {"vda", MEMORY}
-    assert state(power(world, "b", Power.RUNNING)) is DomainState.RUNNING
-    assert world.fabric.executions[-1].host == "b"
-    assert world.fabric.losses == []
-    assert state(power(world, "a", Power.SAVED)) is DomainState.SAVED
-
-
-@pytest.mark.parametrize(
-    ("method", "when"), [("define", "after"), ("restore_memory", "before"), ("restore_memory", "after")]
-)
-def test_killed_around_the_resume_it_runs_once_and_with_its_memory(world: World, method: str, when: str) -> None:
-    suspend(world)
-    copied(world, "vda", MEMORY)
-
-    def kill(_host: str, name: str, at: str) -> None:
-        if (name, at) == (method, when):
-            raise Killed
-
-    world.fabric.fault = kill
-    with pytest.raises(Killed):
-        power(world, "b", Power.RUNNING)
-    world.fabric.fault = world._record
-    world.restart("b")
-    assert state(power(world, "b", Power.RUNNING)) is DomainState.RUNNING
-    assert world.fabric.losses == []
-    assert world.fabric.running_on(SPEC.uuid) == ["b"]
-
-
-def test_a_memory_that_was_used_up_without_the_guest_running_is_noted(world: World) -> None:
-    suspend(world)
-    copied(world, "vda", MEMORY)
-    power(world, "b", Power.RUNNING)
-    world.fabric.power_off("b")
-    world.fabric.power_on("b")
-    fact = power(world, "b", Power.RUNNING)
-    assert state(fact) is DomainState.RUNNING
-    assert fact.note is not None
-    assert "used up" in fact.note
-
-
-def test_a_running_guest_is_not_put_down(world: World) -> None:
-    fact = power(world, "a", Power.SHUT_OFF)
-    assert state(fact) is DomainState.RUNNING
-    assert fact.problem is not None
-    assert fact.problem.final
-
-
-def test_without_its_disk_nothing_is_defined(world: World) -> None:
-    fact = power(world, "b", Power.SHUT_OFF)
-    assert state(fact) is DomainState.ABSENT
-    assert fact.problem is not None
-    assert fact.problem.code == "storage_error"
-
-
-def test_a_start_refuses_a_suspended_instance(world: World) -> None:
-    suspend(world)
-    fact = world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
-    assert state(fact) is DomainState.SAVED
-    assert fact.problem is not None
-    assert "suspended" in fact.problem.message
-
-
-# --- the way back ---------------------------------------------------------------------------------------------------
-
-
-def test_not_running_is_true_without_a_domain_and_ends_one_that_runs(world: World) -> None:
-    assert state(world.act("b", Ensure.NOT_RUNNING, NOW)) is DomainState.ABSENT
-    assert state(world.act("a", Ensure.NOT_RUNNING, NOW)) is DomainState.SHUT_OFF
-
-
-def test_not_running_asks_before_it_cuts(world: World) -> None:
-    soft = ShutOffInputs(soft=True, timeout_s=60)
-    assert state(world.act("a", Ensure.NOT_RUNNING, soft)) is DomainState.RUNNING
-    world.clock.now += 1
-    assert state(world.act("a", Ensure.NOT_RUNNING, soft)) is DomainState.SHUT_OFF
-    assert "a.destroy" not in world.calls
-
-
-def test_not_running_cuts_what_cannot_hear(world: World) -> None:
-    world.prepare()
-    world.transfer()
-    world.clock.now += 0.5
-    assert state(world.act("b", Ensure.OBSERVED, role=Role.DESTINATION)) is DomainState.INCOMING
-    fact = world.act("b", Ensure.NOT_RUNNING, ShutOffInputs(soft=True, timeout_s=60), operation_id=OTHER)
-    assert state(fact) is DomainState.ABSENT
-    assert world.fabric.running_on(SPEC.uuid) == ["a"]
-
-
-def test_a_stopped_guest_has_no_memory_to_save(world: World) -> None:
-    stop(world)
-    fact = world.act("a", Ensure.SUSPENDED, kind="suspend", operation_id=OTHER)
-    assert fact.problem is not None
-    assert fact.problem.final
-    back = world.act("b", Ensure.SUSPENDED, forward=False)  # nothing ran there yet
-    assert back.problem is None
-
-
-def test_absent_ends_a_copy_first(world: World) -> None:
-    stop(world)
-    offer(world, "vda")
-    copy(world, "vda")
-    fact = world.act("b", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), role=Role.DESTINATION, epoch=2)
-    assert world.fabric.copies == {}
-    assert state(fact) is DomainState.ABSENT
-    world.clock.now += 60
-    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
-
-
-def test_a_copy_that_does_not_end_keeps_its_host_from_being_called_clean(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("migrator.compute.simulated.SimulatedHypervisor.stop_copy", lambda *_: False)
-    fact = world.act("b", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), role=Role.DESTINATION)
-    assert fact.domain is None
-    assert "b.remove_files" not in world.calls
-
-
-def test_absent_keeps_storage_where_the_instance_lives_on(world: World) -> None:
-    stop(world)
-    inputs = AbsentInputs(delete_pools=("local",), keep=("local-a",))
-    fact = world.act("a", Ensure.ABSENT, inputs)
-    assert state(fact) is DomainState.ABSENT
-    assert fact.disks == ()  # what is kept is no leftover
-    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
-
-
-def test_withdrawn_is_said_only_when_it_was_done(world: World) -> None:
-    stop(world)
-    offer(world, "vda")
-    assert world.fabric.hosts["a"].offers
-    assert world.act("a", Ensure.WITHDRAWN, operation_id=MOVE).problem is None
-    assert world.fabric.hosts["a"].offers == {}
-
-    def refuse(_host: str, method: str, when: str) -> None:
-        if (method, when) == ("withdraw", "before"):
-            raise DriverError("the pool is busy")
-
-    world.fabric.fault = refuse
-    assert world.act("a", Ensure.WITHDRAWN, operation_id=MOVE).problem is not None
