@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from migrator.errors import SettingInvalid
 
+_LEASE_MIN_S = 30.0
+
 
 def _endpoint(value: str) -> str:
     host, _, port = value.rpartition(":")
@@ -29,6 +31,13 @@ def _command(value: str) -> str:
     """Words as a shell would split them, though no shell ever runs them."""
     if value and not shlex.split(value):  # raises ValueError for a quotation without an end
         raise ValueError("expected a command, or nothing")
+    return value
+
+
+def _lease(value: float) -> float:
+    """A poll takes up to 10 s, and one that is lost up to 25 s: a shorter lease would lapse while all is well."""
+    if value != 0 and not _LEASE_MIN_S <= value < float("inf"):
+        raise ValueError(f"expected 0 (never), or at least {_LEASE_MIN_S:g} (s)")
     return value
 
 
@@ -93,8 +102,9 @@ class AgentSettings(_Base):
     progress_interval: float = Field(0.5, gt=0)  # s between two progress facts of a transfer
     poll_wait: float = Field(25.0, ge=0, le=55)  # s the server may hold a poll
     simulated: bool = False  # the simulated hypervisor in place of libvirt
-    # s without the server after which the agent stops every instance here; 0: never
-    self_fencing_lease: float = Field(0.0, ge=0)
+    # s without the server after which the agent stops every instance here; 0: never, else at least 30
+    self_fencing_lease: Annotated[float, AfterValidator(_lease)] = 0.0
+    watchdog_device: Path | None = None  # /dev/watchdog: resets a host that cannot keep its self-fencing lease
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-from migrator.compute import pace
+from migrator.compute import pace, pledge
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.inventory import LOOK_S, Inventory
 from migrator.compute.journal import Journal
+from migrator.compute.self_fencing import SelfFencing
 from migrator.compute.worker import StaleAssignment, Worker
 from migrator.errors import Forbidden, HostNotFound, MigratorError, Unauthorized
 from migrator.protocol import Assignment, Fact, HostReport, Poll
@@ -80,6 +82,7 @@ class Agent:
         server: ServerClient,
         threads: ThreadPoolExecutor | None = None,
         clock: Callable[[], float] = time.monotonic,
+        fencing: SelfFencing | None = None,
     ) -> None:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own."""
         self._settings = settings
@@ -92,6 +95,7 @@ class Agent:
         self._outbox = Outbox()
         self._own_threads = threads is None
         self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
+        self._fencing = fencing
         self._inventory = Inventory(driver, self._in_thread, self._tags())
         self._registered: HostReport | None = None
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
@@ -99,6 +103,8 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("agent starts", extra=self._tags(incarnation=self._incarnation))
+        if self._fencing is not None:
+            await self._in_thread(partial(self._fencing.begin, _FIRST_LOOK_S))
         parts = (self._inventory.keep(), self._poll_loop(), self._send_loop())
         loops = [asyncio.create_task(part) for part in parts]
         stopped = asyncio.create_task(stop.wait())
@@ -110,12 +116,19 @@ class Agent:
         outcomes = await asyncio.gather(*loops, *holding, return_exceptions=True)
         if self._calls:  # a step that was begun is finished, so that the journal is not closed under it
             await asyncio.wait(set(self._calls), timeout=_LAST_STEPS_S)
+        if self._fencing is not None:
+            await self._end_fencing(self._fencing)
         if self._own_threads:
             self._threads.shutdown(wait=False, cancel_futures=True)
         log.info("agent ends; transfers go on without it", extra=self._tags())
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
+
+    async def _end_fencing(self, fencing: SelfFencing) -> None:
+        report = self._registered or self._inventory.report
+        withdrawn = await pledge.withdraw(self._server, self._incarnation, report, fencing.lease, self._tags())
+        await asyncio.to_thread(partial(fencing.end, withdrawn=withdrawn))
 
     # the server's word
     async def _poll_loop(self) -> None:
@@ -129,7 +142,10 @@ class Agent:
                 wait = min(self._settings.poll_wait, LOOK_S)
                 number += 1
                 poll = Poll(incarnation=self._incarnation, number=number, seen=seen, wait_s=wait, copies=copies)
+                sent = self._fencing.lease.clock() if self._fencing is not None else 0.0
                 answer = await self._server.poll(poll)
+                if self._fencing is not None:
+                    self._fencing.lease.renew(sent)
             except Exception as error:  # whatever it is, the host must be heard again
                 failures += 1
                 if isinstance(error, HostNotFound):
@@ -145,7 +161,8 @@ class Agent:
         """At the start, whenever the description changed, and when the server does not know the host."""
         report = self._inventory.report
         if report is not None and report != self._registered:
-            await self._server.register(self._incarnation, report)
+            lease = self._fencing.lease if self._fencing is not None else None
+            await pledge.register(self._server, self._incarnation, report, lease)
             self._registered = report
             log.info("registered", extra=self._tags())
 

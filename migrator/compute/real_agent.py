@@ -9,6 +9,7 @@ from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.images import ImageCache
 from migrator.compute.journal import open_journal
 from migrator.compute.libvirt_driver import LibvirtDriver
+from migrator.compute.self_fencing import of_host
 from migrator.compute.worker import Worker
 from migrator.settings import AgentSettings
 
@@ -18,12 +19,14 @@ def run_real_agent(settings: AgentSettings) -> int:
     logs.configure()
     journal = open_journal(settings.state_path / "journal")
     driver = LibvirtDriver(settings)
+    guarded, fencing = of_host(settings, driver, settings.state_path / "lease")
     images = ImageClient(settings.server_url, settings.token)
     cache = ImageCache(settings.state_path / "images", images.fetch)
-    worker = Worker(driver, journal, cache, time.monotonic)
+    worker = Worker(guarded, journal, cache, time.monotonic)
     server = ServerClient(settings.server_url, settings.host, settings.token)
     try:
-        asyncio.run(until_signalled(Agent(settings, driver, worker, journal, server), server))
+        agent = Agent(settings, guarded, worker, journal, server, fencing=fencing)
+        asyncio.run(until_signalled(agent, server))
     finally:
         images.close()
         driver.close()

@@ -15,6 +15,7 @@ from migrator.compute.agent import Agent, on_signal
 from migrator.compute.client import ServerClient
 from migrator.compute.fabric import Fabric
 from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_journal
+from migrator.compute.self_fencing import of_host
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB
 from migrator.compute.worker import Worker
@@ -37,12 +38,14 @@ def make_agent(
     server: ServerClient,
     journal: Journal | None = None,
     threads: ThreadPoolExecutor | None = None,
+    lease: Path | None = None,
 ) -> Agent:
-    """A real agent over the simulated host ``settings.host`` of ``fabric``."""
+    """A real agent over the simulated host ``settings.host`` of ``fabric``. ``lease``: its self-fencing lease's file;
+    None keeps it in memory."""
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
-    driver = SimulatedHypervisor(settings.host, fabric)
+    driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, fabric), lease)
     worker = Worker(driver, kept, NamedImages(), time.monotonic)
-    return Agent(settings, driver, worker, kept, server, threads)
+    return Agent(settings, driver, worker, kept, server, threads, fencing=fencing)
 
 
 async def serve_simulated(
@@ -91,7 +94,8 @@ def run_one(settings: AgentSettings) -> int:
         on_signal(stop.set)
         server = ServerClient(settings.server_url, settings.host, settings.token)
         try:
-            await make_agent(settings, demo_fabric([settings.host]), server, journal).run(stop)
+            lease = settings.state_path / "lease"
+            await make_agent(settings, demo_fabric([settings.host]), server, journal, lease=lease).run(stop)
         finally:
             await server.close()
 

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.api import fencer
 from migrator.api.fencer import Fencer, arguments, run
 from migrator.api.services import Services, build
-from migrator.db import hosts
+from migrator.db import fencing, hosts
 from migrator.db.engine import Database
 from migrator.db.tables import events, operations
 from migrator.db.tables import hosts as host_rows
@@ -185,7 +184,8 @@ def test_a_server_that_stops_leaves_the_run_to_the_next_one(site: Site) -> None:
 
 def test_the_keeper_outlives_a_database_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     services = site.services(site.script("echo off"))
-    real, failures = fencer.fencing.waiting, []
+    real = fencing.waiting
+    failures: list[int] = []
 
     def fails_first(*given: Any) -> Any:
         if len(failures) < 2:
@@ -193,7 +193,7 @@ def test_the_keeper_outlives_a_database_that_fails(site: Site, monkeypatch: pyte
             raise RuntimeError("the database went away")
         return real(*given)
 
-    monkeypatch.setattr(fencer.fencing, "waiting", fails_first)
+    monkeypatch.setattr(fencing, "waiting", fails_first)
     keeper = threading.Thread(target=Fencer(services, site.stop).keep)
     keeper.start()
     until(lambda: site.row().phase == "rebuild")

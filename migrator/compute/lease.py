@@ -1,0 +1,139 @@
+"""The self-fencing lease: how long this host's guests may run on without the server, and what is left of that.
+
+Owns the promise that the server relies on when it starts instances elsewhere, and its file, which outlives the agent.
+Every doubt shortens it: it is counted from the moment at which the last answered poll was *sent*, the file may only be
+older than the truth, and of two lengths that the server may believe the shorter one counts. Stops nothing itself
+(``self_fencing.py`` does).
+"""
+
+import json
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger("migrator.agent")
+
+_SAVED_PARTS = 20  # the file is at most a twentieth of the lease behind
+
+
+def boot_clock() -> float:
+    """Seconds since boot, those in which the host slept among them: guests that wake up must find a lapsed lease."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the file says. ``contact``: seconds of ``boot_clock`` in the boot named; ``believed``: lengths in s that
+    the server may count with."""
+
+    boot: str
+    contact: float
+    believed: tuple[float, ...]
+
+
+class Lease:
+    """Safe to use from several threads; what writes the file (``promise``, ``promised``, ``renew``) is for one of
+    them. ``path`` None keeps it in memory."""
+
+    def __init__(
+        self, path: Path | None, wanted_s: float, clock: Callable[[], float] = boot_clock, boot: str | None = None
+    ) -> None:
+        """``wanted_s``: the setting, 0 for none."""
+        self.wanted_s = wanted_s
+        self.clock = clock
+        self._path = path
+        self._boot = boot if boot is not None else boot_id()
+        self._lock = threading.Lock()
+        kept = self._load()
+        # After a reboot nothing runs that was running before: the count begins anew.
+        self._contact = kept.contact if kept.boot == self._boot else clock()
+        self._believed = set(kept.believed)
+        self._saved = kept
+        self._heard = self._contact
+        self._lapsed = False
+        self.lapsed()
+
+    @property
+    def length_s(self) -> float:
+        """What the server may count with at the least; 0: it counts with nothing."""
+        with self._lock:
+            return min(self._believed, default=0.0)
+
+    def lapsed(self) -> bool:
+        """Whether guests have to be stopped. Once true it stays so until ``stopped``, whoever has been heard since:
+        the server may have started them elsewhere meanwhile."""
+        with self._lock:
+            return self._look()
+
+    def stopped(self) -> None:
+        """Nothing runs here: guests may run again if the server was heard meanwhile, or when it is."""
+        with self._lock:
+            self._lapsed = False
+            self._contact = max(self._contact, self._heard)
+
+    def promise(self) -> None:
+        """Just before the server is told the wanted length: from here on it may believe it. Raises OSError."""
+        with self._lock:
+            if not self._believed:
+                self._contact = self.clock()
+            self._believed |= {self.wanted_s} if self.wanted_s else set()
+        self._save()
+
+    def promised(self, length_s: float) -> None:
+        """The server was told this length (0: none), and believes no other one. Raises OSError."""
+        with self._lock:
+            self._believed = {length_s} if length_s else set()
+        self._save()
+
+    def renew(self, sent: float) -> None:
+        """A poll that was sent at ``sent`` (by ``clock``) was answered."""
+        with self._lock:
+            self._heard = max(self._heard, sent)
+            if self._look():  # perhaps unnoticed until now: a process can be stopped for as long as you like
+                return  # counts once nothing runs here
+            self._contact = max(self._contact, sent)
+            behind = self._contact - self._saved.contact
+            due = bool(self._believed) and behind > min(self._believed) / _SAVED_PARTS
+        if due:
+            try:
+                self._save()
+            except OSError as error:  # an older contact in the file is on the safe side
+                log.warning("the lease's file cannot be written: %s", error)
+
+    def _look(self) -> bool:
+        if self._believed and self.clock() - self._contact > min(self._believed):
+            self._lapsed = True
+        return self._lapsed
+
+    def _load(self) -> Kept:
+        if self._path is None or not self._path.exists():
+            return Kept(self._boot, self.clock(), ())
+        try:
+            found = json.loads(self._path.read_text())
+            return Kept(str(found["boot"]), float(found["contact"]), tuple(float(s) for s in found["believed"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.error("the lease's file cannot be read, so the lease counts as lapsed: %s", error)
+            return Kept(self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())
+
+    def _save(self) -> None:
+        """Whole or not at all. Not synced: what a power loss takes was of a boot that is over. Outside the lock, for
+        a disk that hangs must not keep the guests from being stopped."""
+        with self._lock:
+            kept = Kept(self._boot, self._contact, tuple(sorted(self._believed)))
+        if kept == self._saved:
+            return
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            half = self._path.with_suffix(".new")
+            half.write_text(json.dumps({"boot": kept.boot, "contact": kept.contact, "believed": kept.believed}))
+            os.replace(half, self._path)
+        self._saved = kept
