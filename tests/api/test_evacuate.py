@@ -229,6 +229,17 @@ def test_a_host_is_not_forced_up_while_it_owes(lost: tuple[Api, str], status: st
     assert api("PUT", at, "2.67", {"forced_down": False}).json["service"]["forced_down"] is False
 
 
+def test_who_forced_a_host_down_is_evidence(lost: tuple[Api, str]) -> None:
+    api, _ = lost
+    uuid = seed.instance(api.db, "b", host="compute1")
+    at = f"/os-services/{service_id(api, 'compute1')}"
+    assert api("PUT", at, "2.96", {"forced_down": True}).status == 200
+    with api.db.read() as connection:
+        said = connection.execute(select(hosts.c.fencing).where(hosts.c.name == "compute1")).scalar_one()
+    assert (said["kind"], said["by"]) == ("forced_down", "admin")
+    assert ask(api, uuid, {}, "2.96").status == 200, "the host still answers, but somebody vouches for it"
+
+
 def test_the_destination_of_an_evacuation_owes_nothing(lost: tuple[Api, str]) -> None:
     api, uuid = lost
     seed.migration(api.db, uuid, "done", kind="evacuation", phase="cleanup", source="compute1", destination="compute3")

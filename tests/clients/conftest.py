@@ -139,6 +139,10 @@ class Cloud:
             for ident in ids:
                 self._put(f"/os-services/{ident}", {"status": "enabled"})
 
+    def force_down(self, host: str, down: bool) -> httpx.Response:
+        (service,) = self.get(f"/os-services?host={host}")["services"]
+        return self._put(f"/os-services/{service['id']}", {"forced_down": down})
+
     def _put(self, path: str, body: Any) -> httpx.Response:
         headers = {"OpenStack-API-Version": "compute 2.96"}
         return httpx.put(f"{self.url}{path}", headers=headers, json=body, timeout=30)
