@@ -28,8 +28,9 @@ POWER: Mapping[DomainState, Mapping[str, object]] = {
 Amounts = tuple[int, int, int]  # vCPUs, MiB, GiB
 
 
-def _amounts(flavor: Mapping[str, Any]) -> Amounts:
-    return flavor["vcpus"], flavor["memory_mb"], flavor["disk_gb"]
+def amounts(flavor: Mapping[str, Any]) -> Amounts:
+    """What an instance of the flavor takes on its host; both of its disks count."""
+    return flavor["vcpus"], flavor["memory_mb"], flavor["disk_gb"] + (flavor.get("ephemeral_gb") or 0)
 
 
 def _flavor(connection: Connection, operation: OperationView, which: str) -> Mapping[str, Any]:
@@ -41,10 +42,10 @@ def _flavor(connection: Connection, operation: OperationView, which: str) -> Map
 
 def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None:
     """In place, one claim holds the larger of both flavors until it is known which one stays."""
-    host, wanted = plan.destination, _amounts(_flavor(connection, operation, "new_flavor"))
+    host, wanted = plan.destination, amounts(_flavor(connection, operation, "new_flavor"))
     assert host is not None
     if host == operation.source:
-        before = _amounts(_flavor(connection, operation, "old_flavor"))
+        before = amounts(_flavor(connection, operation, "old_flavor"))
         vcpus, memory_mb, disk_gb = map(max, wanted, before)
         taken = claims.resize(
             connection, host, operation.instance_uuid, operation.id, int(vcpus), int(memory_mb), int(disk_gb)
@@ -68,7 +69,7 @@ def _release(connection: Connection, operation: OperationView, host: str | None,
     if host is None:
         return
     if operation.same_host:
-        flavor = _amounts(_flavor(connection, operation, staying))
+        flavor = amounts(_flavor(connection, operation, staying))
         claims.resize(connection, host, operation.instance_uuid, operation.id, *flavor)
         claims.hand_over(connection, operation.id)
     else:

@@ -11,6 +11,7 @@ from migrator.operations import Actor
 from migrator.protocol import GuestDescription
 from migrator.scheduler import loading
 from migrator.scheduler.backward import refused
+from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
 from migrator.scheduler.reading import spec_for
 from migrator.scheduler.snapshot import Plan, Snapshot
@@ -33,11 +34,12 @@ def _need(connection: Connection, snapshot: Snapshot) -> Need:
     if flavor is None:
         flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
     guest = operation.context.get("guest")
+    vcpus, memory_mb, disk_gb = amounts(flavor)
     return Need(
         instance=spec_for(snapshot, Actor.DESTINATION),
-        vcpus=flavor["vcpus"],
-        memory_mb=flavor["memory_mb"],
-        disk_gb=flavor["disk_gb"],
+        vcpus=vcpus,
+        memory_mb=memory_mb,
+        disk_gb=disk_gb,
         source=operation.source,
         requested_host=operation.requested_host,
         guest=GuestDescription.model_validate(guest) if guest else None,

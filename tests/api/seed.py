@@ -4,9 +4,11 @@ import uuid as uuids
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select, update
+
 from migrator.db.engine import Database
 from migrator.db.tables import events, facts, flavors, hosts, images, instances, operations
-from migrator.protocol import HostReport
+from migrator.protocol import HostReport, StoragePool
 
 BEGAN = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 IMAGE = "686a7f00-1f05-4966-968d-a684866b5da7"
@@ -46,6 +48,17 @@ def host(db: Database, name: str, **more: Any) -> None:
     }
     with db.write() as connection:
         connection.execute(hosts.insert().values(row | more))
+
+
+def pools(db: Database, host_name: str, **identities: str) -> None:
+    """Give the host these storage pools, in place of those it had: name -> identity."""
+    made = {
+        name: StoragePool(identity=identity, path=f"/{name}", total_gb=100, free_gb=90).model_dump(mode="json")
+        for name, identity in identities.items()
+    }
+    with db.write() as connection:
+        report = connection.execute(select(hosts.c.report).where(hosts.c.name == host_name)).scalar_one()
+        connection.execute(update(hosts).where(hosts.c.name == host_name).values(report=report | {"storage": made}))
 
 
 def flavor(db: Database, **more: Any) -> None:

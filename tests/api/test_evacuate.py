@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.db.tables import hosts, operations
-from migrator.protocol import StoragePool
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import NOBODY, Api, api
@@ -17,25 +16,12 @@ OLD = {"onSharedStorage": False}
 VERSIONS = [("2.1", OLD), ("2.13", OLD), ("2.14", {}), ("2.29", {}), ("2.67", {}), ("2.68", {}), ("2.95", {})]
 
 
-def pool(identity: str) -> dict[str, Any]:
-    return StoragePool(identity=identity, path="/x", total_gb=100, free_gb=90).model_dump(mode="json")
-
-
-def give_pools(api: Api, **identities: str) -> None:
-    """Host -> identity of its pool "local"."""
-    with api.db.write() as connection:
-        for name, identity in identities.items():
-            report = connection.execute(select(hosts.c.report).where(hosts.c.name == name)).scalar_one()
-            connection.execute(
-                update(hosts).where(hosts.c.name == name).values(report=report | {"storage": {"local": pool(identity)}})
-            )
-
-
 @pytest.fixture
 def lost(api: Api) -> tuple[Api, str]:
     """compute3 was forced down with an instance on it, and shares no storage; (api, instance)."""
     seed.host(api.db, "compute3", last_seen=1.0, forced_down=True)
-    give_pools(api, compute1="id-1", compute2="id-2", compute3="id-3")
+    for number in "123":
+        seed.pools(api.db, f"compute{number}", local=f"id-{number}")
     return api, seed.instance(api.db, "a", host="compute3")
 
 
@@ -184,7 +170,7 @@ def test_members_do_not_evacuate(lost: tuple[Api, str]) -> None:
 @pytest.mark.parametrize("on_shared", [True, False])
 def test_on_shared_storage_there_is_no_password(lost: tuple[Api, str], on_shared: bool) -> None:
     api, uuid = lost
-    give_pools(api, compute2="id-3")
+    seed.pools(api.db, "compute2", local="id-3")
     refused = ask(api, uuid, {"onSharedStorage": on_shared, "adminPass": "s3cret"}, "2.13")
     assert refused.status == 400
     assert "admin password can't be changed on existing disk" in refused.message

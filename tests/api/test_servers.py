@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from migrator.api.server_schemas import words
 from migrator.db import instance_records
+from migrator.db.tables import claims
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import IMAGE, NOBODY, Api, api
@@ -142,14 +144,18 @@ def test_create(api: Api) -> None:
 )
 def test_disks_beside_the_root(api: Api, asked: dict[str, Any], targets: list[str]) -> None:
     extra = {"migrator:storage": "shared", "migrator:ephemeral_storage": "fast"}
+    for name in ("compute1", "compute2"):
+        seed.pools(api.db, name, shared="same", fast=name)
     seed.flavor(api.db, flavorid="2", name="m1.scratch", ephemeral_gb=3, extra_specs=extra)
     uuid = api("POST", "/servers", body=new(flavorRef="2", **asked)).json["server"]["id"]
     with api.db.read() as connection:
         disks = instance_records.get(connection, uuid).spec["disks"]
-    assert [disk["target"] for disk in disks] == targets
+        claimed = connection.execute(select(claims.c.disk_gb)).scalar_one()
     assert [disk["pool"] for disk in disks] == ["shared", "fast", "shared"][: len(disks)]
     assert (disks[1]["size_gb"], disks[1]["image_id"], disks[1]["format"]) == (3, None, "qcow2")
     assert [disk["config_drive"] for disk in disks] == [target == "sda" for target in targets]
+    assert [disk["target"] for disk in disks] == targets
+    assert claimed == seed.FLAVOR["disk_gb"] + 3, "both take room on the host"
     shown = api("GET", f"/servers/{uuid}").json["server"]
     assert shown["config_drive"] == ("True" if asked else "")
 
