@@ -129,5 +129,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "evacuated-back-in-start": evacuation("local", _in("start")),
     "evacuated-destination-dies": evacuation("shared", destination_dies, host=None),
     "evacuated-out-of-a-migration": fenced_while_copying,
+    "evacuated-back-and-running": evacuation("shared", _in("rebuild"), fail=World.silence),
     "evacuated-not-dead": evacuation("shared", to_the_end, as_it_is, World.silence),
 }

@@ -67,6 +67,7 @@ ENDS = {
     "cold-destination-fenced-in-start": ("active", "n1", ["completed", "error"]),
     "cold-destination-fenced-in-verify": ("active", "n1", ["completed", "reverted"]),
     "evacuated-out-of-a-migration": ("active", "n3", ["completed", "error", "completed"]),
+    "evacuated-back-and-running": ("active", "n1", ["completed", "error"]),
     "evacuated-not-dead": ("active", "n1", ["completed", "error"]),
 }
 
