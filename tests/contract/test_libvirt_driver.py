@@ -72,7 +72,7 @@ class World:
             destination_host=host.name,
             destination_address=host.address,
             uri=f"qemu+tcp://{host.address}/system",
-            copy_disks=tuple(disk.target for disk in spec.disks),
+            copy_disks=tuple(disk.target for disk in spec.disks if not disk.config_drive),
             destination_disks=tuple(self.destination.disks(spec)),
             **inputs,
         )
@@ -97,6 +97,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 
 
 VDA = DiskSpec(target="vda", pool="local", size_gb=1, image_id=DISK)
+CONFIG = DiskSpec(target="sda", pool="local", size_gb=0, format="raw", config_drive=True)
 VDB = DiskSpec(target="vdb", pool="local", size_gb=1, format="raw")
 
 
@@ -173,7 +174,7 @@ def test_an_unknown_network_is_named(world: World) -> None:
 
 
 def test_a_guest_moves_with_its_local_disks(world: World) -> None:
-    spec = world.spec(VDA, VDB)
+    spec = world.spec(VDA, VDB, CONFIG)
     world.boot_to_ticks(spec)
     guest = world.source.describe_guest(spec)
     assert all(check.ok for check in world.source.check_source(spec))
