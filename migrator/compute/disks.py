@@ -1,10 +1,11 @@
 """Disk files and the directories (storage pools) they live in.
 
 Owns every path below a pool: ``<pool>/<uuid>/disk`` (vda), ``disk.vdb``, ``disk.config``, ``memory``, ``kernel``,
-``ramdisk``, the shared ``<pool>/_base/<image id>`` that overlays are backed by, and the marker
-``.migrator-storage-id``. Every file appears complete or not at all (``files``). Never talks to libvirt.
+``ramdisk`` and the shared ``<pool>/_base/<image id>`` that overlays are backed by. Every file appears complete or not
+at all (``files``), and none where the pool's storage is not mounted (``storage_identity``). Never talks to libvirt.
 """
 
+import contextlib
 import os
 import shutil
 import threading
@@ -12,14 +13,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from migrator.compute import config_drive, qemu_img, saved_memory
 from migrator.compute.files import free_bytes, plain, publish
+from migrator.compute.storage_identity import Identities, StorageAway
 from migrator.errors import StorageError
 from migrator.protocol import MEMORY, DiskFact, DiskSpec, GuestDescription, InstanceSpec, StoragePool
 
-MARKER = ".migrator-storage-id"
 BASE = "_base"
 GIB = 1024**3
 
@@ -31,17 +32,20 @@ class BootFiles:
 
 
 class Disks:
-    """The pools of one host (``pools``: name -> directory). All methods are safe to call again."""
+    """The pools of one host (``pools``: name -> directory; ``kept``: see ``Identities``). All methods are safe to call
+    again."""
 
-    def __init__(self, pools: Mapping[str, Path], default_pool: str) -> None:
+    def __init__(self, pools: Mapping[str, Path], default_pool: str, kept: Path | None = None) -> None:
         self._pools = dict(pools)
+        self._identities = Identities(pools, kept)
         self._default = default_pool
         # Builds that need the same new base wait for one copy instead of making one each.
         self._making = threading.Lock()
 
     # where things are
     def directory(self, uuid: str, pool: str) -> Path:
-        """The instance's directory in a pool. Raises StorageError for a pool this host does not have."""
+        """The instance's directory in a pool. Raises StorageError for a pool this host does not have, or whose storage
+        is not mounted."""
         return self._pool(pool) / str(UUID(uuid))
 
     def path(self, uuid: str, disk: DiskSpec) -> Path:
@@ -69,7 +73,7 @@ class Disks:
 
     def all_homes(self, uuid: str) -> list[Path]:
         """The instance's directory in every pool, whether it is there or not."""
-        return [self.directory(uuid, pool) for pool in self._pools]
+        return [directory / str(UUID(uuid)) for directory in self._pools.values()]
 
     def boot_files(self, spec: InstanceSpec) -> BootFiles:
         """Where kernel and ramdisk of the spec lie: beside the first disk, or in the default pool."""
@@ -93,11 +97,16 @@ class Disks:
         return {name: self._pool_report(name) for name in self._pools}
 
     def identities(self) -> dict[str, str]:
-        """Pool name -> storage identity; pools with equal ones, on whatever host, are the same storage."""
-        return {name: self._identity(self._pool(name)) for name in self._pools}
+        """Pool name -> storage identity; pools with equal ones, on whatever host, are the same storage. Those that are
+        not mounted now are left out."""
+        found = {}
+        for name in self._pools:
+            with contextlib.suppress(StorageAway):
+                found[name] = self._identities.of(name)
+        return found
 
     def free_bytes(self) -> dict[str, int]:
-        return {name: free_bytes(self._pool(name)) for name in self._pools}
+        return {name: free_bytes(self._pool(name)) for name in self.identities()}
 
     # disks
     def facts(self, spec: InstanceSpec) -> list[DiskFact]:
@@ -161,7 +170,7 @@ class Disks:
         """Delete the instance's directory in these pools, but not in one whose identity, read now, is in ``keep``. A
         pool that this host does not have holds nothing. Raises StorageError."""
         for pool in pools:
-            if pool not in self._pools or (keep and self._identity(self._pool(pool)) in keep):
+            if pool not in self._pools or (keep and self._identities.of(pool) in keep):
                 continue
             try:
                 shutil.rmtree(self.directory(uuid, pool))
@@ -178,28 +187,17 @@ class Disks:
                 f"this host has no storage pool {name} (it has: {known})",
                 advice="name the same pools in every agent's setting storage",
             )
+        self._identities.check(name)
         return self._pools[name]
 
     def _first_pool(self, spec: InstanceSpec) -> str:
         return spec.disks[0].pool if spec.disks else self._default
 
     def _pool_report(self, name: str) -> StoragePool:
-        pool = self._pool(name)
-        identity = self._identity(pool)
+        identity, pool = self._identities.of(name), self._pool(name)
         usage = os.statvfs(pool)
         total, free = (count * usage.f_frsize // GIB for count in (usage.f_blocks, usage.f_bavail))
         return StoragePool(identity=identity, path=str(pool), total_gb=total, free_gb=free)
-
-    def _identity(self, pool: Path) -> str:
-        marker = pool / MARKER
-        try:
-            pool.mkdir(parents=True, exist_ok=True)
-            if not marker.exists():
-                identity = str(uuid4())
-                publish(marker, lambda part: part.write_text(identity + "\n"))
-            return str(UUID(marker.read_text().strip()))
-        except (OSError, ValueError) as error:
-            raise StorageError(f"cannot read the storage identity {marker}: {error}") from error
 
     def _fact(self, uuid: str, disk: DiskSpec) -> DiskFact:
         path = self.path(uuid, disk)

@@ -21,7 +21,7 @@ class HostFiles:
     """``connect`` opens a reader of the files that the host at a libvirt URI offers."""
 
     def __init__(self, settings: AgentSettings, connect: Callable[[str], Reader]) -> None:
-        self._disks = Disks(settings.storage, settings.default_pool)
+        self._disks = Disks(settings.storage, settings.default_pool, settings.state_path / "storage")
         self._memory = SavedMemory(settings.storage)
         self._connect_reader = connect
         self._checksums = Checksums()

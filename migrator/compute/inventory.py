@@ -37,9 +37,11 @@ class Inventory:
         looks = 0
         while True:
             try:
+                # Copies first: they can be listed while a pool's storage is not mounted, and a description cannot be
+                # given then, for a host that seems to share nothing would lose what it shares.
+                self._copies = tuple(await self._in_thread(self._driver.list_copies))
                 if self.report is None or looks % REPORT_LOOKS == 0:
                     self.report = await self._in_thread(self._driver.host_report)
-                self._copies = tuple(await self._in_thread(self._driver.list_copies))
                 looks += 1
                 wait = LOOK_S
             except MigratorError as error:

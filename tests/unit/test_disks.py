@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from migrator.compute.disks import MARKER, Disks
+from migrator.compute.disks import Disks
+from migrator.compute.storage_identity import MARKER
 from migrator.errors import StorageError
 from migrator.protocol import DiskSpec, GuestDescription, ImageRef, InstanceSpec
 
