@@ -167,12 +167,15 @@ def _absent(ask: Ask) -> Message:
 
 
 def _kept(ask: Ask) -> tuple[str, ...]:
-    """Storage identities of the host where the instance lives on."""
+    """Storage identities of the hosts where the instance lives on: the operation's other end, and wherever it has been
+    moved since, for what is owed may be cleaned up much later."""
     snapshot = ask.snapshot
-    if ask.actor is Actor.DESTINATION:
-        return tuple(sorted(set(reading.guest_of(snapshot.operation).storage.values())))
-    destination = reading.view_of(snapshot, snapshot.operation.destination)
-    return tuple(sorted({p.identity for p in destination.report.storage.values()})) if destination is not None else ()
+    here = reading.host_of(snapshot.operation, ask.actor)
+    kept = set(reading.guest_of(snapshot.operation).storage.values()) if ask.actor is Actor.DESTINATION else set()
+    for name in {snapshot.operation.destination, snapshot.home} - {here}:
+        if (view := reading.view_of(snapshot, name)) is not None:
+            kept |= {pool.identity for pool in view.report.storage.values()}
+    return tuple(sorted(kept))
 
 
 _INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {

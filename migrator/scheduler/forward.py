@@ -181,7 +181,7 @@ def _next(
     common: dict[str, Any] = {
         "effect": effect if effect is not Effect.NONE else None,
         "effect_fact": _recorded(snapshot, effect) if effect is not None else fact,
-        "context": _learnt(phase, fact),
+        "context": _learnt(snapshot, phase, fact),
         "outcome": reading.outcome_of(snapshot) or None if phase.do is Ensure.COPIED else outcome,
         "waiting": "" if operation.waiting else None,
     }
@@ -204,13 +204,15 @@ def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:
     return Timeline("phase", f"{phase.name}: {phase.do.value.replace('_', ' ')}", host=host)
 
 
-def _learnt(phase: Phase, fact: Fact | None) -> Mapping[str, Any]:
+def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str, Any]:
     """What later phases' assignments need of this phase's fact."""
     if fact is None:
         return {}
     guest = {"guest": fact.guest.model_dump(mode="json")} if fact.guest is not None else {}
     if phase.do is Ensure.MOVABLE:
         return guest
+    if phase.do is Ensure.COMPATIBLE:
+        return {"shared": {snapshot.operation.destination: sorted(reading.shared_by_both(snapshot))}}
     if phase.do is Ensure.DESCRIBED:
         return guest | {"power": reading.power_found(fact).value}
     if phase.do is Ensure.PREPARED:

@@ -75,8 +75,8 @@ def snapshot(connection: Connection, operation_id: int, settings: ServerSettings
 
 def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> Snapshot:
     down_after = settings.service_down_time
-    names = {name for name in (row.source, row.destination) if name}
     instance = instance_records.get(connection, row.instance_uuid, deleted=True)
+    names = {name for name in (row.source, row.destination, instance.host) if name}
     facts = operations.facts_of(connection, row.id)
     rows = hosts.by_names(connection, names)
     moment = next((h.last_seen + h.silent_s for h in rows), row.phase_since)  # now, without asking for it again
@@ -86,5 +86,6 @@ def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> S
         hosts={h.name: with_fencing(h, host_view(h, down_after), settings, row.phase_since) for h in rows},
         facts={f.host: Fact.model_validate(f.body) for f in facts},
         ages={f.host: f.age_s for f in facts},
+        home=instance.host,
         confirm_window_s=settings.resize_confirm_window,
     )

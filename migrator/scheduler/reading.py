@@ -108,8 +108,11 @@ def shared_pools(one: HostReport | None, other: HostReport | None) -> frozenset[
 
 
 def shared_by_both(snapshot: Snapshot) -> frozenset[str]:
-    """Pools that the operation's two hosts share. What the source said when it was described counts: a host that came
-    back may have another identity where a shared directory is not mounted yet."""
+    """Pools that the operation's two hosts share. What they had when the destination was found fit counts, whatever
+    becomes of either: it may be set up anew, or be gone, and the other one must still not clean up there."""
+    agreed = snapshot.operation.context.get("shared", {}).get(snapshot.operation.destination)
+    if agreed is not None:
+        return frozenset(agreed)
     source, destination = (view_of(snapshot, h) for h in (snapshot.operation.source, snapshot.operation.destination))
     if destination is None:
         return frozenset()

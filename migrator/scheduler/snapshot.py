@@ -63,9 +63,10 @@ class OperationView:
 class Snapshot:
     operation: OperationView
     instance: InstanceSpec
-    hosts: Mapping[str, HostView]  # the operation's source and destination, where known
+    hosts: Mapping[str, HostView]  # the operation's source and destination, and the instance's host, where known
     facts: Mapping[str, Fact]  # host -> newest fact, of whatever epoch and phase
     ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
+    home: str | None = None  # the instance's host by its record
     confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
 
 

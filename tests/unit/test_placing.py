@@ -22,6 +22,7 @@ from migrator.protocol import (
 )
 from migrator.scheduler import reading
 from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.decide import decide
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
 from migrator.scheduler.satisfied import SATISFIED, Progress, judge
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
@@ -151,6 +152,32 @@ def test_a_move_s_leftovers_never_include_a_shared_disk() -> None:
         inputs = assignments(snapshot(Kind.LIVE_MIGRATION, phase, forward=forward), TransferLimits())[host].inputs
         keep = {"a": ["G", "b"], "b": ["A", "G"]}[host]  # what the other end has
         assert inputs == {"delete_pools": ["local"], "keep": keep, "kill": False}
+
+
+def test_what_is_shared_when_the_destination_is_found_fit_stays_shared() -> None:
+    """It may be set up anew before its other end is cleaned, or be gone: nothing shared is deleted for that."""
+    found = snapshot(Kind.MIGRATION, "check")
+    fact = Fact(
+        operation_id="o", epoch=3, phase="check", incarnation=1, sequence=1, checks=(CheckResult(name="c", ok=True),)
+    )
+    learnt = decide(replace(found, facts={"b": fact})).context
+    assert learnt == {"shared": {"b": ["shared"]}}
+    later = snapshot(Kind.MIGRATION, "cleanup")
+    operation = replace(later.operation, context={**later.operation.context, **learnt})
+    anew = replace(later.hosts["b"], report=report(local="N", shared="N2"))
+    for hosts in ({**later.hosts, "b": anew}, {"a": later.hosts["a"]}):
+        found = replace(later, operation=operation, hosts=hosts)
+        assert assignments(found, TransferLimits())["a"].inputs["delete_pools"] == ["local"]
+
+
+def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
+    """What "b" owes is cleaned up when the instance has long been moved on to "c", which shares b's local pool."""
+    found = snapshot(Kind.MIGRATION, "copy", forward=False)
+    third = HostView(name="c", report=report(local="b"), silent_s=0, up=True)
+    found = replace(found, hosts={**found.hosts, "c": third}, home="c")
+    assert "b" in assignments(found, TransferLimits())["b"].inputs["keep"]
+    back = replace(found, home="b")  # reverted: what was made here goes
+    assert "b" not in assignments(back, TransferLimits())["b"].inputs["keep"]
 
 
 def test_a_deletion_takes_everything() -> None:
