@@ -29,7 +29,18 @@ from migrator.scheduler.backward import refused
 from migrator.scheduler.snapshot import HostView, OperationView, Plan, Snapshot
 
 NAMES = ("a", "b", "c")
-SPEC = InstanceSpec(uuid="i", name="i", vcpus=1, memory_mb=64, disks=(DiskSpec(target="vda", pool="local", size_gb=1),))
+COLD = (Kind.MIGRATION, Kind.RESIZE)
+SHARED = "G"  # storage identity of the pool that every host has
+
+
+def _spec(pool: str) -> InstanceSpec:
+    return InstanceSpec(
+        uuid="i", name="i", vcpus=1, memory_mb=64, disks=(DiskSpec(target="vda", pool=pool, size_gb=1),)
+    )
+
+
+SPECS = {False: _spec("local"), True: _spec("shared")}
+FLAVORS = {"old": {"vcpus": 1, "memory_mb": 64, "disk_gb": 1}, "new": {"vcpus": 2, "memory_mb": 64, "disk_gb": 1}}
 
 
 class Op(NamedTuple):
@@ -49,6 +60,15 @@ class Op(NamedTuple):
     refused: tuple[str, ...]
     active: bool
     end: str | None
+    confirm: bool = False
+    holds: bool = True
+    power: str | None = None  # how the instance was found
+    owed: tuple[str, ...] = ()
+    shared: bool = False  # its disk lies where every host reaches it
+
+    @property
+    def new_flavor(self) -> str:
+        return "new" if self.kind is Kind.RESIZE else "old"
 
 
 class Order(NamedTuple):
@@ -65,6 +85,11 @@ class Order(NamedTuple):
     destination: int | None
     deletes: bool
     kill: bool
+    spares: bool = False  # what is shared is named as a thing to keep
+    flavor: str = "old"
+    power: str | None = None
+    copies: tuple[str, ...] = ()
+    finds: bool = False  # the disk must be there, and is not made anew
 
 
 class Seen(NamedTuple):
@@ -80,6 +105,7 @@ class Seen(NamedTuple):
     disk: bool = False
     checks: bool = True
     problem: str | None = None
+    sums: tuple[tuple[str, int], ...] = ()  # target -> content
 
 
 def new(kind: Kind, number: int, source: int | None, requested: int | None = None) -> Op:
@@ -88,12 +114,24 @@ def new(kind: Kind, number: int, source: int | None, requested: int | None = Non
 
 
 def _report(name: str) -> HostReport:
-    pool = StoragePool(identity=name, path="/", total_gb=9, free_gb=9)
-    return HostReport(vcpus=4, memory_mb=4096, storage={"local": pool}, address=name, live_migration_uri=name)
+    pools = {p: StoragePool(identity=i, path="/", total_gb=9, free_gb=9) for p, i in _storage(name).items()}
+    return HostReport(vcpus=4, memory_mb=4096, storage=pools, address=name, live_migration_uri=name)
+
+
+def _storage(name: str) -> dict[str, str]:
+    return {"local": name, "shared": SHARED}
 
 
 REPORTS = {name: _report(name) for name in NAMES}
 _GUEST = GuestDescription()
+View = bool | str  # True: up; False: silent
+_VIEWS: dict[View, dict[str, Any]] = {
+    True: {"silent_s": 0, "up": True, "speaks": True},
+    False: {"silent_s": 99, "up": False},
+    "fenced": {"silent_s": 99, "up": False, "forced_down": True, "evidence": "forced down by an operator"},
+    "unfenced": {"silent_s": 99, "up": False, "fence_failed": "no answer"},
+    "back": {"silent_s": 0, "up": False, "forced_down": True, "speaks": True, "evidence": "forced down by an operator"},
+}
 
 
 @cache
@@ -110,21 +148,37 @@ def fact_of(seen: Seen) -> Fact:
         domain=DomainFact(state=DomainState(seen.dom), reason=seen.reason) if seen.dom else None,
         job=JobFact(active=seen.job),
         attempt=AttemptFact(state=AttemptState(seen.attempt)) if seen.attempt else None,
-        disks=(DiskFact(target="vda", path="/vda", pool="local", exists=seen.disk),),
+        disks=_disks(seen),
         checks=(CheckResult(name="cpu", ok=seen.checks),),
         guest=_GUEST if seen.dom is not None else None,
         problem=problem,
     )
 
 
+def _disks(seen: Seen) -> tuple[DiskFact, ...]:
+    if seen.sums:
+        return tuple(DiskFact(target=t, path=f"/{t}", pool="", exists=True, checksum=str(c)) for t, c in seen.sums)
+    return (DiskFact(target="vda", path="/vda", pool="local", exists=seen.disk),)
+
+
 def _name(index: int | None) -> str | None:
     return None if index is None else NAMES[index]
 
 
-def snapshot_of(op: Op, facts: tuple[Seen | None, ...], ups: tuple[bool, ...]) -> Snapshot:
-    context: dict[str, Any] = {"guest": {}} if "guest" in op.learnt else {}
+def _context(op: Op) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    if "guest" in op.learnt:
+        context["guest"] = {"storage": _storage(NAMES[op.source])} if op.source is not None else {}
     if op.refused:
         context["refused"] = {name: ["no"] for name in op.refused}
+    if op.power is not None:
+        context["power"] = op.power
+    if op.owed:
+        context["owed"] = list(op.owed)
+    return context
+
+
+def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Snapshot:
     view = OperationView(
         id=op.number,
         uuid=str(op.number),
@@ -137,19 +191,19 @@ def snapshot_of(op: Op, facts: tuple[Seen | None, ...], ups: tuple[bool, ...]) -
         source=_name(op.source),
         destination=_name(op.destination),
         requested_host=_name(op.requested),
-        context=context,
+        params={"old_flavor": FLAVORS["old"], "new_flavor": FLAVORS[op.new_flavor]} if op.kind in COLD else {},
+        context=_context(op),
         cancel_requested=op.cancel,
+        confirm_requested=op.confirm,
         waiting=op.waiting,
         error=dict(op.error),
         active=op.active,
+        holds=op.holds,
     )
     involved = [i for i in (op.source, op.destination) if i is not None]
-    hosts = {
-        NAMES[i]: HostView(name=NAMES[i], report=REPORTS[NAMES[i]], silent_s=0 if ups[i] else 99, up=ups[i])
-        for i in involved
-    }
+    hosts = {NAMES[i]: HostView(name=NAMES[i], report=REPORTS[NAMES[i]], **_VIEWS[views[i]]) for i in involved}
     kept = {NAMES[i]: fact_of(f) for i, f in enumerate(facts) if f is not None}
-    return Snapshot(view, SPEC, hosts, kept)
+    return Snapshot(view, SPECS[op.shared], hosts, kept)
 
 
 Decide = Callable[[Snapshot], Plan]
@@ -161,16 +215,16 @@ def forget() -> None:
     _plans.clear()
 
 
-def plan_of(op: Op, facts: tuple[Seen | None, ...], ups: tuple[bool, ...]) -> Plan:
-    key = (op, facts, ups)
+def plan_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Plan:
+    key = (op, facts, views)
     plan = _plans.get(key)
     if plan is None:
-        plan = _plans[key] = decisions.decide(snapshot_of(op, facts, ups))
+        plan = _plans[key] = decisions.decide(snapshot_of(op, facts, views))
     return plan
 
 
-def refused_plan(op: Op, facts: tuple[Seen | None, ...], ups: tuple[bool, ...]) -> Plan:
-    return refused(snapshot_of(op, facts, ups), {"b": ["full"]})
+def refused_plan(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Plan:
+    return refused(snapshot_of(op, facts, views), {"b": ["full"]})
 
 
 def place(op: Op, ups: list[bool]) -> int | None:
@@ -195,10 +249,13 @@ def applied(op: Op, plan: Plan, placed: int | None) -> Op:
         destination=destination,
         waiting=op.waiting if plan.waiting is None else plan.waiting or None,
         error=error,
-        learnt=op.learnt | (plan.context.keys() - {"refused"}),
+        learnt=op.learnt | (plan.context.keys() - {"refused", "owed", "power", "evidence"}),
         refused=tuple(sorted(plan.context["refused"])) if "refused" in plan.context else op.refused,
         active=plan.end is None,
         end=plan.end or op.end,
+        holds=op.holds if plan.holds is None else plan.holds,
+        power=plan.context.get("power", op.power),
+        owed=tuple(plan.context.get("owed", op.owed)),
     )
 
 
@@ -218,6 +275,11 @@ def _orders(op: Op) -> dict[str, Order]:
             op.destination,
             bool(a.inputs.get("delete_pools")),
             bool(a.inputs.get("kill")),
+            SHARED in a.inputs.get("keep", ()),
+            "new" if a.instance.vcpus == FLAVORS["new"]["vcpus"] else "old",
+            a.inputs.get("power"),
+            tuple(a.inputs.get("copy_disks", ())),
+            bool(a.inputs.get("shared")),
         )
         for host, a in assignments(snapshot, TransferLimits()).items()
     }

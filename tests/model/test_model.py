@@ -12,8 +12,9 @@ from migrator.scheduler import reading
 from migrator.scheduler.backward import up
 from migrator.scheduler.verdict import Verdict, verdict
 from tests.model import server
+from tests.model.live_state import Host, State
+from tests.model.live_world import World
 from tests.model.search import Found, explore
-from tests.model.world import Host, State, World
 
 LIMIT = 12_000  # states a world; a number higher by orders of magnitude finds more only overnight
 

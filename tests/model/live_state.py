@@ -1,0 +1,57 @@
+"""An abstract cluster in which a running guest is moved, built, stopped or deleted: ground truth and one operation.
+
+A pair of hypervisors is reduced to a domain, a disk and a job. No SQL, no time: a delay is a step that has not been
+taken yet.
+
+Facts travel on an ordered line a host. The server keeps only newer ones, so taking the n-th loses those before it:
+that is loss, reordering and duplication at once.
+"""
+
+from typing import Any, NamedTuple
+
+from tests.model.server import Op, Order, Seen
+
+LINE = 1  # facts under way from one host
+
+
+class Host(NamedTuple):
+    """Ground truth and agent of one host. ``begun`` and ``epochs`` are the journal: they survive a crash."""
+
+    dom: str = "absent"
+    reason: str | None = None
+    stamp: tuple[int, int] | None = None  # operation, epoch
+    disk: bool = False
+    libvirtd: bool = True
+    silent: bool = False
+    held: Order | None = None
+    late: Order | None = None  # an older answer that may still arrive
+    seen_operation: int = 0
+    seen_generation: int = 0
+    begun: frozenset[tuple[int, int]] = frozenset()
+    epochs: tuple[tuple[int, int], ...] = ()  # operation -> highest epoch
+    started: int | None = None  # epoch whose transfer this process called
+    quiet: bool = False
+    half: tuple[Order, bool, bool | None, bool] | None = None  # acted, and looked at the job only
+    line: tuple[Seen, ...] = ()
+
+
+class State(NamedTuple):
+    op: Op
+    hosts: tuple[Host, ...]
+    facts: tuple[Seen | None, ...]  # what the server keeps, by host
+    job: tuple[str, int, int] | None  # stage, source, destination
+    home: int | None  # where the guest's only complete data is
+    record: int | None  # what the database says
+    claims: frozenset[int]
+    delete_requested: bool
+    deleted: bool
+    faults: int
+
+
+Step = tuple[str, State]
+
+
+def on(state: State, host: int, **changes: Any) -> State:
+    hosts = list(state.hosts)
+    hosts[host] = hosts[host]._replace(**changes)
+    return state._replace(hosts=tuple(hosts))
