@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import UUID
 
 from migrator.compute import config_drive, qemu_img, saved_memory
-from migrator.compute.files import free_bytes, plain, publish
+from migrator.compute.files import free_bytes, locked, plain, publish
 from migrator.compute.storage_identity import Identities, StorageAway
 from migrator.errors import StorageError
 from migrator.protocol import MEMORY, DiskFact, DiskSpec, GuestDescription, InstanceSpec, StoragePool
@@ -167,12 +167,14 @@ class Disks:
             self._make_boot_files(spec, images)
 
     def remove(self, uuid: str, pools: Sequence[str], keep: Collection[str] = ()) -> None:
-        """Delete the instance's directory in these pools, but not in one whose identity, read now, is in ``keep``. A
-        pool that this host does not have holds nothing. Raises StorageError."""
+        """Delete the instance's directory in these pools, but not in one whose identity, read now, is in ``keep``, nor
+        while a process holds one of its files. A pool that this host does not have holds nothing. Raises
+        StorageError."""
         for pool in pools:
             if pool not in self._pools or (keep and self._identities.of(pool) in keep):
                 continue
             try:
+                _refuse_locked(self.directory(uuid, pool))
                 shutil.rmtree(self.directory(uuid, pool))
             except FileNotFoundError:
                 continue
@@ -272,6 +274,16 @@ class Disks:
         for path, image_id in ((files.kernel, spec.kernel_id), (files.ramdisk, spec.ramdisk_id)):
             if path is not None and image_id is not None and not path.exists():
                 publish(path, partial(shutil.copyfile, _image(image_id, images)))
+
+
+def _refuse_locked(home: Path) -> None:
+    """The last guard of a guest that runs where nobody thought it did."""
+    for path in home.iterdir():
+        if path.is_file() and not path.is_symlink() and locked(path):
+            raise StorageError(
+                f"{path} is in use, and is not deleted: a guest runs from it, here or on another host",
+                advice="find out where the instance runs",
+            )
 
 
 def _image(image_id: str, images: Mapping[str, Path]) -> Path:

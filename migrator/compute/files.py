@@ -5,7 +5,9 @@ first one's file, so that two hosts may race on a shared filesystem. Never knows
 """
 
 import contextlib
+import fcntl
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from migrator.errors import StorageError
 
 PART = ".part"
 STALE_S = 24 * 3600
+_FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
 def publish(path: Path, make: Callable[[Path], Any]) -> None:
@@ -46,6 +49,18 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def locked(path: Path) -> bool:
+    """Whether a process, here or on another host that has the filesystem, holds a lock on any byte of a file, as QEMU
+    does on the disks of its guest. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted)
+        return bool(struct.unpack(_FLOCK, found)[0] != fcntl.F_UNLCK)
     finally:
         os.close(descriptor)
 

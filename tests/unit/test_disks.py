@@ -3,12 +3,14 @@
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from migrator.compute.disks import Disks
+from migrator.compute.files import locked
 from migrator.compute.storage_identity import MARKER
 from migrator.errors import StorageError
 from migrator.protocol import DiskSpec, GuestDescription, ImageRef, InstanceSpec
@@ -257,6 +259,31 @@ def test_a_pool_whose_identity_cannot_be_read_is_not_touched(tmp_path: Path, ima
     with pytest.raises(StorageError, match="identity"):
         mine.remove(INSTANCE, ["a"], ["some-identity"])
     assert mine.facts(spec(A))[0].exists
+
+
+def test_a_disk_that_a_guest_runs_from_is_not_deleted(tmp_path: Path, image: Path) -> None:
+    """Wherever it runs: QEMU's locks are seen by every host that has the filesystem."""
+    mine = disks(tmp_path / "pool")
+    for disk_format in ("qcow2", "raw"):
+        one = spec(A.model_copy(update={"format": disk_format}))
+        mine.make(one, {IMAGE: image})
+        path = mine.facts(one)[0].path
+        emulator = subprocess.Popen(
+            ["qemu-io", "-f", disk_format, path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        try:
+            deadline = time.monotonic() + 20
+            while not locked(Path(path)):
+                assert time.monotonic() < deadline, "the lock was never seen"
+                time.sleep(0.05)
+            with pytest.raises(StorageError, match=f"{path} is in use"):
+                mine.remove(INSTANCE, ["a"])
+            assert mine.facts(one)[0].exists
+        finally:
+            emulator.kill()
+            emulator.wait()
+        mine.remove(INSTANCE, ["a"])
+        assert not (tmp_path / "pool" / INSTANCE).exists()
 
 
 def test_a_copy_finds_its_images_and_boot_files_prepared(tmp_path: Path, image: Path) -> None:
