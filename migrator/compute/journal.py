@@ -4,6 +4,7 @@ Append-only JSON lines, each on the disk (fsync) before the method that wrote it
 the last one and was never relied upon: it is cut off at the next start. Never asks the hypervisor, never decides.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from migrator.errors import Conflict, MigratorError
+from migrator.errors import Conflict, MigratorError, StorageError
 
 
 class JournalDamaged(MigratorError):
@@ -22,8 +23,13 @@ class JournalDamaged(MigratorError):
     code = "journal_damaged"
 
 
+class JournalFull(StorageError):
+    """A line could not be written: what it was about must not be begun. Nothing of it is left."""
+
+
 class Journal(Protocol):
-    """What ``Worker`` needs. Every writing method is durable when it returns, and safe to call again."""
+    """What ``Worker`` needs. Every writing method is durable when it returns, and safe to call again; one that raises
+    JournalFull has changed nothing."""
 
     @property
     def incarnation(self) -> int:
@@ -171,6 +177,7 @@ class FileMedium:
             self._lock.close()
             raise Conflict(f"another agent holds {path}", advice="run one agent a host") from error
         self._file = self._open()
+        self._torn_at: int | None = None  # a line could not be written, and was not cut off: it begins there
 
     def lines(self) -> list[bytes]:
         content = self._path.read_bytes()
@@ -181,16 +188,32 @@ class FileMedium:
         return whole.split(b"\n") if whole else []
 
     def append(self, line: bytes) -> None:
-        _write(self._file, line)
+        try:
+            self._cut()
+            self._torn_at = os.fstat(self._file.fileno()).st_size
+            _write(self._file, line)
+            self._torn_at = None
+        except OSError as error:
+            with contextlib.suppress(OSError):  # tried again before the next line
+                self._cut()
+            raise JournalFull(f"cannot write to the agent's journal {self._path}: {error}") from error
+
+    def _cut(self) -> None:
+        """Half a line in the middle could not be read by the next agent."""
+        if self._torn_at is not None:
+            os.ftruncate(self._file.fileno(), self._torn_at)
+            self._torn_at = None
 
     def replace(self, lines: Iterable[bytes]) -> None:
         part = self._path.with_name(self._path.name + ".new")
-        with open(part, "wb", buffering=0) as file:
-            _write(file, b"".join(lines))
-        os.replace(part, self._path)
-        _sync_directory(self._path.parent)
-        self._file.close()
-        self._file = self._open()
+        try:
+            with open(part, "wb", buffering=0) as file:
+                _write(file, b"".join(lines))
+            os.replace(part, self._path)
+            self._file.close()
+            self._file = self._open()
+        except OSError as error:
+            raise JournalFull(f"cannot write the agent's journal {self._path} anew: {error}") from error
 
     def close(self) -> None:
         self._file.close()

@@ -15,7 +15,7 @@ from migrator.compute.ensure import HANDLERS
 from migrator.compute.ensuring import Memory, Tools, begun
 from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal
-from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable
+from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
 from migrator.protocol import (
     AbsentInputs,
     Assignment,
@@ -33,6 +33,7 @@ from migrator.protocol import (
 
 SETTLE_S = 2.0  # without a job for so long, a transfer whose call we did not see return is over
 _TRANSIENT = (HypervisorUnavailable, ServerUnreachable)
+_TOLD = (MigratorError, ValidationError, OSError)  # goes into the fact: the operation waits for a reason
 _WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.ABSENT, Ensure.REBUILT)
 _WITH_JOB = (Ensure.OBSERVED, Ensure.MIGRATING, Ensure.NOT_MIGRATING, Ensure.ABSENT)
 
@@ -62,15 +63,18 @@ class Worker:
     def act(self, assignment: Assignment) -> Fact:
         """One bounded attempt, then what is there. Raises StaleAssignment; everything that the hypervisor says is
         in the fact's ``problem``."""
-        memory = self._admit(assignment)
+        memory = self._memories.setdefault(assignment.operation_id, Memory())
         parts: dict[str, Any] = {}
         try:
+            self._admit(assignment, memory)
             parts |= HANDLERS[assignment.ensure](self._tools, memory, assignment)
-        except (MigratorError, ValidationError) as error:
+        except StaleAssignment:
+            raise
+        except _TOLD as error:
             parts["problem"] = self._problem(error, memory)
         try:
             parts = {**self._observe(assignment, memory), **parts}  # what only the handler knows goes over it
-        except (MigratorError, ValidationError) as error:
+        except _TOLD as error:
             parts["domain"] = None
             parts.setdefault("problem", self._problem(error, memory))
         return Fact(
@@ -90,9 +94,9 @@ class Worker:
         """The operation wants nothing of this host any more. What the journal knows of it stays."""
         self._memories.pop(operation_id, None)
 
-    def _admit(self, assignment: Assignment) -> Memory:
+    def _admit(self, assignment: Assignment, memory: Memory) -> None:
+        """Raises StaleAssignment, and JournalFull: an epoch that could not be kept must not be acted on."""
         journal, operation = self._tools.journal, assignment.operation_id
-        memory = self._memories.setdefault(operation, Memory())
         if assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation:
             raise StaleAssignment(
                 f"operation {operation}: epoch {assignment.epoch}, generation {assignment.generation} is older than "
@@ -100,11 +104,12 @@ class Worker:
             )
         journal.note_epoch(operation, assignment.epoch)
         memory.generation = assignment.generation
-        return memory
 
-    def _problem(self, error: MigratorError | ValidationError, memory: Memory) -> Problem:
+    def _problem(self, error: MigratorError | ValidationError | OSError, memory: Memory) -> Problem:
         if isinstance(error, ValidationError):
             return Problem(code="bad_request", message=f"the assignment's inputs are malformed: {error}", final=True)
+        if isinstance(error, OSError):  # a disk or a mount that fails in a place where nobody expected it
+            error = StorageError(str(error))
         if isinstance(error, HypervisorUnavailable):
             # A call that was cut off says nothing about the transfer: only a settled look does.
             memory.started_epoch = None

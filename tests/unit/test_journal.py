@@ -1,11 +1,12 @@
 """The journal keeps what it promised through a restart, a torn line and a compaction."""
 
+import resource
 from pathlib import Path
 
 import pytest
 
 from migrator.compute import journal as journal_module
-from migrator.compute.journal import JournalDamaged, LineJournal, MemoryMedium, open_journal
+from migrator.compute.journal import JournalDamaged, JournalFull, LineJournal, MemoryMedium, open_journal
 from migrator.errors import Conflict
 
 
@@ -55,6 +56,30 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
     assert third.incarnation == 3
     assert third.begun("c", 1)
     third.close()
+
+
+def test_a_full_disk_tears_no_line_in_the_middle(tmp_path: Path) -> None:
+    """What was written of a line goes when the rest does not fit, so that the next one stands by itself."""
+    path = tmp_path / "journal"
+    first = open_journal(path)
+    first.note_epoch("a", 1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, resource.RLIM_INFINITY))
+    try:
+        with pytest.raises(JournalFull, match="too large"):
+            first.begin("b", 7)
+        with pytest.raises(JournalFull):
+            first.note_epoch("b", 7)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert not first.begun("b", 7)
+    assert first.highest_epoch("b") == 0
+    first.begin("c", 2)
+    first.close()
+
+    second = open_journal(path)
+    assert second.begun("c", 2)
+    assert not second.begun("b", 7)
+    second.close()
 
 
 def test_a_damaged_line_in_the_middle_stops_the_start(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """One step at a time: what the worker does for each assignment of a live move, and what it says it saw."""
 
+import errno
+
 import pytest
 
+from migrator.compute.journal import JournalFull, MemoryMedium
+from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import Behaviour
 from migrator.compute.worker import StaleAssignment
 from migrator.errors import DriverError, HypervisorUnavailable
@@ -354,3 +358,32 @@ def test_killed_at_any_boundary_it_comes_to_rest_with_one_guest(boundary: int, b
 def test_every_boundary_was_tried() -> None:
     _, killed = _transfer_killed_at(BOUNDARIES)
     assert not killed
+
+
+def test_a_disk_that_fails_where_nobody_expected_it_is_a_reason_and_not_silence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOTCONN, "the mount is gone")
+
+    monkeypatch.setattr(SimulatedHypervisor, "disks", fail)
+    fact = world.act("a", Ensure.RUNNING)
+    assert fact.problem is not None
+    assert (fact.problem.code, fact.domain) == ("storage_error", None)
+    assert "the mount is gone" in fact.problem.message
+
+
+def test_an_epoch_that_cannot_be_kept_is_not_acted_on_and_is_a_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise JournalFull("no space left")
+
+    now = ShutOffInputs(soft=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryMedium, "append", fail)
+        fact = world.act("a", Ensure.SHUT_OFF, now, operation_id=OTHER)
+    assert fact.problem is not None
+    assert "no space left" in fact.problem.message
+    assert state(fact) is DomainState.RUNNING
+    assert state(world.act("a", Ensure.SHUT_OFF, now, operation_id=OTHER)) is DomainState.SHUT_OFF
