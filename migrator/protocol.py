@@ -228,7 +228,9 @@ class MigratingInputs(Message):
     copy_disks: tuple[str, ...] = ()  # targets to copy; empty: nothing is copied
     destination_disks: tuple[DiskFact, ...] = ()
     bandwidth_mib_s: int = 0  # 0: no limit
-    max_downtime_ms: int = 500
+    # (seconds since the transfer began, ms): the pause that the guest may be given from then on; () leaves it alone
+    downtime_steps: tuple[tuple[int, int], ...] = ()
+    force: bool = False  # complete it now: by post-copy where that is permitted, else with the guest paused
     auto_converge: bool = False
     post_copy: bool = False
 

@@ -58,7 +58,13 @@ class ServerSettings(_Base):
     service_down_time: float = Field(60.0, gt=0)  # s without a poll before a host counts as down
     sweep_interval: float = Field(5.0, gt=0)  # s between two looks at every active operation
     shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to stop by itself
-    live_migration_downtime: int = Field(500, ge=100)  # ms
+    live_migration_downtime: int = Field(500, ge=100)  # ms a guest may be paused at the switch-over, at most
+    live_migration_downtime_steps: int = Field(10, ge=3)  # in which that is allowed
+    live_migration_downtime_delay: int = Field(75, ge=10)  # s between two steps, per GiB of data
+    live_migration_downtime_curve: Literal["exponential", "linear"] = "exponential"
+    live_migration_completion_timeout: int = Field(800, ge=0)  # s per GiB of data; 0: for ever
+    live_migration_progress_timeout: int = Field(150, ge=0)  # s without a new low in bytes remaining; 0: for ever
+    live_migration_timeout_action: Literal["abort", "force_complete"] = "abort"
     live_migration_bandwidth: int = Field(0, ge=0)  # MiB/s, 0: no limit
     live_migration_permit_auto_converge: bool = False
     live_migration_permit_post_copy: bool = False

@@ -1,14 +1,19 @@
 """``/v1``: what the Compute API lacks. Operations of every kind as they are, and their timelines."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
+from migrator.api.auth import STRATEGIES
+from migrator.api.routing import new_request_id
 from migrator.api.server_view import iso_us
 from migrator.api.services import Service, Services
-from migrator.db import events, hosts, timelines, transfers
+from migrator.db import events, hosts, progress, timelines, transfers
+from migrator.errors import BadRequest, Conflict
 from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.scheduler import loading
+from migrator.scheduler import steer as steering
 
 router = APIRouter(prefix="/v1", tags=["native"])
 _SHOWN = (
@@ -32,6 +37,19 @@ _SHOWN = (
     "user_id",
     "project_id",
 )
+
+
+class Wheel(BaseModel):
+    """What may be wanted of a live migration's transfer. What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    bandwidth_mib_s: int = Field(0, ge=0, le=2**31 - 1, description="MiB/s; 0 is no limit")
+    max_downtime_ms: int = Field(500, ge=1, le=2_000_000, description="ms, in place of the steps")
+    held: bool = Field(False, description="throttled to the least there is, until it is false again")
+    post_copy: Literal[True] = Field(True, description="switch over now, and fetch the rest afterwards")
+
+
 _TIMES = ("created_at", "updated_at", "phase_since", "finished_at")
 
 
@@ -62,6 +80,37 @@ def timeline(ident: str, services: Service) -> dict[str, Any]:
         lines = events.of_operation(connection, row.id)
         shown = _live(services, connection, row)
     return {"operation": shown, "events": [_event(line, row.created_at) for line in lines]}
+
+
+@router.get("/operations/{ident}/progress")
+def series(ident: str, services: Service) -> dict[str, Any]:
+    """The transfer's counters (``protocol.JobFact``), about one a second, oldest first."""
+    with services.db.read() as connection:
+        row = timelines.find(connection, _clean(ident))
+        found = progress.of_operation(connection, row.id)
+    return {"progress": [{"at": iso_us(p.at), "offset_ms": _offset(p.at, row.created_at), **p.job} for p in found]}
+
+
+@router.post("/operations/{ident}/steer", status_code=202)
+def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dict[str, Any]:
+    """Set what is wanted of the transfer from now on. Errors: 404; 409 while nothing is being transferred, and for
+    post-copy where it is not permitted."""
+    caller = STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
+    changes = wanted.model_dump(exclude_unset=True)
+    if changes.pop("post_copy", False):
+        if not services.settings.live_migration_permit_post_copy:
+            raise Conflict("post-copy is not permitted here (live_migration_permit_post_copy)")
+        changes["force"] = True
+    if not changes:
+        raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(Wheel.model_fields)}")
+    with services.db.read() as connection:
+        row = timelines.find(connection, _clean(ident))
+    services.wakers.wake([steering.steer(services.db, caller, row.id, changes)])
+    return {"operation": {"id": row.id, "uuid": row.uuid}}
+
+
+def _offset(at: float, begin: float) -> int:
+    return round((at - begin) * 1000)
 
 
 def _clean(ident: str) -> str:
@@ -100,7 +149,7 @@ def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
 def _event(line: Any, begin: float) -> dict[str, Any]:
     return {
         "at": iso_us(line.at),
-        "offset_ms": round((line.at - begin) * 1000),
+        "offset_ms": _offset(line.at, begin),
         "name": line.name,
         "phase": line.phase,
         "epoch": line.epoch,

@@ -8,6 +8,7 @@ from migrator.db import migration_list, transfers
 from migrator.errors import BadRequest, Conflict, Forbidden, NotFound, OperationNotFound
 from migrator.operations import Kind
 from migrator.scheduler import requests
+from migrator.scheduler.steer import steer
 
 _QUEUED_TOO = (2, 65)  # from here a migration that has not begun to transfer can be aborted too
 _POLICY = "os_compute_api:servers:migrations:"
@@ -79,7 +80,7 @@ def abort(request: ApiRequest) -> Answer:
 
 
 def act(request: ApiRequest) -> Answer:
-    """force_complete. Nothing can force a migration here yet, so each one is in the wrong state for it."""
+    """force_complete: by post-copy where that is permitted, else with the guest paused."""
     if not request.caller.is_admin:
         raise Forbidden("Policy doesn't allow os_compute_api:servers:migrations:force_complete to be performed.")
     body = request.body
@@ -89,12 +90,24 @@ def act(request: ApiRequest) -> Answer:
         raise BadRequest(f"There is no such action: {next(iter(body))}")
     check_body(action_schemas.FORCE_COMPLETE, body, request.version)
     uuid = request.params["id"]
-    find(request, uuid)
+    row, wrong_state = find(request, uuid), f"Instance {uuid} is in an invalid state for 'force_complete'"
     try:
-        _get(request, uuid, request.params["migration_id"])
+        migration = _get(request, uuid, request.params["migration_id"])
     except OperationNotFound as error:
         raise BadRequest(error.message) from error
-    raise Conflict(f"Instance {uuid} is in an invalid state for 'force_complete'")
+    if row.task_state != "migrating" or not migration.active or migration.kind != Kind.LIVE_MIGRATION:
+        raise Conflict(wrong_state)
+    if migration.status != "running":
+        raise BadRequest(
+            f"Migration {migration.id} state of instance {uuid} is {migration.status}. "
+            "Cannot force_complete while the migration is in this state."
+        )
+    try:
+        host = steer(request.services.db, request.caller, migration.id, {"force": True})
+    except Conflict as error:
+        raise Conflict(wrong_state) from error
+    request.services.wakers.wake([host])
+    return Answer(202)
 
 
 ROUTES = (

@@ -175,6 +175,17 @@ class Driver(Protocol):
         libvirt's measured downtime), else None. Control connection, never the one that carries the transfer."""
         ...
 
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int, disks: Sequence[str]) -> None:
+        """Set the pause that the guest may be given (None leaves it alone) and the bandwidth (0: no limit) of the
+        active migration job and of the ``disks`` that it copies. Raises DriverError."""
+        ...
+
+    def force_completion(self, uuid: str, *, post_copy: bool) -> None:
+        """Make the active migration job end although the guest writes faster than it can be sent: by post-copy, which
+        the job must have been begun with, else by pausing the guest, which runs on wherever the transfer leaves it.
+        No-op for a guest that does not run here any more. Raises DriverError."""
+        ...
+
     def abort_job(self, uuid: str) -> None:
         """Abort the active migration job; no-op for none. After post-copy began libvirt refuses: DriverError."""
         ...

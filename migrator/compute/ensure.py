@@ -8,13 +8,15 @@ Owns the table of them, live migration's, and ``absent``; ``ensure_moving.py`` a
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from migrator.compute.driver import Driver
 from migrator.compute.ensure_moving import copied, described, offered, rebuilt, withdrawn
 from migrator.compute.ensure_power import disks_present, not_running, powered, running, shut_off, suspended
 from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun
-from migrator.errors import Conflict, DriverError
+from migrator.compute.steering import steering
+from migrator.errors import Conflict, DriverError, HypervisorUnavailable
 from migrator.protocol import (
     AbsentInputs,
     Assignment,
@@ -60,9 +62,9 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
     so that whatever crashes in between, nobody starts it a second time."""
     operation, epoch = assignment.operation_id, assignment.epoch
     driver, uuid = tools.driver, assignment.instance.uuid
-    if tools.journal.begun(operation, epoch):
-        return NOTHING
     inputs = MigratingInputs.model_validate(assignment.inputs)
+    if tools.journal.begun(operation, epoch):
+        return _steered(driver, memory, uuid, inputs)
     domain = driver.domain(uuid)
     if (domain.stamp_operation, domain.stamp_epoch) == (operation, epoch):
         tools.journal.begin(operation, epoch)
@@ -73,7 +75,8 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
     if driver.migration_running(uuid) or (job is not None and job.active):
         raise Conflict("another job is active on the domain")
     tools.journal.begin(operation, epoch)
-    memory.quiet_since = memory.started_epoch = memory.error = None
+    memory.quiet_since = memory.started_epoch = memory.error = memory.job = None
+    memory.steered = replace(steering(inputs, None), force=False)
     try:
         driver.stamp(uuid, operation, epoch)
         driver.start_migration(assignment.instance, operation, epoch, inputs)
@@ -81,6 +84,25 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
         memory.error = error.message
         raise
     memory.started_epoch = epoch
+    return NOTHING
+
+
+def _steered(driver: Driver, memory: Memory, uuid: str, inputs: MigratingInputs) -> Mapping[str, Any]:
+    """Set what should be set differently by now. A refusal is no reason to give the transfer up: it is told, and tried
+    again at the next look."""
+    wanted, before = steering(inputs, memory.job), memory.steered
+    if memory.job is None or wanted == before:
+        return NOTHING
+    try:
+        if before is None or replace(wanted, force=before.force) != before:
+            driver.steer(uuid, wanted.max_downtime_ms, wanted.bandwidth_mib_s, inputs.copy_disks)
+        if wanted.force and (before is None or not before.force):
+            driver.force_completion(uuid, post_copy=inputs.post_copy)
+    except HypervisorUnavailable:
+        raise
+    except DriverError as error:
+        return {"note": f"the transfer could not be steered: {error.message}"}
+    memory.steered = wanted
     return NOTHING
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from migrator.compute.driver import Driver
 from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal
+from migrator.compute.steering import Steering
 from migrator.errors import StorageError
-from migrator.protocol import Assignment, DomainFact, DomainState, InstanceSpec
+from migrator.protocol import Assignment, DomainFact, DomainState, InstanceSpec, JobFact
 
 DEAD = (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
 
@@ -35,6 +36,8 @@ class Memory:
     started_epoch: int | None = None  # this process made the transfer call, and has not lost the hypervisor since
     quiet_since: float | None = None  # no job seen from then on
     error: str | None = None  # why the transfer could not be started
+    job: JobFact | None = None  # the active one, as it was last seen
+    steered: Steering | None = None  # what this process last set on it
     stop_since: float | None = None
     asked_at: float | None = None
     copy_epoch: int | None = None  # this process began the copy, and it has not failed since

@@ -8,7 +8,7 @@ is. Never knows an instance, a file or an operation: ``libvirt_driver`` does.
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ Error = libvirt.libvirtError
 KEEPALIVE = (5, 3)
 # Rather small: larger buffers are mapped and unmapped by the C library for each call, and seldom filled.
 CHUNK_BYTES = 128 * 1024
+_NO_LIMIT_MIB_S = (2**63 - 1) // 2**20  # what libvirt itself begins with
 _AT_HOLE = -3  # in place of data: a hole is next
 
 _STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in libvirt_words.STATES.items()}
@@ -345,6 +346,23 @@ def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
     if inputs.copy_disks:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(inputs.copy_disks)
     return parameters
+
+
+def limit_bandwidth(domain: Any, mib_s: int, disks: Sequence[str]) -> None:
+    """Of the active job's memory and of each disk that it copies; 0: no limit."""
+    domain.migrateSetMaxSpeed(mib_s or _NO_LIMIT_MIB_S)
+    for disk in disks:
+        with _unless(libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_OPERATION_INVALID):  # copied already
+            domain.blockJobSetSpeed(disk, mib_s)
+
+
+def complete(domain: Any, *, post_copy: bool) -> None:
+    """End the active transfer although the guest writes faster than it is sent. Paused by this, it runs on by itself
+    wherever the transfer leaves it."""
+    if post_copy:
+        domain.migrateStartPostCopy()
+    else:
+        domain.suspend()
 
 
 # storage

@@ -16,6 +16,7 @@ from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
 from migrator.compute.host_files import HostFiles
 from migrator.compute.offered_files import OfferedFiles
+from migrator.compute.steering import steering
 from migrator.compute.transfer import Transfer
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import (
@@ -267,7 +268,8 @@ class LibvirtDriver(HostFiles):
 
         def prepare(domain: Any) -> tuple[str, str]:
             # Set before the transfer, for a small guest's is over before a call could reach it.
-            domain.migrateSetMaxDowntime(inputs.max_downtime_ms)
+            if (downtime_ms := steering(inputs, None).max_downtime_ms) is not None:
+                domain.migrateSetMaxDowntime(downtime_ms)
             live = calls.migratable_xml(domain, secure=True)
             persistent = calls.migratable_xml(domain, secure=True, inactive=True)
             return domain_xml.for_destination(live, paths), domain_xml.for_destination(persistent, paths)
@@ -300,6 +302,21 @@ class LibvirtDriver(HostFiles):
             return None
 
         return self._control.call(look)
+
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int, disks: Sequence[str]) -> None:
+        def set_them(domain: Any) -> None:
+            if max_downtime_ms is not None:
+                domain.migrateSetMaxDowntime(max_downtime_ms)
+            calls.limit_bandwidth(domain, bandwidth_mib_s, disks)
+
+        self._with_domain(uuid, set_them)
+
+    def force_completion(self, uuid: str, *, post_copy: bool) -> None:
+        def force(domain: Any) -> None:
+            if calls.state(domain)[0] is DomainState.RUNNING:
+                calls.complete(domain, post_copy=post_copy)
+
+        self._unless_absent(uuid, force)
 
     def abort_job(self, uuid: str) -> None:
         self._unless_absent(uuid, calls.abort_job)

@@ -260,6 +260,24 @@ class SimulatedHypervisor(SimulatedDisks):
         return simulated_transfers.job_fact(begun, now) if begun is not None else None
 
     @call
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int, disks: Sequence[str]) -> None:
+        transfer = self._transfer(uuid)
+        if unknown := set(disks) - set(transfer.copied):
+            raise DriverError(f"Disk {', '.join(sorted(unknown))} has no block job")
+        simulated_transfers.steer(self.fabric, transfer, max_downtime_ms, bandwidth_mib_s)
+
+    @call
+    def force_completion(self, uuid: str, *, post_copy: bool) -> None:
+        if self._domain(uuid).state is DomainState.RUNNING:
+            simulated_transfers.complete(self.fabric, self._transfer(uuid), post_copy=post_copy)
+
+    def _transfer(self, uuid: str) -> Transfer:
+        transfer = self.fabric.transfers.get(uuid)
+        if transfer is None or transfer.source != self.name:
+            raise DriverError("Requested operation is not valid: domain is not being migrated")
+        return transfer
+
+    @call
     def abort_job(self, uuid: str) -> None:
         transfer = self.fabric.transfers.get(uuid)
         if transfer is not None and transfer.source == self.name:

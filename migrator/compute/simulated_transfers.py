@@ -8,6 +8,8 @@ The source's domain is forgotten and the destination's is kept, as ``compute/lib
 from typing import TYPE_CHECKING
 
 from migrator.compute.simulated_world import MIB, Domain, Transfer
+from migrator.compute.steering import steering
+from migrator.errors import DriverError
 from migrator.protocol import DomainState, InstanceSpec, JobFact, MigratingInputs
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ HANDOVER_S = 0.01  # beyond the time that the last bytes take
 _SHORTEST_ROUND_S = 0.01
 _THROTTLE_STEP = 20  # percent, each round of auto-converge
 _PAGE = 4096
+_DOWNTIME_MS = 300  # QEMU's own
 
 
 def begin(
@@ -34,7 +37,9 @@ def begin(
         disk_bytes=sum(disk.virtual_bytes for disk in disks) / 10,  # disks are sparse
         copied=inputs.copy_disks,
         limit_bytes_per_s=min(limit, own.bandwidth_bytes_per_s, fabric.hosts[destination].bandwidth_bytes_per_s),
-        max_downtime_ms=inputs.max_downtime_ms,
+        full_bytes_per_s=min(own.bandwidth_bytes_per_s, fabric.hosts[destination].bandwidth_bytes_per_s),
+        max_downtime_ms=steering(inputs, None).max_downtime_ms or _DOWNTIME_MS,
+        post_copy=inputs.post_copy,
         auto_converge=inputs.auto_converge,
         began_at=now,
         ends_at=now + SETUP_S,
@@ -48,11 +53,36 @@ def begin(
 def step(fabric: "Fabric", transfer: Transfer) -> None:
     """What happens at ``ends_at``."""
     source = fabric.hosts[transfer.source].domains.get(transfer.uuid)
-    expected = DomainState.PAUSED if transfer.stage == "switch" else DomainState.RUNNING
-    if source is None or source.state is not expected:
+    paused = transfer.paused_at is not None
+    if source is None or source.state is not (DomainState.PAUSED if paused else DomainState.RUNNING):
         fail(fabric, transfer, "operation failed: domain is not running", transfer.ends_at)
         return
-    {"setup": _connected, "copy": _copied, "switch": _handed_over}[transfer.stage](fabric, transfer, source)
+    _STAGES[transfer.stage](fabric, transfer, source)
+
+
+def steer(fabric: "Fabric", transfer: Transfer, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
+    """What is left of the present round goes on at the new rate."""
+    now, before = fabric.clock(), transfer.limit_bytes_per_s
+    transfer.max_downtime_ms = max_downtime_ms or transfer.max_downtime_ms
+    transfer.limit_bytes_per_s = min(bandwidth_mib_s * MIB or float("inf"), transfer.full_bytes_per_s)
+    if transfer.stage in ("copy", "postcopy") and transfer.ends_at > now:
+        transfer.ends_at = now + (transfer.ends_at - now) * before / transfer.limit_bytes_per_s
+
+
+def complete(fabric: "Fabric", transfer: Transfer, *, post_copy: bool) -> None:
+    """Pause the guest, so that nothing more is dirtied; or let it run at the destination and fetch what it lacks."""
+    now = fabric.clock()
+    if not post_copy:
+        fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "migration", now)
+        transfer.paused_at = now
+        return
+    if not transfer.post_copy or transfer.stage != "copy":
+        raise DriverError("Requested operation is not valid: post-copy was not enabled")
+    fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "postcopy", now)
+    transfer.stage, transfer.paused_at, transfer.downtime_ms = "postcopy", now, round(HANDOVER_S * 1000)
+    transfer.remaining = _remaining(transfer, now)
+    transfer.ends_at = now + max(_SHORTEST_ROUND_S, transfer.remaining / transfer.limit_bytes_per_s)
+    fabric.set_state(transfer.destination, transfer.uuid, DomainState.RUNNING, "postcopy", now)
 
 
 def fail(fabric: "Fabric", transfer: Transfer, error: str, at: float) -> None:
@@ -90,7 +120,7 @@ def job_fact(transfer: Transfer, now: float) -> JobFact:
 
 
 def _remaining(transfer: Transfer, now: float) -> float:
-    if transfer.stage != "copy":
+    if transfer.stage not in ("copy", "postcopy"):
         return transfer.remaining
     until = transfer.stalled_since if transfer.stalled_since is not None else now
     return max(0.0, min(transfer.remaining, (transfer.ends_at - until) * transfer.limit_bytes_per_s))
@@ -123,12 +153,15 @@ def _copied(fabric: "Fabric", transfer: Transfer, _source: Domain) -> None:
     rate, at = transfer.limit_bytes_per_s, transfer.ends_at
     lasted = max(_SHORTEST_ROUND_S, transfer.remaining / rate)
     dirty = fabric.behaviour(transfer.uuid).dirty_bytes_per_s * (1 - transfer.throttle / 100)
+    dirty = dirty if transfer.paused_at is None else 0.0
     transfer.processed += transfer.remaining
     transfer.rounds += 1
     transfer.remaining = max(_PAGE, min(transfer.memory_bytes, dirty * lasted))
     if transfer.remaining / rate * 1000 <= transfer.max_downtime_ms:
-        fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "migration", at)
-        transfer.stage, transfer.paused_at = "switch", at
+        if transfer.paused_at is None:
+            fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "migration", at)
+            transfer.paused_at = at
+        transfer.stage = "switch"
         transfer.ends_at = at + transfer.remaining / rate + HANDOVER_S
         return
     if transfer.auto_converge and transfer.rounds >= 2:
@@ -140,7 +173,8 @@ def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
     at, paused_at = transfer.ends_at, transfer.paused_at
     assert paused_at is not None
     transfer.processed += transfer.remaining
-    transfer.downtime_ms = max(1, round((at - paused_at) * 1000))
+    if transfer.stage != "postcopy":
+        transfer.downtime_ms = max(1, round((at - paused_at) * 1000))
     transfer.stage, transfer.over_at, transfer.remaining = "over", at, 0.0
     fabric.transfers.pop(transfer.uuid, None)
     fabric.stopping.pop(transfer.uuid, None)
@@ -152,3 +186,6 @@ def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
     fabric.drop_domain(own.name, transfer.uuid, at)
     other.domains[transfer.uuid].completed = job_fact(transfer, at)
     fabric.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)
+
+
+_STAGES = {"setup": _connected, "copy": _copied, "switch": _handed_over, "postcopy": _handed_over}

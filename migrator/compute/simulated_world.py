@@ -133,11 +133,13 @@ class Transfer:
     disk_bytes: float
     copied: tuple[str, ...]
     limit_bytes_per_s: float
+    full_bytes_per_s: float  # without a limit
     max_downtime_ms: int
     auto_converge: bool
+    post_copy: bool
     began_at: float
     ends_at: float
-    stage: str = "setup"  # setup, copy, switch, over
+    stage: str = "setup"  # setup, copy, switch or postcopy, over
     remaining: float = 0.0
     processed: float = 0.0
     rounds: int = 0

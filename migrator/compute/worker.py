@@ -127,6 +127,7 @@ class Worker:
         domain = driver.domain(uuid)
         if job is not None:
             found["job"] = job
+        memory.job = job if job is not None and job.active else None
         if assignment.role is Role.SOURCE and assignment.ensure in _WITH_JOB:
             found["attempt"] = self._attempt(assignment, memory, in_flight, job, domain)
         if assignment.ensure in _WITH_DISKS:

@@ -130,6 +130,22 @@ def request_confirm(connection: Connection, operation_id: int) -> None:
     )
 
 
+def steer(connection: Connection, operation_id: int, changes: Mapping[str, Any]) -> None:
+    """Merge what an operator wants of the transfer into what was wanted before."""
+    row = connection.execute(
+        select(operations.c.steering).where(operations.c.id == operation_id).with_for_update()
+    ).one()
+    connection.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.active == true())
+        .values(
+            steering={**(row.steering or {}), **changes},
+            generation=operations.c.generation + 1,
+            updated_at=now(connection),
+        )
+    )
+
+
 def outstanding(connection: Connection, kind: str, source: str) -> Sequence[OperationRow]:
     """Active operations of the kind that wait for their source, free of their instances: what the host still owes."""
     query = select(operations).where(

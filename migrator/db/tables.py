@@ -182,6 +182,7 @@ operations = Table(
     Column("context", JSON, nullable=False),  # what was learnt on the way (guest, refusals, ...)
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("confirm_requested", Boolean, nullable=False, default=False, server_default=false()),
+    Column("steering", JSON),  # what an operator wants of the transfer: {bandwidth_mib_s, max_downtime_ms, held, force}
     Column("waiting", Text),  # the named reason, None while it moves
     Column("error", JSON),  # {code, message}; why it was undone or ended
     Column("outcome", JSON),  # last JobFact and measurements at the end
@@ -232,6 +233,18 @@ facts = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("received_at", Double, nullable=False),
     Column("body", JSON, nullable=False),  # protocol.Fact
+)
+
+progress = Table(  # a transfer's counters, about once a second
+    "progress",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("operation_id", Integer, ForeignKey("operations.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("remaining_bytes", BigInteger, nullable=False),
+    Column("job", JSON, nullable=False),  # protocol.JobFact
+    Index("ix_progress_operation", "operation_id", "at"),
+    Index("ix_progress_low", "operation_id", "remaining_bytes", "at"),
 )
 
 events = Table(  # the timeline, and os-instance-actions' events

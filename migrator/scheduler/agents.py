@@ -8,7 +8,7 @@ import hashlib
 
 import orjson
 
-from migrator.db import copies, events, hosts, instance_records, operations
+from migrator.db import copies, events, hosts, instance_records, operations, progress
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
 from migrator.protocol import Assignment, Assignments, DomainState, Fact, Facts, HostReport, Poll
@@ -24,7 +24,6 @@ _QUIET_S = 15.0  # a record younger than this is newer than the copies an agent 
 def limits_of(settings: ServerSettings) -> TransferLimits:
     return TransferLimits(
         bandwidth_mib_s=settings.live_migration_bandwidth,
-        max_downtime_ms=settings.live_migration_downtime,
         auto_converge=settings.live_migration_permit_auto_converge,
         post_copy=settings.live_migration_permit_post_copy,
         shutdown_timeout_s=settings.shutdown_timeout,
@@ -74,6 +73,8 @@ def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:
                 _measure(connection, row.id, fact)
             if row.active and _keep(connection, row.id, host, fact):
                 touched.append(row.id)
+                if fact.job is not None and fact.job.active:
+                    progress.add(connection, row.id, fact.job.model_dump(mode="json"))
     return list(dict.fromkeys(touched))
 
 

@@ -26,7 +26,10 @@ from migrator.protocol import (
     ShutOffInputs,
 )
 from migrator.scheduler import reading
+from migrator.scheduler.convergence import downtime_steps
 from migrator.scheduler.snapshot import Snapshot
+
+_HELD_MIB_S = 1  # the least that libvirt knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,6 @@ class TransferLimits:
     """The server's settings that shape a transfer. ``bandwidth_mib_s`` 0 is no limit."""
 
     bandwidth_mib_s: int = 0
-    max_downtime_ms: int = 500
     auto_converge: bool = False
     post_copy: bool = False
     shutdown_timeout_s: int = 60
@@ -102,19 +104,33 @@ def _migrating(ask: Ask) -> Message:
     snapshot, operation, limits = ask.snapshot, ask.snapshot.operation, ask.limits
     assert operation.destination is not None
     report = snapshot.hosts[operation.destination].report
-    shared = reading.shared_by_both(snapshot)
     disks: list[Any] = operation.context.get("destination_disks", [])
     return MigratingInputs(
         destination_host=operation.destination,
         destination_address=report.address,
         uri=report.live_migration_uri,
-        copy_disks=tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and not d.config_drive),
+        copy_disks=reading.copied_live(snapshot),
         destination_disks=tuple(DiskFact.model_validate(d) for d in disks),
-        bandwidth_mib_s=limits.bandwidth_mib_s,
-        max_downtime_ms=limits.max_downtime_ms,
+        bandwidth_mib_s=_bandwidth(operation.steering, limits),
+        downtime_steps=_downtime(snapshot),
+        force=bool(operation.steering.get("force")),
         auto_converge=limits.auto_converge,
         post_copy=limits.post_copy,
     )
+
+
+def _bandwidth(wheel: Mapping[str, Any], limits: TransferLimits) -> int:
+    if wheel.get("held"):
+        return _HELD_MIB_S
+    return int(wheel.get("bandwidth_mib_s", limits.bandwidth_mib_s))
+
+
+def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:
+    """The schedule, or from now on what an operator wants."""
+    if (wanted := snapshot.operation.steering.get("max_downtime_ms")) is not None:
+        return ((0, int(wanted)),)
+    s = snapshot.schedule
+    return tuple(downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, reading.data_gib(snapshot), s.curve))
 
 
 def _offered(ask: Ask) -> Message:

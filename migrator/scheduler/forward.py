@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact
-from migrator.scheduler import reading
+from migrator.scheduler import reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
@@ -150,6 +150,8 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
             return reverse(snapshot, source.problem.code, source.problem.message)
     if found is Verdict.HOLD and source is not None and not job_active(source):
         return wait(snapshot, _HELD)
+    if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:
+        return timeouts.act(snapshot, late)
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
         return reverse(snapshot, "host_fenced", f"{lost} is lost: {_evidence(snapshot, lost)}")
     return wait(snapshot, reading.missing(snapshot) if found is Verdict.WAIT else "")

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from migrator.db import hosts, instance_records, operations
+from migrator.db import hosts, instance_records, operations, progress
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
+from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.fencing import evidence
 from migrator.scheduler.filters import Candidate
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
@@ -64,6 +65,7 @@ def operation_view(row: Any, moment: float) -> OperationView:
         active=row.active,
         confirm_requested=row.confirm_requested,
         holds=row.holds,
+        steering=row.steering or {},
         phase_age_s=moment - row.phase_since,
     )
 
@@ -88,4 +90,18 @@ def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> S
         ages={f.host: f.age_s for f in facts},
         home=instance.host,
         confirm_window_s=settings.resize_confirm_window,
+        schedule=schedule_of(settings),
+        stalled_s=progress.stalled_s(connection, row.id) if row.kind == Kind.LIVE_MIGRATION else 0.0,
+    )
+
+
+def schedule_of(settings: ServerSettings) -> Schedule:
+    return Schedule(
+        max_downtime_ms=settings.live_migration_downtime,
+        steps=settings.live_migration_downtime_steps,
+        delay_s=settings.live_migration_downtime_delay,
+        curve=settings.live_migration_downtime_curve,
+        completion_s=settings.live_migration_completion_timeout,
+        progress_s=settings.live_migration_progress_timeout,
+        on_timeout=settings.live_migration_timeout_action,
     )

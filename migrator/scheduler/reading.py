@@ -18,6 +18,7 @@ from migrator.protocol import (
     JobFact,
     Power,
 )
+from migrator.scheduler import convergence
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
 from migrator.scheduler.verdict import Verdict, verdict
 
@@ -159,6 +160,20 @@ def moved_targets(snapshot: Snapshot) -> tuple[str, ...]:
     if power_wanted(snapshot.operation) is Power.SAVED and disks and disks[0].pool not in shared:
         targets.append(MEMORY)
     return tuple(targets)
+
+
+def copied_live(snapshot: Snapshot) -> tuple[str, ...]:
+    """Targets that a live migration copies; a config drive is made anew by the destination."""
+    shared = shared_by_both(snapshot)
+    return tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and not d.config_drive)
+
+
+def data_gib(snapshot: Snapshot) -> float:
+    """What a live migration is counted with for its delays and timeouts."""
+    copied, sizes = set(copied_live(snapshot)), guest_of(snapshot.operation).disks
+    return convergence.data_gib(
+        snapshot.instance.memory_mb, [disk.virtual_bytes for disk in sizes if disk.target in copied]
+    )
 
 
 def memory_is_shared(snapshot: Snapshot) -> bool:

@@ -149,6 +149,8 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
         values["destination"] = None
     if plan.context:
         values["context"] = {**operation.context, **plan.context}
+    if plan.steering:
+        values["steering"] = {**operation.steering, **plan.steering}
     if plan.waiting is not None:
         values["waiting"] = plan.waiting or None
     if plan.error is not None:

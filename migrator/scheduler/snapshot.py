@@ -6,6 +6,7 @@ from typing import Any
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
+from migrator.scheduler.convergence import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class OperationView:
     error: Mapping[str, Any] | None = None
     active: bool = True
     holds: bool = True
+    steering: Mapping[str, Any] = field(default_factory=dict)  # what an operator wants of the transfer
     phase_age_s: float = 0.0  # by the database's clock
 
     @property
@@ -68,6 +70,8 @@ class Snapshot:
     ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
     home: str | None = None  # the instance's host by its record
     confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
+    schedule: Schedule = field(default_factory=Schedule)
+    stalled_s: float = 0.0  # how long a transfer has been watched without a new low in bytes remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Plan:
     error: Mapping[str, Any] | None = None
     outcome: Mapping[str, Any] | None = None
     end: str | None = None
+    steering: Mapping[str, Any] = field(default_factory=dict)  # merged over the row's
     holds: bool | None = None  # False: the instance is free from here on
     timeline: tuple[Timeline, ...] = ()
 

@@ -186,12 +186,12 @@ def test_a_deletion_takes_everything() -> None:
 
 
 def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:
-    limits = TransferLimits(bandwidth_mib_s=7, max_downtime_ms=123, auto_converge=True, post_copy=True)
+    limits = TransferLimits(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
     inputs = assignments(snapshot(Kind.LIVE_MIGRATION, "transfer"), limits)["a"].inputs
     assert inputs["copy_disks"] == ["vda"]
     assert (inputs["destination_host"], inputs["uri"]) == ("b", "qemu+tcp://10.0.0.2/system")
-    names = ("bandwidth_mib_s", "max_downtime_ms", "auto_converge", "post_copy")
-    assert [inputs[n] for n in names] == [7, 123, True, True]
+    names = ("bandwidth_mib_s", "auto_converge", "post_copy", "force")
+    assert [inputs[n] for n in names] == [7, True, True, False]
 
 
 def test_a_stop_carries_its_patience() -> None:

@@ -1,0 +1,40 @@
+"""How transfers went, second by second: kept with the operation, for whoever watches it now or asks later."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from migrator.db.clock import now
+from migrator.db.tables import progress
+
+_INTERVAL_S = 0.9  # a row a second; a look comes every 0.2 s while something moves
+_PARTS = ("memory_remaining_bytes", "disk_remaining_bytes")
+
+
+def add(connection: Connection, operation_id: int, job: Mapping[str, Any]) -> None:
+    """Keep the counters (``protocol.JobFact``) of an active job, unless the last ones are not a second old."""
+    moment = now(connection)
+    newest = connection.execute(select(func.max(progress.c.at)).where(progress.c.operation_id == operation_id)).scalar()
+    if newest is not None and moment - newest < _INTERVAL_S:
+        return
+    remaining = min(sum(int(job.get(part) or 0) for part in _PARTS), 2**63 - 1)
+    connection.execute(
+        progress.insert().values(operation_id=operation_id, at=moment, remaining_bytes=remaining, job=dict(job))
+    )
+
+
+def stalled_s(connection: Connection, operation_id: int) -> float:
+    """For how long the operation's transfer has been watched without a new low in bytes remaining."""
+    mine = progress.c.operation_id == operation_id
+    low = connection.execute(
+        select(progress.c.at).where(mine).order_by(progress.c.remaining_bytes, progress.c.at).limit(1)
+    ).scalar()
+    newest = connection.execute(select(func.max(progress.c.at)).where(mine)).scalar()
+    return float(newest - low) if newest is not None and low is not None else 0.0
+
+
+def of_operation(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
+    """Rows of ``progress``, oldest first."""
+    mine = progress.c.operation_id == operation_id
+    return connection.execute(select(progress).where(mine).order_by(progress.c.at, progress.c.id)).all()

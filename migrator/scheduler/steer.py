@@ -1,0 +1,48 @@
+"""The operator's hand on a live migration that is under way: what is wanted of its transfer from now on.
+
+Owns when steering is possible and what it leaves in the timeline. The source's agent sets it (``compute/steering.py``).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.db import events, operations
+from migrator.db.engine import Database
+from migrator.errors import Conflict
+from migrator.operations import Kind
+from migrator.scheduler.requests import Caller
+
+TRANSFER = "transfer"
+_WORDS = {
+    "bandwidth_mib_s": "bandwidth {} MiB/s (0: no limit)",
+    "max_downtime_ms": "maximum downtime {} ms",
+    "held": "held: {}",
+    "force": "completion forced: {}",
+}
+
+
+def steer(db: Database, caller: Caller, operation_id: int, changes: Mapping[str, Any]) -> str:
+    """Merge ``changes`` ({bandwidth_mib_s, max_downtime_ms, held, force}) into what is wanted of the transfer; the
+    host that carries it. Raises OperationNotFound, and Conflict while nothing is being transferred."""
+    with db.write() as connection:
+        row = operations.get(connection, operation_id)
+        under_way = row.active and row.forward and row.kind == Kind.LIVE_MIGRATION and row.phase == TRANSFER
+        if not under_way or row.cancel_requested:
+            raise Conflict(
+                f"Operation {operation_id} ({row.kind}) cannot be steered: it is {row.status}; only the transfer of a "
+                "live migration (status running) can"
+            )
+        operations.steer(connection, operation_id, changes)
+        said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
+        events.add(
+            connection,
+            "steer",
+            f"{said}, on request of {caller.user_id}",
+            operation_id=operation_id,
+            instance_uuid=row.instance_uuid,
+            phase=row.phase,
+            epoch=row.epoch,
+            host=row.source,
+            details={"request_id": caller.request_id, "user_id": caller.user_id, **changes},
+        )
+        return str(row.source)

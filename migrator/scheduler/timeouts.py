@@ -1,0 +1,34 @@
+"""When a live migration has lasted too long, and what becomes of it then. Pure."""
+
+from migrator.protocol import Fact
+from migrator.scheduler import reading
+from migrator.scheduler.backward import reverse
+from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
+
+_POST_COPY = ("postcopy", "postcopy-failed")  # the guest runs at the destination: there is no way back
+
+
+def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
+    """(code, words) for a transfer that should not go on; None: it may. A transfer that an operator holds, or that is
+    being forced to its end, is not measured by its progress; one in post-copy by nothing."""
+    operation, schedule = snapshot.operation, snapshot.schedule
+    if source.domain is not None and source.domain.reason in _POST_COPY:
+        return None
+    limit_s = schedule.completion_s * reading.data_gib(snapshot)
+    if limit_s and operation.phase_age_s > limit_s:
+        return "completion_timeout", f"not completed after {limit_s:.0f} s (live_migration_completion_timeout)"
+    if operation.steering.get("held") or operation.steering.get("force"):
+        return None
+    if schedule.progress_s and snapshot.stalled_s > schedule.progress_s:
+        words = f"no new low in bytes remaining for {snapshot.stalled_s:.0f} s (live_migration_progress_timeout)"
+        return "progress_timeout", words
+    return None
+
+
+def act(snapshot: Snapshot, late: tuple[str, str]) -> Plan:
+    """``live_migration_timeout_action``; a completion that was forced and does not come either is aborted."""
+    code, words = late
+    if snapshot.schedule.on_timeout == "abort" or snapshot.operation.steering.get("force"):
+        return reverse(snapshot, code, words, status="cancelled")
+    line = Timeline("steer", f"{words}: its completion is forced", snapshot.operation.source)
+    return Plan(steering={"force": True}, timeline=(line,))
