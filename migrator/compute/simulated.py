@@ -281,6 +281,8 @@ class SimulatedHypervisor(SimulatedDisks):
     def abort_job(self, uuid: str) -> None:
         transfer = self.fabric.transfers.get(uuid)
         if transfer is not None and transfer.source == self.name:
+            if transfer.stage == "postcopy":
+                raise DriverError("Requested operation is not valid: cannot abort migration in post-copy mode")
             now = self.fabric.clock()
             simulated_transfers.fail(self.fabric, transfer, "operation aborted: migration out job: canceled", now)
 

@@ -49,7 +49,7 @@ class Pair:
         self.destination.make_target_disks(spec, guest, self.images)
         return guest
 
-    def begin(self, spec: InstanceSpec, pool: str, bandwidth_mib_s: int = 0) -> None:
+    def begin(self, spec: InstanceSpec, pool: str, bandwidth_mib_s: int = 0, *, post_copy: bool = False) -> None:
         report = self.destination.host_report()
         inputs = MigratingInputs(
             destination_host=self.destination_name,
@@ -58,6 +58,7 @@ class Pair:
             copy_disks=("vda",) if pool == "local" else (),
             destination_disks=tuple(self.destination.disks(spec)),
             bandwidth_mib_s=bandwidth_mib_s,
+            post_copy=post_copy,
         )
         self.source.stamp(spec.uuid, MOVE, 2)
         self.source.start_migration(spec, MOVE, 2, inputs)

@@ -10,9 +10,10 @@ from migrator.errors import DomainNotFound, DriverError, StorageError
 from migrator.protocol import DomainState
 from tests.contract.cold import ColdContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
+from tests.contract.steering import SteeringContract
 
 
-class DriverContract(ColdContract):
+class DriverContract(SteeringContract, ColdContract):
     @pytest.fixture
     def pair(self) -> Pair:
         raise NotImplementedError("each driver's module gives its own pair of hosts")
