@@ -114,7 +114,8 @@ class Driver(Protocol):
         ...
 
     def save_memory(self, spec: InstanceSpec) -> None:
-        """Save the running guest's memory beside its first disk, and shut it off. Blocks until it is saved."""
+        """Save the running guest's memory beside its first disk, and shut it off. Returns when it is safe on the disk,
+        and no-op for one that is saved, but for that."""
         ...
 
     def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:

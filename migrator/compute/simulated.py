@@ -95,6 +95,8 @@ class SimulatedHypervisor(SimulatedDisks):
     @call
     def save_memory(self, spec: InstanceSpec) -> None:
         domain = self._domain(spec.uuid)
+        if self._state(domain) is DomainState.SAVED:
+            return
         if domain.state is not DomainState.RUNNING or spec.uuid in self.fabric.transfers:
             raise DriverError(f"domain {spec.uuid} is {domain.state}, or is being moved: its memory is not saved")
         size, pool = domain.spec.memory_mb * MIB, domain.spec.disks[0].pool
