@@ -60,7 +60,16 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return _next(snapshot, table, phase, fact=fact)
     if judgement.progress is Progress.FAILED and table.reversible(phase.name):
         return reverse(snapshot, judgement.code, _words(phase, host, judgement))
-    return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
+    return wait(snapshot, _reason(snapshot, phase, host, judgement))
+
+
+def _reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Judgement) -> str:
+    """Why it is not done yet; "" while it merely goes on. A copy is done by what both ends say."""
+    if judgement.message:
+        return f"{host}: {judgement.message}"
+    source = snapshot.operation.source or ""
+    away = phase.do is Ensure.COPIED and not reading.heard(snapshot, source)
+    return reading.silence(snapshot, source) if away else ""
 
 
 def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:

@@ -13,7 +13,7 @@ from migrator.scheduler.snapshot import NOTHING, Plan
 from tests.model import server
 from tests.model.server import Op, Seen
 
-L, B, D = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE
+L, B, D, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE, Kind.MIGRATION
 RUNS = {"dom": "running"}
 GONE = {"dom": "absent"}
 ENDED = {"attempt": "ended"}
@@ -22,7 +22,7 @@ REASON = "it did not work"
 
 def op(kind: Kind, phase: str, **changes: Any) -> Op:
     source = None if kind is B else 0
-    destination = 1 if kind in (L, B) else None
+    destination = 1 if kind is B or OPERATIONS[kind].moves else None
     return server.new(kind, 1, source, 1)._replace(phase=phase, destination=destination, **changes)
 
 
@@ -88,6 +88,7 @@ WAITS = [
     (D, "cleanup", None, None, (False, True), "waiting for host a, which is silent"),
     (D, "cleanup", GONE | {"disk": True}, None, (True, True), None),
     (Kind.STOP, "stop", RUNS, None, (True, True), None),
+    (M, "copy", None, GONE | {"sums": (("vda", 1),)}, (False, True), "waiting for host a, which is silent"),
 ]
 
 
