@@ -95,9 +95,20 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return wait(snapshot, "")
     if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
         return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
-    if reading.fenced(snapshot, host) and table.reversible(phase.name) and phase.holds:
-        return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
+    if reading.fenced(snapshot, host) and phase.holds:
+        if table.reversible(phase.name):
+            return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
+        if table.moves:  # it arrived: only the lost host's cleaning is left, and the instance need not wait for that
+            return _set_free(snapshot, host)
     return wait(snapshot, reading.silence(snapshot, host))
+
+
+def _set_free(snapshot: Snapshot, host: str) -> Plan:
+    waiting = wait(snapshot, reading.silence(snapshot, host))
+    if not snapshot.operation.holds:
+        return waiting
+    line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)
+    return replace(waiting, holds=False, timeline=(*waiting.timeline, line))
 
 
 def _evidence(snapshot: Snapshot, host: str | None) -> str:
