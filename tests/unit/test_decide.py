@@ -11,7 +11,7 @@ from migrator.scheduler.backward import MAX_ATTEMPTS, refused
 from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import NOTHING, Plan
 from tests.model import server
-from tests.model.server import Op, Seen
+from tests.model.server import Op, Seen, View
 
 L, B, D, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE, Kind.MIGRATION
 RUNS = {"dom": "running"}
@@ -26,7 +26,7 @@ def op(kind: Kind, phase: str, **changes: Any) -> Op:
     return server.new(kind, 1, source, 1)._replace(phase=phase, destination=destination, **changes)
 
 
-def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[bool, ...] = (True, True)) -> Plan:
+def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[View, ...] = (True, True)) -> Plan:
     """``source`` and ``destination``: parts of a fact of the operation's own epoch and phase; None: no fact."""
     facts = tuple(
         None if parts is None else Seen(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
