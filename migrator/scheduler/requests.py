@@ -105,8 +105,9 @@ def reservation_id() -> str:
 def delete_instance(db: Database, caller: Caller, uuid: str) -> int | None:
     """Begin the deletion; None: it begins by itself when the active operation, now cancelled, has ended."""
     with db.write() as connection:
+        # The operation first, and locked: it may be about to end, and with it the instance changes its host.
+        active = operations.active_of_instance(connection, uuid, lock=True)
         row = instance_records.get(connection, uuid)
-        active = operations.active_of_instance(connection, uuid)
         if active is None:
             return begin(connection, caller, Kind.DELETE, uuid, row.host)
         if active.kind != Kind.DELETE:
