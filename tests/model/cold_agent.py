@@ -9,7 +9,7 @@ from typing import Any
 
 from migrator.operations import Kind
 from migrator.protocol import MEMORY, Ensure
-from tests.model.cold_state import REBUILT, TORN, State, observed, on, put, store, stores
+from tests.model.cold_state import REBUILT, TORN, State, Store, observed, on, put, store, stores
 from tests.model.search import Violation
 from tests.model.server import COLD, Order, Seen
 
@@ -29,6 +29,14 @@ def polled(state: State, i: int, order: Order | None) -> State:
 def crashed(state: State, i: int) -> State:
     """The agent's process. The copy that it makes ends with it; half-made files have no name yet."""
     return on(state, i, held=None, late=None, seen_generation=0, copying=None, fact=None)
+
+
+def torn(state: State, i: int) -> State | None:
+    """The file that comes next arrives otherwise than it was sent. None: none is on its way."""
+    after = acted(state, i)
+    own = after.hosts[i].store
+    came = {name: TORN for name in Store._fields if getattr(own, name) != getattr(state.hosts[i].store, name)}
+    return put(after, i, **came) if came else None
 
 
 def acted(state: State, i: int, refuse: bool = False) -> State:

@@ -36,9 +36,19 @@ def reconcile(state: State) -> State | None:
     if plan.effect is not None:
         state = _EFFECTS[plan.effect](state, after if choice is not None else op, plan)
     state = state._replace(op=after)
-    if op.holds and not (after.active and after.holds):
+    if op.holds and not (after.active and after.holds) and OPERATIONS[op.kind].moves:
         free(state)
     return state
+
+
+def audited(state: State) -> State:
+    """A guest that was stopped or started after the operation was over is noted, where its host tells."""
+    host = state.record.host
+    found = POWER.get(DomainState(observed(state, host)))
+    if state.op.active or state.hosts[host].silent or found is None:
+        return state
+    known = state.record.running == (found["power_state"] == 1)
+    return state if known else state._replace(record=_put_down(state.record, found))
 
 
 def _copied(state: State) -> None:
@@ -151,7 +161,9 @@ _EFFECTS: Mapping[Effect, Callable[[State, Op, Plan], State]] = {
 
 
 def may_cancel(op: Op) -> bool:
-    return op.active and not op.cancel and not op.confirm and OPERATIONS[op.kind].reversible(op.phase)
+    """Only what moves is cancelled."""
+    table = OPERATIONS[op.kind]
+    return table.moves and op.active and table.reversible(op.phase) and not (op.cancel or op.confirm)
 
 
 def may_confirm(op: Op) -> bool:

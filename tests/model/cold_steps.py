@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from migrator.protocol import Ensure
 from tests.model import server
-from tests.model.cold_agent import acted, crashed, polled
+from tests.model.cold_agent import acted, crashed, polled, torn
 from tests.model.cold_server import cancelled, confirmed, may_cancel, may_confirm, reconcile
 from tests.model.cold_state import State, Step, on
 
@@ -47,7 +47,7 @@ def _by_itself(state: State, i: int, vouches: str) -> Iterator[Step]:
     if host.silent:
         yield f"back {i}", on(state, i, silent=False, power=True)
         if not host.declared and (vouches == "silent" or (vouches == "off" and not host.power)):
-            yield f"declared dead {i}", on(state, i, declared=True)
+            yield f"declared dead {i}", on(state, i, declared=True)._replace(disturbed=True)
     elif host.declared and (state.op.holds or not state.op.active):
         yield f"declared alive {i}", on(state, i, declared=False)
     if not host.libvirtd:
@@ -71,6 +71,8 @@ def _faults(state: State, i: int) -> Iterator[Step]:
             yield f"act {i}, refused", acted(state, i, refuse=True)
             yield f"crash {i} half-way", crashed(acted(state, i, refuse=True), i)
         yield f"crash {i} at the end", crashed(acted(state, i), i)
+        if host.held.ensure is Ensure.COPIED and (after := torn(state, i)) is not None:
+            yield f"torn on the way to {i}", after
     if host.libvirtd:
         yield f"libvirtd dies {i}", on(state, i, libvirtd=False)
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from migrator.operations import OPERATIONS
 from tests.model import server
 from tests.model.cold_agent import acted, polled
-from tests.model.cold_server import cancelled, confirmed, free, may_confirm, reconcile
+from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, reconcile
 from tests.model.cold_state import TORN, State, Step, Store, observed, on, stores
 from tests.model.cold_steps import delivered, steps
 from tests.model.search import Calm, Violation
@@ -32,8 +33,10 @@ class World(NamedTuple):
         return state._replace(faults=self.start.faults)
 
     def calms(self) -> Sequence[Calm[State]]:
-        returned = Calm("a calm run", lambda state: _calm_round(state, self.reverts, True), _at_rest)
-        return returned, Calm("a calm run without the lost", lambda s: _calm_round(s, self.reverts, False), _waits)
+        return (
+            Calm("a calm run", lambda state: _calm_round(state, self.reverts, True), _at_rest),
+            Calm("a calm run without the lost", lambda s: _calm_round(s, self.reverts, False), _waits, _somebody_lost),
+        )
 
 
 # --- what must hold in every state ----------------------------------------------------------------------------------
@@ -125,7 +128,12 @@ def _calm_round(state: State, reverts: bool, returned: bool) -> State:
     for i in range(len(state.hosts)):
         state = _turn(state, i)
     check(state)
-    return _reconciled(state)
+    state = _reconciled(state)
+    return state if OPERATIONS[state.op.kind].moves else audited(state)
+
+
+def _somebody_lost(state: State) -> bool:
+    return any(host.silent for host in state.hosts)
 
 
 def _owes(op: Op, i: int) -> bool:
@@ -152,6 +160,13 @@ def _reconciled(state: State) -> State:
     raise Violation("decide never comes to rest")
 
 
+_AS_IT_WAS = {"running": "active", "shut_off": "stopped", "saved": "suspended"}
+# how the operation ended -> how the instance was found -> how it is to be left. One that moved suspended is resumed.
+_WANTED = dict.fromkeys(("error", "cancelled", "reverted", "completed"), _AS_IT_WAS) | {
+    "confirmed": _AS_IT_WAS | {"saved": "active"}
+}
+
+
 def _at_rest(state: State) -> None:
     """Rule 10, and the cluster in order: one copy, where the record says, and nothing of it elsewhere."""
     op, record = state.op, state.record
@@ -159,8 +174,9 @@ def _at_rest(state: State) -> None:
         direction = "forward" if op.forward else "backward"
         raise Violation(f"{op.kind} rests in {op.phase} ({direction}), waiting for {op.waiting!r}")
     free(state)
-    if record.vm_state == "resized":
-        raise Violation("the operation is over, and the record still waits for a confirmation")
+    wanted = _WANTED.get(op.end or "", {}).get(op.power or "", record.vm_state)
+    if not state.disturbed and record.vm_state != wanted:
+        raise Violation(f"the operation is {op.end}, and an instance that was {op.power} is {record.vm_state}")
     for i, host in enumerate(state.hosts):
         if host.offered:
             raise Violation(f"host {i} still offers its disks")
@@ -173,9 +189,7 @@ def _at_rest(state: State) -> None:
 def _waits(state: State) -> None:
     """Rule 10 for those who are not there: whatever still waits says for whom or what."""
     op = state.op
-    if not op.active:
-        free(state)
-    elif not op.waiting:
+    if op.active and not op.waiting:
         raise Violation(f"{op.kind} rests in {op.phase} without a reason")
-    elif not op.holds:
+    if OPERATIONS[op.kind].moves and not (op.active and op.holds):
         free(state)

@@ -67,6 +67,10 @@ WORLDS = {
     "resize, reverted": world(R, reverts=True),
     "resize in place": world(R, in_place=True, hosts=1, faults=3),
     "resize in place, reverted": world(R, in_place=True, hosts=1, faults=3, reverts=True),
+    "resize in place, suspended": world(R, was="saved", in_place=True, hosts=1, faults=2),
+    "migration, shared, a host only seems dead": world(M, shared=True, faults=2, vouches="silent"),
+    "suspend": world(Kind.SUSPEND, hosts=1, faults=3),
+    "resume": world(Kind.RESUME, was="saved", hosts=1, faults=3),
     "evacuation": world(E, lost=DEAD),
     "evacuation, stopped": world(E, was="shut_off", lost=DEAD),
     "evacuation, another host": world(E, hosts=3, lost=DEAD),
@@ -74,6 +78,7 @@ WORLDS = {
     "evacuation, shared": world(E, shared=True, lost=DEAD, faults=2),
     "evacuation, shared, suspended": world(E, was="saved", shared=True, lost=DEAD),
     "evacuation of a host that only seems dead": world(E, shared=True, lost=SEEMS, vouches="silent"),
+    "evacuation, another host seems dead too": world(E, shared=True, hosts=3, lost=SEEMS, faults=2, vouches="silent"),
 }
 
 
