@@ -117,6 +117,12 @@ class Disks:
         """The saved memory as a disk, existing or not."""
         return saved_memory.fact(self.memory(spec), self._first_pool(spec))
 
+    def strays(self, spec: InstanceSpec, found: Mapping[str, str]) -> list[str]:
+        """What a domain's disks (target -> path) have that the spec's have not. A file that is not there is none: its
+        pool was moved. Raises StorageError."""
+        own = {disk.target: self.path(spec.uuid, disk) for disk in spec.disks}
+        return [f"{target} is {where}" for target, where in found.items() if _strange(Path(where), own.get(target))]
+
     def make(self, spec: InstanceSpec, images: Mapping[str, Path], admin_pass: str | None = None) -> None:
         """Make what is missing of the spec's disks, kernel and ramdisk. Raises StorageError."""
         known = {image.id: image for image in spec.images}
@@ -264,6 +270,12 @@ class Disks:
         for path, image_id in ((files.kernel, spec.kernel_id), (files.ramdisk, spec.ramdisk_id)):
             if path is not None and image_id is not None and not path.exists():
                 publish(path, partial(shutil.copyfile, fetched(image_id, images)))
+
+
+def _strange(found: Path, own: Path | None) -> bool:
+    if own is None or not found.exists():
+        return own is None
+    return not (own.exists() and own.samefile(found))
 
 
 def _refuse_locked(home: Path) -> None:

@@ -247,6 +247,14 @@ def write_stamp(domain: Any, stamp: domain_xml.Stamp) -> None:
     domain.setMetadata(element, domain_xml.stamp_xml(stamp), prefix, namespace, flags)
 
 
+def never_by_itself(domain: Any) -> None:
+    """Not even when its host starts: what may run there is not libvirt's to know. Where libvirt refuses that, the
+    domain is still to be seen and to be stopped."""
+    with contextlib.suppress(libvirt.libvirtError):
+        if domain.isPersistent() and domain.autostart():
+            domain.setAutostart(0)
+
+
 def start(domain: Any) -> None:
     """Run it, from its disks; no-op when it runs."""
     try:

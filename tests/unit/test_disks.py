@@ -263,6 +263,18 @@ def test_a_pool_whose_identity_cannot_be_read_is_not_touched(tmp_path: Path, ima
     assert mine.facts(spec(A))[0].exists
 
 
+def test_disks_that_a_domain_has_and_the_instance_does_not(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    mine.make(spec(A), {IMAGE: image})
+    own = mine.facts(spec(A))[0].path
+    (tmp_path / "link").symlink_to(tmp_path / "pool")
+    same = f"{tmp_path}/link/{INSTANCE}/disk"
+    for found in ({}, {"vda": own}, {"vda": same}, {"vda": "/where/the/pool/was/before/disk"}):
+        assert mine.strays(spec(A), found) == []
+    assert mine.strays(spec(A), {"vda": str(image)}) == [f"vda is {image}"]
+    assert mine.strays(spec(A), {"vda": own, "vdz": "network"}) == ["vdz is network"]
+
+
 @pytest.mark.parametrize("remembered", [True, False])
 def test_a_base_of_the_same_id_and_another_content_is_refused(tmp_path: Path, image: Path, remembered: bool) -> None:
     """The image was deleted and another one made under its id: a disk over the wrong one would be torn."""
