@@ -49,32 +49,38 @@ def not_running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping
     """Whatever has a process here ends: asked first if it can hear. There may be no domain at all."""
     inputs = ShutOffInputs.model_validate(assignment.inputs)
     driver, uuid = tools.driver, assignment.instance.uuid
-    driver.stop_copy(uuid)
     state = driver.domain(uuid).state
     if state is DomainState.RUNNING:
         return _stop(tools, memory, uuid, state, inputs)
-    if state in (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.SAVED):
-        return NOTHING
-    driver.destroy(uuid)  # paused it does not hear, and crashed it may still have a process
+    if state not in (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.SAVED):
+        driver.destroy(uuid)  # paused it does not hear, and crashed it may still have a process
+    driver.stop_copy(uuid)
     return NOTHING
 
 
 def _stop(tools: Tools, memory: Memory, uuid: str, state: DomainState, inputs: ShutOffInputs) -> Mapping[str, Any]:
+    try:
+        if state is DomainState.RUNNING:
+            tools.driver.drop_memory(uuid)  # of an earlier life: beside a guest that stopped it would pass for its own
+    finally:  # a guest can be stopped although its disk fails
+        note = _ask_or_cut(tools, memory, uuid, inputs)
+    return {"note": note}
+
+
+def _ask_or_cut(tools: Tools, memory: Memory, uuid: str, inputs: ShutOffInputs) -> str:
     driver, now = tools.driver, tools.clock()
-    if state is DomainState.RUNNING:
-        driver.drop_memory(uuid)  # of an earlier life: beside a guest that stopped it would pass for its own
     if memory.stop_since is None:
         memory.stop_since = now
     if not inputs.soft:
         driver.destroy(uuid)
-        return {"note": "cut the guest's power"}
+        return "cut the guest's power"
     if now - memory.stop_since >= inputs.timeout_s:
         driver.destroy(uuid)
-        return {"note": f"the guest did not stop within {inputs.timeout_s} s: cut its power"}
+        return f"the guest did not stop within {inputs.timeout_s} s: cut its power"
     if memory.asked_at is None or now - memory.asked_at >= ASK_AGAIN_S:
         driver.shut_down(uuid)
         memory.asked_at = now
-    return {"note": "asked the guest to shut down"}
+    return "asked the guest to shut down"
 
 
 def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
