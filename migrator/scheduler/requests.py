@@ -187,12 +187,18 @@ def on_instance(
     """Begin an operation on an instance at rest; its id. Raises InstanceBusy, Conflict (Nova's words)."""
     with db.write() as connection:
         row = at_rest(connection, uuid, kind)
-        if kind in _BOOTS and (other := copies.running_elsewhere(connection, uuid, row.host)) is not None:
-            raise Conflict(
-                f"Cannot '{ALLOWED[kind][0]}' instance {uuid}: a copy of it runs on {other}, "
-                f"but its record says {row.host}"
-            )
+        if kind in _BOOTS:
+            refuse_second_copy(kind, row, copies.running_elsewhere(connection, uuid, row.host))
         return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
+
+
+def refuse_second_copy(kind: Kind, row: Any, others: Sequence[str]) -> None:
+    """Raises Conflict if ``others``, hosts that run the instance beside its own, are any."""
+    for other in others:
+        raise Conflict(
+            f"Cannot '{ALLOWED[kind][0]}' instance {row.uuid}: a copy of it runs on {other}, "
+            f"but its record says {row.host}"
+        )
 
 
 def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:
