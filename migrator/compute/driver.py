@@ -29,9 +29,10 @@ class Driver(Protocol):
         """Describe the host: capacity, versions, CPU, machine types, storage pools with identities."""
         ...
 
-    def list_copies(self) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
         """Every domain on the host that migrator made (its metadata says so), running or not. None of them starts by
-        itself when the host does: whoever set it up so is overruled."""
+        itself when the host does: whoever set it up so is overruled. ``live``: those that have a process, asking
+        neither the storage nor the guests' emulators, any of which may hang."""
         ...
 
     def domain(self, uuid: str) -> DomainFact:

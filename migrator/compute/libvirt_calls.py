@@ -164,12 +164,19 @@ def memory_given_mb(connection: Any, besides: str) -> int:
 
 
 # what a domain is
-def ours(connection: Any) -> Iterator[Any]:
+def ours(connection: Any, flags: int = 0) -> Iterator[Any]:
     """Every domain that migrator made."""
-    for domain in connection.listAllDomains():
+    for domain in connection.listAllDomains(flags):
         with unless_absent():  # gone since it was listed
             if _metadata(domain) is not None:
                 yield domain
+
+
+def live(connection: Any) -> Iterator[tuple[Any, DomainState]]:
+    """Those of ours that have a process, without a word to it."""
+    for domain in ours(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        with unless_absent():
+            yield domain, _STATES.get(domain.state()[0], DomainState.RUNNING)
 
 
 def _metadata(domain: Any) -> str | None:

@@ -73,7 +73,7 @@ class LibvirtDriver(HostFiles):
             networks=tuple(settings.networks),
         )
 
-    def list_copies(self) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
         def look(connection: Any) -> list[Copy]:
             copies = []
             for domain in calls.ours(connection):
@@ -82,7 +82,10 @@ class LibvirtDriver(HostFiles):
                     copies.append(Copy(uuid=domain.UUIDString(), state=self._state(domain)[0]))
             return copies
 
-        return self._control.call(look)
+        def glance(connection: Any) -> list[Copy]:
+            return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in calls.live(connection)]
+
+        return self._control.call(glance if live else look)
 
     def domain(self, uuid: str) -> DomainFact:
         def look(connection: Any) -> DomainFact:

@@ -119,7 +119,7 @@ class SelfFencing:
         return bool(left)
 
     def _live(self, states: frozenset[DomainState]) -> list[str]:
-        return [copy.uuid for copy in self._driver.list_copies() if copy.state in states]
+        return [copy.uuid for copy in self._driver.list_copies(live=True) if copy.state in states]
 
 
 class _Leased:

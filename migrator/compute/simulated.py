@@ -55,8 +55,9 @@ class SimulatedHypervisor(SimulatedDisks):
         )
 
     @call
-    def list_copies(self) -> Sequence[Copy]:
-        return [Copy(uuid=uuid, state=self._state(domain)) for uuid, domain in self.host.domains.items()]
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+        copies = [Copy(uuid=uuid, state=self._state(domain)) for uuid, domain in self.host.domains.items()]
+        return [copy for copy in copies if not live or copy.state not in (DomainState.SHUT_OFF, DomainState.SAVED)]
 
     @call
     def domain(self, uuid: str) -> DomainFact:

@@ -1,5 +1,6 @@
 """What others did to a domain with libvirt's own tools, and what must not come of it."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -72,3 +73,17 @@ def test_a_guest_on_a_snapshot_does_not_leave_and_is_not_thrown_back(
             attempt(spec, "op-start", 2)
     assert clean.source.domain(spec.uuid).state is DomainState.SHUT_OFF
     assert snapshot in virsh("domblklist", spec.uuid)
+
+
+def test_what_runs_is_told_while_the_storage_hangs(clean: Hosts, spec: InstanceSpec) -> None:
+    """A fifo that nobody writes to stands for a mount that does not answer."""
+    stopped = clean.spec()
+    clean.source.define(stopped, "op-build", 1)
+    fifo = clean.both[0].outside(LOCAL / stopped.uuid / "memory")
+    fifo.parent.mkdir(exist_ok=True)
+    os.mkfifo(fifo)
+    try:
+        found = clean.source.list_copies(live=True)
+    finally:
+        fifo.unlink()
+    assert [(copy.uuid, copy.state) for copy in found] == [(spec.uuid, DomainState.RUNNING)]

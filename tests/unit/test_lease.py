@@ -245,8 +245,10 @@ class Host:
         self.started: list[str] = []
         self.hang: threading.Event | None = None
         self.away = False
+        self.storage_hangs = False
 
-    def list_copies(self) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+        assert live or not self.storage_hangs, "the storage was asked"
         if self.hang is not None:
             self.hang.wait(30)
         if self.away:
@@ -322,6 +324,16 @@ def test_nothing_is_started_while_it_has_lapsed(site: Site) -> None:
             start(SPEC, "op", 1)
     assert host.started == ["u"]
     assert len(driver.list_copies()) == 4, "what only looks is let through"
+
+
+def test_guests_are_stopped_while_the_storage_hangs(site: Site) -> None:
+    """The network is lost as a whole, often: to the server and to the storage."""
+    host = Host()
+    host.stubborn, host.storage_hangs = set(), True
+    lease = site.told()
+    site.now += LENGTH + 1
+    SelfFencing(lease, cast(Driver, host), None).tick()
+    assert host.living() == set()
 
 
 def test_the_thread_stops_guests_before_begin_returns_and_outlives_failures(site: Site) -> None:
