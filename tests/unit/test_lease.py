@@ -70,6 +70,27 @@ def test_without_a_promise_nothing_lapses(site: Site) -> None:
     assert not off.lapsed()
 
 
+def test_a_promise_that_stands_needs_no_room_on_the_disk(site: Site) -> None:
+    """A host that describes itself anew, and whose disk is full, would fall silent and stop its guests for that."""
+    lease = site.told()
+    assert site.path is not None
+    site.path.with_suffix(".new").mkdir()  # nothing can be written there
+    site.now += 10
+    lease.renew(site.now)
+    lease.promise()
+    lease.promised(LENGTH)
+    with pytest.raises(OSError, match="directory"):
+        lease.promised(LENGTH / 2)
+
+
+def test_a_promise_is_kept_for_the_boot_that_it_is_given_in(site: Site) -> None:
+    site.told()
+    site.boot, site.now = "boot-2", 5.0
+    site.told()
+    site.now += LENGTH + 1
+    assert site.lease().lapsed(), "the agent died at once, and the next one is of the same boot"
+
+
 def test_once_lapsed_it_is_lapsed_until_the_guests_are_stopped(site: Site) -> None:
     lease = site.told()
     site.now += LENGTH + 1
