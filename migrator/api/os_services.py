@@ -107,7 +107,8 @@ def _apply(request: ApiRequest, connection: Connection, name: str, values: Mappi
     """Marking a host down is fencing evidence; it stays while the host has not cleaned up what was evacuated."""
     if values.get("forced_down") is False:
         active = operations.active_on_host(connection, name)
-        owed = sorted({row.status for row in active if row.kind == Kind.EVACUATION and row.source == name})
+        mine = [row for row in active if row.kind == Kind.EVACUATION and row.source == name]
+        owed = sorted({row.status for row in mine if row.forward or row.holds})  # undone, its destination owes
         if owed:
             raise BadRequest(
                 f"Unable to force up host {name} as `{'`, `'.join(owed)}` evacuation migration records remain "

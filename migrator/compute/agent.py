@@ -100,6 +100,7 @@ class Agent:
         self._registered: HostReport | None = None
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
         self._stopping = False
+        self.busy = False  # after ``run``: a step did not end in time, and goes on
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("agent starts", extra=self._tags(incarnation=self._incarnation))
@@ -115,7 +116,8 @@ class Agent:
             task.cancel()
         outcomes = await asyncio.gather(*loops, *holding, return_exceptions=True)
         if self._calls:  # a step that was begun is finished, so that the journal is not closed under it
-            await asyncio.wait(set(self._calls), timeout=_LAST_STEPS_S)
+            _, late = await asyncio.wait(set(self._calls), timeout=_LAST_STEPS_S)
+            self.busy = bool(late)
         if self._fencing is not None:
             await self._end_fencing(self._fencing)
         if self._own_threads:

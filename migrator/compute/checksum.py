@@ -2,7 +2,8 @@
 
 Two files of equal content agree, however sparse each is: only blocks that are not all zeros are added up, each with
 its offset, and the size comes last. XXH3-128 finds every accident at the disk's own speed; it is no defence against
-somebody who may write on both hosts. Owns its threads; never changes a file.
+somebody who may write on both hosts. What has a checksum is on the disk, for the source may be deleted for it, and
+whoever wrote the file may have been killed before it was. Owns its threads; never changes a file.
 """
 
 import errno
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from xxhash import xxh3_128
 
+from migrator.compute.files import sync
 from migrator.errors import StorageError
 
 BLOCK = 256 * 1024
@@ -77,6 +79,8 @@ class _Reading(threading.Thread):
     def run(self) -> None:
         with self._turn:
             try:
+                for path in (self._path, self._path.parent, self._path.parent.parent):
+                    sync(path)
                 self.checksum = checksum(self._path)
             except OSError as error:
                 self.error = error

@@ -160,9 +160,16 @@ _MOVES_COLD = (DomainState.RUNNING, DomainState.SHUT_OFF, DomainState.SAVED, Dom
 
 
 def source(
-    state: DomainState, *, job_active: bool, passed_through: Sequence[str], live: bool = True
+    state: DomainState,
+    *,
+    job_active: bool,
+    passed_through: Sequence[str],
+    live: bool = True,
+    strays: Sequence[str] = (),
+    asleep: bool = False,
 ) -> list[CheckResult]:
-    """What forbids a guest to leave the source."""
+    """What forbids a guest to leave the source. ``strays``: disks that the domain has and the instance does not;
+    ``asleep``: the hypervisor keeps its memory in a place of its own."""
     devices = ", ".join(passed_through)
     return [
         CheckResult(
@@ -184,6 +191,18 @@ def source(
             ok=not devices,
             found=f"the guest holds devices of this host: {devices}" if devices else "no pass-through devices",
             advice="detach them first",
+        ),
+        CheckResult(
+            name="disks",
+            ok=not strays,
+            found=f"not the instance's own: {', '.join(strays)}" if strays else "the domain has the instance's disks",
+            advice="merge the snapshot (virsh blockcommit), or detach the disk",
+        ),
+        CheckResult(
+            name="managed_save",
+            ok=not asleep,
+            found="libvirt keeps a managed save of the guest" if asleep else "libvirt keeps no managed save",
+            advice="start it, or give its memory up with virsh managedsave-remove",
         ),
     ]
 

@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute import config_drive, qemu_img, saved_memory
+from migrator.compute import base_images, config_drive, qemu_img, saved_memory
+from migrator.compute.base_images import BASE, fetched
 from migrator.compute.files import free_bytes, locked, plain, publish
 from migrator.compute.storage_identity import Identities, StorageAway
 from migrator.errors import StorageError
-from migrator.protocol import MEMORY, DiskFact, DiskSpec, GuestDescription, InstanceSpec, StoragePool
+from migrator.protocol import MEMORY, DiskFact, DiskSpec, GuestDescription, ImageRef, InstanceSpec, StoragePool
 
-BASE = "_base"
 GIB = 1024**3
 
 
@@ -117,15 +117,21 @@ class Disks:
         """The saved memory as a disk, existing or not."""
         return saved_memory.fact(self.memory(spec), self._first_pool(spec))
 
+    def strays(self, spec: InstanceSpec, found: Mapping[str, str]) -> list[str]:
+        """What a domain's disks (target -> path) have that the spec's have not. A file that is not there is none: its
+        pool was moved. Raises StorageError."""
+        own = {disk.target: self.path(spec.uuid, disk) for disk in spec.disks}
+        return [f"{target} is {where}" for target, where in found.items() if _strange(Path(where), own.get(target))]
+
     def make(self, spec: InstanceSpec, images: Mapping[str, Path], admin_pass: str | None = None) -> None:
         """Make what is missing of the spec's disks, kernel and ramdisk. Raises StorageError."""
-        formats = {image.id: image.disk_format for image in spec.images}
+        known = {image.id: image for image in spec.images}
         with self._making:
             for disk in spec.disks:
                 if disk.config_drive:
                     self._make_config_drive(spec, disk, admin_pass)
                 else:
-                    self._make_one(spec.uuid, disk, images, formats)
+                    self._make_one(spec.uuid, disk, images, known)
             self._make_boot_files(spec, images)
 
     def grow(self, spec: InstanceSpec) -> None:
@@ -140,7 +146,7 @@ class Disks:
         """Empty disks of the source's size, over the same backing image, in the pools not shared with the source; a
         config drive is made anew."""
         own, facts = self.identities(), {fact.target: fact for fact in guest.disks}
-        formats = {image.id: image.disk_format for image in spec.images}
+        known = {image.id: image for image in spec.images}
         with self._making:
             for disk in spec.disks:
                 if own.get(disk.pool) == guest.storage.get(disk.pool, ""):
@@ -148,7 +154,7 @@ class Disks:
                 if disk.config_drive:
                     self._make_config_drive(spec, disk, None)
                 elif disk.target in facts:
-                    self._make_target(self.path(spec.uuid, disk), disk.pool, facts[disk.target], images, formats)
+                    self._make_target(self.path(spec.uuid, disk), disk.pool, facts[disk.target], images, known)
                 else:
                     raise StorageError(f"the source does not describe the disk {disk.target}")
             self._make_boot_files(spec, images)
@@ -159,11 +165,11 @@ class Disks:
         """What must lie under and beside the files that are about to be copied: the images that the source's disks
         are backed by, kernel and ramdisk. Raises StorageError."""
         bases = {fact.target: fact.backing_image_id for fact in guest.disks}
-        formats = {image.id: image.disk_format for image in spec.images}
+        known = {image.id: image for image in spec.images}
         with self._making:
             for disk in spec.disks:
                 if disk.target in targets and (base := bases.get(disk.target)) is not None:
-                    self._make_base(disk.pool, base, images, formats.get(base, "qcow2"))
+                    base_images.make(self._pool(disk.pool), _ref(base, known), images)
             self._make_boot_files(spec, images)
 
     def remove(self, uuid: str, pools: Sequence[str], keep: Collection[str] = ()) -> None:
@@ -222,7 +228,7 @@ class Disks:
         if not path.exists():
             publish(path, lambda part: config_drive.make(part, spec, admin_pass))
 
-    def _make_one(self, uuid: str, disk: DiskSpec, images: Mapping[str, Path], formats: Mapping[str, str]) -> None:
+    def _make_one(self, uuid: str, disk: DiskSpec, images: Mapping[str, Path], known: Mapping[str, ImageRef]) -> None:
         path = self.path(uuid, disk)
         if path.exists():
             return
@@ -230,13 +236,13 @@ class Disks:
         if disk.image_id is None:
             _create(path, disk.format, size)
             return
-        image, image_format = _image(disk.image_id, images), formats.get(disk.image_id, "qcow2")
-        if size and (needed := qemu_img.image_size(image, image_format)) > size:
+        ref, image = _ref(disk.image_id, known), fetched(disk.image_id, images)
+        if size and (needed := qemu_img.image_size(image, ref.disk_format)) > size:
             raise StorageError(f"the image {disk.image_id} needs {needed} bytes, its disk has only {size}")
         if disk.format == "raw":
-            publish(path, lambda part: qemu_img.convert_to_raw(image, image_format, part, size))
+            publish(path, lambda part: qemu_img.convert_to_raw(image, ref.disk_format, part, size))
         else:
-            self._overlay(path, disk.pool, disk.image_id, images, image_format, size)
+            self._overlay(path, disk.pool, ref, images, size)
 
     def _make_target(
         self,
@@ -244,36 +250,32 @@ class Disks:
         pool: str,
         source: DiskFact,
         images: Mapping[str, Path],
-        formats: Mapping[str, str],
+        known: Mapping[str, ImageRef],
     ) -> None:
         if path.exists():
             return
         if (base := source.backing_image_id) is None:
             _create(path, source.format, source.virtual_bytes)
         else:
-            self._overlay(path, pool, base, images, formats.get(base, "qcow2"), source.virtual_bytes)
+            self._overlay(path, pool, _ref(base, known), images, source.virtual_bytes)
 
-    def _overlay(
-        self, path: Path, pool: str, image_id: str, images: Mapping[str, Path], image_format: str, size: int
-    ) -> None:
-        base = self._make_base(pool, image_id, images, image_format)
+    def _overlay(self, path: Path, pool: str, image: ImageRef, images: Mapping[str, Path], size: int) -> None:
+        base = base_images.make(self._pool(pool), image, images)
         # A relative name stays true where another host mounts the same pool elsewhere.
         backing = f"../{BASE}/{base.name}"
-        publish(path, lambda part: qemu_img.overlay(part, backing, image_format, size))
-
-    def _make_base(self, pool: str, image_id: str, images: Mapping[str, Path], image_format: str) -> Path:
-        base = self._pool(pool) / BASE / plain(image_id)
-        if not base.exists():
-            image = _image(image_id, images)
-            qemu_img.image_size(image, image_format)
-            publish(base, partial(shutil.copyfile, image))
-        return base
+        publish(path, lambda part: qemu_img.overlay(part, backing, image.disk_format, size))
 
     def _make_boot_files(self, spec: InstanceSpec, images: Mapping[str, Path]) -> None:
         files = self.boot_files(spec)
         for path, image_id in ((files.kernel, spec.kernel_id), (files.ramdisk, spec.ramdisk_id)):
             if path is not None and image_id is not None and not path.exists():
-                publish(path, partial(shutil.copyfile, _image(image_id, images)))
+                publish(path, partial(shutil.copyfile, fetched(image_id, images)))
+
+
+def _strange(found: Path, own: Path | None) -> bool:
+    if own is None or not found.exists():
+        return own is None
+    return not (own.exists() and own.samefile(found))
 
 
 def _refuse_locked(home: Path) -> None:
@@ -286,10 +288,10 @@ def _refuse_locked(home: Path) -> None:
             )
 
 
-def _image(image_id: str, images: Mapping[str, Path]) -> Path:
-    if image_id not in images:
-        raise StorageError(f"the file of the image {image_id} was not fetched")
-    return images[image_id]
+def _ref(image_id: str, known: Mapping[str, ImageRef]) -> ImageRef:
+    """What the spec says of an image; one that it does not name is qcow2, with a content that nobody vouches for."""
+    nameless = ImageRef(id=image_id, size_bytes=0, checksum_sha256="", disk_format="qcow2")
+    return known.get(image_id, nameless)
 
 
 def _create(path: Path, disk_format: str, size: int) -> None:

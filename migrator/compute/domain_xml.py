@@ -140,6 +140,17 @@ def read_guest(domain_xml: str, capabilities: str | None = None, *, off: bool = 
     )
 
 
+def read_disks(domain_xml: str) -> dict[str, str]:
+    """The domain's disks, CD-ROMs left out: target -> what they are, a path where it is a file."""
+    found = {}
+    for disk in ET.fromstring(domain_xml).findall("devices/disk"):
+        target, source = disk.find("target"), disk.find("source")
+        if disk.get("device", "disk") == "disk" and target is not None:
+            where = "" if source is None else source.get("file", "")
+            found[target.get("dev", "")] = where or disk.get("type", "nothing")
+    return found
+
+
 def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
     """The same domain with its disks where the destination keeps them (``disk_paths``: target -> path).
 

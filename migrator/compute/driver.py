@@ -29,8 +29,10 @@ class Driver(Protocol):
         """Describe the host: capacity, versions, CPU, machine types, storage pools with identities."""
         ...
 
-    def list_copies(self) -> Sequence[Copy]:
-        """Every domain on the host that migrator made (its metadata says so), running or not."""
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+        """Every domain on the host that migrator made (its metadata says so), running or not. None of them starts by
+        itself when the host does: whoever set it up so is overruled. ``live``: those that have a process, asking
+        neither the storage nor the guests' emulators, any of which may hang."""
         ...
 
     def domain(self, uuid: str) -> DomainFact:
@@ -105,7 +107,8 @@ class Driver(Protocol):
     # life
     def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
         """Make the domain exist with this spec, stamped; no-op for one that has a process. ``machine``: the machine
-        type that the guest has seen; "" keeps that of a domain defined before, else leaves it to the host."""
+        type that the guest has seen; "" keeps that of a domain defined before, else leaves it to the host. Raises
+        DriverError for a domain with disks that are not the spec's: they are not taken from it."""
         ...
 
     def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
@@ -114,7 +117,8 @@ class Driver(Protocol):
         ...
 
     def save_memory(self, spec: InstanceSpec) -> None:
-        """Save the running guest's memory beside its first disk, and shut it off. Blocks until it is saved."""
+        """Save the running guest's memory beside its first disk, and shut it off. Returns when it is safe on the disk,
+        and no-op for one that is saved, but for that."""
         ...
 
     def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
@@ -145,8 +149,9 @@ class Driver(Protocol):
         ...
 
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
-        """Source: what forbids this guest to move (pass-through devices, a job already active; not running, when it
-        should move live; no domain, or one that is paused, when it should not)."""
+        """Source: what forbids this guest to move (pass-through devices, a job already active; disks, or a memory kept
+        by the hypervisor, that migrator does not know of; not running, when it should move live; no domain, or one that
+        is paused, when it should not)."""
         ...
 
     def check_destination(

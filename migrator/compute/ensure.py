@@ -120,6 +120,8 @@ def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str
     """Domain first, files last, and files only once no domain is left that could be using them."""
     inputs = AbsentInputs.model_validate(assignment.inputs)
     driver, spec = tools.driver, assignment.instance
+    if inputs.kill and driver.domain(spec.uuid).state not in DEAD:
+        driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: it may run elsewhere
     if not driver.stop_copy(spec.uuid):
         return {"domain": None, "note": "a copy is still being ended"}  # its half-made files would be overlooked
     driver.withdraw(spec.uuid)

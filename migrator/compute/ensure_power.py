@@ -20,6 +20,7 @@ def running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str
     driver, spec = tools.driver, assignment.instance
     state = driver.domain(spec.uuid).state
     if state is DomainState.RUNNING:
+        driver.drop_memory(spec.uuid)  # of an earlier life: somebody started it without us
         return NOTHING
     if state is DomainState.SAVED:
         raise Conflict("the instance is suspended: resume it", advice="resume it, or its saved memory would be lost")
@@ -41,37 +42,45 @@ def shut_off(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[st
         raise DomainNotFound(f"this host has no domain {uuid}")
     if state in DEAD or state is DomainState.INCOMING:
         return NOTHING
-    return _stop(tools, memory, uuid, inputs)
+    return _stop(tools, memory, uuid, state, inputs)
 
 
 def not_running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     """Whatever has a process here ends: asked first if it can hear. There may be no domain at all."""
     inputs = ShutOffInputs.model_validate(assignment.inputs)
     driver, uuid = tools.driver, assignment.instance.uuid
-    driver.stop_copy(uuid)
     state = driver.domain(uuid).state
     if state is DomainState.RUNNING:
-        return _stop(tools, memory, uuid, inputs)
-    if state in (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.SAVED):
-        return NOTHING
-    driver.destroy(uuid)  # paused it does not hear, and crashed it may still have a process
+        return _stop(tools, memory, uuid, state, inputs)
+    if state not in (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.SAVED):
+        driver.destroy(uuid)  # paused it does not hear, and crashed it may still have a process
+    driver.stop_copy(uuid)
     return NOTHING
 
 
-def _stop(tools: Tools, memory: Memory, uuid: str, inputs: ShutOffInputs) -> Mapping[str, Any]:
+def _stop(tools: Tools, memory: Memory, uuid: str, state: DomainState, inputs: ShutOffInputs) -> Mapping[str, Any]:
+    try:
+        if state is DomainState.RUNNING:
+            tools.driver.drop_memory(uuid)  # of an earlier life: beside a guest that stopped it would pass for its own
+    finally:  # a guest can be stopped although its disk fails
+        note = _ask_or_cut(tools, memory, uuid, inputs)
+    return {"note": note}
+
+
+def _ask_or_cut(tools: Tools, memory: Memory, uuid: str, inputs: ShutOffInputs) -> str:
     driver, now = tools.driver, tools.clock()
     if memory.stop_since is None:
         memory.stop_since = now
     if not inputs.soft:
         driver.destroy(uuid)
-        return {"note": "cut the guest's power"}
+        return "cut the guest's power"
     if now - memory.stop_since >= inputs.timeout_s:
         driver.destroy(uuid)
-        return {"note": f"the guest did not stop within {inputs.timeout_s} s: cut its power"}
+        return f"the guest did not stop within {inputs.timeout_s} s: cut its power"
     if memory.asked_at is None or now - memory.asked_at >= ASK_AGAIN_S:
         driver.shut_down(uuid)
         memory.asked_at = now
-    return {"note": "asked the guest to shut down"}
+    return "asked the guest to shut down"
 
 
 def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
@@ -80,9 +89,11 @@ def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[
     if state is DomainState.RUNNING:
         refuse_missing_disks(driver, spec)
         driver.save_memory(spec)
+    elif state is DomainState.SAVED:
+        driver.save_memory(spec)  # perhaps for an agent that was killed before it was safe on the disk
     elif state is DomainState.PAUSED:
         return {"note": "the domain is paused: its memory is being saved, or somebody paused it"}
-    elif state is not DomainState.SAVED and assignment.forward:
+    elif assignment.forward:
         raise Conflict(f"the domain is {state}; only a running guest is suspended")
     return NOTHING
 

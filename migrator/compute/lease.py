@@ -81,18 +81,19 @@ class Lease:
             self._contact = max(self._contact, self._heard)
 
     def promise(self) -> None:
-        """Just before the server is told the wanted length: from here on it may believe it. Raises OSError."""
+        """Just before the server is told the wanted length: from here on it may believe it. Raises OSError when that
+        is news and cannot be kept: a full disk must not silence a host whose promise stands."""
         with self._lock:
             if not self._believed:
                 self._contact = self.clock()
             self._believed |= {self.wanted_s} if self.wanted_s else set()
-        self._save()
+        self._save_news()
 
     def promised(self, length_s: float) -> None:
         """The server was told this length (0: none), and believes no other one. Raises OSError."""
         with self._lock:
             self._believed = {length_s} if length_s else set()
-        self._save()
+        self._save_news()
 
     def renew(self, sent: float) -> None:
         """A poll that was sent at ``sent`` (by ``clock``) was answered."""
@@ -123,6 +124,12 @@ class Lease:
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.error("the lease's file cannot be read, so the lease counts as lapsed: %s", error)
             return Kept(self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())
+
+    def _save_news(self) -> None:
+        with self._lock:
+            news = (self._boot, tuple(sorted(self._believed))) != (self._saved.boot, self._saved.believed)
+        if news:
+            self._save()
 
     def _save(self) -> None:
         """Whole or not at all. Not synced: what a power loss takes was of a boot that is over. Outside the lock, for

@@ -165,12 +165,19 @@ def memory_given_mb(connection: Any, besides: str) -> int:
 
 
 # what a domain is
-def ours(connection: Any) -> Iterator[Any]:
+def ours(connection: Any, flags: int = 0) -> Iterator[Any]:
     """Every domain that migrator made."""
-    for domain in connection.listAllDomains():
+    for domain in connection.listAllDomains(flags):
         with unless_absent():  # gone since it was listed
             if _metadata(domain) is not None:
                 yield domain
+
+
+def live(connection: Any) -> Iterator[tuple[Any, DomainState]]:
+    """Those of ours that have a process, without a word to it."""
+    for domain in ours(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        with unless_absent():
+            yield domain, _STATES.get(domain.state()[0], DomainState.RUNNING)
 
 
 def _metadata(domain: Any) -> str | None:
@@ -246,6 +253,14 @@ def write_stamp(domain: Any, stamp: domain_xml.Stamp) -> None:
     flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
     element, prefix, namespace = libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.PREFIX, domain_xml.NAMESPACE
     domain.setMetadata(element, domain_xml.stamp_xml(stamp), prefix, namespace, flags)
+
+
+def never_by_itself(domain: Any) -> None:
+    """Not even when its host starts: what may run there is not libvirt's to know. Where libvirt refuses that, the
+    domain is still to be seen and to be stopped."""
+    with contextlib.suppress(libvirt.libvirtError):
+        if domain.isPersistent() and domain.autostart():
+            domain.setAutostart(0)
 
 
 def start(domain: Any) -> None:

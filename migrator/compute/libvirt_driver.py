@@ -74,15 +74,19 @@ class LibvirtDriver(HostFiles):
             networks=tuple(settings.networks),
         )
 
-    def list_copies(self) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
         def look(connection: Any) -> list[Copy]:
             copies = []
             for domain in calls.ours(connection):
                 with calls.unless_absent():  # gone since it was listed
+                    calls.never_by_itself(domain)
                     copies.append(Copy(uuid=domain.UUIDString(), state=self._state(domain)[0]))
             return copies
 
-        return self._control.call(look)
+        def glance(connection: Any) -> list[Copy]:
+            return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in calls.live(connection)]
+
+        return self._control.call(glance if live else look)
 
     def domain(self, uuid: str) -> DomainFact:
         def look(connection: Any) -> DomainFact:
@@ -227,15 +231,21 @@ class LibvirtDriver(HostFiles):
         )
 
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
-        def look(connection: Any) -> tuple[DomainState, bool, tuple[str, ...]]:
+        def look(connection: Any) -> Sequence[CheckResult]:
             with calls.unless_absent():
                 domain = connection.lookupByUUIDString(spec.uuid)
-                devices = domain_xml.read_guest(domain.XMLDesc(0)).passed_through
-                return self._state(domain)[0], calls.active_job(domain) is not None, devices
-            return DomainState.ABSENT, False, ()
+                xml = domain.XMLDesc(0)
+                return compatibility.source(
+                    self._state(domain)[0],
+                    job_active=calls.active_job(domain) is not None,
+                    passed_through=domain_xml.read_guest(xml).passed_through,
+                    live=live,
+                    strays=self._disks.strays(spec, domain_xml.read_disks(xml)),
+                    asleep=bool(domain.hasManagedSaveImage()),
+                )
+            return compatibility.source(DomainState.ABSENT, job_active=False, passed_through=(), live=live)
 
-        state, job_active, devices = self._control.call(look)
-        return compatibility.source(state, job_active=job_active, passed_through=devices, live=live)
+        return self._control.call(look)
 
     def check_destination(
         self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
@@ -339,10 +349,19 @@ class LibvirtDriver(HostFiles):
             if old.isActive():
                 return None
             # What the guest has seen once it keeps, although "pc" may mean a newer one by now.
-            kept = domain_xml.read_guest(old.XMLDesc(0)).machine
+            xml = old.XMLDesc(0)
+            kept = domain_xml.read_guest(xml).machine
+            if strays := self._disks.strays(spec, domain_xml.read_disks(xml)):
+                raise DriverError(
+                    f"the domain {spec.uuid} has disks that are not the instance's own, and they would be lost to it: "
+                    f"{', '.join(strays)}",
+                    advice="merge the snapshot (virsh blockcommit), or detach the disk",
+                )
         machine = machine or kept or self._settings.machine_type or "pc"
         shape = self._shape(spec, connection.getInfo()[0], machine)
-        return connection.defineXML(domain_xml.build(spec, shape, stamp))
+        domain = connection.defineXML(domain_xml.build(spec, shape, stamp))
+        calls.never_by_itself(domain)
+        return domain
 
     def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
         return self._control.call(lambda connection: act(connection.lookupByUUIDString(uuid)))

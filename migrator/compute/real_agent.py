@@ -1,6 +1,8 @@
 """The agent of a real host: puts journal, libvirt driver, image cache and server together, and runs until a signal."""
 
 import asyncio
+import logging
+import os
 import time
 
 from migrator import logs
@@ -13,6 +15,8 @@ from migrator.compute.self_fencing import of_host
 from migrator.compute.worker import Worker
 from migrator.settings import AgentSettings
 
+log = logging.getLogger("migrator.agent")
+
 
 def run_real_agent(settings: AgentSettings) -> int:
     """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
@@ -24,11 +28,22 @@ def run_real_agent(settings: AgentSettings) -> int:
     cache = ImageCache(settings.state_path / "images", images.fetch)
     worker = Worker(guarded, journal, cache, time.monotonic)
     server = ServerClient(settings.server_url, settings.host, settings.token)
+    agent = Agent(settings, guarded, worker, journal, server, fencing=fencing)
     try:
-        agent = Agent(settings, guarded, worker, journal, server, fencing=fencing)
         asyncio.run(until_signalled(agent, server))
     finally:
+        if agent.busy:
+            _end_at_once()
         images.close()
         driver.close()
         journal.close()
     return 0
+
+
+def _end_at_once() -> None:
+    """A step that outlasts the agent must not act beside the next one, which may come as soon as the journal is given
+    up: a guest that it starts late would be one that the server knows nothing of. Killed, it has only stopped halfway,
+    as every step may."""
+    log.warning("a step does not end: the agent ends without it")
+    logging.shutdown()
+    os._exit(1)

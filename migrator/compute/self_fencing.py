@@ -54,6 +54,12 @@ class SelfFencing:
             return
         if self._path is not None:
             self._watchdog = Watchdog(self._path)
+        else:
+            log.warning(
+                "self_fencing_lease without watchdog_device: if this agent dies and nothing starts it again, nobody "
+                "stops the guests, and the server starts them elsewhere all the same",
+                extra=self._tags,
+            )
         self._thread = threading.Thread(target=self._keep, name="self-fencing", daemon=True)
         self._thread.start()
         self._looked.wait(patience_s)
@@ -113,7 +119,7 @@ class SelfFencing:
         return bool(left)
 
     def _live(self, states: frozenset[DomainState]) -> list[str]:
-        return [copy.uuid for copy in self._driver.list_copies() if copy.state in states]
+        return [copy.uuid for copy in self._driver.list_copies(live=True) if copy.state in states]
 
 
 class _Leased:

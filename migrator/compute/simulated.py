@@ -55,8 +55,9 @@ class SimulatedHypervisor(SimulatedDisks):
         )
 
     @call
-    def list_copies(self) -> Sequence[Copy]:
-        return [Copy(uuid=uuid, state=self._state(domain)) for uuid, domain in self.host.domains.items()]
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+        copies = [Copy(uuid=uuid, state=self._state(domain)) for uuid, domain in self.host.domains.items()]
+        return [copy for copy in copies if not live or copy.state not in (DomainState.SHUT_OFF, DomainState.SAVED)]
 
     @call
     def domain(self, uuid: str) -> DomainFact:
@@ -95,6 +96,8 @@ class SimulatedHypervisor(SimulatedDisks):
     @call
     def save_memory(self, spec: InstanceSpec) -> None:
         domain = self._domain(spec.uuid)
+        if self._state(domain) is DomainState.SAVED:
+            return
         if domain.state is not DomainState.RUNNING or spec.uuid in self.fabric.transfers:
             raise DriverError(f"domain {spec.uuid} is {domain.state}, or is being moved: its memory is not saved")
         size, pool = domain.spec.memory_mb * MIB, domain.spec.disks[0].pool

@@ -32,15 +32,15 @@ def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Seq
     return connection.execute(query).all()
 
 
-def running_elsewhere(connection: Connection, uuid: str, host: str | None) -> str | None:
-    """Another host that said, since the instance's record last changed, that it runs the instance; or None."""
+def running_elsewhere(connection: Connection, uuid: str, host: str | None) -> Sequence[str]:
+    """Other hosts that said, since the instance's record last changed, that they run the instance."""
     query = select(copies.c.host).where(
         copies.c.instance_uuid == uuid,
         copies.c.host != host,
         copies.c.state == "running",
         copies.c.seen_at > select(instances.c.updated_at).where(instances.c.uuid == uuid).scalar_subquery(),
     )
-    return connection.execute(query.limit(1)).scalar_one_or_none()
+    return connection.execute(query.order_by(copies.c.host)).scalars().all()
 
 
 def owed_by(connection: Connection, instance_uuid: str, host: str) -> bool:

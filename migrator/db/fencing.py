@@ -66,7 +66,8 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
         values["fence_attempt"] = {"at": moment, "by": attempt.by, "ok": ok, "words": words}
     forced = connection.execute(select(hosts.c.forced_down).where(hosts.c.name == attempt.host)).scalar_one_or_none()
     if ok and not forced:  # an operator's word stands until it is taken back
-        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "at": moment, "words": words}
+        # As of the run's begin: a host that was heard since may have been reset early in it, and be back.
+        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "at": attempt.at, "words": words}
     if values:
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(updated_at=moment, **values))
 

@@ -63,7 +63,9 @@ def placeable(
 
 
 def register(connection: Connection, name: str, incarnation: int, report: HostReport) -> None:
-    """Create or refresh the host's row; free capacity is worked out anew from its claims."""
+    """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
+    back meanwhile."""
+    connection.execute(select(hosts.c.id).where(hosts.c.name == name).with_for_update())
     moment = now(connection)
     used = connection.execute(
         select(

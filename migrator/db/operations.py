@@ -76,12 +76,13 @@ def get(connection: Connection, operation_id: int) -> OperationRow:
     return row
 
 
-def active_of_instance(connection: Connection, instance_uuid: str) -> OperationRow | None:
-    """The operation that holds the instance; one that only waits for a host to clean up does not."""
+def active_of_instance(connection: Connection, instance_uuid: str, *, lock: bool = False) -> OperationRow | None:
+    """The operation that holds the instance; one that only waits for a host to clean up does not. ``lock``: nobody
+    changes it before this transaction is over (in a write transaction only)."""
     query = select(operations).where(
         operations.c.instance_uuid == instance_uuid, operations.c.active == true(), operations.c.holds == true()
     )
-    return connection.execute(query).one_or_none()
+    return connection.execute(query.with_for_update() if lock else query).one_or_none()
 
 
 def active_ids(connection: Connection) -> Sequence[int]:

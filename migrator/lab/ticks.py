@@ -148,14 +148,18 @@ class TickFollower:
 
     def content(self, timeout: float = 60.0) -> Content:
         """What the guest of the newest life read of its disk, waiting for it if it has said nothing yet."""
-        self._wait(lambda: self._newest_content() is not None, timeout, "the sum of the disk's content")
-        found = self._newest_content()
-        assert found is not None
-        return found
+        return self._content_of_life(timeout)[-1]
 
-    def _newest_content(self) -> Content | None:
-        last = self.contents[-1] if self.contents else None
-        return last if last is not None and last.life == len(self.boots) else None
+    def first_content(self, timeout: float = 60.0) -> Content:
+        """What the guest of the newest life found on its disk when it booted, or wrote there then."""
+        return self._content_of_life(timeout)[0]
+
+    def _content_of_life(self, timeout: float) -> list[Content]:
+        def found() -> list[Content]:
+            return [content for content in list(self.contents) if content.life == len(self.boots)]
+
+        self._wait(lambda: bool(found()), timeout, "the sum of the disk's content")
+        return found()
 
     def _wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
         deadline = time.monotonic() + timeout

@@ -41,7 +41,9 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
     if phase.undo is None or reading.skipped(operation, phase):
         return up(snapshot, table, phase)
-    found = reading.verdict_of(snapshot) if reading.judged_by_verdict(table, phase) else None
+    # Once the instance is free, where it is says nothing about this operation: it may have moved on, or be deleted.
+    judged = operation.holds and reading.judged_by_verdict(table, phase)
+    found = reading.verdict_of(snapshot) if judged else None
     if found is Verdict.DESTINATION:
         return _forward_again(snapshot, table)
     if found in (Verdict.SPLIT, Verdict.LOST):

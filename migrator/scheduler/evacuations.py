@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import events, hosts
+from migrator.db import copies, events, hosts
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power
 from migrator.scheduler import fencing
-from migrator.scheduler.loading import host_view
-from migrator.scheduler.requests import Caller, at_rest, begin
+from migrator.scheduler.loading import host_view, with_fencing
+from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
@@ -55,6 +55,7 @@ def evacuate(
     with db.write() as connection:
         row = at_rest(connection, uuid, Kind.EVACUATION)
         source = _source(connection, row, host, settings)
+        refuse_second_copy(Kind.EVACUATION, row, _running_elsewhere(connection, row, settings))
         spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
         surviving = _surviving(connection, spec, report, row.host)
         shared = bool(spec.disks) and all(disk.pool in surviving for disk in spec.disks if not disk.config_drive)
@@ -91,6 +92,13 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
             f"not run any more. {fencing.wanted()}"
         )
     return source
+
+
+def _running_elsewhere(connection: Connection, row: Any, settings: ServerSettings) -> list[str]:
+    """Hosts besides the recorded one that run it, for all that is known: perhaps the lost host under another name."""
+    others = hosts.by_names(connection, copies.running_elsewhere(connection, row.uuid, row.host))
+    views = [with_fencing(other, host_view(other, settings.service_down_time), settings, 0.0) for other in others]
+    return [view.name for view in views if not view.fenced]
 
 
 def _surviving(connection: Connection, spec: InstanceSpec, report: HostReport, lost: str) -> dict[str, str]:

@@ -60,7 +60,16 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return _next(snapshot, table, phase, fact=fact)
     if judgement.progress is Progress.FAILED and table.reversible(phase.name):
         return reverse(snapshot, judgement.code, _words(phase, host, judgement))
-    return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
+    return wait(snapshot, _reason(snapshot, phase, host, judgement))
+
+
+def _reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Judgement) -> str:
+    """Why it is not done yet; "" while it merely goes on. A copy is done by what both ends say."""
+    if judgement.message:
+        return f"{host}: {judgement.message}"
+    source = snapshot.operation.source or ""
+    away = phase.do is Ensure.COPIED and not reading.heard(snapshot, source)
+    return reading.silence(snapshot, source) if away else ""
 
 
 def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
@@ -86,9 +95,20 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return wait(snapshot, "")
     if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
         return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
-    if reading.fenced(snapshot, host) and table.reversible(phase.name) and phase.holds:
-        return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
+    if reading.fenced(snapshot, host) and phase.holds:
+        if table.reversible(phase.name):
+            return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
+        if table.moves:  # it arrived: only the lost host's cleaning is left, and the instance need not wait for that
+            return _set_free(snapshot, host)
     return wait(snapshot, reading.silence(snapshot, host))
+
+
+def _set_free(snapshot: Snapshot, host: str) -> Plan:
+    waiting = wait(snapshot, reading.silence(snapshot, host))
+    if not snapshot.operation.holds:
+        return waiting
+    line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)
+    return replace(waiting, holds=False, timeline=(*waiting.timeline, line))
 
 
 def _evidence(snapshot: Snapshot, host: str | None) -> str:

@@ -95,8 +95,8 @@ def revert(db: Database, caller: Caller, uuid: str) -> int:
 
 
 def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
+    row = operations.active_of_instance(connection, uuid, lock=True)  # or it may confirm itself meanwhile
     instance = instance_records.get(connection, uuid)
-    row = operations.active_of_instance(connection, uuid)
     waits = row is not None and row.phase == VERIFY and row.forward
     if row is None or not waits or row.confirm_requested or row.cancel_requested:
         state = f"task_state {instance.task_state}" if instance.task_state else f"vm_state {instance.vm_state}"

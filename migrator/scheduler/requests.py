@@ -105,8 +105,9 @@ def reservation_id() -> str:
 def delete_instance(db: Database, caller: Caller, uuid: str) -> int | None:
     """Begin the deletion; None: it begins by itself when the active operation, now cancelled, has ended."""
     with db.write() as connection:
+        # The operation first, and locked: it may be about to end, and with it the instance changes its host.
+        active = operations.active_of_instance(connection, uuid, lock=True)
         row = instance_records.get(connection, uuid)
-        active = operations.active_of_instance(connection, uuid)
         if active is None:
             return begin(connection, caller, Kind.DELETE, uuid, row.host)
         if active.kind != Kind.DELETE:
@@ -186,12 +187,18 @@ def on_instance(
     """Begin an operation on an instance at rest; its id. Raises InstanceBusy, Conflict (Nova's words)."""
     with db.write() as connection:
         row = at_rest(connection, uuid, kind)
-        if kind in _BOOTS and (other := copies.running_elsewhere(connection, uuid, row.host)) is not None:
-            raise Conflict(
-                f"Cannot '{ALLOWED[kind][0]}' instance {uuid}: a copy of it runs on {other}, "
-                f"but its record says {row.host}"
-            )
+        if kind in _BOOTS:
+            refuse_second_copy(kind, row, copies.running_elsewhere(connection, uuid, row.host))
         return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
+
+
+def refuse_second_copy(kind: Kind, row: Any, others: Sequence[str]) -> None:
+    """Raises Conflict if ``others``, hosts that run the instance beside its own, are any."""
+    for other in others:
+        raise Conflict(
+            f"Cannot '{ALLOWED[kind][0]}' instance {row.uuid}: a copy of it runs on {other}, "
+            f"but its record says {row.host}"
+        )
 
 
 def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:

@@ -91,7 +91,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.WITHDRAWN: lambda fact: _when(fact.domain is not None and fact.problem is None),
     Ensure.REBUILT: lambda fact: _when(all(disk.exists for disk in fact.disks) and fact.problem is None),
     Ensure.NOT_RUNNING: _not_running,
-    Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED),
+    Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED and fact.problem is None),
 }
 """``Ensure.MIGRATING`` is missing on purpose: only a verdict, from both hosts' facts, ends a transfer. So are
 ``COPIED`` (``judge_copy``), which both hosts' checksums end, and ``POWERED``, which depends on what was wanted."""
@@ -99,8 +99,13 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
 
 def judge(ensure: Ensure, fact: Fact, power: Power = Power.RUNNING) -> Judgement:
     """``power``: how the instance is wanted where it is put."""
-    met = _when(_state(fact) in _POWERED[power]) if ensure is Ensure.POWERED else SATISFIED[ensure](fact)
+    met = _powered(fact, power) if ensure is Ensure.POWERED else SATISFIED[ensure](fact)
     return _with_problem(met, fact)
+
+
+def _powered(fact: Fact, power: Power) -> Judgement:
+    """A domain that does not run may be the one that was there before: it says nothing about what had to be done."""
+    return _when(_state(fact) in _POWERED[power] and (power is Power.RUNNING or fact.problem is None))
 
 
 def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Judgement:

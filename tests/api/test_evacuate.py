@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.db.tables import hosts, operations
+from migrator.db import copies
+from migrator.db.tables import hosts, instances, operations
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import NOBODY, Api, api
@@ -231,3 +232,43 @@ def test_the_destination_of_an_evacuation_owes_nothing(lost: tuple[Api, str]) ->
     seed.migration(api.db, uuid, "done", kind="evacuation", phase="cleanup", source="compute1", destination="compute3")
     at = f"/os-services/{service_id(api, 'compute3')}"
     assert api("PUT", at, "2.96", {"forced_down": False}).status == 200
+
+
+def test_an_evacuation_undone_does_not_keep_its_source_down(lost: tuple[Api, str]) -> None:
+    """What is left of it waits for its destination, and asks nothing of the host that it began at."""
+    api, uuid = lost
+    seed.migration(
+        api.db,
+        uuid,
+        "error",
+        kind="evacuation",
+        phase="rebuild",
+        source="compute3",
+        destination="compute1",
+        active=True,
+        holds=False,
+        forward=False,
+        context={"owed": ["rebuild", "claim"]},
+    )
+    at = f"/os-services/{service_id(api, 'compute3')}"
+    assert api("PUT", at, "2.96", {"forced_down": False}).status == 200
+
+
+def runs_on(api: Api, host: str, uuid: str) -> None:
+    with api.db.write() as connection:
+        connection.execute(update(instances).values(updated_at=instances.c.created_at))
+        copies.replace(connection, host, {uuid: "running"})
+
+
+@pytest.mark.parametrize(("known", "status"), [({}, 409), ({"last_seen": 1.0}, 409), ({"forced_down": True}, 200)])
+def test_an_instance_that_another_host_runs_is_not_evacuated(
+    lost: tuple[Api, str], known: dict[str, Any], status: int
+) -> None:
+    """As when the lost host is back under another name: nothing that is known of the old one stops that guest."""
+    api, uuid = lost
+    seed.host(api.db, "renamed", **({"last_seen": 1.0} | known if "forced_down" in known else known))
+    runs_on(api, "renamed", uuid)
+    answer = ask(api, uuid, {}, "2.96")
+    assert answer.status == status
+    if status == 409:
+        assert "a copy of it runs on renamed, but its record says compute3" in answer.message

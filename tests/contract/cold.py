@@ -94,6 +94,7 @@ class ColdContract:
         pair.source.save_memory(spec)
         assert pair.source.domain(spec.uuid).state is DomainState.SAVED
         assert (spec.uuid, DomainState.SAVED) in [(c.uuid, c.state) for c in pair.source.list_copies()]
+        assert spec.uuid not in [c.uuid for c in pair.source.list_copies(live=True)]
         pair.source.define(spec, MOVE, 2)
         pair.source.restore_memory(spec, MOVE, 2)
         found = pair.source.domain(spec.uuid)

@@ -96,7 +96,8 @@ class DriverContract(SteeringContract, ColdContract):
         pair.source.stamp(spec.uuid, MOVE, 7)
         found = pair.source.domain(spec.uuid)
         assert (found.stamp_operation, found.stamp_epoch) == (MOVE, 7)
-        assert (spec.uuid, DomainState.RUNNING) in [(c.uuid, c.state) for c in pair.source.list_copies()]
+        for live in (True, False):
+            assert (spec.uuid, DomainState.RUNNING) in [(c.uuid, c.state) for c in pair.source.list_copies(live=live)]
         assert spec.uuid not in [c.uuid for c in pair.destination.list_copies()]
 
     def test_a_domain_without_its_disk_does_not_start(self, pair: Pair) -> None:

@@ -1,5 +1,6 @@
 """The operator's word about a host, and whose turn it is to run the fence command; on both databases."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from sqlalchemy import select
 from migrator.db import fencing, hosts
 from migrator.db.engine import Database
 from migrator.db.tables import events
+from migrator.scheduler.fencing import evidence
+from migrator.settings import ServerSettings
 from tests.api import seed
 
 STALE = 90.0
@@ -103,3 +106,19 @@ def test_a_success_does_not_replace_an_operators_word(db: Database, host: str) -
 def test_an_unknown_host_is_not_locked(db: Database) -> None:
     with db.write() as connection:
         assert not fencing.lock(connection, "nowhere")
+
+
+def test_a_host_that_was_heard_while_the_command_ran_is_not_fenced_by_it(db: Database, host: str) -> None:
+    """It may have been reset early in the run, be back, run a guest, and be cut off again."""
+    attempt = begin(db, host)
+    with db.write() as connection:
+        hosts.seen(connection, host)
+    finish(db, attempt, True, "was reset")
+    time.sleep(0.05)
+    settings = ServerSettings(service_down_time=0.01)
+    assert evidence(row(db, host), settings) is None
+    again = begin(db, host)
+    finish(db, again, True, "off")
+    found = evidence(row(db, host), settings)
+    assert found is not None
+    assert found.kind == "fence_command"

@@ -145,7 +145,7 @@ def booted(cluster: Cluster, image: str, pool: str) -> Iterator[Guest]:
     before = cluster.used_memory()
     uuid = cluster.boot(pool, image)
     with cluster.follow(uuid) as ticks:
-        content = ticks.content()
+        content = ticks.first_content()
         assert content.new
         guest = Guest(cluster, uuid, pool, ticks, content, before)
         yield guest

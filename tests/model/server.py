@@ -234,6 +234,9 @@ def place(op: Op, ups: list[bool]) -> int | None:
     return next(fit, None)
 
 
+_TOLD = {"refused", "owed", "power", "evidence", "shared"}  # kept elsewhere, or follows from the rest
+
+
 def applied(op: Op, plan: Plan, placed: int | None) -> Op:
     """What ``reconciler.apply`` writes into the operation's row."""
     destination = placed if placed is not None else None if plan.clear_destination else op.destination
@@ -249,7 +252,7 @@ def applied(op: Op, plan: Plan, placed: int | None) -> Op:
         destination=destination,
         waiting=op.waiting if plan.waiting is None else plan.waiting or None,
         error=error,
-        learnt=op.learnt | (plan.context.keys() - {"refused", "owed", "power", "evidence"}),
+        learnt=op.learnt | (plan.context.keys() - _TOLD),
         refused=tuple(sorted(plan.context["refused"])) if "refused" in plan.context else op.refused,
         active=plan.end is None,
         end=plan.end or op.end,

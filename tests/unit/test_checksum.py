@@ -102,3 +102,13 @@ def test_what_cannot_be_read_is_an_error_each_time(tmp_path: Path) -> None:
         wait(sums, {"vda": tmp_path})
     file = sparse(tmp_path / "file")
     assert set(wait(sums, {"vda": file})) == {"vda"}
+
+
+def test_what_has_a_checksum_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source is deleted for it, and an agent may have been killed between the file's name and the disk."""
+    synced: list[Path] = []
+    monkeypatch.setattr(module, "sync", synced.append)
+    path = tmp_path / "instance" / "disk"
+    path.parent.mkdir()
+    wait(Checksums(), {"vda": sparse(path, (0, b"a"))})
+    assert synced == [path, path.parent, tmp_path]

@@ -11,9 +11,9 @@ from migrator.scheduler.backward import MAX_ATTEMPTS, refused
 from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import NOTHING, Plan
 from tests.model import server
-from tests.model.server import Op, Seen
+from tests.model.server import Op, Seen, View
 
-L, B, D = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE
+L, B, D, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE, Kind.MIGRATION
 RUNS = {"dom": "running"}
 GONE = {"dom": "absent"}
 ENDED = {"attempt": "ended"}
@@ -22,11 +22,11 @@ REASON = "it did not work"
 
 def op(kind: Kind, phase: str, **changes: Any) -> Op:
     source = None if kind is B else 0
-    destination = 1 if kind in (L, B) else None
+    destination = 1 if kind is B or OPERATIONS[kind].moves else None
     return server.new(kind, 1, source, 1)._replace(phase=phase, destination=destination, **changes)
 
 
-def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[bool, ...] = (True, True)) -> Plan:
+def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[View, ...] = (True, True)) -> Plan:
     """``source`` and ``destination``: parts of a fact of the operation's own epoch and phase; None: no fact."""
     facts = tuple(
         None if parts is None else Seen(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
@@ -88,6 +88,7 @@ WAITS = [
     (D, "cleanup", None, None, (False, True), "waiting for host a, which is silent"),
     (D, "cleanup", GONE | {"disk": True}, None, (True, True), None),
     (Kind.STOP, "stop", RUNS, None, (True, True), None),
+    (M, "copy", None, GONE | {"sums": (("vda", 1),)}, (False, True), "waiting for host a, which is silent"),
 ]
 
 

@@ -1,9 +1,11 @@
 """Disk files: complete or absent, made once, never outside their pool. Real qemu-img."""
 
+import hashlib
 import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -259,6 +261,49 @@ def test_a_pool_whose_identity_cannot_be_read_is_not_touched(tmp_path: Path, ima
     with pytest.raises(StorageError, match="identity"):
         mine.remove(INSTANCE, ["a"], ["some-identity"])
     assert mine.facts(spec(A))[0].exists
+
+
+def test_disks_that_a_domain_has_and_the_instance_does_not(tmp_path: Path, image: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    mine.make(spec(A), {IMAGE: image})
+    own = mine.facts(spec(A))[0].path
+    (tmp_path / "link").symlink_to(tmp_path / "pool")
+    same = f"{tmp_path}/link/{INSTANCE}/disk"
+    for found in ({}, {"vda": own}, {"vda": same}, {"vda": "/where/the/pool/was/before/disk"}):
+        assert mine.strays(spec(A), found) == []
+    assert mine.strays(spec(A), {"vda": str(image)}) == [f"vda is {image}"]
+    assert mine.strays(spec(A), {"vda": own, "vdz": "network"}) == ["vdz is network"]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_base_of_the_same_id_and_another_content_is_refused(tmp_path: Path, image: Path, remembered: bool) -> None:
+    """The image was deleted and another one made under its id: a disk over the wrong one would be torn."""
+    mine, source = disks(tmp_path / "pool"), disks(tmp_path / "source")
+    other = tmp_path / "other"
+    other.write_bytes(os.urandom(1 << 20))
+
+    def made_from(content: Path) -> InstanceSpec:
+        checksum = hashlib.sha256(content.read_bytes()).hexdigest()
+        images = (ImageRef(id=IMAGE, size_bytes=0, checksum_sha256=checksum, disk_format="raw"),)
+        return spec(A).model_copy(update={"images": images})
+
+    old, new = made_from(image), made_from(other)
+    mine.make(old, {IMAGE: image})
+    mine.remove(INSTANCE, ["a"])
+    if not remembered:
+        (tmp_path / "pool/_base" / f"{IMAGE}.sha256").unlink()
+    source.make(new, {IMAGE: other})
+    guest = GuestDescription(disks=tuple(source.facts(new)), storage=source.identities())
+    attempts: tuple[Callable[[], None], ...] = (
+        lambda: mine.make(new, {IMAGE: other}),
+        lambda: mine.make_targets(new, guest, {IMAGE: other}),
+        lambda: mine.prepare_copy(new, guest, ["vda"], {IMAGE: other}),
+    )
+    for attempt in attempts:
+        with pytest.raises(StorageError, match="another image of the same id"):
+            attempt()
+    mine.make(old, {IMAGE: image})
+    assert mine.facts(old)[0].exists
 
 
 def test_a_disk_that_a_guest_runs_from_is_not_deleted(tmp_path: Path, image: Path) -> None:

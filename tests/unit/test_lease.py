@@ -70,6 +70,27 @@ def test_without_a_promise_nothing_lapses(site: Site) -> None:
     assert not off.lapsed()
 
 
+def test_a_promise_that_stands_needs_no_room_on_the_disk(site: Site) -> None:
+    """A host that describes itself anew, and whose disk is full, would fall silent and stop its guests for that."""
+    lease = site.told()
+    assert site.path is not None
+    site.path.with_suffix(".new").mkdir()  # nothing can be written there
+    site.now += 10
+    lease.renew(site.now)
+    lease.promise()
+    lease.promised(LENGTH)
+    with pytest.raises(OSError, match="directory"):
+        lease.promised(LENGTH / 2)
+
+
+def test_a_promise_is_kept_for_the_boot_that_it_is_given_in(site: Site) -> None:
+    site.told()
+    site.boot, site.now = "boot-2", 5.0
+    site.told()
+    site.now += LENGTH + 1
+    assert site.lease().lapsed(), "the agent died at once, and the next one is of the same boot"
+
+
 def test_once_lapsed_it_is_lapsed_until_the_guests_are_stopped(site: Site) -> None:
     lease = site.told()
     site.now += LENGTH + 1
@@ -245,8 +266,10 @@ class Host:
         self.started: list[str] = []
         self.hang: threading.Event | None = None
         self.away = False
+        self.storage_hangs = False
 
-    def list_copies(self) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+        assert live or not self.storage_hangs, "the storage was asked"
         if self.hang is not None:
             self.hang.wait(30)
         if self.away:
@@ -322,6 +345,16 @@ def test_nothing_is_started_while_it_has_lapsed(site: Site) -> None:
             start(SPEC, "op", 1)
     assert host.started == ["u"]
     assert len(driver.list_copies()) == 4, "what only looks is let through"
+
+
+def test_guests_are_stopped_while_the_storage_hangs(site: Site) -> None:
+    """The network is lost as a whole, often: to the server and to the storage."""
+    host = Host()
+    host.stubborn, host.storage_hangs = set(), True
+    lease = site.told()
+    site.now += LENGTH + 1
+    SelfFencing(lease, cast(Driver, host), None).tick()
+    assert host.living() == set()
 
 
 def test_the_thread_stops_guests_before_begin_returns_and_outlives_failures(site: Site) -> None:

@@ -17,6 +17,7 @@ from migrator.protocol import (
     GuestDescription,
     HostReport,
     InstanceSpec,
+    Power,
     Problem,
     StoragePool,
 )
@@ -234,12 +235,22 @@ JUDGED = [
     (Ensure.RUNNING, fact("absent", problem=Problem(code="x", message="m", final=True)), Progress.FAILED),
     (Ensure.RUNNING, fact("absent", problem=Problem(code="x", message="m", final=False)), Progress.PENDING),
     (Ensure.RUNNING, fact("running", problem=Problem(code="x", message="m", final=True)), Progress.DONE),
+    (Ensure.SUSPENDED, fact("saved"), Progress.DONE),
+    (Ensure.SUSPENDED, fact("saved", problem=Problem(code="x", message="m", final=True)), Progress.FAILED),
 ]
 
 
 @pytest.mark.parametrize(("ensure", "seen", "progress"), JUDGED)
 def test_a_fact_satisfies_by_what_is_there(ensure: Ensure, seen: Fact, progress: Progress) -> None:
     assert judge(ensure, seen).progress is progress
+
+
+@pytest.mark.parametrize("power", [Power.SHUT_OFF, Power.SAVED])
+def test_a_domain_that_was_there_before_does_not_hide_that_nothing_could_be_done(power: Power) -> None:
+    problem = Problem(code="storage_error", message="disk missing", final=True)
+    assert judge(Ensure.POWERED, fact("shut_off"), power).progress is Progress.DONE
+    assert judge(Ensure.POWERED, fact("shut_off", problem=problem), power).progress is Progress.FAILED
+    assert judge(Ensure.POWERED, fact("running", problem=problem), Power.RUNNING).progress is Progress.DONE
 
 
 def test_a_failed_check_names_what_was_found_and_what_to_do() -> None:

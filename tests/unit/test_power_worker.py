@@ -2,8 +2,19 @@
 
 import pytest
 
-from migrator.errors import DriverError
-from migrator.protocol import MEMORY, AbsentInputs, DomainState, Ensure, Power, PoweredInputs, Role, ShutOffInputs
+from migrator.compute.simulated import SimulatedHypervisor
+from migrator.errors import DriverError, StorageError
+from migrator.protocol import (
+    MEMORY,
+    AbsentInputs,
+    DomainState,
+    Ensure,
+    Message,
+    Power,
+    PoweredInputs,
+    Role,
+    ShutOffInputs,
+)
 from tests.unit.cold_steps import NOW, copied, copy, offer, power, stop, sums, suspend
 from tests.unit.two_hosts import MOVE, OTHER, SPEC, Killed, World, state
 
@@ -97,6 +108,53 @@ def test_a_start_refuses_a_suspended_instance(world: World) -> None:
     assert state(fact) is DomainState.SAVED
     assert fact.problem is not None
     assert "suspended" in fact.problem.message
+
+
+def test_a_memory_saved_for_an_agent_that_was_killed_is_brought_to_the_disk_by_the_next(world: World) -> None:
+    suspend(world)
+    world.restart("a")
+    world.calls.clear()
+    suspend(world)
+    assert "a.save_memory" in world.calls
+
+
+@pytest.mark.parametrize("ensure", [Ensure.SHUT_OFF, Ensure.NOT_RUNNING])
+def test_memory_of_an_earlier_life_is_not_the_stopped_guest_s(world: World, ensure: Ensure) -> None:
+    """Started by somebody else, it ran on from its disks: its old memory would tear them."""
+    suspend(world)
+    SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
+    assert state(world.act("a", ensure, NOW)) is DomainState.SHUT_OFF
+
+
+def test_memory_of_an_earlier_life_goes_when_the_guest_is_found_running(world: World) -> None:
+    suspend(world)
+    SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
+    world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
+    SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
+    assert state(world.act("a", Ensure.OBSERVED)) is DomainState.SHUT_OFF
+
+
+@pytest.mark.parametrize(
+    ("ensure", "inputs"),
+    [
+        (Ensure.NOT_RUNNING, NOW),
+        (Ensure.SHUT_OFF, NOW),
+        (Ensure.ABSENT, AbsentInputs(delete_pools=("local",), kill=True)),
+    ],
+)
+def test_a_guest_is_ended_although_the_storage_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch, ensure: Ensure, inputs: Message
+) -> None:
+    """It was evacuated, perhaps, and its host is back without the mount: it must not run beside the other one."""
+
+    def fail(*_: object) -> None:
+        raise StorageError("the mount is gone")
+
+    for method in ("stop_copy", "withdraw", "drop_memory", "disks", "remove_files"):
+        monkeypatch.setattr(SimulatedHypervisor, method, fail)
+    fact = world.act("a", ensure, inputs)
+    assert fact.problem is not None
+    assert world.fabric.running_on(SPEC.uuid) == []
 
 
 # --- the way back ---------------------------------------------------------------------------------------------------

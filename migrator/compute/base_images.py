@@ -1,0 +1,56 @@
+"""Images that many instances' disks lie over: ``<pool>/_base/<image id>``, and beside each its checksum.
+
+An image's id does not vouch for its content: it can be deleted, and another one be made under the same id. A disk over
+the wrong content is torn, so a base is used only for the content that the instance was made from. Never changes one,
+never deletes one.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from migrator.compute import qemu_img
+from migrator.compute.files import plain, publish
+from migrator.errors import StorageError
+from migrator.protocol import ImageRef
+
+BASE = "_base"
+SUM = ".sha256"
+
+
+def fetched(image_id: str, images: Mapping[str, Path]) -> Path:
+    """The local file of an image. Raises StorageError."""
+    if image_id not in images:
+        raise StorageError(f"the file of the image {image_id} was not fetched")
+    return images[image_id]
+
+
+def make(pool: Path, image: ImageRef, images: Mapping[str, Path]) -> Path:
+    """The base of this image in a pool, made where there is none. Raises StorageError, also for a base of that id with
+    another content."""
+    base = pool / BASE / plain(image.id)
+    if not base.exists():
+        file = fetched(image.id, images)
+        qemu_img.image_size(file, image.disk_format)
+        publish(base, partial(shutil.copyfile, file))
+    if image.checksum_sha256 and (found := _checksum(base)) != image.checksum_sha256:
+        raise StorageError(
+            f"{base} is another image of the same id: its checksum is {found}, and not {image.checksum_sha256}",
+            advice="move the instances that were made from it away, then remove it",
+        )
+    return base
+
+
+def _checksum(base: Path) -> str:
+    """Of the file itself, whoever made it; read once and kept beside it."""
+    kept = base.with_name(base.name + SUM)
+    try:
+        if not kept.exists():
+            with base.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            publish(kept, lambda part: part.write_text(found + "\n"))
+        return kept.read_text().strip()
+    except OSError as error:
+        raise StorageError(f"cannot read {base}: {error}") from error

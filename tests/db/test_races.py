@@ -1,0 +1,175 @@
+"""Two transactions that meet: what one has read, the other changes before the first one writes; on both databases.
+
+On SQLite the second one waits for the first; on PostgreSQL only locked rows make it wait."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from migrator.db import claims, hosts, instance_records, operations
+from migrator.db import tables as t
+from migrator.db.engine import Database
+from migrator.errors import Conflict, StaleRow
+from migrator.operations import Effect
+from migrator.protocol import HostReport
+from migrator.scheduler import agents, loading, moves, requests
+from migrator.scheduler.reconciler import Reconciler, apply
+from migrator.scheduler.snapshot import Plan
+from migrator.settings import ServerSettings
+from tests.bench import databases
+
+CALLER = requests.Caller("admin", "admin", "req-test")
+MEANWHILE_S = 1.0  # long enough for what is not made to wait
+
+
+class Meanwhile:
+    """Another process's transaction, begun at a chosen point of ours; we go on when it is over, or has to wait."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=act, daemon=True)
+        self._begun = False
+
+    def begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
+            self._thread.join(MEANWHILE_S)
+
+    def end(self) -> None:
+        assert self._begun
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Callable[[], None]) -> Iterator[None]:
+    """``act`` runs in another thread as soon as ``module.name`` has answered for the first time."""
+    original, other = getattr(module, name), Meanwhile(act)
+    ours = threading.get_ident()
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        answer = original(*args, **kwargs)
+        if threading.get_ident() == ours:
+            other.begin()
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, wrapped)
+        yield
+    other.end()
+
+
+def applying(db: Database, operation_id: int, plan: Plan) -> Callable[[], None]:
+    """What a reconciler does with the plan: again, when somebody else was faster."""
+
+    def act() -> None:
+        for _ in range(5):
+            try:
+                with db.read() as connection:
+                    snapshot = loading.snapshot(connection, operation_id, ServerSettings())
+                if not snapshot.operation.active:
+                    return
+                with db.write() as connection:
+                    apply(connection, snapshot, plan)
+                return
+            except StaleRow:
+                continue
+
+    return act
+
+
+def instance(db: Database) -> str:
+    uuid = databases.add_instances(db, 1)[0]
+    for name in ("one", "two"):
+        agents.register(db, name, 1, databases.report())
+    with db.write() as connection:
+        connection.execute(t.instances.update().values(host="one", vm_state="active", task_state=None))
+    return uuid
+
+
+def deletions(db: Database, uuid: str) -> list[str | None]:
+    """Sources of the instance's deletions that are under way."""
+    query = select(t.operations.c.source).where(
+        t.operations.c.instance_uuid == uuid, t.operations.c.kind == "delete", t.operations.c.active
+    )
+    with db.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def test_a_deletion_asked_for_while_an_operation_ends_is_not_forgotten(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = instance(db)
+    ends = applying(db, requests.stop(db, CALLER, uuid), Plan(end="completed"))
+    with after(monkeypatch, operations, "active_of_instance", ends):
+        requests.delete_instance(db, CALLER, uuid)
+    assert deletions(db, uuid) == ["one"]
+
+
+@pytest.mark.parametrize(("module", "name"), [(instance_records, "get"), (operations, "active_of_instance")])
+def test_a_deletion_asked_for_while_the_instance_arrives_goes_to_its_new_host(
+    db: Database, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    uuid = instance(db)
+    operation_id = requests.live_migrate(db, CALLER, uuid, host="two", block=None)
+    with db.write() as connection:
+        connection.execute(t.operations.update().values(destination="two", phase="commit"))
+    arrives = applying(db, operation_id, Plan(effect=Effect.MOVE_RECORD, end="completed"))
+    with after(monkeypatch, module, name, arrives):
+        requests.delete_instance(db, CALLER, uuid)
+    assert deletions(db, uuid) == ["two"]
+
+
+def test_a_move_that_was_confirmed_meanwhile_is_not_reverted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for the revert hears that it came too late, or it is done: never neither."""
+    uuid = instance(db)
+    operation_id = moves.migrate(db, CALLER, uuid, host="two")
+    with db.write() as connection:
+        connection.execute(t.operations.update().values(destination="two", phase="verify", phase_since=0.0))
+        instance_records.change(connection, uuid, {"task_state": None, "vm_state": "resized"})
+    window = Reconciler(db, ServerSettings(resize_confirm_window=1), lambda _hosts: None)
+    refused = False
+    with after(monkeypatch, operations, "active_of_instance", lambda: window.reconcile(operation_id)):
+        try:
+            moves.revert(db, CALLER, uuid)
+        except Conflict:
+            refused = True
+    window.reconcile(operation_id)
+    with db.read() as connection:
+        row = operations.get(connection, operation_id)
+    assert refused is bool(row.forward), f"refused: {refused}, and it is {row.status}"
+
+
+class Slow(HostReport):
+    """A report during whose recording something else happens."""
+
+    def meanwhile(self, other: Meanwhile) -> None:
+        object.__setattr__(self, "_other", other)
+
+    def model_dump(self, **kwargs: Any) -> dict[str, Any]:
+        self._other.begin()  # type: ignore[attr-defined]
+        return super().model_dump(**kwargs)
+
+
+def test_a_host_described_anew_keeps_what_is_claimed_at_that_moment(db: Database) -> None:
+    uuid = instance(db)
+    operation_id = requests.stop(db, CALLER, uuid)
+
+    def claim() -> None:
+        with db.write() as connection:
+            assert claims.take(connection, "two", uuid, operation_id, 1, 64, 1)
+
+    other = Meanwhile(claim)
+    report = Slow.model_validate(databases.report().model_dump())
+    report.meanwhile(other)
+    agents.register(db, "two", 2, report)
+    other.end()
+    with db.read() as connection:
+        row = hosts.get(connection, "two")
+        used = connection.execute(select(func.sum(t.claims.c.memory_mb)).where(t.claims.c.host == "two")).scalar_one()
+    free = report.memory_mb * report.ram_allocation_ratio - report.reserved_host_memory_mb - used
+    assert (used, row.free_memory_mb) == (64, free)

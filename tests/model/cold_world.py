@@ -1,0 +1,195 @@
+"""The cold world: what must hold in every state, and where it comes to rest when no more goes wrong."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from migrator.operations import OPERATIONS
+from tests.model import server
+from tests.model.cold_agent import acted, polled
+from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, reconcile
+from tests.model.cold_state import TORN, State, Step, Store, observed, on, stores
+from tests.model.cold_steps import delivered, steps
+from tests.model.search import Calm, Violation
+from tests.model.server import Op, Seen
+
+
+class World(NamedTuple):
+    """What a search may do. ``vouches``: see ``cold_steps.steps``. ``reverts``: the operator's word in a calm run."""
+
+    start: State
+    vouches: str = "off"
+    reverts: bool = False
+
+    def steps(self, state: State) -> Iterator[Step]:
+        return steps(state, self.vouches)
+
+    def check(self, state: State) -> None:
+        check(state)
+
+    def canonical(self, state: State) -> State:
+        return canonical(state)
+
+    def renewed(self, state: State) -> State:
+        return state._replace(faults=self.start.faults)
+
+    def calms(self) -> Sequence[Calm[State]]:
+        return (
+            Calm("a calm run", lambda state: _calm_round(state, self.reverts, True), _at_rest),
+            Calm("a calm run without the lost", lambda s: _calm_round(s, self.reverts, False), _waits, _somebody_lost),
+        )
+
+
+# --- what must hold in every state ----------------------------------------------------------------------------------
+
+
+def check(state: State) -> None:
+    """Rules 1, 2 and 6: one runner, data somewhere, and a claim wherever something lies."""
+    runners = [i for i, host in enumerate(state.hosts) if host.dom == "running"]
+    if len(runners) > 1:
+        raise Violation(f"hosts {runners} execute guest code")
+    if all(kept.disk in (None, TORN) for kept in stores(state)):
+        raise Violation("the instance's disk is nowhere")
+    claimed = {host for host, _ in state.claims}
+    for i, host in enumerate(state.hosts):
+        if i not in claimed and (host.dom != "absent" or host.store != Store()):
+            raise Violation(f"host {i} holds something of the instance without a claim")
+    if state.record.host not in claimed:
+        raise Violation("the record names a host without a claim")
+    if not state.op.active and state.claims != {(state.record.host, state.record.flavor)}:
+        raise Violation(f"claims {sorted(state.claims)} do not balance with {state.record}")
+
+
+# --- equal states ---------------------------------------------------------------------------------------------------
+
+
+def canonical(state: State) -> State:
+    """Only the order of generations and of contents matters, never their size."""
+    return _rank_contents(_rank_generations(state))
+
+
+def _rank_generations(state: State) -> State:
+    used = {0, state.op.generation}
+    for host in state.hosts:
+        used |= {host.seen_generation} | {order.generation for order in (host.held, host.late) if order}
+    rank = {generation: place for place, generation in enumerate(sorted(used))}
+    if all(generation == place for generation, place in rank.items()):
+        return state
+    hosts = tuple(
+        host._replace(
+            seen_generation=rank[host.seen_generation],
+            held=host.held and host.held._replace(generation=rank[host.held.generation]),
+            late=host.late and host.late._replace(generation=rank[host.late.generation]),
+        )
+        for host in state.hosts
+    )
+    return state._replace(op=state.op._replace(generation=rank[state.op.generation]), hosts=hosts)
+
+
+def _rank_contents(state: State) -> State:
+    seen = [fact for fact in (*state.facts, *(host.fact for host in state.hosts)) if fact is not None]
+    kept = [*stores(state), *(host.copying[1] for host in state.hosts if host.copying)]
+    contents = {content for one in kept for content in one} | {c for fact in seen for _, c in fact.sums}
+    ranked = sorted(content for content in contents if content is not None and content > 0)
+    rank: dict[int | None, int | None] = {content: place for place, content in enumerate(ranked, start=1)}
+    if all(content == place for content, place in rank.items()):
+        return state
+
+    def of(one: Store) -> Store:
+        return Store(rank.get(one.disk, one.disk), rank.get(one.memory, one.memory))
+
+    def told(fact: Seen | None) -> Seen | None:
+        return fact and fact._replace(sums=tuple((target, rank.get(c, c) or c) for target, c in fact.sums))
+
+    hosts = tuple(
+        host._replace(
+            store=of(host.store),
+            copying=host.copying and (host.copying[0], of(host.copying[1])),
+            fact=told(host.fact),
+        )
+        for host in state.hosts
+    )
+    return state._replace(hosts=hosts, shared=of(state.shared), facts=tuple(told(fact) for fact in state.facts))
+
+
+# --- calm -----------------------------------------------------------------------------------------------------------
+
+
+def _calm_round(state: State, reverts: bool, returned: bool) -> State:
+    """Everybody does what there is to do. ``returned``: whoever was lost is back; otherwise lost for good."""
+    state = state._replace(faults=0)
+    for i, host in enumerate(state.hosts):
+        lost = host.silent and not returned
+        state = on(state, i, silent=lost, power=host.power or not lost, libvirtd=True, late=None)
+        if not lost and host.declared and not _owes(state.op, i):
+            state = on(state, i, declared=False)
+    state = _reconciled(state)
+    if may_confirm(state.op):
+        state = _reconciled(cancelled(state) if reverts else confirmed(state))
+    for i in range(len(state.hosts)):
+        state = _turn(state, i)
+    check(state)
+    state = _reconciled(state)
+    return state if OPERATIONS[state.op.kind].moves else audited(state)
+
+
+def _somebody_lost(state: State) -> bool:
+    return any(host.silent for host in state.hosts)
+
+
+def _owes(op: Op, i: int) -> bool:
+    return op.active and not op.holds and i in (op.source, op.destination)
+
+
+def _turn(state: State, i: int) -> State:
+    host = state.hosts[i]
+    if not host.silent:
+        order = server.order_for(state.op, i)
+        if order != host.held:
+            state = polled(state, i, order)
+    if state.hosts[i].held is not None:
+        state = acted(state, i)
+    return delivered(state, i) if not host.silent else state
+
+
+def _reconciled(state: State) -> State:
+    for _ in range(100):
+        after = reconcile(state)
+        if after is None:
+            return state
+        state = after
+    raise Violation("decide never comes to rest")
+
+
+_AS_IT_WAS = {"running": "active", "shut_off": "stopped", "saved": "suspended"}
+# how the operation ended -> how the instance was found -> how it is to be left. One that moved suspended is resumed.
+_WANTED = dict.fromkeys(("error", "cancelled", "reverted", "completed"), _AS_IT_WAS) | {
+    "confirmed": _AS_IT_WAS | {"saved": "active"}
+}
+
+
+def _at_rest(state: State) -> None:
+    """Rule 10, and the cluster in order: one copy, where the record says, and nothing of it elsewhere."""
+    op, record = state.op, state.record
+    if op.active:
+        direction = "forward" if op.forward else "backward"
+        raise Violation(f"{op.kind} rests in {op.phase} ({direction}), waiting for {op.waiting!r}")
+    free(state)
+    wanted = _WANTED.get(op.end or "", {}).get(op.power or "", record.vm_state)
+    if not state.disturbed and record.vm_state != wanted:
+        raise Violation(f"the operation is {op.end}, and an instance that was {op.power} is {record.vm_state}")
+    for i, host in enumerate(state.hosts):
+        if host.offered:
+            raise Violation(f"host {i} still offers its disks")
+        if i != record.host and (host.dom != "absent" or host.store != Store()):
+            raise Violation(f"left behind on host {i}")
+    if observed(state, record.host) == "absent":
+        raise Violation("the record names a host without the instance")
+
+
+def _waits(state: State) -> None:
+    """Rule 10 for those who are not there: whatever still waits says for whom or what."""
+    op = state.op
+    if op.active and not op.waiting:
+        raise Violation(f"{op.kind} rests in {op.phase} without a reason")
+    if OPERATIONS[op.kind].moves and not (op.active and op.holds):
+        free(state)
