@@ -180,9 +180,10 @@ class Driver(Protocol):
         libvirt's measured downtime), else None. Control connection, never the one that carries the transfer."""
         ...
 
-    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int, disks: Sequence[str]) -> None:
-        """Set the pause that the guest may be given (None leaves it alone) and the bandwidth (0: no limit) of the
-        active migration job and of the ``disks`` that it copies. Raises DriverError."""
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
+        """Set the pause that the guest may be given (None leaves it alone) and the bandwidth of memory (0: no limit;
+        disks keep what they began with) in the active migration job. No-op for a guest that left meanwhile. Raises
+        DriverError."""
         ...
 
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:

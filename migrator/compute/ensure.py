@@ -95,7 +95,7 @@ def _steered(driver: Driver, memory: Memory, uuid: str, inputs: MigratingInputs)
         return NOTHING
     try:
         if before is None or replace(wanted, force=before.force) != before:
-            driver.steer(uuid, wanted.max_downtime_ms, wanted.bandwidth_mib_s, inputs.copy_disks)
+            driver.steer(uuid, wanted.max_downtime_ms, wanted.bandwidth_mib_s)
         if wanted.force and (before is None or not before.force):
             driver.force_completion(uuid, post_copy=inputs.post_copy)
     except HypervisorUnavailable:

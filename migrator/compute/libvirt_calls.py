@@ -8,7 +8,7 @@ is. Never knows an instance, a file or an operation: ``libvirt_driver`` does.
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -363,12 +363,10 @@ def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
     return parameters
 
 
-def limit_bandwidth(domain: Any, mib_s: int, disks: Sequence[str]) -> None:
-    """Of the active job's memory and of each disk that it copies; 0: no limit."""
+def limit_bandwidth(domain: Any, mib_s: int) -> None:
+    """Of the active job's memory; 0: no limit. The speed of a disk's copy libvirt does not change while it migrates:
+    ``blockJobSetSpeed`` waits for the job until it times out."""
     domain.migrateSetMaxSpeed(mib_s or _NO_LIMIT_MIB_S)
-    for disk in disks:
-        with _unless(libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_OPERATION_INVALID):  # copied already
-            domain.blockJobSetSpeed(disk, mib_s)
 
 
 def complete(domain: Any, *, post_copy: bool) -> None:

@@ -313,13 +313,13 @@ class LibvirtDriver(HostFiles):
 
         return self._control.call(look)
 
-    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int, disks: Sequence[str]) -> None:
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
         def set_them(domain: Any) -> None:
             if max_downtime_ms is not None:
                 domain.migrateSetMaxDowntime(max_downtime_ms)
-            calls.limit_bandwidth(domain, bandwidth_mib_s, disks)
+            calls.limit_bandwidth(domain, bandwidth_mib_s)
 
-        self._with_domain(uuid, set_them)
+        self._unless_absent(uuid, set_them)
 
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:
         def force(domain: Any) -> None:

@@ -263,11 +263,10 @@ class SimulatedHypervisor(SimulatedDisks):
         return simulated_transfers.job_fact(begun, now) if begun is not None else None
 
     @call
-    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int, disks: Sequence[str]) -> None:
-        transfer = self._transfer(uuid)
-        if unknown := set(disks) - set(transfer.copied):
-            raise DriverError(f"Disk {', '.join(sorted(unknown))} has no block job")
-        simulated_transfers.steer(self.fabric, transfer, max_downtime_ms, bandwidth_mib_s)
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
+        if uuid not in self.host.domains:
+            return
+        simulated_transfers.steer(self.fabric, self._transfer(uuid), max_downtime_ms, bandwidth_mib_s)
 
     @call
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:

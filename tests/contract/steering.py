@@ -25,7 +25,7 @@ class SteeringContract:
     @pytest.mark.parametrize("pool", POOLS)
     def test_a_limit_is_lifted_on_the_way(self, pair: Pair, pool: str) -> None:
         spec = self.crawling(pair, pool)
-        pair.source.steer(spec.uuid, 1000, 0, ("vda",) if pool == "local" else ())
+        pair.source.steer(spec.uuid, 1000, 0)
         pair.settle(lambda: pair.over(spec))
         assert pair.source.migration_error(spec.uuid) is None
         assert pair.destination.domain(spec.uuid).state is DomainState.RUNNING
@@ -42,7 +42,7 @@ class SteeringContract:
         pair.source.force_completion(spec.uuid, post_copy=False)
         assert pair.source.domain(spec.uuid).state is DomainState.PAUSED
         assert pair.destination.domain(spec.uuid).state is DomainState.INCOMING
-        pair.source.steer(spec.uuid, None, 0, ())
+        pair.source.steer(spec.uuid, None, 0)
         pair.settle(lambda: pair.over(spec))
         assert pair.destination.domain(spec.uuid).state is DomainState.RUNNING
 
@@ -62,7 +62,7 @@ class SteeringContract:
         assert (source.state, source.reason) == (DomainState.PAUSED, "postcopy")
         with pytest.raises(DriverError):
             pair.source.abort_job(spec.uuid)
-        pair.source.steer(spec.uuid, None, 0, ())
+        pair.source.steer(spec.uuid, None, 0)
         pair.settle(lambda: pair.over(spec))
         assert pair.source.migration_error(spec.uuid) is None
         assert pair.destination.domain(spec.uuid).state is DomainState.RUNNING
