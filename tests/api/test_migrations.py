@@ -1,7 +1,9 @@
 """os-migrations and a server's migrations over HTTP."""
 
 import pytest
+from sqlalchemy import select
 
+from migrator.db.tables import events, operations
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import NOBODY, Api, api
@@ -234,12 +236,36 @@ def test_past_the_point_of_no_return(api: Api) -> None:
 def test_force_complete(api: Api) -> None:
     uuid = seed.instance(api.db, "a", task_state="migrating")
     at = f"/servers/{uuid}/migrations/{seed.migration(api.db, uuid, 'running')}/action"
-    answer = api("POST", at, body={"force_complete": None})
-    assert (answer.status, answer.message) == (
-        409,
-        f"Instance {uuid} is in an invalid state for 'force_complete'",
-    )
+    assert api("POST", at, body={"force_complete": None}).status == 202
+    with api.db.read() as connection:
+        row = connection.execute(select(operations.c.steering, operations.c.generation)).one()
+        said = connection.execute(select(events.c.message).where(events.c.name == "steer")).scalar_one()
+    assert row == ({"force": True}, 4), "the generation rises, so that the agent hears of it"
+    assert said == "completion forced: True, on request of admin"
     assert api("POST", at, body={"nosuch": None}).message == "There is no such action: nosuch"
     unknown = api("POST", f"/servers/{uuid}/migrations/99999/action", body={"force_complete": None})
     assert (unknown.status, unknown.message) == (400, f"Migration 99999 not found for instance {uuid}")
     assert api("POST", at, "2.21", {"force_complete": None}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "task_state", "expected"),
+    [
+        ("queued", "migrating", (400, "Cannot force_complete while the migration is in this state.")),
+        ("preparing", "migrating", (400, "Cannot force_complete while the migration is in this state.")),
+        ("running", None, (409, "is in an invalid state for 'force_complete'")),
+        ("completed", "migrating", (409, "is in an invalid state for 'force_complete'")),
+    ],
+)
+def test_what_cannot_be_forced(api: Api, status: str, task_state: str | None, expected: tuple[int, str]) -> None:
+    uuid = seed.instance(api.db, "a", task_state=task_state)
+    key = seed.migration(api.db, uuid, status)
+    answer = api("POST", f"/servers/{uuid}/migrations/{key}/action", body={"force_complete": None})
+    assert (answer.status, answer.message.endswith(expected[1])) == (expected[0], True), answer.message
+
+
+def test_only_a_transfer_that_goes_on_is_forced(api: Api) -> None:
+    uuid = seed.instance(api.db, "a", task_state="migrating")
+    key = seed.migration(api.db, uuid, "running", cancel_requested=True)
+    answer = api("POST", f"/servers/{uuid}/migrations/{key}/action", body={"force_complete": None})
+    assert (answer.status, answer.message) == (409, f"Instance {uuid} is in an invalid state for 'force_complete'")

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from migrator.db import progress, tables
+from migrator.db.tables import operations
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -50,3 +53,76 @@ def test_evidence_is_shown(web: Web) -> None:
     assert shown(web, key)["evidence"] == words
     over = seed.migration(web.db, uuid, "completed", kind="evacuation", phase="release", holds=False)
     assert shown(web, over)["owed"] == [], "nothing, once it is over"
+
+
+def steering(web: Web, key: int) -> Any:
+    with web.db.read() as connection:
+        return connection.execute(select(operations.c.steering).where(operations.c.id == key)).scalar_one()
+
+
+def test_the_wheel_keeps_what_is_not_mentioned(web: Web) -> None:
+    key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
+    for body in ({"bandwidth_mib_s": 20}, {"max_downtime_ms": 900, "held": True}, {"held": False}):
+        assert web("POST", f"/v1/operations/{key}/steer", None, json=body).status_code == 202
+    assert steering(web, key) == {"bandwidth_mib_s": 20, "max_downtime_ms": 900, "held": False}
+    lines = web("GET", f"/v1/operations/{key}/timeline", None).json()["events"]
+    assert [line["message"] for line in lines if line["name"] == "steer"] == [
+        "bandwidth 20 MiB/s (0: no limit), on request of admin",
+        "held: True, maximum downtime 900 ms, on request of admin",
+        "held: False, on request of admin",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "expected one or more of bandwidth_mib_s, max_downtime_ms, held, post_copy"),
+        ({"speed": 3}, "speed"),
+        ({"bandwidth_mib_s": -1}, "bandwidth_mib_s"),
+        ({"bandwidth_mib_s": "fast"}, "bandwidth_mib_s"),
+        ({"max_downtime_ms": 0}, "max_downtime_ms"),
+        ({"held": 1}, "held"),
+        ({"post_copy": False}, "post_copy"),
+    ],
+)
+def test_a_wheel_that_makes_no_sense(web: Web, body: dict[str, Any], words: str) -> None:
+    key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
+    answer = web("POST", f"/v1/operations/{key}/steer", None, json=body)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+    assert steering(web, key) is None
+
+
+def test_what_cannot_be_steered(web: Web) -> None:
+    cases: tuple[dict[str, Any], ...] = ({"active": False}, {"phase": "prepare"}, {"kind": "migration"})
+    for more in (*cases, {"forward": False}):
+        uuid = seed.instance(web.db, "a", task_state="migrating")
+        key = seed.migration(web.db, uuid, "running", **more)
+        answer = web("POST", f"/v1/operations/{key}/steer", None, json={"held": True})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+        assert "only the transfer of a live migration" in answer.json()["error"]["message"]
+    assert web("POST", "/v1/operations/99999/steer", None, json={"held": True}).status_code == 404
+
+
+def test_post_copy_only_where_it_is_permitted(web: Web) -> None:
+    key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
+    answer = web("POST", f"/v1/operations/{key}/steer", None, json={"post_copy": True})
+    assert answer.status_code == 409
+    assert "live_migration_permit_post_copy" in answer.json()["error"]["message"]
+
+
+def test_progress_is_kept_by_the_second(web: Web) -> None:
+    key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
+    job = {"active": True, "memory_remaining_bytes": 5, "disk_remaining_bytes": 2}
+    with web.db.write() as connection:
+        progress.add(connection, key, job)
+        progress.add(connection, key, job)  # not a second later
+    (row,) = web("GET", f"/v1/operations/{key}/progress", None).json()["progress"]
+    assert {name: row[name] for name in job} == job
+    with web.db.write() as connection:
+        for at, remaining in ((10, 9), (20, 4), (30, 6), (40, 4), (55, 7)):
+            values = {"operation_id": key, "at": at, "remaining_bytes": remaining, "job": job}
+            connection.execute(tables.progress.insert().values(values))
+        connection.execute(tables.progress.delete().where(tables.progress.c.at > 60))
+        assert progress.stalled_s(connection, key) == 35, "since 20 it has been as low, but never lower"
+        assert progress.stalled_s(connection, key + 1) == 0

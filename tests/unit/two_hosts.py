@@ -92,9 +92,9 @@ class World:
         fact = self.act("b", Ensure.PREPARED, inputs, operation_id=MOVE, role=Role.DESTINATION)
         assert [disk.exists for disk in fact.disks] == [True]
 
-    def transfer(self, epoch: int = 1) -> Fact:
+    def transfer(self, epoch: int = 1, **wanted: Any) -> Fact:
         inputs = MigratingInputs(
-            destination_host="b", destination_address="b", uri="simulated://b", copy_disks=("vda",)
+            destination_host="b", destination_address="b", uri="simulated://b", copy_disks=("vda",), **wanted
         )
         return self.act("a", Ensure.MIGRATING, inputs, operation_id=MOVE, epoch=epoch)
 
