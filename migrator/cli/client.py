@@ -47,8 +47,8 @@ class Client:
     def compute(self, method: str, path: str, body: Any = None, /, *, version: str = "latest", **query: Any) -> Any:
         return self._send(method, f"{self.root}/v2.1{path}", body, query, version)
 
-    def native(self, method: str, path: str, **query: Any) -> Any:
-        return self._send(method, f"{self.root}/v1{path}", None, query)
+    def native(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
+        return self._send(method, f"{self.root}/v1{path}", body, query)
 
     def image(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         return self._send(method, f"{self.root}/image/v2{path}", body, query)

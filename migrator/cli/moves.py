@@ -73,6 +73,22 @@ def _abort(client: Client, arguments: Arguments) -> None:
     client.compute("DELETE", _migration_path(client, arguments))
 
 
+def _force_complete(client: Client, arguments: Arguments) -> None:
+    client.compute("POST", f"{_migration_path(client, arguments)}/action", {"force_complete": None})
+
+
+def _steer(client: Client, arguments: Arguments) -> None:
+    client.compute("GET", _migration_path(client, arguments))  # it is under way, and this server's
+    wanted = {
+        "bandwidth_mib_s": arguments.bandwidth,
+        "max_downtime_ms": arguments.max_downtime,
+        "held": arguments.held,
+        "post_copy": arguments.post_copy,
+    }
+    body = {name: value for name, value in wanted.items() if value is not None}
+    client.native("POST", f"/operations/{arguments.migration}/steer", body)
+
+
 def _migration_show(client: Client, arguments: Arguments) -> None:
     row = client.compute("GET", _migration_path(client, arguments))["migration"]
     show_one(arguments, row, row)
@@ -116,6 +132,8 @@ def _timeline(client: Client, arguments: Arguments) -> None:
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "live-migration": _live,
     "live-migration-abort": _abort,
+    "live-migration-force-complete": _force_complete,
+    "live-migration-steer": _steer,
     "migrate": _migrate,
     "resize": _resize,
     "resize-confirm": partial(_decide, action="confirmResize"),

@@ -77,6 +77,7 @@ def _add_moves(subparsers: Any) -> None:
     live.add_argument("host", nargs="?", help="the destination; without it the scheduler chooses")
     for name, text in (
         ("live-migration-abort", "abort a live migration"),
+        ("live-migration-force-complete", "end a live migration although its guest is busy"),
         ("server-migration-show", "show a live migration that is under way"),
     ):
         one = _verb(subparsers, name, text, json=name.endswith("show"))
@@ -84,6 +85,15 @@ def _add_moves(subparsers: Any) -> None:
         one.add_argument("migration")
     listed = _verb(subparsers, "server-migration-list", "list a server's live migrations under way", json=True)
     listed.add_argument("server")
+    wheel = _verb(subparsers, "live-migration-steer", "set what is wanted of a live migration from now on")
+    wheel.add_argument("server")
+    wheel.add_argument("migration")
+    wheel.add_argument("--bandwidth", type=int, metavar="MIB_S", help="of memory, in MiB/s; 0 is no limit")
+    wheel.add_argument("--max-downtime", type=int, metavar="MS", help="in place of the steps")
+    held = wheel.add_mutually_exclusive_group()
+    held.add_argument("--hold", dest="held", action="store_true", default=None, help="throttle it to the least")
+    held.add_argument("--resume", dest="held", action="store_false", default=None, help="end that")
+    wheel.add_argument("--post-copy", action="store_true", default=None, help="switch over now, fetch the rest then")
     line = _verb(subparsers, "timeline", "tell what happened during an operation", json=True)
     line.add_argument("id", help="the id or UUID of a migration, or of any other operation")
 

@@ -14,7 +14,8 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
     operation, schedule = snapshot.operation, snapshot.schedule
     if source.domain is not None and source.domain.reason in _POST_COPY:
         return None
-    limit_s = schedule.completion_s * reading.data_gib(snapshot)
+    # One that was forced to its end gets as long again for it.
+    limit_s = schedule.completion_s * reading.data_gib(snapshot) * (2 if operation.steering.get("force") else 1)
     if limit_s and operation.phase_age_s > limit_s:
         return "completion_timeout", f"not completed after {limit_s:.0f} s (live_migration_completion_timeout)"
     if operation.steering.get("held") or operation.steering.get("force"):

@@ -157,6 +157,33 @@ def test_a_live_migration_is_looked_at_and_aborted(cloud: Cloud, vm: str) -> Non
     assert cloud.state(vm) == before
 
 
+@pytest.mark.parametrize("vm", ["2"], indirect=True)
+def test_a_live_migration_is_steered_and_forced_to_its_end(cloud: Cloud, vm: str) -> None:
+    _, source = cloud.state(vm)
+    ok(cloud.migrator("live-migration", vm))
+    (moving,) = cloud.until("running", lambda: transfers(cloud, vm))
+    key = str(moving["id"])
+    ok(cloud.migrator("live-migration-steer", vm, key, "--bandwidth", "5", "--max-downtime", "900"))
+    ok(cloud.migrator("live-migration-steer", vm, key, "--hold"))
+    nothing = cloud.migrator("live-migration-steer", vm, key)
+    assert (nothing.code, "expected one or more of" in nothing.err) == (1, True)
+    refused = cloud.migrator("live-migration-steer", vm, key, "--post-copy")
+    assert (refused.code, "live_migration_permit_post_copy" in refused.err) == (1, True)
+    ok(cloud.migrator("live-migration-steer", vm, key, "--resume", "--bandwidth", "0"))
+    ok(cloud.migrator("live-migration-force-complete", vm, key))
+    cloud.until("completed", lambda: cloud.migrator("migration-list", "--json").json[0]["status"] == "completed")
+    status, host = cloud.state(vm)
+    assert (status, host != source) == ("ACTIVE", True)
+    said = ok(cloud.migrator("timeline", key))
+    for words in ("maximum downtime 900 ms", "held: True", "held: False", "completion forced: True"):
+        assert words in said
+
+
+def transfers(cloud: Cloud, vm: str) -> list[dict[str, object]]:
+    listed = cloud.migrator("server-migration-list", vm, "--json").json
+    return [row for row in listed if row["status"] == "running"]
+
+
 # --- cold -------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """A lab with a server on SQLite and an agent on each host, driven over HTTP as any client would."""
 
+import json
 import os
 import signal
 import socket
@@ -66,7 +67,7 @@ class Cluster:
     def config(self) -> Path:
         return self.root / "server.toml"
 
-    def configure(self, **settings: int) -> None:
+    def configure(self, **settings: int | str) -> None:
         """Settings of the next server started."""
         lines = {
             "database": f"sqlite:///{self.root}/migrator.db",
@@ -74,9 +75,8 @@ class Cluster:
             "agent_listen": self.agent_url.removeprefix("http://"),
             "image_dir": str(self.root / "images"),
         }
-        numbers = {"sweep_interval": 1, "service_down_time": 10, **settings}
-        text = [f'{name} = "{value}"' for name, value in lines.items()] + [f"{n} = {v}" for n, v in numbers.items()]
-        self.config.write_text("\n".join(text) + "\n")
+        values: dict[str, int | str] = {**lines, "sweep_interval": 1, "service_down_time": 10, **settings}
+        self.config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
 
     def start_server(self) -> None:
         command = [sys.executable, "-m", "migrator.cli.main", "server", "--config", str(self.config)]

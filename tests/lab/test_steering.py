@@ -1,0 +1,132 @@
+"""Real guests that write faster than they can be sent: what makes them arrive, and what ends the attempt."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from migrator.lab import LabHost
+from migrator.lab.image import KERNEL_ARGS, register_guest
+from migrator.lab.ticks import TickFollower
+from tests.lab.cluster import Cluster, wait_for
+
+pytestmark = pytest.mark.lab
+
+# 16 MiB written over and over at twice the speed at which they are sent: some 2 s are lacking at each switch-over.
+BUSY_ARGS = f"{KERNEL_ARGS} ballast=16 dirty=4096"
+BANDWIDTH_MIB_S = 8
+
+
+@dataclass
+class Flight:
+    """A busy guest whose transfer has begun."""
+
+    cluster: Cluster
+    uuid: str
+    source: LabHost
+    ticks: TickFollower
+
+    def v1(self, method: str, what: str, **more: Any) -> Any:
+        path = f"{self.cluster.url}/v1/operations/{self.cluster.operation(self.uuid)['id']}/{what}"
+        answer = httpx.request(method, path, trust_env=False, **more)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def steer(self, **wanted: Any) -> None:
+        self.v1("POST", "steer", json=wanted)
+
+    def max_downtime_ms(self) -> int:
+        """What libvirt has been told by now."""
+        said = self.source.run(["virsh", "migrate-getmaxdowntime", self.uuid])
+        return int(said)
+
+    def assert_ran_once(self, status: str) -> dict[str, Any]:
+        """The operation, that ended so; whatever happened, the guest lived one life in one place."""
+        operation = self.cluster.wait_operation(self.uuid, 120)
+        assert operation["status"] == status, (operation, self.cluster.timeline(self.uuid))
+        host = self.cluster.where(self.uuid)
+        self.ticks.wait_ticks(15)
+        last = self.ticks.last()
+        assert last is not None
+        assert (last.host, self.cluster.runners(self.uuid)) == (host.name, [host.name])
+        assert (host.name == self.source.name) == (status != "completed")
+        assert (self.ticks.problems, len(self.ticks.boots)) == ([], 1)
+        return operation
+
+
+@pytest.fixture(scope="module")
+def busy(cluster: Cluster) -> str:
+    return register_guest(cluster.url, kernel_args=BUSY_ARGS)
+
+
+@pytest.fixture
+def fly(cluster: Cluster, busy: str) -> Iterator[Callable[..., Any]]:
+    """``with fly(setting=value) as flight``: a server with these settings, and a busy guest on its way."""
+
+    @contextmanager
+    def flying(**settings: Any) -> Iterator[Flight]:
+        cluster.kill_server()
+        cluster.configure(live_migration_bandwidth=BANDWIDTH_MIB_S, **settings)
+        cluster.start_server()
+        uuid = cluster.boot("shared", busy)
+        source = cluster.where(uuid)
+        with cluster.follow(uuid) as ticks:
+            ticks.wait_ticks(10, timeout=60)
+            cluster.migrate(uuid)
+            cluster.wait_transfer(uuid, source)
+            yield Flight(cluster, uuid, source, ticks)
+        cluster.delete(uuid)
+
+    yield flying
+    cluster.kill_server()
+    cluster.configure()
+    cluster.start_server()
+
+
+def test_it_is_held_and_let_go_and_its_end_is_forced(fly: Callable[..., Any]) -> None:
+    with fly(live_migration_downtime=100) as flight:
+        flight.steer(held=True)
+        wait_for(lambda: len(flight.v1("GET", "progress")["progress"]) >= 4, 20, "progress by the second")
+        slow = flight.v1("GET", "progress")["progress"][-1]
+        assert slow["bytes_per_s"] < 2 << 20
+        assert slow["memory_remaining_bytes"] > 0
+        flight.steer(held=False)
+        time.sleep(8)  # it comes to the rounds that never end
+        assert flight.cluster.operation(flight.uuid)["status"] == "running"
+        path = f"/servers/{flight.uuid}/migrations/{flight.cluster.operation(flight.uuid)['id']}/action"
+        assert flight.cluster.http.post(path, json={"force_complete": None}).status_code == 202
+        assert flight.assert_ran_once("completed")["outcome"]["downtime_ms"] > 100
+
+
+def test_the_next_agent_goes_on_with_the_step_that_is_due(fly: Callable[..., Any]) -> None:
+    """3 s in 3 steps of 20 s: 751, 763, 921, 3000 ms."""
+    with fly(live_migration_downtime=3000, live_migration_downtime_steps=3, live_migration_downtime_delay=10) as flight:
+        assert flight.max_downtime_ms() == 751
+        flight.source.kill_agent()
+        flight.cluster.start_agent(flight.source)
+        wait_for(lambda: flight.max_downtime_ms() == 763, 30, "the second step")
+        flight.steer(max_downtime_ms=9000)
+        flight.assert_ran_once("completed")
+
+
+@pytest.mark.parametrize("action", ["abort", "force_complete"])
+def test_it_does_not_last_for_ever(fly: Callable[..., Any], action: str) -> None:
+    with fly(
+        live_migration_downtime=100, live_migration_completion_timeout=7, live_migration_timeout_action=action
+    ) as flight:
+        operation = flight.assert_ran_once("cancelled" if action == "abort" else "completed")
+        said = [event["message"] for event in flight.cluster.timeline(flight.uuid)]
+        assert any("not completed after 14 s (live_migration_completion_timeout)" in words for words in said), said
+        assert operation["error"] is None or operation["error"]["code"] == "completion_timeout"
+
+
+def test_post_copy_ends_it_at_once(fly: Callable[..., Any]) -> None:
+    with fly(live_migration_downtime=100, live_migration_permit_post_copy=1) as flight:
+        flight.steer(post_copy=True)
+        flight.assert_ran_once("completed")
+        # libvirt keeps no statistics of a post-copy: the guest's own ticks tell
+        assert flight.ticks.max_gap_ms() < 5000, "the guest did not wait for its memory"
