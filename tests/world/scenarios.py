@@ -1,6 +1,7 @@
 """What is done to the world under faults: one function a kind. Each leaves the world at rest."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
@@ -8,7 +9,9 @@ from sqlalchemy import select
 from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.db.tables import instances, operations
 from migrator.errors import Conflict
+from migrator.protocol import DomainState
 from migrator.scheduler import requests
+from migrator.scheduler.steer import steer
 from tests.world import evacuations, moves
 from tests.world.clients import built, insist
 from tests.world.world import CALLER, World
@@ -91,6 +94,33 @@ def _cancel(world: World, uuid: str) -> None:
                 return
 
 
+def _force(world: World, uuid: str) -> None:
+    """The guest writes faster than it is sent; its end is forced on the way."""
+    world.run(lambda: _moving(world, uuid))
+    row = _row(world, uuid)
+    if row is not None and row.active:
+        with suppress(Conflict):
+            world.guarded(lambda: steer(world.db, CALLER, row.id, {"force": True}))
+            world.guarded(lambda: world.server.reconciler.reconcile(row.id))
+
+
+def _force_by_post_copy(world: World, uuid: str) -> None:
+    world.settings = world.settings.model_copy(update={"live_migration_permit_post_copy": True})
+    world.restart_server()
+    _force(world, uuid)
+
+
+def _force_and_cancel(world: World, uuid: str) -> None:
+    _force(world, uuid)
+    world.run(lambda: _paused(world, uuid))
+    _cancel(world, uuid)
+
+
+def _paused(world: World, uuid: str) -> bool:
+    domain = world.fabric.hosts["n1"].domains.get(uuid)
+    return domain is None or domain.state is not DomainState.RUNNING or not _moving(world, uuid)
+
+
 def _daemon_dies(host: str, seconds: float) -> Callable[[World, str], None]:
     def meanwhile(world: World, uuid: str) -> None:
         world.run(lambda: _moving(world, uuid))
@@ -115,6 +145,10 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-block-cancelled": _live("local", _cancel, dirty=400),
     "live-destination-daemon-dies": _live("local", _daemon_dies("n2", 3.0), dirty=400),
     "live-source-daemon-dies": _live("local", _daemon_dies("n1", 3.0), dirty=400),
+    "live-forced": _live("shared", _force, dirty=400),
+    "live-block-forced": _live("local", _force, dirty=400),
+    "live-forced-cancelled": _live("local", _force_and_cancel, dirty=400),
+    "live-post-copy": _live("shared", _force_by_post_copy, dirty=400),
     **moves.SCENARIOS,
     **evacuations.SCENARIOS,
 }

@@ -84,6 +84,10 @@ class World:
         except Killed:
             self.at(RESTART_S, lambda: self.start_agent(name))
 
+    def restart_server(self) -> None:
+        """With the settings of now."""
+        self.server = self._new_server()
+
     def killed(self, component: str) -> None:
         if component == "server":
             self.server = self._new_server()
