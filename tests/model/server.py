@@ -213,6 +213,7 @@ _plans: dict[Any, Plan] = {}
 def forget() -> None:
     """Plans are remembered for one ``decide``; call this after replacing a part of it."""
     _plans.clear()
+    _orders.cache_clear()
 
 
 def plan_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Plan:

@@ -258,3 +258,21 @@ def test_a_loss_is_believed_only_when_both_agents_have_spoken_since(age_s: float
     names = [snapshot.operation.source or "", snapshot.operation.destination or ""]
     found = decide(replace(snapshot, ages={names[0]: age_s, names[1]: 40.0}))
     assert any(line.name == "alarm" for line in found.timeline) == alarmed
+
+
+OWED = [
+    (("start", "copy"), True, True, "start"),
+    (("start", "copy"), "back", True, "start"),
+    (("start", "copy"), "fenced", True, None),
+    (("start", "copy"), True, False, None),
+    (("copy",), True, True, None),
+]
+
+
+@pytest.mark.parametrize(("owed", "there", "holds", "after"), OWED)
+def test_a_host_back_from_the_dead_ends_its_guest_before_the_source_starts_it(
+    owed: tuple[str, ...], there: server.View, holds: bool, after: str | None
+) -> None:
+    found = plan(op(M, "stop" if holds else "copy", **BACK, owed=owed, holds=holds), ups=(True, there))
+    assert (found.phase, found.raise_epoch) == (after, after is not None)
+    assert found.context == ({"owed": []} if after else {})
