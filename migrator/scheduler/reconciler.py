@@ -12,7 +12,7 @@ from migrator.db import claims, events, instance_records, operations
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.errors import MigratorError, StaleRow
-from migrator.operations import OPERATIONS, Effect
+from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler import loading
 from migrator.scheduler.decide import decide
 from migrator.scheduler.effects import EFFECTS
@@ -171,7 +171,7 @@ def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[
     claims.hand_over(connection, operation.id)
     changes: dict[str, Any] = {"task_state": None}
     error = plan.error or operation.error
-    if plan.end == "error" and operation.kind.value == "build" and error:
+    if operation.kind is Kind.BUILD and error and error.get("status") == "error":
         changes |= {"vm_state": "error", "fault": {"code": 500, "message": error["message"]}}
     instance_records.change(connection, operation.instance_uuid, changes)
     begun = begin_queued_delete(connection, operation.instance_uuid)
