@@ -1,5 +1,7 @@
 """Disk files: complete or absent, made once, never outside their pool. Real qemu-img."""
 
+import errno
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -329,6 +331,23 @@ def test_a_disk_that_a_guest_runs_from_is_not_deleted(tmp_path: Path, image: Pat
             emulator.wait()
         mine.remove(INSTANCE, ["a"])
         assert not (tmp_path / "pool" / INSTANCE).exists()
+
+
+def test_where_there_are_no_locks_files_are_deleted_without_asking_for_them(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, found = disks(tmp_path / "pool"), [errno.ENOLCK, errno.EIO]
+
+    def ask(*_: object) -> bytes:
+        raise OSError(found[0], "no locks here")
+
+    monkeypatch.setattr(fcntl, "fcntl", ask)
+    mine.make(spec(A), {IMAGE: image})
+    mine.remove(INSTANCE, ["a"])
+    mine.make(spec(A), {IMAGE: image})
+    found.pop(0)
+    with pytest.raises(StorageError, match="no locks here"):
+        mine.remove(INSTANCE, ["a"])
 
 
 def test_a_copy_finds_its_images_and_boot_files_prepared(tmp_path: Path, image: Path) -> None:
