@@ -73,6 +73,8 @@ def _offered(fact: Fact) -> Judgement:
 
 
 def _absent(fact: Fact) -> Judgement:
+    if _state(fact) is DomainState.RUNNING:
+        return Judgement(Progress.PENDING, message="its domain runs, and is left alone")
     return _when(_state(fact) is DomainState.ABSENT and not any(disk.exists for disk in fact.disks))
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from migrator.protocol import Ensure
-from tests.model import server
 from tests.model.cold_agent import acted, crashed, polled, torn
-from tests.model.cold_server import cancelled, confirmed, may_cancel, may_confirm, reconcile
+from tests.model.cold_server import cancelled, confirmed, may_cancel, may_confirm, order, reconcile
 from tests.model.cold_state import State, Step, on
 
 # what a hypervisor may refuse, or not have done yet
@@ -37,9 +36,9 @@ def _by_itself(state: State, i: int, vouches: str) -> Iterator[Step]:
     """What needs no fault: agent and server do their work, and what was lost comes back."""
     host = state.hosts[i]
     if not host.silent:
-        order = server.order_for(state.op, i)
-        if order != host.held:
-            yield f"poll {i}", polled(state, i, order)
+        wanted = order(state, i)
+        if wanted != host.held:
+            yield f"poll {i}", polled(state, i, wanted)
         if host.fact is not None:
             yield f"fact of {i}", delivered(state, i)
     if host.held is not None:
