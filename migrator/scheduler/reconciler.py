@@ -11,7 +11,7 @@ from typing import Any
 from migrator.db import claims, events, instance_records, operations
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
-from migrator.errors import MigratorError, StaleRow
+from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler import loading
 from migrator.scheduler.decide import decide
@@ -46,13 +46,13 @@ class Reconciler:
             self._wake(touched)
 
     def sweep(self) -> None:
-        """Look at every active operation; one that cannot be loaded does not keep the others waiting."""
+        """Look at every active operation; one that cannot be advanced keeps no other waiting."""
         with self._db.read() as connection:
             ids = operations.active_ids(connection)
         for operation_id in ids:
             try:
                 self.reconcile(operation_id)
-            except MigratorError:
+            except Exception:  # whatever it is, the sweep comes again, and the others have their turn
                 log.exception("sweep: operation %s could not be advanced", operation_id)
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
