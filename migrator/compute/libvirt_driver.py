@@ -122,7 +122,7 @@ class LibvirtDriver(HostFiles):
         self._disks.make_targets(spec, guest, images)
 
     def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
-        homes = self._disks.homes(spec, targets)
+        homes = self._offerable(spec, targets)
 
         def open_pools(connection: Any) -> None:
             for pool, home in homes.items():
