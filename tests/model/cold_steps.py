@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from migrator.protocol import Ensure
-from tests.model.cold_agent import acted, crashed, polled, torn
+from tests.model.cold_agent import acted, crashed, polled, started, torn
 from tests.model.cold_server import cancelled, confirmed, may_cancel, may_confirm, order, reconcile
 from tests.model.cold_state import State, Step, on
+from tests.model.server import COLD
 
 # what a hypervisor may refuse, or not have done yet
 _MAY_FAIL = frozenset(Ensure) - {Ensure.OBSERVED, Ensure.WITHDRAWN}
@@ -63,6 +64,8 @@ def _faults(state: State, i: int) -> Iterator[Step]:
     yield f"no power {i}", unplugged(state, i)
     if host.dom == "running":
         yield f"guest ends {i}", on(state, i, dom="shut_off")._replace(disturbed=True)
+    if host.dom == "shut_off" and i == state.op.source and not _told(state, i):
+        yield f"started by hand {i}", started(state, i)._replace(disturbed=True)
     if host.late is not None and host.late.number == state.op.number:
         yield f"late {i}", on(state, i, held=host.late)
     if host.held is not None:
@@ -74,6 +77,14 @@ def _faults(state: State, i: int) -> Iterator[Step]:
             yield f"torn on the way to {i}", after
     if host.libvirtd:
         yield f"libvirtd dies {i}", on(state, i, libvirtd=False)
+
+
+def _told(state: State, i: int) -> bool:
+    """Whether somebody who starts the source's guest by hand is too late to be noticed: its disk's sum is known, or
+    under way, or nobody looks there any more."""
+    op, said = state.op, (state.facts[i], state.hosts[i].fact)
+    looked_at = op.kind in COLD and op.forward and op.phase in ("offer", "copy") and op.power == "running"
+    return not looked_at or any(fact is not None and fact.sums and fact.phase == "copy" for fact in said)
 
 
 def unplugged(state: State, i: int) -> State:

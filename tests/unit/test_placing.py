@@ -8,24 +8,18 @@ import pytest
 from migrator.operations import Kind
 from migrator.protocol import (
     CheckResult,
-    DiskFact,
     DiskSpec,
-    DomainFact,
-    DomainState,
     Ensure,
     Fact,
     GuestDescription,
     HostReport,
     InstanceSpec,
-    Power,
-    Problem,
     StoragePool,
 )
 from migrator.scheduler import reading
 from migrator.scheduler.assign import TransferLimits, assignments
 from migrator.scheduler.decide import decide
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
-from migrator.scheduler.satisfied import SATISFIED, Progress, judge
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
 
 SPEC = InstanceSpec(
@@ -203,60 +197,3 @@ def test_a_stop_carries_its_patience() -> None:
 def test_pools_are_shared_by_identity_and_not_by_name() -> None:
     assert reading.shared_pools(report(local="A"), report(local="B")) == {"shared"}
     assert reading.shared_pools(report(), None) == frozenset()
-
-
-def fact(state: str | None = None, *, disks: tuple[bool, ...] = (), **more: Any) -> Fact:
-    return Fact(
-        operation_id="o",
-        epoch=1,
-        phase="p",
-        incarnation=1,
-        sequence=1,
-        domain=DomainFact(state=DomainState(state)) if state else None,
-        disks=tuple(DiskFact(target="vda", path="/d", pool="local", exists=e) for e in disks),
-        **more,
-    )
-
-
-BAD = CheckResult(name="cpu", ok=False, found="no avx", advice="choose a host with it")
-JUDGED = [
-    (Ensure.RUNNING, fact("running"), Progress.DONE),
-    (Ensure.RUNNING, fact("paused"), Progress.PENDING),
-    (Ensure.RUNNING, fact(), Progress.PENDING),
-    (Ensure.SHUT_OFF, fact("shut_off"), Progress.DONE),
-    (Ensure.SHUT_OFF, fact("absent"), Progress.PENDING),
-    (Ensure.ABSENT, fact("absent", disks=(False,)), Progress.DONE),
-    (Ensure.ABSENT, fact("absent", disks=(True,)), Progress.PENDING),
-    (Ensure.ABSENT, fact(disks=(False,)), Progress.PENDING),
-    (Ensure.PREPARED, fact("absent", disks=(True, True)), Progress.DONE),
-    (Ensure.PREPARED, fact("absent", disks=(True, False)), Progress.PENDING),
-    (Ensure.COMPATIBLE, fact("absent", checks=(BAD,)), Progress.FAILED),
-    (Ensure.MOVABLE, fact("running", checks=(BAD,)), Progress.FAILED),
-    (Ensure.RUNNING, fact("absent", problem=Problem(code="x", message="m", final=True)), Progress.FAILED),
-    (Ensure.RUNNING, fact("absent", problem=Problem(code="x", message="m", final=False)), Progress.PENDING),
-    (Ensure.RUNNING, fact("running", problem=Problem(code="x", message="m", final=True)), Progress.DONE),
-    (Ensure.SUSPENDED, fact("saved"), Progress.DONE),
-    (Ensure.SUSPENDED, fact("saved", problem=Problem(code="x", message="m", final=True)), Progress.FAILED),
-]
-
-
-@pytest.mark.parametrize(("ensure", "seen", "progress"), JUDGED)
-def test_a_fact_satisfies_by_what_is_there(ensure: Ensure, seen: Fact, progress: Progress) -> None:
-    assert judge(ensure, seen).progress is progress
-
-
-@pytest.mark.parametrize("power", [Power.SHUT_OFF, Power.SAVED])
-def test_a_domain_that_was_there_before_does_not_hide_that_nothing_could_be_done(power: Power) -> None:
-    problem = Problem(code="storage_error", message="disk missing", final=True)
-    assert judge(Ensure.POWERED, fact("shut_off"), power).progress is Progress.DONE
-    assert judge(Ensure.POWERED, fact("shut_off", problem=problem), power).progress is Progress.FAILED
-    assert judge(Ensure.POWERED, fact("running", problem=problem), Power.RUNNING).progress is Progress.DONE
-
-
-def test_a_failed_check_names_what_was_found_and_what_to_do() -> None:
-    message = judge(Ensure.COMPATIBLE, fact("absent", checks=(BAD,))).message
-    assert all(word in message for word in ("cpu", "no avx", "choose a host with it"))
-
-
-def test_only_a_verdict_ends_a_transfer() -> None:
-    assert set(Ensure) - SATISFIED.keys() == {Ensure.MIGRATING, Ensure.COPIED, Ensure.POWERED}
