@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -348,6 +349,22 @@ def test_where_there_are_no_locks_files_are_deleted_without_asking_for_them(
     found.pop(0)
     with pytest.raises(StorageError, match="no locks here"):
         mine.remove(INSTANCE, ["a"])
+
+
+def test_an_image_whose_extents_are_files_of_the_host_is_refused(tmp_path: Path) -> None:
+    """A vmdk may be a list of files by their paths: the guest would read them as its disk."""
+    whole, parts, secret = tmp_path / "whole", tmp_path / "parts", tmp_path / "secret"
+    secret.write_bytes(b"secret" * 200_000)
+    for path, kind in ((whole, "monolithicSparse"), (parts, "monolithicFlat")):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", f"subformat={kind}", path, "1M"], check=True)
+    parts.write_bytes(parts.read_bytes().replace(b'"parts-flat"', f'"{secret}"'.encode()))
+    mine = disks(tmp_path / "pool")
+    for disk in (A, A.model_copy(update={"format": "raw", "size_gb": 0})):
+        with pytest.raises(StorageError, match=f"refers to another file .*{secret}"):
+            mine.make(spec(disk, image_format="vmdk"), {IMAGE: parts})
+        mine.make(spec(disk, image_format="vmdk"), {IMAGE: whole})
+        mine.remove(INSTANCE, ["a"])
+        shutil.rmtree(tmp_path / "pool/_base", ignore_errors=True)
 
 
 def test_a_copy_finds_its_images_and_boot_files_prepared(tmp_path: Path, image: Path) -> None:
