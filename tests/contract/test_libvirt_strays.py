@@ -1,9 +1,7 @@
 """What others did to a domain with libvirt's own tools, and what must not come of it."""
 
-import contextlib
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from migrator.lab.layout import LOCAL
 from migrator.protocol import DiskSpec, DomainState, InstanceSpec
 from tests.contract.conftest import DISK, Hosts
 from tests.contract.pair import failed
+from tests.unit.fifo import Opened
 
 pytestmark = pytest.mark.lab
 
@@ -108,7 +107,7 @@ def test_a_guest_cannot_make_libvirt_open_a_file_of_the_host(clean: Hosts, tmp_p
     )
     with (home / name).open("r+b") as file:  # the format of the backing file is not said, so that it is looked for
         file.write(header.read_bytes().replace(b"\xe2\x79\x2a\xca", b"\xde\xad\xbe\xef"))
-    opened = _Opened(fifo)
+    opened = Opened(fifo)
     opened.start()
     try:
         with pytest.raises(StorageError, match="begins like a disk image"):
@@ -120,17 +119,3 @@ def test_a_guest_cannot_make_libvirt_open_a_file_of_the_host(clean: Hosts, tmp_p
         clean.source.withdraw(spec.uuid)
         clean.source.remove_files(spec, ["local"])
     assert not opened.found
-
-
-class _Opened(threading.Thread):
-    """Whether somebody opens the fifo to read; lets them go on then."""
-
-    def __init__(self, fifo: Path) -> None:
-        super().__init__(daemon=True)
-        self._fifo, self.end, self.found = fifo, threading.Event(), False
-
-    def run(self) -> None:
-        while not self.end.wait(0.05):
-            with contextlib.suppress(OSError):  # nobody reads
-                os.close(os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK))
-                self.found = True
