@@ -14,7 +14,7 @@ _MAY_FAIL = frozenset(Ensure) - {Ensure.OBSERVED, Ensure.WITHDRAWN}
 
 def steps(state: State, vouches: str) -> Iterator[Step]:
     """``vouches``: for which silent hosts somebody may vouch that they run nothing: "off" for those without power,
-    "silent" for all, "-" for none."""
+    "silent" for all, "-" for none; "lease" for those that have ended their guests themselves, until they are heard."""
     if may_confirm(state.op):
         yield "confirm", confirmed(state)
     if may_cancel(state.op):
@@ -45,7 +45,9 @@ def _by_itself(state: State, i: int, vouches: str) -> Iterator[Step]:
     if host.held is not None:
         yield f"act {i}", acted(state, i)
     if host.silent:
-        yield f"back {i}", on(state, i, silent=False, power=True)
+        yield f"back {i}", on(state, i, silent=False, power=True, declared=host.declared and vouches != "lease")
+        if not host.declared and vouches == "lease":
+            yield f"lease lapses {i}", lapsed(state, i)
         if not host.declared and (vouches == "silent" or (vouches == "off" and not host.power)):
             yield f"declared dead {i}", on(state, i, declared=True)._replace(disturbed=True)
     elif host.declared and (state.op.holds or not state.op.active):
@@ -85,6 +87,12 @@ def _told(state: State, i: int) -> bool:
     op, said = state.op, (state.facts[i], state.hosts[i].fact)
     looked_at = op.kind in COLD and op.forward and op.phase in ("offer", "copy") and op.power == "running"
     return not looked_at or any(fact is not None and fact.sums and fact.phase == "copy" for fact in said)
+
+
+def lapsed(state: State, i: int) -> State:
+    """The agent of a silent host keeps its promise: it ends what runs, and does nothing before it is heard."""
+    dom = "shut_off" if state.hosts[i].dom == "running" else state.hosts[i].dom
+    return on(crashed(state, i), i, dom=dom, declared=True)._replace(disturbed=True)
 
 
 def unplugged(state: State, i: int) -> State:
