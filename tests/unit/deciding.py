@@ -11,6 +11,8 @@ from tests.model.server import Op, Seen, View
 RUNS = {"dom": "running"}
 OFF = {"dom": "shut_off"}
 GONE = {"dom": "absent"}
+SAVED = {"dom": "saved"}
+BACK = {"forward": False, "epoch": 2, "error": (("phase", "start"), ("status", "error"))}
 UP = (True, True)
 
 
@@ -27,3 +29,19 @@ def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[View
         for parts in (source, destination)
     )
     return decide(server.snapshot_of(op, facts, ups))
+
+
+def letter(found: Plan) -> str:
+    """What became of it, in one letter.
+
+    N: the next phase (on the way back, the one above). O: the same, and the undoing is owed. F: the next phase, and the
+    instance is free. E: the end. R: turned round. w: waits, and says for what. dot: nothing yet.
+    """
+    if found.end is not None:
+        return "E"
+    if found.forward is False:
+        assert found.raise_epoch
+        return "R"
+    if found.phase is not None:
+        return "F" if found.holds is False else "O" if found.context.get("owed") else "N"
+    return "w" if found.waiting else "."

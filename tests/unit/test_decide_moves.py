@@ -1,147 +1,18 @@
-"""``decide`` on instances that do not run while they are moved: every phase against every kind of answer."""
+"""``decide`` on instances that do not run while they are moved: copies, power, effects, owing and evidence."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from migrator.operations import OPERATIONS, Actor, Effect, Kind
+from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING, Plan
+from migrator.scheduler.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Seen, View
-from tests.unit.deciding import GONE, OFF, RUNS, UP, op, plan
+from tests.unit.deciding import BACK, GONE, OFF, RUNS, SAVED, UP, letter, op, plan
 
 M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
-SAVED = {"dom": "saved"}
-BACK = {"forward": False, "epoch": 2, "error": (("phase", "start"), ("status", "error"))}
-
-# What the phase's own host may answer, and how it may be while it answers nothing.
-ANSWERS: tuple[Any, ...] = (
-    None,
-    {"problem": "transient"},
-    GONE,
-    GONE | {"disk": True},
-    OFF,
-    SAVED,
-    {"dom": "crashed"},
-    {"dom": "paused"},
-    RUNS,
-    OFF | {"problem": "final"},
-    OFF | {"checks": False},
-)
-VIEWS: tuple[View, ...] = (True, False, "fenced", "unfenced", "back")
-
-# N: the next phase (on the way back, the one above). O: the same, and the undoing is owed. F: the next phase, and the
-# instance is free. E: the end. R: turned round. w: waits, and says for what. dot: nothing yet.
-GRIDS: list[tuple[Kind, bool, tuple[tuple[str, str, str], ...]]] = [
-    (
-        M,
-        True,
-        (
-            ("inspect", ".wNNNNNNNRR", ".RRR."),
-            ("claim", "NNNNNNNNNNN", "NNNNN"),
-            ("check", ".wNNNNNNNRR", ".RRR."),
-            ("depart", "NNNNNNNNNNN", "NNNNN"),
-            ("stop", ".w..NNN..NN", ".wRw."),
-            ("offer", ".w..NNN..RN", ".wRw."),
-            ("copy", ".w.......R.", ".RRR."),
-            ("start", ".w......NR.", ".wRw."),
-            ("record", "NNNNNNNNNNN", "NNNNN"),
-            ("verify", "...........", "....."),
-            ("confirm", "FFFFFFFFFFF", "FFFFF"),
-            ("cleanup", ".wN.....ww.", ".www."),
-            ("release", "EEEEEEEEEEE", "EEEEE"),
-        ),
-    ),
-    (
-        M,
-        False,
-        (
-            ("inspect", "EEEEEEEEEEE", "EEEEE"),
-            ("claim", "NNNNNNNNNNN", "NNNNN"),
-            ("check", "NNNNNNNNNNN", "NNNNN"),
-            ("depart", "NNNNNNNNNNN", "NNNNN"),
-            ("stop", ".w......Nw.", ".wNw."),
-            ("offer", ".wNNNNNNNwN", ".wOw."),
-            ("copy", ".wN.....ww.", ".OOO."),
-            ("start", ".wNNNNN..NN", ".wOw."),
-            ("record", "NNNNNNNNNNN", "NNNNN"),
-            ("verify", "NNNNNNNNNNN", "NNNNN"),
-        ),
-    ),
-    (
-        E,
-        True,
-        (
-            ("claim", "NNNNNNNNNNN", "NNNNN"),
-            ("check", ".wNNNNNNNRR", ".RRR."),
-            ("fence", ".wNNNNN..NN", "RwNR."),
-            ("rebuild", ".w.N.....R.", ".RRR."),
-            ("start", ".w......NR.", ".wRw."),
-            ("commit", "FFFFFFFFFFF", "FFFFF"),
-            ("cleanup", ".wN.....ww.", ".www."),
-            ("release", "EEEEEEEEEEE", "EEEEE"),
-        ),
-    ),
-    (
-        E,
-        False,
-        (
-            ("claim", "EEEEEEEEEEE", "EEEEE"),
-            ("check", "NNNNNNNNNNN", "NNNNN"),
-            ("fence", "NNNNNNNNNNN", "NNNNN"),
-            ("rebuild", ".wN.....ww.", ".OOO."),
-            ("start", ".wNNNNN..NN", ".wOw."),
-        ),
-    ),
-    (Kind.SUSPEND, True, (("suspend", ".w...N...R.", ".wRw."), ("commit", "EEEEEEEEEEE", "EEEEE"))),
-    (Kind.SUSPEND, False, (("suspend", "EEEEEEEEEEE", "EEEEE"), ("commit", "NNNNNNNNNNN", "NNNNN"))),
-    (Kind.RESUME, True, (("resume", ".w......NR.", ".wRw."), ("commit", "EEEEEEEEEEE", "EEEEE"))),
-]
-ROWS = [(kind, forward, *row) for kind, forward, rows in GRIDS for row in rows]
-
-
-def letter(found: Plan) -> str:
-    if found.end is not None:
-        return "E"
-    if found.forward is False:
-        assert found.raise_epoch
-        return "R"
-    if found.phase is not None:
-        return "F" if found.holds is False else "O" if found.context.get("owed") else "N"
-    return "w" if found.waiting else "."
-
-
-@pytest.mark.parametrize(("kind", "forward", "phase", "answers", "views"), ROWS)
-def test_every_phase_against_every_answer(kind: Kind, forward: bool, phase: str, answers: str, views: str) -> None:
-    row = OPERATIONS[kind].phase(phase)
-    there = row.actor is Actor.DESTINATION
-    now = op(kind, phase, **({} if forward else BACK), holds=row.holds)
-    source: View = "fenced" if kind is E and there else "back" if row.fencing else True
-    found = (plan(now, *((None, a) if there else (a, None)), ups=(source, True)) for a in ANSWERS)
-    assert "".join(map(letter, found)) == answers
-    found = (plan(now, ups=(source, view) if there else (view, True)) for view in VIEWS)
-    assert "".join(map(letter, found)) == views
-
-
-def test_the_grids_are_whole() -> None:
-    for kind, forward, rows in GRIDS:
-        table = OPERATIONS[kind]
-        wanted = [p.name for p in table.phases if forward or table.reversible(p.name)]
-        assert [name for name, *_ in rows] == wanted
-
-
-@pytest.mark.parametrize("stale", [{"epoch": 1}, {"phase": "another"}])
-@pytest.mark.parametrize(("kind", "forward", "phase", "answers", "views"), ROWS)
-def test_stale_answers_steer_nothing(
-    kind: Kind, forward: bool, phase: str, answers: str, views: str, stale: dict[str, Any]
-) -> None:
-    holds = OPERATIONS[kind].phase(phase).holds
-    now = op(kind, phase, **(BACK | {"forward": forward, "holds": holds}))
-    for answer in ANSWERS[1:]:
-        assert letter(plan(now, answer | stale, answer | stale)) == letter(plan(now)), answers + views
-
 
 # --- the copy -------------------------------------------------------------------------------------------------------
 
