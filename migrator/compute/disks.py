@@ -237,7 +237,7 @@ class Disks:
             _create(path, disk.format, size)
             return
         ref, image = _ref(disk.image_id, known), fetched(disk.image_id, images)
-        if size and (needed := qemu_img.image_size(image, ref.disk_format)) > size:
+        if (needed := qemu_img.image_size(image, ref.disk_format)) > size > 0:
             raise StorageError(f"the image {disk.image_id} needs {needed} bytes, its disk has only {size}")
         if disk.format == "raw":
             publish(path, lambda part: qemu_img.convert_to_raw(image, ref.disk_format, part, size))

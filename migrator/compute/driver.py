@@ -62,7 +62,8 @@ class Driver(Protocol):
 
     # disks on their way to another host, of an instance that is shut off
     def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
-        """Source: let another host read these disks (targets, and MEMORY) through this host's libvirt."""
+        """Source: let another host read these disks (targets, and MEMORY) through this host's libvirt. Raises
+        StorageError, also for a file that libvirt would take for something that it is not."""
         ...
 
     def withdraw(self, uuid: str) -> None:

@@ -5,6 +5,7 @@ first one's file, so that two hosts may race on a shared filesystem. Never knows
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -18,6 +19,7 @@ from migrator.errors import StorageError
 
 PART = ".part"
 STALE_S = 24 * 3600
+_LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
@@ -55,12 +57,16 @@ def sync(path: Path) -> None:
 
 def locked(path: Path) -> bool:
     """Whether a process, here or on another host that has the filesystem, holds a lock on any byte of a file, as QEMU
-    does on the disks of its guest. Raises OSError."""
+    does on the disks of its guest. A filesystem without locks has none to tell of. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted)
         return bool(struct.unpack(_FLOCK, found)[0] != fcntl.F_UNLCK)
+    except OSError as error:
+        if error.errno in _LOCKLESS:
+            return False
+        raise
     finally:
         os.close(descriptor)
 

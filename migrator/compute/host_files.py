@@ -11,6 +11,7 @@ from pathlib import Path
 from migrator.compute.checksum import Checksums
 from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
 from migrator.compute.disks import Disks
+from migrator.compute.probing import refuse_images
 from migrator.compute.saved_memory import SavedMemory
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact
@@ -82,6 +83,17 @@ class HostFiles:
             except OSError as error:
                 raise StorageError(f"cannot clear {home}: {error}") from error
         return True
+
+    def _offerable(self, spec: InstanceSpec, targets: Sequence[str]) -> dict[str, Path]:
+        """The directories that hold these targets (pool -> directory), if libvirt may look at all that is in them."""
+        homes = self._disks.homes(spec, targets)
+        images = {self._disks.path(spec.uuid, disk) for disk in spec.disks if disk.format == "qcow2"}
+        for home in homes.values():
+            try:
+                refuse_images(home, images)
+            except OSError as error:
+                raise StorageError(f"cannot read {home}: {error}") from error
+        return homes
 
     def _missing(self, spec: InstanceSpec, inputs: CopiedInputs) -> list[Wanted]:
         there = {fact.target: fact for fact in inputs.guest.disks}

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
@@ -81,10 +82,11 @@ class LineJournal:
     Line shapes: ``{"incarnation": 3}``, ``{"operation": "...", "epoch": 2}`` and the latter with ``"begun": true``.
     """
 
-    def __init__(self, medium: Medium) -> None:
+    def __init__(self, medium: Medium, before: int = 0) -> None:
+        """``before``: the incarnation before the first one of an empty journal."""
         self._medium = medium
         self._lock = threading.Lock()
-        self._incarnation = 0
+        self._incarnation = before
         self._epochs: dict[str, int] = {}  # in the order last touched
         self._begun: dict[str, set[int]] = {}
         self._lines = 0
@@ -125,6 +127,7 @@ class LineJournal:
 
     def _read(self) -> None:
         lines = self._medium.lines()
+        self._incarnation = 0 if lines else self._incarnation
         for number, line in enumerate(lines, start=1):
             try:
                 entry = json.loads(line)
@@ -245,8 +248,11 @@ class MemoryMedium:
 
 
 def open_journal(path: Path) -> LineJournal:
-    """The agent's journal at ``path``. Raises Conflict while another process holds it, JournalDamaged."""
-    return LineJournal(FileMedium(path))
+    """The agent's journal at ``path``. Raises Conflict while another process holds it, JournalDamaged.
+
+    A new one counts from the time of day: there may have been one before, and the server hears nobody who is older than
+    whom it has heard."""
+    return LineJournal(FileMedium(path), before=int(time.time()))
 
 
 def _line(entry: dict[str, object]) -> bytes:

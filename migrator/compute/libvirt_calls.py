@@ -80,6 +80,14 @@ def alone(uri: str, act: Callable[[Any], None]) -> None:
         connection.close()
 
 
+def alive(connection: Any) -> bool:
+    """Whether the libvirtd that it was opened to is still there, as far as is known."""
+    try:
+        return bool(connection.isAlive())
+    except libvirt.libvirtError:
+        return False
+
+
 class _Libvirt:
     """``reconnect.Transport`` for libvirt, with keepalive so that a stopped libvirtd is noticed."""
 
@@ -102,10 +110,7 @@ class _Libvirt:
     def broken(self, connection: Any, error: Any) -> bool:
         if error.get_error_domain() in (libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE):
             return True
-        try:
-            return not connection.isAlive()
-        except libvirt.libvirtError:
-            return True
+        return not alive(connection)
 
     def translated(self, error: Any) -> DriverError:
         kind = DomainNotFound if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN else DriverError

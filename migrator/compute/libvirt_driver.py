@@ -123,7 +123,7 @@ class LibvirtDriver(HostFiles):
         self._disks.make_targets(spec, guest, images)
 
     def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
-        homes = self._disks.homes(spec, targets)
+        homes = self._offerable(spec, targets)
 
         def open_pools(connection: Any) -> None:
             for pool, home in homes.items():
@@ -183,8 +183,9 @@ class LibvirtDriver(HostFiles):
             try:
                 calls.restore(connection, str(used), xml)
             except calls.Error:
-                # Only an answer that nothing runs allows a second attempt; without one the memory stays used.
-                if not self._with_domain(spec.uuid, lambda domain: domain.isActive()):
+                # Only libvirt's own answer that nothing runs allows a second attempt. One that died meanwhile may have
+                # let it run for a moment, and the next one ends such a guest: the memory stays used.
+                if calls.alive(connection) and not connection.lookupByUUIDString(spec.uuid).isActive():
                     self._memory.put_back(used)
                 raise
 

@@ -21,12 +21,28 @@ def info(path: Path, disk_format: str) -> dict[str, Any]:
 
 
 def image_size(image: Path, image_format: str) -> int:
-    """Virtual size of an image. Refuses one that names files of its own choosing as its backing or data file."""
+    """Virtual size of an image. Refuses one that names files of its own choosing: a backing file, a data file, or
+    extents (vmdk). The guest could read them, and qemu-img opens extents for a mere look: a fifo would hang us."""
+    if image_format == "vmdk" and _list_of_extents(image):
+        raise StorageError(f"the image {image.name} refers to another file")
     facts = info(image, image_format)
-    extra = facts.get("format-specific", {}).get("data", {}).get("data-file")
-    if facts.get("backing-filename") or extra:
-        raise StorageError(f"the image {image.name} refers to another file ({facts.get('backing-filename', extra)})")
+    inside = facts.get("format-specific", {}).get("data", {})
+    extents = [extent.get("filename") for extent in inside.get("extents", ())]
+    named = [facts.get("backing-filename"), inside.get("data-file"), *extents]
+    others = [name for name in named if name and name != str(image)]
+    if others:
+        raise StorageError(f"the image {image.name} refers to another file ({', '.join(others)})")
     return int(facts["virtual-size"])
+
+
+def _list_of_extents(image: Path) -> bool:
+    """Whether a vmdk is a list of files, on its own or behind a header with a capacity of 0."""
+    try:
+        with image.open("rb") as file:
+            head = file.read(20)
+    except OSError as error:
+        raise StorageError(f"cannot read the image {image}: {error}") from error
+    return head[:4] != b"KDMV" or not any(head[12:20])
 
 
 def create(path: Path, disk_format: str, size: int) -> None:

@@ -65,7 +65,7 @@ def placeable(
 def register(connection: Connection, name: str, incarnation: int, report: HostReport) -> None:
     """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
     back meanwhile."""
-    connection.execute(select(hosts.c.id).where(hosts.c.name == name).with_for_update())
+    lock(connection, [name])
     moment = now(connection)
     used = connection.execute(
         select(
@@ -97,6 +97,13 @@ def seen(connection: Connection, name: str) -> None:
     beat = update(hosts).where(hosts.c.name == name).values(last_seen=now_expression(connection))
     if connection.execute(beat).rowcount == 0:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
+
+
+def lock(connection: Connection, names: Collection[str]) -> None:
+    """Keep others from locking these rows until the transaction ends (SQLite has one writer anyway). Always in the
+    same order, so that two transactions never wait for each other."""
+    query = select(hosts.c.id).where(hosts.c.name.in_(names)).order_by(hosts.c.name)
+    connection.execute(query.with_for_update())
 
 
 def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, or_, select, true, update
+from sqlalchemy import Connection, Row, and_, false, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now, now_expression
@@ -145,6 +145,27 @@ def steer(connection: Connection, operation_id: int, changes: Mapping[str, Any])
             updated_at=now(connection),
         )
     )
+
+
+def count_ahead(
+    connection: Connection, kind: str, source: str, operation_id: int, under_way: Sequence[str], queued: str
+) -> int:
+    """Active operations of the kind and source, other than this one, in a phase of ``under_way``, or for longer in the
+    phase ``queued``."""
+    c = operations.c
+    before = or_(c.phase.in_(under_way), and_(c.phase == queued, c.id < operation_id))
+    query = select(func.count()).where(
+        c.active == true(), c.kind == kind, c.source == source, c.id != operation_id, before
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def first_in(connection: Connection, kind: str, source: str, phase: str) -> int | None:
+    """The id of the oldest active operation of the kind and source in the phase."""
+    c = operations.c
+    query = select(func.min(c.id)).where(c.active == true(), c.kind == kind, c.source == source, c.phase == phase)
+    found = connection.execute(query).scalar()
+    return int(found) if found is not None else None
 
 
 def outstanding(connection: Connection, kind: str, source: str) -> Sequence[OperationRow]:

@@ -61,6 +61,8 @@ def assignments(snapshot: Snapshot, limits: TransferLimits) -> Mapping[str, Assi
     wanted = phase.do if operation.forward else phase.undo
     found: dict[str, Assignment] = {}
     actor = reading.host_of(operation, phase.actor)
+    if operation.forward and phase.fencing and actor is not None and snapshot.hosts[actor].up:
+        wanted = Ensure.OBSERVED  # back in service, and never declared dead: ``decide`` is about to turn round
     if actor is not None and isinstance(wanted, Ensure):
         found[actor] = _assignment(Ask(snapshot, table, phase, phase.actor, limits), actor, wanted)
     if phase.meanwhile is not None:
@@ -74,7 +76,8 @@ def assignments(snapshot: Snapshot, limits: TransferLimits) -> Mapping[str, Assi
 
 def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
     operation = ask.snapshot.operation
-    if ensure is Ensure.NOT_RUNNING and not operation.forward and reading.memory_is_shared(ask.snapshot):
+    undone = not operation.forward and operation.holds  # later the instance, and its memory, are somebody else's
+    if ensure is Ensure.NOT_RUNNING and undone and reading.memory_is_shared(ask.snapshot):
         ensure = Ensure.SUSPENDED  # the memory it was resumed from is used up on both hosts: save it anew
     inputs = _INPUTS.get(ensure)
     return Assignment(
@@ -161,9 +164,11 @@ def _rebuilt(ask: Ask) -> Message:
 
 
 def _shut_off(ask: Ask) -> Message:
-    """An evacuated host is declared dead: whatever it still runs is not asked."""
-    fencing = ask.phase.fencing
-    soft = bool(ask.snapshot.operation.params.get("soft", True)) and not fencing
+    """What runs although the instance is, or soon will be, elsewhere is not asked: neither on an evacuated host, which
+    is declared dead, nor where an evacuation or a move that was given up had started it."""
+    operation = ask.snapshot.operation
+    second = operation.kind is Kind.EVACUATION or not operation.holds
+    soft = bool(operation.params.get("soft", True)) and not second
     return ShutOffInputs(soft=soft, timeout_s=ask.limits.shutdown_timeout_s)
 
 

@@ -39,6 +39,8 @@ def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") ->
 
 def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
+    if (back := _back_from_the_dead(snapshot, table)) is not None:
+        return back
     if phase.undo is None or reading.skipped(operation, phase):
         return up(snapshot, table, phase)
     # Once the instance is free, where it is says nothing about this operation: it may have moved on, or be deleted.
@@ -64,6 +66,23 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         destination = operation.destination
         return wait(snapshot, reading.missing(snapshot) or f"waiting to hear from {destination} where it runs")
     return up(snapshot, table, phase)
+
+
+def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
+    """A fenced host that is heard again before the instance is put back: its guest may never have ended, and holds the
+    disk. So that is undone first, and all above it once more."""
+    operation, owed = snapshot.operation, _owed(snapshot.operation)
+    for place, name in enumerate(owed if operation.holds else []):
+        host = reading.host_of(operation, table.phase(name).actor)
+        if table.phase(name).undo is Ensure.NOT_RUNNING and reading.heard(snapshot, host):
+            return Plan(
+                phase=name,
+                raise_epoch=True,
+                context={"owed": owed[:place]},
+                waiting="" if operation.waiting else None,
+                timeline=(Timeline("phase", f"{host} is back: undo {name} first", host=host),),
+            )
+    return None
 
 
 def _judge(snapshot: Snapshot, undo: Ensure, fact: Fact) -> Judgement:

@@ -57,23 +57,24 @@ def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None
 
 
 def _release_destination(connection: Connection, operation: OperationView, _plan: Plan) -> None:
-    _release(connection, operation, operation.destination, "old_flavor")
+    if operation.same_host:
+        _claim_only(connection, operation, "old_flavor")
+    elif operation.destination is not None:
+        claims.release(connection, operation.destination, operation.instance_uuid)
 
 
 def _release_source(connection: Connection, operation: OperationView, _plan: Plan) -> None:
-    _release(connection, operation, operation.source, "new_flavor")
+    """In place there is nothing to give back: since it was confirmed the claim is the instance's own."""
+    if operation.source is not None and not operation.same_host:
+        claims.release(connection, operation.source, operation.instance_uuid)
 
 
-def _release(connection: Connection, operation: OperationView, host: str | None, staying: str) -> None:
-    """Give the host's claim back; in place, make it as large as the flavor that stays."""
-    if host is None:
-        return
-    if operation.same_host:
-        flavor = amounts(_flavor(connection, operation, staying))
-        claims.resize(connection, host, operation.instance_uuid, operation.id, *flavor)
-        claims.hand_over(connection, operation.id)
-    else:
-        claims.release(connection, host, operation.instance_uuid)
+def _claim_only(connection: Connection, operation: OperationView, staying: str) -> None:
+    """In place: make the claim as large as the flavor that stays."""
+    assert operation.source is not None
+    flavor = amounts(_flavor(connection, operation, staying))
+    claims.resize(connection, operation.source, operation.instance_uuid, operation.id, *flavor)
+    claims.hand_over(connection, operation.id)
 
 
 def _found(plan: Plan, otherwise: DomainState) -> Mapping[str, object]:
@@ -116,6 +117,9 @@ def _record_returned(connection: Connection, operation: OperationView, plan: Pla
 
 
 def _record_confirmed(connection: Connection, operation: OperationView, _plan: Plan) -> None:
+    """From here on the instance is free, and its claim may be the next operation's."""
+    if operation.same_host:
+        _claim_only(connection, operation, "new_flavor")
     row = instance_records.get(connection, operation.instance_uuid, deleted=True)
     state = "active" if row.power_state == POWER[DomainState.RUNNING]["power_state"] else "stopped"
     instance_records.change(connection, operation.instance_uuid, {"vm_state": state})

@@ -15,7 +15,7 @@ from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.verdict import Verdict, job_active
-from migrator.scheduler.waiting import ALARMS, alarm, wait
+from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
 # change nothing, so a host that is down ends them at once
 _HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE})
@@ -37,12 +37,15 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if operation.cancel_requested and table.reversible(phase.name):
         return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
     if isinstance(phase.do, Effect):
-        return _next(snapshot, table, phase, effect=phase.do)
+        queued = held_up(snapshot) if phase.do is Effect.CLAIM_DESTINATION else None
+        return queued or _next(snapshot, table, phase, effect=phase.do)
     host = reading.host_of(operation, phase.actor)
     if host is None or reading.skipped(operation, phase):  # no host holds anything that this phase is about
         return _next(snapshot, table, phase)
     if phase.fencing and not reading.heard(snapshot, host):
         return _fence(snapshot, table, phase, host)
+    if phase.fencing and snapshot.hosts[host].up:
+        return reverse(snapshot, "source_is_back", f"{host} is back in service: it keeps its instances")
     if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):
         return reverse(snapshot, "host_fenced", f"{operation.source} is lost: {_evidence(snapshot, operation.source)}")
     if _source_is_back(snapshot, table, phase):
@@ -56,6 +59,9 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     if fact is None:
         return _unheard(snapshot, table, phase, host)
     judgement = _judge(snapshot, phase, fact)
+    if judgement.progress is Progress.DONE and _source_is_untold(snapshot, phase):
+        source = snapshot.operation.source
+        return wait(snapshot, f"{source} is back: waiting to hear whether the instance runs there")
     if judgement.progress is Progress.DONE:
         return _next(snapshot, table, phase, fact=fact)
     if judgement.progress is Progress.FAILED and table.reversible(phase.name):
@@ -137,6 +143,13 @@ def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
     here = reading.state_of(reading.fresh(snapshot, operation.source))
     there = reading.state_of(reading.fresh(snapshot, operation.destination))
     return here is DomainState.RUNNING and there is not DomainState.RUNNING
+
+
+def _source_is_untold(snapshot: Snapshot, phase: Phase) -> bool:
+    """Evidence speaks of a silent host. One that is heard again says what it runs, before another copy starts."""
+    source = snapshot.operation.source
+    told = reading.state_of(reading.fresh(snapshot, source)) is not None
+    return phase.do is Ensure.REBUILT and reading.heard(snapshot, source) and not told
 
 
 def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:

@@ -8,6 +8,7 @@ from migrator.db import hosts, instance_records, operations, progress
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
+from migrator.scheduler import queueing
 from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.fencing import evidence
 from migrator.scheduler.filters import Candidate
@@ -91,6 +92,8 @@ def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> S
         home=instance.host,
         confirm_window_s=settings.resize_confirm_window,
         schedule=schedule_of(settings),
+        ahead=queueing.ahead(connection, row.id, row.source) if row.phase == queueing.QUEUED else 0,
+        outbound_limit=settings.max_concurrent_live_migrations,
         stalled_s=progress.stalled_s(connection, row.id) if row.kind == Kind.LIVE_MIGRATION else 0.0,
     )
 

@@ -11,9 +11,9 @@ from typing import Any
 from migrator.db import claims, events, instance_records, operations
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
-from migrator.errors import MigratorError, StaleRow
-from migrator.operations import OPERATIONS, Effect
-from migrator.scheduler import loading
+from migrator.errors import StaleRow
+from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.scheduler import loading, queueing
 from migrator.scheduler.decide import decide
 from migrator.scheduler.effects import EFFECTS
 from migrator.scheduler.placement import place
@@ -46,13 +46,13 @@ class Reconciler:
             self._wake(touched)
 
     def sweep(self) -> None:
-        """Look at every active operation; one that cannot be loaded does not keep the others waiting."""
+        """Look at every active operation; one that cannot be advanced keeps no other waiting."""
         with self._db.read() as connection:
             ids = operations.active_ids(connection)
         for operation_id in ids:
             try:
                 self.reconcile(operation_id)
-            except MigratorError:
+            except Exception:  # whatever it is, the sweep comes again, and the others have their turn
                 log.exception("sweep: operation %s could not be advanced", operation_id)
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
@@ -91,6 +91,8 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
     """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations that begin because this one ends."""
     operation = snapshot.operation
     operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan))
+    if plan.effect is Effect.CLAIM_DESTINATION:
+        queueing.admit(connection, snapshot, plan)
     if plan.effect is not None:
         EFFECTS[plan.effect](connection, operation, plan)
     phase = plan.phase or operation.phase
@@ -173,8 +175,11 @@ def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[
     claims.hand_over(connection, operation.id)
     changes: dict[str, Any] = {"task_state": None}
     error = plan.error or operation.error
-    if plan.end == "error" and operation.kind.value == "build" and error:
+    if operation.kind is Kind.BUILD and error and error.get("status") == "error":
         changes |= {"vm_state": "error", "fault": {"code": 500, "message": error["message"]}}
     instance_records.change(connection, operation.instance_uuid, changes)
-    begun = begin_queued_delete(connection, operation.instance_uuid)
-    return [begun] if begun is not None else []
+    begun = (
+        begin_queued_delete(connection, operation.instance_uuid),
+        queueing.following(connection, operation),
+    )
+    return [key for key in begun if key is not None]

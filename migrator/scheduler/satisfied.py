@@ -4,7 +4,7 @@ Pure. Answers from what the agent saw, never from what it claims to have done.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
@@ -73,6 +73,8 @@ def _offered(fact: Fact) -> Judgement:
 
 
 def _absent(fact: Fact) -> Judgement:
+    if _state(fact) is DomainState.RUNNING:
+        return Judgement(Progress.PENDING, message="its domain runs, and is left alone")
     return _when(_state(fact) is DomainState.ABSENT and not any(disk.exists for disk in fact.disks))
 
 
@@ -118,15 +120,21 @@ def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Ju
         return Judgement(Progress.FAILED, "checksum_mismatch", f"the copy differs: {words}")
     if copied.domain is not None and all(here.get(t) and there.get(t) for t in targets):
         return DONE
-    return _with_problem(PENDING, copied)
+    problems = [found for found in (_with_problem(PENDING, copied), _not_offered(offered)) if found.message]
+    return next((p for p in problems if p.progress is Progress.FAILED), next(iter(problems), PENDING))
+
+
+def _not_offered(offered: Fact | None) -> Judgement:
+    found = _with_problem(PENDING, offered)
+    return replace(found, message=f"the source does not offer it any more: {found.message}") if found.code else found
 
 
 def _checksums(fact: Fact | None) -> Mapping[str, str]:
     return {disk.target: disk.checksum for disk in fact.disks if disk.checksum} if fact is not None else {}
 
 
-def _with_problem(judgement: Judgement, fact: Fact) -> Judgement:
-    if judgement.progress is Progress.PENDING and fact.problem is not None:
+def _with_problem(judgement: Judgement, fact: Fact | None) -> Judgement:
+    if judgement.progress is Progress.PENDING and fact is not None and fact.problem is not None:
         progress = Progress.FAILED if fact.problem.final else Progress.PENDING
         return Judgement(progress, fact.problem.code, fact.problem.message)
     return judgement

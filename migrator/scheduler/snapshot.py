@@ -71,6 +71,8 @@ class Snapshot:
     home: str | None = None  # the instance's host by its record
     confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
     schedule: Schedule = field(default_factory=Schedule)
+    ahead: int = 0  # live migrations of the same source that go first
+    outbound_limit: int = 0  # max_concurrent_live_migrations; 0: any number
     stalled_s: float = 0.0  # how long a transfer has been watched without a new low in bytes remaining
 
 

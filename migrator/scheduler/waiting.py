@@ -2,6 +2,7 @@
 
 import math
 
+from migrator.operations import Kind
 from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot, Timeline
 from migrator.scheduler.verdict import Verdict
 
@@ -35,3 +36,16 @@ def _confirmed(snapshot: Snapshot) -> bool:
     hosts = [host for host in (snapshot.operation.source, snapshot.operation.destination) if host is not None]
     newest = min((snapshot.ages.get(host, math.inf) for host in hosts), default=math.inf)
     return all(newest - snapshot.hosts[host].silent_s >= CONFIRM_S for host in hosts if host in snapshot.hosts)
+
+
+def held_up(snapshot: Snapshot) -> Plan | None:
+    """For a live migration that others of its source go before; None: it may begin."""
+    operation, limit = snapshot.operation, snapshot.outbound_limit
+    if operation.kind is not Kind.LIVE_MIGRATION or not limit or snapshot.ahead < limit:
+        return None
+    place = snapshot.ahead - limit + 1
+    return wait(
+        snapshot,
+        f"queued: position {place} of the live migrations from {operation.source}, of which {limit} may be under way "
+        "(max_concurrent_live_migrations)",
+    )

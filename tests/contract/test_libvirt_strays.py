@@ -1,17 +1,20 @@
 """What others did to a domain with libvirt's own tools, and what must not come of it."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from migrator.compute.driver import Driver
-from migrator.errors import DriverError
+from migrator.errors import DriverError, StorageError
 from migrator.lab.host import LabHost
 from migrator.lab.layout import LOCAL
 from migrator.protocol import DiskSpec, DomainState, InstanceSpec
 from tests.contract.conftest import DISK, Hosts
 from tests.contract.pair import failed
+from tests.unit.fifo import Opened
 
 pytestmark = pytest.mark.lab
 
@@ -87,3 +90,32 @@ def test_what_runs_is_told_while_the_storage_hangs(clean: Hosts, spec: InstanceS
     finally:
         fifo.unlink()
     assert [(copy.uuid, copy.state) for copy in found] == [(spec.uuid, DomainState.RUNNING)]
+
+
+@pytest.mark.parametrize("name", ["disk", "kernel"])
+def test_a_guest_cannot_make_libvirt_open_a_file_of_the_host(clean: Hosts, tmp_path: Path, name: str) -> None:
+    """A raw disk that the guest gave the header of an image, or an uploaded kernel that is one. Opened by libvirt, the
+    fifo would hold up its daemon; a watchdog would reset the host."""
+    spec = clean.spec(VDA.model_copy(update={"format": "raw", "image_id": None}))
+    clean.source.make_disks(spec, clean.images)
+    home, fifo = clean.both[0].outside(LOCAL / spec.uuid), clean.both[0].outside(LOCAL / "fifo")
+    os.mkfifo(fifo)
+    header = tmp_path / "header"
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", str(LOCAL / "fifo"), str(header), "1G"],
+        check=True,
+    )
+    with (home / name).open("r+b") as file:  # the format of the backing file is not said, so that it is looked for
+        file.write(header.read_bytes().replace(b"\xe2\x79\x2a\xca", b"\xde\xad\xbe\xef"))
+    opened = Opened(fifo)
+    opened.start()
+    try:
+        with pytest.raises(StorageError, match="begins like a disk image"):
+            clean.source.offer(spec, ["vda"])
+    finally:
+        opened.end.set()
+        opened.join()
+        fifo.unlink()
+        clean.source.withdraw(spec.uuid)
+        clean.source.remove_files(spec, ["local"])
+    assert not opened.found

@@ -16,10 +16,11 @@ from migrator.db.engine import Database
 from migrator.errors import Conflict, StaleRow
 from migrator.operations import Effect
 from migrator.protocol import HostReport
-from migrator.scheduler import agents, loading, moves, requests
+from migrator.scheduler import agents, evacuations, loading, moves, requests
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.snapshot import Plan
 from migrator.settings import ServerSettings
+from tests.api.driving import Api
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -173,3 +174,36 @@ def test_a_host_described_anew_keeps_what_is_claimed_at_that_moment(db: Database
         used = connection.execute(select(func.sum(t.claims.c.memory_mb)).where(t.claims.c.host == "two")).scalar_one()
     free = report.memory_mb * report.ram_allocation_ratio - report.reserved_host_memory_mb - used
     assert (used, row.free_memory_mb) == (64, free)
+
+
+def test_a_host_is_not_forced_up_under_an_evacuation_that_begins(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the evacuation would begin without the evidence that it was granted for."""
+    uuid = instance(db)
+    with db.write() as connection:
+        assert hosts.force_down(connection, "one", True, "admin")
+        spec = instance_records.get(connection, uuid).spec
+        instance_records.change(connection, uuid, {"spec": spec | {"disks": []}})
+    forced_up: list[int] = []
+
+    def force_up() -> None:
+        forced_up.append(put_up(db, "one"))
+
+    with after(monkeypatch, evacuations, "_source", force_up):
+        evacuations.evacuate(
+            db,
+            CALLER,
+            uuid,
+            ServerSettings(),
+            host=None,
+            on_shared_storage=None,
+            admin_pass=None,
+            generate=False,
+            stopped=False,
+        )
+    assert forced_up == [400]
+
+
+def put_up(db: Database, host: str) -> int:
+    api = Api(db)
+    (service,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == host)
+    return int(api("PUT", f"/os-services/{service['id']}", "2.96", {"forced_down": False}).status)

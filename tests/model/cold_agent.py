@@ -165,7 +165,13 @@ def _started(state: State, i: int, order: Order) -> State:
     moved = order.kind in COLD and order.forward and source is not None and source != i
     if moved and source is not None and (store(state, source).disk or 0) > (own.disk or 0):
         raise Violation(f"the copy on host {i} is started although its source ran since")
-    content = own.disk if own.disk == REBUILT else 1 + max(s.disk or 0 for s in stores(state))
+    return started(state, i)
+
+
+def started(state: State, i: int) -> State:
+    """The guest runs, and writes. A saved memory is used up by that."""
+    disk = store(state, i).disk
+    content = disk if disk == REBUILT else 1 + max(s.disk or 0 for s in stores(state))
     return on(put(state, i, disk=content, memory=None), i, dom="running")
 
 

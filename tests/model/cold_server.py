@@ -9,7 +9,7 @@ from migrator.scheduler.snapshot import Plan
 from tests.model import server
 from tests.model.cold_state import Record, State, observed, store
 from tests.model.search import Violation
-from tests.model.server import COLD, Op
+from tests.model.server import COLD, Op, Order
 
 _RETURNED = {"running": DomainState.RUNNING, "saved": DomainState.SAVED}
 
@@ -49,6 +49,11 @@ def audited(state: State) -> State:
         return state
     known = state.record.running == (found["power_state"] == 1)
     return state if known else state._replace(record=_put_down(state.record, found))
+
+
+def order(state: State, host: int) -> Order | None:
+    """What the host is to make true now."""
+    return server.order_for(state.op, host, tuple(each.view for each in state.hosts))
 
 
 def _copied(state: State) -> None:

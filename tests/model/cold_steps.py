@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from migrator.protocol import Ensure
-from tests.model import server
-from tests.model.cold_agent import acted, crashed, polled, torn
-from tests.model.cold_server import cancelled, confirmed, may_cancel, may_confirm, reconcile
+from tests.model.cold_agent import acted, crashed, polled, started, torn
+from tests.model.cold_server import cancelled, confirmed, may_cancel, may_confirm, order, reconcile
 from tests.model.cold_state import State, Step, on
+from tests.model.server import COLD
 
 # what a hypervisor may refuse, or not have done yet
 _MAY_FAIL = frozenset(Ensure) - {Ensure.OBSERVED, Ensure.WITHDRAWN}
@@ -14,7 +14,7 @@ _MAY_FAIL = frozenset(Ensure) - {Ensure.OBSERVED, Ensure.WITHDRAWN}
 
 def steps(state: State, vouches: str) -> Iterator[Step]:
     """``vouches``: for which silent hosts somebody may vouch that they run nothing: "off" for those without power,
-    "silent" for all, "-" for none."""
+    "silent" for all, "-" for none; "lease" for those that have ended their guests themselves, until they are heard."""
     if may_confirm(state.op):
         yield "confirm", confirmed(state)
     if may_cancel(state.op):
@@ -37,15 +37,17 @@ def _by_itself(state: State, i: int, vouches: str) -> Iterator[Step]:
     """What needs no fault: agent and server do their work, and what was lost comes back."""
     host = state.hosts[i]
     if not host.silent:
-        order = server.order_for(state.op, i)
-        if order != host.held:
-            yield f"poll {i}", polled(state, i, order)
+        wanted = order(state, i)
+        if wanted != host.held:
+            yield f"poll {i}", polled(state, i, wanted)
         if host.fact is not None:
             yield f"fact of {i}", delivered(state, i)
     if host.held is not None:
         yield f"act {i}", acted(state, i)
     if host.silent:
-        yield f"back {i}", on(state, i, silent=False, power=True)
+        yield f"back {i}", on(state, i, silent=False, power=True, declared=host.declared and vouches != "lease")
+        if not host.declared and vouches == "lease":
+            yield f"lease lapses {i}", lapsed(state, i)
         if not host.declared and (vouches == "silent" or (vouches == "off" and not host.power)):
             yield f"declared dead {i}", on(state, i, declared=True)._replace(disturbed=True)
     elif host.declared and (state.op.holds or not state.op.active):
@@ -64,6 +66,8 @@ def _faults(state: State, i: int) -> Iterator[Step]:
     yield f"no power {i}", unplugged(state, i)
     if host.dom == "running":
         yield f"guest ends {i}", on(state, i, dom="shut_off")._replace(disturbed=True)
+    if host.dom == "shut_off" and i == state.op.source and not _told(state, i):
+        yield f"started by hand {i}", started(state, i)._replace(disturbed=True)
     if host.late is not None and host.late.number == state.op.number:
         yield f"late {i}", on(state, i, held=host.late)
     if host.held is not None:
@@ -75,6 +79,20 @@ def _faults(state: State, i: int) -> Iterator[Step]:
             yield f"torn on the way to {i}", after
     if host.libvirtd:
         yield f"libvirtd dies {i}", on(state, i, libvirtd=False)
+
+
+def _told(state: State, i: int) -> bool:
+    """Whether somebody who starts the source's guest by hand is too late to be noticed: its disk's sum is known, or
+    under way, or nobody looks there any more."""
+    op, said = state.op, (state.facts[i], state.hosts[i].fact)
+    looked_at = op.kind in COLD and op.forward and op.phase in ("offer", "copy") and op.power == "running"
+    return not looked_at or any(fact is not None and fact.sums and fact.phase == "copy" for fact in said)
+
+
+def lapsed(state: State, i: int) -> State:
+    """The agent of a silent host keeps its promise: it ends what runs, and does nothing before it is heard."""
+    dom = "shut_off" if state.hosts[i].dom == "running" else state.hosts[i].dom
+    return on(crashed(state, i), i, dom=dom, declared=True)._replace(disturbed=True)
 
 
 def unplugged(state: State, i: int) -> State:

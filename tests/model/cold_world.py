@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from migrator.operations import OPERATIONS
-from tests.model import server
 from tests.model.cold_agent import acted, polled
-from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, reconcile
+from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, order, reconcile
 from tests.model.cold_state import TORN, State, Step, Store, observed, on, stores
 from tests.model.cold_steps import delivered, steps
 from tests.model.search import Calm, Violation
@@ -143,9 +142,9 @@ def _owes(op: Op, i: int) -> bool:
 def _turn(state: State, i: int) -> State:
     host = state.hosts[i]
     if not host.silent:
-        order = server.order_for(state.op, i)
-        if order != host.held:
-            state = polled(state, i, order)
+        wanted = order(state, i)
+        if wanted != host.held:
+            state = polled(state, i, wanted)
     if state.hosts[i].held is not None:
         state = acted(state, i)
     return delivered(state, i) if not host.silent else state

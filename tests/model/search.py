@@ -61,7 +61,7 @@ def explore(world: Searched[S], limit: int) -> int:
     came_from: dict[S, tuple[S | None, str]] = {}
     calms = world.calms()
     try:
-        seeds = _milestones(world, calms[0])
+        seeds = milestones(world, calms[0])
     except Violation as broken:
         raise Found(str(broken), ["a calm run"], world.start) from None
     for number, seed in enumerate(seeds):
@@ -87,7 +87,7 @@ def explore(world: Searched[S], limit: int) -> int:
     return len(came_from)
 
 
-def _milestones(world: Searched[S], calm: Calm[S]) -> list[S]:
+def milestones(world: Searched[S], calm: Calm[S]) -> list[S]:
     """Where a run without faults passes by, so that a bounded search begins everywhere and not at the start only."""
     found = [world.canonical(world.start)]
     for _ in range(ROUNDS):

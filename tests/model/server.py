@@ -124,7 +124,9 @@ def _storage(name: str) -> dict[str, str]:
 
 REPORTS = {name: _report(name) for name in NAMES}
 _GUEST = GuestDescription()
-View = bool | str  # True: up; False: silent
+View = bool | str
+_UP: tuple[View, ...] = (True,) * len(NAMES)
+# True: up, False: silent, and in words whatever is more than that
 _VIEWS: dict[View, dict[str, Any]] = {
     True: {"silent_s": 0, "up": True, "speaks": True},
     False: {"silent_s": 99, "up": False},
@@ -149,7 +151,7 @@ def fact_of(seen: Seen) -> Fact:
         job=JobFact(active=seen.job),
         attempt=AttemptFact(state=AttemptState(seen.attempt)) if seen.attempt else None,
         disks=_disks(seen),
-        checks=(CheckResult(name="cpu", ok=seen.checks),),
+        checks=(CheckResult(name="cpu", ok=seen.checks),) if seen.problem is None else (),
         guest=_GUEST if seen.dom is not None else None,
         problem=problem,
     )
@@ -213,6 +215,7 @@ _plans: dict[Any, Plan] = {}
 def forget() -> None:
     """Plans are remembered for one ``decide``; call this after replacing a part of it."""
     _plans.clear()
+    _orders.cache_clear()
 
 
 def plan_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Plan:
@@ -263,8 +266,8 @@ def applied(op: Op, plan: Plan, placed: int | None) -> Op:
 
 
 @cache
-def _orders(op: Op) -> dict[str, Order]:
-    snapshot = snapshot_of(op, (None,) * len(NAMES), (True,) * len(NAMES))
+def _orders(op: Op, views: tuple[View, ...]) -> dict[str, Order]:
+    snapshot = snapshot_of(op, (None,) * len(views), views)
     return {
         host: Order(
             op.kind,
@@ -288,5 +291,5 @@ def _orders(op: Op) -> dict[str, Order]:
     }
 
 
-def order_for(op: Op, host: int) -> Order | None:
-    return _orders(op).get(NAMES[host]) if op.active else None
+def order_for(op: Op, host: int, views: tuple[View, ...] = _UP) -> Order | None:
+    return _orders(op, views).get(NAMES[host]) if op.active else None

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
-from migrator.operations import Kind
+from migrator.operations import Effect, Kind
+from migrator.protocol import AbsentInputs, Ensure, Power
+from migrator.scheduler import assign, backward, forward, reading
+from migrator.scheduler import decide as decisions
+from migrator.scheduler.backward import up
+from migrator.scheduler.satisfied import DONE, judge_copy
 from tests.model import server
-from tests.model.cold_state import Host, Record, State, Store
+from tests.model.cold_state import Host, Record, State, Store, on
 from tests.model.cold_world import World
-from tests.model.search import explore
+from tests.model.search import Found, explore, milestones
 
-LIMIT = 10_000  # states a world
+LIMIT = 4_000  # states a world
 
 _STATES = {"running": ("active", True), "shut_off": ("stopped", False), "saved": ("suspended", False)}
 
@@ -49,9 +54,15 @@ def world(
     )
 
 
+def at_verify(world: World, host: int = 1, **lost: Any) -> World:
+    """The world from there on where an operator is waited for, with what has become of ``host``."""
+    state = next(state for state in milestones(world, world.calms()[0]) if state.op.phase == "verify")
+    return world._replace(start=on(state, host, **lost)._replace(disturbed=True))
+
+
 M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
-DEAD = {"power": False, "silent": True, "declared": True, "dom": "shut_off"}
-SEEMS = {"silent": True, "declared": True}
+DEAD: dict[str, Any] = {"power": False, "silent": True, "declared": True, "dom": "shut_off", "held": None, "fact": None}
+SEEMS: dict[str, Any] = {"silent": True, "declared": True}
 WORLDS = {
     "migration, confirmed": world(M),
     "migration, reverted": world(M, reverts=True),
@@ -68,12 +79,19 @@ WORLDS = {
     "resize in place": world(R, in_place=True, hosts=1, faults=3),
     "resize in place, reverted": world(R, in_place=True, hosts=1, faults=3, reverts=True),
     "resize in place, suspended": world(R, was="saved", in_place=True, hosts=1, faults=2),
-    "migration, shared, a host only seems dead": world(M, shared=True, faults=2, vouches="silent"),
+    "migration, shared, a host only seems dead": world(M, shared=True, vouches="silent"),
+    "migration, shared, reverted, its new host only seems dead": at_verify(
+        world(M, shared=True, vouches="silent", reverts=True), **SEEMS
+    ),
+    "migration, reverted, its new host is dead": at_verify(world(M, reverts=True), **DEAD),
+    "migration, its old host is dead": at_verify(world(M), 0, **DEAD),
+    "migration, its hosts have leases": world(M, faults=2, vouches="lease"),
     "suspend": world(Kind.SUSPEND, hosts=1, faults=3),
     "resume": world(Kind.RESUME, was="saved", hosts=1, faults=3),
     "evacuation": world(E, lost=DEAD),
     "evacuation, stopped": world(E, was="shut_off", lost=DEAD),
     "evacuation, another host": world(E, hosts=3, lost=DEAD),
+    "evacuation, its hosts have leases": world(E, lost={"silent": True}, faults=2, vouches="lease"),
     "evacuation, nobody vouches": world(E, lost={"silent": True}, vouches="-"),
     "evacuation, shared": world(E, shared=True, lost=DEAD, faults=2),
     "evacuation, shared, suspended": world(E, was="saved", shared=True, lost=DEAD),
@@ -94,3 +112,77 @@ def test_no_interleaving_breaks_a_rule(name: str) -> None:
     states = explore(WORLDS[name], LIMIT)
     print(f"{name}: {states} states")
     assert states > 100
+
+
+# --- planted bugs ---------------------------------------------------------------------------------------------------
+
+
+def _any_fact(snapshot: Any, host: Any) -> Any:
+    return snapshot.facts.get(host)
+
+
+def _any_epoch(snapshot: Any, host: Any) -> Any:
+    fact = snapshot.facts.get(host)
+    this = fact is not None and fact.phase == snapshot.operation.phase
+    return fact if this and reading.heard(snapshot, host) else None
+
+
+def _always_owed(snapshot: Any, table: Any, phase: Any, host: Any) -> Any:
+    gone = snapshot.operation.holds and not reading.heard(snapshot, host)
+    return up(snapshot, table, phase, owing=phase.name) if gone else UNHEARD(snapshot, table, phase, host)
+
+
+def _no_checksums(offered: Any, copied: Any, targets: Any) -> Any:
+    return DONE if copied.domain is not None else judge_copy(offered, copied, targets)
+
+
+def _never_recorded(snapshot: Any, table: Any, phase: Any, effect: Any = None, owing: Any = None) -> Any:
+    return up(snapshot, table, phase, None if effect is Effect.RECORD_RETURNED else effect, owing)
+
+
+def _deletes_everything(ask: Any) -> AbsentInputs:
+    return AbsentInputs(delete_pools=("local", "shared"), kill=ABSENT(ask).kill)
+
+
+def _disks_alone(snapshot: Any) -> tuple[str, ...]:
+    return tuple(d.target for d in snapshot.instance.disks if d.pool not in reading.shared_by_both(snapshot))
+
+
+UNHEARD = backward._unheard
+ABSENT: Any = assign._absent
+ONE, BACK, SAVED, SHARED = "migration, confirmed", "migration, reverted", "migration, suspended", "migration, shared"
+SEEMED = "migration, shared, reverted, its new host only seems dead"
+PLANTED: dict[str, tuple[str, Any, str, Any]] = {
+    "silence is evidence": ("evacuation, nobody vouches", forward, "_fence", lambda s, t, p, _: forward._next(s, t, p)),
+    "silence is fencing": (ONE, reading, "fenced", lambda s, host: not reading.heard(s, host)),
+    "checksums are not compared": (
+        ONE,
+        forward,
+        "judge_copy",
+        _no_checksums,
+    ),
+    "the copy's own checksum is enough": (ONE, forward, "judge_copy", lambda _, c, t: judge_copy(c, c, t)),
+    "facts of other epochs and phases count": (ONE, reading, "fresh", _any_fact),
+    "facts of other epochs count": (ONE, reading, "fresh", _any_epoch),
+    "an undo does not wait for its host": (ONE, decisions, "go_back", lambda s, t, p: up(s, t, p)),
+    "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
+    "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: forward._next(s, t, p)),
+    "the record does not return": (BACK, backward, "up", _never_recorded),
+    "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: up(s, t, p, effect)),
+    "a claim goes while its host owes": (BACK, backward, "_undo_effect", lambda s, t, p, e: up(s, t, p, effect=e)),
+    "who comes back from the dead is not asked": (SEEMED, backward, "_back_from_the_dead", lambda *_: None),
+    "shared disks are deleted": (SHARED, assign, "_INPUTS", {**assign._INPUTS, Ensure.ABSENT: _deletes_everything}),
+    "the saved memory stays behind": (SAVED, reading, "moved_targets", _disks_alone),
+    "the saved memory is not resumed": (SAVED, reading, "power_asked", reading.power_wanted),
+    "it is left running, however it was": (SAVED + ", reverted", reading, "power_wanted", lambda _: Power.RUNNING),
+    "the saved memory is used up": (SAVED + ", shared", reading, "memory_is_shared", lambda _: False),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_the_search_finds_a_planted_bug(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, module, part, planted = PLANTED[name]
+    monkeypatch.setattr(module, part, planted)
+    with pytest.raises(Found) as found:
+        explore(WORLDS[where], LIMIT)
+    print(f"{name}: {found.value.rule}")

@@ -100,8 +100,10 @@ def test_networks_and_machines_are_named() -> None:
 def test_what_keeps_a_guest_where_it_is() -> None:
     free = compatibility.source(DomainState.RUNNING, job_active=False, passed_through=())
     assert all(check.ok for check in free)
-    held = compatibility.source(DomainState.PAUSED, job_active=True, passed_through=("hostdev (pci)",))
-    assert [check.ok for check in held] == [False, False, False]
+    held = compatibility.source(
+        DomainState.PAUSED, job_active=True, passed_through=("hostdev (pci)",), strays=["vdz is /d"], asleep=True
+    )
+    assert [check.ok for check in held] == [False] * 5
     assert "hostdev (pci)" in held[2].found
 
 

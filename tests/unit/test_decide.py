@@ -9,30 +9,14 @@ from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler.assign import TransferLimits, assignments
 from migrator.scheduler.backward import MAX_ATTEMPTS, refused
 from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING, Plan
+from migrator.scheduler.snapshot import NOTHING
 from tests.model import server
-from tests.model.server import Op, Seen, View
+from tests.model.server import Seen
+from tests.unit.deciding import GONE, RUNS, op, plan
 
 L, B, D, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE, Kind.MIGRATION
-RUNS = {"dom": "running"}
-GONE = {"dom": "absent"}
 ENDED = {"attempt": "ended"}
 REASON = "it did not work"
-
-
-def op(kind: Kind, phase: str, **changes: Any) -> Op:
-    source = None if kind is B else 0
-    destination = 1 if kind is B or OPERATIONS[kind].moves else None
-    return server.new(kind, 1, source, 1)._replace(phase=phase, destination=destination, **changes)
-
-
-def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[View, ...] = (True, True)) -> Plan:
-    """``source`` and ``destination``: parts of a fact of the operation's own epoch and phase; None: no fact."""
-    facts = tuple(
-        None if parts is None else Seen(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
-        for parts in (source, destination)
-    )
-    return decide(server.snapshot_of(op, facts, ups))
 
 
 NEXT = [
@@ -205,10 +189,14 @@ RETRY = [
 
 
 @pytest.mark.parametrize(("changes", "again"), RETRY)
-@pytest.mark.parametrize("kind", [L, B])
-def test_another_host_is_tried_where_nobody_named_one(kind: Kind, changes: dict[str, Any], again: bool) -> None:
-    start = "check" if kind is L else "start"
-    back = {"forward": False, "epoch": 2, "error": (("phase", start), ("status", "error"))}
+@pytest.mark.parametrize(
+    ("kind", "failed"),
+    [(L, "check"), (B, "start"), (M, "check"), (Kind.EVACUATION, "check"), (Kind.EVACUATION, "rebuild")],
+)
+def test_another_host_is_tried_where_nobody_named_one(
+    kind: Kind, failed: str, changes: dict[str, Any], again: bool
+) -> None:
+    back = {"forward": False, "epoch": 2, "error": (("phase", failed), ("status", "error"))}
     found = plan(op(kind, "claim", **back | changes))
     assert found.effect is Effect.RELEASE_DESTINATION
     assert (found.forward is True) is again
@@ -258,3 +246,21 @@ def test_a_loss_is_believed_only_when_both_agents_have_spoken_since(age_s: float
     names = [snapshot.operation.source or "", snapshot.operation.destination or ""]
     found = decide(replace(snapshot, ages={names[0]: age_s, names[1]: 40.0}))
     assert any(line.name == "alarm" for line in found.timeline) == alarmed
+
+
+OWED = [
+    (("start", "copy"), True, True, "start"),
+    (("start", "copy"), "back", True, "start"),
+    (("start", "copy"), "fenced", True, None),
+    (("start", "copy"), True, False, None),
+    (("copy",), True, True, None),
+]
+
+
+@pytest.mark.parametrize(("owed", "there", "holds", "after"), OWED)
+def test_a_host_back_from_the_dead_ends_its_guest_before_the_source_starts_it(
+    owed: tuple[str, ...], there: server.View, holds: bool, after: str | None
+) -> None:
+    found = plan(op(M, "stop" if holds else "copy", **BACK, owed=owed, holds=holds), ups=(True, there))
+    assert (found.phase, found.raise_epoch) == (after, after is not None)
+    assert found.context == ({"owed": []} if after else {})

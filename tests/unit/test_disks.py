@@ -1,7 +1,10 @@
 """Disk files: complete or absent, made once, never outside their pool. Real qemu-img."""
 
+import errno
+import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -16,6 +19,7 @@ from migrator.compute.files import locked
 from migrator.compute.storage_identity import MARKER
 from migrator.errors import StorageError
 from migrator.protocol import DiskSpec, GuestDescription, ImageRef, InstanceSpec
+from tests.unit.fifo import Opened
 
 INSTANCE = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
 IMAGE = "11111111-2222-4333-8444-555555555555"
@@ -329,6 +333,58 @@ def test_a_disk_that_a_guest_runs_from_is_not_deleted(tmp_path: Path, image: Pat
             emulator.wait()
         mine.remove(INSTANCE, ["a"])
         assert not (tmp_path / "pool" / INSTANCE).exists()
+
+
+def test_where_there_are_no_locks_files_are_deleted_without_asking_for_them(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, found = disks(tmp_path / "pool"), [errno.ENOLCK, errno.EIO]
+
+    def ask(*_: object) -> bytes:
+        raise OSError(found[0], "no locks here")
+
+    monkeypatch.setattr(fcntl, "fcntl", ask)
+    mine.make(spec(A), {IMAGE: image})
+    mine.remove(INSTANCE, ["a"])
+    mine.make(spec(A), {IMAGE: image})
+    found.pop(0)
+    with pytest.raises(StorageError, match="no locks here"):
+        mine.remove(INSTANCE, ["a"])
+
+
+def test_an_image_whose_extents_are_files_of_the_host_is_refused(tmp_path: Path) -> None:
+    """A vmdk may be a list of files by their paths: the guest would read them as its disk."""
+    whole, parts, secret = tmp_path / "whole", tmp_path / "parts", tmp_path / "secret"
+    secret.write_bytes(b"secret" * 200_000)
+    for path, kind in ((whole, "monolithicSparse"), (parts, "monolithicFlat")):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", f"subformat={kind}", path, "1M"], check=True)
+    parts.write_bytes(parts.read_bytes().replace(b'"parts-flat"', f'"{secret}"'.encode()))
+    mine = disks(tmp_path / "pool")
+    for disk in (A, A.model_copy(update={"format": "raw", "size_gb": 0})):
+        with pytest.raises(StorageError, match="refers to another file"):
+            mine.make(spec(disk, image_format="vmdk"), {IMAGE: parts})
+        mine.make(spec(disk, image_format="vmdk"), {IMAGE: whole})
+        mine.remove(INSTANCE, ["a"])
+        shutil.rmtree(tmp_path / "pool/_base", ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "options"), [("vmdk", "subformat=monolithicFlat"), ("qcow2", "data_file={other}")]
+)
+def test_what_an_image_refers_to_is_not_even_opened(tmp_path: Path, image_format: str, options: str) -> None:
+    """Opened, the fifo would hold up every build on the host, and a watchdog would reset it."""
+    path, other = tmp_path / "parts", tmp_path / "parts-flat"
+    arguments = ["-f", image_format, "-o", options.format(other=other), str(path), "1M"]
+    subprocess.run(["qemu-img", "create", "-q", *arguments], check=True)
+    other.unlink()
+    os.mkfifo(other)
+    opened = Opened(other)
+    opened.start()
+    with pytest.raises(StorageError, match="refers to another file"):
+        disks(tmp_path / "pool").make(spec(A, image_format=image_format), {IMAGE: path})
+    opened.end.set()
+    opened.join()
+    assert not opened.found
 
 
 def test_a_copy_finds_its_images_and_boot_files_prepared(tmp_path: Path, image: Path) -> None:

@@ -1,6 +1,7 @@
 """The journal keeps what it promised through a restart, a torn line and a compaction."""
 
 import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,19 @@ def test_remembers_epochs_and_begun_transfers_through_a_restart(tmp_path: Path) 
 
 def test_the_incarnation_is_on_the_disk_before_anything_else_happens(tmp_path: Path) -> None:
     journal = open_journal(tmp_path / "journal")
-    assert (tmp_path / "journal").read_bytes() == b'{"incarnation":1}\n'
+    assert (tmp_path / "journal").read_text() == f'{{"incarnation":{journal.incarnation}}}\n'
     journal.close()
+
+
+def test_a_journal_that_was_moved_away_is_followed_by_a_newer_one(tmp_path: Path) -> None:
+    """Else the server would take all that this host says for older than what it has heard."""
+    first = open_journal(tmp_path / "journal")
+    first.close()
+    time.sleep(1.01)
+    (tmp_path / "journal").unlink()
+    second = open_journal(tmp_path / "journal")
+    second.close()
+    assert second.incarnation > first.incarnation
 
 
 @pytest.mark.parametrize("cut", range(1, 42))
@@ -53,7 +65,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
     second.close()
 
     third = open_journal(path)
-    assert third.incarnation == 3
+    assert third.incarnation == first.incarnation + 2
     assert third.begun("c", 1)
     third.close()
 
@@ -107,7 +119,7 @@ def test_compaction_keeps_the_newest_operations(tmp_path: Path, monkeypatch: pyt
     journal.close()
 
     again = open_journal(tmp_path / "journal")
-    assert again.incarnation == 2
+    assert again.incarnation == journal.incarnation + 1
     assert again.begun("op29", 1)
     assert again.begun("op27", 1)
     assert not again.begun("op1", 1)

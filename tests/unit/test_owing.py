@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from migrator.operations import Effect, Kind
+from migrator.protocol import Ensure
+from migrator.scheduler.assign import TransferLimits, assignments
 from migrator.scheduler.snapshot import NOTHING
-from tests.model.server import Op
-from tests.unit.test_decide import GONE, RUNS, op, plan
+from tests.model import server
+from tests.model.server import Op, View
+from tests.unit.deciding import GONE, RUNS, op, plan
 
 L = Kind.LIVE_MIGRATION
 MOVED = {"dom": "shut_off", "reason": "migrated"}
@@ -38,3 +41,52 @@ def test_an_instance_that_arrived_does_not_wait_for_a_source_that_is_fenced() ->
     again = op(L, "cleanup", holds=False, waiting=found.waiting)
     assert plan(again, ups=("fenced", True)) == NOTHING
     assert plan(again, GONE).phase == "release"
+
+
+E = Kind.EVACUATION
+
+
+@pytest.mark.parametrize("phase", ["rebuild"])
+@pytest.mark.parametrize("said", [None, {"dom": None}])
+def test_a_lost_host_that_is_heard_again_is_asked_before_the_instance_is_started_elsewhere(
+    phase: str, said: Any
+) -> None:
+    """That it ran nothing was believed of a silent host. Now it speaks, and has not said yet what it runs."""
+    rebuilt = GONE | {"disk": True}
+    for view in (True, "back"):
+        found = plan(op(E, phase), said, rebuilt, ups=(view, True))
+        assert (found.phase, found.forward) == (None, None)
+        assert str(found.waiting).startswith("a is back")
+    assert plan(op(E, phase), said, rebuilt, ups=("fenced", True)).phase == "start"
+    assert plan(op(E, phase), {"dom": "shut_off"}, rebuilt, ups=("back", True)).phase == "start"
+    assert plan(op(E, phase), RUNS, rebuilt, ups=("back", True)).forward is False
+
+
+def test_a_host_that_is_back_in_service_is_not_made_to_stop_its_guests() -> None:
+    """Silent for a minute and never declared dead: its instances are not torn from it."""
+    found = plan(op(E, "fence"), ups=(True, True))
+    assert (found.forward, found.error and found.error["code"]) == (False, "source_is_back")
+    assert ordered(op(E, "fence"), "a").ensure is Ensure.OBSERVED
+    assert plan(op(E, "fence"), ups=("back", True)).forward is None, "declared dead: its word is waited for"
+    assert ordered(op(E, "fence"), "a", "back").ensure is Ensure.NOT_RUNNING
+
+
+def ordered(operation: Op, host: str, source: View = True) -> Any:
+    """The assignment that the host gets; ``source``: how that one is."""
+    return assignments(server.snapshot_of(operation, (None, None), (source, True)), TransferLimits())[host]
+
+
+def test_what_an_evacuation_started_in_vain_is_not_asked_to_stop() -> None:
+    """Its instance runs where it was: this copy must end before it writes."""
+    assert ordered(op(E, "start", forward=False, epoch=2), "b").inputs["soft"] is False
+
+
+@pytest.mark.parametrize("kind", [Kind.MIGRATION, Kind.RESIZE])
+def test_a_copy_that_is_owed_is_not_asked_to_stop_nor_saved(kind: Kind) -> None:
+    """The instance lives elsewhere by now, and so does its memory."""
+    late = owing(kind, "start", "start", "copy", "claim")._replace(shared=True, power="saved")
+    found = ordered(late, "b")
+    assert (found.ensure, found.inputs["soft"]) == (Ensure.NOT_RUNNING, False)
+    early = late._replace(holds=True, owed=())
+    assert ordered(early, "b").ensure is Ensure.SUSPENDED
+    assert ordered(early._replace(power="running"), "b").inputs["soft"] is True

@@ -1,58 +1,15 @@
-"""Filters, ranking, the inputs of assignments, and when a fact satisfies one: pure functions against tables."""
+"""Filters and ranking: pure functions against tables."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from migrator.operations import Kind
-from migrator.protocol import (
-    CheckResult,
-    DiskFact,
-    DiskSpec,
-    DomainFact,
-    DomainState,
-    Ensure,
-    Fact,
-    GuestDescription,
-    HostReport,
-    InstanceSpec,
-    Power,
-    Problem,
-    StoragePool,
-)
-from migrator.scheduler import reading
-from migrator.scheduler.assign import TransferLimits, assignments
-from migrator.scheduler.decide import decide
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
-from migrator.scheduler.satisfied import SATISFIED, Progress, judge
-from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
+from migrator.scheduler.snapshot import HostView
+from tests.unit.placed import GUEST, SPEC, report
 
-SPEC = InstanceSpec(
-    uuid="i",
-    name="i",
-    vcpus=2,
-    memory_mb=512,
-    disks=(DiskSpec(target="vda", pool="local", size_gb=1), DiskSpec(target="vdb", pool="shared", size_gb=1)),
-)
-GUEST = GuestDescription(machine="pc-7", arch="x86_64", hypervisor_version=7, storage={"local": "A", "shared": "G"})
 NEED = Need(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=2, source="a", guest=GUEST)
-
-
-def report(local: str = "B", shared: str = "G", **changes: Any) -> HostReport:
-    storage = {
-        n: StoragePool(identity=i, path="/", total_gb=9, free_gb=9) for n, i in (("local", local), ("shared", shared))
-    }
-    values = {
-        "vcpus": 8,
-        "memory_mb": 4096,
-        "address": "10.0.0.2",
-        "live_migration_uri": "qemu+tcp://10.0.0.2/system",
-        "storage": storage,
-        "machine_types": ("pc-7", "pc-8"),
-        "hypervisor_version": 7,
-    }
-    return HostReport(**(values | changes))
 
 
 def candidate(
@@ -69,6 +26,18 @@ REFUSALS = [
     (candidate(view={"up": False, "silent_s": 75.4}), NEED, ["its agent is down (silent for 75 s)"]),
     (candidate(view={"up": False, "forced_down": True}), NEED, ["forced down by an operator"]),
     (candidate(view={"disabled": True}), NEED, ["disabled"]),
+    (candidate("a"), replace(NEED, in_place=True), []),
+    (
+        candidate(),
+        replace(NEED, holders=frozenset({"b"})),
+        ["it has not cleaned up yet what it had of the instance before"],
+    ),
+    (candidate(), replace(NEED, surviving={"shared": "G"}), []),
+    (
+        candidate(shared="H"),
+        replace(NEED, surviving={"shared": "G"}),
+        ["storage: it does not share shared, where the instance's disks are"],
+    ),
     (candidate(free=(1.0, 4096, 9)), NEED, ["vcpus: 2 needed, 1 free"]),
     (candidate(free=(8, -5, 9)), NEED, ["memory: 512 MiB needed, 0 MiB free"]),
     (candidate(free=(8, 4096, 1)), NEED, ["disk: 2 GiB needed, 1 GiB free"]),
@@ -105,158 +74,3 @@ def test_every_reason_is_given_and_not_the_first_only() -> None:
 def test_the_roomiest_host_comes_first_and_ties_go_by_name() -> None:
     hosts = [candidate("d", free=(8, 1000, 9)), candidate("c", free=(8, 2000, 9)), candidate("b", free=(8, 1000, 9))]
     assert [c.host.name for c in rank([candidate("a"), *hosts], NEED)] == ["c", "b", "d"]
-
-
-def snapshot(kind: Kind, phase: str, *, forward: bool = True, **params: Any) -> Snapshot:
-    view = OperationView(
-        id=1,
-        uuid="o",
-        kind=kind,
-        instance_uuid="i",
-        phase=phase,
-        forward=forward,
-        epoch=3,
-        generation=9,
-        source="a",
-        destination="b",
-        params=params,
-        context={"guest": GUEST.model_dump(mode="json")},
-    )
-    hosts = {n: HostView(name=n, report=report(local=n), silent_s=0, up=True) for n in ("a", "b")}
-    return Snapshot(view, SPEC, hosts, {})
-
-
-WANTED = [
-    (Kind.LIVE_MIGRATION, "inspect", True, {"a": Ensure.MOVABLE}),
-    (Kind.LIVE_MIGRATION, "claim", True, {}),
-    (Kind.LIVE_MIGRATION, "check", True, {"b": Ensure.COMPATIBLE}),
-    (Kind.LIVE_MIGRATION, "check", False, {}),
-    (Kind.LIVE_MIGRATION, "prepare", True, {"a": Ensure.OBSERVED, "b": Ensure.PREPARED}),
-    (Kind.LIVE_MIGRATION, "prepare", False, {"a": Ensure.OBSERVED, "b": Ensure.ABSENT}),
-    (Kind.LIVE_MIGRATION, "transfer", True, {"a": Ensure.MIGRATING, "b": Ensure.OBSERVED}),
-    (Kind.LIVE_MIGRATION, "transfer", False, {"a": Ensure.NOT_MIGRATING, "b": Ensure.OBSERVED}),
-    (Kind.LIVE_MIGRATION, "cleanup", True, {"a": Ensure.ABSENT, "b": Ensure.OBSERVED}),
-    (Kind.REBOOT, "stop", True, {"a": Ensure.SHUT_OFF}),
-    (Kind.BUILD, "start", False, {"b": Ensure.ABSENT}),
-]
-
-
-@pytest.mark.parametrize(("kind", "phase", "forward", "wanted"), WANTED)
-def test_who_is_asked_for_what(kind: Kind, phase: str, forward: bool, wanted: dict[str, Ensure]) -> None:
-    found = assignments(snapshot(kind, phase, forward=forward), TransferLimits())
-    assert {host: a.ensure for host, a in found.items()} == wanted
-    assert all((a.epoch, a.generation, a.forward) == (3, 9, forward) for a in found.values())
-
-
-def test_a_move_s_leftovers_never_include_a_shared_disk() -> None:
-    for phase, forward, host in (("cleanup", True, "a"), ("prepare", False, "b")):
-        inputs = assignments(snapshot(Kind.LIVE_MIGRATION, phase, forward=forward), TransferLimits())[host].inputs
-        keep = {"a": ["G", "b"], "b": ["A", "G"]}[host]  # what the other end has
-        assert inputs == {"delete_pools": ["local"], "keep": keep, "kill": False}
-
-
-def test_what_is_shared_when_the_destination_is_found_fit_stays_shared() -> None:
-    """It may be set up anew before its other end is cleaned, or be gone: nothing shared is deleted for that."""
-    found = snapshot(Kind.MIGRATION, "check")
-    fact = Fact(
-        operation_id="o", epoch=3, phase="check", incarnation=1, sequence=1, checks=(CheckResult(name="c", ok=True),)
-    )
-    learnt = decide(replace(found, facts={"b": fact})).context
-    assert learnt == {"shared": {"b": ["shared"]}}
-    later = snapshot(Kind.MIGRATION, "cleanup")
-    operation = replace(later.operation, context={**later.operation.context, **learnt})
-    anew = replace(later.hosts["b"], report=report(local="N", shared="N2"))
-    for hosts in ({**later.hosts, "b": anew}, {"a": later.hosts["a"]}):
-        found = replace(later, operation=operation, hosts=hosts)
-        assert assignments(found, TransferLimits())["a"].inputs["delete_pools"] == ["local"]
-
-
-def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
-    """What "b" owes is cleaned up when the instance has long been moved on to "c", which shares b's local pool."""
-    found = snapshot(Kind.MIGRATION, "copy", forward=False)
-    third = HostView(name="c", report=report(local="b"), silent_s=0, up=True)
-    found = replace(found, hosts={**found.hosts, "c": third}, home="c")
-    assert "b" in assignments(found, TransferLimits())["b"].inputs["keep"]
-    back = replace(found, home="b")  # reverted: what was made here goes
-    assert "b" not in assignments(back, TransferLimits())["b"].inputs["keep"]
-
-
-def test_a_deletion_takes_everything() -> None:
-    inputs = assignments(snapshot(Kind.DELETE, "cleanup"), TransferLimits())["a"].inputs
-    assert inputs == {"delete_pools": ["local", "shared"], "keep": [], "kill": True}
-
-
-def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:
-    limits = TransferLimits(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
-    inputs = assignments(snapshot(Kind.LIVE_MIGRATION, "transfer"), limits)["a"].inputs
-    assert inputs["copy_disks"] == ["vda"]
-    assert (inputs["destination_host"], inputs["uri"]) == ("b", "qemu+tcp://10.0.0.2/system")
-    names = ("bandwidth_mib_s", "auto_converge", "post_copy", "force")
-    assert [inputs[n] for n in names] == [7, True, True, False]
-
-
-def test_a_stop_carries_its_patience() -> None:
-    inputs = assignments(snapshot(Kind.REBOOT, "stop", soft=False), TransferLimits(shutdown_timeout_s=9))["a"].inputs
-    assert inputs == {"soft": False, "timeout_s": 9}
-
-
-def test_pools_are_shared_by_identity_and_not_by_name() -> None:
-    assert reading.shared_pools(report(local="A"), report(local="B")) == {"shared"}
-    assert reading.shared_pools(report(), None) == frozenset()
-
-
-def fact(state: str | None = None, *, disks: tuple[bool, ...] = (), **more: Any) -> Fact:
-    return Fact(
-        operation_id="o",
-        epoch=1,
-        phase="p",
-        incarnation=1,
-        sequence=1,
-        domain=DomainFact(state=DomainState(state)) if state else None,
-        disks=tuple(DiskFact(target="vda", path="/d", pool="local", exists=e) for e in disks),
-        **more,
-    )
-
-
-BAD = CheckResult(name="cpu", ok=False, found="no avx", advice="choose a host with it")
-JUDGED = [
-    (Ensure.RUNNING, fact("running"), Progress.DONE),
-    (Ensure.RUNNING, fact("paused"), Progress.PENDING),
-    (Ensure.RUNNING, fact(), Progress.PENDING),
-    (Ensure.SHUT_OFF, fact("shut_off"), Progress.DONE),
-    (Ensure.SHUT_OFF, fact("absent"), Progress.PENDING),
-    (Ensure.ABSENT, fact("absent", disks=(False,)), Progress.DONE),
-    (Ensure.ABSENT, fact("absent", disks=(True,)), Progress.PENDING),
-    (Ensure.ABSENT, fact(disks=(False,)), Progress.PENDING),
-    (Ensure.PREPARED, fact("absent", disks=(True, True)), Progress.DONE),
-    (Ensure.PREPARED, fact("absent", disks=(True, False)), Progress.PENDING),
-    (Ensure.COMPATIBLE, fact("absent", checks=(BAD,)), Progress.FAILED),
-    (Ensure.MOVABLE, fact("running", checks=(BAD,)), Progress.FAILED),
-    (Ensure.RUNNING, fact("absent", problem=Problem(code="x", message="m", final=True)), Progress.FAILED),
-    (Ensure.RUNNING, fact("absent", problem=Problem(code="x", message="m", final=False)), Progress.PENDING),
-    (Ensure.RUNNING, fact("running", problem=Problem(code="x", message="m", final=True)), Progress.DONE),
-    (Ensure.SUSPENDED, fact("saved"), Progress.DONE),
-    (Ensure.SUSPENDED, fact("saved", problem=Problem(code="x", message="m", final=True)), Progress.FAILED),
-]
-
-
-@pytest.mark.parametrize(("ensure", "seen", "progress"), JUDGED)
-def test_a_fact_satisfies_by_what_is_there(ensure: Ensure, seen: Fact, progress: Progress) -> None:
-    assert judge(ensure, seen).progress is progress
-
-
-@pytest.mark.parametrize("power", [Power.SHUT_OFF, Power.SAVED])
-def test_a_domain_that_was_there_before_does_not_hide_that_nothing_could_be_done(power: Power) -> None:
-    problem = Problem(code="storage_error", message="disk missing", final=True)
-    assert judge(Ensure.POWERED, fact("shut_off"), power).progress is Progress.DONE
-    assert judge(Ensure.POWERED, fact("shut_off", problem=problem), power).progress is Progress.FAILED
-    assert judge(Ensure.POWERED, fact("running", problem=problem), Power.RUNNING).progress is Progress.DONE
-
-
-def test_a_failed_check_names_what_was_found_and_what_to_do() -> None:
-    message = judge(Ensure.COMPATIBLE, fact("absent", checks=(BAD,))).message
-    assert all(word in message for word in ("cpu", "no avx", "choose a host with it"))
-
-
-def test_only_a_verdict_ends_a_transfer() -> None:
-    assert set(Ensure) - SATISFIED.keys() == {Ensure.MIGRATING, Ensure.COPIED, Ensure.POWERED}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.db import hosts, operations
+from migrator.db import hosts, instance_records, operations
 from migrator.scheduler import moves, requests
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
@@ -156,3 +156,93 @@ def test_a_fenced_source_of_a_live_migration_does_not_keep_the_instance(make_wor
     world.bring_back("n2")
     world.settle()
     assert broken(world) == []
+
+
+def test_a_host_that_was_never_declared_down_keeps_what_it_runs_when_it_is_back(make_world: MakeWorld) -> None:
+    """A silent minute, and an evacuation that still waits for the fence command: the guest and its local disk stay."""
+    world = make_world()
+    world.settings = world.settings.model_copy(update={"fence_command": "/bin/false"})  # nobody runs it here
+    uuid = built(world, "local")
+    world.silence("n1")
+    pass_time(world)
+    world.precious = uuid
+    evacuate(world, uuid, "n2")
+    world.run(lambda: newest_move(world, uuid).phase == "fence")
+    pass_time(world)
+    assert "waiting for evidence" in newest_move(world, uuid).waiting
+    world.bring_back("n1")
+    world.settle()
+    assert broken(world) == []
+    assert world.fabric.running_on(uuid) == ["n1"]
+    assert newest_move(world, uuid).error["code"] == "source_is_back"
+
+
+def test_a_build_on_a_host_that_is_lost_has_failed_at_once(make_world: MakeWorld) -> None:
+    """And not when the host is back to clean up."""
+    world = make_world()
+    world.tick()
+    uuid = world.build("local")
+    assert uuid is not None
+    world.lose("n1")
+    pass_time(world)
+    force_down(world, "n1")
+    until_free(world, uuid)
+    with world.db.read() as connection:
+        row = instance_records.get(connection, uuid)
+    assert (row.vm_state, row.task_state) == ("error", None)
+    assert "n1 is lost" in row.fault["message"]
+    world.bring_back("n1")
+    world.settle()
+    assert broken(world) == []
+
+
+def give_up(world: World, uuid: str, host: str, pool: str) -> None:
+    """The host loses its power and is declared dead; what only it had is given up."""
+    world.lose(host)
+    pass_time(world)
+    force_down(world, host)
+    if pool == "local":
+        world.fabric.settle_for(uuid, None)
+
+
+@pytest.mark.parametrize("pool", ["local", "shared"])
+@pytest.mark.parametrize("phase", ["check", "rebuild", "start", "cleanup"])
+def test_the_first_home_returns_while_the_second_one_is_evacuated(make_world: MakeWorld, pool: str, phase: str) -> None:
+    world = make_world()
+    uuid = built(world, pool)
+    give_up(world, uuid, "n1", pool)
+    evacuate(world, uuid, "n2")
+    world.run(lambda: is_over(world, uuid))
+    give_up(world, uuid, "n2", pool)
+    evacuate(world, uuid, "n3")
+    world.run(lambda: newest_move(world, uuid).phase == phase or is_over(world, uuid))
+    world.bring_back("n1")
+    world.run(lambda: is_over(world, uuid))
+    assert world.fabric.running_on(uuid) == ["n3"]
+    world.bring_back("n2")
+    world.settle()
+    assert broken(world) == []
+    assert newest_move(world, uuid).status == "completed"
+
+
+@pytest.mark.parametrize("pool", ["local", "shared"])
+def test_an_instance_goes_home_once_its_first_host_is_clean(make_world: MakeWorld, pool: str) -> None:
+    """Not before: asked too early, the answer names what is in the way."""
+    world = make_world()
+    uuid = built(world, pool)
+    give_up(world, uuid, "n1", pool)
+    evacuate(world, uuid, "n2")
+    world.run(lambda: is_over(world, uuid))
+    with world.db.write() as connection:
+        assert hosts.force_down(connection, "n1", False, "admin")
+    live(world, uuid, "n1")
+    until_free(world, uuid)
+    with world.db.read() as connection:
+        refused = operations.get(connection, newest_move(world, uuid).id + 1)
+    assert "it has not cleaned up yet" in refused.error["message"]
+    world.bring_back("n1")
+    world.settle()
+    live(world, uuid, "n1")
+    world.settle()
+    assert broken(world) == []
+    assert world.fabric.running_on(uuid) == ["n1"]

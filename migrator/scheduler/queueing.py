@@ -1,0 +1,41 @@
+"""The queue of live migrations that leave a host: who may begin.
+
+Owns ``max_concurrent_live_migrations``. A migration leaves the queue when it takes its claim; its place is its age.
+"""
+
+from migrator.db import hosts, operations
+from migrator.db.engine import Connection
+from migrator.errors import StaleRow
+from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
+
+_TABLE = OPERATIONS[Kind.LIVE_MIGRATION]
+QUEUED = next(phase.name for phase in _TABLE.phases if phase.do is Effect.CLAIM_DESTINATION)
+# from the claim to the end of the transfer
+UNDER_WAY = tuple(
+    phase.name for phase in _TABLE.phases[_TABLE.index(QUEUED) + 1 : _TABLE.index(_TABLE.point_of_no_return or "")]
+)
+
+
+def ahead(connection: Connection, operation_id: int, source: str | None) -> int:
+    """How many live migrations of the source go first: those under way, and those that have been queued for longer."""
+    if source is None:
+        return 0
+    return operations.count_ahead(connection, Kind.LIVE_MIGRATION, source, operation_id, UNDER_WAY, QUEUED)
+
+
+def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
+    """In the transaction that takes the claim: nobody else was admitted meanwhile. Raises StaleRow."""
+    operation, limit = snapshot.operation, snapshot.outbound_limit
+    if operation.kind is not Kind.LIVE_MIGRATION or operation.source is None or not limit:
+        return
+    hosts.lock(connection, {operation.source, plan.destination or operation.source})
+    if ahead(connection, operation.id, operation.source) >= limit:
+        raise StaleRow(f"Operation {operation.id} is not the next one of {operation.source} any more")
+
+
+def following(connection: Connection, operation: OperationView) -> int | None:
+    """The id of the one that is next in the queue, now that this one is over."""
+    if operation.kind is not Kind.LIVE_MIGRATION or operation.source is None:
+        return None
+    return operations.first_in(connection, operation.kind, operation.source, QUEUED)
