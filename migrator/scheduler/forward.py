@@ -233,7 +233,8 @@ def _recorded(snapshot: Snapshot, effect: Effect) -> Fact | None:
 
 def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:
     host = reading.host_of(snapshot.operation, phase.actor)
-    return Timeline("phase", f"{phase.name}: {phase.do.value.replace('_', ' ')}", host=host)
+    doing = "" if phase.do is Effect.NONE else f": {phase.do.value.replace('_', ' ')}"
+    return Timeline("phase", f"{phase.name}{doing}", host=host)
 
 
 def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str, Any]:

@@ -180,6 +180,9 @@ def test_migrate_and_confirm(cloud: Cloud, vm: str) -> None:
     cloud.until("confirmed", lambda: cloud.migrations(vm)[0]["status"] == "confirmed")
     (move,) = cloud.migrations(vm)
     assert (move["migration_type"], move["source_compute"], move["dest_compute"]) == ("migration", source, destination)
+    messages = [event["message"] for event in cloud.migrator("timeline", str(move["id"]), "--json").json["events"]]
+    assert "depart" in messages
+    assert not [message for message in messages if message.endswith("-")], "each says what is done"
 
 
 def test_migrate_to_a_host_and_back(cloud: Cloud, vm: str) -> None:
