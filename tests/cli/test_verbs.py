@@ -278,6 +278,7 @@ def test_evacuate(cloud: Cloud) -> None:
         told = ok(cloud.migrator("timeline", str(moves[0]["id"])))
         assert "evidence: " in told
         assert "owed: cleanup on n1" in told
+        assert "on None" not in told, "the scheduler's share is nobody's host"
         early = cloud.migrator("service-force-down", "n1", "--unset")
         assert early.code == 1
         assert "Unable to force up host n1 as `done` evacuation migration records remain" in early.err
