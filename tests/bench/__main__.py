@@ -29,14 +29,13 @@ def main(argv: list[str]) -> int:
     if unknown:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    kept = _sections(REPORT.read_text()) if REPORT.exists() else {}
     today = datetime.date.today().isoformat()
     for name in wanted:
         print(f"== {PARTS[name]}", flush=True)
         lines = importlib.import_module(f"tests.bench.{name}").run()
         print("\n".join(lines), flush=True)
-        kept[name] = "\n".join([f"`script/bench {name}` on {today}", "", *lines, ""])
-        _write(kept)
+        kept = _sections(REPORT.read_text()) if REPORT.exists() else {}
+        _write(kept | {name: "\n".join([f"`script/bench {name}` on {today}", "", *lines, ""])})
     return 0
 
 

@@ -4,16 +4,31 @@ import os
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from migrator.lab import Lab, LabHost
+from migrator.lab.ticks import TickFollower
 from tests.lab.cluster import Cluster, wait_for
 
 ROUNDS = int(os.environ.get("BENCH_COLD_ROUNDS", "3"))  # there and back, by each way
 LOOK_S = 0.02
+
+
+@dataclass
+class Guest:
+    uuid: str
+    ticks: TickFollower
+    boots: int = 0
+
+    def wait_boot(self) -> None:
+        """Until it answers a shutdown: it was booted once more, and ticks."""
+        self.boots += 1
+        self.ticks.wait_boots(self.boots)
+        self.ticks.wait_ticks(20, timeout=60)
 
 
 def run() -> list[str]:
@@ -33,13 +48,17 @@ def run() -> list[str]:
 def _measure(cluster: Cluster) -> list[str]:
     uuid = cluster.boot("shared")
     with cluster.follow(uuid) as ticks:
-        ticks.wait_ticks(20, timeout=60)
+        return _taking_turns(cluster, Guest(uuid, ticks))
+
+
+def _taking_turns(cluster: Cluster, guest: Guest) -> list[str]:
+    guest.wait_boot()
     api: list[float] = []
     parts: dict[str, list[float]] = {"shutdown": [], "define": [], "start": []}
     for number in range(2 * ROUNDS + 2):
-        found = _by_api(cluster, uuid)
+        found = _by_api(cluster, guest)
         if number % 2 == 0:  # each way's second begins where the record says
-            _by_hand_there_and_back(cluster, uuid, parts if number >= 2 else {name: [] for name in parts})
+            _by_hand_there_and_back(cluster, guest, parts if number >= 2 else {name: [] for name in parts})
         if number >= 2:  # images are cached from now on, on both
             api.append(found)
     sums = [sum(one) for one in zip(*parts.values(), strict=True)]
@@ -55,11 +74,12 @@ def _measure(cluster: Cluster) -> list[str]:
     ]
 
 
-def _by_api(cluster: Cluster, uuid: str) -> float:
+def _by_api(cluster: Cluster, guest: Guest) -> float:
     """Milliseconds out of service; confirmed and cleaned up when it returns."""
+    uuid = guest.uuid
     _act(cluster, uuid, "migrate")
     found = wait_for(lambda: _reached(cluster, uuid, "finished"), 120, "the migration to finish")
-    _let_it_boot(cluster, uuid)
+    guest.wait_boot()
     _act(cluster, uuid, "confirmResize")
     wait_for(lambda: _reached(cluster, uuid, "confirmed"), 60, "the migration to be confirmed")
     return float(found["outcome"]["out_of_service_ms"])
@@ -82,18 +102,12 @@ def _reached(cluster: Cluster, uuid: str, status: str) -> dict[str, Any] | None:
     return found if found["status"] == status else None
 
 
-def _let_it_boot(cluster: Cluster, uuid: str) -> None:
-    """Until it answers a shutdown: it ticks."""
-    with cluster.follow(uuid) as ticks:
-        ticks.wait_ticks(20, timeout=60)
-
-
-def _by_hand_there_and_back(cluster: Cluster, uuid: str, parts: dict[str, list[float]]) -> None:
-    here = cluster.where(uuid)
+def _by_hand_there_and_back(cluster: Cluster, guest: Guest, parts: dict[str, list[float]]) -> None:
+    here = cluster.where(guest.uuid)
     there = next(host for host in cluster.lab.hosts if host.name != here.name)
     for one, other in ((here, there), (there, here)):
-        _by_hand(uuid, one, other, parts)
-        _let_it_boot(cluster, uuid)
+        _by_hand(guest.uuid, one, other, parts)
+        guest.wait_boot()
 
 
 def _by_hand(uuid: str, here: LabHost, there: LabHost, parts: dict[str, list[float]]) -> None:

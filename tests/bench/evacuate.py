@@ -40,6 +40,7 @@ def run() -> list[str]:
         with databases.both() as urls:
             for name, url in urls.items():
                 answered, running = _evacuated(url, count)
+                print(f"{name} {count}: {running:.1f} s", flush=True)
                 lines.append(f"| {name} | {count} | {answered:.1f} s | {running:.1f} s | {count / running:.0f} |")
     about = f"{HOSTS} simulated hosts take them in, their agents in one process beside the server and the client"
     return [*lines, "", f"{about}; {SENDERS} requests at a time. Load {os.getloadavg()[0]:.1f} at the end."]
