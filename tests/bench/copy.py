@@ -166,11 +166,12 @@ def _measure(bench: Bench) -> list[str]:
                 summed.append(bench.checksums())
         order.append(order.pop(0))
     bench.clear()
-    lines = ["| way | median | MiB of data/s | times |", "| --- | --- | --- | --- |"]
+    lines = ["| way | median | each | MiB of data/s | times |", "| --- | --- | --- | --- | --- |"]
     ours = statistics.median(took["migrator"])
     for name, seconds in took.items():
         median = statistics.median(seconds)
-        lines.append(f"| {name} | {median:.2f} s | {DATA_MIB / median:.0f} | {median / ours:.2f} |")
+        each = ", ".join(f"{one:.2f}" for one in seconds)
+        lines.append(f"| {name} | {median:.2f} s | {each} | {DATA_MIB / median:.0f} | {median / ours:.2f} |")
     return [
         *lines,
         "",
