@@ -27,6 +27,7 @@ from migrator.api.fencer import Fencer
 from migrator.api.routes import by_path
 from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
 from migrator.api.services import Services, build
+from migrator.db import listening
 from migrator.db.upgrade import upgrade
 from migrator.errors import MigratorError
 from migrator.settings import ServerSettings
@@ -131,7 +132,9 @@ def serve(settings: ServerSettings) -> int:
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()
+    _beat(services)  # before anybody's silence is judged
     beside = [
+        threading.Thread(target=_keep_beating, args=(services, stop), name="listening", daemon=True),
         threading.Thread(target=_sweep, args=(services, stop), name="sweeper", daemon=True),
         threading.Thread(target=Fencer(services, stop).keep, name="fencer", daemon=True),
     ]
@@ -145,6 +148,19 @@ def serve(settings: ServerSettings) -> int:
             thread.join(timeout=5)
         services.db.close()
     return 0
+
+
+def _beat(services: Services) -> None:
+    with services.db.write() as connection:
+        listening.beat(connection)
+
+
+def _keep_beating(services: Services, stop: threading.Event) -> None:
+    while not stop.wait(listening.BEAT_S):
+        try:
+            _beat(services)
+        except Exception:
+            log.exception("the database could not be told that a server listens; it is tried again")
 
 
 def _sweep(services: Services, stop: threading.Event) -> None:

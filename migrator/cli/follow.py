@@ -41,7 +41,7 @@ def until_over(client: Client, server_id: str, kind: str, after: int, what: str)
     if well:
         print("Finished")
         return 0
-    print(f"Failed: {_reason(operation)}", file=sys.stderr)
+    print(f"Failed: {reason(operation)}", file=sys.stderr)
     return 1
 
 
@@ -61,7 +61,7 @@ def until_verified(client: Client, server_id: str, kind: str, after: int, doing:
         print("\nFinished")
         return 0
     print(f"\nError {doing} server")
-    print(f"Failed: {_reason(operation)}", file=sys.stderr)
+    print(f"Failed: {reason(operation)}", file=sys.stderr)
     return 1
 
 
@@ -74,14 +74,15 @@ def outcome(operation: Mapping[str, Any]) -> bool | None:
     return True if operation["phase"] == "verify" and operation["forward"] else None
 
 
-def _reason(operation: Mapping[str, Any]) -> str:
+def reason(operation: Mapping[str, Any]) -> str:
+    """Why it failed or turned back, in words."""
     return str((operation["error"] or {}).get("message") or operation["status"])
 
 
 def _trouble(operation: Mapping[str, Any] | None) -> str:
     if operation is None or operation["forward"]:
         return (operation or {}).get("waiting") or ""
-    return operation["waiting"] or f"going back: {_reason(operation)}"
+    return operation["waiting"] or f"going back: {reason(operation)}"
 
 
 class _Line:

@@ -116,9 +116,9 @@ def timeline_text(found: Mapping[str, Any]) -> str:
     head = f"{operation['kind']} {operation['id']} of {operation['instance']}: {operation['status']}"
     lines = [head + (f", {hosts}" if hosts else "")]
     lines += [f"waiting: {operation['waiting']}"] if operation["waiting"] else []
-    lines += [f"error: {operation['error']}"] if operation["error"] else []
+    lines += [f"error: {follow.reason(operation)}"] if operation["error"] else []
     lines += [f"evidence: {operation['evidence']}"] if operation.get("evidence") else []
-    lines += [f"owed: {owed['phase']} on {owed['host']}" for owed in operation.get("owed", ())]
+    lines += [f"owed: {o['phase']}" + (f" on {o['host']}" if o["host"] else "") for o in operation.get("owed", ())]
     return "\n".join([*lines, table(_EVENT_COLUMNS, found["events"])])
 
 

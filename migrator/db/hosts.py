@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, false, func, null, select, update
 
-from migrator.db import events
+from migrator.db import events, listening
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
@@ -18,11 +18,13 @@ from migrator.protocol import HostReport
 
 _COLUMN_MAX = 2**31 - 1
 HostRow = Row[Any]
-"""A row of ``hosts`` plus ``silent_s``: seconds since the agent's last poll, by the database's clock."""
+"""A row of ``hosts`` plus, by the database's clock, ``silent_s``: seconds since the agent's last poll, and
+``listening_s``: seconds for which there has been a server to poll."""
 
 
 def _columns(connection: Connection) -> list[Any]:
-    return [*hosts.c, (now_expression(connection) - hosts.c.last_seen).label("silent_s")]
+    silent_s = (now_expression(connection) - hosts.c.last_seen).label("silent_s")
+    return [*hosts.c, silent_s, listening.seconds(connection).label("listening_s")]
 
 
 def get(connection: Connection, name: str) -> HostRow:

@@ -59,6 +59,14 @@ hosts = Table(
     Index("ix_hosts_placement", "disabled", "forced_down", "free_memory_mb"),
 )
 
+listening = Table(  # one row: since when there has been a server to listen
+    "listening",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("since", Double, nullable=False),
+    Column("alive_at", Double, nullable=False),
+)
+
 agent_credentials = Table(
     "agent_credentials",
     metadata,

@@ -102,7 +102,8 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     """A silent host is waited for, unless its part can be owed: nothing that it did could run the guest, or the host
     is fenced."""
     gone = not reading.heard(snapshot, host)
-    if gone and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host)):
+    given_up = gone and not reading.awaited(snapshot, host)
+    if given_up and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host)):
         return up(snapshot, table, phase, owing=phase.name if phase.undo in _CLEANING else None)
     return wait(snapshot, reading.silence(snapshot, host) if gone else "")
 

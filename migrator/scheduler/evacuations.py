@@ -86,8 +86,15 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
         source = hosts.get(connection, row.host)
     except HostNotFound as error:
         raise BadRequest(f"Compute host {row.host} could not be found.") from error
-    if host_view(source, settings.service_down_time).up:
+    view = host_view(source, settings.service_down_time)
+    if view.up:
         raise BadRequest(f"Compute service of {row.host} is still in use.")
+    if view.awaited and not source.forced_down:
+        raise Conflict(
+            f"Cannot 'evacuate' instance {row.uuid}: the servers came back {source.listening_s:.0f} s ago, and host "
+            f"{row.host} may not have had the time to speak to them; ask again when "
+            f"{settings.service_down_time:g} s have passed, or set forced_down"
+        )
     if fencing.evidence(source, settings) is None and not settings.fence_command:
         raise Conflict(
             f"Cannot 'evacuate' instance {row.uuid}: host {row.host} is silent, but nothing says that its guests do "

@@ -28,7 +28,7 @@ class Evidence:
 
 
 def evidence(row: Any, settings: ServerSettings) -> Evidence | None:
-    """The evidence there is for a row of ``hosts`` (with ``silent_s``); None for a host that is heard and not forced
+    """The evidence there is for a ``db.hosts.HostRow``; None for a host that is heard and not forced
     down, or of whose silence nothing is known."""
     recorded: Mapping[str, Any] = row.fencing or {}
     if row.forced_down:
@@ -73,7 +73,7 @@ def _lapsed(row: Any) -> Evidence | None:
 
 
 def _policy(row: Any, settings: ServerSettings) -> Evidence | None:
-    if not settings.evacuate_silent_hosts:
+    if not settings.evacuate_silent_hosts or row.listening_s <= settings.service_down_time:
         return None
     words = f"not heard for {row.silent_s:.0f} s, and the policy evacuate_silent_hosts takes that for enough"
     return Evidence("policy", "evacuate_silent_hosts", words, None)

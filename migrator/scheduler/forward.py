@@ -99,6 +99,8 @@ def _words(phase: Phase, host: str, judgement: Judgement) -> str:
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     if reading.heard(snapshot, host):
         return wait(snapshot, "")
+    if reading.awaited(snapshot, host):
+        return wait(snapshot, reading.silence(snapshot, host))
     if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
         return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
     if reading.fenced(snapshot, host) and phase.holds:
@@ -125,6 +127,8 @@ def _evidence(snapshot: Snapshot, host: str | None) -> str:
 def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     """A silent host: evidence that its guests do not run takes the place of its word (rule 7)."""
     view = reading.view_of(snapshot, host)
+    if view is not None and view.awaited:
+        return wait(snapshot, reading.silence(snapshot, host))
     if view is not None and view.evidence is not None:
         plan = _next(snapshot, table, phase)
         accepted = Timeline("evidence", f"accepted that {host} runs nothing: {view.evidence}", host)
@@ -236,7 +240,8 @@ def _recorded(snapshot: Snapshot, effect: Effect) -> Fact | None:
 
 def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:
     host = reading.host_of(snapshot.operation, phase.actor)
-    return Timeline("phase", f"{phase.name}: {phase.do.value.replace('_', ' ')}", host=host)
+    doing = "" if phase.do is Effect.NONE else f": {phase.do.value.replace('_', ' ')}"
+    return Timeline("phase", f"{phase.name}{doing}", host=host)
 
 
 def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str, Any]:

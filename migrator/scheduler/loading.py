@@ -20,6 +20,8 @@ DECLARED_DEAD_S = 15.0
 
 
 def host_view(row: Any, down_after: float) -> HostView:
+    patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
+    speaks = row.silent_s <= patience_s
     return HostView(
         name=row.name,
         report=HostReport.model_validate(row.report),
@@ -27,7 +29,8 @@ def host_view(row: Any, down_after: float) -> HostView:
         up=not row.forced_down and row.silent_s <= down_after,
         disabled=row.disabled,
         forced_down=row.forced_down,
-        speaks=row.silent_s <= (min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after),
+        speaks=speaks,
+        awaited=not speaks and row.listening_s <= patience_s,
     )
 
 

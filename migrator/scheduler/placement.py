@@ -3,6 +3,7 @@
 Never claims (``effects.py`` does, in the transaction that moves the operation on).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from migrator.db import claims, hosts, instance_records
@@ -15,6 +16,7 @@ from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import Candidate, Need, rank, refusals
 from migrator.scheduler.reading import spec_for
 from migrator.scheduler.snapshot import Plan, Snapshot
+from migrator.scheduler.waiting import wait
 
 _SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
 
@@ -25,7 +27,11 @@ def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: fl
     chosen = _requested(connection, need, down_after) if need.requested_host else _best(connection, need, down_after)
     if chosen is not None:
         return replace(plan, destination=chosen.host.name)
-    return refused(snapshot, _explain(connection, need, down_after))
+    considered = _considered(connection, need, down_after)
+    awaited = sorted(c.host.name for c in considered if c.host.awaited and not c.host.forced_down)
+    if awaited:
+        return wait(snapshot, f"waiting for {', '.join(awaited)} to speak to the servers, which just came back")
+    return refused(snapshot, _explain(considered, need))
 
 
 def _need(connection: Connection, snapshot: Snapshot) -> Need:
@@ -65,11 +71,13 @@ def _best(connection: Connection, need: Need, down_after: float) -> Candidate | 
     return next(iter(found), None)
 
 
-def _explain(connection: Connection, need: Need, down_after: float) -> dict[str, list[str]]:
-    if need.requested_host:
-        rows = hosts.by_names(connection, [need.requested_host])
-        if not rows:
-            return {need.requested_host: ["no host of that name is registered"]}
-    else:
-        rows = hosts.every(connection)
-    return {c.host.name: refusals(c, need) for c in loading.candidates(rows, down_after)}
+def _considered(connection: Connection, need: Need, down_after: float) -> list[Candidate]:
+    names = [need.requested_host] if need.requested_host else None
+    rows = hosts.every(connection) if names is None else hosts.by_names(connection, names)
+    return loading.candidates(rows, down_after)
+
+
+def _explain(considered: Sequence[Candidate], need: Need) -> dict[str, list[str]]:
+    if need.requested_host and not considered:
+        return {need.requested_host: ["no host of that name is registered"]}
+    return {c.host.name: refusals(c, need) for c in considered}

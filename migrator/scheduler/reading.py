@@ -39,6 +39,12 @@ def heard(snapshot: Snapshot, host: str | None) -> bool:
     return view is not None and view.heard
 
 
+def awaited(snapshot: Snapshot, host: str | None) -> bool:
+    """Whether the host's silence says nothing, for there was no server to speak to until a moment ago."""
+    view = view_of(snapshot, host)
+    return view is not None and view.awaited
+
+
 def fenced(snapshot: Snapshot, host: str | None) -> bool:
     """Whether the host is silent and there is evidence that its guests do not run."""
     view = view_of(snapshot, host)

@@ -81,6 +81,8 @@ class Reconciler:
                 return None
             if plan.effect is Effect.CLAIM_DESTINATION:
                 plan = place(connection, snapshot, plan, self._settings.service_down_time)
+            if plan.empty:
+                return None
         with self._db.write() as connection:
             begun = apply(connection, snapshot, plan)
         touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)

@@ -18,6 +18,7 @@ class HostView:
     disabled: bool = False
     forced_down: bool = False
     speaks: bool = False  # polled within service_down_time, forced down or not
+    awaited: bool = False  # silent, but the servers themselves came back only a moment ago
     evidence: str | None = None  # why its guests do not run, although it is silent (see ``fencing.py``)
     fence_failed: str | None = None  # what the fence command said when it last failed
 
@@ -28,7 +29,7 @@ class HostView:
 
     @property
     def fenced(self) -> bool:
-        return not self.heard and self.evidence is not None
+        return not self.heard and not self.awaited and self.evidence is not None
 
 
 @dataclass(frozen=True, slots=True)

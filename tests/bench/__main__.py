@@ -1,4 +1,4 @@
-"""Runs the parts named (all by default), prints their tables and writes them to docs/benchmarks.md."""
+"""Runs the parts named (all by default) and puts their tables into docs/benchmarks.md; the other parts stay."""
 
 import datetime
 import importlib
@@ -8,6 +8,9 @@ from pathlib import Path
 
 PARTS = {
     "live": "A live migration through the API against `virsh migrate --live --p2p`",
+    "copy": "A disk copied from host to host, against `qemu-img convert` and `rsync`",
+    "cold": "Time out of service in a cold migration on shared storage, against `virsh` by hand",
+    "evacuate": "Evacuating the instances of a dead host, from one client's requests to all running",
     "placing": "A scheduling decision, with its claim",
     "api": "The pages that dashboards poll",
     "memory": "Memory at rest",
@@ -15,8 +18,8 @@ PARTS = {
 REPORT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Made by `script/bench` on {date}: {cpus} cores, no hardware virtualisation (guests run under software emulation).
-Compare figures of one run only; on another machine, run it again.
+Made by `script/bench`: {cpus} cores, no hardware virtualisation (guests run under software emulation).
+Each part stands with the day of its last run. Compare figures of one run only; on another machine, run it again.
 """
 
 
@@ -26,16 +29,31 @@ def main(argv: list[str]) -> int:
     if unknown:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    text = [HEAD.format(date=datetime.date.today().isoformat(), cpus=os.cpu_count())]
+    today = datetime.date.today().isoformat()
     for name in wanted:
         print(f"== {PARTS[name]}", flush=True)
         lines = importlib.import_module(f"tests.bench.{name}").run()
         print("\n".join(lines), flush=True)
-        text += [f"## {PARTS[name]}", "", f"`script/bench {name}`", "", *lines, ""]
-    if set(wanted) == set(PARTS):
-        REPORT.write_text("\n".join(text))
-        print(f"written: {REPORT.relative_to(Path.cwd()) if REPORT.is_relative_to(Path.cwd()) else REPORT.name}")
+        kept = _sections(REPORT.read_text()) if REPORT.exists() else {}
+        _write(kept | {name: "\n".join([f"`script/bench {name}` on {today}", "", *lines, ""])})
     return 0
+
+
+def _write(kept: dict[str, str]) -> None:
+    text = [HEAD.format(cpus=os.cpu_count())]
+    for name, title in PARTS.items():
+        if name in kept:
+            text += [f"## {title}", "", kept[name]]
+    REPORT.write_text("\n".join(text).rstrip() + "\n")
+
+
+def _sections(text: str) -> dict[str, str]:
+    """What earlier runs measured, by part."""
+    found: dict[str, str] = {}
+    for section in text.split("\n## ")[1:]:
+        title, _, body = section.partition("\n\n")
+        found |= {name: body.rstrip() + "\n" for name, known in PARTS.items() if known == title}
+    return found
 
 
 if __name__ == "__main__":

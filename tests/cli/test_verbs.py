@@ -207,6 +207,9 @@ def test_migrate_and_confirm(cloud: Cloud, vm: str) -> None:
     cloud.until("confirmed", lambda: cloud.migrations(vm)[0]["status"] == "confirmed")
     (move,) = cloud.migrations(vm)
     assert (move["migration_type"], move["source_compute"], move["dest_compute"]) == ("migration", source, destination)
+    messages = [event["message"] for event in cloud.migrator("timeline", str(move["id"]), "--json").json["events"]]
+    assert "depart" in messages
+    assert not [message for message in messages if message.endswith("-")], "each says what is done"
 
 
 def test_migrate_to_a_host_and_back(cloud: Cloud, vm: str) -> None:
@@ -240,7 +243,10 @@ def test_a_migration_that_fails_says_so(cloud: Cloud, vm: str) -> None:
         failed = cloud.migrator("migrate", vm, "--poll")
     assert failed.code == 1
     assert failed.out.endswith("\nError migrating server\n")
-    assert re.match(r"Failed: .*n\d", failed.err), "the reason names the hosts"
+    reason = failed.err.removeprefix("Failed: ").strip()
+    assert re.search(r"n\d", reason), "the reason names the hosts"
+    told = ok(cloud.migrator("timeline", str(cloud.migrations(vm)[0]["id"])))
+    assert f"\nerror: {reason}\n" in told, "in words"
     assert cloud.state(vm) == before
 
 
@@ -299,6 +305,7 @@ def test_evacuate(cloud: Cloud) -> None:
         told = ok(cloud.migrator("timeline", str(moves[0]["id"])))
         assert "evidence: " in told
         assert "owed: cleanup on n1" in told
+        assert "on None" not in told, "the scheduler's share is nobody's host"
         early = cloud.migrator("service-force-down", "n1", "--unset")
         assert early.code == 1
         assert "Unable to force up host n1 as `done` evacuation migration records remain" in early.err

@@ -13,12 +13,15 @@ SEEN = 1000.0
 FORCED = {"kind": "forced_down", "by": "admin", "at": 1.0, "words": "forced down by admin at noon"}
 
 
-def row(silent: float = 100.0, *, forced: bool = False, said: Any = None, lease: float = 0.0) -> Any:
+def row(
+    silent: float = 100.0, *, forced: bool = False, said: Any = None, lease: float = 0.0, listening: float = 10**9
+) -> Any:
     return SimpleNamespace(
         name="n3",
         forced_down=forced,
         fencing=said,
         silent_s=silent,
+        listening_s=listening,
         last_seen=SEEN,
         report={"self_fencing_lease_s": lease},
     )
@@ -80,3 +83,11 @@ def test_a_lease_leaves_time_to_stop_the_guests() -> None:
     for lease in (30.0, 300.0, 3600.0):
         assert fencing.lapses_after(lease) >= lease + fencing.STOPPING_S
         assert fencing.lapses_after(lease) >= lease * (1 + fencing.DRIFT)
+
+
+def test_silence_towards_servers_that_were_away_is_no_evidence() -> None:
+    policy = ServerSettings(evacuate_silent_hosts=True, service_down_time=DOWN_AFTER)
+    assert fencing.evidence(row(NEVER, listening=DOWN_AFTER), policy) is None
+    assert fencing.evidence(row(NEVER, listening=DOWN_AFTER + 1), policy) is not None
+    # A lapsed lease is: the host counts by what it heard, and heard nothing.
+    assert fencing.evidence(row(LAPSED + 1, lease=LEASE, listening=0), policy) is not None

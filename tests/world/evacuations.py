@@ -20,22 +20,24 @@ from tests.world.moves import (
 from tests.world.world import CALLER, World
 
 
-def evacuate(world: World, uuid: str, host: str | None) -> None:
-    def request() -> int:
-        begun = evacuations.evacuate(
-            world.db,
-            CALLER,
-            uuid,
-            world.settings,
-            host=host,
-            on_shared_storage=None,
-            admin_pass=None,
-            generate=False,
-            stopped=False,
-        )
-        return begun.operation_id
+def ask(world: World, uuid: str, host: str | None = None) -> int:
+    """The request, once; the operation's id."""
+    begun = evacuations.evacuate(
+        world.db,
+        CALLER,
+        uuid,
+        world.settings,
+        host=host,
+        on_shared_storage=None,
+        admin_pass=None,
+        generate=False,
+        stopped=False,
+    )
+    return begun.operation_id
 
-    insist(world, request)
+
+def evacuate(world: World, uuid: str, host: str | None) -> None:
+    insist(world, lambda: ask(world, uuid, host))
 
 
 def is_over(world: World, uuid: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.db import images, operations
+from migrator.db import images, listening, operations
 from migrator.errors import ServerUnreachable
 from migrator.protocol import Assignments, Facts, HostReport, Poll
 from migrator.scheduler import requests
@@ -66,6 +66,8 @@ class World:
         self.lost: list[str] = []
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
+        self.away = False  # there is no server
+        self._beat()
         self._driver_fault: Fault | None = None
         for name in HOSTS:
             self.fabric.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
@@ -87,6 +89,20 @@ class World:
     def restart_server(self) -> None:
         """With the settings of now."""
         self.server = self._new_server()
+
+    def without_server(self, seconds: float) -> None:
+        """Every server is gone for so long; agents and guests go on."""
+        back_at = self.time + seconds
+        self.away = True
+        self.run(lambda: self.time >= back_at, longest=seconds + 10)
+        self.away = False
+        self.server = self._new_server()
+        self._beat()
+
+    def _beat(self) -> None:
+        """What keeps time beside the requests; not a boundary of any of them."""
+        with self.db.engine.begin() as connection:
+            listening.beat(connection)
 
     def killed(self, component: str) -> None:
         if component == "server":
@@ -166,6 +182,8 @@ class World:
         self._call(host, "facts", lambda: self.server.facts(host, facts))
 
     def _call(self, host: str, name: str, handle: Callable[[], Any]) -> Any:
+        if self.away:
+            raise ServerUnreachable("connection refused")
         fault = self.faults.arrive(host, name, message=True)
         if fault is Fault.KILL_BEFORE:
             raise Killed(host)
@@ -214,6 +232,9 @@ class World:
         self._watch()
         if self.sweep_at <= self.time:
             self.sweep_at = self.time + SWEEP_S
+            if self.away:
+                return
+            self._beat()
             self.guarded(lambda: self.server.reconciler.sweep())
 
     def _watch(self) -> None:
