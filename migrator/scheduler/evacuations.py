@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.db import copies, events, hosts
-from migrator.db import fencing as host_locks
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
@@ -81,7 +80,7 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
         raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: it was never on a host")
     if host == row.host:
         raise BadRequest("The target host can't be the same one.")
-    host_locks.lock(connection, row.host)  # what is granted on its evidence is not overtaken by its being forced up
+    hosts.lock(connection, [row.host])  # what is granted on its evidence is not overtaken by its being forced up
     try:
         source = hosts.get(connection, row.host)
     except HostNotFound as error:
