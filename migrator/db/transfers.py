@@ -13,7 +13,7 @@ from migrator.db.tables import facts, operations
 _o = operations.c
 _LIVE = "live-migration"
 _carrier = case((_o.kind == _LIVE, _o.source), else_=_o.destination)
-_query = select(_o.instance_uuid, _o.kind, facts.c.body["job"].label("job")).join(
+_query = select(_o.instance_uuid, _o.kind, _o.outcome, facts.c.body["job"].label("job")).join(
     facts, and_(facts.c.operation_id == _o.id, facts.c.host == _carrier)
 )
 
@@ -25,12 +25,14 @@ def of_operation(connection: Connection, operation_id: int) -> Mapping[str, Any]
 
 
 def percents(connection: Connection, uuids: Collection[str]) -> Mapping[str, int]:
-    """Instance -> 0 to 100, for those of the instances whose transfer has begun."""
+    """Instance -> 0 to 100, for those of the instances whose transfer has begun. One that has an outcome is over, also
+    for a caller who read a moment ago that it was under way."""
     if not uuids:
         return {}
     wanted = _query.where(_o.instance_uuid.in_(uuids), _o.active == true(), _o.holds == true(), _o.moves == true())
     rows = connection.execute(wanted).all()
-    return {row.instance_uuid: percent(row.kind, row.job) for row in rows if isinstance(row.job, Mapping)}
+    begun = [row for row in rows if row.outcome or isinstance(row.job, Mapping)]
+    return {row.instance_uuid: 100 if row.outcome else percent(row.kind, row.job) for row in begun}
 
 
 def percent(kind: str, job: Mapping[str, Any]) -> int:

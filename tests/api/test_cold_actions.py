@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.db.tables import events, operations
+from migrator.db.tables import events, facts, operations
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import IMAGE, NOBODY, Api, api
@@ -357,3 +357,13 @@ def test_a_cold_move_is_not_among_the_live_ones(api: Api) -> None:
     assert (answer.status, answer.message) == (404, f"Migration {key} for server {uuid} is not live-migration.")
     (record,) = api("GET", "/os-migrations?migration_type=migration").json["migrations"]
     assert "links" not in record
+
+
+def test_a_copy_that_is_through_does_not_fall_back_to_nothing(api: Api) -> None:
+    """The record of the server is read a moment before the counters, which are gone when the next phase begins."""
+    uuid = seed.instance(api.db, "a", task_state="resize_migrating")
+    key = seed.migration(api.db, uuid, "post-migrating", kind="migration", phase="start", outcome=_counted(200))
+    with api.db.write() as connection:
+        values = {"host": "compute2", "epoch": 1, "phase": "start", "incarnation": 1, "sequence": 9}
+        connection.execute(facts.insert().values(operation_id=key, received_at=0, body={"job": None}, **values))
+    assert api("GET", f"/servers/{uuid}").json["server"]["progress"] == 100
