@@ -16,6 +16,7 @@ stays, without holding the instance, until the host has cleaned up.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from migrator.protocol import Ensure
 
@@ -67,11 +68,16 @@ class Phase:
     meanwhile: Ensure | None = None
     shown: str = ""  # status in os-migrations while the phase lasts
     task_state: str | None = None  # the instance's task_state while the phase lasts
+    task_state_hard: str | None = None  # the same, where the guest is not asked
     holds: bool = True  # the instance is this operation's; False: free for the next one
     owed: bool = False  # the undo may be put off while its host is silent
     retry: bool = False  # when it fails, another host is tried, if none was asked for by name
     between_hosts: bool = False  # nothing to do or undo when source and destination are the same host
     fencing: bool = False  # evidence that the host is fenced counts as done
+
+    def task(self, params: Mapping[str, Any]) -> str | None:
+        """The instance's task_state, for an operation that was requested with ``params``."""
+        return self.task_state_hard if self.task_state_hard and params.get("soft") is False else self.task_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +156,15 @@ STOP = Operation(
 REBOOT = Operation(
     Kind.REBOOT,
     (
-        Phase("stop", A, Ensure.SHUT_OFF, task_state="rebooting"),
-        Phase("start", A, Ensure.RUNNING, task_state="reboot_started"),
-        Phase("commit", S, Effect.RECORD_POWER, task_state="reboot_started"),
+        Phase("stop", A, Ensure.SHUT_OFF, task_state="rebooting", task_state_hard="rebooting_hard"),
+        Phase("start", A, Ensure.RUNNING, task_state="reboot_started", task_state_hard="reboot_started_hard"),
+        Phase(
+            "commit",
+            S,
+            Effect.RECORD_POWER,
+            task_state="reboot_started",
+            task_state_hard="reboot_started_hard",
+        ),
     ),
     point_of_no_return=None,
     action="reboot",

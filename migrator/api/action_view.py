@@ -4,11 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator.api.server_view import Version, host_id, iso_us
-from migrator.db.instance_actions import Action
+from migrator.db.instance_actions import AT_ONCE, Action
 from migrator.operations import OPERATIONS, Kind
 
 _FAILED = frozenset({"failed", "error"})
-_NAMES = {"cancel": "live_migration_cancel", "confirm": "confirmResize", "revert": "revertResize"}
+_NAMES = {
+    "cancel": "live_migration_cancel",
+    "force": "live_migration_force_complete",
+    "confirm": "confirmResize",
+    "revert": "revertResize",
+}
 _VERIFY = "verify"  # here an operation's own action is over; what comes then is its confirmation's or reversal's
 
 
@@ -44,7 +49,7 @@ def full(action: Action, instance_uuid: str, version: Version, admin: bool, phas
 
 
 def events(action: Action, version: Version, admin: bool, phases: Sequence[Any]) -> list[dict[str, Any]]:
-    if action.about == "cancel":
+    if action.about in AT_ONCE:
         only = _event(name_of(action), action, version, admin)
         return [only | {"start_time": iso_us(action.started_at), "finish_time": iso_us(action.finished_at)}]
     lines = []

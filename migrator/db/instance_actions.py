@@ -14,7 +14,8 @@ from migrator.db.tables import events, operations
 from migrator.errors import BadRequest, NotFound
 
 _o = operations.c
-ABOUT = ("cancel", "confirm", "revert")  # names of events that are requests of their own
+ABOUT = ("cancel", "force", "confirm", "revert")  # names of events that are requests of their own
+AT_ONCE = ("cancel", "force")  # over as soon as they are heard
 _PHASES = ("begin", "phase", "reverse", "retry")
 
 
@@ -100,9 +101,9 @@ def _operation(row: Row[Any]) -> Action:
 
 
 def _request(event: Row[Any], row: Row[Any]) -> Action:
-    """A cancellation is over when it was heard; a confirmation and a reversal last as long as the operation."""
+    """A confirmation and a reversal last as long as the operation."""
     details = event.details or {}
-    over = event.name == "cancel"
+    over = event.name in AT_ONCE
     return Action(
         operation_id=row.id,
         kind=row.kind,

@@ -125,7 +125,7 @@ def _task_state(operation: OperationView, plan: Plan) -> str | None:
     forward = operation.forward if plan.forward is None else plan.forward
     if not forward and table.reverting is not None:
         return table.reverting
-    return table.phase(plan.phase or operation.phase).task_state
+    return table.phase(plan.phase or operation.phase).task(operation.params)
 
 
 def _values(connection: Connection, operation: OperationView, plan: Plan) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def cancel(db: Database, caller: Caller, operation_id: int) -> None:
             instance_uuid=row.instance_uuid,
             phase=row.phase,
             epoch=row.epoch,
-            details={"request_id": caller.request_id},
+            details={"request_id": caller.request_id, "user_id": caller.user_id, "project_id": caller.project_id},
         )
 
 
@@ -243,7 +243,7 @@ def begin(
         user_id=caller.user_id,
         project_id=caller.project_id,
     )
-    instance_records.change(connection, uuid, {"task_state": first.task_state})
+    instance_records.change(connection, uuid, {"task_state": first.task(params or {})})
     events.add(
         connection,
         "begin",

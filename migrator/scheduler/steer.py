@@ -36,13 +36,18 @@ def steer(db: Database, caller: Caller, operation_id: int, changes: Mapping[str,
         said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
         events.add(
             connection,
-            "steer",
+            "force" if changes.get("force") else "steer",
             f"{said}, on request of {caller.user_id}",
             operation_id=operation_id,
             instance_uuid=row.instance_uuid,
             phase=row.phase,
             epoch=row.epoch,
             host=row.source,
-            details={"request_id": caller.request_id, "user_id": caller.user_id, **changes},
+            details={
+                "request_id": caller.request_id,
+                "user_id": caller.user_id,
+                "project_id": caller.project_id,
+                **changes,
+            },
         )
         return str(row.source)

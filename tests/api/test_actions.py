@@ -89,7 +89,10 @@ def test_power(api: Api) -> None:
         f"Cannot 'stop' instance {stopped} while it is in vm_state stopped"
     )
     assert api("POST", f"/servers/{stopped}/action", body={"os-start": None}).status == 202
-    assert api("POST", f"/servers/{seed.instance(api.db, 'c')}/action", body={"reboot": {"type": "hard"}}).status == 202
+    for name, status in (("hard", "HARD_REBOOT"), ("SOFT", "REBOOT")):
+        uuid = seed.instance(api.db, name)
+        assert api("POST", f"/servers/{uuid}/action", body={"reboot": {"type": name}}).status == 202
+        assert api("GET", f"/servers/{uuid}").json["server"]["status"] == status
 
 
 def test_suspend_and_resume(api: Api) -> None:

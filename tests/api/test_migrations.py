@@ -199,14 +199,15 @@ def test_not_in_progress(api: Api) -> None:
 def test_abort(api: Api, version: str, status: str, answer: int) -> None:
     uuid = seed.instance(api.db, "a", task_state="migrating")
     phase = {"post-migrating": "cleanup", "accepted": "inspect", "queued": "claim", "preparing": "prepare"}
-    key = seed.migration(api.db, uuid, status, phase=phase.get(status, "transfer"))
+    key = seed.migration(api.db, uuid, status, phase=phase.get(status, "transfer"), user_id="u", project_id="p")
     found = api("DELETE", f"/servers/{uuid}/migrations/{key}", version)
     assert found.status == answer
-    actions = [a["action"] for a in api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]]
+    actions = api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]
+    who = [(action["action"], action["user_id"], action["project_id"]) for action in actions]
     if answer == 202:
-        assert actions == ["live_migration_cancel", "live-migration"]
+        assert who == [("live_migration_cancel", "admin", "admin"), ("live-migration", "u", "p")]
     else:
-        assert actions == ["live-migration"]
+        assert who == [("live-migration", "u", "p")]
         assert found.message == (
             f"Migration {key} state of instance {uuid} is {status}. "
             "Cannot abort live migration while the migration is in this state."
@@ -239,9 +240,11 @@ def test_force_complete(api: Api) -> None:
     assert api("POST", at, body={"force_complete": None}).status == 202
     with api.db.read() as connection:
         row = connection.execute(select(operations.c.steering, operations.c.generation)).one()
-        said = connection.execute(select(events.c.message).where(events.c.name == "steer")).scalar_one()
+        said = connection.execute(select(events.c.message).where(events.c.name == "force")).scalar_one()
     assert row == ({"force": True}, 4), "the generation rises, so that the agent hears of it"
     assert said == "completion forced: True, on request of admin"
+    actions = api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]
+    assert [action["action"] for action in actions] == ["live_migration_force_complete", "live-migration"]
     assert api("POST", at, body={"nosuch": None}).message == "There is no such action: nosuch"
     unknown = api("POST", f"/servers/{uuid}/migrations/99999/action", body={"force_complete": None})
     assert (unknown.status, unknown.message) == (400, f"Migration 99999 not found for instance {uuid}")
