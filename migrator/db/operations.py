@@ -150,20 +150,23 @@ def steer(connection: Connection, operation_id: int, changes: Mapping[str, Any])
 def count_ahead(
     connection: Connection, kind: str, source: str, operation_id: int, under_way: Sequence[str], queued: str
 ) -> int:
-    """Active operations of the kind and source, other than this one, in a phase of ``under_way``, or for longer in the
-    phase ``queued``."""
+    """Operations of the kind that hold their instance on the source, other than this one: on their way forward in a
+    phase of ``under_way``, or for longer in the phase ``queued``; and those that are going back in the last phase of
+    ``under_way``, which may not have ended yet."""
     c = operations.c
     before = or_(c.phase.in_(under_way), and_(c.phase == queued, c.id < operation_id))
+    occupied = or_(and_(c.forward == true(), before), c.phase == under_way[-1])
     query = select(func.count()).where(
-        c.active == true(), c.kind == kind, c.source == source, c.id != operation_id, before
+        c.active == true(), c.holds == true(), c.kind == kind, c.source == source, c.id != operation_id, occupied
     )
     return int(connection.execute(query).scalar_one())
 
 
 def first_in(connection: Connection, kind: str, source: str, phase: str) -> int | None:
-    """The id of the oldest active operation of the kind and source in the phase."""
+    """The id of the oldest active operation of the kind and source that is in the phase on its way forward."""
     c = operations.c
-    query = select(func.min(c.id)).where(c.active == true(), c.kind == kind, c.source == source, c.phase == phase)
+    mine = (c.active == true(), c.forward == true(), c.kind == kind, c.source == source, c.phase == phase)
+    query = select(func.min(c.id)).where(*mine)
     found = connection.execute(query).scalar()
     return int(found) if found is not None else None
 

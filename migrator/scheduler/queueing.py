@@ -11,7 +11,7 @@ from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
 
 _TABLE = OPERATIONS[Kind.LIVE_MIGRATION]
 QUEUED = next(phase.name for phase in _TABLE.phases if phase.do is Effect.CLAIM_DESTINATION)
-# from the claim to the end of the transfer
+# from the claim to the end of the transfer, which is the last of them
 UNDER_WAY = tuple(
     phase.name for phase in _TABLE.phases[_TABLE.index(QUEUED) + 1 : _TABLE.index(_TABLE.point_of_no_return or "")]
 )
