@@ -33,6 +33,9 @@ from migrator.errors import MigratorError
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
+# Longer than clients pause between two looks: nova's --poll asks every 5 s, which is also when uvicorn would hang up,
+# and the request that crosses with that is lost.
+KEEP_ALIVE_S = 75
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")
 
@@ -177,7 +180,14 @@ async def _listen(services: Services) -> None:
     sockets = [_bind(settings.listen)]
     if settings.agent_listen is not None:
         sockets.append(_bind(settings.agent_listen))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        lifespan="on",
+    )
     server = uvicorn.Server(config)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=sockets))

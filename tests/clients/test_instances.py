@@ -1,8 +1,11 @@
 """python-novaclient and python-openstackclient boot, look at and live-migrate instances on simulated hosts."""
 
+import http.client
+import time
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.clients.conftest import HOSTS, Cloud
@@ -127,3 +130,17 @@ def test_below_2_34_the_answer_names_every_refusal(cloud: Cloud) -> None:
         cloud.until("error", lambda: migrations(cloud, before["id"])[0]["status"] == "error")
     after = server(cloud, "vm-stuck")
     assert after == before | {"updated": after["updated"]}, "nothing half done"
+
+
+def test_a_connection_outlives_the_pause_between_two_looks(cloud: Cloud) -> None:
+    """nova --poll asks every 5 s: a server that hangs up then loses the request that is just on its way."""
+    address = httpx.URL(cloud.root)
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=30)
+    connection.request("GET", "/v2.1/servers")
+    connection.getresponse().read()
+    kept = connection.sock
+    time.sleep(7)
+    connection.request("GET", "/v2.1/servers")
+    assert connection.getresponse().status == 200
+    assert connection.sock is kept
+    connection.close()

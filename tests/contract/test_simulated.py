@@ -10,7 +10,7 @@ import pytest
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.errors import HypervisorUnavailable, StorageError
+from migrator.errors import DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import DiskSpec, DomainState, ImageRef, InstanceSpec
 from tests.contract.pair import Pair
 from tests.contract.suite import DriverContract
@@ -93,6 +93,19 @@ def test_the_truth_of_a_move(simulated_pair: Pair, fabric: Fabric) -> None:
     assert fabric.overlaps() == []
     assert fabric.losses == []
     assert fabric.holders_of_newest(spec.uuid, "vda") == ["local-b"]
+
+
+def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, fabric: Fabric) -> None:
+    pair = simulated_pair
+    spec = pair.boot("shared")
+    pair.prepare(spec)
+    pair.begin(spec, "shared", pair.slow_mib_s, post_copy=True)
+    pair.settle(lambda: pair.destination.domain(spec.uuid).state is DomainState.INCOMING)
+    pair.source.force_completion(spec.uuid, post_copy=True)
+    assert pair.source.domain(spec.uuid).reason == "postcopy"
+    with pytest.raises(DriverError, match="post-copy"):
+        pair.source.abort_job(spec.uuid)
+    assert fabric.running_on(spec.uuid) == ["b"]
 
 
 def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, fabric: Fabric) -> None:
