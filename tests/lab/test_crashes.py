@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from migrator.lab import LabHost
+from migrator.lab.layout import SHARED
 from migrator.lab.ticks import TickFollower
 from tests.lab.cluster import MEMORY_MB, Cluster
 
@@ -59,7 +60,11 @@ def assert_safe(flight: Flight) -> str:
     cluster = flight.cluster
     operation = cluster.wait_operation(flight.uuid)
     host = cluster.where(flight.uuid)
-    flight.ticks.wait_ticks(15)
+    # A guest whose host was cut off waits for its disk until GlusterFS has found its brick again, and so does whoever
+    # looks at the mount: 42 s (network.ping-timeout) where the cut was not noticed at once.
+    flight.ticks.wait_ticks(15, timeout=90)
+    for each in cluster.lab.hosts:
+        each.run(["ls", str(SHARED)], timeout=90)
     assert cluster.runners(flight.uuid) == [host.name]
     last = flight.ticks.last()
     assert last is not None
