@@ -10,14 +10,16 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 from migrator.errors import LabError
-from migrator.lab.layout import AGENT, BRIDGE_INSIDE, HOME, LOCAL, MOUNTS, SHARED, Layout
+from migrator.lab.layout import AGENT, BRIDGE_INSIDE, HOME, LOCAL, MOUNTS, PROGRAMS, SHARED, Layout
 from migrator.lab.machine import Machine
 from migrator.lab.process import Process, wait_until
 from migrator.lab.storage import mount_command
 
+EMULATOR = "qemu-system-x86_64"
 _LIBVIRTD_CONF = """host_uuid = "{uuid}"
 listen_tls = 0
 listen_tcp = 1
@@ -68,9 +70,16 @@ class LabHost(Machine):
         (self.directory / "etc/qemu.conf").write_text(_QEMU_CONF.format(**values))
         names = [f"{self.layout.host_address(n)} {self.layout.host_name(n)}" for n in range(1, 100)]
         (self.directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
-        for inside in (LOCAL, SHARED, AGENT):
+        for inside in (LOCAL, SHARED, AGENT, PROGRAMS):
             self.outside(inside).mkdir(parents=True)
+        self._put_emulator()
         super().up()
+
+    def _put_emulator(self) -> None:
+        """What libvirtd takes for QEMU; the file itself says why."""
+        program = self.outside(PROGRAMS) / EMULATOR
+        program.write_bytes(resources.files("migrator.lab").joinpath("emulator", EMULATOR).read_bytes())
+        program.chmod(0o755)
 
     def mount_shared(self) -> None:
         self.run(mount_command(self.layout))
@@ -86,7 +95,7 @@ class LabHost(Machine):
     def start_libvirtd(self, *, wait: bool = True) -> None:
         """Start libvirtd, and wait until it answers. No-op when it runs."""
         if self.libvirtd_pid is None:
-            self.libvirtd = self.spawn(["libvirtd", "-l"], "libvirtd.log")
+            self.libvirtd = self.spawn(["libvirtd", "-l"], "libvirtd.log", {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"})
             self._save()
         if wait:
             self.wait_libvirtd()

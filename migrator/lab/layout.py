@@ -20,6 +20,7 @@ HOME = Path("/var/lib/libvirt/migrator")
 LOCAL = HOME / "local"
 SHARED = HOME / "shared"
 AGENT = HOME / "agent"
+PROGRAMS = HOME / "bin"  # first in libvirtd's PATH
 BRIDGE_INSIDE = "br0"
 
 # What each host has for itself: directory below the host's own -> where it is mounted. /run is last, for it hides

@@ -75,10 +75,7 @@ class Cluster:
             "agent_listen": self.agent_url.removeprefix("http://"),
             "image_dir": str(self.root / "images"),
         }
-        # The first step of the permitted pause is then some 0.45 s, and guests arrive after a round or two. After many
-        # rounds under software emulation quiet guests were seen to panic or hang on arrival, twice in some twenty.
-        numbers = {"sweep_interval": 1, "service_down_time": 10, "live_migration_downtime": 5000}
-        values: dict[str, int | str] = {**lines, **numbers, **settings}
+        values: dict[str, int | str] = {**lines, "sweep_interval": 1, "service_down_time": 10, **settings}
         self.config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
 
     def start_server(self) -> None:

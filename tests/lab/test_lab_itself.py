@@ -1,5 +1,6 @@
 """The lab alone, through its public interface: hosts, storage, guest, and ``virsh`` moving it between them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from migrator.errors import LabError
-from migrator.lab import Lab, network
+from migrator.lab import Lab, LabHost, network
 from migrator.lab.content import content_sum
 from migrator.lab.image import GuestImages, build_guest
 from migrator.lab.layout import LOCAL, SHARED
@@ -21,6 +22,9 @@ from migrator.lab.ticks import TickFollower
 from tests.lab import domains
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")]
+
+# A guest whose memory is a multiple of it loses writes when it moves: migrator/lab/emulator says why.
+FAST_PATH_BYTES = 256 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,12 @@ def guest() -> GuestImages:
 
 def follow(lab: Lab, name: str) -> TickFollower:
     return TickFollower({host.name: host.console_log(name) for host in lab.hosts})
+
+
+def memory_bytes(host: LabHost, name: str) -> int:
+    """Of a guest, as its QEMU counts it."""
+    command = ["virsh", "qemu-monitor-command", name, '{"execute": "query-memory-size-summary"}']
+    return int(json.loads(host.run(command))["return"]["base-memory"])
 
 
 def test_each_host_answers_under_its_own_name(lab: Lab) -> None:
@@ -87,6 +97,7 @@ def test_a_guest_boots_in_seconds_and_moves_without_a_lost_tick(lab: Lab, guest:
     assert 50 < gap < 5000
     assert name not in domains.running(source)
     assert name in domains.running(destination)
+    assert memory_bytes(destination, name) % FAST_PATH_BYTES != 0
     destination.run(["virsh", "destroy", name])
 
 
