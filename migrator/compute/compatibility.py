@@ -6,6 +6,7 @@ Every function answers for the host it runs on, the destination unless it says o
 
 from collections.abc import Collection, Mapping, Sequence
 
+from migrator.checks import CHECKS
 from migrator.protocol import MEMORY, CheckResult, DiskFact, DomainState, GuestDescription, InstanceSpec
 
 MIB = 1024**2
@@ -36,7 +37,7 @@ def memory(needed_mb: int, *, total_mb: int, reserved_mb: int, used_mb: int, rat
         ok=needed_mb <= free,
         found=f"{free} MiB free ({total_mb} MiB, {reserved_mb} reserved, ratio {ratio:g}, {used_mb} in use), "
         f"{needed_mb} MiB needed",
-        advice="choose another host, move something away from this one, or raise ram_allocation_ratio",
+        advice=CHECKS["memory"].advice,
     )
 
 
@@ -46,7 +47,7 @@ def cpu(ok: bool, found: str) -> CheckResult:
         name="cpu",
         ok=ok,
         found=found,
-        advice="choose a host with these features, or set cpu_mode = custom with a model that all hosts have",
+        advice=CHECKS["cpu"].advice,
     )
 
 
@@ -58,7 +59,30 @@ def machine_type(needed: str, offered: Collection[str]) -> CheckResult:
         name="machine_type",
         ok=here,
         found=missing if not here else f"{needed} is here" if needed else "the guest may get any machine type",
-        advice="install a QEMU at least as new as the source's",
+        advice=CHECKS["machine_type"].advice,
+    )
+
+
+def console(listens: Sequence[str], addresses: Collection[str]) -> CheckResult:
+    """``listens``: where the guest's consoles listen, but for addresses that every host has."""
+    missing = [address for address in listens if address not in addresses]
+    words = f"a console listens on {', '.join(missing)}, which this host does not have" if missing else ""
+    return CheckResult(
+        name="console",
+        ok=not missing,
+        found=words or "every console can listen where it does now",
+        advice=CHECKS["console"].advice,
+    )
+
+
+def version(needed: int, own: int) -> CheckResult:
+    """libvirt's integers of the hypervisors; 0 is not known. Memory travels to one that is as new, or newer."""
+    older = bool(needed and own) and own < needed
+    return CheckResult(
+        name="hypervisor_version",
+        ok=not older,
+        found=f"{own} here, {needed} at the source",
+        advice=CHECKS["hypervisor_version"].advice,
     )
 
 
@@ -68,7 +92,7 @@ def network(spec: InstanceSpec, offered: Collection[str]) -> CheckResult:
         name="network",
         ok=not missing,
         found=f"no bridge for {', '.join(missing)}" if missing else "every network has a bridge",
-        advice="add the network to the agent's setting networks",
+        advice=CHECKS["network"].advice,
     )
 
 
@@ -137,7 +161,7 @@ def disk(
         name="disk",
         ok=all(fits for fits, _ in lines),
         found="; ".join(words for _, words in lines) or "nothing has to be copied",
-        advice="free some space, choose another host, or raise disk_allocation_ratio",
+        advice=CHECKS["disk"].advice,
     )
 
 
@@ -188,9 +212,9 @@ def source(
         ),
         CheckResult(
             name="devices",
-            ok=not devices,
+            ok=not devices or not live,
             found=f"the guest holds devices of this host: {devices}" if devices else "no pass-through devices",
-            advice="detach them first",
+            advice=CHECKS["devices"].advice,
         ),
         CheckResult(
             name="disks",

@@ -83,7 +83,7 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
         "memory_mb": report.memory_mb,
         "disk_gb": disk_gb,
         "free_vcpus": report.vcpus * report.cpu_allocation_ratio - used[0],
-        "free_memory_mb": report.memory_mb * report.ram_allocation_ratio - report.reserved_host_memory_mb - used[1],
+        "free_memory_mb": (report.memory_mb - report.reserved_host_memory_mb) * report.ram_allocation_ratio - used[1],
         "free_disk_gb": disk_gb * report.disk_allocation_ratio - used[2],
         "incarnation": incarnation,
         "last_seen": moment,

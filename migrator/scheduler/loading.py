@@ -11,7 +11,7 @@ from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler import queueing
 from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.fencing import evidence
-from migrator.scheduler.filters import Candidate
+from migrator.scheduler.finding import Candidate
 from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
 from migrator.settings import ServerSettings
 

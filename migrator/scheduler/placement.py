@@ -13,7 +13,8 @@ from migrator.protocol import GuestDescription
 from migrator.scheduler import loading
 from migrator.scheduler.backward import refused
 from migrator.scheduler.effects import amounts
-from migrator.scheduler.filters import Candidate, Need, rank, refusals
+from migrator.scheduler.filters import rank, refusals
+from migrator.scheduler.finding import Candidate, Need
 from migrator.scheduler.reading import spec_for
 from migrator.scheduler.snapshot import Plan, Snapshot
 from migrator.scheduler.waiting import wait

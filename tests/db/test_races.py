@@ -172,7 +172,7 @@ def test_a_host_described_anew_keeps_what_is_claimed_at_that_moment(db: Database
     with db.read() as connection:
         row = hosts.get(connection, "two")
         used = connection.execute(select(func.sum(t.claims.c.memory_mb)).where(t.claims.c.host == "two")).scalar_one()
-    free = report.memory_mb * report.ram_allocation_ratio - report.reserved_host_memory_mb - used
+    free = (report.memory_mb - report.reserved_host_memory_mb) * report.ram_allocation_ratio - used
     assert (used, row.free_memory_mb) == (64, free)
 
 

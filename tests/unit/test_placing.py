@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from migrator.scheduler.filters import Candidate, Need, rank, refusals
+from migrator.scheduler.filters import rank, refusals
+from migrator.scheduler.finding import Candidate, Need
 from migrator.scheduler.snapshot import HostView
 from tests.unit.placed import GUEST, SPEC, report
 
@@ -21,16 +22,16 @@ def candidate(
 
 REFUSALS = [
     (candidate(), NEED, []),
-    (candidate("a"), NEED, ["the instance is there already"]),
+    (candidate("a"), NEED, ["source: the instance is there already"]),
     (candidate(), replace(NEED, refused={"b": ["no CPU", "no disk"]}), ["no CPU, no disk"]),
-    (candidate(view={"up": False, "silent_s": 75.4}), NEED, ["its agent is down (silent for 75 s)"]),
-    (candidate(view={"up": False, "forced_down": True}), NEED, ["forced down by an operator"]),
-    (candidate(view={"disabled": True}), NEED, ["disabled"]),
+    (candidate(view={"up": False, "silent_s": 75.4}), NEED, ["up: its agent is down (silent for 75 s)"]),
+    (candidate(view={"up": False, "forced_down": True}), NEED, ["up: forced down by an operator"]),
+    (candidate(view={"disabled": True}), NEED, ["enabled: it is disabled"]),
     (candidate("a"), replace(NEED, in_place=True), []),
     (
         candidate(),
         replace(NEED, holders=frozenset({"b"})),
-        ["it has not cleaned up yet what it had of the instance before"],
+        ["cleaned: it has not cleaned up yet what it had of the instance before"],
     ),
     (candidate(), replace(NEED, surviving={"shared": "G"}), []),
     (

@@ -71,7 +71,7 @@ def _claims(world: World) -> list[str]:
             report = host.report
             total = (
                 host.vcpus * report["cpu_allocation_ratio"] - vcpus,
-                host.memory_mb * report["ram_allocation_ratio"] - report["reserved_host_memory_mb"] - memory,
+                (host.memory_mb - report["reserved_host_memory_mb"]) * report["ram_allocation_ratio"] - memory,
                 host.disk_gb * report["disk_allocation_ratio"] - disk,
             )
             if total != (host.free_vcpus, host.free_memory_mb, host.free_disk_gb):

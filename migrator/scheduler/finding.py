@@ -1,0 +1,85 @@
+"""What a check before a move looks at, and what it answers. Plain values: no SQL, no clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from migrator.protocol import GuestDescription, InstanceSpec, Survey
+from migrator.scheduler.snapshot import HostView
+
+KNOWN_S = 600.0  # what is known for longer is not known any more
+
+
+class Status(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``words``: why not, or why it is not known; ``source`` and ``destination``: what was found on either host;
+    ``age_s``: how long ago."""
+
+    status: Status
+    words: str = ""
+    source: str = ""
+    destination: str = ""
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What a host's agent found when nothing was moved, and for how long the server has known it (s)."""
+
+    survey: Survey
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is to be placed. ``guest`` and ``source`` are known for a move only."""
+
+    instance: InstanceSpec
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    source: str | None = None
+    requested_host: str | None = None
+    guest: GuestDescription | None = None
+    guest_age_s: float = 0.0
+    block: bool | None = None  # what a live migration asked for; None: find out
+    refused: Mapping[str, Sequence[str]] = field(default_factory=dict)  # hosts that already said no
+    in_place: bool = False  # the source itself will do
+    holders: frozenset[str] = frozenset()  # hosts besides the source that still have something of the instance
+    surviving: Mapping[str, str] = field(default_factory=dict)  # pool -> identity of the storage that has its disks
+    live: bool = False  # it is to run on while it is moved
+    unfit: str = ""  # why nothing may begin with the instance now
+    origin: "Origin | None" = None  # of a live migration
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The source of a live migration."""
+
+    host: HostView
+    surveyed: Surveyed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    host: HostView
+    free_vcpus: float
+    free_memory_mb: float
+    free_disk_gb: float
+    surveyed: Surveyed | None = None
+
+
+def verdict(words: str | None, source: str, destination: str, age_s: float = 0.0) -> Finding:
+    """Failed for the reason ``words``; None: passed."""
+    status = Status.PASSED if words is None else Status.FAILED
+    return Finding(status, words or "", source, destination, age_s)
+
+
+def unknown(words: str, source: str = "", destination: str = "") -> Finding:
+    return Finding(Status.UNKNOWN, words, source, destination)

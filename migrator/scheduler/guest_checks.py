@@ -1,0 +1,142 @@
+"""Checks of a guest against a host, and of the two hosts against each other. Pure.
+
+They answer from what agents saw before anybody asked; what nobody has looked at is unknown, and never passes. Each
+answers with a finding. ``filters.py`` holds the table of them.
+"""
+
+from migrator import guest_cpu
+from migrator.protocol import Reach
+from migrator.scheduler.finding import Candidate, Finding, Need, Status, Surveyed, unknown, verdict
+
+SKEW_S = 2.0  # by which two hosts' clocks may differ
+# A connection that failed may have been mended since: for so long the failure stands.
+FAILURE_STANDS_S = 30.0
+
+
+def instance(_candidate: Candidate, need: Need) -> Finding:
+    return verdict(need.unfit or None, need.unfit or "ready", "")
+
+
+def devices(_candidate: Candidate, need: Need) -> Finding:
+    if need.guest is None:
+        return _guest_unknown(need)
+    held = ", ".join(need.guest.devices)
+    words = f"the guest holds devices of {need.source}: {held}" if held else None
+    return verdict(words, held or "none", "", need.guest_age_s)
+
+
+def arch(candidate: Candidate, need: Need) -> Finding:
+    if need.guest is None:
+        return _guest_unknown(need)
+    here, there = need.guest.arch, candidate.host.report.arch
+    words = None if here == there else f"the guest is {here}, the host {there}"
+    return verdict(words, here, there, _age(candidate, need))
+
+
+def machine_type(candidate: Candidate, need: Need) -> Finding:
+    if need.guest is None:
+        return _guest_unknown(need)
+    machine, types = need.guest.machine, candidate.host.report.machine_types
+    if not types:
+        return unknown("its agent names no machine types", machine)
+    lacks = bool(machine) and machine not in types
+    there = f"not among {len(types)} types" if lacks else "known"
+    words = f"it does not know {machine}" if lacks else None
+    return verdict(words, machine or "any", there, _age(candidate, need))
+
+
+def hypervisor_version(candidate: Candidate, need: Need) -> Finding:
+    if need.guest is None:
+        return _guest_unknown(need)
+    here, there = need.guest.hypervisor_version, candidate.host.report.hypervisor_version
+    if not here or not there:
+        return unknown("a host does not tell the version of its hypervisor", str(here), str(there))
+    words = None if there >= here else f"{there} is older than the source's {here}"
+    return verdict(words, str(here), str(there), _age(candidate, need))
+
+
+def cpu(candidate: Candidate, need: Need) -> Finding:
+    guest = need.guest
+    if guest is None:
+        return _guest_unknown(need)
+    if guest.cpu_xml is None:
+        return verdict(None, "the guest names no CPU model", "", need.guest_age_s)
+    key = guest_cpu.key(guest.arch, guest.machine, guest.cpu_xml)
+    here, surveyed = f"CPU {key}", candidate.surveyed
+    answer = surveyed.survey.runs.get(key) if surveyed is not None else None
+    if surveyed is None or answer is None:
+        return unknown(f"the agent of {candidate.host.name} has not compared this CPU yet", here)
+    words = None if answer.ok else answer.words or "it cannot run the guest's CPU"
+    there = words or answer.words or "has every feature"
+    return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s + answer.age_s))
+
+
+def uri(candidate: Candidate, need: Need) -> Finding:
+    if need.origin is None:
+        return unknown("the source is not known")
+    return _reach(need.origin.surveyed, need.origin.host.name, candidate.host.name, _uri(candidate))
+
+
+def uri_back(candidate: Candidate, need: Need) -> Finding:
+    if need.origin is None:
+        return unknown("the source is not known")
+    wanted = need.origin.host.report.live_migration_uri
+    found = _reach(candidate.surveyed, candidate.host.name, need.origin.host.name, wanted)
+    return Finding(found.status, found.words, found.destination, found.source, found.age_s)
+
+
+def clock(candidate: Candidate, need: Need) -> Finding:
+    """Each host's clock against the database's; what the measuring itself may have cost is given to nobody."""
+    here, there = need.origin.surveyed if need.origin is not None else None, candidate.surveyed
+    if here is None or there is None or here.survey.clock_offset_s is None or there.survey.clock_offset_s is None:
+        return unknown("a host has not told the time yet", _offset(here), _offset(there))
+    skew = abs(here.survey.clock_offset_s - there.survey.clock_offset_s)
+    doubt = here.survey.clock_error_s + there.survey.clock_error_s
+    if skew - doubt <= SKEW_S < skew + doubt:
+        return unknown(f"they differ by {skew:.1f} s, give or take {doubt:.1f} s", _offset(here), _offset(there))
+    words = f"they differ by {skew:.1f} s; {SKEW_S:g} s are allowed" if skew > SKEW_S else None
+    return verdict(words, _offset(here), _offset(there), max(here.age_s, there.age_s))
+
+
+def console(candidate: Candidate, need: Need) -> Finding:
+    if need.guest is None:
+        return _guest_unknown(need)
+    if not need.guest.listens:
+        return verdict(None, "listens on no address of its own", "", need.guest_age_s)
+    here, surveyed = ", ".join(need.guest.listens), candidate.surveyed
+    if surveyed is None or not surveyed.survey.addresses:
+        return unknown(f"the agent of {candidate.host.name} has not told its addresses yet", here)
+    missing = ", ".join(a for a in need.guest.listens if a not in surveyed.survey.addresses)
+    words = f"a console of the guest listens on {missing}, which it does not have" if missing else None
+    there = f"has {', '.join(surveyed.survey.addresses)}"
+    return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s))
+
+
+def _guest_unknown(need: Need) -> Finding:
+    return unknown(f"the agent of {need.source} has not described the guest yet")
+
+
+def _age(candidate: Candidate, need: Need) -> float:
+    return max(need.guest_age_s, candidate.host.silent_s)
+
+
+def _uri(candidate: Candidate) -> str:
+    return candidate.host.report.live_migration_uri
+
+
+def _reach(surveyed: Surveyed | None, prober: str, peer: str, wanted: str) -> Finding:
+    """``source``: what the prober found, ``destination``: where it looked."""
+    found: Reach | None = surveyed.survey.peers.get(peer) if surveyed is not None else None
+    if surveyed is None or found is None or found.uri != wanted:
+        return unknown(f"the agent of {prober} has not tried {wanted} yet", "not tried", wanted)
+    age_s = surveyed.age_s + found.age_s
+    if not found.ok and age_s > FAILURE_STANDS_S:
+        return Finding(Status.UNKNOWN, f"could not be reached {age_s:.0f} s ago: {found.words}", "", wanted, age_s)
+    words = None if found.ok else f"{prober} cannot reach {wanted}: {found.words}"
+    return verdict(words, "connected" if found.ok else found.words, wanted, age_s)
+
+
+def _offset(surveyed: Surveyed | None) -> str:
+    if surveyed is None or surveyed.survey.clock_offset_s is None:
+        return "not known"
+    return f"{surveyed.survey.clock_offset_s:+.3f} s from the database's clock"

@@ -1,0 +1,136 @@
+"""Checks of a host for itself: whether it may take the instance, and has room and storage for it. Pure.
+
+Each answers with a finding, or None where the question does not arise. ``filters.py`` holds the table of them.
+"""
+
+from collections.abc import Iterable
+
+from migrator.protocol import StoragePool
+from migrator.scheduler.finding import Candidate, Finding, Need, verdict
+
+_GIB = 1024**3
+
+
+def source(candidate: Candidate, need: Need) -> Finding:
+    there = candidate.host.name == need.source and not need.in_place
+    return verdict("the instance is there already" if there else None, f"it is on {need.source}", candidate.host.name)
+
+
+def cleaned(candidate: Candidate, need: Need) -> Finding:
+    held = candidate.host.name in need.holders
+    words = "it has not cleaned up yet what it had of the instance before" if held else None
+    return verdict(words, "", "still holds something of it" if held else "holds nothing of it")
+
+
+def refused(candidate: Candidate, need: Need) -> Finding | None:
+    """What the host itself said in this very operation: its own words, with their codes."""
+    reasons = need.refused.get(candidate.host.name)
+    return verdict(", ".join(reasons), "", "said no") if reasons else None
+
+
+def up(candidate: Candidate, _need: Need) -> Finding:
+    host, words = candidate.host, None
+    if host.forced_down:
+        words = "forced down by an operator"
+    elif not host.up:
+        words = f"its agent is down (silent for {host.silent_s:.0f} s)"
+    return verdict(words, "", words or f"spoke {host.silent_s:.0f} s ago")
+
+
+def enabled(candidate: Candidate, _need: Need) -> Finding:
+    disabled = candidate.host.disabled
+    return verdict("it is disabled" if disabled else None, "", "disabled" if disabled else "enabled")
+
+
+def vcpus(candidate: Candidate, need: Need) -> Finding:
+    report, free = candidate.host.report, candidate.free_vcpus
+    total = f"{max(free, 0):.0f} free of {report.vcpus} with ratio {report.cpu_allocation_ratio:g}"
+    return _room("", free, need.vcpus, total)
+
+
+def memory(candidate: Candidate, need: Need) -> Finding:
+    """What claims leave, and what live domains leave, migrator's or not: the less of the two."""
+    report, free = candidate.host.report, candidate.free_memory_mb
+    ratio, reserved = report.ram_allocation_ratio, report.reserved_host_memory_mb
+    words = f"{report.memory_mb} MiB, {reserved} reserved, ratio {ratio:g}"
+    if candidate.surveyed is not None and (given := candidate.surveyed.survey.memory_given_mb) is not None:
+        free = min(free, (report.memory_mb - reserved) * ratio - given)
+        words += f", {given} given to domains"
+    return _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
+
+
+def disk(candidate: Candidate, need: Need) -> Finding:
+    """What claims leave; and for disks that have to be copied what the pool itself has."""
+    finding = _room(" GiB", candidate.free_disk_gb, need.disk_gb, f"{max(candidate.free_disk_gb, 0):.0f} GiB free")
+    if not need.live or need.guest is None:
+        return finding
+    report = candidate.host.report
+    copied = _copied(report.storage, need)
+    lines = {pool: f"{pool}: {gb:.0f} GiB to copy, {report.storage[pool].free_gb} free" for pool, gb in copied.items()}
+    short = [
+        line
+        for pool, line in lines.items()
+        if copied[pool] > report.storage[pool].free_gb * report.disk_allocation_ratio
+    ]
+    words = "; ".join([*([finding.words] if finding.words else []), *short]) or None
+    there = "; ".join([finding.destination, *lines.values()])
+    return verdict(words, finding.source, there, candidate.host.silent_s)
+
+
+def storage(candidate: Candidate, need: Need) -> Finding:
+    """Pools by name, what is shared by identity, and a flag that contradicts that."""
+    pools, wanted = candidate.host.report.storage, sorted({d.pool for d in need.instance.disks})
+    missing = [pool for pool in wanted if pool not in pools]
+    words = [f"it has no pool named {', '.join(missing)}"] if missing else []
+    # Disks that outlived their host on shared storage are never made anew beside it.
+    lost = [p for p, identity in need.surviving.items() if p not in pools or pools[p].identity != identity]
+    words += [f"it does not share {', '.join(lost)}, where the instance's disks are"] if lost else []
+    words += _flag(pools, wanted, need)
+    here = need.guest.storage if need.guest is not None else {}
+    there = {pool: found.identity for pool, found in pools.items()}
+    return verdict(
+        "; ".join(words) or None, _identities(wanted, here), _identities(wanted, there), candidate.host.silent_s
+    )
+
+
+def network(candidate: Candidate, need: Need) -> Finding:
+    wanted = sorted({nic.network for nic in need.instance.nics})
+    missing = [name for name in wanted if name not in candidate.host.report.networks]
+    words = f"no bridge for {', '.join(missing)}" if missing else None
+    there = f"has {', '.join(candidate.host.report.networks) or 'none'}"
+    return verdict(words, f"uses {', '.join(wanted) or 'none'}", there, candidate.host.silent_s)
+
+
+def _room(unit: str, free: float, needed: int, found: str) -> Finding:
+    words = f"{needed}{unit} needed, {max(free, 0):.0f}{unit} free" if free < needed else None
+    return verdict(words, f"{needed}{unit} needed", found)
+
+
+def _flag(pools: dict[str, StoragePool], wanted: list[str], need: Need) -> list[str]:
+    if need.guest is None or need.block is None:
+        return []
+    shared = [pool for pool in wanted if pool in pools and _shares(pools, pool, need)]
+    local = [pool for pool in wanted if pool not in shared]
+    if need.block and wanted and not local:
+        return [f"block migration asked for, but {', '.join(shared)} is shared with {need.source}"]
+    if not need.block and local:
+        return [f"{', '.join(local)} is not shared with {need.source}; ask for block migration or auto"]
+    return []
+
+
+def _shares(pools: dict[str, StoragePool], pool: str, need: Need) -> bool:
+    return need.guest is not None and need.guest.storage.get(pool) == pools[pool].identity
+
+
+def _copied(pools: dict[str, StoragePool], need: Need) -> dict[str, float]:
+    """Pool -> GiB of the disks that have to be copied there, at the size that the guest sees."""
+    sizes = {fact.target: fact.virtual_bytes / _GIB for fact in need.guest.disks} if need.guest is not None else {}
+    copied: dict[str, float] = {}
+    for disk in need.instance.disks:
+        if disk.pool in pools and not _shares(pools, disk.pool, need):
+            copied[disk.pool] = copied.get(disk.pool, 0) + max(sizes.get(disk.target, 0), disk.size_gb)
+    return dict(sorted(copied.items()))
+
+
+def _identities(wanted: Iterable[str], found: dict[str, str]) -> str:
+    return ", ".join(f"{pool} is {found.get(pool) or 'not there'}" for pool in wanted) or "no disks"
