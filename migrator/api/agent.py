@@ -17,8 +17,8 @@ from migrator.api.wakers import FALLBACK_S
 from migrator.db import credentials
 from migrator.db import images as image_rows
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
-from migrator.protocol import Assignments, Facts, HostReport, Number, Poll
-from migrator.scheduler import agents
+from migrator.protocol import Assignments, Facts, HostReport, Number, Poll, Questions, Survey
+from migrator.scheduler import agents, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
@@ -82,6 +82,18 @@ async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> 
 def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
     for operation_id in agents.accept_facts(services.db, host, body):
         services.reconciler.reconcile(operation_id)
+
+
+@router.get("/hosts/{name}/questions")
+def questions(host: Host, services: Service) -> Questions:
+    """What the agent should look at while nothing is moved."""
+    return surveys.questions(services.db, host, services.settings)
+
+
+@router.put("/hosts/{name}/survey", status_code=204)
+def put_survey(host: Host, services: Service, body: Annotated[Survey, Body()]) -> None:
+    """What it found; in place of what it told last."""
+    surveys.accept(services.db, host, body)
 
 
 @router.get("/images/{image_id}/file", dependencies=[Depends(host_of_token)])

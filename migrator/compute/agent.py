@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from migrator.compute import pace, pledge
+from migrator.compute import pace, pledge, survey
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.inventory import LOOK_S, Inventory
 from migrator.compute.journal import Journal
 from migrator.compute.self_fencing import SelfFencing
+from migrator.compute.survey import Surveyor
 from migrator.compute.worker import StaleAssignment, Worker
 from migrator.errors import Forbidden, HostNotFound, MigratorError, Unauthorized
 from migrator.protocol import Assignment, Fact, HostReport, Poll
@@ -83,8 +84,10 @@ class Agent:
         threads: ThreadPoolExecutor | None = None,
         clock: Callable[[], float] = time.monotonic,
         fencing: SelfFencing | None = None,
+        surveyor: Surveyor | None = None,
     ) -> None:
-        """``threads``: shared with other agents of this process, and theirs to shut down; None: its own."""
+        """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
+        ``surveyor`` it tells nothing that is not about an operation."""
         self._settings = settings
         self._worker = worker
         self._incarnation = journal.incarnation
@@ -96,6 +99,7 @@ class Agent:
         self._own_threads = threads is None
         self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
         self._fencing = fencing
+        self._surveyor = surveyor
         self._inventory = Inventory(driver, self._in_thread, self._tags())
         self._registered: HostReport | None = None
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
@@ -106,7 +110,9 @@ class Agent:
         log.info("agent starts", extra=self._tags(incarnation=self._incarnation))
         if self._fencing is not None:
             await self._in_thread(partial(self._fencing.begin, _FIRST_LOOK_S))
-        parts = (self._inventory.keep(), self._poll_loop(), self._send_loop())
+        parts = [self._inventory.keep(), self._poll_loop(), self._send_loop()]
+        if self._surveyor is not None:
+            parts.append(survey.keep(self._surveyor, self._server, self._in_thread, self._tags()))
         loops = [asyncio.create_task(part) for part in parts]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from migrator.errors import Forbidden, HostNotFound, ImageUnavailable, ServerUnreachable, Unauthorized
-from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll
+from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey
 
 TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
 _ERRORS = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
@@ -44,6 +44,16 @@ class ServerClient:
 
     async def put_facts(self, facts: tuple[Fact, ...]) -> None:
         await self._send("POST", "/facts", content=Facts(facts=facts).model_dump_json())
+
+    async def questions(self) -> Questions:
+        answer = await self._send("GET", "/questions")
+        try:
+            return Questions.model_validate_json(answer.content)
+        except ValueError as error:
+            raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
+
+    async def put_survey(self, survey: Survey) -> None:
+        await self._send("PUT", "/survey", content=survey.model_dump_json())
 
     async def close(self) -> None:
         await self._http.aclose()

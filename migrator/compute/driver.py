@@ -16,7 +16,9 @@ from migrator.protocol import (
     Copy,
     DiskFact,
     DomainFact,
+    GuestCpu,
     GuestDescription,
+    HostCpu,
     HostReport,
     InstanceSpec,
     JobFact,
@@ -149,6 +151,31 @@ class Driver(Protocol):
         them when it is saved. Raises DomainNotFound."""
         ...
 
+    def live_guests(self) -> Mapping[str, GuestDescription]:
+        """Every live guest of ours, by instance, as its domain says; its disks and storage are left out. Asks neither
+        the storage nor the guests' emulators."""
+        ...
+
+    def memory_given_mb(self) -> int:
+        """MiB that live domains, migrator's or not, may use at most."""
+        ...
+
+    def host_cpu(self) -> HostCpu:
+        """What the hypervisor can give a guest: the host's own CPU, and the named models that it can run."""
+        ...
+
+    def check_cpu(self, cpu: GuestCpu) -> CheckResult:
+        """Whether this host can run a guest that sees this CPU, in the hypervisor's words."""
+        ...
+
+    def reach(self, uri: str) -> str | None:
+        """Why this host's hypervisor cannot be connected with the one at ``uri``; None: it can. Within 6 s."""
+        ...
+
+    def addresses(self) -> tuple[str, ...]:
+        """Every IP address of this host, loopback left out."""
+        ...
+
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
         """Source: what forbids this guest to move (pass-through devices, a job already active; disks, or a memory kept
         by the hypervisor, that migrator does not know of; not running, when it should move live; no domain, or one that
@@ -158,8 +185,8 @@ class Driver(Protocol):
     def check_destination(
         self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
     ) -> Sequence[CheckResult]:
-        """Destination: cpu, memory, disk, machine_type, storage, domain (none of that UUID may run here). All of
-        them, not the first that fails."""
+        """Destination: cpu, memory, disk, machine_type, hypervisor_version, console, network, storage, leftover, domain
+        (none of that UUID may run here). All of them, not the first that fails."""
         ...
 
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:

@@ -19,14 +19,15 @@ from migrator.protocol import (
 
 
 def described(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
-    """A guest that boots anew finds out for itself which CPU it has; one that brings its memory along cannot."""
+    """A guest that boots anew finds out for itself which CPU it has, and gets the consoles of its new host; one that
+    brings its memory along cannot."""
     spec = assignment.instance
     checks = tuple(tools.driver.check_source(spec, live=False))
     if not all(check.ok for check in checks):
         return {"checks": checks}
     guest = tools.driver.describe_guest(spec)
     if all(disk.target != MEMORY for disk in guest.disks):
-        guest = guest.model_copy(update={"cpu_xml": None})
+        guest = guest.model_copy(update={"cpu_xml": None, "listens": ()})
     return {"checks": checks, "guest": guest}
 
 

@@ -8,7 +8,7 @@ is. Never knows an instance, a file or an operation: ``libvirt_driver`` does.
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +335,18 @@ def compare_cpu(connection: Any, arch: str, machine: str | None, virt_type: str,
             raise
         return str(error.get_error_message())
     return None
+
+
+def domain_capabilities(connection: Any, virt_type: str) -> str:
+    """What this libvirtd can give a domain of that type on its own architecture, as XML."""
+    arch = connection.getInfo()[0]
+    return str(connection.getDomainCapabilities(None, arch, None, virt_type))
+
+
+def baseline_cpu(connection: Any, arch: str, virt_type: str, cpus: Sequence[str], *, expand: bool = False) -> str:
+    """XML of the richest CPU that has nothing which one of ``cpus`` (XML) lacks; ``expand``: every feature by name."""
+    flags = libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES if expand else 0
+    return str(connection.baselineHypervisorCPU(None, arch, None, virt_type, list(cpus), flags))
 
 
 def migrate(domain: Any, inputs: MigratingInputs, live_xml: str, persistent_xml: str) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from migrator.compute import compatibility, domain_xml
+from migrator.compute import compatibility, domain_xml, survey_xml
 from migrator.compute import libvirt_calls as calls
 from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
+from migrator.compute.host_addresses import host_addresses
 from migrator.compute.host_files import HostFiles
+from migrator.compute.libvirt_survey import LibvirtSurvey
 from migrator.compute.offered_files import OfferedFiles
 from migrator.compute.steering import steering
 from migrator.compute.transfer import Transfer
@@ -24,6 +26,7 @@ from migrator.protocol import (
     Copy,
     DomainFact,
     DomainState,
+    GuestCpu,
     GuestDescription,
     HostReport,
     InstanceSpec,
@@ -35,11 +38,11 @@ from migrator.settings import AgentSettings
 T = TypeVar("T")
 
 
-class LibvirtDriver(HostFiles):
+class LibvirtDriver(LibvirtSurvey, HostFiles):
     """``compute/driver.py``'s protocol over one libvirtd."""
 
     def __init__(self, settings: AgentSettings) -> None:
-        super().__init__(settings, OfferedFiles)
+        HostFiles.__init__(self, settings, OfferedFiles)
         self._settings = settings
         self._control = calls.connect(settings.libvirt_uri)
         self._transfers: dict[str, Transfer] = {}
@@ -208,7 +211,7 @@ class LibvirtDriver(HostFiles):
 
     # moving
     def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
-        def read(connection: Any) -> tuple[domain_xml.GuestFacts, int, bool]:
+        def read(connection: Any) -> tuple[domain_xml.GuestFacts, tuple[str, ...], int, bool]:
             domain = connection.lookupByUUIDString(spec.uuid)
             saved = None if domain.isActive() else self._memory.find(spec.uuid)
             if saved is None:
@@ -216,9 +219,9 @@ class LibvirtDriver(HostFiles):
             else:
                 xml, off = calls.saved_xml(connection, str(saved)), False
             facts = domain_xml.read_guest(xml, connection.getCapabilities(), off=off)
-            return facts, connection.getVersion(), saved is not None
+            return facts, survey_xml.read_listens(xml), connection.getVersion(), saved is not None
 
-        facts, version, saved = self._control.call(read)
+        facts, listens, version, saved = self._control.call(read)
         disks = self._disks.facts(spec)
         return GuestDescription(
             cpu_xml=facts.cpu_xml,
@@ -229,6 +232,8 @@ class LibvirtDriver(HostFiles):
             disks=(*disks, self._disks.memory_fact(spec)) if saved else tuple(disks),
             storage=self._disks.identities(),
             hypervisor_version=version,
+            devices=facts.passed_through,
+            listens=listens,
         )
 
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
@@ -263,8 +268,10 @@ class LibvirtDriver(HostFiles):
                 used_mb=self._control.call(lambda c: calls.memory_given_mb(c, besides=spec.uuid)),
                 ratio=settings.ram_allocation_ratio,
             ),
-            self._check_cpu(guest, machines),
+            self._check_cpu(guest),
             compatibility.machine_type(guest.machine, machines),
+            compatibility.version(guest.hypervisor_version, self._control.call(lambda c: c.getVersion())),
+            compatibility.console(guest.listens, host_addresses()),
             compatibility.network(spec, settings.networks),
             compatibility.storage(spec, guest, own, block),
             compatibility.disk(
@@ -395,15 +402,10 @@ class LibvirtDriver(HostFiles):
             ramdisk=files.ramdisk,
         )
 
-    def _check_cpu(self, guest: GuestDescription, machines: Sequence[str]) -> CheckResult:
+    def _check_cpu(self, guest: GuestDescription) -> CheckResult:
         if guest.cpu_xml is None:
             return compatibility.cpu(True, "the guest names no CPU model")
-        # A machine type that is not here has a refusal of its own and says nothing about the CPU.
-        machine = guest.machine if guest.machine in machines else None
-        where = (guest.arch, machine, self._settings.virt_type)
-        cpu_xml = guest.cpu_xml
-        lacking = self._control.call(lambda connection: calls.compare_cpu(connection, *where, cpu_xml))
-        return compatibility.cpu(lacking is None, lacking or "this host has every feature of the guest's CPU")
+        return self.check_cpu(GuestCpu(xml=guest.cpu_xml, machine=guest.machine, arch=guest.arch))
 
 
 def _offered(uuid: str) -> str:

@@ -12,6 +12,7 @@ from migrator.compute.images import ImageCache
 from migrator.compute.journal import open_journal
 from migrator.compute.libvirt_driver import LibvirtDriver
 from migrator.compute.self_fencing import of_host
+from migrator.compute.survey import Surveyor
 from migrator.compute.worker import Worker
 from migrator.settings import AgentSettings
 
@@ -28,7 +29,7 @@ def run_real_agent(settings: AgentSettings) -> int:
     cache = ImageCache(settings.state_path / "images", images.fetch)
     worker = Worker(guarded, journal, cache, time.monotonic)
     server = ServerClient(settings.server_url, settings.host, settings.token)
-    agent = Agent(settings, guarded, worker, journal, server, fencing=fencing)
+    agent = Agent(settings, guarded, worker, journal, server, fencing=fencing, surveyor=Surveyor(guarded))
     try:
         asyncio.run(until_signalled(agent, server))
     finally:

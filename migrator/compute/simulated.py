@@ -11,6 +11,7 @@ from migrator.compute import compatibility, simulated_transfers
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_call import PROCESS, call
 from migrator.compute.simulated_disks import SimulatedDisks
+from migrator.compute.simulated_survey import VERSION, SimulatedSurvey
 from migrator.compute.simulated_world import MIB, Domain, Transfer
 from migrator.errors import DriverError
 from migrator.protocol import (
@@ -28,7 +29,7 @@ from migrator.protocol import (
 )
 
 
-class SimulatedHypervisor(SimulatedDisks):
+class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
     def __init__(self, name: str, fabric: Fabric) -> None:
         super().__init__(name, fabric)
         self._begun: dict[str, Transfer] = {}  # instance -> the last transfer begun on this connection
@@ -38,7 +39,7 @@ class SimulatedHypervisor(SimulatedDisks):
         host = self.host
         return HostReport(
             hypervisor_type="simulated",
-            hypervisor_version=7002000,
+            hypervisor_version=VERSION,
             libvirt_version=9000000,
             cpu_model=host.cpu_model,
             cpu_vendor="Intel",
@@ -182,14 +183,13 @@ class SimulatedHypervisor(SimulatedDisks):
                     allocated_bytes=used,
                 )
             )
-        return GuestDescription(
-            cpu_xml=f"<cpu><model>{self.host.cpu_model}</model></cpu>",
-            machine=domain.machine,
-            memory_mb=spec.memory_mb,
-            vcpus=spec.vcpus,
-            disks=tuple(disks),
-            storage=self._identities(),
-            hypervisor_version=7002000,
+        return self._described(domain).model_copy(
+            update={
+                "memory_mb": spec.memory_mb,
+                "vcpus": spec.vcpus,
+                "disks": tuple(disks),
+                "storage": self._identities(),
+            }
         )
 
     @call
@@ -198,7 +198,8 @@ class SimulatedHypervisor(SimulatedDisks):
         state = self._state(domain) if domain is not None else DomainState.ABSENT
         transfer = self.fabric.transfers.get(spec.uuid)
         active = transfer is not None and transfer.source == self.name
-        return compatibility.source(state, job_active=active, passed_through=(), live=live)
+        devices = domain.devices if domain is not None else ()
+        return compatibility.source(state, job_active=active, passed_through=devices, live=live)
 
     @call
     def check_destination(
@@ -220,6 +221,8 @@ class SimulatedHypervisor(SimulatedDisks):
             ),
             compatibility.cpu(fits, f"this host's CPU is {host.cpu_model}"),
             compatibility.machine_type(guest.machine, host.machine_types),
+            compatibility.version(guest.hypervisor_version, VERSION),
+            compatibility.console(guest.listens, host.addresses),
             compatibility.network(spec, host.networks),
             compatibility.storage(spec, guest, own, block),
             compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0),

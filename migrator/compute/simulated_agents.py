@@ -18,6 +18,7 @@ from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_jo
 from migrator.compute.self_fencing import of_host
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB
+from migrator.compute.survey import Surveyor
 from migrator.compute.worker import Worker
 from migrator.protocol import ImageRef
 from migrator.settings import AgentSettings
@@ -45,7 +46,7 @@ def make_agent(
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
     driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, fabric), lease)
     worker = Worker(driver, kept, NamedImages(), time.monotonic)
-    return Agent(settings, driver, worker, kept, server, threads, fencing=fencing)
+    return Agent(settings, driver, worker, kept, server, threads, fencing=fencing, surveyor=Surveyor(driver))
 
 
 async def serve_simulated(

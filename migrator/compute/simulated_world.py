@@ -99,6 +99,8 @@ class Domain:
     machine: str = ""
     started_at: float = 0.0
     completed: JobFact | None = None  # statistics of the transfer that brought it
+    devices: tuple[str, ...] = ()  # of the host, passed through
+    listens: tuple[str, ...] = ()  # addresses of its consoles
 
 
 @dataclass
@@ -110,6 +112,7 @@ class SimulatedHost:
     cpu_model: str = "Westmere"
     machine_types: tuple[str, ...] = ("pc-i440fx-7.2",)
     networks: tuple[str, ...] = ("private",)
+    addresses: tuple[str, ...] = ()
     bandwidth_bytes_per_s: float = 1000 * MIB
     daemon_up: bool = True
     powered: bool = True

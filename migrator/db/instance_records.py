@@ -1,9 +1,9 @@
 """Instances, the writing side: what an operation's effects change in the instance's row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, false, select, update
 
 from migrator.db.clock import now
 from migrator.db.tables import instances
@@ -16,6 +16,12 @@ def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]
     if row is None or (row.deleted and not deleted):
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
     return row
+
+
+def on_host(connection: Connection, host: str) -> Sequence[Row[Any]]:
+    """Rows of every instance recorded there, oldest first."""
+    query = select(instances).where(instances.c.host == host, instances.c.deleted == false())
+    return connection.execute(query.order_by(instances.c.id)).all()
 
 
 def create(connection: Connection, values: Mapping[str, Any]) -> None:

@@ -85,6 +85,22 @@ copies = Table(  # what each host says it holds: the audit of record against rea
     Index("ix_copies_instance_uuid", "instance_uuid"),
 )
 
+surveys = Table(  # what each agent saw when nothing was moved: the newest one
+    "surveys",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("received_at", Double, nullable=False),
+    Column("body", JSON, nullable=False),  # protocol.Survey
+)
+
+guest_cpus = Table(  # every CPU that some guest sees
+    "guest_cpus",
+    metadata,
+    Column("key", String(36), primary_key=True),  # guest_cpu.key
+    Column("seen_at", Double, nullable=False),
+    Column("body", JSON, nullable=False),  # protocol.GuestCpu
+)
+
 flavors = Table(
     "flavors",
     metadata,

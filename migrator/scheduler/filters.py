@@ -66,10 +66,14 @@ def _dated(finding: Finding) -> Finding:
     return Finding(Status.UNKNOWN, words, finding.source, finding.destination, finding.age_s)
 
 
+def failed(candidate: Candidate, need: Need) -> list[tuple[str, Finding]]:
+    return [(code, finding) for code, finding in findings(candidate, need) if finding.status is Status.FAILED]
+
+
 def refusals(candidate: Candidate, need: Need) -> list[str]:
     """Every reason why this host cannot take it, each after its check's code; empty: it can."""
-    failed = [(code, f.words) for code, f in findings(candidate, need) if f.status is Status.FAILED]
-    return [words if code == REFUSED else f"{code}: {words}" for code, words in failed]
+    found = failed(candidate, need)
+    return [finding.words if code == REFUSED else f"{code}: {finding.words}" for code, finding in found]
 
 
 def rank(candidates: Iterable[Candidate], need: Need) -> list[Candidate]:

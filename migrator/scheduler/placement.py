@@ -5,26 +5,29 @@ Never claims (``effects.py`` does, in the transaction that moves the operation o
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from migrator.checks import CHECKS
 from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
-from migrator.operations import Actor
+from migrator.operations import Actor, Kind
 from migrator.protocol import GuestDescription
-from migrator.scheduler import loading
+from migrator.scheduler import loading, surveys
 from migrator.scheduler.backward import refused
 from migrator.scheduler.effects import amounts
-from migrator.scheduler.filters import rank, refusals
-from migrator.scheduler.finding import Candidate, Need
+from migrator.scheduler.filters import failed, rank, refusals
+from migrator.scheduler.finding import Candidate, Finding, Need, Origin
 from migrator.scheduler.reading import spec_for
 from migrator.scheduler.snapshot import Plan, Snapshot
 from migrator.scheduler.waiting import wait
 
+_DETAILED = 32  # hosts whose refusals are told to programs too: the record would be large
 _SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
 
 
 def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: float) -> Plan:
     """``plan`` with a destination, or the plan that ends the operation with every host's refusals."""
-    need = _need(connection, snapshot)
+    need = _need(connection, snapshot, down_after)
     chosen = _requested(connection, need, down_after) if need.requested_host else _best(connection, need, down_after)
     if chosen is not None:
         return replace(plan, destination=chosen.host.name)
@@ -32,11 +35,15 @@ def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: fl
     awaited = sorted(c.host.name for c in considered if c.host.awaited and not c.host.forced_down)
     if awaited:
         return wait(snapshot, f"waiting for {', '.join(awaited)} to speak to the servers, which just came back")
-    return refused(snapshot, _explain(considered, need))
+    ending = refused(snapshot, _explain(considered, need))
+    if len(considered) > _DETAILED:
+        return ending
+    return replace(ending, error=dict(ending.error or {}) | {"checks": _details(considered, need)})
 
 
-def _need(connection: Connection, snapshot: Snapshot) -> Need:
+def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need:
     operation = snapshot.operation
+    live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
     flavor = operation.params.get("new_flavor")
     if flavor is None:
         flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
@@ -55,30 +62,57 @@ def _need(connection: Connection, snapshot: Snapshot) -> Need:
         in_place=bool(operation.params.get("same_host")),
         holders=frozenset(claims.holders(connection, operation.instance_uuid)) - {operation.source or ""},
         surviving=operation.params.get("surviving", {}),
+        live=live,
+        origin=_origin(connection, source, down_after) if live and source is not None else None,
     )
+
+
+def _origin(connection: Connection, source: str, down_after: float) -> Origin | None:
+    rows, seen = hosts.by_names(connection, [source]), surveys.load(connection, [source], None)
+    return next((Origin(loading.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
+
+
+def _candidates(connection: Connection, rows: Sequence[Any], need: Need, down_after: float) -> list[Candidate]:
+    found = loading.candidates(rows, down_after)
+    if not need.live or need.source is None:
+        return found
+    seen = surveys.load(connection, [candidate.host.name for candidate in found], [need.source])
+    return [replace(candidate, surveyed=seen.get(candidate.host.name)) for candidate in found]
 
 
 def _requested(connection: Connection, need: Need, down_after: float) -> Candidate | None:
     rows = hosts.by_names(connection, [need.requested_host or ""])
-    return next(iter(rank(loading.candidates(rows, down_after), need)), None)
+    return next(iter(rank(_candidates(connection, rows, need, down_after), need)), None)
 
 
 def _best(connection: Connection, need: Need, down_after: float) -> Candidate | None:
     args = (need.vcpus, need.memory_mb, need.disk_gb, down_after)
     shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST)
-    found = rank(loading.candidates(shortlist, down_after), need)
+    found = rank(_candidates(connection, shortlist, need, down_after), need)
     if not found and len(shortlist) == _SHORTLIST:  # the roomiest all failed a fine filter: look at the rest
-        found = rank(loading.candidates(hosts.placeable(connection, *args, limit=1_000_000), down_after), need)
+        everyone = hosts.placeable(connection, *args, limit=1_000_000)
+        found = rank(_candidates(connection, everyone, need, down_after), need)
     return next(iter(found), None)
 
 
 def _considered(connection: Connection, need: Need, down_after: float) -> list[Candidate]:
     names = [need.requested_host] if need.requested_host else None
     rows = hosts.every(connection) if names is None else hosts.by_names(connection, names)
-    return loading.candidates(rows, down_after)
+    return _candidates(connection, rows, need, down_after)
 
 
 def _explain(considered: Sequence[Candidate], need: Need) -> dict[str, list[str]]:
     if need.requested_host and not considered:
         return {need.requested_host: ["no host of that name is registered"]}
     return {c.host.name: refusals(c, need) for c in considered}
+
+
+def _details(considered: Sequence[Candidate], need: Need) -> dict[str, list[dict[str, Any]]]:
+    """Every check that failed, by host: what ``_explain`` says, for programs."""
+    return {c.host.name: [_detail(code, found) for code, found in failed(c, need)] for c in considered}
+
+
+def _detail(code: str, found: Finding) -> dict[str, Any]:
+    sides = {"source": found.source, "destination": found.destination}
+    advice = CHECKS[code].advice if code in CHECKS else ""
+    return {"code": code, "message": found.words, "found": sides, "advice": advice}

@@ -1,0 +1,79 @@
+"""``/v1/preflight``: every host with every check, before anything is moved; ``/v1/cpus``: what hosts can give a guest.
+
+Both only read.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from migrator.api.services import Service
+from migrator.checks import CHECKS
+from migrator.db import hosts
+from migrator.errors import BadRequest
+from migrator.scheduler import preflight, surveys
+from migrator.scheduler.filters import CODES
+from migrator.scheduler.finding import KNOWN_S, Finding, Status
+from migrator.scheduler.preflight import Judged, Preflight
+
+router = APIRouter(prefix="/v1", tags=["native"])
+Name = Annotated[str, Query(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
+
+
+@router.get("/preflight")
+def show(
+    services: Service,
+    server: Annotated[Name | None, Query(description="an instance's UUID")] = None,
+    source: Annotated[Name | None, Query(alias="from", description="a host: all of its instances")] = None,
+    to: Annotated[list[Name] | None, Query(description="destinations; without it every host")] = None,
+) -> dict[str, Any]:
+    """What a live migration would be told. A check is ``passed``, ``failed`` or ``unknown``; what has been known for
+    longer than ``known_s`` seconds is unknown. Errors: 400 unless there is one of ``server`` and ``from``; 404."""
+    if (server is None) == (source is None):
+        raise BadRequest("Expected either server=UUID or from=HOST")
+    down_after, wanted = services.settings.service_down_time, frozenset(to or ())
+    with services.db.read() as connection:
+        if server is not None:
+            found = preflight.of_instance(connection, server, wanted, down_after)
+        else:
+            found = preflight.of_host(connection, str(source), wanted, down_after)
+    asks = [{"code": code, "asks": CHECKS[code].asks} for code in CODES]
+    return {"known_s": KNOWN_S, "checks": asks, "preflight": [_view(one) for one in found]}
+
+
+@router.get("/cpus")
+def cpus(services: Service, host: Annotated[list[Name] | None, Query()] = None) -> dict[str, Any]:
+    """What each host's hypervisor can give a guest, by the survey of its agent; ``cpu`` is null where there is none.
+    Errors: 404."""
+    with services.db.read() as connection:
+        rows = [hosts.get(connection, name) for name in dict.fromkeys(host)] if host else hosts.every(connection)
+        seen = surveys.load(connection, [row.name for row in rows] if host else None, ())
+    return {"cpus": [_cpu(row.name, seen.get(row.name)) for row in rows]}
+
+
+def _cpu(name: str, surveyed: Any) -> dict[str, Any]:
+    if surveyed is None:
+        return {"host": name, "cpu": None, "age_s": None}
+    return {"host": name, "cpu": surveyed.survey.cpu.model_dump(mode="json"), "age_s": round(surveyed.age_s, 3)}
+
+
+def _view(found: Preflight) -> dict[str, Any]:
+    row = found.instance
+    server = {"id": row.uuid, "name": row.name, "host": row.host, "vm_state": row.vm_state}
+    return {"server": server, "hosts": [_host(judged) for judged in found.hosts]}
+
+
+def _host(judged: Judged) -> dict[str, Any]:
+    checks = [check_view(code, finding) for code, finding in judged.findings]
+    return {"host": judged.host, "status": judged.status.value, "checks": checks}
+
+
+def check_view(code: str, finding: Finding) -> dict[str, Any]:
+    return {
+        "code": code,
+        "status": finding.status.value,
+        "message": finding.words,
+        "found": {"source": finding.source, "destination": finding.destination},
+        "advice": CHECKS[code].advice if finding.status is Status.FAILED else None,
+        "age_s": round(finding.age_s, 3),
+    }

@@ -1,0 +1,80 @@
+"""The real driver's part that only looks around, so that a move can be judged before anybody asks for it.
+
+Owns what is asked of libvirt for that. It never changes anything, on this host or another.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.compute import compatibility, domain_xml, survey_xml
+from migrator.compute import libvirt_calls as calls
+from migrator.compute.host_addresses import host_addresses
+from migrator.compute.reaching import knock
+from migrator.compute.reconnect import Reconnecting
+from migrator.errors import HypervisorUnavailable
+from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
+from migrator.settings import AgentSettings
+
+_OPEN_S = 4.0
+
+
+class LibvirtSurvey:
+    _control: Reconnecting[Any]
+    _settings: AgentSettings
+
+    def live_guests(self) -> Mapping[str, GuestDescription]:
+        def look(connection: Any) -> dict[str, GuestDescription]:
+            capabilities, version, found = connection.getCapabilities(), connection.getVersion(), {}
+            for domain, _ in calls.live(connection):
+                with calls.unless_absent():
+                    xml = calls.migratable_xml(domain)
+                    found[domain.UUIDString()] = described(xml, capabilities, version)
+            return found
+
+        return self._control.call(look)
+
+    def memory_given_mb(self) -> int:
+        return self._control.call(lambda connection: calls.memory_given_mb(connection, besides=""))
+
+    def host_cpu(self) -> HostCpu:
+        virt_type = self._settings.virt_type
+        capabilities = self._control.call(lambda connection: calls.domain_capabilities(connection, virt_type))
+        return survey_xml.read_host_cpu(capabilities, virt_type)
+
+    def check_cpu(self, cpu: GuestCpu) -> CheckResult:
+        machines = self._control.call(lambda c: domain_xml.read_machines(c.getCapabilities(), cpu.arch))
+        # A machine type that is not here has a refusal of its own and says nothing about the CPU.
+        machine = cpu.machine if cpu.machine in machines else None
+        where = (cpu.arch, machine, self._settings.virt_type)
+        lacking = self._control.call(lambda connection: calls.compare_cpu(connection, *where, cpu.xml))
+        return compatibility.cpu(lacking is None, lacking or "this host has every feature of the guest's CPU")
+
+    def reach(self, uri: str) -> str | None:
+        if (words := knock(uri)) is not None:
+            return words
+        peer = calls.connect(uri, open_timeout_s=_OPEN_S)
+        try:
+            peer.open()
+        except HypervisorUnavailable as error:
+            return error.message
+        finally:
+            peer.close()
+        return None
+
+    def addresses(self) -> tuple[str, ...]:
+        return host_addresses()
+
+
+def described(xml: str, capabilities: str, version: int) -> GuestDescription:
+    """A live guest as its domain's XML says; its disks are left out."""
+    facts = domain_xml.read_guest(xml, capabilities)
+    return GuestDescription(
+        cpu_xml=facts.cpu_xml,
+        machine=facts.machine,
+        arch=facts.arch,
+        memory_mb=facts.memory_mb,
+        vcpus=facts.vcpus,
+        hypervisor_version=version,
+        devices=facts.passed_through,
+        listens=survey_xml.read_listens(xml),
+    )

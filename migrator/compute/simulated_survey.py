@@ -1,0 +1,58 @@
+"""The simulated hypervisor's part that only looks around. See ``driver.py``."""
+
+from collections.abc import Mapping
+
+from migrator.compute import compatibility
+from migrator.compute.simulated_call import PROCESS, Connection, call
+from migrator.compute.simulated_world import Domain
+from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
+
+VERSION = 7002000
+_SCHEME = "simulated://"
+
+
+class SimulatedSurvey(Connection):
+    @call
+    def live_guests(self) -> Mapping[str, GuestDescription]:
+        live = {uuid: domain for uuid, domain in self.host.domains.items() if domain.state in PROCESS}
+        return {uuid: self._described(domain) for uuid, domain in live.items()}
+
+    @call
+    def memory_given_mb(self) -> int:
+        return sum(domain.spec.memory_mb for domain in self.host.domains.values() if domain.state in PROCESS)
+
+    @call
+    def host_cpu(self) -> HostCpu:
+        return HostCpu(xml=self._cpu_xml(), models=(self.host.cpu_model,), virt_type="simulated")
+
+    @call
+    def check_cpu(self, cpu: GuestCpu) -> CheckResult:
+        return compatibility.cpu(self.host.cpu_model in cpu.xml, f"this host's CPU is {self.host.cpu_model}")
+
+    @call
+    def reach(self, uri: str) -> str | None:
+        peer = self.fabric.hosts.get(uri.removeprefix(_SCHEME))
+        if peer is None:
+            return f"unable to connect to server at {uri!r}"
+        if not self.fabric.reachable(self.name, peer.name) or not peer.powered:
+            return "No route to host"
+        return None if peer.daemon_up else "Connection refused"
+
+    @call
+    def addresses(self) -> tuple[str, ...]:
+        return self.host.addresses
+
+    def _cpu_xml(self) -> str:
+        return f"<cpu><model>{self.host.cpu_model}</model></cpu>"
+
+    def _described(self, domain: Domain) -> GuestDescription:
+        """Its disks are left out."""
+        return GuestDescription(
+            cpu_xml=self._cpu_xml(),
+            machine=domain.machine,
+            memory_mb=domain.spec.memory_mb,
+            vcpus=domain.spec.vcpus,
+            hypervisor_version=VERSION,
+            devices=domain.devices,
+            listens=domain.listens,
+        )

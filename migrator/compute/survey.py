@@ -1,0 +1,170 @@
+"""Looks around for whoever wants to know beforehand what can be moved where, and tells the server.
+
+Owns what is looked at again and when, and how old each piece is when it is sent: no clock but this host's own monotonic
+one counts for that. Changes nothing anywhere, and knows no operation. What could not be looked at is left out.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from migrator import guest_cpu
+from migrator.compute.client import ServerClient
+from migrator.compute.driver import Driver
+from migrator.errors import MigratorError
+from migrator.protocol import CpuAnswer, GuestCpu, GuestDescription, GuestSight, HostCpu, Peer, Questions, Reach, Survey
+
+log = logging.getLogger("migrator.agent")
+
+_GUESTS_S = 15.0  # between two looks at the same guests; new ones are looked at when they appear
+_CPU_S = 60.0  # between two comparisons of the same CPU, and two looks at the host's own
+_PEERS_S = 30.0  # between two connections to the same peer, unless the last one failed
+_ROUND_S = 3.0  # after which no other peer is tried in the same round
+_PEERS_A_SECOND = 2.0
+_PEERS_AT_LEAST = 20  # in a round
+_AGAIN_S = (1.0, 15.0)  # first and longest wait when the server, or the hypervisor, does not answer
+_GRAIN_S = 0.002  # of the clocks that are compared
+
+T = TypeVar("T")
+
+
+@dataclass
+class Seen(Generic[T]):
+    what: T
+    at: float
+
+
+@dataclass
+class Surveyor:
+    """One object is one agent's memory of what it saw. Not for two threads at once."""
+
+    driver: Driver
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    _guests: Seen[Mapping[str, GuestDescription]] | None = None
+    _cpu: Seen[HostCpu] | None = None
+    _runs: dict[str, Seen[CpuAnswer]] = field(default_factory=dict)
+    _peers: dict[str, Seen[Reach]] = field(default_factory=dict)
+    _round_at: float | None = None
+
+    def look(self, questions: Questions, offset_s: float, error_s: float) -> Survey:
+        """Answer what can be answered. ``offset_s`` and ``error_s``: this host's clock before the database's. Within
+        10 s or so. Raises DriverError when the hypervisor itself cannot be looked at."""
+        guests = self._look_at_guests()
+        given_mb = self.driver.memory_given_mb()
+        self._look_at_cpus(questions.cpus)
+        self._look_at_peers(questions.peers)
+        now = self.clock()
+        cpus = {key: cpu for guest in guests.what.values() if (found := _cpu_of(guest)) for key, cpu in (found,)}
+        return Survey(
+            clock_offset_s=offset_s,
+            clock_error_s=error_s,
+            addresses=self.driver.addresses(),
+            memory_given_mb=given_mb,
+            cpu=self._cpu.what if self._cpu is not None else HostCpu(),
+            guests={uuid: _sight(guest, now - guests.at) for uuid, guest in guests.what.items()},
+            cpus=cpus,
+            runs={key: seen.what.model_copy(update={"age_s": now - seen.at}) for key, seen in self._runs.items()},
+            peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
+        )
+
+    def _look_at_guests(self) -> Seen[Mapping[str, GuestDescription]]:
+        now, old = self.clock(), self._guests
+        known = {copy.uuid for copy in self.driver.list_copies(live=True)}
+        if old is None or now - old.at >= _GUESTS_S or known != old.what.keys():
+            self._guests = old = Seen(self.driver.live_guests(), now)
+        return old
+
+    def _look_at_cpus(self, wanted: Mapping[str, GuestCpu]) -> None:
+        if self._cpu is None or self.clock() - self._cpu.at >= _CPU_S:
+            self._cpu = Seen(self.driver.host_cpu(), self.clock())
+        self._runs = {key: seen for key, seen in self._runs.items() if key in wanted}
+        for key, cpu in wanted.items():
+            if key in self._runs and self.clock() - self._runs[key].at < _CPU_S:
+                continue
+            at = self.clock()
+            try:
+                check = self.driver.check_cpu(cpu)
+            except MigratorError as error:  # of an architecture that is none of ours: there is no answer to give
+                log.debug("a CPU cannot be compared: %s", error)
+                self._runs.pop(key, None)
+                continue
+            self._runs[key] = Seen(CpuAnswer(ok=check.ok, words=check.found), at)
+
+    def _look_at_peers(self, peers: Sequence[Peer]) -> None:
+        """Those that failed, then those that wait longest; no more than the round allows."""
+        began = self.clock()
+        passed_s = began - self._round_at if self._round_at is not None else 0.0
+        self._round_at = began
+        wanted = {peer.name: peer for peer in peers}
+        self._peers = {
+            name: seen for name, seen in self._peers.items() if name in wanted and seen.what.uri == wanted[name].uri
+        }
+        due = sorted((peer for peer in peers if self._due(peer, began)), key=lambda peer: self._order(peer.name))
+        for peer in due[: max(_PEERS_AT_LEAST, int(passed_s * _PEERS_A_SECOND))]:
+            if self.clock() - began >= _ROUND_S:
+                return
+            at = self.clock()
+            words = self.driver.reach(peer.uri)
+            self._peers[peer.name] = Seen(Reach(uri=peer.uri, ok=words is None, words=words or ""), at)
+
+    def _due(self, peer: Peer, now: float) -> bool:
+        seen = self._peers.get(peer.name)
+        return seen is None or not seen.what.ok or now - seen.at >= _PEERS_S
+
+    def _order(self, name: str) -> float:
+        seen = self._peers.get(name)
+        return seen.at if seen is not None else float("-inf")
+
+
+def _cpu_of(guest: GuestDescription) -> tuple[str, GuestCpu] | None:
+    if guest.cpu_xml is None:
+        return None
+    cpu = GuestCpu(xml=guest.cpu_xml, machine=guest.machine, arch=guest.arch)
+    return guest_cpu.key(cpu.arch, cpu.machine, cpu.xml), cpu
+
+
+def _sight(guest: GuestDescription, age_s: float) -> GuestSight:
+    cpu = _cpu_of(guest)
+    return GuestSight(
+        cpu=cpu[0] if cpu is not None else None,
+        machine=guest.machine,
+        arch=guest.arch,
+        devices=guest.devices,
+        listens=guest.listens,
+        age_s=age_s,
+    )
+
+
+async def keep(
+    surveyor: Surveyor,
+    server: ServerClient,
+    in_thread: Callable[[Callable[[], Survey]], Awaitable[Survey]],
+    tags: Mapping[str, Any],
+) -> None:
+    """Ask, look and tell, for ever. A server or hypervisor that does not answer is tried again."""
+    failures = 0
+    while True:
+        try:
+            began, wall = surveyor.clock(), surveyor.wall()
+            questions = await server.questions()
+            error_s = (surveyor.clock() - began) / 2
+            offset_s = wall + error_s - questions.now
+            survey = await in_thread(_looking(surveyor, questions, offset_s, error_s + _GRAIN_S))
+            await server.put_survey(survey)
+            failures, wait = 0, questions.again_s
+        except Exception as error:  # nothing depends on it: what is not known is shown as such
+            failures += 1
+            first, longest = _AGAIN_S
+            wait = min(longest, first * 2 ** min(failures - 1, 10))
+            known = isinstance(error, MigratorError)
+            level = logging.DEBUG if known else logging.WARNING
+            log.log(level, "survey failed: %s", error, exc_info=None if known else error, extra=dict(tags))
+        await asyncio.sleep(wait)
+
+
+def _looking(surveyor: Surveyor, questions: Questions, offset_s: float, error_s: float) -> Callable[[], Survey]:
+    return lambda: surveyor.look(questions, offset_s, error_s)

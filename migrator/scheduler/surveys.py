@@ -1,0 +1,61 @@
+"""The server's side of what agents look at when nothing is moved: what they are asked, what they found.
+
+Owns how often they look. Never decides anything: ``filters.py`` judges what is known here.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from pydantic import ValidationError
+
+from migrator.db import hosts, surveys
+from migrator.db.clock import now
+from migrator.db.engine import Connection, Database
+from migrator.protocol import GuestCpu, Peer, Questions, Survey
+from migrator.scheduler.finding import Surveyed
+from migrator.settings import ServerSettings
+
+_AGAIN_S = 5.0  # between two surveys of one host, at the least
+_SURVEYS_A_SECOND = 10.0  # of all hosts together
+
+
+def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
+    """What the host's agent should look at: the hosts that are up, and every CPU that a guest anywhere sees."""
+    with db.read() as connection:
+        peers = surveys.peers(connection, host, settings.service_down_time)
+        cpus = surveys.cpus(connection)
+        moment = now(connection)
+    return Questions(
+        now=moment,
+        again_s=max(_AGAIN_S, len(peers) / _SURVEYS_A_SECOND),
+        peers=tuple(Peer(name=row.name, uri=row.uri) for row in peers),
+        cpus={key: GuestCpu.model_validate(body) for key, body in cpus.items()},
+    )
+
+
+def accept(db: Database, host: str, survey: Survey) -> None:
+    """Keep it in place of the last one. Raises HostNotFound."""
+    with db.write() as connection:
+        hosts.get(connection, host)
+        surveys.keep(connection, host, survey.model_dump(mode="json"))
+        surveys.keep_cpus(connection, {key: cpu.model_dump(mode="json") for key, cpu in survey.cpus.items()})
+
+
+def load(
+    connection: Connection, names: Collection[str] | None, about: Collection[str] | None, guests: Collection[str] = ()
+) -> dict[str, Surveyed]:
+    """The newest survey of each of these hosts (None: of all) that has one. Of what it says of peers and guests only
+    what is ``about`` these hosts (None: all) and these instances is read: in a large cluster that is little of it."""
+    found = {name: _surveyed(row, about, guests) for name, row in surveys.of_hosts(connection, names).items()}
+    return {name: surveyed for name, surveyed in found.items() if surveyed is not None}
+
+
+def _surveyed(row: Any, about: Collection[str] | None, guests: Collection[str]) -> Surveyed | None:
+    body = dict(row.body)
+    if about is not None:
+        body["peers"] = {name: reach for name, reach in body.get("peers", {}).items() if name in about}
+    body["guests"] = {uuid: sight for uuid, sight in body.get("guests", {}).items() if uuid in guests}
+    try:
+        return Surveyed(Survey.model_validate(body), row.age_s)
+    except ValidationError:  # of another version; its agent tells anew in a moment
+        return None
