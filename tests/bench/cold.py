@@ -2,16 +2,15 @@
 
 import os
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from migrator.lab import Lab, LabHost
+from migrator.lab import LabHost
 from migrator.lab.ticks import TickFollower
+from tests.bench.lab import bench_cluster
 from tests.lab.cluster import Cluster, wait_for
 
 ROUNDS = int(os.environ.get("BENCH_COLD_ROUNDS", "3"))  # there and back, by each way
@@ -32,17 +31,8 @@ class Guest:
 
 
 def run() -> list[str]:
-    with tempfile.TemporaryDirectory() as top:
-        lab = Lab("bench", hosts=2, state_dir=Path(top) / "lab")
-        lab.down()
-        lab.up()
-        cluster = Cluster(lab, Path(top))
-        try:
-            cluster.up()
-            return _measure(cluster)
-        finally:
-            cluster.down()
-            lab.down()
+    with bench_cluster() as cluster:
+        return _measure(cluster)
 
 
 def _measure(cluster: Cluster) -> list[str]:

@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import statistics
-import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -19,8 +18,9 @@ from typing import Any
 
 import httpx
 
-from migrator.lab import Lab, LabHost
+from migrator.lab import LabHost
 from migrator.settings import ServerSettings
+from tests.bench.lab import bench_cluster
 from tests.lab.cluster import Cluster
 
 PAIRS = 5  # there and back, by each way
@@ -41,17 +41,8 @@ class Taken:
 
 
 def run() -> list[str]:
-    with tempfile.TemporaryDirectory() as top:
-        lab = Lab("bench", hosts=2, state_dir=Path(top) / "lab")
-        lab.down()
-        lab.up()
-        cluster = Cluster(lab, Path(top))
-        try:
-            cluster.up()
-            return _measure(cluster)
-        finally:
-            cluster.down()
-            lab.down()
+    with bench_cluster() as cluster:
+        return _measure(cluster)
 
 
 def _measure(cluster: Cluster) -> list[str]:
