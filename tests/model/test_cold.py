@@ -1,6 +1,5 @@
 """Moves of instances that do not run meanwhile: every interleaving of what can go wrong within a budget of faults."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -98,13 +97,6 @@ WORLDS = {
     "evacuation of a host that only seems dead": world(E, shared=True, lost=SEEMS, vouches="silent"),
     "evacuation, another host seems dead too": world(E, shared=True, hosts=3, lost=SEEMS, faults=2, vouches="silent"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    server.forget()
-    yield
-    server.forget()
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -1,6 +1,5 @@
 """Every interleaving of crashes, silence, late and lost messages within a budget of faults: the safety rules hold."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -51,13 +50,6 @@ WORLDS = {
     "stop": world(Kind.STOP, 1, 3, may_cancel=True),
     "reboot": world(Kind.REBOOT, 1, 2, may_cancel=True, may_delete=True),
 }
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    server.forget()
-    yield
-    server.forget()
 
 
 @pytest.mark.parametrize("name", WORLDS)
