@@ -1,7 +1,8 @@
 """The contract, kept by the simulated hypervisor; and what only a simulated world can show."""
 
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,18 +39,21 @@ def make_spec(pool: str) -> InstanceSpec:
 
 
 @pytest.fixture
-def fabric() -> Fabric:
-    fabric = Fabric(Clock())
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def fabric(clock: Clock) -> Fabric:
+    fabric = Fabric(clock)
     for name in ("a", "b"):
         fabric.add_host(name)
     return fabric
 
 
 @pytest.fixture
-def simulated_pair(fabric: Fabric) -> Pair:
+def simulated_pair(fabric: Fabric, clock: Clock) -> Pair:
     def settle(holds: Callable[[], bool]) -> None:
-        clock = fabric.clock
-        assert isinstance(clock, Clock)
         for _ in range(1000):
             if holds():
                 return
@@ -70,6 +74,15 @@ class TestSimulated(DriverContract):
     @pytest.fixture
     def pair(self, simulated_pair: Pair) -> Pair:
         return simulated_pair
+
+
+@contextlib.contextmanager
+def cut_for_long(fabric: Fabric, clock: Clock) -> Iterator[None]:
+    """The block sees what is under way after five minutes without the link between the two."""
+    fabric.cut("a", "b")
+    clock.now += 300
+    yield
+    fabric.heal("a", "b")
 
 
 def begin_slowly(pair: Pair, pool: str = "shared") -> InstanceSpec:
@@ -129,10 +142,8 @@ def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_a_daemon_that_dies_at_the_switch_over(simulated_pair: Pair, fabric: Fabric, side: str) -> None:
+def test_a_daemon_that_dies_at_the_switch_over(simulated_pair: Pair, fabric: Fabric, clock: Clock, side: str) -> None:
     spec = begin_slowly(simulated_pair)
-    clock = fabric.clock
-    assert isinstance(clock, Clock)
     while simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING:
         clock.now += 0.002
     assert simulated_pair.source.domain(spec.uuid).state is DomainState.PAUSED
@@ -143,14 +154,10 @@ def test_a_daemon_that_dies_at_the_switch_over(simulated_pair: Pair, fabric: Fab
     assert fabric.overlaps() == []
 
 
-def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: Fabric, clock: Clock) -> None:
     spec = begin_slowly(simulated_pair)
-    clock = fabric.clock
-    assert isinstance(clock, Clock)
-    fabric.cut("a", "b")
-    clock.now += 300
-    assert simulated_pair.active(spec)
-    fabric.heal("a", "b")
+    with cut_for_long(fabric, clock):
+        assert simulated_pair.active(spec)
     simulated_pair.settle(lambda: simulated_pair.over(spec))
     assert fabric.running_on(spec.uuid) == ["b"]
 
@@ -166,11 +173,11 @@ def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, fabri
     assert fabric.running_on(spec.uuid) == ["b"]
 
 
-def test_a_guest_that_dirties_faster_than_the_link_never_converges(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_guest_that_dirties_faster_than_the_link_never_converges(
+    simulated_pair: Pair, fabric: Fabric, clock: Clock
+) -> None:
     fabric.default_behaviour = Behaviour(dirty_bytes_per_s=100 * MIB)
     spec = begin_slowly(simulated_pair)
-    clock = fabric.clock
-    assert isinstance(clock, Clock)
     clock.now += 3600
     job = simulated_pair.source.job(spec.uuid)
     assert job is not None
@@ -210,14 +217,10 @@ def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair,
     assert simulated_pair.destination.copy_error(spec.uuid) is None
 
 
-def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: Fabric, clock: Clock) -> None:
     spec = begin_copy(simulated_pair)
-    clock = fabric.clock
-    assert isinstance(clock, Clock)
-    fabric.cut("a", "b")
-    clock.now += 300
-    assert simulated_pair.copying(spec)
-    fabric.heal("a", "b")
+    with cut_for_long(fabric, clock):
+        assert simulated_pair.copying(spec)
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     assert simulated_pair.destination.copy_error(spec.uuid) is None
 
