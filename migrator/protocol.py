@@ -18,6 +18,7 @@ Big = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]  # what JSON keeps: libvi
 # Words of a hypervisor: cleaned and not refused, or a fact would never arrive.
 Text = Annotated[str, AfterValidator(lambda words: words.replace("\x00", ""))]
 Key = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=36)]
+HostName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)]
 PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
 
 
@@ -398,7 +399,7 @@ class Survey(Message):
     guests: dict[Key, GuestSight] = Field(default_factory=dict)  # instance -> ...
     cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests
     runs: dict[Key, CpuAnswer] = Field(default_factory=dict)  # key of a CPU -> ...
-    peers: dict[str, Reach] = Field(default_factory=dict)  # host -> ...
+    peers: dict[HostName, Reach] = Field(default_factory=dict)
 
 
 class Copy(Message):

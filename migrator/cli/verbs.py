@@ -17,6 +17,7 @@ def add(subparsers: Any) -> None:
     _add_server_verbs(subparsers)
     _add_moves(subparsers)
     _add_cold_moves(subparsers)
+    _add_preflight(subparsers)
     _add_services(subparsers)
     _add_flavors_and_images(subparsers)
 
@@ -116,6 +117,19 @@ def _add_cold_moves(subparsers: Any) -> None:
     evacuate.add_argument("--password", help="admin password of a server that is rebuilt; without it one is made")
     evacuate.add_argument(
         "--on-shared-storage", action="store_true", help="insist that its disks are shared; without it the hosts tell"
+    )
+
+
+def _add_preflight(subparsers: Any) -> None:
+    text = "show where a server could move live: every host with every check; nothing is started"
+    checked = _verb(subparsers, "preflight", text, json=True)
+    checked.add_argument("server", nargs="?")
+    checked.add_argument("--from", dest="source", metavar="HOST", help="all servers of this host")
+    checked.add_argument("--to", action="append", metavar="HOST", help="only this destination; may be repeated")
+    baseline = _verb(subparsers, "cpu-baseline", "find the CPU model that all hosts can run, by libvirt", json=True)
+    baseline.add_argument("host", nargs="*", help="without any: all of them")
+    baseline.add_argument(
+        "--connect", default="qemu:///system", metavar="URI", help="the libvirtd that works it out; any host's will do"
     )
 
 

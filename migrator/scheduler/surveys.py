@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from migrator import guest_cpu
 from migrator.db import hosts, surveys
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
@@ -38,7 +39,13 @@ def accept(db: Database, host: str, survey: Survey) -> None:
     with db.write() as connection:
         hosts.get(connection, host)
         surveys.keep(connection, host, survey.model_dump(mode="json"))
-        surveys.keep_cpus(connection, {key: cpu.model_dump(mode="json") for key, cpu in survey.cpus.items()})
+        cpus = {key: cpu for key, cpu in survey.cpus.items() if _own(key, cpu)}
+        surveys.keep_cpus(connection, {key: cpu.model_dump(mode="json") for key, cpu in cpus.items()})
+
+
+def _own(key: str, cpu: GuestCpu) -> bool:
+    """Whether the CPU goes by its own key: under another's it would be compared in that one's place."""
+    return guest_cpu.key(cpu.arch, cpu.machine, cpu.xml) == key
 
 
 def load(

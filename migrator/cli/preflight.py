@@ -1,0 +1,82 @@
+"""Verbs that tell beforehand: where a server can move, and which CPU model all hosts have. They change nothing."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from migrator.cli.client import Client
+from migrator.cli.output import Arguments
+from migrator.cli.tables import Column, as_json, table
+from migrator.errors import BadRequest, NotOffered
+from migrator.protocol import HostCpu
+
+_MARKS = {"passed": "ok", "failed": "NO", "unknown": "?"}
+
+
+def _preflight(client: Client, arguments: Arguments) -> int:
+    """1 when there is a server that no host can take."""
+    if (arguments.server is None) == (arguments.source is None):
+        raise BadRequest("name a server, or a host with --from")
+    query: dict[str, Any] = {"to": arguments.to or None, "from": arguments.source}
+    if arguments.server is not None:
+        query["server"] = client.server(arguments.server)["id"]
+    found = client.native("GET", "/preflight", **query)
+    if arguments.json:
+        print(as_json(found))
+    else:
+        print("\n\n".join(matrix(one) for one in found["preflight"]) or f"{arguments.source} has no servers")
+    return int(any(_nowhere(one) for one in found["preflight"]))
+
+
+def _nowhere(found: Mapping[str, Any]) -> bool:
+    return all(host["status"] == "failed" for host in found["hosts"])
+
+
+def matrix(found: Mapping[str, Any]) -> str:
+    """One server: hosts by checks, and why a check did not pass; what is true of every host is said once."""
+    server, hosts = found["server"], found["hosts"]
+    codes = [check["code"] for check in hosts[0]["checks"]] if hosts else []
+    columns = [Column("Host", "host"), *(Column(code, code) for code in codes)]
+    rows = [{"host": h["host"], **{c["code"]: _MARKS[c["status"]] for c in h["checks"]}} for h in hosts]
+    reasons: dict[str, list[str]] = {}
+    for host in hosts:
+        for check in host["checks"]:
+            if check["status"] != "passed":
+                reasons.setdefault(_reason(check), []).append(host["host"])
+    lines = [f"{_hosts(names, len(hosts))}: {reason}" for reason, names in reasons.items()]
+    return "\n".join([f"{server['name']} ({server['id']}) on {server['host']}", table(columns, rows), *lines])
+
+
+def _hosts(names: Sequence[str], all_of_them: int) -> str:
+    return "every host" if len(names) == all_of_them > 1 else ", ".join(names)
+
+
+def _reason(check: Mapping[str, Any]) -> str:
+    advice = f" ({check['advice']})" if check["advice"] else ""
+    word = "not known: " if check["status"] == "unknown" else ""
+    return f"{check['code']}: {word}{check['message']}{advice}"
+
+
+def _baseline(client: Client, arguments: Arguments) -> None:
+    told = client.native("GET", "/cpus", host=arguments.host or None)["cpus"]
+    hosts = {row["host"]: HostCpu.model_validate(row["cpu"] or {}) for row in told}
+    try:
+        from migrator.compute.baseline import baseline
+    except ImportError as error:
+        raise NotOffered(
+            f"libvirt is needed to work this out, and cannot be used here: {error}",
+            advice="run it on one of the hosts, or install migrator[libvirt] and name a host's libvirtd with --connect",
+        ) from error
+    found = baseline(arguments.connect, hosts)
+    if arguments.json:
+        print(as_json({"hosts": list(hosts), "model": found.model, "models": found.models, "cpu": found.xml}))
+        return
+    print(f"# runs on {', '.join(hosts)}")
+    print('cpu_mode = "custom"')
+    print(f"cpu_models = [{json.dumps(found.model)}]")
+
+
+VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
+    "preflight": _preflight,
+    "cpu-baseline": _baseline,
+}
