@@ -1,0 +1,253 @@
+"""What an agent looks at when nothing is moved: what is asked again and when, and how old it says that it is."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from migrator import guest_cpu
+from migrator.compute.fabric import Fabric
+from migrator.compute.host_addresses import host_addresses, ipv4, ipv6
+from migrator.compute.reaching import knock
+from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.survey import Surveyor
+from migrator.compute.survey_xml import read_host_cpu, read_listens
+from migrator.errors import DriverError
+from migrator.protocol import CheckResult, DiskSpec, GuestCpu, HostCpu, InstanceSpec, Peer, Questions, Survey
+
+SPEC = InstanceSpec(uuid="i", name="i", vcpus=1, memory_mb=64, disks=(DiskSpec(target="vda", pool="local", size_gb=1),))
+WESTMERE = GuestCpu(xml="<cpu><model>Westmere</model></cpu>", machine="pc-i440fx-7.2")
+EPYC = GuestCpu(xml="<cpu><model>EPYC</model></cpu>", machine="pc-i440fx-7.2")
+
+
+def key(cpu: GuestCpu) -> str:
+    return guest_cpu.key(cpu.arch, cpu.machine, cpu.xml)
+
+
+class Counting(SimulatedHypervisor):
+    """Counts what it is asked."""
+
+    def __init__(self, name: str, fabric: Fabric) -> None:
+        super().__init__(name, fabric)
+        self.asked: list[str] = []
+
+    def live_guests(self) -> Any:
+        self.asked.append("guests")
+        return super().live_guests()
+
+    def check_cpu(self, cpu: GuestCpu) -> CheckResult:
+        self.asked.append(f"cpu {key(cpu)}")
+        if cpu.arch != "x86_64":
+            raise DriverError("this architecture is not ours")
+        return super().check_cpu(cpu)
+
+    def host_cpu(self) -> HostCpu:
+        self.asked.append("host")
+        return super().host_cpu()
+
+    def reach(self, uri: str) -> str | None:
+        self.asked.append(uri)
+        return super().reach(uri)
+
+    def taken(self) -> list[str]:
+        asked, self.asked = self.asked, []
+        return asked
+
+
+class World:
+    def __init__(self, *names: str) -> None:
+        self.now = 1000.0
+        self.fabric = Fabric(lambda: self.now)
+        for name in names:
+            self.fabric.add_host(name)
+        self.driver = Counting("n0", self.fabric)
+        self.surveyor = Surveyor(self.driver, clock=lambda: self.now)
+        self.peers = tuple(Peer(name=name, uri=f"simulated://{name}") for name in names if name != "n0")
+
+    def look(self, *cpus: GuestCpu, peers: tuple[Peer, ...] | None = None) -> Survey:
+        peers = self.peers if peers is None else peers
+        questions = Questions(now=5, again_s=5, peers=peers, cpus={key(cpu): cpu for cpu in cpus})
+        return self.surveyor.look(questions, 0.25, 0.01)
+
+    def boot(self) -> None:
+        self.driver.make_disks(SPEC, {})
+        self.driver.define_and_start(SPEC, "o", 1)
+
+
+@pytest.fixture
+def world() -> World:
+    return World("n0", "n1", "n2")
+
+
+def test_a_survey_tells_of_guests_and_their_cpus(world: World) -> None:
+    assert world.look().guests == {}
+    world.boot()
+    domain = world.fabric.hosts["n0"].domains["i"]
+    domain.devices, domain.listens = ("hostdev (pci)",), ("10.0.0.1",)
+    found = world.look()
+    sight = found.guests["i"]
+    assert (sight.cpu, sight.machine, sight.devices, sight.listens) == (
+        key(WESTMERE),
+        "pc-i440fx-7.2",
+        ("hostdev (pci)",),
+        ("10.0.0.1",),
+    )
+    assert found.cpus == {key(WESTMERE): WESTMERE}
+    assert (found.memory_given_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
+    assert (found.cpu.models, found.cpu.virt_type) == (("Westmere",), "simulated")
+
+
+def test_guests_are_looked_at_again_when_they_change_or_after_a_while(world: World) -> None:
+    world.look()
+    world.boot()
+    assert "guests" in (world.look() and world.driver.taken())
+    world.now += 14
+    assert world.look().guests["i"].age_s == 14
+    assert "guests" not in world.driver.taken()
+    world.now += 1
+    assert world.look().guests["i"].age_s == 0
+    world.driver.destroy("i")
+    assert world.look().guests == {}
+
+
+def test_cpus_are_compared_once_a_minute_and_forgotten_with_the_question(world: World) -> None:
+    found = world.look(WESTMERE, EPYC)
+    assert {name: run.ok for name, run in found.runs.items()} == {key(WESTMERE): True, key(EPYC): False}
+    assert found.runs[key(EPYC)].words == "this host's CPU is Westmere"
+    world.driver.taken()
+    world.now += 59
+    assert world.look(WESTMERE, EPYC).runs[key(WESTMERE)].age_s == 59
+    assert not [asked for asked in world.driver.taken() if asked.startswith(("cpu", "host"))]
+    world.now += 1
+    assert world.look(WESTMERE).runs.keys() == {key(WESTMERE)}
+    assert [asked for asked in world.driver.taken() if asked.startswith(("cpu", "host"))] == [
+        "host",
+        f"cpu {key(WESTMERE)}",
+    ]
+
+
+def test_a_cpu_that_cannot_be_compared_has_no_answer(world: World) -> None:
+    foreign = EPYC.model_copy(update={"arch": "aarch64"})
+    assert world.look(foreign, WESTMERE).runs.keys() == {key(WESTMERE)}
+
+
+def test_a_peer_that_failed_is_tried_at_once_the_others_after_a_while(world: World) -> None:
+    world.fabric.cut("n0", "n2")
+    found = world.look().peers
+    assert found["n1"].ok
+    assert (found["n2"].ok, found["n2"].words, found["n2"].uri) == (False, "No route to host", "simulated://n2")
+    world.driver.taken()
+    world.fabric.heal("n0", "n2")
+    world.now += 5
+    found = world.look().peers
+    assert world.driver.taken() == ["simulated://n2"]
+    assert (found["n1"].age_s, found["n2"].age_s, found["n2"].ok) == (5, 0, True)
+    world.fabric.kill_daemon("n1")
+    world.now += 25
+    assert world.look().peers["n1"].words == "Connection refused"
+
+
+def test_what_is_not_asked_for_any_more_is_forgotten(world: World) -> None:
+    world.look()
+    elsewhere = Peer(name="n1", uri="simulated://other")
+    assert world.look(peers=(elsewhere,)).peers["n1"].words == "unable to connect to server at 'simulated://other'"
+    assert world.look(peers=()).peers == {}
+
+
+def test_in_a_large_cluster_peers_take_turns() -> None:
+    world = World(*(f"n{number}" for number in range(51)))
+    tried = [len(world.look().peers)]
+    for _ in range(4):
+        world.now += 5
+        tried.append(len(world.look().peers))
+    assert tried == [20, 40, 50, 50, 50]
+    world.driver.taken()
+    world.now += 20  # the first twenty are due, and ten of the next: no more than two a second
+    world.look()
+    assert [uri for uri in world.driver.taken() if uri.startswith("simulated")][:20] == [
+        f"simulated://n{number}" for number in range(1, 21)
+    ]
+
+
+def test_a_round_ends_in_time_although_every_peer_is_slow(world: World) -> None:
+    def slow(uri: str) -> str | None:
+        del uri
+        world.now += 3
+        return "no answer"
+
+    world.driver.reach = slow  # type: ignore[method-assign]
+    assert world.look().peers.keys() == {"n1"}
+    assert world.look().peers.keys() == {"n1", "n2"}
+
+
+def test_a_hypervisor_that_is_down_leaves_the_last_survey_to_age(world: World) -> None:
+    world.fabric.kill_daemon("n0")
+    with pytest.raises(DriverError):
+        world.look()
+
+
+# --- the host itself --------------------------------------------------------------------------------------------
+
+FIB = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.0.0.0/24 2 0 2
+        |-- 10.0.0.0
+           /24 link UNICAST
+        |-- 10.0.0.7
+           /32 host LOCAL
+        |-- 10.0.0.255
+           /32 link BROADCAST
+     |-- 127.0.0.1
+        /32 host LOCAL
+"""
+
+
+def test_addresses_are_read_from_the_kernel() -> None:
+    assert ipv4(FIB) == {"10.0.0.7", "127.0.0.1"}
+    assert ipv6("fe800000000000000000000000000001 02 40 20 80 eth0\n") == {"fe80::1"}
+    assert all(not address.startswith("127.") for address in host_addresses())
+
+
+def test_a_knock_at_an_open_and_at_a_closed_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert knock(f"qemu+tcp://127.0.0.1:{port}/system") is None
+    assert "Connection refused" in (knock(f"qemu+tcp://127.0.0.1:{port}/system") or "")
+    assert knock("qemu:///system") is None
+    assert knock("qemu+tcp://[broken/system") is not None
+
+
+DOMAIN = """<domain><devices>
+  <graphics type='vnc' listen='10.0.0.1'><listen type='address' address='10.0.0.1'/></graphics>
+  <graphics type='spice'><listen type='address' address='0.0.0.0'/><listen type='network' network='n'/></graphics>
+  <serial type='tcp'><source mode='bind' host='10.0.0.2' service='4555'/></serial>
+  <serial type='tcp'><source mode='connect' host='10.0.0.3' service='4555'/></serial>
+  <console type='tcp'><source mode='bind' host='localhost' service='1'/></console>
+  <graphics type='vnc' listen='::1'/><graphics type='vnc' listen='fd00::1'/>
+</devices></domain>"""
+
+
+def test_consoles_that_listen_on_an_address_of_one_host() -> None:
+    assert read_listens(DOMAIN) == ("10.0.0.1", "fd00::1", "10.0.0.2")
+    assert read_listens("<domain/>") == ()
+
+
+CAPABILITIES = """<domainCapabilities><arch>x86_64</arch><cpu>
+  <mode name='host-passthrough' supported='no'/>
+  <mode name='host-model' supported='yes'>
+    <model fallback='forbid'>EPYC</model><vendor>AMD</vendor><feature policy='require' name='x2apic'/>
+  </mode>
+  <mode name='custom' supported='yes'>
+    <model usable='yes'>qemu64</model><model usable='no'>Skylake-Server</model><model usable='yes'>Westmere</model>
+  </mode>
+</cpu></domainCapabilities>"""
+
+
+def test_the_cpu_that_a_host_can_give_a_guest() -> None:
+    found = read_host_cpu(CAPABILITIES, "qemu")
+    assert (found.models, found.arch, found.virt_type) == (("qemu64", "Westmere"), "x86_64", "qemu")
+    assert found.xml.startswith("<cpu>")
+    assert found.xml.count("<model") == 1
+    assert read_host_cpu("<domainCapabilities><arch>s390x</arch></domainCapabilities>", "kvm") == HostCpu(arch="s390x")
