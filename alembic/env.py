@@ -1,7 +1,7 @@
 """Alembic's entry: runs the revisions against the URL that ``migrator.db.upgrade`` (or ``-x url=``) gives."""
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 from migrator.db.tables import metadata
 
@@ -16,7 +16,7 @@ def run() -> None:
         _with(opened)
 
 
-def _with(connection) -> None:  # type: ignore[no-untyped-def]
+def _with(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()

@@ -28,14 +28,15 @@ def running() -> Iterator[str]:
     """Yields the URL of an empty server; databases are made below it by the fixtures."""
     bin_dir, port = binaries(), free_port()
     top = Path(tempfile.mkdtemp(prefix="migrator-pg-"))
-    user: dict[str, str] = {}
+    owner = None
     if os.geteuid() == 0:  # the server refuses to run as root
         shutil.chown(top, "postgres", "postgres")
-        user = {"user": "postgres", "group": "postgres"}
+        owner = "postgres"
     data = top / "data"
 
     def run(*argv: str | Path) -> None:
-        subprocess.run(argv, check=True, cwd=top, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)  # type: ignore[call-overload]
+        silent = subprocess.DEVNULL
+        subprocess.run(argv, check=True, cwd=top, stdout=silent, stderr=silent, user=owner, group=owner)
 
     run(bin_dir / "initdb", "-D", data, "-U", "migrator", "--auth=trust", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={top} -c fsync=off"

@@ -1,6 +1,7 @@
 """A running server and three simulated hosts, each kind in a process of its own, for the real OpenStack clients."""
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -125,7 +126,10 @@ class Cloud:
         for name in names:
             httpx.delete(f"{self.url}/servers/{self.server(name)['id']}", timeout=30)
         for name in names:
-            self.until(f"{name} is gone", lambda n=name: self.get(f"/servers?name=^{n}$")["servers"] == [])  # type: ignore[misc]
+            self.until(f"{name} is gone", functools.partial(self._gone, name))
+
+    def _gone(self, name: str) -> bool:
+        return bool(self.get(f"/servers?name=^{name}$")["servers"] == [])
 
     @contextlib.contextmanager
     def disabled(self, *hosts: str) -> Iterator[None]:

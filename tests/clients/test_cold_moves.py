@@ -19,6 +19,10 @@ def newest(cloud: Cloud, name: str) -> tuple[str, str]:
     return move["migration_type"], move["status"]
 
 
+def until_newest(cloud: Cloud, name: str, expected: tuple[str, str]) -> None:
+    cloud.until(" ".join(expected), lambda: newest(cloud, name) == expected)
+
+
 @pytest.fixture
 def lost(cloud: Cloud) -> Iterator[str]:
     """A host with no power that was forced down, and on it "ran-0" and "ran-1"; it returns afterwards."""
@@ -46,7 +50,7 @@ def test_nova_migrates_and_resizes(cloud: Cloud) -> None:
     status, destination = cloud.state("cold-nova")
     assert (status, destination == source) == ("VERIFY_RESIZE", False)
     ok(cloud.nova("resize-confirm", "cold-nova"))
-    cloud.until("confirmed", lambda: newest(cloud, "cold-nova") == ("migration", "confirmed"))
+    until_newest(cloud, "cold-nova", ("migration", "confirmed"))
     assert cloud.state("cold-nova") == ("ACTIVE", destination)
     same = cloud.nova("resize", "cold-nova", "m1.disk")
     assert same.code != 0
@@ -56,7 +60,7 @@ def test_nova_migrates_and_resizes(cloud: Cloud) -> None:
     assert "Finished" in ok(cloud.nova("resize", "--poll", "cold-nova", "m1.grown"))
     assert cloud.server("cold-nova")["flavor"]["original_name"] == "m1.grown"
     ok(cloud.nova("resize-revert", "cold-nova"))
-    cloud.until("reverted", lambda: newest(cloud, "cold-nova") == ("resize", "reverted"))
+    until_newest(cloud, "cold-nova", ("resize", "reverted"))
     assert cloud.state("cold-nova") == ("ACTIVE", destination)
     assert cloud.server("cold-nova")["flavor"]["original_name"] == "m1.disk"
     nothing = cloud.nova("resize-confirm", "cold-nova")
@@ -92,17 +96,17 @@ def test_openstack_migrates_and_resizes(cloud: Cloud) -> None:
     source = cloud.boot("cold-osc")
     assert "Complete" in ok(cloud.openstack("server", "migrate", "--wait", "cold-osc"))
     ok(cloud.openstack("server", "migration", "revert", "cold-osc"))
-    cloud.until("reverted", lambda: newest(cloud, "cold-osc") == ("migration", "reverted"))
+    until_newest(cloud, "cold-osc", ("migration", "reverted"))
     assert cloud.state("cold-osc") == ("ACTIVE", source)
     target = next(host for host in HOSTS if host != source)
     ok(cloud.openstack("server", "migrate", "--host", target, "--wait", "cold-osc"))
     ok(cloud.openstack("server", "migration", "confirm", "cold-osc"))
-    cloud.until("confirmed", lambda: newest(cloud, "cold-osc") == ("migration", "confirmed"))
+    until_newest(cloud, "cold-osc", ("migration", "confirmed"))
     assert cloud.state("cold-osc") == ("ACTIVE", target)
     for verb, flavor, status in (("revert", "m1.nano", "reverted"), ("confirm", "m1.disk", "confirmed")):
         assert "Complete" in ok(cloud.openstack("server", "resize", "--flavor", "m1.disk", "--wait", "cold-osc"))
         ok(cloud.openstack("server", "resize", verb, "cold-osc"))
-        cloud.until(status, lambda expected=status: newest(cloud, "cold-osc") == ("resize", expected))  # type: ignore[misc]
+        until_newest(cloud, "cold-osc", ("resize", status))
         cloud.until("ACTIVE", lambda: cloud.state("cold-osc")[0] == "ACTIVE")
         assert cloud.server("cold-osc")["flavor"]["original_name"] == flavor
     cloud.delete("cold-osc")

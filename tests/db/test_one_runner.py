@@ -1,5 +1,7 @@
 """What the requests and the fact store refuse, so that an instance never runs twice; on both databases."""
 
+from typing import Any
+
 import pytest
 
 from migrator.db import facts
@@ -40,7 +42,7 @@ def test_a_copy_that_runs_elsewhere_forbids_a_start(db: Database, state: DomainS
 def test_a_fact_sent_twice_is_kept_once(db: Database) -> None:
     uuid = stopped_instance(db, "host00000")
     operation = requests.start(db, CALLER, uuid)
-    fact = {"epoch": 1, "phase": "start", "incarnation": 1, "sequence": 1, "body": {}}
+    fact: dict[str, Any] = {"epoch": 1, "phase": "start", "incarnation": 1, "sequence": 1, "body": {}}
     with db.write() as connection:
-        assert facts.keep(connection, operation, "host00000", **fact)  # type: ignore[arg-type]
-        assert not facts.keep(connection, operation, "host00000", **fact)  # type: ignore[arg-type]
+        assert facts.keep(connection, operation, "host00000", **fact)
+        assert not facts.keep(connection, operation, "host00000", **fact)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from pydantic import PrivateAttr
 from sqlalchemy import func, select
 
 from migrator.db import claims, hosts, instance_records, operations
@@ -148,11 +149,13 @@ def test_a_move_that_was_confirmed_meanwhile_is_not_reverted(db: Database, monke
 class Slow(HostReport):
     """A report during whose recording something else happens."""
 
+    _other: Meanwhile = PrivateAttr()
+
     def meanwhile(self, other: Meanwhile) -> None:
-        object.__setattr__(self, "_other", other)
+        self._other = other
 
     def model_dump(self, **kwargs: Any) -> dict[str, Any]:
-        self._other.begin()  # type: ignore[attr-defined]
+        self._other.begin()
         return super().model_dump(**kwargs)
 
 

@@ -56,8 +56,12 @@ def wanted(tmp_path: Path, *contents: bytes) -> list[Wanted]:
     return found
 
 
-def copy(files: list[Wanted], before: Callable[[int], None] = lambda _: None, prepare: object = None) -> Copy:
-    made = Copy("u", files, lambda: Files(before), prepare or (lambda: None), lambda _: None)  # type: ignore[arg-type]
+def copy(
+    files: list[Wanted],
+    before: Callable[[int], None] = lambda _: None,
+    prepare: Callable[[], None] = lambda: None,
+) -> Copy:
+    made = Copy("u", files, lambda: Files(before), prepare, lambda _: None)
     made.start()
     return made
 

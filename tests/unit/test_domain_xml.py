@@ -44,6 +44,12 @@ def built(spec: InstanceSpec = SPEC, host: HostShape = HOST) -> ET.Element:
     return ET.fromstring(domain_xml.build(spec, host, STAMP))
 
 
+def one(element: ET.Element, path: str) -> ET.Element:
+    found = element.find(path)
+    assert found is not None, path
+    return found
+
+
 def test_the_spec_is_written() -> None:
     domain = built()
     assert domain.get("type") == "qemu"
@@ -53,18 +59,18 @@ def test_the_spec_is_written() -> None:
     assert domain.findtext("os/initrd") == str(HOME / "ramdisk")
     assert domain.findtext("os/cmdline") == SPEC.kernel_args
     assert domain.find("os/boot") is None
-    assert [(d.find("driver").attrib, d.find("source").get("file")) for d in domain.findall("devices/disk")] == [  # type: ignore[union-attr]
+    assert [(one(d, "driver").attrib, one(d, "source").get("file")) for d in domain.findall("devices/disk")] == [
         ({"name": "qemu", "type": "qcow2", "cache": "none"}, str(HOME / "disk")),
         ({"name": "qemu", "type": "raw", "cache": "writeback"}, f"/srv/b/{UUID}/disk.vdb"),
     ]
-    assert domain.find("devices/interface/source").attrib == {"bridge": "br0"}  # type: ignore[union-attr]
-    assert domain.find("devices/serial/source").attrib == {"path": "/srv/consoles/x.log", "append": "on"}  # type: ignore[union-attr]
+    assert one(domain, "devices/interface/source").attrib == {"bridge": "br0"}
+    assert one(domain, "devices/serial/source").attrib == {"path": "/srv/consoles/x.log", "append": "on"}
     assert domain.find("cpu") is None
 
 
 def test_without_a_kernel_the_disk_boots() -> None:
     domain = built(host=replace(HOST, kernel=None, ramdisk=None))
-    assert domain.find("os/boot").attrib == {"dev": "hd"}  # type: ignore[union-attr]
+    assert one(domain, "os/boot").attrib == {"dev": "hd"}
     assert domain.find("os/kernel") is None
     assert domain.find("os/cmdline") is None
 
@@ -154,12 +160,7 @@ def test_paths_are_rewritten_for_the_destination_and_kernels_follow() -> None:
     assert moved.findtext("os/kernel") == f"/mnt/z/{UUID}/kernel"
     assert moved.findtext("os/initrd") == f"/mnt/z/{UUID}/ramdisk"
     assert [disk.find("backingStore") is None for disk in moved.findall("devices/disk")] == [True, False]
-    assert (
-        domain_xml.read_stamp(
-            ET.tostring(moved.find("metadata")[0], encoding="unicode")  # type: ignore[index]
-        )
-        == STAMP
-    )
+    assert domain_xml.read_stamp(ET.tostring(one(moved, "metadata")[0], encoding="unicode")) == STAMP
 
 
 def test_equal_paths_change_nothing() -> None:
@@ -175,7 +176,7 @@ def test_a_config_drive_is_a_cdrom_that_nobody_writes(target: str, bus: str) -> 
     domain = built(SPEC.model_copy(update={"disks": (*SPEC.disks, drive)}), host)
     disk = domain.findall("devices/disk")[-1]
     assert disk.get("device") == "cdrom"
-    assert disk.find("target").attrib == {"dev": target, "bus": bus}  # type: ignore[union-attr]
+    assert one(disk, "target").attrib == {"dev": target, "bus": bus}
     assert disk.find("readonly") is not None
     assert all(disk.find("readonly") is None for disk in domain.findall("devices/disk")[:-1])
 
@@ -196,7 +197,7 @@ def test_a_saved_domain_goes_on_with_this_hosts_files_bridges_and_stamp() -> Non
     domain = ET.fromstring(text)
     assert [s.get("file") for s in domain.findall("devices/disk/source")] == [f"{there}/disk", f"{there}/disk.vdb"]
     assert (domain.findtext("os/kernel"), domain.findtext("os/initrd")) == (f"{there}/kernel", f"{there}/ramdisk")
-    assert domain.find("devices/interface/source").attrib == {"bridge": "br9"}  # type: ignore[union-attr]
+    assert one(domain, "devices/interface/source").attrib == {"bridge": "br9"}
     consoles = domain.findall("devices/serial/source") + domain.findall("devices/console/source")
     assert [source.get("path") for source in consoles] == ["/mnt/z/x.log"] * 2
     (element,) = domain.findall("metadata/*")
