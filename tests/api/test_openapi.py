@@ -72,32 +72,37 @@ def _send(token: str, case: Any, place: str | None) -> Any:
     return case.call(headers=headers)
 
 
+def _asked(token: str, operation: Any) -> tuple[int, str | None]:
+    """How many requests were sent, and the first that was answered with a server error."""
+    count, failed = 0, None
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=_examples(operation), place=PLACES)
+    def ask(case: Any, place: str | None) -> None:
+        nonlocal count, failed
+        count += 1
+        try:
+            status = _send(token, case, place).status_code
+            words = str(status)
+        except Exception as error:  # the test client raises what a server answers with 500
+            status, words = 500, repr(error)
+        if status >= 500 and failed is None:
+            failed = f"{words} for {case.as_curl_command()}"
+
+    ask()
+    return count, failed
+
+
 @pytest.mark.timeout(120)
 def test_no_request_is_answered_with_a_server_error(web: Web, token: str) -> None:
-    failed: dict[str, str] = {}
-    asked = 0
-    for operation in _operations(web):
-
-        @settings(
-            max_examples=EXAMPLES,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=_examples(operation), place=PLACES)
-        def ask(case: Any, place: str | None) -> None:
-            nonlocal asked
-            asked += 1
-            try:
-                status = _send(token, case, place).status_code
-            except Exception as error:  # the test client raises what a server answers with 500
-                status = 500
-                failed.setdefault(operation.label, f"{error!r} for {case.as_curl_command()}")  # noqa: B023
-            if status >= 500:
-                failed.setdefault(operation.label, f"{status} for {case.as_curl_command()}")  # noqa: B023
-
-        ask()
-    assert asked > 200
-    assert not failed, "\n".join(f"{label}: {words[:600]}" for label, words in failed.items())
+    found = [(operation.label, *_asked(token, operation)) for operation in _operations(web)]
+    failed = [f"{label}: {words[:600]}" for label, _, words in found if words is not None]
+    assert sum(count for _, count, _ in found) > 200
+    assert not failed, "\n".join(failed)
