@@ -73,6 +73,7 @@ class Phase:
     owed: bool = False  # the undo may be put off while its host is silent
     retry: bool = False  # when it fails, another host is tried, if none was asked for by name
     between_hosts: bool = False  # nothing to do or undo when source and destination are the same host
+    planning: bool = False  # left out unless the way of the transfer is to be chosen (live_migration_strategy = auto)
     fencing: bool = False  # evidence that the host is fenced counts as done
 
     def task(self, params: Mapping[str, Any]) -> str | None:
@@ -176,6 +177,7 @@ LIVE_MIGRATION = Operation(
         Phase("inspect", A, Ensure.MOVABLE, shown="accepted", task_state="migrating"),
         Phase("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION, shown="queued", task_state="migrating"),
         Phase("check", B, Ensure.COMPATIBLE, shown="preparing", task_state="migrating", retry=True),
+        Phase("measure", A, Ensure.MEASURED, shown="preparing", task_state="migrating", planning=True),
         Phase(
             "prepare",
             B,

@@ -40,6 +40,7 @@ class Ensure(StrEnum):
     MOVABLE = "movable"  # source: describe the guest (domain XML, CPU, machine, disks) and check it
     COMPATIBLE = "compatible"  # destination: compare itself with that description; changes nothing
     PREPARED = "prepared"  # destination: directories and empty target disks exist
+    MEASURED = "measured"  # source: it is known how fast the guest writes its memory, or why it is not
     MIGRATING = "migrating"  # source: the one transfer of this operation and epoch was begun
     NOT_MIGRATING = "not_migrating"  # source: no job of this operation is active
     DISKS_PRESENT = "disks_present"  # destination: disks made from the image exist
@@ -199,6 +200,15 @@ class GuestDescription(Message):
     listens: tuple[Text, ...] = ()  # addresses on which its consoles listen; only those that not every host has
 
 
+class Measurement(Message):
+    """What a transfer will have to do with, as its source found it. None: unknown, for the reason in ``words``."""
+
+    dirty_mib_s: Count | None = None  # memory that the guest writes to, counted once a second
+    memory_mib: Count | None = None  # of the guest's that is not known to be empty
+    link_mib_s: Count | None = None  # what the network towards the destination is made for
+    words: Text = ""
+
+
 class Assignment(Message):
     """What one host should make true now, for one phase of one operation. The set of them is the whole truth:
     an operation that is not in it wants nothing of this host."""
@@ -235,7 +245,15 @@ class MigratingInputs(Message):
     downtime_steps: tuple[tuple[int, int], ...] = ()
     force: bool = False  # complete it now: by post-copy where that is permitted, else with the guest paused
     auto_converge: bool = False
+    auto_converge_initial: int = 0  # percent by which the guest is slowed down first; 0: the hypervisor's own
     post_copy: bool = False
+    post_copy_after: int = 0  # passes over the memory after which it goes on by post-copy by itself; 0: never
+    parallel_connections: int = 0  # 0: one, as ever
+    compression: str = ""  # "": none
+
+
+class MeasuredInputs(Message):
+    destination_address: str
 
 
 class ShutOffInputs(Message):
@@ -287,6 +305,7 @@ class Fact(Message):
     disks: tuple[DiskFact, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     guest: GuestDescription | None = None
+    measurement: Measurement | None = None
     problem: Problem | None = None
     note: Text | None = None  # one line for the timeline: "asked the guest to shut down"
 

@@ -69,6 +69,10 @@ class ServerSettings(_Base):
     live_migration_bandwidth: int = Field(0, ge=0)  # MiB/s, 0: no limit
     live_migration_permit_auto_converge: bool = False
     live_migration_permit_post_copy: bool = False
+    # permitted: all that is, is given to the hypervisor; auto: measured, predicted and chosen; else always this one
+    live_migration_strategy: Literal["permitted", "pre-copy", "auto-converge", "post-copy", "auto"] = "permitted"
+    live_migration_parallel_connections: int = Field(0, ge=0, le=255)  # 0: one, as ever
+    live_migration_compression: Literal["", "xbzrle", "mt"] = ""  # of memory; "": none
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False
     # run with a silent host's name and address ({host}, {address}); success is fencing evidence
@@ -76,6 +80,27 @@ class ServerSettings(_Base):
     fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
     evacuate_silent_hosts: bool = False  # policy: silence for service_down_time is fencing evidence by itself
     max_limit: int = Field(1000, ge=1)  # rows a page
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        """What the hypervisor would refuse at each transfer is refused here, once."""
+        needed = {"auto-converge": "auto_converge", "post-copy": "post_copy"}.get(self.live_migration_strategy)
+        if needed and not getattr(self, f"live_migration_permit_{needed}"):
+            raise ValueError(
+                f"live_migration_strategy = {self.live_migration_strategy} needs live_migration_permit_{needed} = true"
+            )
+        parallel = self.live_migration_parallel_connections
+        if parallel and self.live_migration_permit_post_copy:
+            raise ValueError(
+                f"live_migration_parallel_connections = {parallel} excludes live_migration_permit_post_copy: memory "
+                "that is sent over several connections cannot be fetched afterwards"
+            )
+        if parallel and self.live_migration_compression:
+            raise ValueError(
+                f"live_migration_parallel_connections = {parallel} excludes live_migration_compression = "
+                f"{self.live_migration_compression}: it compresses what one connection sends"
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_open_door(self) -> Self:

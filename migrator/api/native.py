@@ -119,8 +119,10 @@ def _clean(ident: str) -> str:
 
 def view(row: Any) -> dict[str, Any]:
     """``evidence``: what was accepted as proof that a silent host runs nothing. ``owed``: what hosts still have to
-    clean up, [{phase, host}]."""
+    clean up, [{phase, host}]. ``strategy``: by which means a live migration was begun and went on, why, what was
+    measured and what predicted (``outcome`` has what happened); None where nothing was chosen."""
     body = {name: getattr(row, name) for name in _SHOWN}
+    body["strategy"] = row.context.get("strategy")
     body |= {"instance": row.instance_uuid, "evidence": row.context.get("evidence"), "owed": _owed(row)}
     return body | {name: iso_us(getattr(row, name)) for name in _TIMES}
 

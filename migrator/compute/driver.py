@@ -22,6 +22,7 @@ from migrator.protocol import (
     HostReport,
     InstanceSpec,
     JobFact,
+    Measurement,
     MigratingInputs,
 )
 
@@ -187,6 +188,16 @@ class Driver(Protocol):
     ) -> Sequence[CheckResult]:
         """Destination: cpu, memory, disk, machine_type, hypervisor_version, console, network, storage, leftover, domain
         (none of that UUID may run here). All of them, not the first that fails."""
+        ...
+
+    def start_measuring(self, uuid: str) -> None:
+        """Source: begin to count how much memory the guest writes to within a second; returns at once. No-op while that
+        goes on. Raises DriverError, also where the hypervisor cannot."""
+        ...
+
+    def measurement(self, uuid: str, destination_address: str) -> Measurement | None:
+        """What was counted since ``start_measuring``, and what the network towards that address is made for. None while
+        it is being counted."""
         ...
 
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:

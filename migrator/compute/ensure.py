@@ -24,6 +24,8 @@ from migrator.protocol import (
     DomainFact,
     DomainState,
     Ensure,
+    MeasuredInputs,
+    Measurement,
     MigratingInputs,
     PreparedInputs,
     Role,
@@ -32,6 +34,7 @@ from migrator.protocol import (
 # Paused for these reasons, a domain that its operation stamped and that has no job is what a transfer left behind:
 # a receiving end that never ran, or a sending end whose guest lives elsewhere.
 _LEFT_BEHIND = ("migration", "starting-up")
+_MEASURING_S = 5.0  # what should take one second has failed by then
 
 
 def observed(_tools: Tools, _memory: Memory, _assignment: Assignment) -> Mapping[str, Any]:
@@ -48,6 +51,30 @@ def movable(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
 def compatible(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     inputs = CompatibleInputs.model_validate(assignment.inputs)
     return {"checks": tuple(tools.driver.check_destination(assignment.instance, inputs.guest, inputs.block))}
+
+
+def measured(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Nothing is chosen by guessing: where the guest cannot be measured, that is the answer, and the move goes on."""
+    inputs = MeasuredInputs.model_validate(assignment.inputs)
+    if memory.measured is None:
+        try:
+            memory.measured = _measurement(tools, memory, assignment.instance.uuid, inputs.destination_address)
+        except HypervisorUnavailable:
+            memory.measuring_since = None
+            raise
+        except DriverError as error:
+            memory.measured = Measurement(words=error.message)
+    return {"measurement": memory.measured} if memory.measured is not None else NOTHING
+
+
+def _measurement(tools: Tools, memory: Memory, uuid: str, destination_address: str) -> Measurement | None:
+    if memory.measuring_since is None:
+        tools.driver.start_measuring(uuid)
+        memory.measuring_since = tools.clock()
+    found = tools.driver.measurement(uuid, destination_address)
+    if found is None and tools.clock() - memory.measuring_since > _MEASURING_S:
+        return Measurement(words=f"not counted within {_MEASURING_S:g} s")
+    return found
 
 
 def prepared(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
@@ -158,6 +185,7 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.OBSERVED: observed,
     Ensure.MOVABLE: movable,
     Ensure.COMPATIBLE: compatible,
+    Ensure.MEASURED: measured,
     Ensure.PREPARED: prepared,
     Ensure.MIGRATING: migrating,
     Ensure.NOT_MIGRATING: not_migrating,

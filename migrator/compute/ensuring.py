@@ -12,7 +12,7 @@ from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal
 from migrator.compute.steering import Steering
 from migrator.errors import StorageError
-from migrator.protocol import Assignment, DomainFact, DomainState, InstanceSpec, JobFact
+from migrator.protocol import Assignment, DomainFact, DomainState, InstanceSpec, JobFact, Measurement
 
 DEAD = (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
 
@@ -37,6 +37,8 @@ class Memory:
     quiet_since: float | None = None  # no job seen from then on
     error: str | None = None  # why the transfer could not be started
     job: JobFact | None = None  # the active one, as it was last seen
+    measuring_since: float | None = None
+    measured: Measurement | None = None
     steered: Steering | None = None  # what this process last set on it
     stop_since: float | None = None
     asked_at: float | None = None

@@ -41,6 +41,7 @@ class Fabric:
         self.storages: dict[str, Storage] = {}
         self.transfers: dict[str, Transfer] = {}  # instance -> the active one
         self.copies: dict[tuple[str, str], FileCopy] = {}  # (destination, instance) -> the active one
+        self.measuring: dict[str, float] = {}  # instance -> when its writing will have been counted
         self.stopping: dict[str, tuple[str, float]] = {}  # instance -> host and when its guest will have stopped
         self.behaviours: dict[str, Behaviour] = {}
         self.default_behaviour = Behaviour()

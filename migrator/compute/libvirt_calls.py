@@ -27,6 +27,7 @@ KEEPALIVE = (5, 3)
 # Rather small: larger buffers are mapped and unmapped by the C library for each call, and seldom filled.
 CHUNK_BYTES = 128 * 1024
 _NO_LIMIT_MIB_S = (2**63 - 1) // 2**20  # what libvirt itself begins with
+_COUNTED_S = 1  # in which pages written to are counted
 _AT_HOLE = -3  # in place of data: a hole is next
 
 _STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in libvirt_words.STATES.items()}
@@ -349,6 +350,30 @@ def baseline_cpu(connection: Any, arch: str, virt_type: str, cpus: Sequence[str]
     return str(connection.baselineHypervisorCPU(None, arch, None, virt_type, list(cpus), flags))
 
 
+def count_writes(domain: Any) -> None:
+    """Begin to count the pages that the guest writes to within a second, by comparing a sample of them: this needs no
+    support by the processor. No-op while one is counted."""
+    try:
+        domain.startDirtyRateCalc(_COUNTED_S, libvirt.VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING)
+    except libvirt.libvirtError:
+        if _writes(domain.connect(), domain).get("dirtyrate.calc_status") != libvirt.VIR_DOMAIN_DIRTYRATE_MEASURING:
+            raise
+
+
+def counted_writes(connection: Any, uuid: str) -> tuple[int, int | None] | None:
+    """(MiB a second, MiB of memory that has something in it or None); None while it is counted."""
+    found = _writes(connection, connection.lookupByUUIDString(uuid))
+    if found.get("dirtyrate.calc_status") != libvirt.VIR_DOMAIN_DIRTYRATE_MEASURED:
+        return None
+    sizes = [found[name] // 1024 for name in ("balloon.current", "balloon.rss") if found.get(name)]
+    return int(found["dirtyrate.megabytes_per_second"]), min(sizes, default=None)
+
+
+def _writes(connection: Any, domain: Any) -> Mapping[str, Any]:
+    wanted = libvirt.VIR_DOMAIN_STATS_DIRTYRATE | libvirt.VIR_DOMAIN_STATS_BALLOON
+    return dict(connection.domainListGetStats([domain], wanted)[0][1])
+
+
 def migrate(domain: Any, inputs: MigratingInputs, live_xml: str, persistent_xml: str) -> None:
     """The whole transfer: returns when it has ended well, raises when it has not."""
     parameters = _transfer_parameters(inputs) | {
@@ -366,6 +391,10 @@ def _transfer_flags(inputs: MigratingInputs) -> int:
         flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
     if inputs.post_copy:
         flags |= libvirt.VIR_MIGRATE_POSTCOPY
+    if inputs.parallel_connections:
+        flags |= libvirt.VIR_MIGRATE_PARALLEL
+    if inputs.compression:
+        flags |= libvirt.VIR_MIGRATE_COMPRESSED
     return flags
 
 
@@ -375,6 +404,12 @@ def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
     }
     if inputs.bandwidth_mib_s:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = inputs.bandwidth_mib_s
+    if inputs.auto_converge and inputs.auto_converge_initial:
+        parameters[libvirt.VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL] = inputs.auto_converge_initial
+    if inputs.parallel_connections:
+        parameters[libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS] = inputs.parallel_connections
+    if inputs.compression:
+        parameters[libvirt.VIR_MIGRATE_PARAM_COMPRESSION] = inputs.compression
     if inputs.copy_disks:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(inputs.copy_disks)
     return parameters

@@ -16,6 +16,7 @@ from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
 from migrator.compute.host_addresses import host_addresses
 from migrator.compute.host_files import HostFiles
+from migrator.compute.libvirt_measuring import LibvirtMeasuring
 from migrator.compute.libvirt_survey import LibvirtSurvey
 from migrator.compute.offered_files import OfferedFiles
 from migrator.compute.steering import steering
@@ -38,7 +39,7 @@ from migrator.settings import AgentSettings
 T = TypeVar("T")
 
 
-class LibvirtDriver(LibvirtSurvey, HostFiles):
+class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
     """``compute/driver.py``'s protocol over one libvirtd."""
 
     def __init__(self, settings: AgentSettings) -> None:

@@ -7,6 +7,7 @@ GLANCE_S = 0.02  # between two glances at our own migrate call, which cost nothi
 SLOWEST_S = {
     Ensure.SHUT_OFF: 0.5,
     Ensure.NOT_RUNNING: 0.5,
+    Ensure.MEASURED: 0.1,  # the guest waits for nothing, but somebody may
     Ensure.OFFERED: 1.0,  # until the checksums are known
     Ensure.COPIED: 0.5,
     Ensure.ABSENT: 2.0,

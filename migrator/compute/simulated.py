@@ -12,7 +12,7 @@ from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_call import PROCESS, call
 from migrator.compute.simulated_disks import SimulatedDisks
 from migrator.compute.simulated_survey import VERSION, SimulatedSurvey
-from migrator.compute.simulated_world import MIB, Domain, Transfer
+from migrator.compute.simulated_world import MEASURING_S, MIB, Domain, Transfer
 from migrator.errors import DriverError
 from migrator.protocol import (
     MEMORY,
@@ -25,6 +25,7 @@ from migrator.protocol import (
     HostReport,
     InstanceSpec,
     JobFact,
+    Measurement,
     MigratingInputs,
 )
 
@@ -230,6 +231,25 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
         ]
 
     @call
+    def start_measuring(self, uuid: str) -> None:
+        if self._domain(uuid).state is not DomainState.RUNNING:
+            raise DriverError("Requested operation is not valid: domain is not running")
+        self.fabric.measuring.setdefault(uuid, self.fabric.clock() + MEASURING_S)
+
+    @call
+    def measurement(self, uuid: str, destination_address: str) -> Measurement | None:
+        domain, behaviour = self._domain(uuid), self.fabric.behaviour(uuid)
+        if self.fabric.clock() < self.fabric.measuring.get(uuid, 0.0):
+            return None
+        self.fabric.measuring.pop(uuid, None)
+        other = self.fabric.hosts[destination_address].bandwidth_bytes_per_s
+        return Measurement(
+            dirty_mib_s=round(min(behaviour.dirty_bytes_per_s * MEASURING_S, behaviour.working_bytes) / MIB),
+            memory_mib=domain.spec.memory_mb,
+            link_mib_s=round(min(self.host.bandwidth_bytes_per_s, other) / MIB),
+        )
+
+    @call
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
         domain = self._domain(spec.uuid)
         if domain.state is not DomainState.RUNNING:
@@ -258,12 +278,12 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
     def job(self, uuid: str) -> JobFact | None:
         now, active = self.fabric.clock(), self.fabric.transfers.get(uuid)
         if active is not None and active.source == self.name:
-            return simulated_transfers.job_fact(active, now)
+            return simulated_transfers.job_fact(self.fabric, active, now)
         domain = self.host.domains.get(uuid)
         if domain is not None and domain.completed is not None:
             return domain.completed
         begun = self._begun.get(uuid)
-        return simulated_transfers.job_fact(begun, now) if begun is not None else None
+        return simulated_transfers.job_fact(self.fabric, begun, now) if begun is not None else None
 
     @call
     def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 SETUP_S = 0.02  # before the first byte
 HANDOVER_S = 0.01  # beyond the time that the last bytes take
 _SHORTEST_ROUND_S = 0.01
-_THROTTLE_STEP = 20  # percent, each round of auto-converge
+# QEMU's: the guest is slowed down when, for the second time, more than half of what was sent is dirty again
+_THROTTLE_FIRST, _THROTTLE_STEP, _THROTTLE_MOST = 20, 10, 99  # percent
+_TRIGGER, _STRIKES, _PERIOD_S = 0.5, 2, 1.0
 _PAGE = 4096
 _DOWNTIME_MS = 300  # QEMU's own
 
@@ -41,6 +43,7 @@ def begin(
         max_downtime_ms=steering(inputs, None).max_downtime_ms or _DOWNTIME_MS,
         post_copy=inputs.post_copy,
         auto_converge=inputs.auto_converge,
+        throttle_first=inputs.auto_converge_initial or _THROTTLE_FIRST,
         began_at=now,
         ends_at=now + SETUP_S,
     )
@@ -98,7 +101,7 @@ def fail(fabric: "Fabric", transfer: Transfer, error: str, at: float) -> None:
         fabric.set_state(own.name, transfer.uuid, DomainState.RUNNING, "migration-canceled", at)
 
 
-def job_fact(transfer: Transfer, now: float) -> JobFact:
+def job_fact(fabric: "Fabric", transfer: Transfer, now: float) -> JobFact:
     active = not transfer.over
     total = transfer.memory_bytes
     remaining = _remaining(transfer, now) if active else 0.0
@@ -113,7 +116,8 @@ def job_fact(transfer: Transfer, now: float) -> JobFact:
         elapsed_ms=int(((now if transfer.over_at is None else transfer.over_at) - transfer.began_at) * 1000),
         setup_ms=int(SETUP_S * 1000),
         downtime_ms=transfer.downtime_ms,
-        iterations=transfer.rounds,
+        iterations=transfer.rounds + (transfer.stage == "copy"),  # libvirt counts the one under way
+        dirty_pages_per_s=int(dirty_bytes_per_s(fabric, transfer) / _PAGE) if transfer.rounds else 0,
         bytes_per_s=int(transfer.limit_bytes_per_s),
         throttle_percent=transfer.throttle or None,
     )
@@ -152,11 +156,11 @@ def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
 def _copied(fabric: "Fabric", transfer: Transfer, _source: Domain) -> None:
     rate, at = transfer.limit_bytes_per_s, transfer.ends_at
     lasted = max(_SHORTEST_ROUND_S, transfer.remaining / rate)
-    dirty = fabric.behaviour(transfer.uuid).dirty_bytes_per_s * (1 - transfer.throttle / 100)
-    dirty = dirty if transfer.paused_at is None else 0.0
-    transfer.processed += transfer.remaining
+    sent, dirty = transfer.remaining, dirty_bytes_per_s(fabric, transfer)
+    transfer.processed += sent
     transfer.rounds += 1
-    transfer.remaining = max(_PAGE, min(transfer.memory_bytes, dirty * lasted))
+    most = min(transfer.memory_bytes, fabric.behaviour(transfer.uuid).working_bytes)
+    transfer.remaining = max(_PAGE, min(most, dirty * lasted))
     if transfer.remaining / rate * 1000 <= transfer.max_downtime_ms:
         if transfer.paused_at is None:
             fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "migration", at)
@@ -164,9 +168,25 @@ def _copied(fabric: "Fabric", transfer: Transfer, _source: Domain) -> None:
         transfer.stage = "switch"
         transfer.ends_at = at + transfer.remaining / rate + HANDOVER_S
         return
-    if transfer.auto_converge and transfer.rounds >= 2:
-        transfer.throttle = min(99, transfer.throttle + _THROTTLE_STEP)
+    if transfer.auto_converge and at - transfer.looked_at >= _PERIOD_S:
+        _look(transfer, sent, at)
     transfer.ends_at = at + max(_SHORTEST_ROUND_S, transfer.remaining / rate)
+
+
+def dirty_bytes_per_s(fabric: "Fabric", transfer: Transfer) -> float:
+    """What the guest writes now: less while it is slowed down, nothing while it is paused."""
+    if transfer.paused_at is not None:
+        return 0.0
+    return fabric.behaviour(transfer.uuid).dirty_bytes_per_s * (1 - transfer.throttle / 100)
+
+
+def _look(transfer: Transfer, sent: float, at: float) -> None:
+    transfer.looked_at = at
+    transfer.strikes += transfer.remaining > _TRIGGER * sent
+    if transfer.strikes == _STRIKES:
+        transfer.strikes = 0
+        following = transfer.throttle + _THROTTLE_STEP if transfer.throttle else transfer.throttle_first
+        transfer.throttle = min(_THROTTLE_MOST, following)
 
 
 def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
@@ -184,7 +204,7 @@ def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
             key = (transfer.uuid, disk.target)
             other.pools[disk.pool].disks[key].version = own.pools[disk.pool].disks[key].version
     fabric.drop_domain(own.name, transfer.uuid, at)
-    other.domains[transfer.uuid].completed = job_fact(transfer, at)
+    other.domains[transfer.uuid].completed = job_fact(fabric, transfer, at)
     fabric.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)
 
 

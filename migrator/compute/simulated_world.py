@@ -7,6 +7,7 @@ from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, InstanceS
 
 MIB = 1024**2
 GIB = 1024**3
+MEASURING_S = 1.0  # that a guest's writing is counted for
 
 
 @dataclass
@@ -14,6 +15,7 @@ class Behaviour:
     """How a guest behaves. ``dirty_bytes_per_s``: how fast it changes its memory while it runs."""
 
     dirty_bytes_per_s: float = 1 * MIB
+    working_bytes: float = float("inf")  # of its memory it writes to no more than this
     boot_s: float = 0.0  # until then it does not hear a request to shut down
     shutdown_s: float = 0.1
     ignores_shutdown: bool = False
@@ -139,6 +141,7 @@ class Transfer:
     full_bytes_per_s: float  # without a limit
     max_downtime_ms: int
     auto_converge: bool
+    throttle_first: int  # percent
     post_copy: bool
     began_at: float
     ends_at: float
@@ -147,6 +150,8 @@ class Transfer:
     processed: float = 0.0
     rounds: int = 0
     throttle: int = 0
+    strikes: int = 0  # periods, since it was last slowed down, that left too much dirty
+    looked_at: float = 0.0  # the end of the last of them
     downtime_ms: int | None = None
     paused_at: float | None = None
     error: str | None = None

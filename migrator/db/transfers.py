@@ -12,6 +12,9 @@ from migrator.db.tables import facts, operations
 
 _o = operations.c
 _LIVE = "live-migration"
+_LATEST = 10
+_NEARLY = 0.8  # of a limit: no more would have been tried
+_LASTING_MS = 500  # in less the beginning counts for too much
 _carrier = case((_o.kind == _LIVE, _o.source), else_=_o.destination)
 _query = select(_o.instance_uuid, _o.kind, _o.outcome, facts.c.body["job"].label("job")).join(
     facts, and_(facts.c.operation_id == _o.id, facts.c.host == _carrier)
@@ -22,6 +25,28 @@ def of_operation(connection: Connection, operation_id: int) -> Mapping[str, Any]
     """None before the transfer began."""
     row = connection.execute(_query.where(_o.id == operation_id)).one_or_none()
     return row.job if row is not None and isinstance(row.job, Mapping) else None
+
+
+def reached_mib_s(connection: Connection, source: str, destination: str) -> float | None:
+    """MiB/s of the fastest of the last live migrations from host to host that lasted and were not held back by a limit
+    of which we know; None: there were none."""
+    wanted = select(_o.outcome, _o.context["strategy"].label("strategy")).where(
+        _o.kind == _LIVE, _o.source == source, _o.destination == destination, _o.status == "completed"
+    )
+    newest = connection.execute(wanted.order_by(_o.id.desc()).limit(_LATEST)).all()
+    rates = [(rate, row.strategy or {}) for row in newest if (rate := _rate(row.outcome or {})) is not None]
+    return max((rate for rate, strategy in rates if not _held_back(rate, strategy)), default=None)
+
+
+def _held_back(rate: float, strategy: Mapping[str, Any]) -> bool:
+    limit = strategy.get("bandwidth_mib_s") if strategy.get("bandwidth_by") == "live_migration_bandwidth" else None
+    return limit is not None and rate > _NEARLY * limit
+
+
+def _rate(outcome: Mapping[str, Any]) -> float | None:
+    lasted_ms = (outcome.get("elapsed_ms") or 0) - (outcome.get("setup_ms") or 0) - (outcome.get("downtime_ms") or 0)
+    sent = sum(outcome.get(f"{part}_processed_bytes") or 0 for part in ("memory", "disk"))
+    return sent / 1024**2 / lasted_ms * 1000 if sent and lasted_ms >= _LASTING_MS else None
 
 
 def percents(connection: Connection, uuids: Collection[str]) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ from migrator.protocol import (
     CopiedInputs,
     DiskFact,
     Ensure,
+    MeasuredInputs,
     Message,
     MigratingInputs,
     OfferedInputs,
@@ -25,21 +26,11 @@ from migrator.protocol import (
     Role,
     ShutOffInputs,
 )
-from migrator.scheduler import reading
+from migrator.scheduler import choosing, reading
 from migrator.scheduler.convergence import downtime_steps
-from migrator.scheduler.snapshot import Snapshot
+from migrator.scheduler.snapshot import Means, Snapshot
 
 _HELD_MIB_S = 1  # the least that libvirt knows
-
-
-@dataclass(frozen=True, slots=True)
-class TransferLimits:
-    """The server's settings that shape a transfer. ``bandwidth_mib_s`` 0 is no limit."""
-
-    bandwidth_mib_s: int = 0
-    auto_converge: bool = False
-    post_copy: bool = False
-    shutdown_timeout_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +41,9 @@ class Ask:
     table: Operation
     phase: Phase
     actor: Actor
-    limits: TransferLimits
 
 
-def assignments(snapshot: Snapshot, limits: TransferLimits) -> Mapping[str, Assignment]:
+def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     """Host name -> its assignment. Empty while the scheduler itself is the actor."""
     operation = snapshot.operation
     table = OPERATIONS[operation.kind]
@@ -64,13 +54,13 @@ def assignments(snapshot: Snapshot, limits: TransferLimits) -> Mapping[str, Assi
     if operation.forward and phase.fencing and actor is not None and snapshot.hosts[actor].up:
         wanted = Ensure.OBSERVED  # back in service, and never declared dead: ``decide`` is about to turn round
     if actor is not None and isinstance(wanted, Ensure):
-        found[actor] = _assignment(Ask(snapshot, table, phase, phase.actor, limits), actor, wanted)
+        found[actor] = _assignment(Ask(snapshot, table, phase, phase.actor), actor, wanted)
     if phase.meanwhile is not None:
         meanwhile = phase.meanwhile if operation.forward else Ensure.OBSERVED
         for end in (Actor.SOURCE, Actor.DESTINATION):
             host = reading.host_of(operation, end)
             if host is not None and host not in found:
-                found[host] = _assignment(Ask(snapshot, table, phase, end, limits), host, meanwhile)
+                found[host] = _assignment(Ask(snapshot, table, phase, end), host, meanwhile)
     return found
 
 
@@ -103,8 +93,14 @@ def _prepared(ask: Ask) -> Message:
     return PreparedInputs(guest=reading.guest_of(ask.snapshot.operation))
 
 
+def _measured(ask: Ask) -> Message:
+    snapshot, destination = ask.snapshot, ask.snapshot.operation.destination
+    assert destination is not None
+    return MeasuredInputs(destination_address=snapshot.hosts[destination].report.address)
+
+
 def _migrating(ask: Ask) -> Message:
-    snapshot, operation, limits = ask.snapshot, ask.snapshot.operation, ask.limits
+    snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.destination is not None
     report = snapshot.hosts[operation.destination].report
     disks: list[Any] = operation.context.get("destination_disks", [])
@@ -114,18 +110,19 @@ def _migrating(ask: Ask) -> Message:
         uri=report.live_migration_uri,
         copy_disks=reading.copied_live(snapshot),
         destination_disks=tuple(DiskFact.model_validate(d) for d in disks),
-        bandwidth_mib_s=_bandwidth(operation.steering, limits),
+        bandwidth_mib_s=_bandwidth(operation.steering, snapshot.means),
         downtime_steps=_downtime(snapshot),
         force=bool(operation.steering.get("force")),
-        auto_converge=limits.auto_converge,
-        post_copy=limits.post_copy,
+        parallel_connections=snapshot.means.parallel_connections,
+        compression=snapshot.means.compression,
+        **choosing.flags(snapshot),
     )
 
 
-def _bandwidth(wheel: Mapping[str, Any], limits: TransferLimits) -> int:
+def _bandwidth(wheel: Mapping[str, Any], means: Means) -> int:
     if wheel.get("held"):
         return _HELD_MIB_S
-    return int(wheel.get("bandwidth_mib_s", limits.bandwidth_mib_s))
+    return int(wheel.get("bandwidth_mib_s", means.bandwidth_mib_s))
 
 
 def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:
@@ -169,7 +166,7 @@ def _shut_off(ask: Ask) -> Message:
     operation = ask.snapshot.operation
     second = operation.kind is Kind.EVACUATION or not operation.holds
     soft = bool(operation.params.get("soft", True)) and not second
-    return ShutOffInputs(soft=soft, timeout_s=ask.limits.shutdown_timeout_s)
+    return ShutOffInputs(soft=soft, timeout_s=ask.snapshot.shutdown_timeout_s)
 
 
 def _absent(ask: Ask) -> Message:
@@ -202,6 +199,7 @@ def _kept(ask: Ask) -> tuple[str, ...]:
 _INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
     Ensure.COMPATIBLE: _compatible,
     Ensure.PREPARED: _prepared,
+    Ensure.MEASURED: _measured,
     Ensure.MIGRATING: _migrating,
     Ensure.SHUT_OFF: _shut_off,
     Ensure.NOT_RUNNING: _shut_off,

@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact
-from migrator.scheduler import reading, timeouts
+from migrator.scheduler import choosing, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
@@ -18,7 +18,7 @@ from migrator.scheduler.verdict import Verdict, job_active
 from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
 # change nothing, so a host that is down ends them at once
-_HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE})
+_HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE, Ensure.MEASURED})
 _HELD = "HOLD: neither copy runs and no transfer is active; resume one of them, or cancel"
 # effects that write down what a host was last seen to have, and which host
 _RECORDED = {
@@ -189,6 +189,8 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return wait(snapshot, _HELD)
     if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:
         return timeouts.act(snapshot, late)
+    if source is not None and job_active(source) and (other := choosing.changed(snapshot, source)) is not None:
+        return other
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
         return reverse(snapshot, "host_fenced", f"{lost} is lost: {_evidence(snapshot, lost)}")
     return wait(snapshot, reading.missing(snapshot) if found is Verdict.WAIT else "")
@@ -217,18 +219,30 @@ def _next(
     """Leave ``phase`` downward; past the last one the operation is over."""
     operation = snapshot.operation
     after = table.index(phase.name) + 1
+    while after < len(table.phases) and reading.unplanned(snapshot, table.phases[after]):
+        after += 1
+    chosen = _chosen(snapshot, phase, fact)
     common: dict[str, Any] = {
         "effect": effect if effect is not Effect.NONE else None,
         "effect_fact": _recorded(snapshot, effect) if effect is not None else fact,
-        "context": _learnt(snapshot, phase, fact),
+        "context": {**_learnt(snapshot, phase, fact), **({"strategy": chosen[0]} if chosen else {})},
         "outcome": reading.outcome_of(snapshot) or None if phase.do is Ensure.COPIED else outcome,
         "waiting": "" if operation.waiting else None,
     }
     if after == len(table.phases):
-        return Plan(end=table.completed, timeline=(Timeline("end", table.completed),), **common)
+        compared = choosing.compared(snapshot)
+        return Plan(end=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
     following = table.phases[after]
     holds = False if operation.holds and not following.holds else None
-    return Plan(phase=following.name, timeline=(_entering(snapshot, following),), holds=holds, **common)
+    lines = (*((chosen[1],) if chosen else ()), _entering(snapshot, following))
+    return Plan(phase=following.name, timeline=lines, holds=holds, **common)
+
+
+def _chosen(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Mapping[str, Any], Timeline] | None:
+    """By which means the transfer is begun, once its source has measured."""
+    if phase.do is not Ensure.MEASURED or fact is None or fact.measurement is None:
+        return None
+    return choosing.chosen(snapshot, fact.measurement)
 
 
 def _recorded(snapshot: Snapshot, effect: Effect) -> Fact | None:

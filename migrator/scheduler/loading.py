@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from migrator.db import hosts, instance_records, operations, progress
+from migrator.db import hosts, instance_records, operations, progress, transfers
 from migrator.db.engine import Connection
-from migrator.operations import Kind
+from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler import queueing
 from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.fencing import evidence
 from migrator.scheduler.finding import Candidate
-from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
+from migrator.scheduler.snapshot import HostView, Means, OperationView, Snapshot
 from migrator.settings import ServerSettings
 
 # A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
@@ -70,6 +70,7 @@ def operation_view(row: Any, moment: float) -> OperationView:
         confirm_requested=row.confirm_requested,
         holds=row.holds,
         steering=row.steering or {},
+        outcome=row.outcome or {},
         phase_age_s=moment - row.phase_since,
     )
 
@@ -97,6 +98,9 @@ def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> S
         schedule=schedule_of(settings),
         ahead=queueing.ahead(connection, row.id, row.source) if row.phase == queueing.QUEUED else 0,
         outbound_limit=settings.max_concurrent_live_migrations,
+        shutdown_timeout_s=settings.shutdown_timeout,
+        means=means_of(settings),
+        reached_mib_s=_reached(connection, row),
         stalled_s=progress.stalled_s(connection, row.id) if row.kind == Kind.LIVE_MIGRATION else 0.0,
     )
 
@@ -111,3 +115,20 @@ def schedule_of(settings: ServerSettings) -> Schedule:
         progress_s=settings.live_migration_progress_timeout,
         on_timeout=settings.live_migration_timeout_action,
     )
+
+
+def means_of(settings: ServerSettings) -> Means:
+    return Means(
+        strategy=settings.live_migration_strategy,
+        bandwidth_mib_s=settings.live_migration_bandwidth,
+        auto_converge=settings.live_migration_permit_auto_converge,
+        post_copy=settings.live_migration_permit_post_copy,
+        parallel_connections=settings.live_migration_parallel_connections,
+        compression=settings.live_migration_compression,
+    )
+
+
+def _reached(connection: Connection, row: Any) -> float | None:
+    """Asked for only where a transfer is planned: it costs a query."""
+    planning = OPERATIONS[Kind(row.kind)].phase(row.phase).planning
+    return transfers.reached_mib_s(connection, row.source, row.destination) if planning else None

@@ -85,6 +85,11 @@ def skipped(operation: OperationView, phase: Phase) -> bool:
     return phase.between_hosts and operation.same_host
 
 
+def unplanned(snapshot: Snapshot, phase: Phase) -> bool:
+    """A phase that is left out, for the settings say how to transfer."""
+    return phase.planning and snapshot.means.strategy != "auto"
+
+
 # --- words ------------------------------------------------------------------------------------------------------
 
 

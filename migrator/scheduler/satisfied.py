@@ -82,6 +82,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.OBSERVED: lambda fact: _when(fact.domain is not None),
     Ensure.MOVABLE: _movable,
     Ensure.COMPATIBLE: _checked,
+    Ensure.MEASURED: lambda fact: _when(fact.measurement is not None),
     Ensure.PREPARED: lambda fact: _when(bool(fact.disks) and all(disk.exists for disk in fact.disks)),
     Ensure.NOT_MIGRATING: _not_migrating,
     Ensure.DISKS_PRESENT: lambda fact: _when(all(disk.exists for disk in fact.disks)),

@@ -54,12 +54,25 @@ class OperationView:
     active: bool = True
     holds: bool = True
     steering: Mapping[str, Any] = field(default_factory=dict)  # what an operator wants of the transfer
+    outcome: Mapping[str, Any] = field(default_factory=dict)  # what was measured so far
     phase_age_s: float = 0.0  # by the database's clock
 
     @property
     def same_host(self) -> bool:
         """A resize in place: nothing lies between the two ends."""
         return self.destination is not None and self.source == self.destination
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a live migration's transfer may be made to end (the server's settings). ``bandwidth_mib_s`` 0: no limit."""
+
+    strategy: str = "permitted"  # live_migration_strategy
+    bandwidth_mib_s: int = 0
+    auto_converge: bool = False
+    post_copy: bool = False
+    parallel_connections: int = 0
+    compression: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,9 @@ class Snapshot:
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 0  # live migrations of the same source that go first
     outbound_limit: int = 0  # max_concurrent_live_migrations; 0: any number
+    shutdown_timeout_s: int = 60  # a guest gets to stop by itself
+    means: Means = field(default_factory=Means)
+    reached_mib_s: float | None = None  # by earlier transfers between these hosts
     stalled_s: float = 0.0  # how long a transfer has been watched without a new low in bytes remaining
 
 

@@ -24,7 +24,7 @@ from migrator.protocol import (
     StoragePool,
 )
 from migrator.scheduler import decide as decisions
-from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.assign import assignments
 from migrator.scheduler.backward import refused
 from migrator.scheduler.snapshot import HostView, OperationView, Plan, Snapshot
 
@@ -287,7 +287,7 @@ def _orders(op: Op, views: tuple[View, ...]) -> dict[str, Order]:
             tuple(a.inputs.get("copy_disks", ())),
             bool(a.inputs.get("shared")),
         )
-        for host, a in assignments(snapshot, TransferLimits()).items()
+        for host, a in assignments(snapshot).items()
     }
 
 

@@ -8,9 +8,9 @@ import pytest
 from migrator.operations import Kind
 from migrator.protocol import MEMORY, CheckResult, DiskSpec, Ensure, Fact
 from migrator.scheduler import reading
-from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.assign import assignments
 from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.snapshot import HostView, Means
 from tests.unit.placed import SPEC, report, snapshot
 
 M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
@@ -54,14 +54,14 @@ WANTED = [
 
 @pytest.mark.parametrize(("kind", "phase", "forward", "wanted"), WANTED)
 def test_who_is_asked_for_what(kind: Kind, phase: str, forward: bool, wanted: dict[str, Ensure]) -> None:
-    found = assignments(snapshot(kind, phase, forward=forward), TransferLimits())
+    found = assignments(snapshot(kind, phase, forward=forward))
     assert {host: a.ensure for host, a in found.items()} == wanted
     assert all((a.epoch, a.generation, a.forward) == (3, 9, forward) for a in found.values())
 
 
 def test_a_move_s_leftovers_never_include_a_shared_disk() -> None:
     for phase, forward, host in (("cleanup", True, "a"), ("prepare", False, "b")):
-        inputs = assignments(snapshot(Kind.LIVE_MIGRATION, phase, forward=forward), TransferLimits())[host].inputs
+        inputs = assignments(snapshot(Kind.LIVE_MIGRATION, phase, forward=forward))[host].inputs
         keep = {"a": ["G", "b"], "b": ["A", "G"]}[host]  # what the other end has
         assert inputs == {"delete_pools": ["local"], "keep": keep, "kill": False}
 
@@ -79,7 +79,7 @@ def test_what_is_shared_when_the_destination_is_found_fit_stays_shared() -> None
     anew = replace(later.hosts["b"], report=report(local="N", shared="N2"))
     for hosts in ({**later.hosts, "b": anew}, {"a": later.hosts["a"]}):
         found = replace(later, operation=operation, hosts=hosts)
-        assert assignments(found, TransferLimits())["a"].inputs["delete_pools"] == ["local"]
+        assert assignments(found)["a"].inputs["delete_pools"] == ["local"]
 
 
 def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
@@ -87,19 +87,19 @@ def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
     found = snapshot(Kind.MIGRATION, "copy", forward=False)
     third = HostView(name="c", report=report(local="b"), silent_s=0, up=True)
     found = replace(found, hosts={**found.hosts, "c": third}, home="c")
-    assert "b" in assignments(found, TransferLimits())["b"].inputs["keep"]
+    assert "b" in assignments(found)["b"].inputs["keep"]
     back = replace(found, home="b")  # reverted: what was made here goes
-    assert "b" not in assignments(back, TransferLimits())["b"].inputs["keep"]
+    assert "b" not in assignments(back)["b"].inputs["keep"]
 
 
 def test_a_deletion_takes_everything() -> None:
-    inputs = assignments(snapshot(Kind.DELETE, "cleanup"), TransferLimits())["a"].inputs
+    inputs = assignments(snapshot(Kind.DELETE, "cleanup"))["a"].inputs
     assert inputs == {"delete_pools": ["local", "shared"], "keep": [], "kill": True}
 
 
 def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:
-    limits = TransferLimits(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
-    inputs = assignments(snapshot(Kind.LIVE_MIGRATION, "transfer"), limits)["a"].inputs
+    means = Means(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
+    inputs = assignments(replace(snapshot(Kind.LIVE_MIGRATION, "transfer"), means=means))["a"].inputs
     assert inputs["copy_disks"] == ["vda"]
     assert (inputs["destination_host"], inputs["uri"]) == ("b", "qemu+tcp://10.0.0.2/system")
     names = ("bandwidth_mib_s", "auto_converge", "post_copy", "force")
@@ -107,7 +107,8 @@ def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> Non
 
 
 def test_a_stop_carries_its_patience() -> None:
-    inputs = assignments(snapshot(Kind.REBOOT, "stop", soft=False), TransferLimits(shutdown_timeout_s=9))["a"].inputs
+    found = replace(snapshot(Kind.REBOOT, "stop", soft=False), shutdown_timeout_s=9)
+    inputs = assignments(found)["a"].inputs
     assert inputs == {"soft": False, "timeout_s": 9}
 
 
@@ -120,14 +121,14 @@ def test_pools_are_shared_by_identity_and_not_by_name() -> None:
 
 
 def asked(host: str, kind: Kind, phase: str, **more: Any) -> dict[str, Any]:
-    return dict(assignments(snapshot(kind, phase, **more), TransferLimits())[host].inputs)
+    return dict(assignments(snapshot(kind, phase, **more))[host].inputs)
 
 
 @pytest.mark.parametrize(("up", "ensure"), [(True, Ensure.OBSERVED), (False, Ensure.NOT_RUNNING)])
 def test_an_evacuated_host_ends_its_guest_unless_it_is_back_in_service(up: bool, ensure: Ensure) -> None:
     found = snapshot(E, "fence")
     hosts = {**found.hosts, "a": replace(found.hosts["a"], up=up, forced_down=not up, speaks=True)}
-    assert assignments(replace(found, hosts=hosts), TransferLimits())["a"].ensure is ensure
+    assert assignments(replace(found, hosts=hosts))["a"].ensure is ensure
 
 
 @pytest.mark.parametrize(
@@ -147,10 +148,10 @@ def test_memory_beside_a_shared_disk_is_neither_copied_nor_left_used_up() -> Non
     spec = SPEC.model_copy(update={"disks": SPEC.disks[::-1]})
     shared = replace(found, instance=spec)
     assert MEMORY not in reading.moved_targets(shared)
-    assert assignments(shared, TransferLimits())["b"].ensure is Ensure.SUSPENDED
-    assert assignments(found, TransferLimits())["b"].ensure is Ensure.NOT_RUNNING
+    assert assignments(shared)["b"].ensure is Ensure.SUSPENDED
+    assert assignments(found)["b"].ensure is Ensure.NOT_RUNNING
     owed = replace(shared, operation=replace(shared.operation, holds=False))
-    assert assignments(owed, TransferLimits())["b"].ensure is Ensure.NOT_RUNNING
+    assert assignments(owed)["b"].ensure is Ensure.NOT_RUNNING
 
 
 POWERS = [
@@ -220,7 +221,7 @@ SHAPES = [
 @pytest.mark.parametrize(("phase", "forward", "host", "flavor"), SHAPES)
 def test_each_end_of_a_resize_has_its_own_flavor(phase: str, forward: bool, host: str, flavor: dict[str, int]) -> None:
     found = snapshot(R, phase, forward=forward, old_flavor=OLD, new_flavor=NEW)
-    spec = assignments(found, TransferLimits())[host].instance
+    spec = assignments(found)[host].instance
     shape = (spec.vcpus, spec.memory_mb, *(disk.size_gb for disk in spec.disks))
     assert shape == tuple(flavor.values())
 

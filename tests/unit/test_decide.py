@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.assign import assignments
 from migrator.scheduler.backward import MAX_ATTEMPTS, refused
 from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import NOTHING
@@ -130,7 +130,8 @@ UPWARD = [
     ("transfer", RUNS | {"attempt": "ended"}, GONE, "prepare", None),
     ("transfer", RUNS | {"attempt": "none"}, None, "prepare", None),
     ("transfer", {"dom": "paused", "attempt": "ended"}, GONE, "prepare", None),
-    ("prepare", None, GONE, "check", None),
+    ("prepare", None, GONE, "measure", None),
+    ("measure", None, None, "check", None),
     ("check", None, None, "claim", None),
     ("claim", None, None, "inspect", Effect.RELEASE_DESTINATION),
 ]
@@ -223,7 +224,7 @@ def test_an_operation_that_is_over_stays_so(kind: Kind) -> None:
 
 def _orders(kind: Kind, phase: str, forward: bool) -> dict[str, dict[str, Any]]:
     snapshot = server.snapshot_of(op(kind, phase, forward=forward), (None, None), (True, True))
-    return {host: dict(a.inputs) for host, a in assignments(snapshot, TransferLimits()).items()}
+    return {host: dict(a.inputs) for host, a in assignments(snapshot).items()}
 
 
 MAY_KILL = {(Kind.EVACUATION, "cleanup", True), (D, "cleanup", True), (B, "disks", False), (B, "start", False)}

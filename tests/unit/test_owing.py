@@ -7,7 +7,7 @@ import pytest
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import Ensure
-from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.assign import assignments
 from migrator.scheduler.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Op, View
@@ -73,7 +73,7 @@ def test_a_host_that_is_back_in_service_is_not_made_to_stop_its_guests() -> None
 
 def ordered(operation: Op, host: str, source: View = True) -> Any:
     """The assignment that the host gets; ``source``: how that one is."""
-    return assignments(server.snapshot_of(operation, (None, None), (source, True)), TransferLimits())[host]
+    return assignments(server.snapshot_of(operation, (None, None), (source, True)))[host]
 
 
 def test_what_an_evacuation_started_in_vain_is_not_asked_to_stop() -> None:

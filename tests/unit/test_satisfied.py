@@ -16,6 +16,7 @@ from migrator.protocol import (
     Fact,
     GuestDescription,
     JobFact,
+    Measurement,
     Power,
     Problem,
 )
@@ -65,6 +66,8 @@ GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
     (Ensure.COMPATIBLE, RUN, {}, ("........", "........", "FFFFFFFF")),
     (Ensure.COMPATIBLE, RUN, {"checks": (FIT,)}, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),
     (Ensure.COMPATIBLE, RUN, {"checks": (FIT, UNFIT)}, ("FFFFFFFF", "FFFFFFFF", "FFFFFFFF")),
+    (Ensure.MEASURED, RUN, {}, ("........", "........", "FFFFFFFF")),
+    (Ensure.MEASURED, RUN, {"measurement": Measurement()}, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),
     (Ensure.PREPARED, RUN, {}, ("........", "........", "FFFFFFFF")),
     (Ensure.PREPARED, RUN, WHOLE, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),
     (Ensure.PREPARED, RUN, HALF, ("........", "........", "FFFFFFFF")),

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.scheduler.assign import TransferLimits, assignments
+from migrator.scheduler.assign import assignments
 from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot
+from migrator.scheduler.snapshot import NOTHING, Means, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Seen
 
@@ -84,6 +84,6 @@ def test_or_its_end_is_forced_once(given: dict[str, Any]) -> None:
 )
 def test_what_the_operator_wants_goes_before_the_settings(wheel: Any, expected: tuple[int, int, bool]) -> None:
     found = transferring(wheel=wheel, schedule=Schedule(max_downtime_ms=400, delay_s=30))
-    inputs = assignments(found, TransferLimits(bandwidth_mib_s=7))["a"].inputs
+    inputs = assignments(replace(found, means=Means(bandwidth_mib_s=7)))["a"].inputs
     assert (inputs["bandwidth_mib_s"], inputs["downtime_steps"][0][1], inputs["force"]) == expected
     assert inputs["downtime_steps"][-1] == ([0, 3000] if "max_downtime_ms" in wheel else [600, 400])

@@ -61,6 +61,7 @@ class Held:
     assignment: Assignment
     due: float
     sent: Fact | None = None
+    sent_at: float = 0.0
     unchanged: int = 0
 
 
@@ -142,8 +143,12 @@ class AgentProcess:
             return
         substance = pace.substance(fact)
         held.unchanged = held.unchanged + 1 if substance == held.sent else 0
-        if substance != held.sent:
-            held.sent = substance
+        waited = self.clock() - held.sent_at
+        overdue = (
+            self.network.counters_s and pace.in_flight(held.assignment, fact) and waited >= self.network.counters_s
+        )
+        if substance != held.sent or overdue:
+            held.sent, held.sent_at = substance, self.clock()
             self.outbox[fact.operation_id] = fact
         held.due = self.clock() + pace.pause_s(held.assignment, fact, held.unchanged)
 

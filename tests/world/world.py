@@ -67,6 +67,7 @@ class World:
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self.away = False  # there is no server
+        self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
         self._beat()
         self._driver_fault: Fault | None = None
         for name in HOSTS:

@@ -1,0 +1,25 @@
+"""How fast a guest writes its memory, asked of libvirt before the guest is moved. Changes nothing."""
+
+from typing import Any
+
+from migrator.compute import libvirt_calls as calls
+from migrator.compute.link_speed import link_mib_s
+from migrator.compute.reconnect import Reconnecting
+from migrator.protocol import Measurement
+
+
+class LibvirtMeasuring:
+    """The part of ``compute/driver.py``'s protocol that measures. ``_control``: a connection for short calls."""
+
+    _control: Reconnecting[Any]
+
+    def start_measuring(self, uuid: str) -> None:
+        self._control.call(lambda connection: calls.count_writes(connection.lookupByUUIDString(uuid)))
+
+    def measurement(self, uuid: str, destination_address: str) -> Measurement | None:
+        found = self._control.call(lambda connection: calls.counted_writes(connection, uuid))
+        if found is None:
+            return None
+        dirty_mib_s, memory_mib = found
+        link = link_mib_s(destination_address)
+        return Measurement(dirty_mib_s=dirty_mib_s, memory_mib=memory_mib, link_mib_s=link)

@@ -1,0 +1,168 @@
+"""What a live migration's measurements and settings mean for its transfer: the means that are chosen, and changed.
+
+Pure. Owns what goes into ``strategy``'s arithmetic, what of its answer is kept with the operation (``context``'s
+"strategy"), and what the timeline says about it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.protocol import Fact, JobFact, Measurement
+from migrator.scheduler import reading, strategy
+from migrator.scheduler.convergence import downtime_steps
+from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.strategy import Choice, Load, Permitted, Standing, Strategy
+
+LIMIT = "live_migration_bandwidth"
+MIB = 1024**2
+PAGE_BYTES = 4096
+FIRST_PASS = 2  # libvirt's count of iterations once all memory was sent once
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """MiB/s that a transfer will get, and how we know; None: unknown."""
+
+    mib_s: float | None
+    source: str
+
+
+def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, Any], Timeline]:
+    """What is kept of the choice, and the line of the timeline."""
+    bandwidth = bandwidth_of(snapshot, measurement)
+    unknown = _unknown(measurement, bandwidth)
+    if unknown:
+        kept = {"chosen": Strategy.PRE_COPY.value, "reason": f"{unknown}: nothing is predicted"}
+        choice = None
+    else:
+        choice = strategy.choose(_load(snapshot, measurement, bandwidth), permitted(snapshot))
+        kept = {"chosen": choice.forecast.strategy.value, "reason": choice.reason}
+    record = {**kept, **_predicted(choice), "bandwidth_mib_s": bandwidth.mib_s, "bandwidth_by": bandwidth.source}
+    record["measured"] = measurement.model_dump(mode="json", exclude_none=True)
+    return record, Timeline("strategy", _words(record), snapshot.operation.source, details=record)
+
+
+def _unknown(measurement: Measurement, bandwidth: Bandwidth) -> str:
+    if measurement.dirty_mib_s is None:
+        return f"how fast the guest writes its memory is not known ({measurement.words or 'no answer'})"
+    return "" if bandwidth.mib_s else "what the network gives is not known"
+
+
+def bandwidth_of(snapshot: Snapshot, measurement: Measurement) -> Bandwidth:
+    """What earlier transfers between the hosts reached, or else what the network is made for, up to the limit."""
+    limit = snapshot.operation.steering.get("bandwidth_mib_s", snapshot.means.bandwidth_mib_s) or None
+    network = (
+        Bandwidth(snapshot.reached_mib_s, "earlier transfers")
+        if snapshot.reached_mib_s
+        else Bandwidth(measurement.link_mib_s or None, "the link's speed" if measurement.link_mib_s else "nobody")
+    )
+    if limit and (network.mib_s is None or limit <= network.mib_s):
+        return Bandwidth(float(limit), LIMIT)
+    return network
+
+
+def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> Load:
+    assert measurement.dirty_mib_s is not None
+    assert bandwidth.mib_s is not None
+    copied, memory_mb = set(reading.copied_live(snapshot)), snapshot.instance.memory_mb
+    disks = (disk for disk in reading.guest_of(snapshot.operation).disks if disk.target in copied)
+    return Load(
+        memory_mib=min(memory_mb, measurement.memory_mib or memory_mb),
+        disk_mib=sum(disk.allocated_bytes for disk in disks) / MIB,
+        dirty_mib_s=measurement.dirty_mib_s,
+        bandwidth_mib_s=bandwidth.mib_s,
+    )
+
+
+def permitted(snapshot: Snapshot) -> Permitted:
+    s, data_gib = snapshot.schedule, reading.data_gib(snapshot)
+    return Permitted(
+        steps=downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve),
+        auto_converge=snapshot.means.auto_converge,
+        post_copy=snapshot.means.post_copy,
+        deadline_s=s.completion_s * data_gib,
+    )
+
+
+def _predicted(choice: Choice | None) -> Mapping[str, Any]:
+    if choice is None:
+        return {}
+    forecast = choice.forecast
+    found: dict[str, Any] = {"predicted_downtime_ms": forecast.downtime_ms}
+    found["predicted_total_ms"] = round(forecast.total_s * 1000) if forecast.total_s is not None else None
+    return found | ({"initial_percent": forecast.initial_percent} if forecast.initial_percent else {})
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    total_ms, downtime_ms = record.get("predicted_total_ms"), record.get("predicted_downtime_ms")
+    predicted = f", predicted {total_ms / 1000:.1f} s with {downtime_ms} ms of downtime" if total_ms else ""
+    return f"{record['chosen']}{predicted}: {record['reason']}"
+
+
+def flags(snapshot: Snapshot) -> Mapping[str, Any]:
+    """How the transfer is begun, as far as ``MigratingInputs`` has words for it. The hypervisor takes no further means
+    up on the way: whatever is permitted is switched on from the beginning, and left for later."""
+    means = snapshot.means
+    record = snapshot.operation.context.get("strategy") or {}
+    way = record.get("chosen") or means.strategy
+    # Not where the guest is to run at full speed until post-copy, nor where the settings say otherwise.
+    slow_down = means.auto_converge and (means.strategy != way or way in ("permitted", Strategy.AUTO_CONVERGE))
+    return {
+        "auto_converge": slow_down and way != Strategy.POST_COPY,
+        "auto_converge_initial": record.get("initial_percent", 0),
+        "post_copy": means.post_copy,
+        "post_copy_after": 1 if way == Strategy.POST_COPY else 0,
+    }
+
+
+def changed(snapshot: Snapshot, source: Fact) -> Plan | None:
+    """Post-copy for a transfer that was left to find its way, is past its first pass, and will not get there by what it
+    does; None: it goes on. Operators' wishes stand before it."""
+    record, job, wheel = snapshot.operation.context.get("strategy"), source.job, snapshot.operation.steering
+    if not record or job is None or wheel.get("force") or wheel.get("held") or not snapshot.means.post_copy:
+        return None
+    if record["chosen"] == Strategy.POST_COPY or (standing := _standing(snapshot, job)) is None:
+        return None
+    reason = strategy.needs_post_copy(standing, permitted(snapshot), slows_down=snapshot.means.auto_converge)
+    if reason is None:
+        return None
+    line = Timeline("strategy", f"post-copy instead of {record['chosen']}: {reason}", snapshot.operation.source)
+    changes = {**record, "changed_to": Strategy.POST_COPY.value, "changed_because": reason}
+    return Plan(steering={"force": True}, context={"strategy": changes}, timeline=(line,))
+
+
+def _standing(snapshot: Snapshot, job: JobFact) -> Standing | None:
+    """None: not all memory was sent once, or what matters is not counted yet."""
+    if (
+        (job.iterations or 0) < FIRST_PASS
+        or job.disk_remaining_bytes
+        or not job.bytes_per_s
+        or not job.dirty_pages_per_s
+    ):
+        return None
+    load = Load(
+        memory_mib=min(snapshot.instance.memory_mb, job.memory_total_bytes / MIB),
+        disk_mib=0.0,
+        dirty_mib_s=job.dirty_pages_per_s * PAGE_BYTES / MIB,
+        bandwidth_mib_s=job.bytes_per_s / MIB,
+    )
+    return Standing(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, job.throttle_percent or 0)
+
+
+def compared(snapshot: Snapshot) -> tuple[Timeline, ...]:
+    """At the end: what was predicted, beside what happened. () where nothing was."""
+    record, outcome = snapshot.operation.context.get("strategy"), snapshot.operation.outcome
+    if not record or outcome.get("elapsed_ms") is None:
+        return ()
+    took = f"took {outcome['elapsed_ms'] / 1000:.1f} s"
+    if (downtime_ms := outcome.get("downtime_ms")) is not None:
+        took += f" with {downtime_ms} ms of downtime"
+    by = record.get("changed_to") or record["chosen"]
+    total_ms = record.get("predicted_total_ms")
+    said = (
+        f"predicted {total_ms / 1000:.1f} s with {record['predicted_downtime_ms']} ms" if total_ms else "no prediction"
+    )
+    details = {name: outcome.get(name) for name in ("elapsed_ms", "downtime_ms", "setup_ms", "iterations")}
+    predicted = {name: record.get(name) for name in ("predicted_total_ms", "predicted_downtime_ms")}
+    return (Timeline("strategy", f"{by} {took}; {said}", details=details | predicted),)

@@ -1,0 +1,150 @@
+"""What measurements and settings mean for a transfer: what it is begun with, what is said, and what is changed."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from migrator.operations import Kind
+from migrator.protocol import JobFact, Measurement
+from migrator.scheduler import choosing
+from migrator.scheduler.assign import assignments
+from migrator.scheduler.decide import decide
+from migrator.scheduler.snapshot import Means, Plan, Snapshot
+from tests.model import server
+from tests.model.server import Op, Seen
+from tests.unit.placed import snapshot
+
+AUTO = Means(strategy="auto", auto_converge=True, post_copy=True)
+MEASURED = Measurement(dirty_mib_s=12, memory_mib=400, link_mib_s=100)
+
+
+def planning(means: Means = AUTO, reached: float | None = None, **wheel: Any) -> Snapshot:
+    found = snapshot(Kind.LIVE_MIGRATION, "measure")
+    operation = replace(found.operation, steering=wheel)
+    return replace(found, operation=operation, means=means, reached_mib_s=reached)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reached", "link", "expected"),
+    [
+        (0, None, None, (None, "nobody")),
+        (0, None, 100, (100, "the link's speed")),
+        (0, 70.0, 100, (70, "earlier transfers")),
+        (8, None, None, (8, "live_migration_bandwidth")),
+        (8, None, 100, (8, "live_migration_bandwidth")),
+        (80, 70.0, 100, (70, "earlier transfers")),
+        (60, 70.0, 100, (60, "live_migration_bandwidth")),
+    ],
+)
+def test_what_the_network_gives(limit: int, reached: float | None, link: int | None, expected: Any) -> None:
+    found = planning(replace(AUTO, bandwidth_mib_s=limit), reached)
+    bandwidth = choosing.bandwidth_of(found, MEASURED.model_copy(update={"link_mib_s": link}))
+    assert (bandwidth.mib_s, bandwidth.source) == expected
+
+
+def test_the_choice_is_kept_with_what_it_was_made_from() -> None:
+    record, line = choosing.chosen(planning(replace(AUTO, bandwidth_mib_s=8)), MEASURED)
+    assert (record["chosen"], record["bandwidth_by"]) == ("post-copy", "live_migration_bandwidth")
+    assert record["measured"] == {"dirty_mib_s": 12, "memory_mib": 400, "link_mib_s": 100, "words": ""}
+    assert record["predicted_total_ms"] == 100_050
+    assert line.message.startswith("post-copy, predicted 100.0 s with 50 ms of downtime: the guest writes 12 MiB/s")
+
+
+@pytest.mark.parametrize(
+    ("measurement", "words"),
+    [
+        (Measurement(words="not supported"), "how fast the guest writes its memory is not known (not supported)"),
+        (Measurement(dirty_mib_s=3), "what the network gives is not known"),
+    ],
+)
+def test_what_is_not_known_is_not_guessed(measurement: Measurement, words: str) -> None:
+    record, line = choosing.chosen(planning(), measurement)
+    assert record["chosen"] == "pre-copy"
+    assert "predicted_total_ms" not in record
+    assert line.message == f"pre-copy: {words}: nothing is predicted"
+
+
+PERMITS = {"auto_converge": True, "post_copy": True}
+
+
+@pytest.mark.parametrize(
+    ("means", "record", "expected"),
+    [
+        ({}, None, (False, 0, False, 0)),
+        (PERMITS, None, (True, 0, True, 0)),
+        ({"strategy": "pre-copy", **PERMITS}, None, (False, 0, True, 0)),
+        ({"strategy": "auto-converge", **PERMITS}, None, (True, 0, True, 0)),
+        ({"strategy": "post-copy", **PERMITS}, None, (False, 0, True, 1)),
+        ({"strategy": "auto", **PERMITS}, {"chosen": "pre-copy"}, (True, 0, True, 0)),
+        ({"strategy": "auto", **PERMITS}, {"chosen": "auto-converge", "initial_percent": 60}, (True, 60, True, 0)),
+        ({"strategy": "auto", **PERMITS}, {"chosen": "post-copy"}, (False, 0, True, 1)),
+        ({"strategy": "auto"}, {"chosen": "pre-copy"}, (False, 0, False, 0)),
+    ],
+)
+def test_what_a_transfer_is_begun_with(means: Any, record: Any, expected: tuple[bool, int, bool, int]) -> None:
+    found = snapshot(Kind.LIVE_MIGRATION, "transfer", learnt={"strategy": record} if record else {})
+    inputs = assignments(replace(found, means=Means(**means)))["a"].inputs
+    names = ("auto_converge", "auto_converge_initial", "post_copy", "post_copy_after")
+    assert tuple(inputs[name] for name in names) == expected
+
+
+def flying(record: Any = None, means: Means = AUTO, wheel: Any = None, **counted: Any) -> Plan:
+    """What becomes of a transfer that has these counters: 30 MiB left, written at 12 MiB/s against 8."""
+    op = server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="transfer", destination=1)
+    found = _seen(op)
+    mib = 2**20
+    counters = {"iterations": 2, "memory_total_bytes": 64 * mib, "memory_remaining_bytes": 30 * mib, "elapsed_ms": 8000}
+    counters |= {"bytes_per_s": 8 * mib, "dirty_pages_per_s": 12 * 256, "throttle_percent": None} | counted
+    job = JobFact.model_validate({"active": True, **counters})
+    facts = {"a": found.facts["a"].model_copy(update={"job": job}), "b": found.facts["b"]}
+    context = {"strategy": record} if record else {}
+    operation = replace(found.operation, steering=wheel or {}, context=context)
+    return decide(replace(found, facts=facts, operation=operation, means=means))
+
+
+def _seen(op: Op) -> Snapshot:
+    ends: tuple[dict[str, Any], ...] = ({"dom": "running", "job": True}, {"dom": "incoming"})
+    facts = tuple(Seen(number=1, epoch=op.epoch, phase=op.phase, **parts) for parts in ends)
+    return server.snapshot_of(op, facts, (True, True))
+
+
+def test_what_does_not_get_there_goes_on_by_post_copy() -> None:
+    plan = flying({"chosen": "pre-copy"})
+    assert plan.steering == {"force": True}
+    assert plan.context["strategy"]["changed_to"] == "post-copy"
+    assert plan.timeline[0].message.startswith("post-copy instead of pre-copy: 30 MiB left, written at 12 MiB/s")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"record": None},
+        {"record": {"chosen": "post-copy"}},
+        {"means": replace(AUTO, post_copy=False)},
+        {"wheel": {"held": True}},
+        {"wheel": {"force": True}},
+        {"iterations": 1},
+        {"disk_remaining_bytes": 5},
+        {"bytes_per_s": None},
+        {"dirty_pages_per_s": 10},
+        {"memory_remaining_bytes": 2**16, "dirty_pages_per_s": 100},
+    ],
+)
+def test_and_what_does_or_is_not_known_to_stays(given: dict[str, Any]) -> None:
+    plan = flying(**({"record": {"chosen": "pre-copy"}} | given))
+    assert (plan.steering, plan.context) == ({}, {})
+
+
+def test_at_the_end_both_are_told() -> None:
+    record = {"chosen": "pre-copy", "predicted_total_ms": 9000, "predicted_downtime_ms": 60}
+    found = planning()
+    operation = replace(found.operation, context={"strategy": record}, outcome={"elapsed_ms": 9876, "downtime_ms": 71})
+    (line,) = choosing.compared(replace(found, operation=operation))
+    assert line.message == "pre-copy took 9.9 s with 71 ms of downtime; predicted 9.0 s with 60 ms"
+    assert choosing.compared(found) == ()
+
+
+def test_only_auto_measures() -> None:
+    checked = _seen(server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="check", destination=1))
+    assert (decide(checked).phase, decide(replace(checked, means=AUTO)).phase) == ("prepare", "measure")
