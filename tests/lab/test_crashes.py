@@ -1,15 +1,18 @@
 """``kill -9`` and a pulled cable in the middle of a real transfer: the guest runs once, and everybody knows where."""
 
+import re
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from migrator.lab import LabHost
 from migrator.lab.layout import SHARED
 from migrator.lab.ticks import TickFollower
-from tests.lab.cluster import MEMORY_MB, Cluster
+from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -144,3 +147,23 @@ def test_link_of_the_source_cut_for_seconds(flight: Flight) -> None:
     finally:
         flight.source.restore_link()
     assert_safe(flight)
+
+
+def test_destination_out_of_memory_at_the_last_moment(flight: Flight) -> None:
+    """The kernel kills the QEMU that takes the guest in, when hardly anything is left to send."""
+    wait_for(lambda: remaining_mib(flight) < 8, 60, "the end of the transfer")
+    found = [
+        process
+        for process in flight.destination.processes()
+        if f"guest={flight.uuid}" in Path(f"/proc/{process.pid}/cmdline").read_text()
+    ]
+    assert len(found) == 1
+    found[0].send(signal.SIGKILL)
+    assert assert_safe(flight) != "completed"
+
+
+def remaining_mib(flight: Flight) -> float:
+    """Of the guest's memory, as the source's libvirt counts; infinite while it counts nothing."""
+    said = flight.source.run(["virsh", "domjobinfo", flight.uuid, "--rawstats"], check=False)
+    found = re.search(r"memory_remaining: (\d+)", said)
+    return int(found[1]) / (1 << 20) if found else float("inf")

@@ -130,3 +130,44 @@ def test_post_copy_ends_it_at_once(fly: Callable[..., Any]) -> None:
         flight.assert_ran_once("completed")
         # libvirt keeps no statistics of a post-copy: the guest's own ticks tell
         assert flight.ticks.max_gap_ms() < 5000, "the guest did not wait for its memory"
+
+
+def test_a_cable_pulled_for_longer_than_the_progress_timeout_ends_it(fly: Callable[..., Any]) -> None:
+    with fly(live_migration_progress_timeout=8, live_migration_completion_timeout=0) as flight:
+        destination = flight.cluster.host(flight.cluster.operation(flight.uuid)["destination"])
+        destination.cut_link()
+        try:
+            time.sleep(20)
+            flight.ticks.wait_ticks(5)
+            assert flight.cluster.runners(flight.uuid) == [flight.source.name]
+        finally:
+            destination.restore_link()
+        operation = flight.cluster.wait_operation(flight.uuid, 120)
+        flight.assert_ran_once(operation["status"])
+        assert operation["status"] != "completed"
+        assert operation["error"], operation
+
+
+def test_it_is_aborted_while_it_runs_and_while_it_waits(fly: Callable[..., Any]) -> None:
+    with fly(live_migration_downtime=100) as flight:
+        cluster = flight.cluster
+        before = cluster.used_memory()
+        waiting = cluster.boot("shared")
+        while cluster.where(waiting).name != flight.source.name:  # the scheduler prefers an emptier host
+            cluster.migrate(waiting, flight.source.name)
+            cluster.wait_operation(waiting)
+        cluster.migrate(waiting)
+        shown = wait_for(lambda: cluster.operation(waiting)["status"] == "queued", 20, "the second one to wait")
+        assert shown
+        assert abort(cluster, waiting) == 202
+        assert cluster.wait_operation(waiting)["status"] == "cancelled"
+        cluster.delete(waiting)
+        assert cluster.used_memory() == before
+        assert abort(cluster, flight.uuid) == 202
+        flight.assert_ran_once("cancelled")
+
+
+def abort(cluster: Cluster, uuid: str) -> int:
+    """The answer's status."""
+    path = f"/servers/{uuid}/migrations/{cluster.operation(uuid)['id']}"
+    return cluster.http.delete(path).status_code
