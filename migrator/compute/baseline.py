@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compute import libvirt_calls as calls
+from migrator.compute.libvirt_calls import connections
+from migrator.compute.libvirt_calls.hosts import baseline_cpu
 from migrator.errors import Conflict
 from migrator.protocol import HostCpu
 
@@ -28,10 +29,10 @@ def baseline(uri: str, hosts: Mapping[str, HostCpu]) -> Baseline:
     their CPUs, DriverError."""
     arch, virt_type = _alike(hosts)
     models = _common_models(hosts)
-    control = calls.connect(uri)
+    control = connections.connect(uri)
     try:
         cpus = [cpu.xml for cpu in hosts.values()]
-        xml = control.call(lambda connection: calls.baseline_cpu(connection, arch, virt_type, cpus))
+        xml = control.call(lambda connection: baseline_cpu(connection, arch, virt_type, cpus))
         named = ET.fromstring(xml).findtext("model", "")
         model = named if named in models else control.call(lambda c: _richest(c, arch, virt_type, models))
     finally:
@@ -69,5 +70,5 @@ def _richest(connection: Any, arch: str, virt_type: str, models: Sequence[str]) 
 
 def _features(connection: Any, arch: str, virt_type: str, model: str) -> int:
     cpu = f"<cpu mode='custom' match='exact'><model fallback='forbid'>{model}</model></cpu>"
-    expanded = ET.fromstring(calls.baseline_cpu(connection, arch, virt_type, [cpu], expand=True))
+    expanded = ET.fromstring(baseline_cpu(connection, arch, virt_type, [cpu], expand=True))
     return sum(feature.get("policy") != "disable" for feature in expanded.findall("feature"))

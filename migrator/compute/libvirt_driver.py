@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from migrator.compute import compatibility, domain_xml, survey_xml
-from migrator.compute import libvirt_calls as calls
 from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
 from migrator.compute.host_addresses import host_addresses
 from migrator.compute.host_files import HostFiles
+from migrator.compute.libvirt_calls import connections, domains, hosts, jobs, pools
 from migrator.compute.libvirt_measuring import LibvirtMeasuring
 from migrator.compute.libvirt_survey import LibvirtSurvey
 from migrator.compute.offered_files import OfferedFiles
@@ -45,7 +45,7 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
     def __init__(self, settings: AgentSettings) -> None:
         HostFiles.__init__(self, settings, OfferedFiles)
         self._settings = settings
-        self._control = calls.connect(settings.libvirt_uri)
+        self._control = connections.connect(settings.libvirt_uri)
         self._transfers: dict[str, Transfer] = {}
         self._lock = threading.Lock()
 
@@ -66,7 +66,7 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
             cpu_topology=topology,
             machine_types=domain_xml.read_machines(capabilities, arch),
             vcpus=vcpus,
-            memory_mb=connection.call(calls.memory_mb),
+            memory_mb=connection.call(hosts.memory_mb),
             reserved_host_memory_mb=settings.reserved_host_memory_mb,
             cpu_allocation_ratio=settings.cpu_allocation_ratio,
             ram_allocation_ratio=settings.ram_allocation_ratio,
@@ -81,23 +81,23 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
     def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
         def look(connection: Any) -> list[Copy]:
             copies = []
-            for domain in calls.ours(connection):
-                with calls.unless_absent():  # gone since it was listed
-                    calls.never_by_itself(domain)
+            for domain in domains.ours(connection):
+                with connections.unless_absent():  # gone since it was listed
+                    domains.never_by_itself(domain)
                     copies.append(Copy(uuid=domain.UUIDString(), state=self._state(domain)[0]))
             return copies
 
         def glance(connection: Any) -> list[Copy]:
-            return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in calls.live(connection)]
+            return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in domains.live(connection)]
 
         return self._control.call(glance if live else look)
 
     def domain(self, uuid: str) -> DomainFact:
         def look(connection: Any) -> DomainFact:
-            with calls.unless_absent():
+            with connections.unless_absent():
                 domain = connection.lookupByUUIDString(uuid)
                 state, reason = self._state(domain)
-                stamp = calls.stamp(domain)
+                stamp = domains.stamp(domain)
                 return DomainFact(
                     state=state,
                     reason=reason,
@@ -111,13 +111,13 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
     def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
         def write(connection: Any) -> None:
             domain = connection.lookupByUUIDString(uuid)
-            old = calls.stamp(domain)
+            old = domains.stamp(domain)
             new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch)
             if new == old:
                 return  # also spares a call that would wait for an active job
             # The statistics kept so far are another operation's; asking for them this way lets go of them.
-            calls.ended_job(domain, keep=False)
-            calls.write_stamp(domain, new)
+            jobs.ended_job(domain, keep=False)
+            domains.write_stamp(domain, new)
 
         self._control.call(write)
 
@@ -131,12 +131,12 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
         def open_pools(connection: Any) -> None:
             for pool, home in homes.items():
-                calls.open_pool(connection, f"{_offered(spec.uuid)}{pool}", home)
+                pools.open_pool(connection, f"{_offered(spec.uuid)}{pool}", home)
 
         self._control.call(open_pools)
 
     def withdraw(self, uuid: str) -> None:
-        self._control.call(lambda connection: calls.close_pools(connection, _offered(uuid)))
+        self._control.call(lambda connection: pools.close_pools(connection, _offered(uuid)))
 
     # life
     def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
@@ -149,7 +149,7 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
         def start(connection: Any) -> None:
             domain = self._defined(connection, spec, stamp, machine)
             if domain is not None:
-                calls.start(domain)
+                domains.start(domain)
 
         self._control.call(start)
 
@@ -163,9 +163,9 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
                     raise DriverError(f"the domain {spec.uuid} does not run; there is no memory to save")
                 return
             self._memory.drop(spec.uuid)  # of an earlier life
-            calls.save(domain, str(path))
+            domains.save(domain, str(path))
 
-        calls.alone(self._settings.libvirt_uri, save)
+        connections.alone(self._settings.libvirt_uri, save)
         try:
             sync(path)
             sync(path.parent)
@@ -182,31 +182,31 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
             if saved is None:
                 raise StorageError(f"there is no saved memory of {spec.uuid} here")
             shape = self._shape(spec, connection.getInfo()[0], machine="")
-            xml = domain_xml.for_restoring(calls.saved_xml(connection, str(saved)), spec, shape, stamp)
+            xml = domain_xml.for_restoring(domains.saved_xml(connection, str(saved)), spec, shape, stamp)
             used = self._memory.use_up(saved)
             try:
-                calls.restore(connection, str(used), xml)
-            except calls.Error:
+                domains.restore(connection, str(used), xml)
+            except connections.Error:
                 # Only libvirt's own answer that nothing runs allows a second attempt. One that died meanwhile may have
                 # let it run for a moment, and the next one ends such a guest: the memory stays used.
-                if calls.alive(connection) and not connection.lookupByUUIDString(spec.uuid).isActive():
+                if connections.alive(connection) and not connection.lookupByUUIDString(spec.uuid).isActive():
                     self._memory.put_back(used)
                 raise
 
-        calls.alone(self._settings.libvirt_uri, restore)
+        connections.alone(self._settings.libvirt_uri, restore)
         self._memory.drop(spec.uuid)
 
     def shut_down(self, uuid: str) -> None:
-        self._unless_absent(uuid, calls.shut_down)
+        self._unless_absent(uuid, domains.shut_down)
 
     def destroy(self, uuid: str) -> None:
-        self._unless_absent(uuid, calls.destroy)
+        self._unless_absent(uuid, domains.destroy)
 
     def undefine(self, uuid: str) -> None:
         def forget(domain: Any) -> None:
             if domain.isActive():
                 raise DriverError(f"the domain {uuid} is alive; only one that is not can be forgotten")
-            calls.forget(domain)
+            domains.forget(domain)
 
         self._unless_absent(uuid, forget)
 
@@ -216,9 +216,9 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
             domain = connection.lookupByUUIDString(spec.uuid)
             saved = None if domain.isActive() else self._memory.find(spec.uuid)
             if saved is None:
-                xml, off = calls.migratable_xml(domain), not domain.isActive()
+                xml, off = domains.migratable_xml(domain), not domain.isActive()
             else:
-                xml, off = calls.saved_xml(connection, str(saved)), False
+                xml, off = domains.saved_xml(connection, str(saved)), False
             facts = domain_xml.read_guest(xml, connection.getCapabilities(), off=off)
             return facts, survey_xml.read_listens(xml), connection.getVersion(), saved is not None
 
@@ -239,12 +239,12 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
         def look(connection: Any) -> Sequence[CheckResult]:
-            with calls.unless_absent():
+            with connections.unless_absent():
                 domain = connection.lookupByUUIDString(spec.uuid)
                 xml = domain.XMLDesc(0)
                 return compatibility.source(
                     self._state(domain)[0],
-                    job_active=calls.active_job(domain) is not None,
+                    job_active=jobs.active_job(domain) is not None,
                     passed_through=domain_xml.read_guest(xml).passed_through,
                     live=live,
                     strays=self._disks.strays(spec, domain_xml.read_disks(xml)),
@@ -259,14 +259,14 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
     ) -> Sequence[CheckResult]:
         settings, own = self._settings, self._disks.identities()
         machines = self._control.call(lambda c: domain_xml.read_machines(c.getCapabilities(), guest.arch))
-        total_mb = self._control.call(calls.memory_mb)
+        total_mb = self._control.call(hosts.memory_mb)
         return [
             compatibility.domain(self.domain(spec.uuid).state),
             compatibility.memory(
                 compatibility.memory_needed(spec, guest),
                 total_mb=total_mb,
                 reserved_mb=settings.reserved_host_memory_mb,
-                used_mb=self._control.call(lambda c: calls.memory_given_mb(c, besides=spec.uuid)),
+                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=spec.uuid)),
                 ratio=settings.ram_allocation_ratio,
             ),
             self._check_cpu(guest),
@@ -289,15 +289,15 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
             # Set before the transfer, for a small guest's is over before a call could reach it.
             if (downtime_ms := steering(inputs, None).max_downtime_ms) is not None:
                 domain.migrateSetMaxDowntime(downtime_ms)
-            live = calls.migratable_xml(domain, secure=True)
-            persistent = calls.migratable_xml(domain, secure=True, inactive=True)
+            live = domains.migratable_xml(domain, secure=True)
+            persistent = domains.migratable_xml(domain, secure=True, inactive=True)
             return domain_xml.for_destination(live, paths), domain_xml.for_destination(persistent, paths)
 
         xmls = self._with_domain(spec.uuid, prepare)
         uri = self._settings.libvirt_uri
 
         def move() -> None:
-            calls.alone(uri, lambda c: calls.migrate(c.lookupByUUIDString(spec.uuid), inputs, *xmls))
+            connections.alone(uri, lambda c: jobs.migrate(c.lookupByUUIDString(spec.uuid), inputs, *xmls))
 
         with self._lock:
             if (old := self._transfers.get(spec.uuid)) is not None and old.running:
@@ -315,9 +315,9 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
     def job(self, uuid: str) -> JobFact | None:
         def look(connection: Any) -> JobFact | None:
-            with calls.unless_absent():
+            with connections.unless_absent():
                 domain = connection.lookupByUUIDString(uuid)
-                return calls.active_job(domain) or calls.ended_job(domain)
+                return jobs.active_job(domain) or jobs.ended_job(domain)
             return None
 
         return self._control.call(look)
@@ -326,26 +326,26 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
         def set_them(domain: Any) -> None:
             if max_downtime_ms is not None:
                 domain.migrateSetMaxDowntime(max_downtime_ms)
-            calls.limit_bandwidth(domain, bandwidth_mib_s)
+            jobs.limit_bandwidth(domain, bandwidth_mib_s)
 
         self._unless_absent(uuid, set_them)
 
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:
         def force(domain: Any) -> None:
-            if calls.state(domain)[0] is DomainState.RUNNING:
-                calls.complete(domain, post_copy=post_copy)
+            if domains.state(domain)[0] is DomainState.RUNNING:
+                jobs.complete(domain, post_copy=post_copy)
 
         self._unless_absent(uuid, force)
 
     def abort_job(self, uuid: str) -> None:
-        self._unless_absent(uuid, calls.abort_job)
+        self._unless_absent(uuid, jobs.abort_job)
 
     def close(self) -> None:
         self._control.close()
 
     # parts
     def _state(self, domain: Any) -> tuple[DomainState, str | None]:
-        state, words = calls.state(domain)
+        state, words = domains.state(domain)
         if state is DomainState.SHUT_OFF and self._memory.find(domain.UUIDString()) is not None:
             state = DomainState.SAVED
         return state, words
@@ -353,7 +353,7 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
     def _defined(self, connection: Any, spec: InstanceSpec, stamp: domain_xml.Stamp, machine: str) -> Any | None:
         """The domain, made anew from the spec; None for one that has a process, which is left alone."""
         kept = ""
-        with calls.unless_absent():
+        with connections.unless_absent():
             old = connection.lookupByUUIDString(spec.uuid)
             if old.isActive():
                 return None
@@ -369,7 +369,7 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
         machine = machine or kept or self._settings.machine_type or "pc"
         shape = self._shape(spec, connection.getInfo()[0], machine)
         domain = connection.defineXML(domain_xml.build(spec, shape, stamp))
-        calls.never_by_itself(domain)
+        domains.never_by_itself(domain)
         return domain
 
     def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
@@ -377,7 +377,7 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
     def _unless_absent(self, uuid: str, act: Callable[[Any], None]) -> None:
         def try_it(connection: Any) -> None:
-            with calls.unless_absent():
+            with connections.unless_absent():
                 act(connection.lookupByUUIDString(uuid))
 
         self._control.call(try_it)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from migrator.compute import libvirt_calls as calls
+from migrator.compute.libvirt_calls import jobs
 from migrator.compute.link_speed import link_mib_s
 from migrator.compute.reconnect import Reconnecting
 from migrator.protocol import Measurement
@@ -14,10 +14,10 @@ class LibvirtMeasuring:
     _control: Reconnecting[Any]
 
     def start_measuring(self, uuid: str) -> None:
-        self._control.call(lambda connection: calls.count_writes(connection.lookupByUUIDString(uuid)))
+        self._control.call(lambda connection: jobs.count_writes(connection.lookupByUUIDString(uuid)))
 
     def measurement(self, uuid: str, destination_address: str) -> Measurement | None:
-        found = self._control.call(lambda connection: calls.counted_writes(connection, uuid))
+        found = self._control.call(lambda connection: jobs.counted_writes(connection, uuid))
         if found is None:
             return None
         dirty_mib_s, memory_mib = found

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.compute import compatibility, domain_xml, survey_xml
-from migrator.compute import libvirt_calls as calls
 from migrator.compute.host_addresses import host_addresses
+from migrator.compute.libvirt_calls import connections, domains, hosts
 from migrator.compute.reaching import knock
 from migrator.compute.reconnect import Reconnecting
 from migrator.errors import HypervisorUnavailable
@@ -25,20 +25,20 @@ class LibvirtSurvey:
     def live_guests(self) -> Mapping[str, GuestDescription]:
         def look(connection: Any) -> dict[str, GuestDescription]:
             capabilities, version, found = connection.getCapabilities(), connection.getVersion(), {}
-            for domain, _ in calls.live(connection):
-                with calls.unless_absent():
-                    xml = calls.migratable_xml(domain)
+            for domain, _ in domains.live(connection):
+                with connections.unless_absent():
+                    xml = domains.migratable_xml(domain)
                     found[domain.UUIDString()] = described(xml, capabilities, version)
             return found
 
         return self._control.call(look)
 
     def memory_given_mb(self) -> int:
-        return self._control.call(lambda connection: calls.memory_given_mb(connection, besides=""))
+        return self._control.call(lambda connection: hosts.memory_given_mb(connection, besides=""))
 
     def host_cpu(self) -> HostCpu:
         virt_type = self._settings.virt_type
-        capabilities = self._control.call(lambda connection: calls.domain_capabilities(connection, virt_type))
+        capabilities = self._control.call(lambda connection: hosts.domain_capabilities(connection, virt_type))
         return survey_xml.read_host_cpu(capabilities, virt_type)
 
     def check_cpu(self, cpu: GuestCpu) -> CheckResult:
@@ -46,13 +46,13 @@ class LibvirtSurvey:
         # A machine type that is not here has a refusal of its own and says nothing about the CPU.
         machine = cpu.machine if cpu.machine in machines else None
         where = (cpu.arch, machine, self._settings.virt_type)
-        lacking = self._control.call(lambda connection: calls.compare_cpu(connection, *where, cpu.xml))
+        lacking = self._control.call(lambda connection: hosts.compare_cpu(connection, *where, cpu.xml))
         return compatibility.cpu(lacking is None, lacking or "this host has every feature of the guest's CPU")
 
     def reach(self, uri: str) -> str | None:
         if (words := knock(uri)) is not None:
             return words
-        peer = calls.connect(uri, open_timeout_s=_OPEN_S)
+        peer = connections.connect(uri, open_timeout_s=_OPEN_S)
         try:
             peer.open()
         except HypervisorUnavailable as error:

@@ -6,7 +6,7 @@ Owns one connection to that host and what its silence means: whoever waits for f
 
 from collections.abc import Callable
 
-from migrator.compute import libvirt_calls as calls
+from migrator.compute.libvirt_calls import connections, pools
 from migrator.errors import HypervisorUnavailable, StorageError
 
 KEEPALIVE = (2, 2)
@@ -18,15 +18,15 @@ class OfferedFiles:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._connection = calls.connect(uri, keepalive=KEEPALIVE, open_timeout_s=OPEN_TIMEOUT_S)
+        self._connection = connections.connect(uri, keepalive=KEEPALIVE, open_timeout_s=OPEN_TIMEOUT_S)
         self._connection.open()
 
     def size(self, path: str) -> int:
-        size = self._connection.call(lambda connection: calls.file_size(connection, path))
+        size = self._connection.call(lambda connection: pools.file_size(connection, path))
         return self._given(size, path)
 
     def read(self, path: str, offset: int, length: int, sink: Callable[[int, bytes], None]) -> None:
-        end = self._connection.call(lambda connection: calls.download(connection, path, offset, length, sink))
+        end = self._connection.call(lambda connection: pools.download(connection, path, offset, length, sink))
         if self._given(end, path) != offset + length:
             raise StorageError(f"{path} on {self._uri} ended at {end}, not at {offset + length}")
 

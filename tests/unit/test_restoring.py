@@ -7,7 +7,7 @@ from typing import Any
 import libvirt
 import pytest
 
-from migrator.compute import libvirt_calls
+from migrator.compute.libvirt_calls import connections, domains
 from migrator.compute.libvirt_driver import LibvirtDriver
 from migrator.compute.saved_memory import USED
 from migrator.errors import DriverError
@@ -58,9 +58,9 @@ def test_a_memory_is_kept_only_on_the_word_of_whom_was_asked(
     def restore(*_: object) -> None:
         raise libvirt.libvirtError("it did not work")
 
-    monkeypatch.setattr(libvirt_calls, "alone", alone)
-    monkeypatch.setattr(libvirt_calls, "restore", restore)
-    monkeypatch.setattr(libvirt_calls, "saved_xml", lambda *_: "<domain><devices/></domain>")
+    monkeypatch.setattr(connections, "alone", alone)
+    monkeypatch.setattr(domains, "restore", restore)
+    monkeypatch.setattr(domains, "saved_xml", lambda *_: "<domain><devices/></domain>")
     home = tmp_path / "pool" / SPEC.uuid
     home.mkdir(parents=True)
     (home / MEMORY).write_bytes(b"LibvirtQemudSave")
