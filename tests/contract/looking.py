@@ -1,0 +1,42 @@
+"""The driver's contract, the part that only looks around: what is told before anything is moved."""
+
+from migrator.protocol import GuestCpu
+from tests.contract.pair import Pair
+
+
+class LookingContract:
+    def test_a_live_guest_is_described_as_for_its_move(self, pair: Pair) -> None:
+        spec = pair.boot("local")
+        seen = pair.source.live_guests()[spec.uuid]
+        told = pair.source.describe_guest(spec)
+        about_disks = {"disks": (), "storage": {}}
+        assert seen == told.model_copy(update=about_disks)
+        assert seen.machine
+        assert spec.uuid not in pair.destination.live_guests()
+        assert pair.source.memory_given_mb() >= spec.memory_mb
+        pair.source.destroy(spec.uuid)
+        assert spec.uuid not in pair.source.live_guests()
+
+    def test_the_guests_cpu_runs_on_its_own_host_and_one_from_nowhere_on_none(self, pair: Pair) -> None:
+        spec = pair.boot("local")
+        seen = pair.source.live_guests()[spec.uuid]
+        assert seen.cpu_xml is not None
+        cpu = GuestCpu(xml=seen.cpu_xml, machine=seen.machine, arch=seen.arch)
+        for driver in (pair.source, pair.destination):
+            assert driver.check_cpu(cpu).ok
+            other = driver.check_cpu(cpu.model_copy(update={"xml": "<cpu><model>Skylake-Server</model></cpu>"}))
+            assert (other.name, other.ok) == ("cpu", False)
+            assert other.found
+            assert other.advice
+
+    def test_a_host_tells_which_cpus_it_can_give(self, pair: Pair) -> None:
+        found = pair.source.host_cpu()
+        assert found.models
+        assert found.xml.startswith("<cpu>")
+        assert found == pair.destination.host_cpu(), "both are this machine"
+
+    def test_each_host_reaches_the_others_migration_uri(self, pair: Pair) -> None:
+        one, other = pair.source.host_report(), pair.destination.host_report()
+        assert pair.source.reach(other.live_migration_uri) is None
+        assert pair.destination.reach(one.live_migration_uri) is None
+        assert pair.source.reach(other.live_migration_uri.replace(other.address, "127.77.77.77"))

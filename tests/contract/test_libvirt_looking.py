@@ -1,0 +1,133 @@
+"""What only real libvirt can tell beforehand: consoles, a libvirtd that does not answer, a CPU that all hosts have."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migrator.compute.driver import Driver
+from migrator.protocol import DiskSpec, InstanceSpec
+from tests.contract.conftest import DISK, Hosts, agent_settings
+from tests.contract.remote_driver import remote
+
+pytestmark = pytest.mark.lab
+VDA = DiskSpec(target="vda", pool="local", size_gb=1, image_id=DISK)
+
+
+def boot(hosts: Hosts, driver: Driver) -> InstanceSpec:
+    spec = hosts.spec(VDA)
+    driver.make_disks(spec, hosts.images)
+    driver.define_and_start(spec, "op", 1)
+    return spec
+
+
+def virsh(hosts: Hosts, *arguments: str, inside: int = 0) -> str:
+    command = hosts.both[inside].enter(["virsh", *arguments])
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_a_host_knows_its_own_addresses(clean: Hosts) -> None:
+    for driver, host in ((clean.source, clean.both[0]), (clean.destination, clean.both[1])):
+        addresses = driver.addresses()
+        assert host.address in addresses
+        assert not {other.address for other in clean.both if other is not host} & set(addresses)
+
+
+def test_a_console_that_listens_on_an_address_of_the_source_is_found_before_the_move(clean: Hosts) -> None:
+    spec = boot(clean, clean.source)
+    clean.source.destroy(spec.uuid)
+    address = clean.both[0].address
+    domain = ET.fromstring(virsh(clean, "dumpxml", spec.uuid, "--inactive"))
+    devices = domain.find("devices")
+    assert devices is not None
+    ET.SubElement(devices, "graphics", {"type": "vnc", "port": "-1", "autoport": "yes", "listen": address})
+    path = Path(f"/var/tmp/{spec.uuid}.xml")
+    path.write_text(ET.tostring(domain, encoding="unicode"))
+    try:
+        virsh(clean, "define", str(path))
+        virsh(clean, "start", spec.uuid)
+    finally:
+        path.unlink()
+    assert clean.source.live_guests()[spec.uuid].listens == (address,)
+    guest = clean.source.describe_guest(spec)
+    assert guest.listens == (address,)
+    failed = [check for check in clean.destination.check_destination(spec, guest, None) if not check.ok]
+    assert [check.name for check in failed] == ["console"]
+    assert address in failed[0].found
+
+
+@pytest.fixture
+def stopped(clean: Hosts) -> Iterator[int]:
+    """The destination's libvirtd, which answers nobody."""
+    pid = clean.both[1].libvirtd_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_libvirtd_that_does_not_answer_is_told_in_time(clean: Hosts, stopped: int) -> None:
+    del stopped
+    uri = f"qemu+tcp://{clean.both[1].address}/system"
+    began = time.monotonic()
+    words = clean.source.reach(uri)
+    assert words is not None
+    assert "no answer within" in words
+    assert time.monotonic() - began < 7
+
+
+def test_a_port_where_nothing_listens_and_an_address_that_is_none(clean: Hosts) -> None:
+    address = clean.both[1].address
+    assert "refused" in (clean.source.reach(f"qemu+tcp://{address}:1/system") or "")
+    nowhere = address.rpartition(".")[0] + ".222"
+    began = time.monotonic()
+    assert clean.source.reach(f"qemu+tcp://{nowhere}/system") is not None
+    assert time.monotonic() - began < 7
+
+
+BASELINE = """
+import json, sys
+from migrator.compute.baseline import baseline
+from migrator.protocol import HostCpu
+hosts = {name: HostCpu.model_validate(cpu) for name, cpu in json.load(sys.stdin).items()}
+found = baseline("qemu:///system", hosts)
+print(json.dumps([found.model, found.xml, found.models]))
+"""
+
+
+def test_the_baseline_of_all_hosts_boots_a_guest_on_each(clean: Hosts) -> None:
+    """The model that libvirt works out is one that both hosts run a guest with, and neither finds lacking."""
+    cpus = {host.name: d.host_cpu() for host, d in zip(clean.both, (clean.source, clean.destination), strict=True)}
+    told = json.dumps({name: cpu.model_dump() for name, cpu in cpus.items()})
+    done = subprocess.run(
+        clean.both[0].enter([sys.executable, "-c", BASELINE]),
+        input=told,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    model, xml, models = json.loads(done.stdout)
+    assert model in models
+    assert "<model" in xml
+    for host, other in ((clean.both[0], clean.destination), (clean.both[1], clean.source)):
+        driver, end = remote(host.enter, agent_settings(host, cpu_mode="custom", cpu_models=[model]))
+        try:
+            spec = boot(clean, driver)
+            guest = driver.live_guests()[spec.uuid]
+            assert model in (guest.cpu_xml or "")
+            (cpu,) = [check for check in other.check_destination(spec, guest, None) if check.name == "cpu"]
+            assert cpu.ok, cpu.found
+        finally:
+            end()
