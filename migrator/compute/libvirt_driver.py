@@ -6,9 +6,9 @@ instance, and never looks at files (``host_files``) or XML (``domain_xml``) itse
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from migrator.compute import compatibility, domain_xml, survey_xml
 from migrator.compute.addresses import address_towards, bracketed
@@ -17,9 +17,9 @@ from migrator.compute.host_addresses import host_addresses
 from migrator.compute.host_files import HostFiles
 from migrator.compute.libvirt_calls import connections, domains, hosts, jobs, pools
 from migrator.compute.libvirt_measuring import LibvirtMeasuring
+from migrator.compute.libvirt_moves import LibvirtMoves
 from migrator.compute.libvirt_survey import LibvirtSurvey
 from migrator.compute.offered_files import OfferedFiles
-from migrator.compute.steering import steering
 from migrator.compute.transfer import Transfer
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import (
@@ -31,15 +31,11 @@ from migrator.protocol import (
     GuestDescription,
     HostReport,
     InstanceSpec,
-    JobFact,
-    MigratingInputs,
 )
 from migrator.settings import AgentSettings
 
-T = TypeVar("T")
 
-
-class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
+class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
     """``compute/driver.py``'s protocol over one libvirtd."""
 
     def __init__(self, settings: AgentSettings) -> None:
@@ -107,19 +103,6 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
             return DomainFact(state=DomainState.ABSENT)
 
         return self._control.call(look)
-
-    def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
-        def write(connection: Any) -> None:
-            domain = connection.lookupByUUIDString(uuid)
-            old = domains.stamp(domain)
-            new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch)
-            if new == old:
-                return  # also spares a call that would wait for an active job
-            # The statistics kept so far are another operation's; asking for them this way lets go of them.
-            jobs.ended_job(domain, keep=False)
-            domains.write_stamp(domain, new)
-
-        self._control.call(write)
 
     # disks
     def make_target_disks(self, spec: InstanceSpec, guest: GuestDescription, images: dict[str, Path]) -> None:
@@ -196,20 +179,6 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
         connections.alone(self._settings.libvirt_uri, restore)
         self._memory.drop(spec.uuid)
 
-    def shut_down(self, uuid: str) -> None:
-        self._unless_absent(uuid, domains.shut_down)
-
-    def destroy(self, uuid: str) -> None:
-        self._unless_absent(uuid, domains.destroy)
-
-    def undefine(self, uuid: str) -> None:
-        def forget(domain: Any) -> None:
-            if domain.isActive():
-                raise DriverError(f"the domain {uuid} is alive; only one that is not can be forgotten")
-            domains.forget(domain)
-
-        self._unless_absent(uuid, forget)
-
     # moving
     def describe_guest(self, spec: InstanceSpec) -> GuestDescription:
         def read(connection: Any) -> tuple[domain_xml.GuestFacts, tuple[str, ...], int, bool]:
@@ -281,65 +250,6 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
             compatibility.leftover(spec, guest, own, [*self._disks.facts(spec), self._disks.memory_fact(spec)]),
         ]
 
-    def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
-        self.stamp(spec.uuid, operation_id, epoch)
-        paths = {disk.target: disk.path for disk in inputs.destination_disks}
-
-        def prepare(domain: Any) -> tuple[str, str]:
-            # Set before the transfer, for a small guest's is over before a call could reach it.
-            if (downtime_ms := steering(inputs, None).max_downtime_ms) is not None:
-                domain.migrateSetMaxDowntime(downtime_ms)
-            live = domains.migratable_xml(domain, secure=True)
-            persistent = domains.migratable_xml(domain, secure=True, inactive=True)
-            return domain_xml.for_destination(live, paths), domain_xml.for_destination(persistent, paths)
-
-        xmls = self._with_domain(spec.uuid, prepare)
-        uri = self._settings.libvirt_uri
-
-        def move() -> None:
-            connections.alone(uri, lambda c: jobs.migrate(c.lookupByUUIDString(spec.uuid), inputs, *xmls))
-
-        with self._lock:
-            if (old := self._transfers.get(spec.uuid)) is not None and old.running:
-                raise DriverError(f"a transfer of {spec.uuid} is already under way")
-            transfer = self._transfers[spec.uuid] = Transfer(spec.uuid, move)
-        transfer.start()
-
-    def migration_running(self, uuid: str) -> bool:
-        transfer = self._transfers.get(uuid)
-        return transfer is not None and transfer.running
-
-    def migration_error(self, uuid: str) -> str | None:
-        transfer = self._transfers.get(uuid)
-        return None if transfer is None or transfer.running else transfer.error
-
-    def job(self, uuid: str) -> JobFact | None:
-        def look(connection: Any) -> JobFact | None:
-            with connections.unless_absent():
-                domain = connection.lookupByUUIDString(uuid)
-                return jobs.active_job(domain) or jobs.ended_job(domain)
-            return None
-
-        return self._control.call(look)
-
-    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
-        def set_them(domain: Any) -> None:
-            if max_downtime_ms is not None:
-                domain.migrateSetMaxDowntime(max_downtime_ms)
-            jobs.limit_bandwidth(domain, bandwidth_mib_s)
-
-        self._unless_absent(uuid, set_them)
-
-    def force_completion(self, uuid: str, *, post_copy: bool) -> None:
-        def force(domain: Any) -> None:
-            if domains.state(domain)[0] is DomainState.RUNNING:
-                jobs.complete(domain, post_copy=post_copy)
-
-        self._unless_absent(uuid, force)
-
-    def abort_job(self, uuid: str) -> None:
-        self._unless_absent(uuid, jobs.abort_job)
-
     def close(self) -> None:
         self._control.close()
 
@@ -371,16 +281,6 @@ class LibvirtDriver(LibvirtMeasuring, LibvirtSurvey, HostFiles):
         domain = connection.defineXML(domain_xml.build(spec, shape, stamp))
         domains.never_by_itself(domain)
         return domain
-
-    def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
-        return self._control.call(lambda connection: act(connection.lookupByUUIDString(uuid)))
-
-    def _unless_absent(self, uuid: str, act: Callable[[Any], None]) -> None:
-        def try_it(connection: Any) -> None:
-            with connections.unless_absent():
-                act(connection.lookupByUUIDString(uuid))
-
-        self._control.call(try_it)
 
     def _console(self, uuid: str) -> Path:
         consoles = self._settings.state_path / "consoles"

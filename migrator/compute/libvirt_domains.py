@@ -1,0 +1,57 @@
+"""The real driver's part for the domain of one instance: found by the instance's UUID, stamped, stopped and forgotten.
+
+Never makes or starts one: that takes the host's files.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from migrator.compute import domain_xml
+from migrator.compute.libvirt_calls import connections, domains, jobs
+from migrator.compute.reconnect import Reconnecting
+from migrator.errors import DriverError
+
+T = TypeVar("T")
+
+
+class LibvirtDomains:
+    """``_control``: a connection for short calls."""
+
+    _control: Reconnecting[Any]
+
+    def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
+        def write(connection: Any) -> None:
+            domain = connection.lookupByUUIDString(uuid)
+            old = domains.stamp(domain)
+            new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch)
+            if new == old:
+                return  # also spares a call that would wait for an active job
+            # The statistics kept so far are another operation's; asking for them this way lets go of them.
+            jobs.ended_job(domain, keep=False)
+            domains.write_stamp(domain, new)
+
+        self._control.call(write)
+
+    def shut_down(self, uuid: str) -> None:
+        self._unless_absent(uuid, domains.shut_down)
+
+    def destroy(self, uuid: str) -> None:
+        self._unless_absent(uuid, domains.destroy)
+
+    def undefine(self, uuid: str) -> None:
+        def forget(domain: Any) -> None:
+            if domain.isActive():
+                raise DriverError(f"the domain {uuid} is alive; only one that is not can be forgotten")
+            domains.forget(domain)
+
+        self._unless_absent(uuid, forget)
+
+    def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
+        return self._control.call(lambda connection: act(connection.lookupByUUIDString(uuid)))
+
+    def _unless_absent(self, uuid: str, act: Callable[[Any], None]) -> None:
+        def try_it(connection: Any) -> None:
+            with connections.unless_absent():
+                act(connection.lookupByUUIDString(uuid))
+
+        self._control.call(try_it)

@@ -1,0 +1,84 @@
+"""The real driver's part that moves a guest alive: the transfer begun, watched, steered and ended.
+
+What lasts has its own connection: a control call on the same one would hang until it ends. Never decides when: see
+``pace``.
+"""
+
+import threading
+from typing import Any
+
+from migrator.compute import domain_xml
+from migrator.compute.libvirt_calls import connections, domains, jobs
+from migrator.compute.libvirt_domains import LibvirtDomains
+from migrator.compute.steering import steering
+from migrator.compute.transfer import Transfer
+from migrator.errors import DriverError
+from migrator.protocol import DomainState, InstanceSpec, JobFact, MigratingInputs
+from migrator.settings import AgentSettings
+
+
+class LibvirtMoves(LibvirtDomains):
+    """``_transfers``: instance -> the last transfer begun by this process; ``_lock`` is held to begin one."""
+
+    _settings: AgentSettings
+    _transfers: dict[str, Transfer]
+    _lock: threading.Lock
+
+    def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
+        self.stamp(spec.uuid, operation_id, epoch)
+        paths = {disk.target: disk.path for disk in inputs.destination_disks}
+
+        def prepare(domain: Any) -> tuple[str, str]:
+            # Set before the transfer, for a small guest's is over before a call could reach it.
+            if (downtime_ms := steering(inputs, None).max_downtime_ms) is not None:
+                domain.migrateSetMaxDowntime(downtime_ms)
+            live = domains.migratable_xml(domain, secure=True)
+            persistent = domains.migratable_xml(domain, secure=True, inactive=True)
+            return domain_xml.for_destination(live, paths), domain_xml.for_destination(persistent, paths)
+
+        xmls = self._with_domain(spec.uuid, prepare)
+        uri = self._settings.libvirt_uri
+
+        def move() -> None:
+            connections.alone(uri, lambda c: jobs.migrate(c.lookupByUUIDString(spec.uuid), inputs, *xmls))
+
+        with self._lock:
+            if (old := self._transfers.get(spec.uuid)) is not None and old.running:
+                raise DriverError(f"a transfer of {spec.uuid} is already under way")
+            transfer = self._transfers[spec.uuid] = Transfer(spec.uuid, move)
+        transfer.start()
+
+    def migration_running(self, uuid: str) -> bool:
+        transfer = self._transfers.get(uuid)
+        return transfer is not None and transfer.running
+
+    def migration_error(self, uuid: str) -> str | None:
+        transfer = self._transfers.get(uuid)
+        return None if transfer is None or transfer.running else transfer.error
+
+    def job(self, uuid: str) -> JobFact | None:
+        def look(connection: Any) -> JobFact | None:
+            with connections.unless_absent():
+                domain = connection.lookupByUUIDString(uuid)
+                return jobs.active_job(domain) or jobs.ended_job(domain)
+            return None
+
+        return self._control.call(look)
+
+    def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
+        def set_them(domain: Any) -> None:
+            if max_downtime_ms is not None:
+                domain.migrateSetMaxDowntime(max_downtime_ms)
+            jobs.limit_bandwidth(domain, bandwidth_mib_s)
+
+        self._unless_absent(uuid, set_them)
+
+    def force_completion(self, uuid: str, *, post_copy: bool) -> None:
+        def force(domain: Any) -> None:
+            if domains.state(domain)[0] is DomainState.RUNNING:
+                jobs.complete(domain, post_copy=post_copy)
+
+        self._unless_absent(uuid, force)
+
+    def abort_job(self, uuid: str) -> None:
+        self._unless_absent(uuid, jobs.abort_job)
