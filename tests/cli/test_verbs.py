@@ -127,6 +127,26 @@ def test_database_and_credentials(cloud: Cloud, tmp_path: Path) -> None:
     assert token.isprintable()
 
 
+def test_what_is_told_beforehand(cloud: Cloud, vm: str) -> None:
+    """All three hosts are alike: the others pass every check as soon as the agents have looked around."""
+    home = cloud.state(vm)[1]
+
+    def others() -> dict[str, str]:
+        (found,) = cloud.migrator("preflight", vm, "--json").json["preflight"]
+        return {judged["host"]: judged["status"] for judged in found["hosts"] if judged["host"] != home}
+
+    cloud.until("every check passes", lambda: set(others().values()) == {"passed"})
+    away = next(iter(others()))
+    text = ok(cloud.migrator("preflight", vm, "--to", away))
+    row = cells(text)
+    assert (row.pop("Host"), set(row.values()), "uri_back" in row) == (away, {"ok"}, True)
+    assert vm in ok(cloud.migrator("preflight", "--from", home))
+    alone = cloud.migrator("preflight", vm, "--to", home)
+    assert (alone.code, "source: the instance is there already (choose another host)" in alone.out) == (1, True)
+    none = cloud.migrator("cpu-baseline", "nosuch")
+    assert (none.code, "Host nosuch is not registered" in none.err) == (1, True)
+
+
 # --- live -------------------------------------------------------------------------------------------------------
 
 
