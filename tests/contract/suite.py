@@ -10,11 +10,12 @@ from migrator.errors import DomainNotFound, DriverError, StorageError
 from migrator.protocol import DomainState
 from tests.contract.cold import ColdContract
 from tests.contract.looking import LookingContract
+from tests.contract.measuring import MeasuringContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
 from tests.contract.steering import SteeringContract
 
 
-class DriverContract(SteeringContract, ColdContract, LookingContract):
+class DriverContract(SteeringContract, MeasuringContract, ColdContract, LookingContract):
     @pytest.fixture
     def pair(self) -> Pair:
         raise NotImplementedError("each driver's module gives its own pair of hosts")

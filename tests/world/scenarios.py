@@ -110,6 +110,18 @@ def _force_by_post_copy(world: World, uuid: str) -> None:
     _force(world, uuid)
 
 
+def _chosen(dirty: int) -> Callable[[World], None]:
+    """Measured, and moved by whatever way that leads to, with every way permitted."""
+
+    def scenario(world: World) -> None:
+        permitted = {"live_migration_permit_post_copy": True, "live_migration_permit_auto_converge": True}
+        world.settings = world.settings.model_copy(update={"live_migration_strategy": "auto", **permitted})
+        world.restart_server()
+        _live("shared", dirty=dirty)(world)
+
+    return scenario
+
+
 def _force_and_cancel(world: World, uuid: str) -> None:
     _force(world, uuid)
     world.run(lambda: _paused(world, uuid))
@@ -148,6 +160,8 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-forced": _live("shared", _force, dirty=400),
     "live-block-forced": _live("local", _force, dirty=400),
     "live-forced-cancelled": _live("local", _force_and_cancel, dirty=400),
+    "live-chosen-pre-copy": _chosen(dirty=1),
+    "live-chosen-post-copy": _chosen(dirty=400),
     "live-post-copy": _live("shared", _force_by_post_copy, dirty=400),
     **moves.SCENARIOS,
     **evacuations.SCENARIOS,

@@ -31,6 +31,8 @@ ENDS = {
     "live-forced": ("active", "n2", ["completed"] * 2),
     "live-block-forced": ("active", "n2", ["completed"] * 2),
     "live-forced-cancelled": ("active", "n1", ["completed", "cancelled"]),
+    "live-chosen-pre-copy": ("active", "n2", ["completed"] * 2),
+    "live-chosen-post-copy": ("active", "n2", ["completed"] * 2),
     "live-post-copy": ("active", "n2", ["completed"] * 2),
     "cold-local-confirmed": ("active", "n2", ["completed", "confirmed"]),
     "cold-local-reverted": ("active", "n1", ["completed", "reverted"]),
