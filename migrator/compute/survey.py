@@ -25,6 +25,7 @@ _PEERS_S = 30.0  # between two connections to the same peer, unless the last one
 _ROUND_S = 3.0  # after which no other peer is tried in the same round
 _PEERS_A_SECOND = 2.0
 _PEERS_AT_LEAST = 20  # in a round
+_SOONER = 0.4
 _AGAIN_S = (1.0, 15.0)  # first and longest wait when the server, or the hypervisor, does not answer
 _GRAIN_S = 0.002  # of the clocks that are compared
 
@@ -95,7 +96,7 @@ class Surveyor:
             self._runs[key] = Seen(CpuAnswer(ok=check.ok, words=check.found), at)
 
     def _look_at_peers(self, peers: Sequence[Peer]) -> None:
-        """Those that failed, then those that wait longest; no more than the round allows."""
+        """Those that failed and those that are due, the longest waiting first; no more than the round allows."""
         began = self.clock()
         passed_s = began - self._round_at if self._round_at is not None else 0.0
         self._round_at = began
@@ -118,6 +119,11 @@ class Surveyor:
     def _order(self, name: str) -> float:
         seen = self._peers.get(name)
         return seen.at if seen is not None else float("-inf")
+
+
+def pause_s(survey: Survey, again_s: float) -> float:
+    """A peer that cannot be reached now may be in a moment, and keeps migrations away until it is seen to be."""
+    return again_s if all(reach.ok for reach in survey.peers.values()) else again_s * _SOONER
 
 
 def _cpu_of(guest: GuestDescription) -> tuple[str, GuestCpu] | None:
@@ -155,7 +161,7 @@ async def keep(
             offset_s = wall + error_s - questions.now
             survey = await in_thread(_looking(surveyor, questions, offset_s, error_s + _GRAIN_S))
             await server.put_survey(survey)
-            failures, wait = 0, questions.again_s
+            failures, wait = 0, pause_s(survey, questions.again_s)
         except Exception as error:  # nothing depends on it: what is not known is shown as such
             failures += 1
             first, longest = _AGAIN_S

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from migrator.compute.driver import Driver
-from migrator.protocol import DiskSpec, InstanceSpec
+from migrator.compute.survey import Surveyor
+from migrator.protocol import DiskSpec, GuestCpu, InstanceSpec, Peer, Questions
+from migrator.scheduler.filters import findings
+from migrator.scheduler.finding import Candidate, Need, Origin, Status, Surveyed
+from migrator.scheduler.snapshot import HostView
 from tests.contract.conftest import DISK, Hosts, agent_settings
 from tests.contract.remote_driver import remote
 
@@ -92,6 +96,30 @@ def test_a_port_where_nothing_listens_and_an_address_that_is_none(clean: Hosts) 
     began = time.monotonic()
     assert clean.source.reach(f"qemu+tcp://{nowhere}/system") is not None
     assert time.monotonic() - began < 7
+
+
+def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
+    """What agents tell of a guest that can move, judged by the server's own table."""
+    spec = boot(clean, clean.source)
+    drivers = dict(zip([host.name for host in clean.both], (clean.source, clean.destination), strict=True))
+    reports = {name: driver.host_report() for name, driver in drivers.items()}
+    peers = [Peer(name=name, uri=report.live_migration_uri) for name, report in reports.items()]
+    source, destination = drivers
+    asked: dict[str, GuestCpu] = {}
+    surveys = {}
+    for name, driver in drivers.items():
+        questions = Questions(now=0, again_s=5, peers=tuple(p for p in peers if p.name != name), cpus=asked)
+        surveys[name] = Surveyor(driver).look(questions, 0.0, 0.01)
+        asked = dict(surveys[source].cpus)
+    views = {name: HostView(name, report, silent_s=0, up=True) for name, report in reports.items()}
+    guest = clean.source.describe_guest(spec)
+    origin = Origin(views[source], Surveyed(surveys[source], 0))
+    need = Need(spec, 1, spec.memory_mb, 1, source=source, guest=guest, live=True, origin=origin)
+    candidate = Candidate(views[destination], 2, 1e6, 100, Surveyed(surveys[destination], 0))
+    found = dict(findings(candidate, need))
+    assert {code: finding.words for code, finding in found.items() if finding.status is not Status.PASSED} == {}
+    assert "cpu" in found
+    assert surveys[source].guests[spec.uuid].cpu in surveys[destination].runs
 
 
 BASELINE = """

@@ -10,7 +10,7 @@ from migrator.compute.fabric import Fabric
 from migrator.compute.host_addresses import host_addresses, ipv4, ipv6
 from migrator.compute.reaching import knock
 from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.survey import Surveyor
+from migrator.compute.survey import Surveyor, pause_s
 from migrator.compute.survey_xml import read_host_cpu, read_listens
 from migrator.errors import DriverError
 from migrator.protocol import CheckResult, DiskSpec, GuestCpu, HostCpu, InstanceSpec, Peer, Questions, Survey
@@ -145,6 +145,13 @@ def test_a_peer_that_failed_is_tried_at_once_the_others_after_a_while(world: Wor
     world.fabric.kill_daemon("n1")
     world.now += 25
     assert world.look().peers["n1"].words == "Connection refused"
+
+
+def test_the_next_look_is_sooner_while_a_peer_cannot_be_reached(world: World) -> None:
+    assert pause_s(world.look(), 5) == 5
+    world.fabric.kill_daemon("n2")
+    world.now += 30
+    assert pause_s(world.look(), 5) == 2
 
 
 def test_what_is_not_asked_for_any_more_is_forgotten(world: World) -> None:
