@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from migrator.checks import CHECKS
 from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Actor, Kind
@@ -16,8 +15,9 @@ from migrator.scheduler import loading, surveys
 from migrator.scheduler.backward import refused
 from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import failed, rank, refusals
-from migrator.scheduler.finding import Candidate, Finding, Need, Origin
+from migrator.scheduler.finding import Candidate, Need, Origin
 from migrator.scheduler.reading import spec_for
+from migrator.scheduler.refusing import of_finding
 from migrator.scheduler.snapshot import Plan, Snapshot
 from migrator.scheduler.waiting import wait
 
@@ -109,10 +109,4 @@ def _explain(considered: Sequence[Candidate], need: Need) -> dict[str, list[str]
 
 def _details(considered: Sequence[Candidate], need: Need) -> dict[str, list[dict[str, Any]]]:
     """Every check that failed, by host: what ``_explain`` says, for programs."""
-    return {c.host.name: [_detail(code, found) for code, found in failed(c, need)] for c in considered}
-
-
-def _detail(code: str, found: Finding) -> dict[str, Any]:
-    sides = {"source": found.source, "destination": found.destination}
-    advice = CHECKS[code].advice if code in CHECKS else ""
-    return {"code": code, "message": found.words, "found": sides, "advice": advice}
+    return {c.host.name: [of_finding(*one) for one in failed(c, need)] for c in considered}

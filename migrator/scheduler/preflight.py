@@ -27,6 +27,10 @@ class Judged:
     findings: Sequence[tuple[str, Finding]]
 
     @property
+    def failed(self) -> list[tuple[str, Finding]]:
+        return [(code, finding) for code, finding in self.findings if finding.status is Status.FAILED]
+
+    @property
     def status(self) -> Status:
         found = {finding.status for _, finding in self.findings}
         worst = (Status.FAILED, Status.UNKNOWN)

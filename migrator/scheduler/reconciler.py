@@ -17,6 +17,7 @@ from migrator.scheduler import loading, queueing
 from migrator.scheduler.decide import decide
 from migrator.scheduler.effects import EFFECTS
 from migrator.scheduler.placement import place
+from migrator.scheduler.refusing import with_checks
 from migrator.scheduler.requests import begin_queued_delete
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
 from migrator.settings import ServerSettings
@@ -81,6 +82,7 @@ class Reconciler:
                 return None
             if plan.effect is Effect.CLAIM_DESTINATION:
                 plan = place(connection, snapshot, plan, self._settings.service_down_time)
+            plan = with_checks(connection, snapshot, plan, self._settings.service_down_time)
             if plan.empty:
                 return None
         with self._db.write() as connection:
