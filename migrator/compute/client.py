@@ -53,7 +53,7 @@ class ServerClient:
             raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
 
     async def put_survey(self, survey: Survey) -> None:
-        await self._send("PUT", "/survey", content=survey.model_dump_json())
+        await self._send("PUT", "/survey", content=survey.model_dump_json(exclude_defaults=True))
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -1,18 +1,22 @@
 """What an agent looks at when nothing is moved: what is asked again and when, and how old it says that it is."""
 
+import asyncio
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
 from migrator import guest_cpu
+from migrator.compute import survey as surveying
+from migrator.compute.client import ServerClient
 from migrator.compute.fabric import Fabric
 from migrator.compute.host_addresses import host_addresses, ipv4, ipv6
 from migrator.compute.reaching import knock
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.survey import Surveyor, pause_s
 from migrator.compute.survey_xml import read_host_cpu, read_listens
-from migrator.errors import DriverError
+from migrator.errors import DriverError, ServerUnreachable
 from migrator.protocol import CheckResult, DiskSpec, GuestCpu, HostCpu, InstanceSpec, Peer, Questions, Survey
 
 SPEC = InstanceSpec(uuid="i", name="i", vcpus=1, memory_mb=64, disks=(DiskSpec(target="vda", pool="local", size_gb=1),))
@@ -191,6 +195,51 @@ def test_a_hypervisor_that_is_down_leaves_the_last_survey_to_age(world: World) -
     world.fabric.kill_daemon("n0")
     with pytest.raises(DriverError):
         world.look()
+
+
+class Server:
+    """Down at first; then it asks, and keeps what it is told. Its clock is 100 s before the agent's."""
+
+    def __init__(self, world: World, told: asyncio.Event) -> None:
+        self._world, self._told = world, told
+        self.asked = 0
+        self.surveys: list[Survey] = []
+
+    async def questions(self) -> Questions:
+        self.asked += 1
+        if self.asked == 1:
+            raise ServerUnreachable("not yet")
+        self._world.now += 0.4  # on the way there and back
+        return Questions(now=900.2, again_s=60, peers=self._world.peers)
+
+    async def put_survey(self, survey: Survey) -> None:
+        self.surveys.append(survey)
+        self._told.set()
+
+
+def test_an_agent_asks_until_the_server_answers_and_tells_how_far_its_clock_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surveying, "_AGAIN_S", (0.0, 0.0))
+    world.surveyor.wall = lambda: world.now
+
+    async def in_thread(act: Callable[[], Survey]) -> Survey:
+        return act()
+
+    async def until_told() -> Server:
+        told = asyncio.Event()
+        server = Server(world, told)
+        task = asyncio.create_task(surveying.keep(world.surveyor, cast(ServerClient, server), in_thread, {}))
+        await asyncio.wait_for(told.wait(), 5)
+        task.cancel()
+        return server
+
+    server = asyncio.run(until_told())
+    (survey,) = server.surveys
+    assert server.asked == 2
+    assert survey.clock_offset_s == pytest.approx(100.0)
+    assert survey.clock_error_s == pytest.approx(0.202)
+    assert survey.peers.keys() == {"n1", "n2"}
 
 
 # --- the host itself --------------------------------------------------------------------------------------------
