@@ -4,7 +4,7 @@ Owns no handler, and changes nothing on a host.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.compute.driver import Driver
@@ -38,6 +38,7 @@ class Memory:
     error: str | None = None  # why the transfer could not be started
     job: JobFact | None = None  # the active one, as it was last seen
     measuring_since: float | None = None
+    counts: list[int] = field(default_factory=list)  # of what is being measured, MiB/s
     measured: Measurement | None = None
     steered: Steering | None = None  # what this process last set on it
     stop_since: float | None = None

@@ -141,13 +141,17 @@ def _standing(snapshot: Snapshot, job: JobFact) -> Standing | None:
         or not job.dirty_pages_per_s
     ):
         return None
+    slowed = job.throttle_percent or 0
+    # A page that is written to again and again counts once in a pass: after a long one the job's rate is too low.
+    record = snapshot.operation.context["strategy"]
+    measured = (record.get("measured", {}).get("dirty_mib_s") or 0) * (1 - slowed / 100)
     load = Load(
         memory_mib=min(snapshot.instance.memory_mb, job.memory_total_bytes / MIB),
         disk_mib=0.0,
-        dirty_mib_s=job.dirty_pages_per_s * PAGE_BYTES / MIB,
+        dirty_mib_s=max(measured, job.dirty_pages_per_s * PAGE_BYTES / MIB) / max(0.01, 1 - slowed / 100),
         bandwidth_mib_s=job.bytes_per_s / MIB,
     )
-    return Standing(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, job.throttle_percent or 0)
+    return Standing(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, slowed)
 
 
 def compared(snapshot: Snapshot) -> tuple[Timeline, ...]:

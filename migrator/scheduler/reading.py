@@ -223,4 +223,7 @@ def outcome_of(snapshot: Snapshot) -> Mapping[str, Any]:
     for job in jobs:
         expected = {"active", "downtime_ms"} if job.active else {"active"}  # while it runs, downtime is a forecast
         merged |= {k: v for k, v in job.model_dump(mode="json").items() if v is not None and k not in expected}
+    if snapshot.operation.kind is Kind.LIVE_MIGRATION and not merged.get("elapsed_ms"):
+        # The hypervisor keeps no statistics of a post-copy, and it may be over before its last counters were read.
+        merged["elapsed_ms"] = round(snapshot.operation.phase_age_s * 1000)
     return merged

@@ -79,7 +79,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A transfer under way: what the guest writes at its present throttle, and what it has left."""
+    """A transfer under way. ``load``: what the guest writes when it is not slowed down."""
 
     elapsed_s: float
     left_mib: float

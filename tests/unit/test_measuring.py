@@ -26,7 +26,7 @@ def measure(world: World) -> Fact:
     return world.act("a", Ensure.MEASURED, MeasuredInputs(destination_address="b"), operation_id=MOVE)
 
 
-MEASURED = Measurement(dirty_mib_s=12, memory_mib=256, link_mib_s=100)
+MEASURED = Measurement(dirty_mib_s=12, memory_mib=512, link_mib_s=100)
 
 
 def test_it_takes_a_second_and_is_done_once(world: World) -> None:
@@ -122,3 +122,16 @@ def test_a_name_has_no_known_speed() -> None:
 def test_contradictions_stop_the_start(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingInvalid, match=words):
         load(ServerSettings, **settings)
+
+
+def test_little_memory_is_counted_more_than_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter([4, 15, 10])
+    found = MEASURED.model_copy(update={"memory_mib": 128})
+
+    def counted(*_: Any) -> Measurement:
+        return found.model_copy(update={"dirty_mib_s": next(counts)})
+
+    monkeypatch.setattr(SimulatedHypervisor, "measurement", counted)
+    assert [measure(world).measurement for _ in range(2)] == [None, None]
+    assert measure(world).measurement == found.model_copy(update={"dirty_mib_s": 10})
+    assert world.calls.count("a.start_measuring") == 3

@@ -29,7 +29,7 @@ SPEC = InstanceSpec(
     uuid="7d1f0a52-6f0a-4d3e-9a3b-0c5d0a3c9a10",
     name="one",
     vcpus=1,
-    memory_mb=256,
+    memory_mb=512,
     disks=(DiskSpec(target="vda", pool="local", size_gb=1),),
 )
 BUILD, MOVE, OTHER = "op-build", "op-move", "op-other"
