@@ -33,18 +33,26 @@ def _nowhere(found: Mapping[str, Any]) -> bool:
 
 
 def matrix(found: Mapping[str, Any]) -> str:
-    """One server: hosts by checks, and why a check did not pass; what is true of every host is said once."""
+    """One server: hosts and checks, and why a check did not pass; what is true of every host is said once."""
     server, hosts = found["server"], found["hosts"]
-    codes = [check["code"] for check in hosts[0]["checks"]] if hosts else []
-    columns = [Column("Host", "host"), *(Column(code, code) for code in codes)]
-    rows = [{"host": h["host"], **{c["code"]: _MARKS[c["status"]] for c in h["checks"]}} for h in hosts]
     reasons: dict[str, list[str]] = {}
     for host in hosts:
         for check in host["checks"]:
             if check["status"] != "passed":
                 reasons.setdefault(_reason(check), []).append(host["host"])
     lines = [f"{_hosts(names, len(hosts))}: {reason}" for reason, names in reasons.items()]
-    return "\n".join([f"{server['name']} ({server['id']}) on {server['host']}", table(columns, rows), *lines])
+    return "\n".join([f"{server['name']} ({server['id']}) on {server['host']}", _marks(hosts), *lines])
+
+
+def _marks(hosts: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each host, or while there are fewer hosts than checks, for each check: it is to fit a terminal."""
+    marks = {h["host"]: {c["code"]: _MARKS[c["status"]] for c in h["checks"]} for h in hosts}
+    codes = list(next(iter(marks.values()), {}))
+    if len(hosts) < len(codes):
+        rows = [{"row": code, **{host: marks[host][code] for host in marks}} for code in codes]
+        return table([Column("Check", "row"), *(Column(host, host) for host in marks)], rows)
+    rows = [{"row": host, **checks} for host, checks in marks.items()]
+    return table([Column("Host", "row"), *(Column(code, code) for code in codes)], rows)
 
 
 def _hosts(names: Sequence[str], all_of_them: int) -> str:

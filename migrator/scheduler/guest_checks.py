@@ -126,6 +126,8 @@ def _uri(candidate: Candidate) -> str:
 
 def _reach(surveyed: Surveyed | None, prober: str, peer: str, wanted: str) -> Finding:
     """``source``: what the prober found, ``destination``: where it looked."""
+    if prober == peer:
+        return verdict(None, "the same host", wanted)
     found: Reach | None = surveyed.survey.peers.get(peer) if surveyed is not None else None
     if surveyed is None or found is None or found.uri != wanted:
         return unknown(f"the agent of {prober} has not tried {wanted} yet", "not tried", wanted)

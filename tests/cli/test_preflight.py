@@ -53,6 +53,19 @@ def test_hosts_by_checks_and_what_is_true_of_every_host_is_said_once() -> None:
     ]
 
 
+def test_few_hosts_stand_side_by_side() -> None:
+    told = matrix({"server": SERVER, "hosts": [host("n1", "failed", DEVICES, check("cpu"), check("uri", "unknown"))]})
+    assert told.splitlines()[1:8] == [
+        "+---------+----+",
+        "| Check   | n1 |",
+        "+---------+----+",
+        "| devices | NO |",
+        "| cpu     | ok |",
+        "| uri     | ?  |",
+        "+---------+----+",
+    ]
+
+
 def test_a_cluster_without_hosts_has_an_empty_matrix() -> None:
     assert matrix({"server": SERVER, "hosts": []}).splitlines()[0] == "web (0d5b6c1e) on n1"
 

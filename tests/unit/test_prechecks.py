@@ -215,6 +215,11 @@ def test_what_is_too_old_says_how_old_it_is() -> None:
     assert old.words == "it does not know pc-7, as known 1000 s ago; it counts for 600 s"
 
 
+def test_a_host_need_not_reach_itself() -> None:
+    home = there(None, view={"name": "a"})
+    assert {finding(code, home).status for code in ("uri", "uri_back")} == {Status.PASSED}
+
+
 def test_a_failed_connection_stands_for_a_while_only() -> None:
     """It is tried again every few seconds: one that is old was told by an agent that does not look any more."""
     lost = HERE.model_copy(update={"peers": {"b": Reach(uri=B_URI, ok=False, words="no route", age_s=5)}})
