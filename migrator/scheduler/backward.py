@@ -109,12 +109,11 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
 
 
 def still_here(fact: Fact) -> bool:
+    """Also of a guest that runs because it migrated hither, once: only one that is shut off has migrated away."""
     domain = fact.domain
-    return (
-        domain is not None
-        and domain.state not in (DomainState.ABSENT, DomainState.INCOMING)
-        and (domain.reason != "migrated")
-    )
+    if domain is None or domain.state in (DomainState.ABSENT, DomainState.INCOMING):
+        return False
+    return not (domain.state is DomainState.SHUT_OFF and domain.reason == "migrated")
 
 
 def _owed(operation: OperationView) -> list[str]:

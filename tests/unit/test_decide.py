@@ -129,6 +129,7 @@ BACK = {"forward": False, "epoch": 2, "error": ERROR}
 UPWARD = [
     ("transfer", RUNS | {"attempt": "ended"}, GONE, "prepare", None),
     ("transfer", RUNS | {"attempt": "none"}, None, "prepare", None),
+    ("transfer", RUNS | {"reason": "migrated", "attempt": "ended"}, GONE, "prepare", None),
     ("transfer", {"dom": "paused", "attempt": "ended"}, GONE, "prepare", None),
     ("prepare", None, GONE, "measure", None),
     ("measure", None, None, "check", None),
