@@ -19,15 +19,16 @@ def read_listens(domain_xml: str) -> tuple[str, ...]:
     found += [listen.get("address", "") for listen in devices.findall("graphics/listen[@type='address']")]
     for source in devices.findall("*/source[@mode='bind']"):
         found.append(source.get("host", ""))
-    return tuple(dict.fromkeys(address for address in found if _of_one_host(address)))
+    return tuple(dict.fromkeys(address for text in found if (address := _of_one_host(text))))
 
 
-def _of_one_host(text: str) -> bool:
+def _of_one_host(text: str) -> str:
+    """The address as it is always written; "" for one that every host has, and for a name."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return not (address.is_unspecified or address.is_loopback)
+        return ""
+    return "" if address.is_unspecified or address.is_loopback else str(address)
 
 
 def read_host_cpu(capabilities: str, virt_type: str) -> HostCpu:

@@ -169,3 +169,44 @@ def test_what_may_leave_running_and_what_may_leave_at_all(state: DomainState, li
     for wanted, ok in ((True, live), (False, cold)):
         checks = compatibility.source(state, job_active=False, passed_through=(), live=wanted)
         assert {check.name: check.ok for check in checks}["domain"] is ok
+
+
+@pytest.mark.parametrize(
+    ("listens", "addresses", "ok"),
+    [
+        ((), ("10.0.0.2",), True),
+        (("10.0.0.2",), ("10.0.0.2", "fd00::2"), True),
+        (("10.0.0.1", "10.0.0.2"), ("10.0.0.2",), False),
+        (("10.0.0.1",), (), True),  # its kernel does not tell
+    ],
+)
+def test_consoles_need_the_address_that_they_listen_on(
+    listens: tuple[str, ...], addresses: tuple[str, ...], ok: bool
+) -> None:
+    check = compatibility.console(listens, addresses)
+    assert (check.name, check.ok) == ("console", ok)
+    assert ok or "10.0.0.1, which this host does not have" in check.found
+
+
+@pytest.mark.parametrize(
+    ("needed", "own", "ok"), [(7, 7, True), (7, 8, True), (8, 7, False), (0, 7, True), (7, 0, True)]
+)
+def test_memory_travels_to_no_older_hypervisor(needed: int, own: int, ok: bool) -> None:
+    check = compatibility.version(needed, own)
+    assert (check.name, check.ok) == ("hypervisor_version", ok)
+    assert f"{own} here, {needed} at the source" == check.found
+
+
+def test_devices_stay_behind_when_a_guest_moves_cold() -> None:
+    held = ("hostdev (pci)",)
+    live, cold = (
+        {
+            c.name: c
+            for c in compatibility.source(DomainState.RUNNING, job_active=False, passed_through=held, live=wanted)
+        }
+        for wanted in (True, False)
+    )
+    assert not live["devices"].ok
+    assert "hostdev (pci)" in live["devices"].found
+    assert "migrator migrate" in live["devices"].advice
+    assert cold["devices"].ok

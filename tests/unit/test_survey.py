@@ -281,7 +281,7 @@ DOMAIN = """<domain><devices>
   <serial type='tcp'><source mode='bind' host='10.0.0.2' service='4555'/></serial>
   <serial type='tcp'><source mode='connect' host='10.0.0.3' service='4555'/></serial>
   <console type='tcp'><source mode='bind' host='localhost' service='1'/></console>
-  <graphics type='vnc' listen='::1'/><graphics type='vnc' listen='fd00::1'/>
+  <graphics type='vnc' listen='::1'/><graphics type='vnc' listen='FD00:0::1'/>
 </devices></domain>"""
 
 
