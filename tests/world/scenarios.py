@@ -74,7 +74,7 @@ def _live(pool: str, meanwhile: Callable[[World, str], None] | None = None, dirt
 def _row(world: World, uuid: str) -> Any:
     query = select(operations).where(operations.c.instance_uuid == uuid, operations.c.kind == "live-migration")
     with world.db.read() as connection:
-        return connection.execute(query).one_or_none()
+        return connection.execute(query.order_by(operations.c.id.desc()).limit(1)).one_or_none()
 
 
 def _moving(world: World, uuid: str) -> bool:
@@ -92,6 +92,18 @@ def _cancel(world: World, uuid: str) -> None:
                 world.guarded(lambda: world.server.reconciler.reconcile(row.id))
             except Conflict:
                 return
+
+
+def _back_cancelled(world: World) -> None:
+    """A guest that was moved once is moved again, and is not after all."""
+    uuid = built(world, "shared")
+    world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
+    world.run()
+    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
+    world.faults.armed = True
+    insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n1", block=None))
+    _cancel(world, uuid)
+    world.settle()
 
 
 def _force(world: World, uuid: str) -> None:
@@ -155,6 +167,7 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-block": _live("local"),
     "live-cancelled": _live("shared", _cancel, dirty=400),
     "live-block-cancelled": _live("local", _cancel, dirty=400),
+    "live-back-cancelled": _back_cancelled,
     "live-destination-daemon-dies": _live("local", _daemon_dies("n2", 3.0), dirty=400),
     "live-source-daemon-dies": _live("local", _daemon_dies("n1", 3.0), dirty=400),
     "live-forced": _live("shared", _force, dirty=400),

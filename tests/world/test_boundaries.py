@@ -26,6 +26,7 @@ ENDS = {
     "live-block": ("active", "n2", ["completed"] * 2),
     "live-cancelled": ("active", "n1", ["completed", "cancelled"]),
     "live-block-cancelled": ("active", "n1", ["completed", "cancelled"]),
+    "live-back-cancelled": ("active", "n2", ["completed", "completed", "cancelled"]),
     "live-destination-daemon-dies": ("active", "n1", ["completed", "failed"]),
     "live-source-daemon-dies": ("active", "n1", ["completed", "failed"]),
     "live-forced": ("active", "n2", ["completed"] * 2),
