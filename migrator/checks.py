@@ -90,3 +90,8 @@ _TABLE = (
     ),
 )
 CHECKS: Mapping[str, Check] = {check.code: check for check in _TABLE}
+    Check(
+        "tls",
+        "do both hosts encrypt migrations, with certificates that hold, or neither?",
+        "set live_migration_with_native_tls alike; give each host certificates of one CA for its migration address",
+    ),

@@ -272,6 +272,7 @@ class AbsentInputs(Message):
 
 
 class OfferedInputs(Message):
+    tls: bool = False  # encrypted by the hypervisor, or not at all
     copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
 
 
@@ -339,6 +340,16 @@ class HostReport(Message):
     default_pool: str = "local"
     address: str  # live_migration_inbound_addr
     live_migration_uri: str  # with the address filled in
+class TlsReport(Message):
+    """The certificates with which a host's QEMU encrypts migrations. Authorities by their SHA-256 fingerprints."""
+
+    issuers: tuple[Text, ...] = ()  # those that signed them
+    trusted: tuple[Text, ...] = ()  # those whose certificates it accepts
+    not_before: float = Field(0, ge=0, allow_inf_nan=False)  # s since the epoch, from when to when they all hold
+    not_after: float = Field(0, ge=0, allow_inf_nan=False)
+    words: Text = ""  # why they cannot be used, whatever the time; "": they can
+
+
     networks: tuple[str, ...] = ()
     simulated: bool = False
     self_fencing_lease_s: float = Field(0, ge=0)  # 0: its agent does not stop instances by itself
@@ -364,6 +375,7 @@ class Questions(Message):
     again_s: float  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
+    tls: TlsReport | None = None  # None: it does not encrypt migrations
 
 
 Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent

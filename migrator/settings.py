@@ -125,7 +125,8 @@ class AgentSettings(_Base):
     cpu_models: tuple[str, ...] = ()
     machine_type: str | None = None  # None: libvirt's newest for "pc"
     live_migration_inbound_addr: str = ""  # "": the address that reaches the server
-    live_migration_uri: str = "qemu+tcp://%s/system"
+    live_migration_uri: str = ""  # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
+    live_migration_with_native_tls: bool = False  # memory and disks are encrypted by QEMU, with its own certificates
     networks: dict[str, str] = Field(default_factory=dict)  # network name -> bridge
     reserved_host_memory_mb: int = Field(512, ge=0)
     cpu_allocation_ratio: float = Field(4.0, gt=0)
@@ -145,6 +146,11 @@ class AgentSettings(_Base):
         if self.cpu_mode == "custom" and not self.cpu_models:
             raise ValueError("cpu_mode = custom needs cpu_models, such as ['Westmere']")
         return self
+
+    def migration_uri(self, host: str) -> str:
+        """Where other hosts find the libvirtd of ``host`` (an address, bracketed if it is IPv6's)."""
+        usual = "qemu+tls://%s/system" if self.live_migration_with_native_tls else "qemu+tcp://%s/system"
+        return (self.live_migration_uri or usual).replace("%s", host)
 
 
 def is_loopback(endpoint: str) -> bool:

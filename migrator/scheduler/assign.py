@@ -115,6 +115,8 @@ def _migrating(ask: Ask) -> Message:
         force=bool(operation.steering.get("force")),
         parallel_connections=snapshot.means.parallel_connections,
         compression=snapshot.means.compression,
+        # Where one of them cannot any more, libvirt refuses: nothing goes in the clear that was not meant to.
+        tls=any(host.report.tls is not None for host in snapshot.hosts.values()),
         **choosing.flags(snapshot),
     )
 

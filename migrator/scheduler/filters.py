@@ -9,7 +9,7 @@ it again. A new check is a line here and one in ``checks.py``.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from migrator.scheduler import guest_checks, host_checks
+from migrator.scheduler import guest_checks, host_checks, tls_check
 from migrator.scheduler.finding import KNOWN_S, Candidate, Finding, Need, Status
 
 Judge = Callable[[Candidate, Need], Finding | None]
@@ -47,6 +47,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("uri_back", guest_checks.uri_back, live=True),
     Filter("clock", guest_checks.clock, live=True),
     Filter("console", guest_checks.console, live=True),
+    Filter("tls", tls_check.tls, live=True),
 )
 CODES = tuple(row.code for row in FILTERS if row.code != REFUSED)
 

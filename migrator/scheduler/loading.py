@@ -31,6 +31,7 @@ def host_view(row: Any, down_after: float) -> HostView:
         forced_down=row.forced_down,
         speaks=speaks,
         awaited=not speaks and row.listening_s <= patience_s,
+        now=row.last_seen + row.silent_s,
     )
 
 

@@ -21,6 +21,7 @@ class HostView:
     awaited: bool = False  # silent, but the servers themselves came back only a moment ago
     evidence: str | None = None  # why its guests do not run, although it is silent (see ``fencing.py``)
     fence_failed: str | None = None  # what the fence command said when it last failed
+    now: float = 0.0  # s since the epoch by the database's clock, when this was read
 
     @property
     def heard(self) -> bool:

@@ -16,6 +16,7 @@ from migrator.protocol import (
     NicSpec,
     Reach,
     Survey,
+    TlsReport,
 )
 from migrator.scheduler.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
 from migrator.scheduler.finding import KNOWN_S, Candidate, Finding, Need, Origin, Status, Surveyed
@@ -94,7 +95,7 @@ def test_all_pass_and_say_what_was_found() -> None:
 def test_a_build_is_not_asked_what_concerns_a_live_migration() -> None:
     build = Need(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=1)
     live = {row.code for row in FILTERS if row.live}
-    assert live == {"instance", "devices", "network", "cpu", "uri", "uri_back", "clock", "console"}
+    assert live == {"instance", "devices", "network", "cpu", "uri", "uri_back", "clock", "console", "tls"}
     assert not live & {code for code, _ in findings(there(None), build)}
     assert refusals(there(None), build) == []
 
@@ -144,6 +145,7 @@ FAILS: list[tuple[str, Candidate, Need, str]] = [
         replace(NEED, guest=GUEST.model_copy(update={"listens": ("10.0.0.1", "10.0.0.2")})),
         "a console of the guest listens on 10.0.0.1, which it does not have",
     ),
+    ("tls", there(tls=TlsReport()), NEED, "b encrypts migrations (live_migration_with_native_tls), a does not"),
 ]
 
 

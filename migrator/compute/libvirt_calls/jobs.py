@@ -116,6 +116,8 @@ def _transfer_flags(inputs: MigratingInputs) -> int:
         flags |= libvirt.VIR_MIGRATE_PARALLEL
     if inputs.compression:
         flags |= libvirt.VIR_MIGRATE_COMPRESSED
+    if inputs.tls:
+        flags |= libvirt.VIR_MIGRATE_TLS
     return flags
 
 
