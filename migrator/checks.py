@@ -88,10 +88,10 @@ _TABLE = (
         "do the guest's consoles listen on addresses that the destination has?",
         "let them listen on 0.0.0.0 or 127.0.0.1, or move the instance cold: `migrator migrate SERVER`",
     ),
-)
-CHECKS: Mapping[str, Check] = {check.code: check for check in _TABLE}
     Check(
         "tls",
         "do both hosts encrypt migrations, with certificates that hold, or neither?",
         "set live_migration_with_native_tls alike; give each host certificates of one CA for its migration address",
     ),
+)
+CHECKS: Mapping[str, Check] = {check.code: check for check in _TABLE}

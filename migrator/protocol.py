@@ -250,6 +250,7 @@ class MigratingInputs(Message):
     post_copy_after: int = 0  # passes over the memory after which it goes on by post-copy by itself; 0: never
     parallel_connections: int = 0  # 0: one, as ever
     compression: str = ""  # "": none
+    tls: bool = False  # encrypted by the hypervisor, or not at all
 
 
 class MeasuredInputs(Message):
@@ -272,7 +273,6 @@ class AbsentInputs(Message):
 
 
 class OfferedInputs(Message):
-    tls: bool = False  # encrypted by the hypervisor, or not at all
     copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
 
 
@@ -318,6 +318,16 @@ class StoragePool(Message):
     free_gb: Count
 
 
+class TlsReport(Message):
+    """The certificates with which a host's QEMU encrypts migrations. Authorities by their SHA-256 fingerprints."""
+
+    issuers: tuple[Text, ...] = ()  # those that signed them
+    trusted: tuple[Text, ...] = ()  # those whose certificates it accepts
+    not_before: float = Field(0, ge=0, allow_inf_nan=False)  # s since the epoch, from when to when they all hold
+    not_after: float = Field(0, ge=0, allow_inf_nan=False)
+    words: Text = ""  # why they cannot be used, whatever the time; "": they can
+
+
 class HostReport(Message):
     """A host's description, put at each start of its agent and whenever it changes."""
 
@@ -340,19 +350,10 @@ class HostReport(Message):
     default_pool: str = "local"
     address: str  # live_migration_inbound_addr
     live_migration_uri: str  # with the address filled in
-class TlsReport(Message):
-    """The certificates with which a host's QEMU encrypts migrations. Authorities by their SHA-256 fingerprints."""
-
-    issuers: tuple[Text, ...] = ()  # those that signed them
-    trusted: tuple[Text, ...] = ()  # those whose certificates it accepts
-    not_before: float = Field(0, ge=0, allow_inf_nan=False)  # s since the epoch, from when to when they all hold
-    not_after: float = Field(0, ge=0, allow_inf_nan=False)
-    words: Text = ""  # why they cannot be used, whatever the time; "": they can
-
-
     networks: tuple[str, ...] = ()
     simulated: bool = False
     self_fencing_lease_s: float = Field(0, ge=0)  # 0: its agent does not stop instances by itself
+    tls: TlsReport | None = None  # None: it does not encrypt migrations
 
 
 class GuestCpu(Message):
@@ -375,7 +376,6 @@ class Questions(Message):
     again_s: float  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
-    tls: TlsReport | None = None  # None: it does not encrypt migrations
 
 
 Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent

@@ -70,7 +70,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             storage=self._disks.pool_reports(),
             default_pool=settings.default_pool,
             address=address,
-            live_migration_uri=settings.live_migration_uri.replace("%s", bracketed(address)),
+            live_migration_uri=settings.migration_uri(bracketed(address)),
             networks=tuple(settings.networks),
             tls=certificates.report(address) if settings.live_migration_with_native_tls else None,
         )
