@@ -68,7 +68,7 @@ def steer(fabric: "Fabric", transfer: Transfer, max_downtime_ms: int | None, ban
     now, before = fabric.clock(), transfer.limit_bytes_per_s
     transfer.max_downtime_ms = max_downtime_ms or transfer.max_downtime_ms
     transfer.limit_bytes_per_s = min(bandwidth_mib_s * MIB or float("inf"), transfer.full_bytes_per_s)
-    if transfer.stage in ("copy", "postcopy") and transfer.ends_at > now:
+    if transfer.stage == "copy" and transfer.ends_at > now:
         transfer.ends_at = now + (transfer.ends_at - now) * before / transfer.limit_bytes_per_s
 
 
@@ -84,7 +84,8 @@ def complete(fabric: "Fabric", transfer: Transfer, *, post_copy: bool) -> None:
     fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "postcopy", now)
     transfer.stage, transfer.paused_at, transfer.downtime_ms = "postcopy", now, round(HANDOVER_S * 1000)
     transfer.remaining = _remaining(transfer, now)
-    transfer.ends_at = now + max(_SHORTEST_ROUND_S, transfer.remaining / transfer.limit_bytes_per_s)
+    # No limit holds for what the guest waits for.
+    transfer.ends_at = now + max(_SHORTEST_ROUND_S, transfer.remaining / transfer.full_bytes_per_s)
     fabric.set_state(transfer.destination, transfer.uuid, DomainState.RUNNING, "postcopy", now)
 
 
@@ -127,7 +128,8 @@ def _remaining(transfer: Transfer, now: float) -> float:
     if transfer.stage not in ("copy", "postcopy"):
         return transfer.remaining
     until = transfer.stalled_since if transfer.stalled_since is not None else now
-    return max(0.0, min(transfer.remaining, (transfer.ends_at - until) * transfer.limit_bytes_per_s))
+    rate = transfer.limit_bytes_per_s if transfer.stage == "copy" else transfer.full_bytes_per_s
+    return max(0.0, min(transfer.remaining, (transfer.ends_at - until) * rate))
 
 
 def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
@@ -144,6 +146,12 @@ def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
         if pool is None or (transfer.uuid, disk.target) not in pool.disks:
             fail(fabric, transfer, f"Cannot access storage file of {disk.target}: No such file or directory", at)
             return
+    try:
+        for volume in source.spec.volumes:
+            fabric.volume(other.name, volume.source)
+    except DriverError as error:
+        fail(fabric, transfer, error.message, at)
+        return
     arriving = Domain(
         source.spec, DomainState.INCOMING, "migration", source.operation_id, source.epoch, source.machine, at
     )

@@ -22,10 +22,11 @@ FIRST_PASS = 2  # libvirt's count of iterations once all memory was sent once
 
 @dataclass(frozen=True, slots=True)
 class Bandwidth:
-    """MiB/s that a transfer will get, and how we know; None: unknown."""
+    """MiB/s that a transfer will get, and how we know; None: unknown. ``network_mib_s``: without the limit."""
 
     mib_s: float | None
     source: str
+    network_mib_s: float | None = None
 
 
 def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, Any], Timeline]:
@@ -39,6 +40,7 @@ def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, A
         choice = strategy.choose(_load(snapshot, measurement, bandwidth), permitted(snapshot))
         kept = {"chosen": choice.forecast.strategy.value, "reason": choice.reason}
     record = {**kept, **_predicted(choice), "bandwidth_mib_s": bandwidth.mib_s, "bandwidth_by": bandwidth.source}
+    record |= {"network_mib_s": bandwidth.network_mib_s}
     record["measured"] = measurement.model_dump(mode="json", exclude_none=True)
     return record, Timeline("strategy", _words(record), snapshot.operation.source, details=record)
 
@@ -52,14 +54,12 @@ def _unknown(measurement: Measurement, bandwidth: Bandwidth) -> str:
 def bandwidth_of(snapshot: Snapshot, measurement: Measurement) -> Bandwidth:
     """What earlier transfers between the hosts reached, or else what the network is made for, up to the limit."""
     limit = snapshot.operation.steering.get("bandwidth_mib_s", snapshot.means.bandwidth_mib_s) or None
-    network = (
-        Bandwidth(snapshot.reached_mib_s, "earlier transfers")
-        if snapshot.reached_mib_s
-        else Bandwidth(measurement.link_mib_s or None, "the link's speed" if measurement.link_mib_s else "nobody")
-    )
-    if limit and (network.mib_s is None or limit <= network.mib_s):
-        return Bandwidth(float(limit), LIMIT)
-    return network
+    network, source = snapshot.reached_mib_s, "earlier transfers"
+    if not network:
+        network, source = measurement.link_mib_s or None, "the link's speed" if measurement.link_mib_s else "nobody"
+    if limit and (network is None or limit <= network):
+        return Bandwidth(float(limit), LIMIT, network)
+    return Bandwidth(network, source, network)
 
 
 def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> Load:
@@ -72,13 +72,17 @@ def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) ->
         disk_mib=sum(disk.allocated_bytes for disk in disks) / MIB,
         dirty_mib_s=measurement.dirty_mib_s,
         bandwidth_mib_s=bandwidth.mib_s,
+        network_mib_s=bandwidth.network_mib_s,
     )
 
 
 def permitted(snapshot: Snapshot) -> Permitted:
+    """What an operator wants goes before the settings, as it does in ``assign``."""
     s, data_gib = snapshot.schedule, reading.data_gib(snapshot)
+    wanted_ms = snapshot.operation.steering.get("max_downtime_ms")
+    steps = downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve)
     return Permitted(
-        steps=downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve),
+        steps=steps if wanted_ms is None else ((0, int(wanted_ms)),),
         auto_converge=snapshot.means.auto_converge,
         post_copy=snapshot.means.post_copy,
         deadline_s=s.completion_s * data_gib,
@@ -150,6 +154,7 @@ def _standing(snapshot: Snapshot, job: JobFact) -> Standing | None:
         disk_mib=0.0,
         dirty_mib_s=max(measured, job.dirty_pages_per_s * PAGE_BYTES / MIB) / max(0.01, 1 - slowed / 100),
         bandwidth_mib_s=job.bytes_per_s / MIB,
+        network_mib_s=record.get("network_mib_s"),
     )
     return Standing(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, slowed)
 

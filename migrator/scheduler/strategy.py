@@ -33,12 +33,14 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What has to be sent, how fast it is written again, and how fast it is sent (MiB, MiB/s)."""
+    """What has to be sent, how fast it is written again, and how fast it is sent (MiB, MiB/s). ``network_mib_s``: what
+    is sent without a limit, as the rest of a post-copy is; None: no more than with it."""
 
     memory_mib: float
     disk_mib: float
     dirty_mib_s: float
     bandwidth_mib_s: float
+    network_mib_s: float | None = None
 
     def left_dirty(self, lasted_s: float, slowed_percent: float = 0) -> float:
         return min(self.memory_mib, self.dirty_mib_s * (1 - slowed_percent / 100) * lasted_s)
@@ -100,11 +102,12 @@ def auto_converge(load: Load, permitted: Permitted, standing: Standing | None = 
 
 def post_copy(load: Load, _permitted: Permitted, standing: Standing | None = None) -> Forecast:
     """One pass, then the rest, with the guest at the destination. What is under way needs no further pass."""
+    rate = load.network_mib_s or load.bandwidth_mib_s
     if standing is not None:
-        left_s, before_s = standing.left_mib / load.bandwidth_mib_s, standing.elapsed_s
+        left_s, before_s = standing.left_mib / rate, standing.elapsed_s
     else:
         before_s = (load.disk_mib + load.memory_mib) / load.bandwidth_mib_s
-        left_s = load.left_dirty(before_s) / load.bandwidth_mib_s
+        left_s = load.left_dirty(before_s) / rate
     return Forecast(Strategy.POST_COPY, before_s + left_s + _SWITCH_S, round(_SWITCH_S * 1000))
 
 
@@ -122,22 +125,25 @@ def _rounds(
     at_s = load.disk_mib / load.bandwidth_mib_s if standing is None else standing.elapsed_s
     left = load.memory_mib if standing is None else standing.left_mib
     slowed, strikes, since_look_s = (standing.slowed_percent if standing is not None else 0), 0, 0.0
+    stuck = False
     for _ in range(_MAX_ROUNDS):
-        lasted_s = max(_SHORTEST_ROUND_S, left / load.bandwidth_mib_s)
-        at_s += lasted_s
-        before, left = left, load.left_dirty(lasted_s, slowed)
         pause_s = left / load.bandwidth_mib_s
         if pause_s * 1000 <= allowed_ms(permitted.steps, at_s):
             downtime_ms = round((pause_s + _SWITCH_S) * 1000)
             return Forecast(strategy, at_s + pause_s + _SWITCH_S, downtime_ms, initial_percent)
+        if stuck:
+            break
+        lasted_s = max(_SHORTEST_ROUND_S, left / load.bandwidth_mib_s)
+        at_s += lasted_s
+        before, left = left, load.left_dirty(lasted_s, slowed)
         since_look_s += lasted_s
         if initial_percent and since_look_s >= _PERIOD_S:
             since_look_s = 0.0
             strikes += left > _TRIGGER * before
             if strikes == 2:
                 slowed, strikes = _slower(slowed, initial_percent), 0
-        elif not initial_percent and left >= before and at_s >= permitted.steps[-1][0]:
-            break  # it neither shrinks, nor will a longer pause ever be allowed
+        # It neither shrinks, nor will a longer pause ever be allowed.
+        stuck = not initial_percent and left >= before and at_s >= permitted.steps[-1][0]
     return Forecast(strategy, None, None, initial_percent)
 
 
