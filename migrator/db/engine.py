@@ -1,8 +1,10 @@
 """Opens the database: SQLite (WAL) embedded, or PostgreSQL. Owns pragmas, pool sizes and the two kinds of transaction.
 
-A write transaction on SQLite begins IMMEDIATE, so that it never fails half way with "database is locked".
+A write transaction on SQLite begins IMMEDIATE, so that it never fails half way with "database is locked". Its writers
+of one process queue up before they ask SQLite, which would let them sleep and look again instead of waking the next.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = ["Connection", "Database"]
+
+_PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of all of them
 
 
 def _dumps(value: Any) -> str:
@@ -25,20 +29,36 @@ class Database:
         self.url = url
         self.engine = _make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writing = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for SELECTs, on autocommit: each statement sees the newest committed rows."""
         with self.engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            if not self.is_sqlite:  # there nobody but ``write`` says BEGIN
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on any exception."""
-        with self.engine.connect() as connection, connection.begin():
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not self.is_sqlite:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+            return
+        with self._turn(), self.engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Only a queue: whoever waited in vain asks SQLite all the same, whose lock is the one that guards."""
+        mine = self._writing.acquire(timeout=_PATIENCE_S)
+        try:
+            yield
+        finally:
+            if mine:
+                self._writing.release()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -48,7 +68,7 @@ def _make_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
-            connect_args={"timeout": 30, "check_same_thread": False},
+            connect_args={"timeout": _PATIENCE_S, "check_same_thread": False},
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             pool_size=16,
@@ -68,5 +88,5 @@ def _make_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_PATIENCE_S * 1000:.0f}"):
         connection.execute(f"PRAGMA {pragma}").close()
