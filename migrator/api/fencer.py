@@ -105,7 +105,7 @@ class Fencer:
 
     def _fence_if_it_is_our_turn(self, host: str) -> None:
         with self._db.write() as connection:
-            if not fencing.lock(connection, host):
+            if not hosts.lock(connection, [host]):
                 return
             row, waiting = hosts.get(connection, host), fencing.waiting(connection, PHASES).get(host, ())
             if self._stop.is_set() or not self._needed(row, waiting):

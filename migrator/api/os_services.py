@@ -8,8 +8,8 @@ from migrator.api import paging
 from migrator.api.routing import Answer, ApiRequest, Route, Schema
 from migrator.api.server_schemas import BOOLEAN, TRUE, closed
 from migrator.api.server_view import iso_us
-from migrator.db import fencing, operations
 from migrator.db import hosts as rows
+from migrator.db import operations
 from migrator.db.engine import Connection
 from migrator.errors import BadRequest, HostNotFound, NotFound
 from migrator.operations import Kind
@@ -106,7 +106,7 @@ def _by_uuid(request: ApiRequest) -> Answer:
 def _apply(request: ApiRequest, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
     """Marking a host down is fencing evidence; it stays while the host has not cleaned up what was evacuated."""
     if values.get("forced_down") is False:
-        fencing.lock(connection, name)  # an evacuation that is just being granted is waited for
+        rows.lock(connection, [name])  # an evacuation that is just being granted is waited for
         active = operations.active_on_host(connection, name)
         mine = [row for row in active if row.kind == Kind.EVACUATION and row.source == name]
         owed = sorted({row.status for row in mine if row.forward or row.holds})  # undone, its destination owes

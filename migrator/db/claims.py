@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, false, select, update
 
-from migrator.db.clock import now
+from migrator.db.clock import now_expression
 from migrator.db.tables import claims, hosts
 
 
@@ -44,7 +44,7 @@ def take(
             vcpus=vcpus,
             memory_mb=memory_mb,
             disk_gb=disk_gb,
-            created_at=now(connection),
+            created_at=now_expression(connection),
         )
     )
     return True

@@ -1,12 +1,21 @@
 """The timeline: one row for everything that happened to an operation or an instance."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Insert, Row, bindparam, select
 
-from migrator.db.clock import now, now_expression
+from migrator.db.clock import moment as now_of
+from migrator.db.clock import now_expression
 from migrator.db.tables import events
+
+
+@cache
+def _insert(dialect: str) -> Insert:
+    """Built once for a kind of database, for every step of every operation writes a line."""
+    rest = {column.name: bindparam(column.name, type_=column.type) for column in events.c if column.name != "id"}
+    return events.insert().values(rest | {"at": now_of(dialect)})
 
 
 def add(
@@ -21,19 +30,17 @@ def add(
     host: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    connection.execute(
-        events.insert().values(
-            operation_id=operation_id,
-            instance_uuid=instance_uuid,
-            at=now(connection),
-            name=name,
-            phase=phase,
-            epoch=epoch,
-            host=host,
-            message=message,
-            details=dict(details) if details is not None else None,
-        )
-    )
+    values = {
+        "operation_id": operation_id,
+        "instance_uuid": instance_uuid,
+        "name": name,
+        "phase": phase,
+        "epoch": epoch,
+        "host": host,
+        "message": message,
+        "details": dict(details) if details is not None else None,
+    }
+    connection.execute(_insert(connection.dialect.name), values)
 
 
 def since_phase(connection: Connection, operation_id: int, phase: str) -> float | None:

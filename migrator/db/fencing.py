@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, null, select, true, tuple_, update
 
 from migrator.db.clock import now
+from migrator.db.hosts import lock
 from migrator.db.tables import hosts, operations
 
 
@@ -37,16 +38,9 @@ def waiting(connection: Connection, phases: Collection[tuple[str, str]]) -> Mapp
     return found
 
 
-def lock(connection: Connection, name: str) -> bool:
-    """Keep the host's row for this transaction; ``begin`` what was decided on it. False: there is no such host."""
-    return (
-        connection.execute(select(hosts.c.id).where(hosts.c.name == name).with_for_update()).one_or_none() is not None
-    )
-
-
 def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt | None:
     """A run that is the caller's to do; None while another one is under way that is younger than ``stale_s``.
-    ``lock`` comes first."""
+    ``hosts.lock`` comes first."""
     known = connection.execute(select(hosts.c.fence_attempt).where(hosts.c.name == name)).scalar_one() or {}
     moment = now(connection)
     if known.get("at") is not None and known.get("ok") is None and moment - known["at"] < stale_s:
@@ -59,7 +53,7 @@ def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt
 def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> None:
     """What came of it. A success is evidence even if the run took so long that another one was begun; a failure of
     such a run is nobody's any more."""
-    lock(connection, attempt.host)
+    lock(connection, [attempt.host])
     moment = now(connection)
     values: dict[str, Any] = {}
     if _current(connection, attempt):
@@ -74,7 +68,7 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
 
 def give_up(connection: Connection, attempt: Attempt) -> None:
     """The run was ended before it was over: it counts for nothing, and whoever looks next may begin another."""
-    lock(connection, attempt.host)
+    lock(connection, [attempt.host])
     if _current(connection, attempt):
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(fence_attempt=null()))
 

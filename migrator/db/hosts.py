@@ -6,11 +6,13 @@ Free capacity is kept beside the totals, so that a claim is one conditional UPDA
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, func, null, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, false, func, null, select, update
 
 from migrator.db import events, listening
+from migrator.db.clock import moment as now_of
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
@@ -22,13 +24,25 @@ HostRow = Row[Any]
 ``listening_s``: seconds for which there has been a server to poll."""
 
 
-def _columns(connection: Connection) -> list[Any]:
-    silent_s = (now_expression(connection) - hosts.c.last_seen).label("silent_s")
-    return [*hosts.c, silent_s, listening.seconds(connection).label("listening_s")]
+# Building these statements takes several times as long as running them: each is built once for a kind of database.
+@cache
+def _all(dialect: str) -> Select[Any]:
+    silent_s = (now_of(dialect) - hosts.c.last_seen).label("silent_s")
+    return select(*hosts.c, silent_s, listening.seconds(dialect).label("listening_s"))
+
+
+@cache
+def _one(dialect: str) -> Select[Any]:
+    return _all(dialect).where(hosts.c.name == bindparam("wanted"))
+
+
+@cache
+def _named(dialect: str) -> Select[Any]:
+    return _all(dialect).where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
 
 
 def get(connection: Connection, name: str) -> HostRow:
-    row = connection.execute(select(*_columns(connection)).where(hosts.c.name == name)).one_or_none()
+    row = connection.execute(_one(connection.dialect.name), {"wanted": name}).one_or_none()
     if row is None:
         raise HostNotFound(f"Host {name} is not registered", advice="start its agent")
     return row
@@ -37,11 +51,17 @@ def get(connection: Connection, name: str) -> HostRow:
 def by_names(connection: Connection, names: Collection[str]) -> Sequence[HostRow]:
     if not names:
         return ()
-    return connection.execute(select(*_columns(connection)).where(hosts.c.name.in_(names))).all()
+    return connection.execute(_named(connection.dialect.name), {"wanted": list(names)}).all()
 
 
 def every(connection: Connection) -> Sequence[HostRow]:
-    return connection.execute(select(*_columns(connection)).order_by(hosts.c.name)).all()
+    return connection.execute(_all(connection.dialect.name).order_by(hosts.c.name)).all()
+
+
+def storage(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
+    """Host -> its pools (``HostReport.storage``)."""
+    rows = connection.execute(select(hosts.c.name, hosts.c.report["storage"].label("pools")).order_by(hosts.c.name))
+    return {row.name: row.pools or {} for row in rows}
 
 
 def placeable(
@@ -49,7 +69,7 @@ def placeable(
 ) -> Sequence[HostRow]:
     """The ``limit`` hosts with most free memory that are up, enabled and large enough."""
     query = (
-        select(*_columns(connection))
+        _all(connection.dialect.name)
         .where(
             hosts.c.disabled == false(),
             hosts.c.forced_down == false(),
@@ -101,11 +121,11 @@ def seen(connection: Connection, name: str) -> None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
 
 
-def lock(connection: Connection, names: Collection[str]) -> None:
-    """Keep others from locking these rows until the transaction ends (SQLite has one writer anyway). Always in the
-    same order, so that two transactions never wait for each other."""
-    query = select(hosts.c.id).where(hosts.c.name.in_(names)).order_by(hosts.c.name)
-    connection.execute(query.with_for_update())
+def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:
+    """Keep others from locking or changing these rows until the transaction ends (SQLite has one writer anyway). Always
+    in the same order, so that two transactions never wait for each other. The names that there are."""
+    query = select(hosts.c.name).where(hosts.c.name.in_(names)).order_by(hosts.c.name)
+    return connection.execute(query.with_for_update()).scalars().all()
 
 
 def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool:

@@ -1,21 +1,33 @@
 """Instances, the writing side: what an operation's effects change in the instance's row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, select, update
+from sqlalchemy import Connection, Row, bindparam, false, select, update
 
-from migrator.db.clock import now
+from migrator.db.clock import now_expression
 from migrator.db.tables import instances
 from migrator.errors import InstanceNotFound
+
+_ONE = select(instances).where(instances.c.uuid == bindparam("wanted"))
+_SPECS = select(instances.c.uuid, instances.c.spec, instances.c.host).where(
+    instances.c.uuid.in_(bindparam("uuids", expanding=True))
+)
 
 
 def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]:
     """The instance's row. Raises InstanceNotFound; a deleted one is only found when asked for."""
-    row = connection.execute(select(instances).where(instances.c.uuid == uuid)).one_or_none()
+    row = connection.execute(_ONE, {"wanted": uuid}).one_or_none()
     if row is None or (row.deleted and not deleted):
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
     return row
+
+
+def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[str, Any, str | None]]:
+    """UUID -> (uuid, spec, host) of these instances, deleted ones too."""
+    if not uuids:
+        return {}
+    return {row.uuid: row for row in connection.execute(_SPECS, {"uuids": list(uuids)})}
 
 
 def on_host(connection: Connection, host: str) -> Sequence[Row[Any]]:
@@ -25,20 +37,24 @@ def on_host(connection: Connection, host: str) -> Sequence[Row[Any]]:
 
 
 def create(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(instances.insert().values(created_at=now(connection), **values))
+    connection.execute(instances.insert().values(created_at=now_expression(connection), **values))
 
 
 def change(connection: Connection, uuid: str, values: Mapping[str, Any]) -> None:
-    connection.execute(update(instances).where(instances.c.uuid == uuid).values(updated_at=now(connection), **values))
+    connection.execute(
+        update(instances).where(instances.c.uuid == uuid).values(updated_at=now_expression(connection), **values)
+    )
 
 
 def launched(connection: Connection, uuid: str) -> None:
-    connection.execute(update(instances).where(instances.c.uuid == uuid).values(launched_at=now(connection)))
+    connection.execute(update(instances).where(instances.c.uuid == uuid).values(launched_at=now_expression(connection)))
 
 
 def terminated(connection: Connection, uuid: str) -> None:
     connection.execute(
         update(instances)
         .where(instances.c.uuid == uuid)
-        .values(terminated_at=now(connection), deleted=True, vm_state="deleted", power_state=0, task_state=None)
+        .values(
+            terminated_at=now_expression(connection), deleted=True, vm_state="deleted", power_state=0, task_state=None
+        )
     )

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db.clock import now, now_expression
+from migrator.db.clock import moment as now_of
+from migrator.db.clock import now
 from migrator.db.tables import listening
 
 BEAT_S = 5.0  # between two beats of one server
@@ -31,9 +32,9 @@ def beat(connection: Connection) -> None:
         return
 
 
-def seconds(connection: Connection) -> ColumnElement[float]:
+def seconds(dialect: str) -> ColumnElement[float]:
     """SQL for the seconds for which the servers have been listening; 0 after a break that nobody has ended yet, and for
     ever where no server ever said so."""
-    moment: Any = now_expression(connection)
+    moment: Any = now_of(dialect)
     unbroken = case((moment - listening.c.alive_at <= STALE_S, moment - listening.c.since), else_=0.0)
     return func.coalesce(select(unbroken).where(listening.c.id == _ID).scalar_subquery(), _FOR_EVER)

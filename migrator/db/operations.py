@@ -5,17 +5,46 @@ instance both insert, and the database lets one of them.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, false, func, or_, select, true, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, false, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db.clock import now, now_expression
+from migrator.db.clock import moment as now_of
+from migrator.db.clock import now_expression
 from migrator.db.tables import facts, operations
 from migrator.errors import InstanceBusy, OperationNotFound, StaleRow
 
 OperationRow = Row[Any]
+
+
+# Built once: that takes as long as running them.
+_ONE = select(operations).where(operations.c.id == bindparam("wanted"))
+_MANY = select(operations).where(operations.c.id.in_(bindparam("ids", expanding=True))).order_by(operations.c.id)
+_PLACES = (
+    select(
+        operations.c.id,
+        operations.c.generation,
+        operations.c.kind,
+        operations.c.phase,
+        operations.c.forward,
+        operations.c.source,
+        operations.c.destination,
+    )
+    .where(
+        operations.c.active == true(),
+        or_(operations.c.source == bindparam("host"), operations.c.destination == bindparam("host")),
+    )
+    .order_by(operations.c.id)
+)
+
+
+@cache
+def _facts(dialect: str) -> Select[Any]:
+    age_s = (now_of(dialect) - facts.c.received_at).label("age_s")
+    return select(*facts.c, age_s).where(facts.c.operation_id.in_(bindparam("ids", expanding=True)))
 
 
 def create(
@@ -35,7 +64,7 @@ def create(
     project_id: str,
 ) -> int:
     """Insert an active operation; its id. Raises InstanceBusy when the instance has one already."""
-    moment = now(connection)
+    moment = now_expression(connection)
     try:
         result = connection.execute(
             operations.insert().values(
@@ -70,7 +99,7 @@ def create(
 
 
 def get(connection: Connection, operation_id: int) -> OperationRow:
-    row = connection.execute(select(operations).where(operations.c.id == operation_id)).one_or_none()
+    row = connection.execute(_ONE, {"wanted": operation_id}).one_or_none()
     if row is None:
         raise OperationNotFound(f"Operation {operation_id} does not exist")
     return row
@@ -93,6 +122,19 @@ def active_ids(connection: Connection) -> Sequence[int]:
     )
 
 
+def many(connection: Connection, ids: Collection[int]) -> Sequence[OperationRow]:
+    """The operations that there are among ``ids``, in their order."""
+    if not ids:
+        return ()
+    return connection.execute(_MANY, {"ids": list(ids)}).all()
+
+
+def places(connection: Connection, host: str) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+    """Where the active operations are that have this host as their source or destination: (id, generation, kind,
+    phase, forward, source, destination). Cheap where there are many."""
+    return connection.execute(_PLACES, {"host": host}).all()
+
+
 def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
     """Active operations that have this host as their source or destination."""
     query = select(operations).where(
@@ -103,11 +145,10 @@ def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
 
 def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[str, Any]) -> None:
     """Change the row if it is still active at generation ``seen``. Raises StaleRow: somebody else was faster."""
-    moment = now(connection)
     changed = connection.execute(
         update(operations)
         .where(operations.c.id == operation_id, operations.c.generation == seen, operations.c.active == true())
-        .values(generation=seen + 1, updated_at=moment, **values)
+        .values(generation=seen + 1, updated_at=now_expression(connection), **values)
     )
     if changed.rowcount == 0:
         raise StaleRow(f"Operation {operation_id} changed since generation {seen}")
@@ -118,7 +159,7 @@ def request_cancel(connection: Connection, operation_id: int) -> None:
     connection.execute(
         update(operations)
         .where(operations.c.id == operation_id, operations.c.active == true())
-        .values(cancel_requested=True, generation=operations.c.generation + 1, updated_at=now(connection))
+        .values(cancel_requested=True, generation=operations.c.generation + 1, updated_at=now_expression(connection))
     )
 
 
@@ -127,7 +168,7 @@ def request_confirm(connection: Connection, operation_id: int) -> None:
     connection.execute(
         update(operations)
         .where(operations.c.id == operation_id, operations.c.active == true())
-        .values(confirm_requested=True, generation=operations.c.generation + 1, updated_at=now(connection))
+        .values(confirm_requested=True, generation=operations.c.generation + 1, updated_at=now_expression(connection))
     )
 
 
@@ -142,7 +183,7 @@ def steer(connection: Connection, operation_id: int, changes: Mapping[str, Any])
         .values(
             steering={**(row.steering or {}), **changes},
             generation=operations.c.generation + 1,
-            updated_at=now(connection),
+            updated_at=now_expression(connection),
         )
     )
 
@@ -193,10 +234,11 @@ def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str
             connection.execute(update(operations).where(operations.c.id == operation_id).values(outcome=merged))
 
 
-def facts_of(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
-    """Rows of ``facts`` plus ``age_s``: seconds since the fact arrived, by the database's clock."""
-    columns: list[Any] = [*facts.c, (now_expression(connection) - facts.c.received_at).label("age_s")]
-    return connection.execute(select(*columns).where(facts.c.operation_id == operation_id)).all()
+def facts_of(connection: Connection, ids: Collection[int]) -> Sequence[Row[Any]]:
+    """Rows of ``facts`` of these operations plus ``age_s``: seconds since the fact arrived, by the database's clock."""
+    if not ids:
+        return ()
+    return connection.execute(_facts(connection.dialect.name), {"ids": list(ids)}).all()
 
 
 def ids_by_uuid(connection: Connection, uuids: Sequence[str]) -> Mapping[str, OperationRow]:

@@ -13,6 +13,7 @@ from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
 from migrator.protocol import Assignment, Assignments, DomainState, Fact, Facts, HostReport, Poll
 from migrator.scheduler import loading
+from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
 from migrator.scheduler.effects import POWER
 from migrator.settings import ServerSettings
@@ -35,12 +36,24 @@ def heartbeat(db: Database, host: str, poll: Poll) -> None:
             _audit(connection, host, {copy.uuid: copy.state for copy in poll.copies})
 
 
+Marks = tuple[tuple[int, int], ...]
+
+
+def marks(db: Database, host: str) -> Marks:
+    """(id, generation) of every active operation of the host: what an operation asks changes with its generation. What
+    else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are up."""
+    with db.read() as connection:
+        return tuple((place.id, place.generation) for place in operations.places(connection, host))
+
+
 def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:
     """Everything the host should make true now, with a digest that changes when any of it does."""
     found: list[Assignment] = []
     with db.read() as connection:
-        for row in operations.active_on_host(connection, host):
-            snapshot = loading.snapshot_of(connection, row, settings)
+        # Most of a whole host's evacuations ask nothing of this host any more, and only wait for the lost one.
+        ids = [place.id for place in operations.places(connection, host) if host in asked(place)]
+        rows = [row for row in operations.many(connection, ids) if row.active]
+        for snapshot in loading.snapshots(connection, rows, settings):
             mine = assignments_of(snapshot).get(host)
             if mine is not None:
                 found.append(mine)

@@ -28,7 +28,7 @@ from migrator.protocol import (
 )
 from migrator.scheduler import choosing, reading
 from migrator.scheduler.convergence import downtime_steps
-from migrator.scheduler.snapshot import Means, Snapshot
+from migrator.scheduler.snapshot import Means, Placed, Snapshot
 
 _HELD_MIB_S = 1  # the least that libvirt knows
 
@@ -48,19 +48,28 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     operation = snapshot.operation
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
-    wanted = phase.do if operation.forward else phase.undo
     found: dict[str, Assignment] = {}
-    actor = reading.host_of(operation, phase.actor)
-    if operation.forward and phase.fencing and actor is not None and snapshot.hosts[actor].up:
-        wanted = Ensure.OBSERVED  # back in service, and never declared dead: ``decide`` is about to turn round
-    if actor is not None and isinstance(wanted, Ensure):
-        found[actor] = _assignment(Ask(snapshot, table, phase, phase.actor), actor, wanted)
+    for host, (actor, ensure) in asked(operation).items():
+        if operation.forward and phase.fencing and actor is phase.actor and snapshot.hosts[host].up:
+            ensure = Ensure.OBSERVED  # back in service, and never declared dead: ``decide`` is about to turn round
+        found[host] = _assignment(Ask(snapshot, table, phase, actor), host, ensure)
+    return found
+
+
+def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
+    """Host name -> which end it is and what the phase asks of it; hosts of which it asks nothing are not in it."""
+    phase = OPERATIONS[Kind(operation.kind)].phase(operation.phase)
+    wanted = phase.do if operation.forward else phase.undo
+    found: dict[str, tuple[Actor, Ensure]] = {}
+    host = reading.host_of(operation, phase.actor)
+    if host is not None and isinstance(wanted, Ensure):
+        found[host] = phase.actor, wanted
     if phase.meanwhile is not None:
         meanwhile = phase.meanwhile if operation.forward else Ensure.OBSERVED
         for end in (Actor.SOURCE, Actor.DESTINATION):
             host = reading.host_of(operation, end)
             if host is not None and host not in found:
-                found[host] = _assignment(Ask(snapshot, table, phase, end), host, meanwhile)
+                found[host] = end, meanwhile
     return found
 
 

@@ -1,11 +1,12 @@
 """Turns database rows into the plain values that ``decide`` and the filters read. Changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from migrator.db import hosts, instance_records, operations, progress, transfers
 from migrator.db.engine import Connection
+from migrator.errors import InstanceNotFound
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler import queueing
@@ -78,26 +79,48 @@ def operation_view(row: Any, moment: float) -> OperationView:
 
 def snapshot(connection: Connection, operation_id: int, settings: ServerSettings) -> Snapshot:
     """All that ``decide`` needs of one operation. Raises OperationNotFound."""
-    return snapshot_of(connection, operations.get(connection, operation_id), settings)
+    return next(snapshots(connection, [operations.get(connection, operation_id)], settings))
 
 
-def snapshot_of(connection: Connection, row: Any, settings: ServerSettings) -> Snapshot:
-    down_after = settings.service_down_time
-    instance = instance_records.get(connection, row.instance_uuid, deleted=True)
-    names = {name for name in (row.source, row.destination, instance.host) if name}
-    facts = operations.facts_of(connection, row.id)
-    rows = hosts.by_names(connection, names)
-    moment = next((h.last_seen + h.silent_s for h in rows), row.phase_since)  # now, without asking for it again
+def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSettings) -> Iterator[Snapshot]:
+    """One a row of ``operations``, in their order. What they need of other tables is read at once for all of them, the
+    facts before the hosts: a fact counts only while its host is heard."""
+    specs = instance_records.specs(connection, {row.instance_uuid for row in rows})
+    if lost := next((row.instance_uuid for row in rows if row.instance_uuid not in specs), None):
+        raise InstanceNotFound(f"Instance {lost} could not be found.")
+    facts: dict[int, list[Any]] = {}
+    for fact in operations.facts_of(connection, [row.id for row in rows]):
+        facts.setdefault(fact.operation_id, []).append(fact)
+    names = {name for row in rows for name in (row.source, row.destination) if name}
+    names |= {instance.host for instance in specs.values() if instance.host}
+    seen = {host.name: host for host in hosts.by_names(connection, names)}
+    views = {host.name: host_view(host, settings.service_down_time) for host in seen.values()}
+    for row in rows:
+        mine = {row.source, row.destination, specs[row.instance_uuid].host} & seen.keys()
+        rest = {name: (seen[name], views[name]) for name in sorted(mine)}
+        yield _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), settings)
+
+
+def _snapshot(
+    connection: Connection,
+    row: Any,
+    instance: Any,
+    seen: Mapping[str, tuple[Any, HostView]],
+    facts: Sequence[Any],
+    settings: ServerSettings,
+) -> Snapshot:
+    """``seen``: host -> its row and view."""
+    moment = next((h.last_seen + h.silent_s for h, _ in seen.values()), row.phase_since)  # now, without asking again
     return Snapshot(
         operation=operation_view(row, moment),
         instance=InstanceSpec.model_validate(instance.spec),
-        hosts={h.name: with_fencing(h, host_view(h, down_after), settings, row.phase_since) for h in rows},
+        hosts={name: with_fencing(h, view, settings, row.phase_since) for name, (h, view) in seen.items()},
         facts={f.host: Fact.model_validate(f.body) for f in facts},
         ages={f.host: f.age_s for f in facts},
         home=instance.host,
         confirm_window_s=settings.resize_confirm_window,
         schedule=schedule_of(settings),
-        ahead=queueing.ahead(connection, row.id, row.source) if row.phase == queueing.QUEUED else 0,
+        ahead=_ahead(connection, row),
         outbound_limit=settings.max_concurrent_live_migrations,
         shutdown_timeout_s=settings.shutdown_timeout,
         means=means_of(settings),
@@ -127,6 +150,13 @@ def means_of(settings: ServerSettings) -> Means:
         parallel_connections=settings.live_migration_parallel_connections,
         compression=settings.live_migration_compression,
     )
+
+
+def _ahead(connection: Connection, row: Any) -> int:
+    """Only live migrations queue up; what is no longer in the queue need not ask."""
+    if row.kind != Kind.LIVE_MIGRATION or row.phase != queueing.QUEUED:
+        return 0
+    return queueing.ahead(connection, row.id, row.source)
 
 
 def _reached(connection: Connection, row: Any) -> float | None:

@@ -19,14 +19,14 @@ from migrator.protocol import (
     Power,
 )
 from migrator.scheduler import convergence
-from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
+from migrator.scheduler.snapshot import HostView, OperationView, Placed, Snapshot
 from migrator.scheduler.verdict import Verdict, verdict
 
 # what a source's domain was, and how the instance is wanted wherever it is put
 _POWER = {DomainState.RUNNING: Power.RUNNING, DomainState.SAVED: Power.SAVED}
 
 
-def host_of(operation: OperationView, actor: Actor) -> str | None:
+def host_of(operation: Placed, actor: Actor) -> str | None:
     return {Actor.SOURCE: operation.source, Actor.DESTINATION: operation.destination}.get(actor)
 
 

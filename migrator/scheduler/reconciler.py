@@ -5,11 +5,11 @@ hint. There is no recovery path, because this is the only path. It holds nothing
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from migrator.db import claims, events, instance_records, operations
-from migrator.db.clock import now
+from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
@@ -23,6 +23,7 @@ from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
+_AT_ONCE = 100  # operations that the sweep reads together
 _MAX_STEPS = 100  # far above any table's length: a guard against a decision that never comes to rest
 
 
@@ -50,11 +51,22 @@ class Reconciler:
         """Look at every active operation; one that cannot be advanced keeps no other waiting."""
         with self._db.read() as connection:
             ids = operations.active_ids(connection)
-        for operation_id in ids:
-            try:
-                self.reconcile(operation_id)
-            except Exception:  # whatever it is, the sweep comes again, and the others have their turn
-                log.exception("sweep: operation %s could not be advanced", operation_id)
+        for first in range(0, len(ids), _AT_ONCE):
+            for operation_id in self._moving(ids[first : first + _AT_ONCE]):
+                try:
+                    self.reconcile(operation_id)
+                except Exception:  # whatever it is, the sweep comes again, and the others have their turn
+                    log.exception("sweep: operation %s could not be advanced", operation_id)
+
+    def _moving(self, ids: Sequence[int]) -> Sequence[int]:
+        """Those that are not just waiting, as most are. What cannot be read together is looked at one by one."""
+        try:
+            with self._db.read() as connection:
+                found = loading.snapshots(connection, operations.many(connection, ids), self._settings)
+                return [snapshot.operation.id for snapshot in found if _moves(snapshot)]
+        except Exception:
+            log.exception("sweep: %d operations could not be read together", len(ids))
+            return ids
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
         """Step until there is nothing to do; ids of operations that began because this one ended."""
@@ -89,6 +101,13 @@ class Reconciler:
             begun = apply(connection, snapshot, plan)
         touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
         return begun
+
+
+def _moves(snapshot: Snapshot) -> bool:
+    try:
+        return not decide(snapshot).empty
+    except Exception:  # said by whoever tries to advance it
+        return True
 
 
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
@@ -136,7 +155,7 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
     if plan.phase is not None:
         values["phase"] = plan.phase
     if plan.phase is not None or plan.forward is not None:
-        values["phase_since"] = now(connection)
+        values["phase_since"] = now_expression(connection)
         if operation.forward if plan.forward is None else plan.forward:
             values["status"] = table.phase(plan.phase or operation.phase).shown or "running"
     if plan.forward is False and table.reverting is not None:
@@ -164,7 +183,7 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
     if plan.outcome is not None:
         values["outcome"] = dict(plan.outcome)
     if plan.end is not None:
-        values |= {"active": False, "status": plan.end, "waiting": None, "finished_at": now(connection)}
+        values |= {"active": False, "status": plan.end, "waiting": None, "finished_at": now_expression(connection)}
     if (plan.end is not None or plan.holds is False) and "admin_pass" in operation.params:
         # a secret is kept no longer than it is needed
         values["params"] = {k: v for k, v in operation.params.items() if k != "admin_pass"}

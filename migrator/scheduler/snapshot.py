@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
@@ -31,6 +31,21 @@ class HostView:
     @property
     def fenced(self) -> bool:
         return not self.heard and not self.awaited and self.evidence is not None
+
+
+class Placed(Protocol):
+    """Where an operation is: all that tells of whom its phase asks something."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def forward(self) -> bool: ...
+    @property
+    def source(self) -> str | None: ...
+    @property
+    def destination(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)

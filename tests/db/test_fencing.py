@@ -34,7 +34,7 @@ def force(db: Database, name: str, down: bool, by: str = "admin") -> bool:
 
 def begin(db: Database, name: str, by: str = "server-a", stale_s: float = STALE) -> fencing.Attempt | None:
     with db.write() as connection:
-        assert fencing.lock(connection, name)
+        assert hosts.lock(connection, [name])
         return fencing.begin(connection, name, by, stale_s)
 
 
@@ -105,7 +105,7 @@ def test_a_success_does_not_replace_an_operators_word(db: Database, host: str) -
 
 def test_an_unknown_host_is_not_locked(db: Database) -> None:
     with db.write() as connection:
-        assert not fencing.lock(connection, "nowhere")
+        assert not hosts.lock(connection, ["nowhere"])
 
 
 def test_a_host_that_was_heard_while_the_command_ran_is_not_fenced_by_it(db: Database, host: str) -> None:

@@ -10,7 +10,7 @@ from migrator.db.tables import listening as table
 
 def seconds(db: Database) -> float:
     with db.read() as connection:
-        return float(connection.execute(select(listening.seconds(connection))).scalar_one())
+        return float(connection.execute(select(listening.seconds(connection.dialect.name))).scalar_one())
 
 
 def beat(db: Database) -> None:

@@ -35,5 +35,5 @@ def test_an_operation_that_cannot_be_advanced_keeps_no_other_waiting(
     monkeypatch.setattr(reconciler, "decide", stumble)
     with caplog.at_level(logging.ERROR):
         reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
-    assert seen == begun
+    assert list(dict.fromkeys(seen)) == begun
     assert f"operation {begun[0]} could not be advanced" in caplog.text

@@ -8,6 +8,7 @@ import pytest
 from migrator.operations import Kind
 from migrator.protocol import MEMORY, CheckResult, DiskSpec, Ensure, Fact
 from migrator.scheduler import reading
+from migrator.scheduler.assign import asked as asked_of
 from migrator.scheduler.assign import assignments
 from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import HostView, Means
@@ -57,6 +58,15 @@ def test_who_is_asked_for_what(kind: Kind, phase: str, forward: bool, wanted: di
     found = assignments(snapshot(kind, phase, forward=forward))
     assert {host: a.ensure for host, a in found.items()} == wanted
     assert all((a.epoch, a.generation, a.forward) == (3, 9, forward) for a in found.values())
+
+
+@pytest.mark.parametrize(("kind", "phase", "forward", "wanted"), WANTED)
+def test_who_is_asked_can_be_told_before_anything_else_is_read(
+    kind: Kind, phase: str, forward: bool, wanted: dict[str, Ensure]
+) -> None:
+    assert {
+        host: ensure for host, (_, ensure) in asked_of(snapshot(kind, phase, forward=forward).operation).items()
+    } == wanted
 
 
 def test_a_move_s_leftovers_never_include_a_shared_disk() -> None:
