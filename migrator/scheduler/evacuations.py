@@ -52,12 +52,14 @@ def evacuate(
     off even if it ran. Raises BadRequest (host up, same host, password or flag against the facts, nothing to rebuild
     from), Conflict (wrong state, no evidence), InstanceBusy.
     """
+    with db.read() as connection:  # every host's storage: nobody who writes should wait for that
+        storage = hosts.storage(connection)
     with db.write() as connection:
         row = at_rest(connection, uuid, Kind.EVACUATION)
         source = _source(connection, row, host, settings)
         refuse_second_copy(Kind.EVACUATION, row, _running_elsewhere(connection, row, settings))
         spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
-        surviving = _surviving(connection, spec, report, row.host)
+        surviving = _surviving(storage, spec, report, row.host)
         shared = bool(spec.disks) and all(disk.pool in surviving for disk in spec.disks if not disk.config_drive)
         _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
         if admin_pass is None and generate and not shared:
@@ -109,13 +111,15 @@ def _running_elsewhere(connection: Connection, row: Any, settings: ServerSetting
     return [view.name for view in views if not view.fenced]
 
 
-def _surviving(connection: Connection, spec: InstanceSpec, report: HostReport, lost: str) -> dict[str, str]:
-    """The instance's pools that another host shares: pool -> storage identity. Found out, not asked."""
+def _surviving(
+    storage: Mapping[str, Mapping[str, Any]], spec: InstanceSpec, report: HostReport, lost: str
+) -> dict[str, str]:
+    """The instance's pools that another host shares: pool -> storage identity. Found out, not asked. ``storage``: host
+    -> its pools."""
     own = {d.pool: report.storage[d.pool].identity for d in spec.disks if d.pool in report.storage}
     found: dict[str, str] = {}
-    for other in hosts.every(connection):
-        pools: Mapping[str, Any] = other.report.get("storage", {})
-        if other.name != lost:
+    for other, pools in storage.items():
+        if other != lost:
             found |= {p: i for p, i in own.items() if p in pools and pools[p]["identity"] == i}
     return found
 
