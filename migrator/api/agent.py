@@ -4,20 +4,18 @@ Every request carries the credential of one host's agent and reaches only that h
 """
 
 import asyncio
-import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 
+from migrator.api.looking import Looker
 from migrator.api.services import Service
-from migrator.api.wakers import FALLBACK_S
 from migrator.db import credentials
 from migrator.db import images as image_rows
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
-from migrator.protocol import Assignments, Facts, HostReport, Number, Poll, Questions, Survey
+from migrator.protocol import Facts, HostReport, Number, Poll, Questions, Survey
 from migrator.scheduler import agents, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
@@ -41,7 +39,7 @@ def host_of_token(services: Service, authorization: Annotated[str, Header()] = "
     return host
 
 
-def own_host(name: str, holder: Annotated[str, Depends(host_of_token)]) -> str:
+async def own_host(name: str, holder: Annotated[str, Depends(host_of_token)]) -> str:
     if name != holder:
         raise Forbidden(f"This credential belongs to host {holder}, not to {name}.")
     return name
@@ -60,20 +58,13 @@ def register(host: Host, services: Service, body: Annotated[Registration, Body()
 async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> Response:
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
     changes, else after ``wait_s``. Each poll is also the agent's heartbeat."""
-    await run_in_threadpool(agents.heartbeat, services.db, host, body)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + body.wait_s
-
-    def look() -> Assignments:
-        return agents.assignments(services.db, host, services.settings)
-
     with services.wakers.listening(host) as event:
-        found = await run_in_threadpool(look)
+        looker = Looker(services, host, event)
+        found = await looker.first(body)
         while found.digest == body.seen and loop.time() < deadline and not services.wakers.closing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), min(FALLBACK_S, max(0.0, deadline - loop.time())))
-            event.clear()
-            found = await run_in_threadpool(look)
+            found = await looker.next(deadline)
     answer = found.model_copy(update={"answers": body.number})
     return Response(answer.model_dump_json(), media_type="application/json")
 

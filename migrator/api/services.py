@@ -25,7 +25,7 @@ def build(settings: ServerSettings) -> Services:
     return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers)
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:  # not worth a thread, as a plain function would get
     services = request.app.state.services
     assert isinstance(services, Services)
     return services

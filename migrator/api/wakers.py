@@ -7,8 +7,17 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 FALLBACK_S = 0.2
+
+
+@dataclass(slots=True)
+class Pace:
+    """The last look at a host's assignments: when it ended, by the loop's clock, and how long it took (s)."""
+
+    ended: float = 0.0
+    took: float = 0.0
 
 
 class Wakers:
@@ -17,6 +26,7 @@ class Wakers:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.paces: defaultdict[str, Pace] = defaultdict(Pace)
         self.closing = False
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:

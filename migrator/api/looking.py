@@ -1,0 +1,74 @@
+"""When a long-poll looks at what its host should make true: soon after that changed, and not again and again.
+
+Owns how often; what there is to see is ``scheduler/agents.py``'s.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+
+from migrator.api.services import Services
+from migrator.api.wakers import FALLBACK_S
+from migrator.protocol import Assignments, Poll
+from migrator.scheduler import agents
+
+_WHOLE_S = 1.0  # what no operation's row shows is looked at so often: a host's description, or that it is up again
+_REST = 9.0  # times as long as a look took, until the host's next one: what changes meanwhile is seen together
+_LONGEST_REST_S = 0.5
+
+
+class Looker:
+    """Looks for one poll of the host's agent. ``event``: set when something may have changed."""
+
+    def __init__(self, services: Services, host: str, event: asyncio.Event) -> None:
+        self._services = services
+        self._host = host
+        self._event = event
+        self._clock = asyncio.get_running_loop().time
+        self._marks: agents.Marks | None = None
+        self._found: Assignments | None = None
+        self._began = 0.0  # the last whole look, by the loop's clock
+        self._pace = services.wakers.paces[host]
+
+    async def first(self, poll: Poll) -> Assignments:
+        """Note that the agent polls; all of the host's assignments, as they are now. Raises HostNotFound."""
+        if self._rest_s() <= 0:
+            return await self._in_thread(lambda: self._whole(poll))
+        await run_in_threadpool(agents.heartbeat, self._services.db, self._host, poll)
+        await asyncio.sleep(self._rest_s())
+        self._event.clear()
+        return await self._in_thread(self._whole)
+
+    async def next(self, deadline: float) -> Assignments:
+        """After something may have changed, and at the latest after ``FALLBACK_S``: the assignments, worked out anew
+        if any operation of the host moved."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), min(FALLBACK_S, max(0.0, deadline - self._clock())))
+        await asyncio.sleep(self._rest_s())
+        self._event.clear()
+        overdue = self._clock() - self._began >= _WHOLE_S
+        return await self._in_thread(lambda: self._whole() if overdue else self._if_moved())
+
+    async def _in_thread(self, look: Callable[[], Assignments]) -> Assignments:
+        began = self._clock()
+        found = await run_in_threadpool(look)
+        self._pace.ended = self._clock()
+        if found is not self._found:
+            self._pace.took = self._pace.ended - began
+            self._began, self._found = began, found
+        return found
+
+    def _rest_s(self) -> float:
+        return max(0.0, self._pace.ended + min(_REST * self._pace.took, _LONGEST_REST_S) - self._clock())
+
+    def _if_moved(self) -> Assignments:
+        marks = agents.marks(self._services.db, self._host)
+        return self._found if self._found is not None and marks == self._marks else self._whole()
+
+    def _whole(self, poll: Poll | None = None) -> Assignments:
+        if poll is not None:
+            agents.heartbeat(self._services.db, self._host, poll)
+        self._marks = agents.marks(self._services.db, self._host)  # first: what moves meanwhile is looked at again
+        return agents.assignments(self._services.db, self._host, self._services.settings)

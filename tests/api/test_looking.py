@@ -1,0 +1,91 @@
+"""How often a long-poll works its host's assignments out: when an operation moved, and else only now and then."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from migrator.api import looking
+from migrator.api.wakers import Wakers
+from migrator.protocol import Assignments, Poll
+
+POLL = Poll(incarnation=1)
+
+
+class Counted:
+    """In place of ``scheduler.agents``: what was looked at, and marks that a test may move."""
+
+    def __init__(self) -> None:
+        self.heartbeats = self.whole = self.generation = 0
+
+    def heartbeat(self, *_: Any) -> None:
+        self.heartbeats += 1
+
+    def marks(self, *_: Any) -> tuple[tuple[int, int], ...]:
+        return ((1, self.generation),)
+
+    def assignments(self, *_: Any) -> Assignments:
+        self.whole += 1
+        return Assignments(digest=str(self.generation), assignments=())
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    found = Counted()
+    monkeypatch.setattr(looking, "agents", found)
+    return found
+
+
+def looker(wakers: Wakers, event: asyncio.Event) -> looking.Looker:
+    services: Any = SimpleNamespace(db=None, settings=None, wakers=wakers)
+    return looking.Looker(services, "one", event)
+
+
+def test_nothing_is_worked_out_anew_while_no_operation_moves(counted: Counted) -> None:
+    async def main() -> None:
+        event = asyncio.Event()
+        mine = looker(Wakers(), event)
+        first = await mine.first(POLL)
+        deadline = asyncio.get_running_loop().time() + 60
+        for _ in range(3):
+            event.set()
+            assert await mine.next(deadline) is first
+        assert (counted.heartbeats, counted.whole) == (1, 1)
+        counted.generation += 1
+        event.set()
+        assert (await mine.next(deadline)).digest == "1"
+        assert counted.whole == 2
+
+    asyncio.run(main())
+
+
+def test_what_no_operation_shows_is_seen_all_the_same(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "_WHOLE_S", 0.0)
+
+    async def main() -> None:
+        event = asyncio.Event()
+        mine = looker(Wakers(), event)
+        await mine.first(POLL)
+        event.set()
+        await mine.next(asyncio.get_running_loop().time() + 60)
+        assert counted.whole == 2
+
+    asyncio.run(main())
+
+
+def test_after_a_long_look_the_host_s_next_poll_rests_but_is_a_heartbeat_at_once(counted: Counted) -> None:
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        wakers = Wakers()
+        wakers.paces["one"].ended, wakers.paces["one"].took = clock(), 0.02
+        began = clock()
+        polling = asyncio.create_task(looker(wakers, asyncio.Event()).first(POLL))
+        while not counted.heartbeats:
+            await asyncio.sleep(0.005)
+        assert counted.whole == 0
+        await polling
+        assert counted.whole == 1
+        assert clock() - began >= 0.18
+
+    asyncio.run(main())
