@@ -19,7 +19,7 @@ from migrator.compute.simulated_agents import serve_simulated
 from migrator.db.clock import now
 from migrator.db.credentials import issue
 from migrator.db.engine import Database
-from migrator.db.tables import claims, hosts, instances
+from migrator.db.tables import claims, hosts, instances, listening
 from migrator.protocol import DiskSpec, InstanceSpec
 from tests.bench import databases, server
 
@@ -73,11 +73,14 @@ def _evacuated(url: str, count: int) -> tuple[float, float]:
 
 
 def _lost(db: Database, count: int) -> list[str]:
-    """A host that is forced down, and the instances that it ran, with their claims."""
+    """A host that is forced down, and the instances that it ran, with their claims. The servers have been listening for
+    an hour: after a break they would give it 15 s to be heard, however it was declared dead."""
     databases.add_hosts(db, 1)
     uuids = databases.add_instances(db, count)
     with db.write() as connection:
-        connection.execute(update(hosts).values(forced_down=True, last_seen=now(connection) - 3600))
+        moment = now(connection)
+        connection.execute(listening.insert().values(id=1, since=moment - 3600, alive_at=moment))
+        connection.execute(update(hosts).values(forced_down=True, last_seen=moment - 3600))
         for number, uuid in enumerate(uuids):
             spec = InstanceSpec(
                 uuid=uuid,
@@ -88,7 +91,7 @@ def _lost(db: Database, count: int) -> list[str]:
             )
             row = {"host": LOST, "spec": spec.model_dump(mode="json")}
             connection.execute(update(instances).where(instances.c.uuid == uuid).values(**row))
-        held = {"host": LOST, "vcpus": 1, "memory_mb": 512, "disk_gb": 1, "created_at": now(connection)}
+        held = {"host": LOST, "vcpus": 1, "memory_mb": 512, "disk_gb": 1, "created_at": moment}
         connection.execute(claims.insert(), [held | {"instance_uuid": uuid} for uuid in uuids])
     return uuids
 
