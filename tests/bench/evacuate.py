@@ -33,38 +33,43 @@ LIMIT_S = 900.0
 
 def run() -> list[str]:
     lines = [
-        "| database | instances | requests answered | all running | instances/s |",
-        "| --- | --- | --- | --- | --- |",
+        "| database | instances | requests answered | all running | instances/s | server's CPU | agents' CPU |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for count in COUNTS:
         with databases.both() as urls:
             for name, url in urls.items():
-                answered, running = _evacuated(url, count)
-                print(f"{name} {count}: {running:.1f} s", flush=True)
-                lines.append(f"| {name} | {count} | {answered:.1f} s | {running:.1f} s | {count / running:.0f} |")
+                answered, running, *used = _evacuated(url, count)
+                print(f"{name} {count}: {running:.1f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+                figures = (
+                    f"{answered:.1f} s | {running:.1f} s | {count / running:.0f} | {used[0]:.1f} s | {used[1]:.1f} s"
+                )
+                lines.append(f"| {name} | {count} | {figures} |")
     about = f"{HOSTS} simulated hosts take them in, their agents in one process beside the server and the client"
     return [*lines, "", f"{about}; {SENDERS} requests at a time. Load {os.getloadavg()[0]:.1f} at the end."]
 
 
-def _evacuated(url: str, count: int) -> tuple[float, float]:
-    """Seconds until every request was answered, and until all run."""
+def _evacuated(url: str, count: int) -> tuple[float, float, float, float]:
+    """Seconds until every request was answered, and until all run; processor time of the server and of the agents."""
     db = Database(url)
     uuids = _lost(db, count)
     names = [f"sim{number}" for number in range(HOSTS)]
     tokens = [issue(db, name) for name in names]
     try:
-        with tempfile.TemporaryDirectory() as top, server.running(url, Path(top)) as (base, _):
+        with tempfile.TemporaryDirectory() as top, server.running(url, Path(top)) as (base, pid):
             argv = [sys.executable, "-m", "tests.bench.evacuate", base, *names]
             agents = subprocess.Popen(
                 argv, env=os.environ | {"BENCH_TOKENS": ",".join(tokens)}, stderr=subprocess.DEVNULL
             )
             try:
                 _until(lambda: _registered(db) == HOSTS + 1, "the hosts to register")
+                before = server.cpu_s(pid), server.cpu_s(agents.pid)
                 begin = time.perf_counter()
                 _ask(base, uuids)
                 answered = time.perf_counter() - begin
                 _until(lambda: _arrived(db) == count, "every instance to run")
-                return answered, time.perf_counter() - begin
+                running = time.perf_counter() - begin
+                return answered, running, server.cpu_s(pid) - before[0], server.cpu_s(agents.pid) - before[1]
             finally:
                 agents.terminate()
                 agents.wait(30)
