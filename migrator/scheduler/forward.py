@@ -182,7 +182,7 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if found is Verdict.SOURCE and source is not None:
         attempt = source.attempt
         if attempt is not None and attempt.state is AttemptState.ENDED:
-            return reverse(snapshot, "transfer_failed", attempt.error or "the transfer ended without moving the guest")
+            return reverse(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
         if source.problem is not None and source.problem.final:
             return reverse(snapshot, source.problem.code, source.problem.message)
     if found is Verdict.HOLD and source is not None and not job_active(source):
@@ -194,6 +194,13 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
         return reverse(snapshot, "host_fenced", f"{lost} is lost: {_evidence(snapshot, lost)}")
     return wait(snapshot, reading.missing(snapshot) if found is Verdict.WAIT else "")
+
+
+def _why_it_ended(snapshot: Snapshot, error: str | None) -> str:
+    """The source often knows no more than that its socket broke: the destination's QEMU may have said why."""
+    operation = snapshot.operation
+    words = error or "the transfer ended without moving the guest"
+    return f"{operation.source}: {words} (QEMU's log of the guest on {operation.destination} may tell more)"
 
 
 def _lost(snapshot: Snapshot) -> str | None:
