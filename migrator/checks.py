@@ -52,6 +52,11 @@ _TABLE = (
         "configure the pool in its agent's storage; leave block_migration at auto",
     ),
     Check(
+        "volumes",
+        "does the destination reach the instance's volumes, as large as they are known to be?",
+        "let the volume's server serve it, and the destination's firewall pass it; see `migrator volume-list`",
+    ),
+    Check(
         "network",
         "has the destination a bridge for every network?",
         "add the network to the agent's setting networks",

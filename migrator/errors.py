@@ -54,6 +54,10 @@ class ImageNotFound(NotFound):
     code = "image_not_found"
 
 
+class VolumeNotFound(NotFound):
+    code = "volume_not_found"
+
+
 class OperationNotFound(NotFound):
     code = "operation_not_found"
 

@@ -19,6 +19,7 @@ Big = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]  # what JSON keeps: libvi
 Text = Annotated[str, AfterValidator(lambda words: words.replace("\x00", ""))]
 Key = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=36)]
 HostName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)]
+SourceName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]  # of a volume
 PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
 
 
@@ -76,6 +77,7 @@ class Power(StrEnum):
 
 
 MEMORY = "memory"  # the saved memory's name among an instance's disks, wherever targets are named
+KERNEL, RAMDISK = "kernel", "ramdisk"  # and of what it boots from, where its root disk is a volume
 
 
 class DiskSpec(Message):
@@ -85,6 +87,15 @@ class DiskSpec(Message):
     size_gb: int  # virtual size; 0 means the image's own size
     image_id: str | None = None  # made from this image; None is an empty disk
     config_drive: bool = False  # an ISO 9660 CD-ROM that the host makes from the instance's description
+
+
+class VolumeSpec(Message):
+    """A disk on the network that somebody else keeps: attached, and never made, copied, grown, counted or deleted."""
+
+    id: str
+    target: str
+    source: str  # canonical, see ``volume_source``: "nbd://10.0.0.250:10809/data"
+    size_gb: int  # that it has at least
 
 
 class NicSpec(Message):
@@ -109,13 +120,25 @@ class InstanceSpec(Message):
     name: str
     vcpus: int
     memory_mb: int
-    disks: tuple[DiskSpec, ...] = ()
+    disks: tuple[DiskSpec, ...] = ()  # files in the hosts' pools
+    volumes: tuple[VolumeSpec, ...] = ()
+    home: str = ""  # pool of kernel, ramdisk and saved memory if the root disk is a volume; "": beside the first disk
     nics: tuple[NicSpec, ...] = ()
     images: tuple[ImageRef, ...] = ()  # every image that disks, kernel and ramdisk name
     kernel_id: str | None = None
     ramdisk_id: str | None = None
     kernel_args: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def home_pool(self) -> str:
+        """Where its files lie that are no disks; "" is the host's default pool."""
+        return self.home or (self.disks[0].pool if self.disks else "")
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Every pool that it has files in, the first disk's first."""
+        return tuple(dict.fromkeys([*(disk.pool for disk in self.disks), *([self.home] if self.home else [])]))
 
 
 class DiskFact(Message):
@@ -376,6 +399,7 @@ class Questions(Message):
     again_s: float  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
+    volumes: tuple[str, ...] = ()  # sources of those that instances have
 
 
 Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent
@@ -395,6 +419,14 @@ class Reach(Message):
 
     uri: Text
     ok: bool
+    words: Text = ""
+    age_s: Age = 0.0
+
+
+class VolumeSight(Message):
+    """A volume as this host reaches it, or why it does not."""
+
+    bytes: Number | None = None
     words: Text = ""
     age_s: Age = 0.0
 
@@ -431,6 +463,7 @@ class Survey(Message):
     cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests
     runs: dict[Key, CpuAnswer] = Field(default_factory=dict)  # key of a CPU -> ...
     peers: dict[HostName, Reach] = Field(default_factory=dict)
+    volumes: dict[SourceName, VolumeSight] = Field(default_factory=dict)
 
 
 class Copy(Message):

@@ -1,7 +1,7 @@
 """The body of POST /servers as ``NewInstance``s: looks up what it names and refuses what cannot be honoured.
 
 Owns the rules and the texts; never writes. What Nova would accept and quietly depend on another service for
-(volumes, key pairs, user data, security groups) is refused by name, not ignored.
+(key pairs, user data, security groups) is refused by name, not ignored.
 """
 
 import secrets
@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator.api import catalogue
+from migrator.api.block_devices import block_devices
 from migrator.api.server_schemas import TRUE
 from migrator.api.server_view import Version
 from migrator.db import instances as instance_rows
+from migrator.db import volumes
 from migrator.db.engine import Database
-from migrator.errors import BadRequest
+from migrator.errors import BadRequest, VolumeNotFound
 from migrator.scheduler.requests import NewInstance
 
 DEFAULT_ZONE = "nova"
@@ -26,12 +28,17 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     server = body["server"]
     _refuse_unsupported(server)
     count = _count(server)
-    image_id = _image_id(server)
+    disks = block_devices(server)
+    if count > 1 and (disks.boot_volume or disks.volumes):
+        raise BadRequest("Cannot attach one or more volumes to multiple instances")
     with db.read() as connection:
         flavor = catalogue.flavor(connection, str(server["flavorRef"]))
-        image = catalogue.bootable(connection, image_id)
+        image = None if disks.boot_volume else catalogue.bootable(connection, disks.image_id)
         zone, host = _placement(connection, server)
-    catalogue.check_fits(flavor, image)
+        for ident in filter(None, (disks.boot_volume, *disks.volumes)):
+            _check_free(connection, ident)
+    if image is not None:
+        catalogue.check_fits(flavor, image)
     names = [server["name"]] if count == 1 else [f"{server['name']}-{number + 1}" for number in range(count)]
     return [
         NewInstance(
@@ -45,6 +52,8 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
             availability_zone=zone,
             requested_host=host,
             config_drive=server.get("config_drive", False) in TRUE,
+            boot_volume=disks.boot_volume,
+            volumes=disks.volumes,
         )
         for name in names
     ]
@@ -59,7 +68,7 @@ def password() -> str:
 _UNSUPPORTED = {
     "personality": "personality is not supported: put the files into the image",
     "user_data": "user_data is not supported: there is no metadata service, and the config drive carries none",
-    "block_device_mapping": "block_device_mapping is not supported: volumes cannot be attached",
+    "block_device_mapping": "block_device_mapping is not supported: send block_device_mapping_v2",
     "trusted_image_certificates": "trusted_image_certificates is not supported: images carry no signatures",
     "hostname": "hostname is not supported: the guest's host name is its own",
 }
@@ -89,22 +98,13 @@ def _count(server: Mapping[str, Any]) -> int:
     return most
 
 
-def _image_id(server: Mapping[str, Any]) -> str | None:
-    """From imageRef, and from a block device mapping that only says the same again (as clients send)."""
-    wanted = server.get("imageRef") or None
-    disks: Sequence[Mapping[str, Any]] = server.get("block_device_mapping_v2", ())
-    for disk in disks:
-        boots = str(disk.get("boot_index", "")) == "0"
-        kind = (disk.get("source_type"), disk.get("destination_type", "local"))
-        if not boots or kind != ("image", "local") or len(disks) > 1:
-            raise BadRequest(
-                "Block Device Mapping is Invalid: only one disk, made from the image and local, is supported"
-            )
-        if wanted is None:
-            raise BadRequest("Mapping image to local is not supported without an image reference.")
-        if disk.get("uuid") != wanted:
-            raise BadRequest("Block Device Mapping is Invalid: it names another image than imageRef")
-    return wanted
+def _check_free(connection: Any, volume_id: str) -> None:
+    try:
+        row = volumes.get(connection, volume_id)
+    except VolumeNotFound as error:
+        raise BadRequest(f"Block Device Mapping is Invalid: failed to get volume {volume_id}.") from error
+    if row.instance_uuid is not None:
+        raise BadRequest(f"Invalid volume: volume {volume_id} is attached to instance {row.instance_uuid}")
 
 
 def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, str | None]:

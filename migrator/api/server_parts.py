@@ -1,13 +1,13 @@
 """The small resources under a server: metadata, tags, addresses, and what it truthfully has none of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator.api import server_schemas, server_view
 from migrator.api.routing import Answer, ApiRequest, Route
 from migrator.api.servers import find
 from migrator.db import instance_records
-from migrator.errors import BadRequest, NotFound
+from migrator.errors import BadRequest, NotFound, NotOffered, VolumeNotFound
 
 _MOST_TAGS = 50
 
@@ -141,11 +141,40 @@ def security_groups(request: ApiRequest) -> Answer:
 
 
 def volumes(request: ApiRequest) -> Answer:
+    row = find(request, request.params["id"])
+    return Answer(200, {"volumeAttachments": [_attachment(row, v, request.version) for v in _volumes(row)]})
+
+
+def volume(request: ApiRequest) -> Answer:
+    row, ident = find(request, request.params["id"]), request.params["volume"]
+    for found in _volumes(row):
+        if found["id"] == ident:
+            return Answer(200, {"volumeAttachment": _attachment(row, found, request.version)})
+    raise VolumeNotFound(f"Instance {row.uuid} is not attached to volume {ident}")
+
+
+def change_volumes(request: ApiRequest) -> Answer:
     find(request, request.params["id"])
-    return Answer(200, {"volumeAttachments": []})
+    raise NotOffered("Volumes are attached when a server is made (block_device_mapping_v2), and freed by its deletion.")
+
+
+def _volumes(row: Any) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = row.spec.get("volumes") or ()
+    return found
+
+
+def _attachment(row: Any, volume: Mapping[str, Any], version: tuple[int, int]) -> dict[str, Any]:
+    shown = {"device": f"/dev/{volume['target']}", "serverId": row.uuid, "volumeId": volume["id"]}
+    shown |= {"tag": None} if version >= (2, 70) else {}
+    shown |= {"delete_on_termination": False} if version >= (2, 79) else {}
+    # There is one attachment of a volume at a time: it goes by the volume's id.
+    return shown | (
+        {"attachment_id": volume["id"], "bdm_uuid": volume["id"]} if version >= (2, 89) else {"id": volume["id"]}
+    )
 
 
 _META, _TAGS, _T = "/servers/{id}/metadata", "/servers/{id}/tags", (2, 26)
+_VOLUMES = "/servers/{id}/os-volume_attachments"
 ROUTES = (
     Route("GET", _META, list_metadata),
     Route("POST", _META, merge_metadata, body=server_schemas.METADATA_BODY),
@@ -162,5 +191,9 @@ ROUTES = (
     Route("GET", "/servers/{id}/ips", addresses),
     Route("GET", "/servers/{id}/os-interface", interfaces),
     Route("GET", "/servers/{id}/os-security-groups", security_groups),
-    Route("GET", "/servers/{id}/os-volume_attachments", volumes),
+    Route("GET", _VOLUMES, volumes),
+    Route("POST", _VOLUMES, change_volumes),
+    Route("GET", _VOLUMES + "/{volume}", volume),
+    Route("PUT", _VOLUMES + "/{volume}", change_volumes),
+    Route("DELETE", _VOLUMES + "/{volume}", change_volumes),
 )

@@ -210,7 +210,9 @@ def _extended(server: dict[str, Any], row: Any, context: ViewContext) -> None:
     server["OS-EXT-STS:task_state"] = row.task_state
     server["OS-EXT-STS:vm_state"] = row.vm_state
     server["OS-EXT-STS:power_state"] = row.power_state
-    server["os-extended-volumes:volumes_attached"] = []
+    kept = {"delete_on_termination": False} if context.version >= (2, 3) else {}
+    attached = [{"id": volume["id"], **kept} for volume in row.spec.get("volumes") or ()]
+    server["os-extended-volumes:volumes_attached"] = attached
     if context.admin:
         server["OS-EXT-SRV-ATTR:host"] = row.host
         server["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{row.id:08x}"
@@ -221,7 +223,7 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
     version = context.version
     if version >= (2, 3) and context.admin:
         spec = row.spec
-        disks = spec.get("disks") or ()
+        disks = ({"target": "vda"},) if spec.get("home") else spec.get("disks") or ()
         server["OS-EXT-SRV-ATTR:kernel_id"] = spec.get("kernel_id") or ""
         server["OS-EXT-SRV-ATTR:launch_index"] = 0
         server["OS-EXT-SRV-ATTR:ramdisk_id"] = spec.get("ramdisk_id") or ""

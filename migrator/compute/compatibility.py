@@ -97,6 +97,25 @@ def network(spec: InstanceSpec, offered: Collection[str]) -> CheckResult:
     )
 
 
+def volumes(spec: InstanceSpec, found: Mapping[str, int | str]) -> CheckResult:
+    """``found``: source -> bytes, or why this host cannot reach the volume."""
+    faults, lines = [], []
+    for volume in spec.volumes:
+        seen = found.get(volume.source, "not looked at")
+        if isinstance(seen, str):
+            faults.append(f"{volume.target} ({volume.source}) is out of reach: {seen}")
+        elif seen < volume.size_gb * GIB:
+            faults.append(f"{volume.target} ({volume.source}) has {_mib(seen)}, and had {volume.size_gb} GiB")
+        else:
+            lines.append(f"{volume.target} ({volume.source}) has {_mib(seen)}")
+    return CheckResult(
+        name="volumes",
+        ok=not faults,
+        found="; ".join([*faults, *lines]) or "no volumes",
+        advice=CHECKS["volumes"].advice,
+    )
+
+
 def copied_targets(
     spec: InstanceSpec, source_storage: Mapping[str, str], own_storage: Mapping[str, str]
 ) -> tuple[str, ...]:
@@ -112,7 +131,7 @@ def storage(
     spec: InstanceSpec, guest: GuestDescription, own_storage: Mapping[str, str], block: bool | None
 ) -> CheckResult:
     """The request's ``block`` against what the storage identities say; None asks for what they say."""
-    missing = sorted({disk.pool for disk in spec.disks} - set(own_storage))
+    missing = sorted(set(spec.pools) - set(own_storage))
     copied = copied_targets(spec, guest.storage, own_storage)
     if missing:
         found = f"this host has no storage pool {', '.join(missing)}"
@@ -120,7 +139,9 @@ def storage(
     shared = tuple(disk.target for disk in spec.disks if disk.target not in copied)
     parts = [f"{', '.join(shared)} on shared storage"] if shared else []
     parts += [f"{', '.join(copied)} not on shared storage"] if copied else []
-    refused = (block is False and bool(copied)) or (block is True and bool(shared) and not copied)
+    parts += [f"{', '.join(volume.target for volume in spec.volumes)} on the network"] if spec.volumes else []
+    kept = shared or spec.volumes
+    refused = (block is False and bool(copied)) or (block is True and bool(kept) and not copied)
     return CheckResult(
         name="storage",
         ok=not refused,
@@ -148,8 +169,8 @@ def disk(
         new = max(old, each.size_gb * GIB)
         if more := new if each.target in copied else new - old if fact else 0:
             needed[each.pool] = needed.get(each.pool, 0) + more
-    if MEMORY in facts and _memory_copied(spec, copied):
-        pool = spec.disks[0].pool
+    if MEMORY in facts and _memory_copied(spec, guest.storage, own_storage):
+        pool = spec.home_pool
         needed[pool] = needed.get(pool, 0) + facts[MEMORY].virtual_bytes
     lines = [
         (
@@ -171,7 +192,7 @@ def leftover(
 ) -> CheckResult:
     """No file may stand where a disk is going to be copied: an incremental copy onto an old one would mix the two."""
     copied = copied_targets(spec, guest.storage, own_storage)
-    targets = (*copied, MEMORY) if _memory_copied(spec, copied) else copied
+    targets = (*copied, MEMORY) if _memory_copied(spec, guest.storage, own_storage) else copied
     in_the_way = [fact.path for fact in found if fact.exists and fact.target in targets]
     return CheckResult(
         name="leftover",
@@ -232,9 +253,10 @@ def source(
     ]
 
 
-def _memory_copied(spec: InstanceSpec, copied: Sequence[str]) -> bool:
-    """Whether a saved memory is copied: it lies beside the first disk, in the same pool."""
-    return bool(spec.disks) and spec.disks[0].target in copied
+def _memory_copied(spec: InstanceSpec, source_storage: Mapping[str, str], own_storage: Mapping[str, str]) -> bool:
+    """Whether a saved memory is copied: it is where the instance's other files are."""
+    pool = spec.home_pool
+    return bool(pool) and (not source_storage.get(pool) or source_storage.get(pool) != own_storage.get(pool))
 
 
 def _mib(size: int) -> str:

@@ -20,7 +20,17 @@ from migrator.compute.base_images import BASE, fetched
 from migrator.compute.files import free_bytes, locked, plain, publish
 from migrator.compute.storage_identity import Identities, StorageAway
 from migrator.errors import StorageError
-from migrator.protocol import MEMORY, DiskFact, DiskSpec, GuestDescription, ImageRef, InstanceSpec, StoragePool
+from migrator.protocol import (
+    KERNEL,
+    MEMORY,
+    RAMDISK,
+    DiskFact,
+    DiskSpec,
+    GuestDescription,
+    ImageRef,
+    InstanceSpec,
+    StoragePool,
+)
 
 GIB = 1024**3
 
@@ -76,7 +86,7 @@ class Disks:
         return [directory / str(UUID(uuid)) for directory in self._pools.values()]
 
     def boot_files(self, spec: InstanceSpec) -> BootFiles:
-        """Where kernel and ramdisk of the spec lie: beside the first disk, or in the default pool."""
+        """Where kernel and ramdisk of the spec lie: beside the first disk, in its home, or in the default pool."""
         home = self.directory(spec.uuid, self._first_pool(spec))
         return BootFiles(
             kernel=home / "kernel" if spec.kernel_id else None,
@@ -110,18 +120,24 @@ class Disks:
 
     # disks
     def facts(self, spec: InstanceSpec) -> list[DiskFact]:
-        """One fact per disk of the spec, existing or not."""
-        return [self._fact(spec.uuid, disk) for disk in spec.disks]
+        """One fact per disk of the spec, existing or not; and for a root disk on a volume, which has no directory that
+        tells, one each for kernel and ramdisk."""
+        disks = [self._fact(spec.uuid, disk) for disk in spec.disks]
+        files = self.boot_files(spec)
+        named = ((KERNEL, files.kernel), (RAMDISK, files.ramdisk)) if spec.home else ()
+        return disks + [_boot_fact(name, path, spec.home) for name, path in named if path is not None]
 
     def memory_fact(self, spec: InstanceSpec) -> DiskFact:
         """The saved memory as a disk, existing or not."""
         return saved_memory.fact(self.memory(spec), self._first_pool(spec))
 
     def strays(self, spec: InstanceSpec, found: Mapping[str, str]) -> list[str]:
-        """What a domain's disks (target -> path) have that the spec's have not. A file that is not there is none: its
-        pool was moved. Raises StorageError."""
+        """What a domain's disks (target -> path, or a volume's source) have that the spec's have not. A file that is
+        not there is none: its pool was moved. Raises StorageError."""
         own = {disk.target: self.path(spec.uuid, disk) for disk in spec.disks}
-        return [f"{target} is {where}" for target, where in found.items() if _strange(Path(where), own.get(target))]
+        volumes = {(volume.target, volume.source) for volume in spec.volumes}
+        rest = [(target, where) for target, where in found.items() if (target, where) not in volumes]
+        return [f"{target} is {where}" for target, where in rest if _strange(Path(where), own.get(target))]
 
     def make(self, spec: InstanceSpec, images: Mapping[str, Path], admin_pass: str | None = None) -> None:
         """Make what is missing of the spec's disks, kernel and ramdisk. Raises StorageError."""
@@ -136,7 +152,7 @@ class Disks:
 
     def grow(self, spec: InstanceSpec) -> None:
         """Make disks that are smaller than the spec says as large as it says. Raises StorageError."""
-        for disk, fact in zip(spec.disks, self.facts(spec), strict=True):
+        for disk, fact in zip(spec.disks, self.facts(spec), strict=False):  # kernel and ramdisk follow the disks
             if not fact.exists:
                 raise StorageError(f"disk missing: {fact.path}", advice="bring the file back, then start again")
             if not disk.config_drive and fact.virtual_bytes < disk.size_gb * GIB:
@@ -199,7 +215,7 @@ class Disks:
         return self._pools[name]
 
     def _first_pool(self, spec: InstanceSpec) -> str:
-        return spec.disks[0].pool if spec.disks else self._default
+        return spec.home_pool or self._default
 
     def _pool_report(self, name: str) -> StoragePool:
         identity, pool = self._identities.of(name), self._pool(name)
@@ -270,6 +286,10 @@ class Disks:
         for path, image_id in ((files.kernel, spec.kernel_id), (files.ramdisk, spec.ramdisk_id)):
             if path is not None and image_id is not None and not path.exists():
                 publish(path, partial(shutil.copyfile, fetched(image_id, images)))
+
+
+def _boot_fact(name: str, path: Path, pool: str) -> DiskFact:
+    return DiskFact(target=name, path=str(path), pool=pool, exists=path.exists(), format="raw", readonly=True)
 
 
 def _strange(found: Path, own: Path | None) -> bool:

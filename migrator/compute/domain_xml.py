@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from migrator.compute import volume_xml
 from migrator.errors import DriverError
-from migrator.protocol import DiskSpec, InstanceSpec
+from migrator.protocol import KERNEL, RAMDISK, DiskSpec, InstanceSpec
 
 NAMESPACE = "urn:migrator:instance:1"
 PREFIX = "migrator"
@@ -85,6 +86,8 @@ def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
     devices = ET.SubElement(domain, "devices")
     for disk in spec.disks:
         _add_disk(devices, disk, host.disks[disk.target])
+    for volume in spec.volumes:
+        volume_xml.add(devices, volume)
     for nic in spec.nics:
         _add_nic(devices, nic.network, nic.mac, host.bridges)
     _add_console(devices, host.console)
@@ -141,12 +144,12 @@ def read_guest(domain_xml: str, capabilities: str | None = None, *, off: bool = 
 
 
 def read_disks(domain_xml: str) -> dict[str, str]:
-    """The domain's disks, CD-ROMs left out: target -> what they are, a path where it is a file."""
+    """The domain's disks, CD-ROMs left out: target -> what they are: a file's path, or a volume's source."""
     found = {}
     for disk in ET.fromstring(domain_xml).findall("devices/disk"):
         target, source = disk.find("target"), disk.find("source")
         if disk.get("device", "disk") == "disk" and target is not None:
-            where = "" if source is None else source.get("file", "")
+            where = "" if source is None else source.get("file", "") or volume_xml.source(source)
             found[target.get("dev", "")] = where or disk.get("type", "nothing")
     return found
 
@@ -154,7 +157,8 @@ def read_disks(domain_xml: str) -> dict[str, str]:
 def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
     """The same domain with its disks where the destination keeps them (``disk_paths``: target -> path).
 
-    Kernel and ramdisk follow the first disk's directory when they lie beside it. The backing chain is left out of
+    Kernel and ramdisk are where ``disk_paths`` says, or follow the first disk's directory when they lie beside it. The
+    backing chain is left out of
     disks that change their path: the destination's own chain is what libvirt must find there.
     """
     domain = ET.fromstring(domain_xml)
@@ -168,10 +172,12 @@ def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
         moved[PurePath(old).parent] = PurePath(new).parent
         for chain in disk.findall("backingStore"):
             disk.remove(chain)
-    for name in ("os/kernel", "os/initrd"):
+    for name, file in (("os/kernel", KERNEL), ("os/initrd", RAMDISK)):
         boot = domain.find(name)
         if boot is not None and boot.text and (directory := moved.get(PurePath(boot.text).parent)):
             boot.text = str(directory / PurePath(boot.text).name)
+        if boot is not None and file in disk_paths:
+            boot.text = disk_paths[file]
     return ET.tostring(domain, encoding="unicode")
 
 

@@ -63,6 +63,11 @@ class Driver(Protocol):
         process. Raises StorageError."""
         ...
 
+    def volumes(self, sources: Sequence[str]) -> Mapping[str, int | str]:
+        """Source of each volume -> its size in bytes, found out by connecting to it from this host, or why it cannot
+        be reached. All at once, within 5 s or so; changes nothing."""
+        ...
+
     # disks on their way to another host, of an instance that is shut off
     def offer(self, spec: InstanceSpec, targets: Sequence[str]) -> None:
         """Source: let another host read these disks (targets, and MEMORY) through this host's libvirt. Raises

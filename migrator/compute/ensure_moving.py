@@ -53,6 +53,8 @@ def copied(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str,
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
     _refuse_process(driver, spec.uuid)
     if not targets:
+        if spec.home:  # what it boots from is no disk, and yet needs to be here
+            driver.make_target_disks(spec, inputs.guest, tools.images.ensure(spec.images))
         return {"disks": tuple(driver.disks(spec))}
     if memory.copy_epoch != assignment.epoch:
         driver.start_copy(spec, inputs, tools.images.ensure(spec.images))
@@ -95,8 +97,9 @@ def _summed(
     """The disks, with the saved memory among them if it is one of the targets, and each with its checksum once that is
     known."""
     disks = list(driver.disks(spec))
-    if MEMORY in targets and disks:
-        path = str(PurePosixPath(disks[0].path).with_name(MEMORY))
-        disks.append(DiskFact(target=MEMORY, path=path, pool=disks[0].pool, exists=sums is not None, format="raw"))
+    if MEMORY in targets:
+        beside = next((str(PurePosixPath(disk.path).parent) for disk in disks if disk.pool == spec.home_pool), "")
+        path = f"{beside}/{MEMORY}" if beside else MEMORY
+        disks.append(DiskFact(target=MEMORY, path=path, pool=spec.home_pool, exists=sums is not None, format="raw"))
     known = sums or {}
     return tuple(disk.model_copy(update={"checksum": known.get(disk.target)}) for disk in disks)

@@ -16,6 +16,7 @@ from functools import partial
 from migrator.compute import simulated_copies, simulated_transfers
 from migrator.compute.simulated_world import (
     MIB,
+    VOLUME_BYTES,
     Behaviour,
     Domain,
     Execution,
@@ -25,6 +26,7 @@ from migrator.compute.simulated_world import (
     Storage,
     Transfer,
 )
+from migrator.errors import StorageError
 from migrator.protocol import MEMORY, DomainState
 
 FaultHook = Callable[[str, str, str], None]
@@ -43,6 +45,8 @@ class Fabric:
         self.copies: dict[tuple[str, str], FileCopy] = {}  # (destination, instance) -> the active one
         self.measuring: dict[str, float] = {}  # instance -> when its writing will have been counted
         self.stopping: dict[str, tuple[str, float]] = {}  # instance -> host and when its guest will have stopped
+        self.volumes: dict[str, SimulatedDisk] = {}  # source -> what lies there
+        self.unreachable: set[tuple[str, str]] = set()  # (host, source)
         self.behaviours: dict[str, Behaviour] = {}
         self.default_behaviour = Behaviour()
         self.fault: FaultHook | None = None
@@ -73,6 +77,12 @@ class Fabric:
 
     def storage(self, identity: str, total_gb: int) -> Storage:
         return self.storages.setdefault(identity, Storage(identity, total_gb))
+
+    def volume(self, host: str, source: str) -> SimulatedDisk:
+        """The volume at a source, as the host reaches it; a new one unless a test made it. Raises StorageError."""
+        if (host, source) in self.unreachable:
+            raise StorageError(f"Failed to connect to {source!r}: Connection refused")
+        return self.volumes.setdefault(source, SimulatedDisk(VOLUME_BYTES, "raw"))
 
     def behaviour(self, uuid: str) -> Behaviour:
         return self.behaviours.get(uuid, self.default_behaviour)
@@ -145,26 +155,47 @@ class Fabric:
                 self.losses.append(f"{domain.spec.uuid} {spec.target}: {host} holds {held}, newest is {newest}")
             if disk is not None:
                 disk.version = self._versions[key] = next(self._writes)
+        for volume in domain.spec.volumes:
+            self._wrote_volume(host, domain.spec.uuid, volume.source)
         if self._versions.pop((domain.spec.uuid, MEMORY), 0):
             self.losses.append(f"{domain.spec.uuid}: {host} runs it without the memory that it was suspended with")
+
+    def _wrote_volume(self, host: str, uuid: str, source: str) -> None:
+        """Its data is the volume's own, whichever instance wrote it last; two at once would destroy it."""
+        for other in self.hosts.values():
+            for domain in other.domains.values():
+                alien = domain.spec.uuid != uuid and domain.state is DomainState.RUNNING
+                if alien and source in {volume.source for volume in domain.spec.volumes}:
+                    self.losses.append(
+                        f"{source}: {uuid} writes to it on {host}, and {domain.spec.uuid} on {other.name}"
+                    )
+        key, volume = (source, ""), self.volumes.setdefault(source, SimulatedDisk(VOLUME_BYTES, "raw"))
+        if volume.version != self._versions.get(key, 0) or volume.damage:
+            self.losses.append(f"{source}: {uuid} finds something else on {host} than was written to it")
+        volume.version = self._versions[key] = next(self._writes)
 
     def save_memory(self, host: str, domain: Domain, size: int) -> None:
         """The guest's memory lies beside its first disk, and goes with its disks as they are now."""
         uuid, pools = domain.spec.uuid, self.hosts[host].pools
         version = self._versions[uuid, MEMORY] = next(self._writes)
         disks = {d.target: pools[d.pool].disks[uuid, d.target].version for d in domain.spec.disks if not d.config_drive}
+        disks |= {v.target: self.volume(host, v.source).version for v in domain.spec.volumes}
         saved = SimulatedDisk(size, "raw", version=version, remembers=disks)
-        pools[domain.spec.disks[0].pool].disks[uuid, MEMORY] = saved
+        pools[domain.spec.home_pool].disks[uuid, MEMORY] = saved
 
     def use_memory(self, host: str, domain: Domain) -> None:
         """The saved memory is used up: the guest goes on from it."""
         uuid, pools = domain.spec.uuid, self.hosts[host].pools
-        saved = pools[domain.spec.disks[0].pool].disks.pop((uuid, MEMORY))
+        saved = pools[domain.spec.home_pool].disks.pop((uuid, MEMORY))
         if saved.version != self._versions.pop((uuid, MEMORY), 0) or saved.damage:
             self.losses.append(f"{uuid}: {host} went on from a memory that is not its last")
         for disk in domain.spec.disks:
             if saved.remembers.get(disk.target, 0) != pools[disk.pool].disks[uuid, disk.target].version:
                 self.losses.append(f"{uuid}: {host} went on from a memory that does not go with {disk.target}")
+
+        for volume in domain.spec.volumes:
+            if saved.remembers.get(volume.target, 0) != self.volume(host, volume.source).version:
+                self.losses.append(f"{uuid}: {host} went on from a memory that does not go with {volume.target}")
 
     # crashes and cuts
     def kill_daemon(self, name: str) -> None:

@@ -6,8 +6,10 @@ of ``compute/driver.py``'s protocol and means what is written there.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from migrator.compute import qemu_img
 from migrator.compute.checksum import Checksums
 from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
 from migrator.compute.disks import Disks
@@ -16,6 +18,13 @@ from migrator.compute.saved_memory import SavedMemory
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact
 from migrator.settings import AgentSettings
+
+
+def _reached(source: str) -> int | str:
+    try:
+        return qemu_img.volume_bytes(source)
+    except StorageError as error:
+        return error.message
 
 
 class HostFiles:
@@ -48,6 +57,10 @@ class HostFiles:
 
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
         return self._checksums.of({target: self._disks.file(spec, target) for target in targets})
+
+    def volumes(self, sources: Sequence[str]) -> Mapping[str, int | str]:
+        with ThreadPoolExecutor(max(1, len(sources))) as at_once:
+            return dict(zip(sources, at_once.map(_reached, sources), strict=True))
 
     # copies
     def start_copy(self, spec: InstanceSpec, inputs: CopiedInputs, images: dict[str, Path]) -> None:

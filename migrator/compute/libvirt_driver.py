@@ -245,6 +245,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             compatibility.console(guest.listens, host_addresses()),
             compatibility.network(spec, settings.networks),
             compatibility.storage(spec, guest, own, block),
+            compatibility.volumes(spec, self.volumes([volume.source for volume in spec.volumes])),
             compatibility.disk(
                 spec, guest, own, free_bytes=self._disks.free_bytes(), ratio=settings.disk_allocation_ratio
             ),

@@ -11,6 +11,8 @@ from typing import Any
 
 from migrator.errors import StorageError
 
+_REACH_S = 5.0  # in which a volume answers, or counts as out of reach
+
 
 def info(path: Path, disk_format: str) -> dict[str, Any]:
     """Facts of a disk that a running guest may hold: reading the header needs no lock."""
@@ -18,6 +20,14 @@ def info(path: Path, disk_format: str) -> dict[str, Any]:
         _run("info", "--force-share", "--output=json", "-f", disk_format, str(path)),
     )
     return facts
+
+
+def volume_bytes(source: str) -> int:
+    """Size of a volume, by really connecting to it. Reads nothing, and writes nothing."""
+    facts: dict[str, Any] = json.loads(
+        _run("info", "--force-share", "--output=json", "-f", "raw", source, timeout_s=_REACH_S),
+    )
+    return int(facts["virtual-size"])
 
 
 def image_size(image: Path, image_format: str) -> int:
@@ -68,11 +78,13 @@ def resize(path: Path, disk_format: str, size: int) -> None:
     _run("resize", "-q", "-f", disk_format, str(path), str(size))
 
 
-def _run(*arguments: str) -> str:
+def _run(*arguments: str, timeout_s: float | None = None) -> str:
     try:
-        done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=True, timeout=timeout_s)
     except FileNotFoundError as error:
         raise StorageError("qemu-img is not installed", advice="install the package qemu-utils") from error
+    except subprocess.TimeoutExpired as error:
+        raise StorageError(f"qemu-img {arguments[0]} had no answer within {error.timeout:g} s") from error
     except subprocess.CalledProcessError as error:
         raise StorageError(f"qemu-img {arguments[0]} failed: {error.stderr.strip()}") from error
     return done.stdout

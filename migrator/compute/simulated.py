@@ -92,6 +92,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
             raise DriverError(f"domain {spec.uuid} is {present.state}")
         for disk in spec.disks:
             self._lock_image(spec.uuid, disk)
+        self._attach(spec)
         self._define(spec, operation_id, epoch, machine)
         self._start(spec.uuid, "booted")
 
@@ -102,7 +103,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
             return
         if domain.state is not DomainState.RUNNING or spec.uuid in self.fabric.transfers:
             raise DriverError(f"domain {spec.uuid} is {domain.state}, or is being moved: its memory is not saved")
-        size, pool = domain.spec.memory_mb * MIB, domain.spec.disks[0].pool
+        size, pool = domain.spec.memory_mb * MIB, domain.spec.home_pool
         self._storage(pool).take(pool, size)
         self.fabric.save_memory(self.name, domain, size)
         self.fabric.set_state(self.name, spec.uuid, DomainState.SHUT_OFF, "saved", self.fabric.clock())
@@ -116,6 +117,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
             raise DriverError(f"domain {spec.uuid} is {domain.state} and has no saved memory")
         for disk in spec.disks:
             self._lock_image(spec.uuid, disk)
+        self._attach(spec)
         domain.operation_id, domain.epoch = operation_id, epoch
         self.fabric.use_memory(self.name, domain)
         self._start(spec.uuid, "restored")
@@ -171,7 +173,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
         domain, saved = self._domain(spec.uuid), self.host.memory_of(spec)
         disks = self._disk_facts(spec)
         if saved is not None:
-            path, pool = self._path(spec.uuid, spec.disks[0].pool, MEMORY), spec.disks[0].pool
+            path, pool = self._path(spec.uuid, spec.home_pool, MEMORY), spec.home_pool
             size, used = saved.virtual_bytes, saved.allocated_bytes
             disks.append(
                 DiskFact(
@@ -226,6 +228,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
             compatibility.console(guest.listens, host.addresses),
             compatibility.network(spec, host.networks),
             compatibility.storage(spec, guest, own, block),
+            compatibility.volumes(spec, self._sizes([volume.source for volume in spec.volumes])),
             compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0),
             compatibility.leftover(spec, guest, own, self._disk_facts(spec)),
         ]

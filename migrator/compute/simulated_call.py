@@ -72,6 +72,11 @@ class Connection:
     def _path(self, uuid: str, pool: str, target: str) -> str:
         return f"/simulated/{self.name}/{pool}/{uuid}/{target}"
 
+    def _attach(self, spec: InstanceSpec) -> None:
+        """The volumes' servers answer; whoever else uses them they do not know."""
+        for volume in spec.volumes:
+            self.fabric.volume(self.name, volume.source)
+
     def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
         """The image's lock: one process a disk, wherever it runs."""
         identity = self._storage(disk.pool).identity

@@ -65,8 +65,8 @@ def job_fact(copy: FileCopy, now: float) -> JobFact:
 
 
 def pool_of(spec: InstanceSpec, target: str) -> str:
-    """The saved memory lies beside the first disk."""
-    return next(disk.pool for disk in spec.disks if target in (disk.target, MEMORY))
+    """The saved memory lies where the instance's other files do."""
+    return spec.home_pool if target == MEMORY else next(disk.pool for disk in spec.disks if disk.target == target)
 
 
 def _there(fabric: "Fabric", copy: FileCopy, target: str) -> SimulatedDisk:

@@ -34,6 +34,19 @@ class SimulatedDisks(Connection):
         return self._disk_facts(spec)
 
     @call
+    def volumes(self, sources: Sequence[str]) -> Mapping[str, int | str]:
+        return self._sizes(sources)
+
+    def _sizes(self, sources: Sequence[str]) -> Mapping[str, int | str]:
+        found: dict[str, int | str] = {}
+        for source in sources:
+            try:
+                found[source] = self.fabric.volume(self.name, source).virtual_bytes
+            except StorageError as error:
+                found[source] = error.message
+        return found
+
+    @call
     def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
         for disk in spec.disks:
             if disk.image_id is not None and disk.image_id not in images:

@@ -7,6 +7,7 @@ from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, InstanceS
 
 MIB = 1024**2
 GIB = 1024**3
+VOLUME_BYTES = 10 * 1024**4  # of one that nobody said more about: large enough for whatever is said of it
 MEASURING_S = 1.0  # that a guest's writing is counted for
 
 
@@ -122,8 +123,8 @@ class SimulatedHost:
     offers: dict[str, set[str]] = field(default_factory=dict)  # instance -> targets that other hosts may read
 
     def memory_of(self, spec: InstanceSpec) -> SimulatedDisk | None:
-        """The instance's saved memory: it lies beside its first disk."""
-        storage = self.pools.get(spec.disks[0].pool) if spec.disks else None
+        """The instance's saved memory: it lies where the instance's other files do."""
+        storage = self.pools.get(spec.home_pool)
         return storage.disks.get((spec.uuid, MEMORY)) if storage is not None else None
 
 

@@ -15,7 +15,18 @@ from migrator import guest_cpu
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.errors import MigratorError
-from migrator.protocol import CpuAnswer, GuestCpu, GuestDescription, GuestSight, HostCpu, Peer, Questions, Reach, Survey
+from migrator.protocol import (
+    CpuAnswer,
+    GuestCpu,
+    GuestDescription,
+    GuestSight,
+    HostCpu,
+    Peer,
+    Questions,
+    Reach,
+    Survey,
+    VolumeSight,
+)
 
 log = logging.getLogger("migrator.agent")
 
@@ -26,6 +37,8 @@ _ROUND_S = 3.0  # after which no other peer is tried in the same round
 _PEERS_A_SECOND = 2.0
 _PEERS_AT_LEAST = 20  # in a round
 _SOONER = 0.4
+_VOLUMES_S = 60.0  # between two looks at the same volume, unless it was out of reach
+_VOLUMES_AT_ONCE = 8  # in a round
 _AGAIN_S = (1.0, 15.0)  # first and longest wait when the server, or the hypervisor, does not answer
 _GRAIN_S = 0.002  # of the clocks that are compared
 
@@ -49,6 +62,7 @@ class Surveyor:
     _cpu: Seen[HostCpu] | None = None
     _runs: dict[str, Seen[CpuAnswer]] = field(default_factory=dict)
     _peers: dict[str, Seen[Reach]] = field(default_factory=dict)
+    _volumes: dict[str, Seen[VolumeSight]] = field(default_factory=dict)
     _round_at: float | None = None
 
     def look(self, questions: Questions, offset_s: float, error_s: float) -> Survey:
@@ -58,6 +72,7 @@ class Surveyor:
         given_mb = self.driver.memory_given_mb()
         self._look_at_cpus(questions.cpus)
         self._look_at_peers(questions.peers)
+        self._look_at_volumes(questions.volumes)
         now = self.clock()
         cpus = {key: cpu for guest in guests.what.values() if (found := _cpu_of(guest)) for key, cpu in (found,)}
         return Survey(
@@ -69,6 +84,7 @@ class Surveyor:
             guests={uuid: _sight(guest, now - guests.at) for uuid, guest in guests.what.items()},
             cpus=cpus,
             runs={key: seen.what.model_copy(update={"age_s": now - seen.at}) for key, seen in self._runs.items()},
+            volumes={s: seen.what.model_copy(update={"age_s": now - seen.at}) for s, seen in self._volumes.items()},
             peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
         )
 
@@ -111,6 +127,17 @@ class Surveyor:
             at = self.clock()
             words = self.driver.reach(peer.uri)
             self._peers[peer.name] = Seen(Reach(uri=peer.uri, ok=words is None, words=words or ""), at)
+
+    def _look_at_volumes(self, sources: Sequence[str]) -> None:
+        """Those that were out of reach and those that are due, the longest waiting first."""
+        self._volumes = {source: seen for source, seen in self._volumes.items() if source in set(sources)}
+        at, never = self.clock(), Seen(VolumeSight(), float("-inf"))
+        waiting = {source: self._volumes.get(source, never) for source in sources}
+        due = [s for s, seen in waiting.items() if seen.what.bytes is None or at - seen.at >= _VOLUMES_S]
+        due = sorted(due, key=lambda source: waiting[source].at)[:_VOLUMES_AT_ONCE]
+        for source, found in self.driver.volumes(due).items() if due else ():
+            sight = VolumeSight(words=found) if isinstance(found, str) else VolumeSight(bytes=found)
+            self._volumes[source] = Seen(sight, at)
 
     def _due(self, peer: Peer, now: float) -> bool:
         seen = self._peers.get(peer.name)

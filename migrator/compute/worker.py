@@ -139,7 +139,9 @@ class Worker:
         spec = assignment.instance
         if assignment.ensure is Ensure.ABSENT:
             pools = self._emptied(AbsentInputs.model_validate(assignment.inputs))
-            spec = spec.model_copy(update={"disks": tuple(disk for disk in spec.disks if disk.pool in pools)})
+            left: dict[str, Any] = {"disks": tuple(disk for disk in spec.disks if disk.pool in pools)}
+            left |= {} if spec.home in pools else {"kernel_id": None, "ramdisk_id": None}
+            spec = spec.model_copy(update=left)
         return tuple(self._tools.driver.disks(spec))
 
     def _emptied(self, inputs: AbsentInputs) -> tuple[str, ...]:

@@ -183,6 +183,22 @@ instances = Table(
     Index("ix_instances_project", "deleted", "project_id", "id"),
 )
 
+volumes = Table(  # network disks that somebody else keeps
+    "volumes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("source", String(512), nullable=False, unique=True),  # volume_source's canonical form
+    Column("size_gb", Integer, nullable=False),
+    Column("image_id", String(36)),  # whose kernel, ramdisk and command line boot it
+    # A column of the volume, so that it can be nobody else's at the same time. None: it is free.
+    Column("instance_uuid", String(36)),
+    Column("target", String(16)),  # device in that instance
+    Column("created_at", Double, nullable=False),
+    Column("attached_at", Double),
+    Index("ix_volumes_instance_uuid", "instance_uuid"),
+)
+
 operations = Table(
     "operations",
     metadata,

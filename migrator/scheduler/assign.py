@@ -184,7 +184,7 @@ def _absent(ask: Ask) -> Message:
     """A move's leftovers: never a shared disk, and a running guest only where it was evacuated from. A deletion, or a
     build undone: everything."""
     snapshot = ask.snapshot
-    pools = tuple(dict.fromkeys(disk.pool for disk in snapshot.instance.disks))
+    pools = snapshot.instance.pools
     if not ask.table.moves:
         return AbsentInputs(delete_pools=pools, kill=True)
     shared = reading.shared_by_both(snapshot)

@@ -7,7 +7,7 @@ somebody else was faster (StaleRow: load, decide and choose again).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.db import claims, events, instance_records, operations
+from migrator.db import claims, events, instance_records, operations, volumes
 from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import Effect, Kind
@@ -28,9 +28,15 @@ POWER: Mapping[DomainState, Mapping[str, object]] = {
 Amounts = tuple[int, int, int]  # vCPUs, MiB, GiB
 
 
-def amounts(flavor: Mapping[str, Any]) -> Amounts:
-    """What an instance of the flavor takes on its host; both of its disks count."""
-    return flavor["vcpus"], flavor["memory_mb"], flavor["disk_gb"] + (flavor.get("ephemeral_gb") or 0)
+def amounts(flavor: Mapping[str, Any], *, volume_backed: bool) -> Amounts:
+    """What an instance of the flavor takes on its host; both of its disks count, but for a root disk elsewhere."""
+    root_gb = 0 if volume_backed else flavor["disk_gb"]
+    return flavor["vcpus"], flavor["memory_mb"], root_gb + (flavor.get("ephemeral_gb") or 0)
+
+
+def _amounts(connection: Connection, operation: OperationView, which: str) -> Amounts:
+    row = instance_records.get(connection, operation.instance_uuid, deleted=True)
+    return amounts(_flavor(connection, operation, which), volume_backed=bool(row.spec.get("home")))
 
 
 def _flavor(connection: Connection, operation: OperationView, which: str) -> Mapping[str, Any]:
@@ -42,10 +48,10 @@ def _flavor(connection: Connection, operation: OperationView, which: str) -> Map
 
 def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None:
     """In place, one claim holds the larger of both flavors until it is known which one stays."""
-    host, wanted = plan.destination, amounts(_flavor(connection, operation, "new_flavor"))
+    host, wanted = plan.destination, _amounts(connection, operation, "new_flavor")
     assert host is not None
     if host == operation.source:
-        before = amounts(_flavor(connection, operation, "old_flavor"))
+        before = _amounts(connection, operation, "old_flavor")
         vcpus, memory_mb, disk_gb = map(max, wanted, before)
         taken = claims.resize(
             connection, host, operation.instance_uuid, operation.id, int(vcpus), int(memory_mb), int(disk_gb)
@@ -72,8 +78,8 @@ def _release_source(connection: Connection, operation: OperationView, _plan: Pla
 def _claim_only(connection: Connection, operation: OperationView, staying: str) -> None:
     """In place: make the claim as large as the flavor that stays."""
     assert operation.source is not None
-    flavor = amounts(_flavor(connection, operation, staying))
-    claims.resize(connection, operation.source, operation.instance_uuid, operation.id, *flavor)
+    wanted = _amounts(connection, operation, staying)
+    claims.resize(connection, operation.source, operation.instance_uuid, operation.id, *wanted)
     claims.hand_over(connection, operation.id)
 
 
@@ -139,6 +145,7 @@ def _record_power(connection: Connection, operation: OperationView, plan: Plan) 
 
 def _record_deleted(connection: Connection, operation: OperationView, _plan: Plan) -> None:
     instance_records.terminated(connection, operation.instance_uuid)
+    volumes.release(connection, operation.instance_uuid)
 
 
 EFFECTS: Mapping[Effect, Callable[[Connection, OperationView, Plan], None]] = {

@@ -60,12 +60,13 @@ def evacuate(
         refuse_second_copy(Kind.EVACUATION, row, _running_elsewhere(connection, row, settings))
         spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
         surviving = _surviving(storage, spec, report, row.host)
-        shared = bool(spec.disks) and all(disk.pool in surviving for disk in spec.disks if not disk.config_drive)
+        kept = [disk for disk in spec.disks if not disk.config_drive]
+        shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
         _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
         if admin_pass is None and generate and not shared:
             admin_pass = _password()
         power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
-        if power is Power.SAVED and not (spec.disks and spec.disks[0].pool in surviving):
+        if power is Power.SAVED and spec.home_pool not in surviving:
             power = Power.SHUT_OFF  # its memory was lost with the host
         params = {"surviving": surviving, "power": power.value, "admin_pass": None if shared else admin_pass}
         context = {"guest": _described(report).model_dump(mode="json")}
@@ -116,7 +117,7 @@ def _surviving(
 ) -> dict[str, str]:
     """The instance's pools that another host shares: pool -> storage identity. Found out, not asked. ``storage``: host
     -> its pools."""
-    own = {d.pool: report.storage[d.pool].identity for d in spec.disks if d.pool in report.storage}
+    own = {pool: report.storage[pool].identity for pool in spec.pools if pool in report.storage}
     found: dict[str, str] = {}
     for other, pools in storage.items():
         if other != lost:
@@ -134,7 +135,7 @@ def _check_storage(
     if shared and admin_pass is not None:
         raise BadRequest(
             f"admin password can't be changed on existing disk: the instance's disks are on shared storage "
-            f"({', '.join(sorted(surviving))}) and are kept; leave the password out"
+            f"({_where_kept(spec, surviving)}) and are kept; leave the password out"
         )
     if on_shared_storage and not shared:
         local = sorted({disk.pool for disk in spec.disks} - set(surviving))
@@ -148,6 +149,10 @@ def _check_storage(
                 "The instance's disk was lost with its host and it has no image to be rebuilt from; bring the host "
                 "back, or restore the disk from a backup"
             )
+
+
+def _where_kept(spec: InstanceSpec, surviving: Mapping[str, str]) -> str:
+    return ", ".join([*sorted({d.pool for d in spec.disks} & set(surviving)), *(v.source for v in spec.volumes)])
 
 
 def _described(report: HostReport) -> GuestDescription:

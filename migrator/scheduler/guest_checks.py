@@ -5,9 +5,10 @@ answers with a finding. ``filters.py`` holds the table of them.
 """
 
 from migrator import guest_cpu
-from migrator.protocol import Reach
+from migrator.protocol import Reach, VolumeSight, VolumeSpec
 from migrator.scheduler.finding import Candidate, Finding, Need, Status, Surveyed, unknown, verdict
 
+_MIB, _GIB = 1024**2, 1024**3
 SKEW_S = 2.0  # by which two hosts' clocks may differ
 # A connection that failed may have been mended since: for so long the failure stands.
 FAILURE_STANDS_S = 30.0
@@ -96,6 +97,31 @@ def clock(candidate: Candidate, need: Need) -> Finding:
         return unknown(f"they differ by {skew:.1f} s, give or take {doubt:.1f} s", _offset(here), _offset(there))
     words = f"they differ by {skew:.1f} s; {SKEW_S:g} s are allowed" if skew > SKEW_S else None
     return verdict(words, _offset(here), _offset(there), max(here.age_s, there.age_s))
+
+
+def volumes(candidate: Candidate, need: Need) -> Finding:
+    wanted = need.instance.volumes
+    if not wanted:
+        return verdict(None, "no volumes", "", need.guest_age_s)
+    here = ", ".join(f"{volume.target} is {volume.source}" for volume in wanted)
+    seen = candidate.surveyed.survey.volumes if candidate.surveyed is not None else {}
+    unseen = [volume.source for volume in wanted if volume.source not in seen]
+    if candidate.surveyed is None or unseen:
+        return unknown(f"the agent of {candidate.host.name} has not looked at {', '.join(unseen)} yet", here)
+    age_s = candidate.surveyed.age_s + max(seen[volume.source].age_s for volume in wanted)
+    faults = [words for volume in wanted if (words := _volume(volume, seen[volume.source]))]
+    there = "; ".join(faults) or "reaches every one"
+    if faults and age_s > FAILURE_STANDS_S:
+        return Finding(Status.UNKNOWN, f"{age_s:.0f} s ago: {there}", here, there, age_s)
+    return verdict("; ".join(faults) or None, here, there, age_s)
+
+
+def _volume(volume: VolumeSpec, sight: VolumeSight) -> str:
+    """What is wrong with it; "": nothing."""
+    if sight.bytes is None:
+        return f"{volume.source} is out of reach: {sight.words}"
+    short = sight.bytes < volume.size_gb * _GIB
+    return f"{volume.source} has {sight.bytes // _MIB} MiB, and had {volume.size_gb} GiB" if short else ""
 
 
 def console(candidate: Candidate, need: Need) -> Finding:

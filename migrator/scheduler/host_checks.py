@@ -79,13 +79,13 @@ def disk(candidate: Candidate, need: Need) -> Finding:
 
 def storage(candidate: Candidate, need: Need) -> Finding:
     """Pools by name, what is shared by identity, and a flag that contradicts that."""
-    pools, wanted = candidate.host.report.storage, sorted({d.pool for d in need.instance.disks})
+    pools, wanted = candidate.host.report.storage, sorted(need.instance.pools)
     missing = [pool for pool in wanted if pool not in pools]
     words = [f"it has no pool named {', '.join(missing)}"] if missing else []
     # Disks that outlived their host on shared storage are never made anew beside it.
     lost = [p for p, identity in need.surviving.items() if p not in pools or pools[p].identity != identity]
     words += [f"it does not share {', '.join(lost)}, where the instance's disks are"] if lost else []
-    words += _flag(pools, wanted, need)
+    words += _flag(pools, sorted({d.pool for d in need.instance.disks}), need)
     here = need.guest.storage if need.guest is not None else {}
     there = {pool: found.identity for pool, found in pools.items()}
     return verdict(
@@ -111,8 +111,8 @@ def _flag(pools: dict[str, StoragePool], wanted: list[str], need: Need) -> list[
         return []
     shared = [pool for pool in wanted if pool in pools and _shares(pools, pool, need)]
     local = [pool for pool in wanted if pool not in shared]
-    if need.block and wanted and not local:
-        return [f"block migration asked for, but {', '.join(shared)} is shared with {need.source}"]
+    if need.block and not local and (kept := [*shared, *(volume.source for volume in need.instance.volumes)]):
+        return [f"block migration asked for, but {', '.join(kept)} is shared with {need.source}"]
     if not need.block and local:
         return [f"{', '.join(local)} is not shared with {need.source}; ask for block migration or auto"]
     return []

@@ -50,7 +50,8 @@ def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any]
 def _check_disks(spec: InstanceSpec, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Disks grow and never shrink, and none comes or goes."""
     has_ephemeral = any(disk.target == "vdb" for disk in spec.disks)
-    for name, key in (("root", "disk_gb"), ("ephemeral", "ephemeral_gb")):
+    sizes = (("root", "disk_gb"), ("ephemeral", "ephemeral_gb"))
+    for name, key in sizes[1:] if spec.home else sizes:  # a volume is as large as it is, whatever the flavor says
         before, after = old.get(key, 0), new.get(key, 0)
         if after < before:
             raise BadRequest(

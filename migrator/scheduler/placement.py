@@ -48,7 +48,7 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need
     if flavor is None:
         flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
     guest = operation.context.get("guest")
-    vcpus, memory_mb, disk_gb = amounts(flavor)
+    vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.home))
     return Need(
         instance=spec_for(snapshot, Actor.DESTINATION),
         vcpus=vcpus,

@@ -81,7 +81,7 @@ def _preflight(connection: Connection, row: Any, candidates: Sequence[Candidate]
 
 
 def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
-    vcpus, memory_mb, disk_gb = amounts(row.flavor)
+    vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
     guest, age_s = _guest(row.uuid, origin)
     return Need(
         instance=InstanceSpec.model_validate(row.spec),

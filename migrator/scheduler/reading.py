@@ -165,10 +165,11 @@ def power_found(fact: Fact) -> Power:
 
 
 def moved_targets(snapshot: Snapshot) -> tuple[str, ...]:
-    """What has to be copied: disks in pools that the hosts do not share, and the saved memory beside the first one."""
-    shared, disks = shared_by_both(snapshot), snapshot.instance.disks
-    targets = [disk.target for disk in disks if disk.pool not in shared]
-    if power_wanted(snapshot.operation) is Power.SAVED and disks and disks[0].pool not in shared:
+    """What has to be copied: disks in pools that the hosts do not share, and the saved memory where it is in one. Never
+    a volume: it is none of the disks."""
+    shared, instance = shared_by_both(snapshot), snapshot.instance
+    targets = [disk.target for disk in instance.disks if disk.pool not in shared]
+    if power_wanted(snapshot.operation) is Power.SAVED and instance.pools and instance.home_pool not in shared:
         targets.append(MEMORY)
     return tuple(targets)
 
@@ -189,9 +190,8 @@ def data_gib(snapshot: Snapshot) -> float:
 
 def memory_is_shared(snapshot: Snapshot) -> bool:
     """Whether the suspended instance's saved memory is the same file on both hosts."""
-    disks = snapshot.instance.disks
     saved = power_wanted(snapshot.operation) is Power.SAVED
-    return saved and bool(disks) and disks[0].pool in shared_by_both(snapshot)
+    return saved and snapshot.instance.home_pool in shared_by_both(snapshot)
 
 
 def spec_for(snapshot: Snapshot, actor: Actor) -> InstanceSpec:

@@ -58,6 +58,12 @@ def _movable(fact: Fact) -> Judgement:
     return judgement if judgement.progress is Progress.FAILED or fact.guest is not None else PENDING
 
 
+def _prepared(fact: Fact) -> bool:
+    """An instance that has only volumes has no disks to see; one that could not be looked at has no domain either."""
+    looked = bool(fact.disks) or (fact.domain is not None and fact.problem is None)
+    return looked and all(disk.exists for disk in fact.disks)
+
+
 def _not_migrating(fact: Fact) -> Judgement:
     ended = fact.attempt is not None and fact.attempt.state is not AttemptState.RUNNING
     return _when(fact.domain is not None and ended and not job_active(fact))
@@ -83,7 +89,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.MOVABLE: _movable,
     Ensure.COMPATIBLE: _checked,
     Ensure.MEASURED: lambda fact: _when(fact.measurement is not None),
-    Ensure.PREPARED: lambda fact: _when(bool(fact.disks) and all(disk.exists for disk in fact.disks)),
+    Ensure.PREPARED: lambda fact: _when(_prepared(fact)),
     Ensure.NOT_MIGRATING: _not_migrating,
     Ensure.DISKS_PRESENT: lambda fact: _when(all(disk.exists for disk in fact.disks)),
     Ensure.RUNNING: lambda fact: _when(_state(fact) is DomainState.RUNNING),

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator import guest_cpu
-from migrator.db import hosts, surveys
+from migrator.db import hosts, surveys, volumes
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.protocol import GuestCpu, Peer, Questions, Survey
@@ -21,16 +21,19 @@ _SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand eac
 
 
 def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
-    """What the host's agent should look at: the hosts that are up, and every CPU that a guest anywhere sees."""
+    """What the host's agent should look at: the hosts that are up, every CPU that a guest anywhere sees, and the
+    volumes that instances have."""
     with db.read() as connection:
         peers = surveys.peers(connection, host, settings.service_down_time)
         cpus = surveys.cpus(connection)
+        in_use = volumes.in_use(connection)
         moment = now(connection)
     return Questions(
         now=moment,
         again_s=max(_AGAIN_S, len(peers) / _SURVEYS_A_SECOND),
         peers=tuple(Peer(name=row.name, uri=row.uri) for row in peers),
         cpus={key: GuestCpu.model_validate(body) for key, body in cpus.items()},
+        volumes=tuple(in_use),
     )
 
 

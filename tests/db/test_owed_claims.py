@@ -45,7 +45,7 @@ def test_a_second_resize_in_place_keeps_its_claim_when_the_first_one_ends_late(d
         instance_records.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
         row = instance_records.get(connection, uuid)
         first = requests.begin(connection, CALLER, Kind.STOP, uuid, "one")
-        vcpus, memory_mb, disk_gb = amounts(row.flavor)
+        vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=False)
         assert claims.take(connection, "one", uuid, first, vcpus, memory_mb, disk_gb)
         snapshot = loading.snapshot(connection, first, SETTINGS)
         apply(connection, snapshot, Plan(end="completed"))

@@ -17,6 +17,8 @@ from migrator.protocol import (
     Reach,
     Survey,
     TlsReport,
+    VolumeSight,
+    VolumeSpec,
 )
 from migrator.scheduler.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
 from migrator.scheduler.finding import KNOWN_S, Candidate, Finding, Need, Origin, Status, Surveyed
@@ -100,6 +102,37 @@ def test_a_build_is_not_asked_what_concerns_a_live_migration() -> None:
     assert refusals(there(None), build) == []
 
 
+SOURCE = "nbd://10.0.0.250:10809/data"
+VOLUME = VolumeSpec(id="v", target="vdb", source=SOURCE, size_gb=2)
+WITH_VOLUME = replace(NEED, instance=SPEC.model_copy(update={"volumes": (VOLUME,)}))
+
+
+@pytest.mark.parametrize(
+    ("sights", "status", "words"),
+    [
+        ({}, Status.UNKNOWN, f"the agent of b has not looked at {SOURCE} yet"),
+        ({SOURCE: VolumeSight(bytes=2 * GIB)}, Status.PASSED, ""),
+        ({SOURCE: VolumeSight(bytes=GIB)}, Status.FAILED, f"{SOURCE} has 1024 MiB, and had 2 GiB"),
+        ({SOURCE: VolumeSight(words="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
+    ],
+)
+def test_a_volume_is_what_the_destination_saw_of_it(sights: dict[str, VolumeSight], status: Status, words: str) -> None:
+    found = finding("volumes", there(THERE.model_copy(update={"volumes": sights})), WITH_VOLUME)
+    assert found.status is status
+    assert found.words.startswith(words)
+
+
+def test_nothing_is_copied_of_an_instance_that_has_only_volumes_so_block_migration_contradicts() -> None:
+    root = SPEC.model_copy(update={"disks": (), "volumes": (VOLUME,), "home": "local"})
+    need = replace(NEED, instance=root)
+    seen = there(THERE.model_copy(update={"volumes": {SOURCE: VolumeSight(bytes=2 * GIB)}}))
+    for block in (None, False):
+        assert failed(seen, replace(need, block=block)) == []
+    (only,) = failed(seen, replace(need, block=True))
+    assert only[0] == "storage"
+    assert only[1].words == f"block migration asked for, but {SOURCE} is shared with a"
+
+
 FAILS: list[tuple[str, Candidate, Need, str]] = [
     ("instance", there(), replace(NEED, unfit="it is stopped"), "it is stopped"),
     (
@@ -116,6 +149,12 @@ FAILS: list[tuple[str, Candidate, Need, str]] = [
     ("memory", there(), replace(NEED, memory_mb=3001), "3001 MiB needed, 3000 MiB free"),
     ("disk", there(), replace(NEED, disk_gb=10), "10 GiB needed, 9 GiB free"),
     ("storage", there(), replace(NEED, block=False), "local is not shared with a; ask for block migration or auto"),
+    (
+        "volumes",
+        there(THERE.model_copy(update={"volumes": {SOURCE: VolumeSight(words="Connection refused")}})),
+        WITH_VOLUME,
+        f"{SOURCE} is out of reach: Connection refused",
+    ),
     ("network", there(networks=("other",)), NEED, "no bridge for private"),
     ("arch", there(arch="aarch64"), NEED, "the guest is x86_64, the host aarch64"),
     ("machine_type", there(machine_types=("q35",)), NEED, "it does not know pc-7"),

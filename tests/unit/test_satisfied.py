@@ -68,7 +68,7 @@ GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
     (Ensure.COMPATIBLE, RUN, {"checks": (FIT, UNFIT)}, ("FFFFFFFF", "FFFFFFFF", "FFFFFFFF")),
     (Ensure.MEASURED, RUN, {}, ("........", "........", "FFFFFFFF")),
     (Ensure.MEASURED, RUN, {"measurement": Measurement()}, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),
-    (Ensure.PREPARED, RUN, {}, ("........", "........", "FFFFFFFF")),
+    (Ensure.PREPARED, RUN, {}, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.PREPARED, RUN, WHOLE, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),
     (Ensure.PREPARED, RUN, HALF, ("........", "........", "FFFFFFFF")),
     (Ensure.DISKS_PRESENT, RUN, WHOLE, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),

@@ -1,0 +1,79 @@
+"""``/v1/volumes``: network disks that somebody else keeps, made known here so that instances can have them.
+
+What a volume holds is never touched: deleting one forgets where it is.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from migrator import volume_source
+from migrator.api import catalogue
+from migrator.api.server_view import iso_us
+from migrator.api.services import Service
+from migrator.db import volumes
+from migrator.errors import BadRequest
+
+router = APIRouter(prefix="/v1", tags=["native"])
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class NewVolume(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Text
+    source: Text = Field(description="nbd://HOST:PORT/EXPORT, as every host reaches it; raw")
+    size_gb: int = Field(ge=1, le=2**21, description="GiB that it has at least")
+    image_id: Text | None = Field(
+        None, description="image whose kernel, ramdisk and command line boot it; else its own"
+    )
+
+
+class Wish(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    volume: NewVolume
+
+
+@router.post("/volumes", status_code=201)
+def create(wish: Wish, services: Service) -> dict[str, Any]:
+    """Errors: 400 for a source that is none, or one that is another machine for each host; 409 for a known one."""
+    wanted = wish.volume
+    source = str(volume_source.parse(wanted.source))
+    with services.db.write() as connection:
+        if wanted.image_id is not None and catalogue.image_if_known(connection, wanted.image_id) is None:
+            raise BadRequest(f"Image {wanted.image_id} could not be found.")
+        ident = volumes.create(connection, wanted.name, source, wanted.size_gb, wanted.image_id)
+        return {"volume": _view(volumes.get(connection, ident))}
+
+
+@router.get("/volumes")
+def index(services: Service) -> dict[str, Any]:
+    """By name."""
+    with services.db.read() as connection:
+        return {"volumes": [_view(row) for row in volumes.every(connection)]}
+
+
+@router.get("/volumes/{ident}")
+def show(ident: str, services: Service) -> dict[str, Any]:
+    with services.db.read() as connection:
+        return {"volume": _view(volumes.get(connection, ident.replace("\x00", "")))}
+
+
+@router.delete("/volumes/{ident}", status_code=204)
+def forget(ident: str, services: Service) -> Response:
+    """What it holds stays. Errors: 404; 409 while an instance has it."""
+    with services.db.write() as connection:
+        volumes.remove(connection, ident.replace("\x00", ""))
+    return Response(status_code=204)
+
+
+def _view(row: Any) -> dict[str, Any]:
+    """``instance`` and ``target``: whose it is, and on which device; null while it is free."""
+    shown = {name: getattr(row, name) for name in ("id", "name", "source", "size_gb", "image_id", "target")}
+    return shown | {
+        "instance": row.instance_uuid,
+        "created_at": iso_us(row.created_at),
+        "attached_at": iso_us(row.attached_at),
+    }
