@@ -8,6 +8,7 @@ from pathlib import Path
 
 PARTS = {
     "live": "A live migration through the API against `virsh migrate --live --p2p`",
+    "auto": "Live migrations of guests that write: auto, each fixed way, and plain `virsh migrate`",
     "copy": "A disk copied from host to host, against `qemu-img convert` and `rsync`",
     "cold": "Time out of service in a cold migration on shared storage, against `virsh` by hand",
     "evacuate": "Evacuating the instances of a dead host, from one client's requests to all running",
