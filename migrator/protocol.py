@@ -271,7 +271,7 @@ class MigratingInputs(Message):
     auto_converge_initial: int = 0  # percent by which the guest is slowed down first; 0: the hypervisor's own
     post_copy: bool = False
     post_copy_after: int = 0  # passes over the memory after which it goes on by post-copy by itself; 0: never
-    parallel_connections: int = 0  # 0: one, as ever
+    parallel_connections: int = 1
     compression: str = ""  # "": none
     tls: bool = False  # encrypted by the hypervisor, or not at all
 

@@ -71,7 +71,7 @@ class ServerSettings(_Base):
     live_migration_permit_post_copy: bool = False
     # permitted: all that is, is given to the hypervisor; auto: measured, predicted and chosen; else always this one
     live_migration_strategy: Literal["permitted", "pre-copy", "auto-converge", "post-copy", "auto"] = "permitted"
-    live_migration_parallel_connections: int = Field(0, ge=0, le=255)  # 0: one, as ever
+    live_migration_parallel_connections: int = Field(1, ge=1, le=255)  # for memory
     live_migration_compression: Literal["", "xbzrle", "mt"] = ""  # of memory; "": none
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False
@@ -90,12 +90,12 @@ class ServerSettings(_Base):
                 f"live_migration_strategy = {self.live_migration_strategy} needs live_migration_permit_{needed} = true"
             )
         parallel = self.live_migration_parallel_connections
-        if parallel and self.live_migration_permit_post_copy:
+        if parallel > 1 and self.live_migration_permit_post_copy:
             raise ValueError(
                 f"live_migration_parallel_connections = {parallel} excludes live_migration_permit_post_copy: memory "
                 "that is sent over several connections cannot be fetched afterwards"
             )
-        if parallel and self.live_migration_compression:
+        if parallel > 1 and self.live_migration_compression:
             raise ValueError(
                 f"live_migration_parallel_connections = {parallel} excludes live_migration_compression = "
                 f"{self.live_migration_compression}: it compresses what one connection sends"

@@ -87,7 +87,7 @@ class Means:
     bandwidth_mib_s: int = 0
     auto_converge: bool = False
     post_copy: bool = False
-    parallel_connections: int = 0
+    parallel_connections: int = 1
     compression: str = ""
 
 

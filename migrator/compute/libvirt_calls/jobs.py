@@ -112,7 +112,7 @@ def _transfer_flags(inputs: MigratingInputs) -> int:
         flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
     if inputs.post_copy:
         flags |= libvirt.VIR_MIGRATE_POSTCOPY
-    if inputs.parallel_connections:
+    if inputs.parallel_connections > 1:
         flags |= libvirt.VIR_MIGRATE_PARALLEL
     if inputs.compression:
         flags |= libvirt.VIR_MIGRATE_COMPRESSED
@@ -129,7 +129,7 @@ def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = inputs.bandwidth_mib_s
     if inputs.auto_converge and inputs.auto_converge_initial:
         parameters[libvirt.VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL] = inputs.auto_converge_initial
-    if inputs.parallel_connections:
+    if inputs.parallel_connections > 1:
         parameters[libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS] = inputs.parallel_connections
     if inputs.compression:
         parameters[libvirt.VIR_MIGRATE_PARAM_COMPRESSION] = inputs.compression
