@@ -19,6 +19,7 @@ from migrator.lab.layout import LOCAL, SHARED, STATE, Layout, check_name
 from migrator.lab.machine import need
 from migrator.lab.process import Process, end_members, namespaces
 from migrator.lab.storage import Storage
+from migrator.lab.volumes import VolumeServer
 
 Progress = Callable[[str], None]
 _COMMANDS = ("ip", "nsenter", "unshare", "libvirtd", "virsh", "qemu-system-x86_64", "glusterd", "glusterfs")
@@ -41,6 +42,7 @@ class Lab:
         self.layout = layout
         self.hosts = [LabHost(layout, number, self._save) for number in range(1, hosts + 1)]
         self.storage = Storage(layout)
+        self.volumes = VolumeServer(layout)
 
     @property
     def server_address(self) -> str:

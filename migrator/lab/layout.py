@@ -62,6 +62,10 @@ class Layout:
         return f"{self.subnet}.250"
 
     @property
+    def volumes_address(self) -> str:
+        return f"{self.subnet}.251"
+
+    @property
     def state_file(self) -> Path:
         return self.root / "lab.json"
 

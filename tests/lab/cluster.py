@@ -103,15 +103,25 @@ class Cluster:
         found = self.http.get("/os-hypervisors/detail", headers=headers).json()["hypervisors"]
         return {entry["hypervisor_hostname"]: entry["memory_mb_used"] for entry in found}
 
-    def boot(self, pool: str, image: str | None = None) -> str:
-        """An ACTIVE server's id."""
+    def boot(self, pool: str, image: str | None = None, **more: Any) -> str:
+        """An ACTIVE server's id. ``more``: of the body."""
         name = f"tick-{pool}"
-        body = {"name": name, "flavorRef": name, "imageRef": image or self.image, "networks": "none"}
+        body = {"name": name, "flavorRef": name, "imageRef": image or self.image, "networks": "none"} | more
         made = self.http.post("/servers", json={"server": body})
         assert made.status_code == 202, made.text
         uuid = str(made.json()["server"]["id"])
         wait_for(lambda: self._settled(uuid), 60, f"{uuid} to become active")
         return uuid
+
+    def volume(self, name: str, image: str | None = None) -> str:
+        """An empty volume's id. ``image``: whose kernel boots it."""
+        body = {"name": name, "source": self.lab.volumes.serve(name), "size_gb": 1, "image_id": image}
+        made = httpx.post(f"{self.url}/v1/volumes", json={"volume": body}, trust_env=False, timeout=30)
+        assert made.status_code == 201, made.text
+        return str(made.json()["volume"]["id"])
+
+    def forget_volume(self, ident: str) -> httpx.Response:
+        return httpx.delete(f"{self.url}/v1/volumes/{ident}", trust_env=False, timeout=30)
 
     def show(self, uuid: str) -> dict[str, Any]:
         shown: dict[str, Any] = self.http.get(f"/servers/{uuid}").json()["server"]

@@ -140,10 +140,10 @@ class Guest:
 
 
 @contextmanager
-def booted(cluster: Cluster, image: str, pool: str) -> Iterator[Guest]:
+def booted(cluster: Cluster, image: str, pool: str, **more: Any) -> Iterator[Guest]:
     """A guest whose disk has its content; deleted at the end, without a trace on any host."""
     before = cluster.used_memory()
-    uuid = cluster.boot(pool, image)
+    uuid = cluster.boot(pool, image, **more)
     with cluster.follow(uuid) as ticks:
         content = ticks.first_content()
         assert content.new
