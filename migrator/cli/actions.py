@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from migrator.cli import follow, moves, preflight, services
+from migrator.cli import follow, moves, preflight, services, volumes
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
 from migrator.cli.output import Arguments, show_one, show_rows
@@ -30,13 +30,17 @@ def _listing(client: Client, arguments: Arguments) -> None:
 
 
 def _boot(client: Client, arguments: Arguments) -> int:
+    if not arguments.image and not arguments.boot_volume:
+        raise BadRequest("name what to boot: --image or --boot-volume")
     server = {
         "name": arguments.name,
         "flavorRef": client.flavor(arguments.flavor)["id"],
-        "imageRef": client.image_named(arguments.image)["id"],
+        "imageRef": client.image_named(arguments.image)["id"] if arguments.image else "",
         "networks": _nics(arguments.nic),
         "metadata": _pairs(arguments.meta),
     }
+    disks = volumes.attached(client, arguments.boot_volume, arguments.volume)
+    server |= {"block_device_mapping_v2": disks} if disks else {}
     server |= {"availability_zone": arguments.availability_zone} if arguments.availability_zone else {}
     server |= {"host": arguments.host} if arguments.host else {}
     server |= {"config_drive": True} if arguments.config_drive else {}
@@ -156,6 +160,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **moves.VERBS,
     **services.VERBS,
     **preflight.VERBS,
+    **volumes.VERBS,
     "flavor-create": _flavor_create,
     "flavor-key": _flavor_key,
     "image-list": _image_list,

@@ -88,10 +88,10 @@ class Client:
         return dict(found[0])
 
     def flavor(self, name_or_id: str) -> dict[str, Any]:
-        return _pick("flavor", name_or_id, self.every("/flavors/detail", "flavors", is_public="None"))
+        return pick("flavor", name_or_id, self.every("/flavors/detail", "flavors", is_public="None"))
 
     def image_named(self, name_or_id: str) -> dict[str, Any]:
-        return _pick("image", name_or_id, self.every_image())
+        return pick("image", name_or_id, self.every_image())
 
     def _find(self, kind: str, key: str, path: str, rows_name: str, **query: Any) -> dict[str, Any]:
         if _is_uuid(key):
@@ -99,7 +99,7 @@ class Client:
                 return dict(self.compute("GET", f"{path}/{quote(key, safe='')}")[kind])
             except NotFound:
                 pass  # a name may look like an id
-        return _pick(kind, key, self.every(path, rows_name, **query))
+        return pick(kind, key, self.every(path, rows_name, **query))
 
     def _send(self, method: str, url: str, body: Any, query: Mapping[str, Any], version: str = "latest") -> Any:
         """``version``: the Compute API's microversion."""
@@ -125,7 +125,7 @@ class Client:
         return answer
 
 
-def _pick(kind: str, key: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def pick(kind: str, key: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """By id, else by name. Raises NotFound, or Conflict when a name stands for several."""
     found = [row for row in rows if str(row["id"]) == key] or [row for row in rows if row.get("name") == key]
     if not found:

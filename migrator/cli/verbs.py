@@ -20,6 +20,7 @@ def add(subparsers: Any) -> None:
     _add_preflight(subparsers)
     _add_services(subparsers)
     _add_flavors_and_images(subparsers)
+    _add_volumes(subparsers)
 
 
 def _verb(subparsers: Any, name: str, text: str, *, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
@@ -54,7 +55,9 @@ def _add_server_verbs(subparsers: Any) -> None:
     boot = _verb(subparsers, "boot", "boot a new server", json=True, poll=True)
     boot.add_argument("name")
     boot.add_argument("--flavor", required=True, help="name or id")
-    boot.add_argument("--image", required=True, help="name or id")
+    boot.add_argument("--image", help="name or id")
+    boot.add_argument("--boot-volume", metavar="VOLUME", help="boot from it, in place of an image")
+    boot.add_argument("--volume", action="append", default=[], help="attach it; may be repeated")
     boot.add_argument("--nic", action="append", default=[], metavar="none|auto|net-id=ID")
     boot.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE")
     boot.add_argument("--availability-zone")
@@ -164,3 +167,14 @@ def _add_flavors_and_images(subparsers: Any) -> None:
     image.add_argument("--disk-format", default="qcow2")
     image.add_argument("--container-format", default="bare")
     image.add_argument("--property", action="append", default=[], metavar="KEY=VALUE")
+
+
+def _add_volumes(subparsers: Any) -> None:
+    made = _verb(subparsers, "volume-create", "make a network disk known that somebody else keeps", json=True)
+    made.add_argument("name")
+    made.add_argument("source", help="nbd://HOST:PORT/EXPORT, as every host reaches it; raw")
+    made.add_argument("size", type=int, help="GiB that it has at least")
+    made.add_argument("--image", help="whose kernel, ramdisk and command line boot it")
+    _verb(subparsers, "volume-list", "list volumes", json=True)
+    text = "forget volumes; what they hold is left alone"
+    _verb(subparsers, "volume-delete", text).add_argument("volume", nargs="+")

@@ -54,6 +54,24 @@ def test_every_verb_is_driven_here() -> None:
 # --- what does not move -----------------------------------------------------------------------------------------
 
 
+def test_volumes_and_servers_that_have_them(cloud: Cloud) -> None:
+    for name in ("root", "data"):
+        made = ok(cloud.migrator("volume-create", name, f"nbd://10.0.0.250/{name}", "1"))
+        assert cells(made)["Source"] == f"nbd://10.0.0.250:10809/{name}"
+    nothing = cloud.migrator("boot", "no", "--flavor", "m1.nano")
+    assert (nothing.code, "--boot-volume" in nothing.err) == (1, True)
+    ok(cloud.migrator("boot", "on", "--flavor", "m1.nano", "--boot-volume", "root", "--volume", "data", "--poll"))
+    listed = {row["name"]: row for row in json.loads(ok(cloud.migrator("volume-list", "--json")))}
+    assert [listed[name]["target"] for name in ("root", "data")] == ["vda", "vdb"]
+    ok(cloud.migrator("live-migration", "on", "--poll"))
+    refused = cloud.migrator("volume-delete", "data")
+    assert refused.code == 1
+    assert "attached" in refused.err
+    ok(cloud.migrator("delete", "on", "--poll"))
+    ok(cloud.migrator("volume-delete", "root", "data"))
+    assert json.loads(ok(cloud.migrator("volume-list", "--json"))) == []
+
+
 def test_a_servers_life(cloud: Cloud) -> None:
     booted = ok(cloud.migrator("boot", "life", "--flavor", "m1.nano", "--image", "tiny", "--poll", "--config-drive"))
     assert properties(booted)["config_drive"] == "True"

@@ -110,7 +110,7 @@ def evacuation(
         fail(world, "n1")
         pass_time(world)
         force_down(world, "n1")
-        if pool == "local" and fail is World.lose:
+        if pool in ("local", "volume-mixed") and fail is World.lose:
             world.fabric.settle_for(uuid, None)  # what only the lost host had is given up
         world.faults.armed = True
         evacuate(world, uuid, host)
@@ -124,6 +124,8 @@ def evacuation(
 SCENARIOS: Mapping[str, Scenario] = {
     "evacuated-shared": evacuation("shared", to_the_end),
     "evacuated-local": evacuation("local", to_the_end),
+    "evacuated-volume": evacuation("volume", to_the_end),
+    "evacuated-volume-mixed": evacuation("volume-mixed", to_the_end),
     "evacuated-stopped": evacuation("shared", to_the_end, stop),
     "evacuated-suspended": evacuation("shared", to_the_end, suspend),
     "evacuated-back-at-once": evacuation("shared", as_it_is),

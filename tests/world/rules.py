@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from migrator.db.tables import claims, events, hosts, instances, operations
+from migrator.db.tables import claims, events, hosts, instances, operations, volumes
 from migrator.protocol import MEMORY
 from tests.world.world import World
 
@@ -13,7 +13,7 @@ _RUNS = 1  # power_state
 
 def broken(world: World) -> list[str]:
     """Every rule that does not hold, in words."""
-    return [*_execution(world), *_record(world), *_claims(world), *_timelines(world)]
+    return [*_execution(world), *_record(world), *_claims(world), *_timelines(world), *_volumes(world)]
 
 
 def _execution(world: World) -> list[str]:
@@ -47,7 +47,7 @@ def _files(world: World, row: Any, home: list[str]) -> list[str]:
     disks = row.spec["disks"]
     places = [(disk["target"], disk["pool"]) for disk in disks]
     saved = row.vm_state == "suspended"
-    for target, pool in [*places, (MEMORY, disks[0]["pool"])]:
+    for target, pool in [*places, (MEMORY, row.spec["home"] or disks[0]["pool"])]:
         wanted = {world.fabric.hosts[name].pools[pool].identity for name in home if target != MEMORY or saved}
         holding = {s.identity for s in world.fabric.storages.values() if (row.uuid, target) in s.disks}
         newest = set(world.fabric.holders_of_newest(row.uuid, target))
@@ -55,6 +55,21 @@ def _files(world: World, row: Any, home: list[str]) -> list[str]:
             found.append(f"{target} on {sorted(holding)}, expected {sorted(wanted)}")
         elif not wanted <= newest:
             found.append(f"newest {target} on {sorted(newest)}, record on {sorted(wanted)}")
+    return found
+
+
+def _volumes(world: World) -> list[str]:
+    """Each is its instance's as long as there is one, and in no pool is anything that bears its target."""
+    found = []
+    with world.db.read() as connection:
+        owners = {row.id: row.instance_uuid for row in connection.execute(select(volumes)).all()}
+        rows = connection.execute(select(instances)).all()
+    for row in rows:
+        for volume in row.spec["volumes"]:
+            if (owners[volume["id"]] == row.uuid) is row.deleted:
+                found.append(f"{volume['source']} of {row.uuid} is {owners[volume['id']]}'s")
+            copies = [s.identity for s in world.fabric.storages.values() if (row.uuid, volume["target"]) in s.disks]
+            found += [f"{volume['source']} was copied to {identity}" for identity in copies]
     return found
 
 

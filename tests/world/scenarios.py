@@ -165,6 +165,8 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "resume": _suspension(resumed=True),
     "live-shared": _live("shared"),
     "live-block": _live("local"),
+    "live-volume": _live("volume"),
+    "live-volume-mixed": _live("volume-mixed"),
     "live-cancelled": _live("shared", _cancel, dirty=400),
     "live-block-cancelled": _live("local", _cancel, dirty=400),
     "live-back-cancelled": _back_cancelled,

@@ -5,12 +5,13 @@ at the same boundaries give the same run.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.db import images, listening, operations
+from migrator.db import images, listening, operations, volumes
 from migrator.errors import ServerUnreachable
 from migrator.protocol import Assignments, Facts, HostReport, Poll
 from migrator.scheduler import requests
@@ -21,6 +22,7 @@ from tests.world.faults import Fault, Faults, Killed
 from tests.world.processes import RETRY_S, AgentProcess, Server
 
 HOSTS = ("n1", "n2", "n3")
+VOLUME = "nbd://10.0.0.250:10809/data"
 SWEEP_S = 5.0
 RESTART_S = 0.5  # a killed process is back after so long
 DELAY_S = 1.0  # a late message, so that others overtake it
@@ -239,6 +241,8 @@ class World:
             self.guarded(lambda: self.server.reconciler.sweep())
 
     def _watch(self) -> None:
+        if self.build_pool == "volume":
+            return  # its newest data is in no pool; what a guest finds on it ``fabric`` watches
         if self.precious is not None and not self.fabric.holders_of_newest(self.precious, "vda"):
             self.lost.append(f"at {self.time:.2f} the newest data of {self.precious} was nowhere")
             self.precious = None
@@ -270,13 +274,26 @@ class World:
         return answer
 
     def build(self, pool: str) -> str | None:
-        """On n1. ``pool`` "mixed": the root disk on shared storage, an ephemeral one that is local."""
+        """On n1. ``pool`` "mixed": the root disk on shared storage, an ephemeral one that is local; "volume": its root
+        disk is one; "volume-mixed": the root disk is local, and there is a volume beside it."""
         self.build_pool = pool
+        if pool.startswith("volume"):
+            return self._build_with_volume(root=pool == "volume")
         flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: pool}}
         if pool == "mixed":
             extra = {requests.STORAGE_EXTRA_SPEC: "shared", requests.EPHEMERAL_EXTRA_SPEC: "local"}
             flavor |= {"ephemeral_gb": 1, "extra_specs": extra}
         new = NewInstance("guest", flavor, self.image, requested_host="n1", config_drive=True)
+        answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
+        return answer[0] if answer is not None else None
+
+    def _build_with_volume(self, *, root: bool) -> str | None:
+        """Kernel and all: what lies beside no disk has to be found where it goes, too."""
+        flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: "local"}}
+        with self.db.write() as connection:
+            ident = volumes.create(connection, "data", VOLUME, 1, None)
+        new = NewInstance("guest", flavor, None if root else self.image, requested_host="n1", config_drive=True)
+        new = replace(new, boot_volume=ident) if root else replace(new, volumes=(ident,))
         answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
         return answer[0] if answer is not None else None
 
