@@ -28,19 +28,14 @@ def of_operation(connection: Connection, operation_id: int) -> Mapping[str, Any]
 
 
 def reached_mib_s(connection: Connection, source: str, destination: str) -> float | None:
-    """MiB/s of the fastest of the last live migrations from host to host that lasted and were not held back by a limit
-    of which we know; None: there were none."""
-    wanted = select(_o.outcome, _o.context["strategy"].label("strategy")).where(
+    """MiB/s of the fastest of the last live migrations from host to host that lasted and were not held back by a
+    limit; None: there were none."""
+    wanted = select(_o.outcome, _o.context["limit_mib_s"].label("limit")).where(
         _o.kind == _LIVE, _o.source == source, _o.destination == destination, _o.status == "completed"
     )
     newest = connection.execute(wanted.order_by(_o.id.desc()).limit(_LATEST)).all()
-    rates = [(rate, row.strategy or {}) for row in newest if (rate := _rate(row.outcome or {})) is not None]
-    return max((rate for rate, strategy in rates if not _held_back(rate, strategy)), default=None)
-
-
-def _held_back(rate: float, strategy: Mapping[str, Any]) -> bool:
-    limit = strategy.get("bandwidth_mib_s") if strategy.get("bandwidth_by") == "live_migration_bandwidth" else None
-    return limit is not None and rate > _NEARLY * limit
+    rates = [(rate, row.limit) for row in newest if (rate := _rate(row.outcome or {})) is not None]
+    return max((rate for rate, limit in rates if not limit or rate < _NEARLY * limit), default=None)
 
 
 def _rate(outcome: Mapping[str, Any]) -> float | None:

@@ -53,13 +53,18 @@ def _unknown(measurement: Measurement, bandwidth: Bandwidth) -> str:
 
 def bandwidth_of(snapshot: Snapshot, measurement: Measurement) -> Bandwidth:
     """What earlier transfers between the hosts reached, or else what the network is made for, up to the limit."""
-    limit = snapshot.operation.steering.get("bandwidth_mib_s", snapshot.means.bandwidth_mib_s) or None
+    limit = limit_mib_s(snapshot)
     network, source = snapshot.reached_mib_s, "earlier transfers"
     if not network:
         network, source = measurement.link_mib_s or None, "the link's speed" if measurement.link_mib_s else "nobody"
     if limit and (network is None or limit <= network):
         return Bandwidth(float(limit), LIMIT, network)
     return Bandwidth(network, source, network)
+
+
+def limit_mib_s(snapshot: Snapshot) -> int:
+    """0: none. Kept with each operation, so that its rate is not taken for what the network gives."""
+    return int(snapshot.operation.steering.get("bandwidth_mib_s", snapshot.means.bandwidth_mib_s))
 
 
 def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> Load:

@@ -277,5 +277,6 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
     if phase.do is Ensure.DESCRIBED:
         return guest | {"power": reading.power_found(fact).value}
     if phase.do is Ensure.PREPARED:
-        return {"destination_disks": [disk.model_dump(mode="json") for disk in fact.disks]}
+        disks = {"destination_disks": [disk.model_dump(mode="json") for disk in fact.disks]}
+        return disks | ({"limit_mib_s": limit} if (limit := choosing.limit_mib_s(snapshot)) else {})
     return {}

@@ -21,12 +21,12 @@ from tests.lab.cluster import Cluster, wait_for
 RATES_MIB_S = (0.2, 4, 16, 32)
 BALLAST_MIB = 32
 LIMIT_MIB_S = 12
-LONGEST_S = 30
+LONGEST_S = 24
 COUNTED_GIB = 2  # what a small guest's limits are counted with
 FIXED = ("pre-copy", "auto-converge", "post-copy")
 STRATEGIES = (*FIXED, "auto")
 WAYS = (*STRATEGIES, "virsh")
-BREATH_S = 6  # before each move: the agents find a new server, and the guest comes to rest
+BREATH_S = 5  # before each move: the agents find a new server, and the guest comes to rest
 PLOT = Path(__file__).parents[2] / "docs" / "strategies.svg"
 PAGES_A_MIB = 256
 
