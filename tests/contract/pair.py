@@ -26,7 +26,8 @@ class Pair:
 
     ``spec(pool)`` makes a new instance with one disk "vda" in that pool, from the image in ``images`` where it names
     one, that boots within a moment and stops when it is asked. ``settle`` waits until a predicate holds, or fails the
-    test. ``slow_mib_s`` is a bandwidth at which that guest's transfer lasts for seconds.
+    test. ``volume()`` makes a volume of 1 GiB or more, ``hide`` sees to it that a source is reached by neither host.
+    ``slow_mib_s`` is a bandwidth at which that guest's transfer lasts for seconds.
     """
 
     source: Driver
@@ -34,6 +35,8 @@ class Pair:
     destination_name: str
     spec: Callable[[str], InstanceSpec]
     settle: Callable[[Callable[[], bool]], None]
+    volume: Callable[[], str]
+    hide: Callable[[str], None]
     images: dict[str, Path] = field(default_factory=dict)
     slow_mib_s: int = 10
 

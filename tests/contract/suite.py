@@ -13,9 +13,10 @@ from tests.contract.looking import LookingContract
 from tests.contract.measuring import MeasuringContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
 from tests.contract.steering import SteeringContract
+from tests.contract.volumes import VolumesContract
 
 
-class DriverContract(SteeringContract, MeasuringContract, ColdContract, LookingContract):
+class DriverContract(SteeringContract, MeasuringContract, ColdContract, LookingContract, VolumesContract):
     @pytest.fixture
     def pair(self) -> Pair:
         raise NotImplementedError("each driver's module gives its own pair of hosts")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
@@ -30,6 +31,8 @@ class TestLibvirt(DriverContract):
             destination_name=clean.both[1].name,
             spec=lambda pool: clean.spec(DiskSpec(target="vda", pool=pool, size_gb=1, image_id=DISK)),
             settle=settle,
+            volume=lambda: clean.lab.volumes.serve(f"v{uuid4().hex[:8]}"),
+            hide=lambda _source: None,  # nothing answers at an address that nobody has
             images=clean.images,
             slow_mib_s=1,
         )

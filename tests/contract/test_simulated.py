@@ -66,6 +66,8 @@ def simulated_pair(fabric: Fabric, clock: Clock) -> Pair:
         destination_name="b",
         spec=make_spec,
         settle=settle,
+        volume=lambda: f"nbd://10.0.0.250:10809/{uuid.uuid4()}",
+        hide=lambda source: fabric.unreachable.update({("a", source), ("b", source)}),
         images={IMAGE: Path("/nowhere")},
     )
 
