@@ -26,6 +26,7 @@ def add(subparsers: Any) -> None:
     lab.add_argument("what", choices=["up", "down", "status"])
     lab.add_argument("--name", default="lab")
     lab.add_argument("--hosts", type=int, default=3)
+    lab.add_argument("--tls", action="store_true", help="up: make certificates; agents encrypt migrations")
     lab.add_argument("--json", action="store_true")
     lab.set_defaults(run=_lab)
 

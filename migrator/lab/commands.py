@@ -1,6 +1,6 @@
 """What ``migrator lab up|down|status`` does; the command line itself is parsed in ``migrator.cli``.
 
-Every function takes an ``argparse.Namespace`` with ``name``, ``hosts`` and ``state_dir``, each of them optional.
+Every function takes an ``argparse.Namespace`` with ``name``, ``hosts``, ``state_dir`` and ``tls``, all optional.
 """
 
 import argparse
@@ -29,7 +29,10 @@ def status(args: argparse.Namespace) -> dict[str, Any]:
 
 def _lab(args: argparse.Namespace) -> Lab:
     return Lab(
-        getattr(args, "name", None) or "lab", getattr(args, "hosts", None) or 3, getattr(args, "state_dir", None)
+        getattr(args, "name", None) or "lab",
+        getattr(args, "hosts", None) or 3,
+        getattr(args, "state_dir", None),
+        tls=getattr(args, "tls", False),
     )
 
 

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from migrator.errors import LabError
+from migrator.lab.certificates import PKI, QEMU_PKI, Authority, install_libvirt, install_qemu
 from migrator.lab.layout import AGENT, BRIDGE_INSIDE, HOME, LOCAL, MOUNTS, PROGRAMS, SHARED, Layout
 from migrator.lab.machine import Machine
 from migrator.lab.process import Process, wait_until
@@ -21,7 +22,6 @@ from migrator.lab.storage import mount_command
 
 EMULATOR = "qemu-system-x86_64"
 _LIBVIRTD_CONF = """host_uuid = "{uuid}"
-listen_tls = 0
 listen_tcp = 1
 auth_tcp = "none"
 auth_unix_rw = "none"
@@ -36,17 +36,30 @@ namespaces = []
 stdio_handler = "file"
 migration_address = "{address}"
 """
+_LIBVIRTD_TLS = f"""listen_tls = 1
+ca_file = "{PKI}/cacert.pem"
+cert_file = "{PKI}/servercert.pem"
+key_file = "{PKI}/serverkey.pem"
+"""
+_QEMU_TLS = f"""default_tls_x509_cert_dir = "{QEMU_PKI}"
+default_tls_x509_verify = 1
+"""
+_NO_TLS = "listen_tls = 0\n"
 
 
 class LabHost(Machine):
-    """``number`` counts from 1. ``save`` is called whenever a process was started, so that another one can end it."""
+    """``number`` counts from 1. ``save`` is called whenever a process was started, so that another one can end it.
+    ``authority``: gives it its certificates; without one it has none, and encrypts nothing."""
 
-    def __init__(self, layout: Layout, number: int, save: Callable[[], None]) -> None:
+    def __init__(
+        self, layout: Layout, number: int, save: Callable[[], None], authority: Authority | None = None
+    ) -> None:
         super().__init__(layout, layout.host_name(number), layout.host_address(number), MOUNTS)
         self.number = number
         self.libvirtd: Process | None = None
         self.agent: Process | None = None
         self._save = save
+        self._authority = authority
 
     @property
     def uri(self) -> str:
@@ -66,8 +79,13 @@ class LabHost(Machine):
         (self.directory / "etc/qemu").mkdir(parents=True)
         (self.directory / "etc/libvirt.conf").touch()
         values = {"uuid": self.layout.host_uuid(self.number), "address": self.address}
-        (self.directory / "etc/libvirtd.conf").write_text(_LIBVIRTD_CONF.format(**values))
-        (self.directory / "etc/qemu.conf").write_text(_QEMU_CONF.format(**values))
+        libvirtd, qemu = (_NO_TLS, "") if self._authority is None else (_LIBVIRTD_TLS, _QEMU_TLS)
+        (self.directory / "etc/libvirtd.conf").write_text(_LIBVIRTD_CONF.format(**values) + libvirtd)
+        (self.directory / "etc/qemu.conf").write_text(_QEMU_CONF.format(**values) + qemu)
+        if self._authority is not None:
+            pair = self._authority.certify(self.name, self.address)
+            install_libvirt(self._pki(PKI), self._authority, pair)
+            install_qemu(self._pki(QEMU_PKI), self._authority, pair)
         names = [f"{self.layout.host_address(n)} {self.layout.host_name(n)}" for n in range(1, 100)]
         (self.directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names]) + "\n")
         for inside in (LOCAL, SHARED, AGENT, PROGRAMS):
@@ -80,6 +98,16 @@ class LabHost(Machine):
         program = self.outside(PROGRAMS) / EMULATOR
         program.write_bytes(resources.files("migrator.lab").joinpath("emulator", EMULATOR).read_bytes())
         program.chmod(0o755)
+
+    def _pki(self, inside: Path) -> Path:
+        return self.directory / "etc" / inside.relative_to("/etc/libvirt")
+
+    def certify_qemu(self, *, days: int = 365, address: str = "") -> None:
+        """Give its QEMU a certificate anew, for its own address or another one; -1 ``days``: expired."""
+        if self._authority is None:
+            raise LabError(f"{self.name} has no certificates", advice="migrator lab up --tls")
+        pair = self._authority.certify(self.name, address or self.address, days)
+        install_qemu(self._pki(QEMU_PKI), self._authority, pair)
 
     def mount_shared(self) -> None:
         self.run(mount_command(self.layout))
@@ -114,12 +142,13 @@ class LabHost(Machine):
         if self.libvirtd is not None:
             _kill(self.libvirtd, number)
 
-    def start_agent(self, server_url: str, token: str) -> None:
-        """Write the agent's configuration and start it inside the host. No-op when it runs."""
+    def start_agent(self, server_url: str, token: str, *, tls: bool | None = None) -> None:
+        """Write the agent's configuration and start it inside the host. No-op when it runs. ``tls``: whether it
+        encrypts migrations; None: if the host has certificates."""
         if self.agent_pid is not None:
             return
         config = self.directory / "agent.toml"
-        config.write_text(self._agent_config(server_url, token))
+        config.write_text(self._agent_config(server_url, token, self._authority is not None if tls is None else tls))
         command = [sys.executable, "-m", "migrator.cli.main", "agent", "--config", str(config)]
         env = {"PYTHONPATH": str(Path(__file__).parents[2])} | {k: "" for k in os.environ if k == "MIGRATOR_CONFIG"}
         self.agent = self.spawn(command, "agent.log", env)
@@ -159,8 +188,8 @@ class LabHost(Machine):
 
         return [process.pid for process in self.processes() if command(process) == "glusterfs"]
 
-    def _agent_config(self, server_url: str, token: str) -> str:
-        values = {
+    def _agent_config(self, server_url: str, token: str, tls: bool) -> str:
+        values: dict[str, str | bool] = {
             "server_url": server_url,
             "host": self.name,
             "token": token,
@@ -170,6 +199,11 @@ class LabHost(Machine):
             "cpu_mode": "none",
             "live_migration_inbound_addr": self.address,
         }
+        if tls:
+            values |= {
+                "live_migration_with_native_tls": True,
+                "live_migration_uri": f"qemu+tls://%s/system?pkipath={PKI}",
+            }
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         lines += ["[storage]", f'local = "{LOCAL}"', f'shared = "{SHARED}"']
         lines += ["[networks]", f'lab = "{BRIDGE_INSIDE}"']

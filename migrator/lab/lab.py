@@ -14,6 +14,7 @@ from typing import Any
 
 from migrator.errors import LabError
 from migrator.lab import network
+from migrator.lab.certificates import Authority
 from migrator.lab.host import LabHost
 from migrator.lab.layout import LOCAL, SHARED, STATE, Layout, check_name
 from migrator.lab.machine import need
@@ -30,17 +31,21 @@ def _silent(_: str) -> None:
 
 
 class Lab:
-    """A lab by its name; the object may be made again in another process. ``state_dir`` holds everything it owns."""
+    """A lab by its name; the object may be made again in another process. ``state_dir`` holds everything it owns.
+    ``tls``: it has a certificate authority, each host has certificates, and agents that are started encrypt."""
 
-    def __init__(self, name: str = "lab", hosts: int = 3, state_dir: Path | str | None = None) -> None:
+    def __init__(
+        self, name: str = "lab", hosts: int = 3, state_dir: Path | str | None = None, *, tls: bool = False
+    ) -> None:
         root = Path(state_dir) if state_dir else STATE / check_name(name)
-        self._open(Layout(check_name(name), root.absolute()), hosts)
+        self._open(Layout(check_name(name), root.absolute()), hosts, tls)
         if self.layout.state_file.exists():
             self._load(json.loads(self.layout.state_file.read_text()))
 
-    def _open(self, layout: Layout, hosts: int) -> None:
+    def _open(self, layout: Layout, hosts: int, tls: bool) -> None:
         self.layout = layout
-        self.hosts = [LabHost(layout, number, self._save) for number in range(1, hosts + 1)]
+        self._authority = Authority(layout.root / "ca") if tls else None
+        self.hosts = [LabHost(layout, number, self._save, self._authority) for number in range(1, hosts + 1)]
         self.storage = Storage(layout)
         self.volumes = VolumeServer(layout)
 
@@ -51,11 +56,11 @@ class Lab:
 
     def up(self, progress: Progress = _silent) -> None:
         """Make all hosts, without agents. Raises LabError; what was made until then is removed again."""
-        need(*_COMMANDS)
+        need(*_COMMANDS, *(("openssl",) if self._authority is not None else ()))
         if found := network.leftovers(self.layout):
             raise LabError(f"the lab {self.layout.name} is up already ({found[0]})", advice="migrator lab down")
         subnet = network.free_subnet(self.layout.name)
-        self._open(Layout(self.layout.name, self.layout.root, subnet), len(self.hosts))
+        self._open(Layout(self.layout.name, self.layout.root, subnet), len(self.hosts), self._authority is not None)
         self._remove_files()
         self.layout.root.mkdir(parents=True)
         self._save()
@@ -70,6 +75,9 @@ class Lab:
         network.add_bridge(self.layout)
         for machine in (self.storage, *self.hosts):
             machine.directory.mkdir()
+        if self._authority is not None:
+            self._authority.make()
+            progress("a certificate authority")
         with ThreadPoolExecutor(len(self.hosts) + 1) as pool:
             shared = pool.submit(self.storage.up)
             for host in self.hosts:
@@ -94,13 +102,14 @@ class Lab:
         progress(f"lab {self.layout.name} removed")
 
     def status(self) -> dict[str, Any]:
-        """``{"name", "up", "server_address", "state_dir", "hosts": [{"name", "address", "netns", "libvirtd",
+        """``{"name", "up", "server_address", "state_dir", "tls", "hosts": [{"name", "address", "netns", "libvirtd",
         "agent", "guests"}]}``: ``libvirtd`` and ``agent`` are pids or None, ``guests`` the number that run."""
         return {
             "name": self.layout.name,
             "up": bool(namespaces(self.layout.prefix)),
             "server_address": self.layout.server_address if self.layout.subnet else None,
             "state_dir": str(self.layout.root),
+            "tls": self._authority is not None,
             "storage": {"local": str(LOCAL), "shared": str(SHARED)},
             "hosts": [_describe(host) for host in self.hosts],
         }
@@ -122,6 +131,7 @@ class Lab:
         state = {
             "name": self.layout.name,
             "subnet": self.layout.subnet,
+            "tls": self._authority is not None,
             "storage": _plain(self.storage.holder),
             "hosts": [
                 {"holder": _plain(host.holder), "libvirtd": _plain(host.libvirtd), "agent": _plain(host.agent)}
@@ -135,7 +145,8 @@ class Lab:
     def _load(self, state: dict[str, Any]) -> None:
         if state["name"] != self.layout.name:
             raise LabError(f"{self.layout.root} belongs to the lab {state['name']}")
-        self._open(Layout(self.layout.name, self.layout.root, state["subnet"]), len(state["hosts"]))
+        layout = Layout(self.layout.name, self.layout.root, state["subnet"])
+        self._open(layout, len(state["hosts"]), bool(state.get("tls")))
         self.storage.holder = _process(state["storage"])
         for host, saved in zip(self.hosts, state["hosts"], strict=True):
             host.holder, host.libvirtd, host.agent = (_process(saved[k]) for k in ("holder", "libvirtd", "agent"))

@@ -87,8 +87,8 @@ class Cluster:
         if self.server is not None:
             self.server.end(number)
 
-    def start_agent(self, host: LabHost) -> None:
-        host.start_agent(self.agent_url, self.tokens[host.name])
+    def start_agent(self, host: LabHost, *, tls: bool = False) -> None:
+        host.start_agent(self.agent_url, self.tokens[host.name], tls=tls)
 
     def host(self, name: str) -> LabHost:
         return next(host for host in self.lab.hosts if host.name == name)

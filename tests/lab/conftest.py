@@ -16,7 +16,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
     root = tmp_path_factory.mktemp("cluster")
-    lab = Lab(os.environ.get("MIGRATOR_TEST_LAB", "tests"), state_dir=root / "lab")
+    lab = Lab(os.environ.get("MIGRATOR_TEST_LAB", "tests"), state_dir=root / "lab", tls=True)
     lab.down()
     lab.up()
     made = Cluster(lab, root)

@@ -8,7 +8,8 @@
  *                           LOST: it is not what was once written
  *
  * Kernel arguments: ballast=MIB of memory that compresses badly (default 32), dirty=PAGES_PER_S (default 0),
- * fill=MIB of lasting content (default 0), again=S (default 0: at boot only).
+ * fill=MIB of lasting content (default 0), again=S (default 0: at boot only), pattern=TEXT (up to 31 characters): each
+ * page of the ballast then has "memory:TEXT" in it, and each of the lasting content "disk:TEXT".
  * The ACPI power button ends it. The disk, if there is one, has no filesystem: first a ring of checksummed blocks that
  * change each second, then the lasting content, random bytes written once in the disk's life.
  */
@@ -29,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, SLOTS = 1024, TICK_MS = 100, SLICES_PER_S = 50, BUTTONS = 8 };
+enum { PAGE = 4096, SLOTS = 1024, TICK_MS = 100, SLICES_PER_S = 50, BUTTONS = 8, MARK_AT = 64 };
 enum { MIB = 1 << 20, HEADER_AT = SLOTS * PAGE, CONTENT_AT = HEADER_AT + MIB };
 
 struct block {
@@ -72,7 +73,8 @@ static void say(const char *line) {
     }
 }
 
-static long argument(const char *name, long otherwise) {
+/* Where the value of a kernel argument begins; NULL: it was not given. */
+static const char *given(const char *name) {
     static char line[4096];
     if (!line[0]) {
         int file = open("/proc/cmdline", O_RDONLY);
@@ -81,7 +83,25 @@ static long argument(const char *name, long otherwise) {
         close(file);
     }
     const char *found = strstr(line, name);
-    return found ? atol(found + strlen(name)) : otherwise;
+    return found ? found + strlen(name) : NULL;
+}
+
+static long argument(const char *name, long otherwise) {
+    const char *found = given(name);
+    return found ? atol(found) : otherwise;
+}
+
+/* Put the pattern into every page, away from the word that is written over. No-op when none was asked for. */
+static void mark(const char *where, void *memory, size_t bytes) {
+    char words[48];
+    const char *pattern = given(" pattern=");
+    if (!pattern) {
+        return;
+    }
+    int length = snprintf(words, sizeof words, "%s:%.*s", where, (int)strcspn(pattern, " \n") & 31, pattern);
+    for (size_t at = MARK_AT; at < bytes; at += PAGE) {
+        memcpy((char *)memory + at, words, length);
+    }
 }
 
 static void dirty_forever(long mib, long pages_per_s) {
@@ -95,6 +115,7 @@ static void dirty_forever(long mib, long pages_per_s) {
     for (size_t i = 0; i < pages * PAGE / 8; i++) {
         memory[i] = next(&state);
     }
+    mark("memory", memory, pages * PAGE);
     for (size_t page = 0;;) {
         for (long i = 0; i < pages_per_s / SLICES_PER_S; i++, page = (page + 1) % pages) {
             memory[page * PAGE / 8] = next(&state);
@@ -163,6 +184,7 @@ static int write_content(int disk, uint64_t mib, uint64_t *buffer) {
         for (size_t i = 0; i < MIB / 8; i++) {
             buffer[i] = next(&state);
         }
+        mark("disk", buffer, MIB);
         header.sum = add_up(header.sum, buffer);
         if (pwrite(disk, buffer, MIB, (off_t)(CONTENT_AT + at * MIB)) != MIB) {
             return 0;
@@ -197,6 +219,7 @@ static void show_content(int disk, uint64_t mib, uint64_t *buffer) {
     snprintf(line, sizeof line, "disk sum=%016llx bytes=%llu size=%llu %s\n", (unsigned long long)sum,
              (unsigned long long)header.mib * MIB, (unsigned long long)size, sum == header.sum ? how : "LOST");
     say(line);
+    memset(buffer, 0, MIB); /* what is of the disk is not of the memory too */
 }
 
 static void use_disk_forever(void) {
