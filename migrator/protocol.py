@@ -251,6 +251,7 @@ class Assignment(Message):
 class CompatibleInputs(Message):
     guest: GuestDescription
     block: bool | None = None  # what the request asked for; None is "find out"
+    over_commit: bool = False  # copied disks need room for what they hold, not for what the guest sees
 
 
 class PreparedInputs(Message):

@@ -25,7 +25,11 @@ def _migrate_live(request: ApiRequest, row: Any, value: Any) -> Begun:
     if row.task_state is None and row.vm_state in ("active", "paused"):
         _check_hosts(request, row, host)
     wanted = None if block == "auto" else block in TRUE
-    return Begun(requests.live_migrate(request.services.db, request.caller, row.uuid, host=host, block=wanted))
+    over_commit = value.get("disk_over_commit", False) in TRUE
+    begun = requests.live_migrate(
+        request.services.db, request.caller, row.uuid, host=host, block=wanted, over_commit=over_commit
+    )
+    return Begun(begun)
 
 
 def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:

@@ -157,9 +157,10 @@ def disk(
     *,
     free_bytes: Mapping[str, int],
     ratio: float,
+    over_commit: bool = False,
 ) -> CheckResult:
     """Room in each pool for what is copied or made there, at the size that the guest sees or is going to see, for the
-    saved memory, and for what a shared disk is going to grow."""
+    saved memory, and for what a shared disk is going to grow. ``over_commit``: at what a copied one holds."""
     copied = copied_targets(spec, guest.storage, own_storage)
     facts: dict[str, DiskFact] = {fact.target: fact for fact in guest.disks}
     needed: dict[str, int] = {}
@@ -167,7 +168,8 @@ def disk(
         fact = facts.get(each.target)
         old = fact.virtual_bytes if fact else 0
         new = max(old, each.size_gb * GIB)
-        if more := new if each.target in copied else new - old if fact else 0:
+        full = fact.allocated_bytes if fact and over_commit else new
+        if more := full if each.target in copied else new - old if fact else 0:
             needed[each.pool] = needed.get(each.pool, 0) + more
     if MEMORY in facts and _memory_copied(spec, guest.storage, own_storage):
         pool = spec.home_pool

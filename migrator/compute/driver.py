@@ -189,10 +189,11 @@ class Driver(Protocol):
         ...
 
     def check_destination(
-        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
+        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None, *, over_commit: bool = False
     ) -> Sequence[CheckResult]:
-        """Destination: cpu, memory, disk, machine_type, hypervisor_version, console, network, storage, leftover, domain
-        (none of that UUID may run here). All of them, not the first that fails."""
+        """Destination: cpu, memory, disk, machine_type, hypervisor_version, console, network, storage, volumes,
+        leftover, domain (none of that UUID may run here). All of them, not the first that fails. ``block``,
+        ``over_commit``: see ``CompatibleInputs``."""
         ...
 
     def start_measuring(self, uuid: str) -> None:

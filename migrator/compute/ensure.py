@@ -52,7 +52,10 @@ def movable(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
 
 def compatible(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     inputs = CompatibleInputs.model_validate(assignment.inputs)
-    return {"checks": tuple(tools.driver.check_destination(assignment.instance, inputs.guest, inputs.block))}
+    checks = tools.driver.check_destination(
+        assignment.instance, inputs.guest, inputs.block, over_commit=inputs.over_commit
+    )
+    return {"checks": tuple(checks)}
 
 
 def measured(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:

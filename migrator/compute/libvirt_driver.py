@@ -225,7 +225,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         return self._control.call(look)
 
     def check_destination(
-        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
+        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None, *, over_commit: bool = False
     ) -> Sequence[CheckResult]:
         settings, own = self._settings, self._disks.identities()
         machines = self._control.call(lambda c: domain_xml.read_machines(c.getCapabilities(), guest.arch))
@@ -247,7 +247,12 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             compatibility.storage(spec, guest, own, block),
             compatibility.volumes(spec, self.volumes([volume.source for volume in spec.volumes])),
             compatibility.disk(
-                spec, guest, own, free_bytes=self._disks.free_bytes(), ratio=settings.disk_allocation_ratio
+                spec,
+                guest,
+                own,
+                free_bytes=self._disks.free_bytes(),
+                ratio=settings.disk_allocation_ratio,
+                over_commit=over_commit,
             ),
             compatibility.leftover(spec, guest, own, [*self._disks.facts(spec), self._disks.memory_fact(spec)]),
         ]

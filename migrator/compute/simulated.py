@@ -206,7 +206,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
 
     @call
     def check_destination(
-        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None
+        self, spec: InstanceSpec, guest: GuestDescription, block: bool | None, *, over_commit: bool = False
     ) -> Sequence[CheckResult]:
         host, own = self.host, self._identities()
         present = host.domains.get(spec.uuid)
@@ -229,7 +229,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
             compatibility.network(spec, host.networks),
             compatibility.storage(spec, guest, own, block),
             compatibility.volumes(spec, self._sizes([volume.source for volume in spec.volumes])),
-            compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0),
+            compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0, over_commit=over_commit),
             compatibility.leftover(spec, guest, own, self._disk_facts(spec)),
         ]
 

@@ -95,7 +95,10 @@ def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
 
 def _compatible(ask: Ask) -> Message:
     operation = ask.snapshot.operation
-    return CompatibleInputs(guest=reading.guest_of(operation), block=operation.params.get("block"))
+    over_commit = bool(operation.params.get("over_commit"))
+    return CompatibleInputs(
+        guest=reading.guest_of(operation), block=operation.params.get("block"), over_commit=over_commit
+    )
 
 
 def _prepared(ask: Ask) -> Message:

@@ -49,6 +49,7 @@ class Need:
     guest: GuestDescription | None = None
     guest_age_s: float = 0.0
     block: bool | None = None  # what a live migration asked for; None: find out
+    over_commit: bool = False  # the same: room for what copied disks hold now will do
     refused: Mapping[str, Sequence[str]] = field(default_factory=dict)  # hosts that already said no
     in_place: bool = False  # the source itself will do
     holders: frozenset[str] = frozenset()  # hosts besides the source that still have something of the instance

@@ -123,12 +123,15 @@ def _shares(pools: dict[str, StoragePool], pool: str, need: Need) -> bool:
 
 
 def _copied(pools: dict[str, StoragePool], need: Need) -> dict[str, float]:
-    """Pool -> GiB of the disks that have to be copied there, at the size that the guest sees."""
-    sizes = {fact.target: fact.virtual_bytes / _GIB for fact in need.guest.disks} if need.guest is not None else {}
+    """Pool -> GiB of the disks that have to be copied there, at the size that the guest sees, or at what they hold."""
+    facts = {fact.target: fact for fact in need.guest.disks} if need.guest is not None else {}
     copied: dict[str, float] = {}
     for disk in need.instance.disks:
         if disk.pool in pools and not _shares(pools, disk.pool, need):
-            copied[disk.pool] = copied.get(disk.pool, 0) + max(sizes.get(disk.target, 0), disk.size_gb)
+            fact = facts.get(disk.target)
+            size = max(fact.virtual_bytes / _GIB if fact else 0, disk.size_gb)
+            size = fact.allocated_bytes / _GIB if fact and need.over_commit else size
+            copied[disk.pool] = copied.get(disk.pool, 0) + size
     return dict(sorted(copied.items()))
 
 

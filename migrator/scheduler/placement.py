@@ -58,6 +58,7 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need
         requested_host=operation.requested_host,
         guest=GuestDescription.model_validate(guest) if guest else None,
         block=operation.params.get("block"),
+        over_commit=bool(operation.params.get("over_commit")),
         refused=operation.context.get("refused", {}),
         in_place=bool(operation.params.get("same_host")),
         holders=frozenset(claims.holders(connection, operation.instance_uuid)) - {operation.source or ""},

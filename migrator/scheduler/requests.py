@@ -152,9 +152,13 @@ def resume(db: Database, caller: Caller, uuid: str) -> int:
     return on_instance(db, caller, uuid, Kind.RESUME)
 
 
-def live_migrate(db: Database, caller: Caller, uuid: str, *, host: str | None, block: bool | None) -> int:
-    """Begin a live migration to ``host`` (None: the scheduler's choice). ``block`` None: find out."""
-    return on_instance(db, caller, uuid, Kind.LIVE_MIGRATION, requested_host=host, params={"block": block})
+def live_migrate(
+    db: Database, caller: Caller, uuid: str, *, host: str | None, block: bool | None, over_commit: bool = False
+) -> int:
+    """Begin a live migration to ``host`` (None: the scheduler's choice). ``block`` None: find out. ``over_commit``:
+    room for what the disks hold now will do, although they may grow to all that the guest sees."""
+    params = {"block": block} | ({"over_commit": True} if over_commit else {})
+    return on_instance(db, caller, uuid, Kind.LIVE_MIGRATION, requested_host=host, params=params)
 
 
 def cancel(db: Database, caller: Caller, operation_id: int) -> None:

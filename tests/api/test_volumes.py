@@ -1,12 +1,15 @@
 """``/v1/volumes``, and instances made with volumes: whose they are, what is refused, how Nova's API shows them."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
-from migrator.db import instance_records
+from migrator.db import hosts, instance_records
 from migrator.db.engine import Database
+from migrator.db.tables import claims, operations
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -155,3 +158,51 @@ def test_kernel_and_command_line_come_from_the_image_that_the_volume_was_made_fr
     assert (kept["kernel_id"], kept["kernel_args"]) == (kernel, "quiet")
     assert [ref["id"] for ref in kept["images"]] == [kernel]
     assert client.get(f"/v2.1/servers/{uuid}").json()["server"]["image"] == ""
+
+
+def at_rest(db: Database, uuid: str, **more: Any) -> None:
+    """As if it had been built, on compute1."""
+    values = {"vm_state": "active", "task_state": None, "power_state": 1, "host": "compute1", **more}
+    with db.write() as connection:
+        connection.execute(update(operations).values(active=False))
+        instance_records.change(connection, uuid, values)
+
+
+def test_a_volume_is_not_resized_and_no_disk_is_claimed_for_it(client: TestClient, db: Database) -> None:
+    seed.flavor(db, name="m1.diskless", flavorid="3", disk_gb=0)
+    seed.pools(db, "compute1", local="A")
+    uuid = create(client, attached(volume(client, "root"), boot_index=0)).json()["server"]["id"]
+    with db.read() as connection:
+        assert connection.execute(select(claims.c.disk_gb)).scalars().all() == [0]
+    at_rest(db, uuid)
+    answer = client.post(f"/v2.1/servers/{uuid}/action", json={"resize": {"flavorRef": "3"}})
+    assert answer.status_code == 202, answer.text
+
+
+def test_a_server_on_a_volume_counts_as_one_on_shared_storage_when_it_is_evacuated(
+    client: TestClient, db: Database
+) -> None:
+    uuid = create(client, attached(volume(client, "root"), boot_index=0)).json()["server"]["id"]
+    at_rest(db, uuid)
+    with db.write() as connection:
+        hosts.change(connection, "compute1", {"forced_down": True})
+    headers = {"OpenStack-API-Version": "compute 2.79"}
+    path = f"/v2.1/servers/{uuid}/action"
+    refused = client.post(path, json={"evacuate": {"adminPass": "secret"}}, headers=headers)
+    assert refused.status_code == 400
+    assert "nbd://10.0.0.250:10809/root" in refused.text
+    answer = client.post(path, json={"evacuate": {}}, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(("wanted", "params"), [(True, {"block": True, "over_commit": True}), (False, {"block": True})])
+def test_disk_over_commit_is_heard_where_there_is_such_a_word(
+    client: TestClient, db: Database, wanted: bool, params: dict[str, Any]
+) -> None:
+    uuid = seed.instance(db, "a")
+    body = {"host": "compute2", "block_migration": True, "disk_over_commit": wanted}
+    headers = {"OpenStack-API-Version": "compute 2.24"}
+    with mock.patch("migrator.api.actions_live._WAIT_S", 0.0):
+        client.post(f"/v2.1/servers/{uuid}/action", json={"os-migrateLive": body}, headers=headers)
+    with db.read() as connection:
+        assert connection.execute(select(operations.c.params)).scalars().all() == [params]

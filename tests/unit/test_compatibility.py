@@ -131,6 +131,18 @@ def test_a_disk_that_grows_needs_the_room_that_it_will_have() -> None:
     assert "shared: 7167 MiB free, 7168 MiB needed" in check.found
 
 
+def test_an_over_committed_disk_needs_room_for_what_it_holds_and_a_shared_one_still_for_what_it_grows() -> None:
+    facts = tuple(fact.model_copy(update={"allocated_bytes": 100 << 20}) for fact in GUEST.disks)
+    guest = GUEST.model_copy(update={"disks": facts})
+    for free, ok in ((100 << 20, True), ((100 << 20) - 1, False)):
+        room = {"local": free, "shared": 0}
+        assert compatibility.disk(SPEC, guest, OWN, free_bytes=room, ratio=1.0, over_commit=True).ok is ok
+    grown = SPEC.model_copy(update={"disks": tuple(d.model_copy(update={"size_gb": 8}) for d in SPEC.disks)})
+    room = {"local": 8 * GIB, "shared": 7 * GIB - 1}
+    found = compatibility.disk(grown, guest, OWN, free_bytes=room, ratio=1.0, over_commit=True)
+    assert "shared: 7167 MiB free, 7168 MiB needed" in found.found
+
+
 def test_a_disk_that_nobody_describes_is_made_at_its_size() -> None:
     check = compatibility.disk(SPEC, GuestDescription(), OWN, free_bytes={"local": 4 * GIB}, ratio=1.0)
     assert not check.ok

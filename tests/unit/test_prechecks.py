@@ -198,6 +198,16 @@ def test_a_check_that_fails_is_the_only_one_and_says_why(
     assert rank([candidate], need) == []
 
 
+def test_disks_that_may_be_over_committed_need_room_for_what_they_hold() -> None:
+    (fact,) = GUEST.disks
+    sparse = GUEST.model_copy(update={"disks": (fact.model_copy(update={"virtual_bytes": 500 * GIB}),)})
+    need = replace(NEED, guest=sparse)
+    assert "local: 500 GiB to copy" in finding("disk", there(), need).words
+    assert finding("disk", there(), replace(need, over_commit=True)).status is Status.PASSED
+    full = GUEST.model_copy(update={"disks": (fact.model_copy(update={"allocated_bytes": 500 * GIB}),)})
+    assert finding("disk", there(), replace(NEED, guest=full, over_commit=True)).status is Status.FAILED
+
+
 def test_every_check_is_made_to_fail_above() -> None:
     assert [row[0] for row in FAILS] == list(CODES)
 
