@@ -111,7 +111,7 @@ def test_of_a_mixed_guest_only_the_local_disk_is_copied(mixed: tuple[Guest, str]
 
 
 def test_a_volume_that_the_destination_does_not_reach_is_a_named_refusal(mixed: tuple[Guest, str]) -> None:
-    """Found by the destination before anything is moved, and by the preflight without moving anything."""
+    """Found by the destination before anything is moved."""
     guest, _ = mixed
     destination = guest.another()
     unreachable = ["prohibit", f"{guest.cluster.lab.volumes.address}/32"]
