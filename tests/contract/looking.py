@@ -9,7 +9,7 @@ class LookingContract:
         spec = pair.boot("local")
         seen = pair.source.live_guests()[spec.uuid]
         told = pair.source.describe_guest(spec)
-        about_disks = {"disks": (), "storage": {}}
+        about_disks: dict[str, object] = {"disks": (), "storage": {}}
         assert seen == told.model_copy(update=about_disks)
         assert seen.machine
         assert spec.uuid not in pair.destination.live_guests()
