@@ -1,12 +1,13 @@
-"""A connection that is opened when first needed, and again after it broke.
+"""Connections that are opened when first needed, and again after they broke.
 
-Owns the life of one connection to a hypervisor's daemon, whatever its library: how long opening may take, when a call
-is tried again, and what the caller is told. It imports no such library; ``Transport`` says what it needs of one.
+Owns the life of the connections to one hypervisor's daemon, whatever its library: how long opening may take, when a
+call is tried again, and what the caller is told. It imports no such library; ``Transport`` says what it needs of one.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from migrator.errors import DriverError, HypervisorUnavailable
@@ -43,12 +44,19 @@ class Transport(Protocol[C]):
 
 
 class Reconnecting(Generic[C]):
-    """One connection, shared by any number of threads."""
+    """Connections to one daemon, for any number of threads: each call has one for itself while it lasts.
+
+    Two threads never share one. In libvirt's client before 10.4 a thread that waits for its answer can be woken by
+    another one's call on the same connection, and then follows a pointer into a stack frame that is gone
+    (CVE-2024-4418): agents died of it when their libvirtd was slow.
+    """
 
     def __init__(self, transport: Transport[C], where: str, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
         self._transport, self._where, self._timeout_s = transport, where, open_timeout_s
-        self._lock = threading.Lock()
-        self._connection: C | None = None
+        self._lock = threading.Lock()  # of what follows; never held while a daemon is waited for
+        self._idle: list[C] = []
+        self._closed = False
+        self._opening = threading.Lock()
         self._failed_at = 0.0
         self._failure: HypervisorUnavailable | None = None
 
@@ -64,43 +72,75 @@ class Reconnecting(Generic[C]):
         except _BrokenError as broken:
             raise HypervisorUnavailable(f"{self._where} does not answer: {broken.__cause__}") from broken.__cause__
 
-    def open(self) -> C:
-        """The connection. Raises HypervisorUnavailable after the time to open at the latest, however many threads
-        wait for the same daemon."""
-        asked_at = time.monotonic()
-        with self._lock:
-            if self._connection is not None:
-                return self._connection
-            if self._failure is not None and self._failed_at >= asked_at:
-                raise self._failure  # somebody else waited and learnt it for us
-            try:
-                self._connection = self._open_in_time()
-            except HypervisorUnavailable as failure:
-                self._failed_at, self._failure = time.monotonic(), failure
-                raise
-            return self._connection
+    def open(self) -> None:
+        """See that there is a connection. Raises HypervisorUnavailable after the time to open at the latest, however
+        many threads wait for the same daemon."""
+        with self.lent():
+            pass
+
+    @contextmanager
+    def lent(self) -> Iterator[C]:
+        """A connection for the block alone, kept for the next one that asks. Raises HypervisorUnavailable."""
+        connection = self._take()
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
 
     def close(self) -> None:
+        """For good: what is lent is closed when it comes back."""
         with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            self._transport.close(connection)
+            self._closed = True
+        self._close_idle()
 
     def _attempt(self, act: Callable[[C], T]) -> T:
-        connection = self.open()
+        connection = self._take()
+        broken = False
         try:
             return act(connection)
         except self._transport.error as error:
-            if not self._transport.broken(connection, error):
+            broken = self._transport.broken(connection, error)
+            if not broken:
                 raise self._transport.translated(error) from error
-            self._drop(connection)
             raise _BrokenError from error
+        finally:
+            if broken:
+                self._transport.close(connection)
+                self._close_idle()  # the same daemon's: they broke with it
+            else:
+                self._give_back(connection)
 
-    def _drop(self, connection: C) -> None:
+    def _take(self) -> C:
+        asked_at = time.monotonic()
+        if (idle := self._idle_one()) is not None:
+            return idle
+        with self._opening:
+            if (idle := self._idle_one()) is not None:
+                return idle
+            if self._failure is not None and self._failed_at >= asked_at:
+                raise self._failure  # somebody else waited and learnt it for us
+            try:
+                return self._open_in_time()
+            except HypervisorUnavailable as failure:
+                self._failed_at, self._failure = time.monotonic(), failure
+                raise
+
+    def _idle_one(self) -> C | None:
         with self._lock:
-            if self._connection is connection:
-                self._connection = None
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: C) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
         self._transport.close(connection)
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            self._transport.close(connection)
 
     def _open_in_time(self) -> C:
         opening = _Opening(self._transport)

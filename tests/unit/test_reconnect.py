@@ -71,6 +71,51 @@ def test_a_broken_one_is_replaced_and_the_call_made_again() -> None:
     assert wire.closed == [1]
 
 
+def test_two_threads_never_share_one() -> None:
+    wire = Wire(lambda: 1, lambda: 2)
+    connection = connect(wire)
+    met = threading.Barrier(2, timeout=5)
+
+    def act(number: int) -> int:
+        met.wait()  # both are at it
+        return number
+
+    used: list[int] = []
+    threads = [threading.Thread(target=lambda: used.append(connection.call(act))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(used) == [1, 2]
+    assert connection.call(lambda number: number) in (1, 2)  # kept for the next call
+    connection.close()
+    assert sorted(wire.closed) == [1, 2]
+
+
+def test_when_one_broke_no_other_old_one_is_tried() -> None:
+    wire = Wire(lambda: 1, lambda: 2, lambda: 3)
+    connection = connect(wire)
+    with connection.lent() as first, connection.lent() as second:
+        assert (first, second) == (1, 2)
+
+    def act(number: int) -> int:
+        if number < 3:
+            raise LostError("gone")
+        return number
+
+    assert connection.call(act) == 3
+    assert sorted(wire.closed) == [1, 2]
+
+
+def test_what_is_lent_is_closed_when_it_comes_back_to_a_closed_one() -> None:
+    wire = Wire(lambda: 1)
+    connection = connect(wire)
+    with connection.lent():
+        connection.close()
+        assert wire.closed == []
+    assert wire.closed == [1]
+
+
 def test_a_refusal_is_translated_and_not_tried_again() -> None:
     wire = Wire(lambda: 1)
     calls = []

@@ -22,20 +22,21 @@ KEEPALIVE = (5, 3)
 def connect(
     uri: str, *, keepalive: tuple[int, int] = KEEPALIVE, open_timeout_s: float = OPEN_TIMEOUT_S
 ) -> Reconnecting[Any]:
-    """A connection to the libvirtd at ``uri``, not opened yet."""
+    """Connections to the libvirtd at ``uri``, none opened yet."""
     return Reconnecting(_Libvirt(uri, keepalive), f"libvirtd at {uri}", open_timeout_s)
 
 
 def alone(uri: str, act: Callable[[Any], None]) -> None:
     """``act`` on a connection of its own, for it may last; never twice, for it is not idempotent."""
     connection, transport = connect(uri), _Libvirt(uri, KEEPALIVE)
-    opened = connection.open()
     try:
-        act(opened)
-    except libvirt.libvirtError as error:
-        if transport.broken(opened, error):
-            raise HypervisorUnavailable(f"libvirtd at {uri} went away: {error}") from error
-        raise transport.translated(error) from error
+        with connection.lent() as opened:
+            try:
+                act(opened)
+            except libvirt.libvirtError as error:
+                if transport.broken(opened, error):
+                    raise HypervisorUnavailable(f"libvirtd at {uri} went away: {error}") from error
+                raise transport.translated(error) from error
     finally:
         connection.close()
 
