@@ -7,7 +7,7 @@ from migrator.api import server_schemas, server_view
 from migrator.api.routing import Answer, ApiRequest, Route
 from migrator.api.servers import find
 from migrator.db import instance_records
-from migrator.errors import BadRequest, NotFound, NotOffered, VolumeNotFound
+from migrator.errors import BadRequest, NotFound, VolumeNotFound
 
 _MOST_TAGS = 50
 
@@ -155,7 +155,7 @@ def volume(request: ApiRequest) -> Answer:
 
 def change_volumes(request: ApiRequest) -> Answer:
     find(request, request.params["id"])
-    raise NotOffered("Volumes are attached when a server is made (block_device_mapping_v2), and freed by its deletion.")
+    raise BadRequest("Volumes are attached when a server is made (block_device_mapping_v2), and freed by its deletion.")
 
 
 def _volumes(row: Any) -> Sequence[Mapping[str, Any]]:
