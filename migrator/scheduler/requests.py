@@ -66,6 +66,12 @@ ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
     Kind.RESUME: ("resume", frozenset({"suspended"})),
 }
 
+# What would do, where an action does not: added to Nova's words.
+_INSTEAD: Mapping[tuple[Kind, str], str] = {
+    (Kind.LIVE_MIGRATION, "stopped"): "; an instance that does not run is moved by 'migrate'",
+    (Kind.LIVE_MIGRATION, "suspended"): "; an instance that does not run is moved by 'migrate'",
+}
+
 VERIFY = "verify"  # the phase that waits for an operator's word
 
 _BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME})  # may execute guest code where none runs now
@@ -216,7 +222,8 @@ def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:
     if row.task_state is not None:
         raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}")
     if row.vm_state not in allowed:
-        raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}")
+        instead = _INSTEAD.get((kind, row.vm_state), "")
+        raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}{instead}")
     return row
 
 

@@ -119,7 +119,8 @@ def test_wrong_states_for_a_live_migration(api: Api) -> None:
         answer = api("POST", f"/servers/{stopped}/action", version, body)
         assert (answer.status, answer.message) == (
             409,
-            f"Cannot 'os-migrateLive' instance {stopped} while it is in vm_state stopped",
+            f"Cannot 'os-migrateLive' instance {stopped} while it is in vm_state stopped; "
+            "an instance that does not run is moved by 'migrate'",
         )
         moving = seed.instance(api.db, "b", task_state="migrating")
         answer = api("POST", f"/servers/{moving}/action", version, body)
