@@ -26,6 +26,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "UNPAUSED": "unpaused",
         "MIGRATION_CANCELED": "migration-cancelled",
         "POSTCOPY": "postcopy",
+        "POSTCOPY_FAILED": "postcopy-failed",
         "CRASHED": "panicked",
     },
     "PAUSED": {

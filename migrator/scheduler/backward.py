@@ -14,7 +14,7 @@ from migrator.scheduler import reading
 from migrator.scheduler.satisfied import Judgement, Progress, judge
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.verdict import Verdict
-from migrator.scheduler.waiting import alarm, wait
+from migrator.scheduler.waiting import ALARMS, alarm, wait
 
 MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
 # Undone late these harm nobody: the instance is brought back, or lives elsewhere, by the time the host returns.
@@ -48,7 +48,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     found = reading.verdict_of(snapshot) if judged else None
     if found is Verdict.DESTINATION:
         return _forward_again(snapshot, table)
-    if found in (Verdict.SPLIT, Verdict.LOST):
+    if found in ALARMS:
         return alarm(snapshot, found)
     if isinstance(phase.undo, Effect):
         return _undo_effect(snapshot, table, phase, phase.undo)

@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     HOLD = "hold"  # neither executes guest code at this instant: switch-over
     SPLIT = "split"  # both run: freeze, raise the alarm, destroy nothing
     LOST = "lost"  # neither has it: raise the alarm
+    TORN = "torn"  # its post-copy failed for good, neither half can go on: raise the alarm
 
 
 _NOT_STARTED = {
@@ -26,6 +27,10 @@ _NOT_STARTED = {
     DomainState.CRASHED,
     DomainState.SAVED,
 }
+
+# Paused for these reasons, the source's half is stale: the guest has run at the destination since.
+_SWITCHED = ("postcopy", "postcopy-failed")
+_BACK_SOON = {DomainState.PAUSED, DomainState.INCOMING}
 
 
 def job_active(fact: Fact) -> bool:
@@ -70,6 +75,9 @@ def _while_source_runs(source: Fact, at_destination: DomainState | None) -> Verd
 
 
 def _while_neither_runs(source: Fact, at_source: DomainState, at_destination: DomainState) -> Verdict:
+    domain = source.domain
+    if at_source is DomainState.PAUSED and domain is not None and domain.reason in _SWITCHED:
+        return Verdict.HOLD if job_active(source) or at_destination in _BACK_SOON else Verdict.TORN
     if at_source is DomainState.ABSENT:
         return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD
     if job_active(source):

@@ -10,6 +10,8 @@ CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tell
 ALARMS = {
     Verdict.SPLIT: "the instance runs on both hosts; nothing is touched until an operator has looked",
     Verdict.LOST: "neither host has the instance; nothing is touched until an operator has looked",
+    Verdict.TORN: "its post-copy failed, and the destination has it no more: the source's half of it is stale, "
+    "and newer data of copied disks is the destination's; nothing is touched until an operator has looked",
 }
 
 

@@ -12,7 +12,7 @@ ATTEMPTS = (None, "none", "running", "ended")
 JOBS = (None, False, True)
 
 # Source, destination -> verdict without an active job, verdict with one. "silent" is no fact or no observed domain.
-S, D, F, W, H, X, L = "source", "destination", "in_flight", "wait", "hold", "split", "lost"
+S, D, F, W, H, X, L, T = "source", "destination", "in_flight", "wait", "hold", "split", "lost", "torn"
 COLUMNS = ("silent", "absent", "shut_off", "crashed", "incoming", "paused", "running", "saved")
 QUIET = {
     "silent": (W, W, W, W, W, W, D, W),
@@ -24,7 +24,10 @@ QUIET = {
     "incoming": (S, S, S, S, S, S, D, S),
     "absent": (W, L, H, H, H, H, D, H),
     "migrated": (D, D, D, D, D, D, D, D),
+    "postcopy": (W, T, T, T, H, H, D, T),
+    "postcopy-failed": (W, T, T, T, H, H, D, T),
 }
+REASONED = {"migrated": "shut_off", "postcopy": "paused", "postcopy-failed": "paused"}
 BUSY = QUIET | {
     "running": (W, F, F, F, F, F, F, F),
     "paused": (W, H, H, H, H, H, D, H),
@@ -32,16 +35,18 @@ BUSY = QUIET | {
     "saved": (W, F, F, F, F, F, D, F),
     "crashed": (W, F, F, F, F, F, D, F),
     "incoming": (W, F, F, F, F, F, D, F),
+    "postcopy": (W, H, H, H, H, H, D, H),
+    "postcopy-failed": (W, H, H, H, H, H, D, H),
 }
 
 
 def fact(state: str | None, attempt: str | None = None, job: bool | None = None) -> Fact | None:
     if state is None:
         return None
-    reason = "migrated" if state == "migrated" else None
+    reason = state if state in REASONED else None
     domain = None
     if state != "unobserved":
-        domain = DomainFact(state=DomainState("shut_off" if reason else state), reason=reason)
+        domain = DomainFact(state=DomainState(REASONED.get(state, state)), reason=reason)
     return Fact(
         operation_id="o",
         epoch=1,
@@ -58,7 +63,7 @@ def fact(state: str | None, attempt: str | None = None, job: bool | None = None)
 def test_every_combination(attempt: str | None, job: bool | None) -> None:
     table = BUSY if job or attempt == "running" else QUIET
     wrong = []
-    for source, destination in itertools.product((*SIDES, "migrated"), SIDES):
+    for source, destination in itertools.product((*SIDES, *REASONED), SIDES):
         row = "silent" if source in (None, "unobserved") else str(source)
         column = "silent" if destination in (None, "unobserved") else str(destination)
         wanted = Verdict(table[row][COLUMNS.index(column)])
@@ -69,7 +74,7 @@ def test_every_combination(attempt: str | None, job: bool | None) -> None:
 
 
 def test_the_tables_are_whole() -> None:
-    rows = {"silent", "migrated", *(s.value for s in DomainState)}
+    rows = {"silent", *REASONED, *(s.value for s in DomainState)}
     assert QUIET.keys() == BUSY.keys() == rows
     assert all(len(row) == len(COLUMNS) for row in (*QUIET.values(), *BUSY.values()))
 
