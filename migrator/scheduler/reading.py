@@ -180,12 +180,15 @@ def copied_live(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and not d.config_drive)
 
 
+def copied_live_bytes(snapshot: Snapshot) -> list[int]:
+    """The sizes, as the guest sees them, of the disks that a live migration copies."""
+    copied = copied_live(snapshot)
+    return [disk.virtual_bytes for disk in guest_of(snapshot.operation).disks if disk.target in copied]
+
+
 def data_gib(snapshot: Snapshot) -> float:
     """What a live migration is counted with for its delays and timeouts."""
-    copied, sizes = set(copied_live(snapshot)), guest_of(snapshot.operation).disks
-    return convergence.data_gib(
-        snapshot.instance.memory_mb, [disk.virtual_bytes for disk in sizes if disk.target in copied]
-    )
+    return convergence.data_gib(snapshot.instance.memory_mb, copied_live_bytes(snapshot))
 
 
 def memory_is_shared(snapshot: Snapshot) -> bool:
@@ -223,7 +226,18 @@ def outcome_of(snapshot: Snapshot) -> Mapping[str, Any]:
     for job in jobs:
         expected = {"active", "downtime_ms"} if job.active else {"active"}  # while it runs, downtime is a forecast
         merged |= {k: v for k, v in job.model_dump(mode="json").items() if v is not None and k not in expected}
-    if snapshot.operation.kind is Kind.LIVE_MIGRATION and not merged.get("elapsed_ms"):
-        # The hypervisor keeps no statistics of a post-copy, and it may be over before its last counters were read.
-        merged["elapsed_ms"] = round(snapshot.operation.phase_age_s * 1000)
-    return merged
+    return merged | _uncounted(snapshot, merged)
+
+
+def _uncounted(snapshot: Snapshot, merged: Mapping[str, Any]) -> dict[str, Any]:
+    """What the hypervisor's last statistics of a live migration lack. They have none of a post-copy, which may be over
+    before its last counters were read, nor of disks, which are copied before the memory and sometimes between two
+    looks: of those it counts the size that the guest sees, and after a transfer that went well all of it is copied."""
+    found: dict[str, Any] = {}
+    if snapshot.operation.kind is not Kind.LIVE_MIGRATION:
+        return found
+    if not merged.get("elapsed_ms"):
+        found["elapsed_ms"] = round(snapshot.operation.phase_age_s * 1000)
+    if total := sum(copied_live_bytes(snapshot)):
+        found |= {"disk_total_bytes": total, "disk_processed_bytes": total, "disk_remaining_bytes": 0}
+    return found

@@ -18,6 +18,7 @@ from migrator.lab.image import KERNEL_ARGS, register_guest
 from migrator.lab.process import Process, spawn
 from migrator.lab.ticks import TickFollower
 
+AGENTS_PORT = 8775
 MEMORY_MB = 128
 GUEST_ARGS = f"{KERNEL_ARGS} ballast=40 dirty=50"
 
@@ -38,7 +39,7 @@ class Cluster:
         self.lab = lab
         self.root = root
         self.url = f"http://127.0.0.1:{_free_port()}"
-        self.agent_url = f"http://{lab.server_address}:8775"
+        self.agent_url = f"http://{lab.server_address}:{AGENTS_PORT}"
         self.server: Process | None = None
         self.http = httpx.Client(base_url=f"{self.url}/v2.1", timeout=30, trust_env=False)
         self.http.headers["OpenStack-API-Version"] = "compute 2.79"

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.cluster import wait_for
+from tests.lab.cluster import AGENTS_PORT, wait_for
 
 # Where libvirt puts a guest's memory and disks when QEMU sends them by itself.
-TRANSFERS = "tcp portrange 49152-49215"
+TRANSFERS = "tcp portrange 49152-49215"  # an agent's connection to its server may have one, too: see ``captured``
 LIBVIRT = "tcp port 16509 or tcp port 16514"
 
 
@@ -29,7 +29,8 @@ class Wire:
 
 @contextmanager
 def captured(bridge: str, file: Path, which: str = TRANSFERS) -> Iterator[Wire]:
-    """Everything of ``which`` that passes the bridge while the block runs."""
+    """Everything of ``which`` that passes the bridge while the block runs, but for what agents tell their server."""
+    which = f"({which}) and not tcp port {AGENTS_PORT}"
     command = ["tcpdump", "-i", bridge, "-n", "-s", "0", "-B", "65536", "-w", str(file), "-Z", "root", which]
     log = file.with_suffix(".log")
     wire = Wire()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.protocol import DiskFact
 from migrator.scheduler.assign import assignments
 from migrator.scheduler.backward import MAX_ATTEMPTS, refused
 from migrator.scheduler.decide import decide
@@ -266,3 +267,15 @@ def test_a_host_back_from_the_dead_ends_its_guest_before_the_source_starts_it(
     found = plan(op(M, "stop" if holds else "copy", **BACK, owed=owed, holds=holds), ups=(True, there))
     assert (found.phase, found.raise_epoch) == (after, after is not None)
     assert found.context == ({"owed": []} if after else {})
+
+
+@pytest.mark.parametrize(("shared", "copied"), [(False, 1 << 30), (True, 0)])
+def test_what_was_copied_is_counted_though_the_hypervisor_s_last_words_do_not(shared: bool, copied: int) -> None:
+    """It copies disks before the memory, sometimes between two looks, and its last statistics know nothing of them."""
+    facts = tuple(Seen(number=1, epoch=1, phase="transfer", dom=dom) for dom in ("absent", "running"))
+    snapshot = server.snapshot_of(op(L, "transfer", shared=shared), facts, (True, True))
+    disk = DiskFact(target="vda", path="/one", pool="local", exists=True, virtual_bytes=1 << 30)
+    told = {"guest": {"storage": {}, "disks": [disk.model_dump()]}}
+    operation = replace(snapshot.operation, context={**snapshot.operation.context, **told})
+    outcome = decide(replace(snapshot, operation=operation)).outcome or {}
+    assert (outcome.get("disk_total_bytes"), outcome.get("disk_processed_bytes")) == (copied, copied)

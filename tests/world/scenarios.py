@@ -141,8 +141,9 @@ def _force_and_cancel(world: World, uuid: str) -> None:
 
 
 def _paused(world: World, uuid: str) -> bool:
-    domain = world.fabric.hosts["n1"].domains.get(uuid)
-    return domain is None or domain.state is not DomainState.RUNNING or not _moving(world, uuid)
+    """Or over, for a fault may have ended it before it was forced."""
+    row, domain = _row(world, uuid), world.fabric.hosts["n1"].domains.get(uuid)
+    return domain is None or domain.state is not DomainState.RUNNING or row is None or not row.active
 
 
 def _daemon_dies(host: str, seconds: float) -> Callable[[World, str], None]:
