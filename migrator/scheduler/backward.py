@@ -13,6 +13,7 @@ from migrator.protocol import DomainState, Ensure, Fact
 from migrator.scheduler import reading
 from migrator.scheduler.satisfied import Judgement, Progress, judge
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
+from migrator.scheduler.torn import verdict_of
 from migrator.scheduler.verdict import Verdict
 from migrator.scheduler.waiting import ALARMS, alarm, wait
 
@@ -45,7 +46,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return up(snapshot, table, phase)
     # Once the instance is free, where it is says nothing about this operation: it may have moved on, or be deleted.
     judged = operation.holds and reading.judged_by_verdict(table, phase)
-    found = reading.verdict_of(snapshot) if judged else None
+    found = verdict_of(snapshot) if judged else None
     if found is Verdict.DESTINATION:
         return _forward_again(snapshot, table)
     if found in ALARMS:

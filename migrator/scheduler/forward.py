@@ -14,6 +14,7 @@ from migrator.scheduler import choosing, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.torn import half, verdict_of
 from migrator.scheduler.verdict import Verdict, job_active
 from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
@@ -172,7 +173,7 @@ def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
 def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
     source = reading.fresh(snapshot, operation.source)
-    found = reading.verdict_of(snapshot)
+    found = verdict_of(snapshot)
     if found is Verdict.DESTINATION:
         return _next(snapshot, table, phase, outcome=reading.outcome_of(snapshot))
     if found in ALARMS:
@@ -209,7 +210,8 @@ def _lost(snapshot: Snapshot) -> str | None:
     source, destination = (reading.fresh(snapshot, host) for host in (operation.source, operation.destination))
     if destination is not None and reading.fenced(snapshot, operation.source):
         return operation.source
-    if source is not None and still_here(source) and reading.fenced(snapshot, operation.destination):
+    whole = source is not None and still_here(source) and not half(source)
+    if whole and reading.fenced(snapshot, operation.destination):
         return operation.destination
     return None
 

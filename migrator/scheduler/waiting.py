@@ -10,8 +10,8 @@ CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tell
 ALARMS = {
     Verdict.SPLIT: "the instance runs on both hosts; nothing is touched until an operator has looked",
     Verdict.LOST: "neither host has the instance; nothing is touched until an operator has looked",
-    Verdict.TORN: "its post-copy failed, and the destination has it no more: the source's half of it is stale, "
-    "and newer data of copied disks is the destination's; nothing is touched until an operator has looked",
+    Verdict.TORN: "its post-copy failed, and one of its halves is lost: the other cannot go on, and newer data of "
+    "copied disks is the destination's; nothing is touched until an operator has looked",
 }
 
 
@@ -35,9 +35,15 @@ def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
 def _confirmed(snapshot: Snapshot) -> bool:
     """Whether both agents have spoken long enough after the newer of the two facts that the older one, too, would
     have been replaced if it were no longer true. Facts of two moments can look like a split or a loss."""
-    hosts = [host for host in (snapshot.operation.source, snapshot.operation.destination) if host is not None]
+    ends = (snapshot.operation.source, snapshot.operation.destination)
+    hosts = [host for host in ends if host is not None and not _lost(snapshot, host)]
     newest = min((snapshot.ages.get(host, math.inf) for host in hosts), default=math.inf)
     return all(newest - snapshot.hosts[host].silent_s >= CONFIRM_S for host in hosts if host in snapshot.hosts)
+
+
+def _lost(snapshot: Snapshot, host: str) -> bool:
+    """Fenced, it says no more."""
+    return host in snapshot.hosts and snapshot.hosts[host].fenced
 
 
 def held_up(snapshot: Snapshot) -> Plan | None:

@@ -1,0 +1,49 @@
+"""A post-copy whose other half was lost with its host is never undone by itself."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from migrator.operations import Kind
+from migrator.scheduler.decide import decide
+from tests.model import server
+from tests.model.server import View
+from tests.unit.deciding import BACK, letter, op, plan
+
+L = Kind.LIVE_MIGRATION
+UNDONE = BACK | {"error": (("phase", "transfer"), ("status", "failed"))}
+PLACES = [("transfer", {}), ("transfer", {"cancel": True}), ("transfer", UNDONE), ("prepare", UNDONE)]
+HALF = {"dom": "paused", "attempt": "ended"}
+
+
+@pytest.mark.parametrize("reason", ["postcopy", "postcopy-failed"])
+@pytest.mark.parametrize(("phase", "way"), PLACES)
+@pytest.mark.parametrize("ups", [(True, "fenced"), ("fenced", True)])
+def test_a_half_whose_other_was_lost_is_an_alarm(
+    reason: str, phase: str, way: dict[str, Any], ups: tuple[View, View]
+) -> None:
+    """Rolled back, the move would delete the disks that the guest wrote to last, once their host returns."""
+    facts = tuple(HALF | {"reason": reason} if up is True else None for up in ups)
+    found = plan(op(L, phase, **way), *facts, ups=ups)
+    assert (letter(found), str(found.waiting)[:5]) == ("w", "TORN:")
+    assert [line.name for line in found.timeline] == ["alarm"]
+
+
+def test_a_post_copy_that_lasts_is_waited_for_though_its_destination_counts_as_lost() -> None:
+    found = plan(op(L, "transfer"), {"dom": "paused", "reason": "postcopy", "job": True}, None, ups=(True, "fenced"))
+    assert letter(found) == "w"
+    assert str(found.waiting).startswith("waiting for host b")
+
+
+def test_a_guest_that_was_only_paused_for_the_switch_over_comes_back_from_a_lost_destination() -> None:
+    found = plan(op(L, "transfer"), HALF | {"reason": "migration"}, None, ups=(True, "fenced"))
+    assert letter(found) == "R"
+
+
+@pytest.mark.parametrize(("age_s", "alarmed"), [(2.0, False), (30.0, True)])
+def test_the_alarm_waits_for_the_host_that_is_left_alone(age_s: float, alarmed: bool) -> None:
+    half = server.Seen(number=1, epoch=1, phase="transfer", dom="paused", reason="postcopy-failed", attempt="ended")
+    snapshot = server.snapshot_of(op(L, "transfer"), (half, None), (True, "fenced"))
+    found = decide(replace(snapshot, ages={str(snapshot.operation.source): age_s}))
+    assert (found.waiting is not None) is alarmed
