@@ -149,5 +149,9 @@ def complete(domain: Any, *, post_copy: bool) -> None:
     wherever the transfer leaves it."""
     if post_copy:
         domain.migrateStartPostCopy()
-    else:
-        domain.suspend()
+        return
+    domain.suspend()
+    # Libvirt gives a guest its life back that was stopped during a transfer. When that had just ended it was stopped
+    # for us alone, and nobody else would wake it up.
+    if domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER]:
+        domain.resume()
