@@ -8,6 +8,8 @@ from migrator.protocol import GuestDescription, InstanceSpec, Survey
 from migrator.scheduler.snapshot import HostView
 
 KNOWN_S = 600.0  # what is known for longer is not known any more
+# What an agent saw fail, or full, may have been mended or freed since: for so long it stands.
+FAILURE_STANDS_S = 30.0
 
 
 class Status(StrEnum):

@@ -6,12 +6,19 @@ answers with a finding. ``filters.py`` holds the table of them.
 
 from migrator import guest_cpu
 from migrator.protocol import Reach, VolumeSight, VolumeSpec
-from migrator.scheduler.finding import Candidate, Finding, Need, Status, Surveyed, unknown, verdict
+from migrator.scheduler.finding import (
+    FAILURE_STANDS_S,
+    Candidate,
+    Finding,
+    Need,
+    Status,
+    Surveyed,
+    unknown,
+    verdict,
+)
 
 _MIB, _GIB = 1024**2, 1024**3
 SKEW_S = 2.0  # by which two hosts' clocks may differ
-# A connection that failed may have been mended since: for so long the failure stands.
-FAILURE_STANDS_S = 30.0
 
 
 def instance(_candidate: Candidate, need: Need) -> Finding:

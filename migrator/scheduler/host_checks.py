@@ -4,9 +4,10 @@ Each answers with a finding, or None where the question does not arise. ``filter
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from migrator.protocol import StoragePool
-from migrator.scheduler.finding import Candidate, Finding, Need, verdict
+from migrator.scheduler.finding import FAILURE_STANDS_S, KNOWN_S, Candidate, Finding, Need, Status, unknown, verdict
 
 _GIB = 1024**3
 
@@ -49,14 +50,20 @@ def vcpus(candidate: Candidate, need: Need) -> Finding:
 
 
 def memory(candidate: Candidate, need: Need) -> Finding:
-    """What claims leave, and what live domains leave, migrator's or not: the less of the two."""
-    report, free = candidate.host.report, candidate.free_memory_mb
+    """What claims leave, and what live domains leave, migrator's or not: the less of the two. Claims are of now;
+    domains come and go, and the host counts them again before anything is moved there."""
+    report, free, age_s = candidate.host.report, candidate.free_memory_mb, 0.0
     ratio, reserved = report.ram_allocation_ratio, report.reserved_host_memory_mb
     words = f"{report.memory_mb} MiB, {reserved} reserved, ratio {ratio:g}"
-    if candidate.surveyed is not None and (given := candidate.surveyed.survey.memory_given_mb) is not None:
-        free = min(free, (report.memory_mb - reserved) * ratio - given)
+    surveyed = candidate.surveyed if candidate.surveyed is not None and candidate.surveyed.age_s <= KNOWN_S else None
+    if surveyed is not None and (given := surveyed.survey.memory_given_mb) is not None:
         words += f", {given} given to domains"
-    return _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
+        if (left := (report.memory_mb - reserved) * ratio - given) < free:
+            free, age_s = left, surveyed.age_s
+    found = _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
+    if found.status is Status.FAILED and age_s > FAILURE_STANDS_S:
+        found = unknown(f"{age_s:.0f} s ago: {found.words}", found.source, found.destination)
+    return replace(found, age_s=age_s)
 
 
 def disk(candidate: Candidate, need: Need) -> Finding:

@@ -21,8 +21,8 @@ from migrator.protocol import (
     VolumeSpec,
 )
 from migrator.scheduler.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
-from migrator.scheduler.finding import KNOWN_S, Candidate, Finding, Need, Origin, Status, Surveyed
-from migrator.scheduler.guest_checks import FAILURE_STANDS_S, SKEW_S
+from migrator.scheduler.finding import FAILURE_STANDS_S, KNOWN_S, Candidate, Finding, Need, Origin, Status, Surveyed
+from migrator.scheduler.guest_checks import SKEW_S
 from migrator.scheduler.snapshot import HostView
 from tests.unit.placed import report
 
@@ -299,6 +299,23 @@ def test_memory_with_the_ratio_over_what_is_not_reserved_and_what_live_domains_h
     found = finding("memory", there(survey, ram_allocation_ratio=ratio))
     assert found.status is status
     assert found.destination.endswith(f"(4096 MiB, 512 reserved, ratio {ratio:g}, 3200 given to domains)")
+
+
+@pytest.mark.parametrize(
+    ("age_s", "claimed", "status"),
+    [
+        (FAILURE_STANDS_S, 0, Status.FAILED),
+        (FAILURE_STANDS_S + 1, 0, Status.UNKNOWN),
+        (KNOWN_S + 1, 0, Status.PASSED),
+        (KNOWN_S + 1, 3000, Status.FAILED),
+    ],
+)
+def test_what_domains_had_a_while_ago_keeps_nobody_away(age_s: float, claimed: int, status: Status) -> None:
+    """The guest that filled the host may have left since, and an agent may have stopped to look; claims are of now."""
+    full = there(THERE.model_copy(update={"memory_given_mb": 3200}), age_s)
+    found = finding("memory", replace(full, free_memory_mb=full.free_memory_mb - claimed))
+    assert found.status is status
+    assert found.age_s == (age_s if age_s <= KNOWN_S else 0)
 
 
 def test_a_disk_that_is_copied_needs_room_in_its_pool_at_the_size_that_the_guest_sees() -> None:
