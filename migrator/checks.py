@@ -19,7 +19,7 @@ class Check:
 _TABLE = (
     Check(
         "instance",
-        "does the instance run, with nothing else being done to it?",
+        "does the instance run, or is it paused, with nothing else being done to it?",
         "wait for what is being done; an instance that is stopped or suspended moves with `migrator migrate SERVER`",
     ),
     Check(

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     EVACUATION = "evacuation"
     SUSPEND = "suspend"
     RESUME = "resume"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
 
 
 class Actor(StrEnum):
@@ -327,7 +329,30 @@ RESUME = Operation(
     action="resume",
 )
 
+PAUSE = Operation(
+    Kind.PAUSE,
+    (
+        Phase("pause", A, Ensure.PAUSED, task_state="pausing"),
+        Phase("commit", S, Effect.RECORD_POWER, task_state="pausing"),
+    ),
+    point_of_no_return=None,
+    action="pause",
+)
+
+UNPAUSE = Operation(
+    Kind.UNPAUSE,
+    (
+        Phase("unpause", A, Ensure.UNPAUSED, task_state="unpausing"),
+        Phase("commit", S, Effect.RECORD_POWER, task_state="unpausing"),
+    ),
+    point_of_no_return=None,
+    action="unpause",
+)
+
 OPERATIONS: Mapping[Kind, Operation] = {
     op.kind: op
-    for op in (BUILD, DELETE, START, STOP, REBOOT, SUSPEND, RESUME, LIVE_MIGRATION, MIGRATION, RESIZE, EVACUATION)
+    for op in (
+        *(BUILD, DELETE, START, STOP, REBOOT, SUSPEND, RESUME, PAUSE, UNPAUSE),
+        *(LIVE_MIGRATION, MIGRATION, RESIZE, EVACUATION),
+    )
 }

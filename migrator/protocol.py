@@ -56,6 +56,8 @@ class Ensure(StrEnum):
     POWERED = "powered"  # the domain is defined with this spec, and runs, is shut off or saved (see PoweredInputs)
     NOT_RUNNING = "not_running"  # nothing executes here, whether there is a domain or not; inputs as for SHUT_OFF
     SUSPENDED = "suspended"  # memory saved beside the first disk, and shut off
+    PAUSED = "paused"  # its CPUs are stopped
+    UNPAUSED = "unpaused"  # they go on, if it was only paused
 
 
 class DomainState(StrEnum):
@@ -68,12 +70,18 @@ class DomainState(StrEnum):
     SAVED = "saved"  # shut off, with its memory saved beside its first disk
 
 
+PAUSED_BY_HAND = "user"
+# Why a paused domain is whole, and may go on where it is: whatever else paused it, it may be half of a move.
+MAY_GO_ON = (PAUSED_BY_HAND, "io-error", "watchdog")
+
+
 class Power(StrEnum):
     """How an instance is wanted where it is put: as it was before it was moved."""
 
     RUNNING = "running"
     SHUT_OFF = "shut_off"
     SAVED = "saved"  # not running, with the saved memory it came with
+    PAUSED = "paused"  # its memory in a process whose CPUs are stopped; moves live, and stays so
 
 
 MEMORY = "memory"  # the saved memory's name among an instance's disks, wherever targets are named
@@ -275,6 +283,7 @@ class MigratingInputs(Message):
     parallel_connections: int = 1
     compression: str = ""  # "": none
     tls: bool = False  # encrypted by the hypervisor, or not at all
+    paused: bool = False  # by somebody, before it is moved: it moves so
 
 
 class MeasuredInputs(Message):
@@ -289,11 +298,13 @@ class ShutOffInputs(Message):
 class AbsentInputs(Message):
     """``delete_pools``: pools whose files of this instance go too, unless the pool's identity, read at that moment, is
     one of ``keep``: there the instance lives on. ``kill``: a running domain may be destroyed; without it a running
-    domain is left alone and reported, for only a verdict may end a running guest."""
+    domain is left alone and reported, for only a verdict may end a running guest. ``paused``: it was paused by somebody
+    before it was moved, and what the move left of it says so, too."""
 
     delete_pools: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     kill: bool = False
+    paused: bool = False
 
 
 class OfferedInputs(Message):

@@ -1,4 +1,4 @@
-"""Start, stop, reboot, suspend and resume; lock and unlock."""
+"""Start, stop, reboot, suspend, resume, pause and unpause; lock and unlock."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,6 +50,8 @@ ACTIONS: Mapping[str, ActionRule] = {
     "os-stop": ActionRule(_plain(requests.stop)),
     "suspend": ActionRule(_plain(requests.suspend)),
     "resume": ActionRule(_plain(requests.resume)),
+    "pause": ActionRule(_plain(requests.pause)),
+    "unpause": ActionRule(_plain(requests.unpause)),
     "reboot": ActionRule(_reboot, schemas.REBOOT),
     "lock": ActionRule(_lock, schemas.LOCK, when_locked=True),
     "unlock": ActionRule(_unlock, when_locked=True),

@@ -110,7 +110,7 @@ def _request(client: Client, arguments: Arguments, kind: str, server_id: str) ->
     if kind == "reboot":
         body: dict[str, Any] = {"reboot": {"type": "HARD" if arguments.hard else "SOFT"}}
     else:
-        body = {kind if kind in ("suspend", "resume") else f"os-{kind}": None}
+        body = {kind if kind in ("suspend", "resume", "pause", "unpause") else f"os-{kind}": None}
     client.compute("POST", f"/servers/{server_id}/action", body)
 
 
@@ -151,7 +151,7 @@ def _image_create(client: Client, arguments: Arguments) -> None:
     show_one(arguments, row, row)
 
 
-_EACH = ("delete", "start", "stop", "reboot", "suspend", "resume")
+_EACH = ("delete", "start", "stop", "reboot", "suspend", "resume", "pause", "unpause")
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **dict.fromkeys(LISTINGS, _listing),
     "boot": _boot,

@@ -69,6 +69,8 @@ def _add_server_verbs(subparsers: Any) -> None:
     _verb(subparsers, "stop", "stop servers", poll=True).add_argument("server", nargs="+")
     _verb(subparsers, "suspend", "suspend servers", poll=True).add_argument("server", nargs="+")
     _verb(subparsers, "resume", "resume suspended servers", poll=True).add_argument("server", nargs="+")
+    _verb(subparsers, "pause", "stop servers' CPUs, and keep their memory", poll=True).add_argument("server", nargs="+")
+    _verb(subparsers, "unpause", "let paused servers go on", poll=True).add_argument("server", nargs="+")
     reboot = _verb(subparsers, "reboot", "reboot servers", poll=True)
     reboot.add_argument("--hard", action="store_true", help="do not ask the guest")
     reboot.add_argument("server", nargs="+")

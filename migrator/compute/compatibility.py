@@ -7,7 +7,7 @@ Every function answers for the host it runs on, the destination unless it says o
 from collections.abc import Collection, Mapping, Sequence
 
 from migrator.checks import CHECKS
-from migrator.protocol import MEMORY, CheckResult, DiskFact, DomainState, GuestDescription, InstanceSpec
+from migrator.protocol import MEMORY, PAUSED_BY_HAND, CheckResult, DiskFact, DomainState, GuestDescription, InstanceSpec
 
 MIB = 1024**2
 GIB = 1024**3
@@ -215,16 +215,17 @@ def source(
     live: bool = True,
     strays: Sequence[str] = (),
     asleep: bool = False,
+    reason: str | None = None,
 ) -> list[CheckResult]:
     """What forbids a guest to leave the source. ``strays``: disks that the domain has and the instance does not;
-    ``asleep``: the hypervisor keeps its memory in a place of its own."""
-    devices = ", ".join(passed_through)
+    ``asleep``: the hypervisor keeps its memory in a place of its own; ``reason``: why the domain is in that state."""
+    devices, by_hand = ", ".join(passed_through), (state, reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
     return [
         CheckResult(
             name="domain",
-            ok=state in ((DomainState.RUNNING,) if live else _MOVES_COLD),
-            found=f"the domain is {state}",
-            advice="only a running guest moves live; start it first"
+            ok=state is DomainState.RUNNING or (by_hand if live else state in _MOVES_COLD),
+            found=f"the domain is {state}" + (f" ({reason})" if state is DomainState.PAUSED and reason else ""),
+            advice="only a guest that runs, or that somebody paused, moves live; start it first"
             if live
             else "a guest that is paused does not move; let it go on, or stop it",
         ),

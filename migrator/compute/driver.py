@@ -139,6 +139,16 @@ class Driver(Protocol):
         """Remove the instance's saved memory. No-op for none."""
         ...
 
+    def pause(self, uuid: str) -> None:
+        """Stop the running guest's CPUs, and leave it where it is. No-op for one that was paused. Raises
+        DomainNotFound, and DriverError for one that does not run, or is being moved."""
+        ...
+
+    def unpause(self, uuid: str) -> None:
+        """Let a guest go on whose CPUs somebody, or an error of its disk, has stopped. No-op for one that runs. Raises
+        DomainNotFound, and DriverError for one that is paused for any other reason, for it may be half of a move."""
+        ...
+
     def shut_down(self, uuid: str) -> None:
         """Ask the guest (ACPI) to stop; returns at once. No-op unless running."""
         ...

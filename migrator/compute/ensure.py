@@ -14,7 +14,17 @@ from typing import Any
 
 from migrator.compute.driver import Driver
 from migrator.compute.ensure_moving import copied, described, offered, rebuilt, withdrawn
-from migrator.compute.ensure_power import disks_present, not_running, powered, running, shut_off, suspended
+from migrator.compute.ensure_power import (
+    by_hand,
+    disks_present,
+    not_running,
+    paused,
+    powered,
+    running,
+    shut_off,
+    suspended,
+    unpaused,
+)
 from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun
 from migrator.compute.steering import steering
 from migrator.errors import Conflict, DriverError, HypervisorUnavailable
@@ -112,8 +122,8 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
     if (domain.stamp_operation, domain.stamp_epoch) == (operation, epoch):
         tools.journal.begin(operation, epoch)
         return NOTHING
-    if domain.state is not DomainState.RUNNING:
-        raise Conflict(f"the domain is {domain.state}; only a running guest moves live")
+    if domain.state is not DomainState.RUNNING and not (inputs.paused and by_hand(domain)):
+        raise Conflict(f"the domain is {domain.state}; only a guest that runs, or that was paused before, moves live")
     job = driver.job(uuid)
     if driver.migration_running(uuid) or (job is not None and job.active):
         raise Conflict("another job is active on the domain")
@@ -172,7 +182,7 @@ def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str
         return {"note": "a transfer is still active: left alone"}
     domain = driver.domain(spec.uuid)
     if domain.state not in DEAD:
-        if not inputs.kill and not _left_behind(assignment, domain):
+        if not inputs.kill and not _left_behind(assignment, domain, paused=inputs.paused):
             return {"note": f"the domain is {domain.state}: left alone"}
         driver.destroy(spec.uuid)
     elif domain.state is DomainState.CRASHED:
@@ -188,13 +198,13 @@ def _transfer_active(driver: Driver, uuid: str) -> bool:
     return driver.migration_running(uuid) or (job is not None and job.active)
 
 
-def _left_behind(assignment: Assignment, domain: DomainFact) -> bool:
+def _left_behind(assignment: Assignment, domain: DomainFact, *, paused: bool) -> bool:
     """A domain that this operation's transfer left, and that executes nothing."""
     if domain.stamp_operation != assignment.operation_id:
         return False
     if domain.state is DomainState.INCOMING:
         return assignment.role is Role.DESTINATION
-    return domain.state is DomainState.PAUSED and domain.reason in _LEFT_BEHIND
+    return domain.state is DomainState.PAUSED and (domain.reason in _LEFT_BEHIND or (paused and by_hand(domain)))
 
 
 HANDLERS: Mapping[Ensure, Handler] = {
@@ -217,4 +227,6 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.POWERED: powered,
     Ensure.NOT_RUNNING: not_running,
     Ensure.SUSPENDED: suspended,
+    Ensure.PAUSED: paused,
+    Ensure.UNPAUSED: unpaused,
 }

@@ -5,7 +5,16 @@ from typing import Any
 
 from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools, refuse_missing_disks
 from migrator.errors import Conflict, DomainNotFound
-from migrator.protocol import Assignment, DomainState, Power, PoweredInputs, ShutOffInputs
+from migrator.protocol import (
+    MAY_GO_ON,
+    PAUSED_BY_HAND,
+    Assignment,
+    DomainFact,
+    DomainState,
+    Power,
+    PoweredInputs,
+    ShutOffInputs,
+)
 
 ASK_AGAIN_S = 3.0  # a guest that is still booting misses the request to shut down
 
@@ -95,6 +104,34 @@ def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[
         return {"note": "the domain is paused: its memory is being saved, or somebody paused it"}
     elif assignment.forward:
         raise Conflict(f"the domain is {state}; only a running guest is suspended")
+    return NOTHING
+
+
+def by_hand(domain: DomainFact) -> bool:
+    """Whether somebody paused it, and it is no half of a move."""
+    return domain.state is DomainState.PAUSED and domain.reason == PAUSED_BY_HAND
+
+
+def paused(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    driver, uuid = tools.driver, assignment.instance.uuid
+    if assignment.forward:
+        state = driver.domain(uuid).state
+        if state not in (DomainState.RUNNING, DomainState.PAUSED):
+            raise Conflict(f"the domain is {state}; only a running guest is paused")
+        driver.pause(uuid)
+    return NOTHING
+
+
+def unpaused(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Never starts what has stopped meanwhile: its memory is gone, and whoever wants it to boot says so."""
+    driver, uuid = tools.driver, assignment.instance.uuid
+    domain = driver.domain(uuid)
+    if domain.state is DomainState.RUNNING or not assignment.forward:
+        return NOTHING
+    if domain.state is not DomainState.PAUSED or domain.reason not in MAY_GO_ON:
+        raise Conflict(f"the domain is {domain.state} ({domain.reason}): it is left alone")
+    refuse_missing_disks(driver, assignment.instance)
+    driver.unpause(uuid)
     return NOTHING
 
 

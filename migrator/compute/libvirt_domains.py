@@ -10,6 +10,7 @@ from migrator.compute import domain_xml
 from migrator.compute.libvirt_calls import connections, domains, jobs
 from migrator.compute.reconnect import Reconnecting
 from migrator.errors import DriverError
+from migrator.protocol import MAY_GO_ON, DomainState
 
 T = TypeVar("T")
 
@@ -31,6 +32,28 @@ class LibvirtDomains:
             domains.write_stamp(domain, new)
 
         self._control.call(write)
+
+    def pause(self, uuid: str) -> None:
+        def stop_cpus(domain: Any) -> None:
+            state, words = domains.state(domain)
+            if state is DomainState.PAUSED and words in MAY_GO_ON:
+                return
+            if state is not DomainState.RUNNING or jobs.active_job(domain) is not None:
+                raise DriverError(f"the domain {uuid} is {state}, or is being moved: it is not paused")
+            domains.pause(domain)
+
+        self._with_domain(uuid, stop_cpus)
+
+    def unpause(self, uuid: str) -> None:
+        def go_on(domain: Any) -> None:
+            state, words = domains.state(domain)
+            if state is DomainState.RUNNING:
+                return
+            if state is not DomainState.PAUSED or words not in MAY_GO_ON:
+                raise DriverError(f"the domain {uuid} is {state} ({words}): it is left alone")
+            domains.unpause(domain)
+
+        self._with_domain(uuid, go_on)
 
     def shut_down(self, uuid: str) -> None:
         self._unless_absent(uuid, domains.shut_down)

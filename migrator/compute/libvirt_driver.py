@@ -212,8 +212,10 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             with connections.unless_absent():
                 domain = connection.lookupByUUIDString(spec.uuid)
                 xml = domain.XMLDesc(0)
+                state, reason = self._state(domain)
                 return compatibility.source(
-                    self._state(domain)[0],
+                    state,
+                    reason=reason,
                     job_active=jobs.active_job(domain) is not None,
                     passed_through=domain_xml.read_guest(xml).passed_through,
                     live=live,

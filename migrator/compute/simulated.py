@@ -15,7 +15,9 @@ from migrator.compute.simulated_survey import VERSION, SimulatedSurvey
 from migrator.compute.simulated_world import MEASURING_S, MIB, Domain, Transfer
 from migrator.errors import DriverError
 from migrator.protocol import (
+    MAY_GO_ON,
     MEMORY,
+    PAUSED_BY_HAND,
     CheckResult,
     Copy,
     DiskFact,
@@ -28,6 +30,10 @@ from migrator.protocol import (
     Measurement,
     MigratingInputs,
 )
+
+
+def _paused_by_hand(domain: Domain) -> bool:
+    return domain.state is DomainState.PAUSED and domain.reason == PAUSED_BY_HAND
 
 
 class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
@@ -123,6 +129,24 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
         self._start(spec.uuid, "restored")
 
     @call
+    def pause(self, uuid: str) -> None:
+        domain = self._domain(uuid)
+        if domain.state is DomainState.PAUSED and domain.reason in MAY_GO_ON:
+            return
+        if domain.state is not DomainState.RUNNING or uuid in self.fabric.transfers:
+            raise DriverError(f"the domain {uuid} is {domain.state}, or is being moved: it is not paused")
+        self.fabric.set_state(self.name, uuid, DomainState.PAUSED, PAUSED_BY_HAND, self.fabric.clock())
+
+    @call
+    def unpause(self, uuid: str) -> None:
+        domain = self._domain(uuid)
+        if domain.state is DomainState.RUNNING:
+            return
+        if domain.state is not DomainState.PAUSED or domain.reason not in MAY_GO_ON:
+            raise DriverError(f"the domain {uuid} is {domain.state} ({domain.reason}): it is left alone")
+        self.fabric.set_state(self.name, uuid, DomainState.RUNNING, "unpaused", self.fabric.clock())
+
+    @call
     def shut_down(self, uuid: str) -> None:
         domain = self.host.domains.get(uuid)
         behaviour, now = self.fabric.behaviour(uuid), self.fabric.clock()
@@ -202,7 +226,8 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
         transfer = self.fabric.transfers.get(spec.uuid)
         active = transfer is not None and transfer.source == self.name
         devices = domain.devices if domain is not None else ()
-        return compatibility.source(state, job_active=active, passed_through=devices, live=live)
+        reason = domain.reason if domain is not None else None
+        return compatibility.source(state, reason=reason, job_active=active, passed_through=devices, live=live)
 
     @call
     def check_destination(
@@ -255,7 +280,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedDisks):
     @call
     def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
         domain = self._domain(spec.uuid)
-        if domain.state is not DomainState.RUNNING:
+        if domain.state is not DomainState.RUNNING and not _paused_by_hand(domain):
             raise DriverError("Requested operation is not valid: domain is not running")
         if spec.uuid in self.fabric.transfers:
             raise DriverError("another migration job is already running for domain")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from migrator.compute.simulated_world import MIB, Domain, Transfer
 from migrator.compute.steering import steering
 from migrator.errors import DriverError
-from migrator.protocol import DomainState, InstanceSpec, JobFact, MigratingInputs
+from migrator.protocol import PAUSED_BY_HAND, DomainState, InstanceSpec, JobFact, MigratingInputs
 
 if TYPE_CHECKING:
     from migrator.compute.fabric import Fabric
@@ -46,7 +46,10 @@ def begin(
         throttle_first=inputs.auto_converge_initial or _THROTTLE_FIRST,
         began_at=now,
         ends_at=now + SETUP_S,
+        stays_paused=own.domains[spec.uuid].state is DomainState.PAUSED,
     )
+    if transfer.stays_paused:
+        transfer.paused_at = now
     if not fabric.reachable(source, destination):
         transfer.stalled_since = now
     fabric.transfers[spec.uuid] = transfer
@@ -202,7 +205,7 @@ def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
     assert paused_at is not None
     transfer.processed += transfer.remaining
     if transfer.stage != "postcopy":
-        transfer.downtime_ms = max(1, round((at - paused_at) * 1000))
+        transfer.downtime_ms = max(1, round((HANDOVER_S if transfer.stays_paused else at - paused_at) * 1000))
     transfer.stage, transfer.over_at, transfer.remaining = "over", at, 0.0
     fabric.transfers.pop(transfer.uuid, None)
     fabric.stopping.pop(transfer.uuid, None)
@@ -213,7 +216,10 @@ def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
             other.pools[disk.pool].disks[key].version = own.pools[disk.pool].disks[key].version
     fabric.drop_domain(own.name, transfer.uuid, at)
     other.domains[transfer.uuid].completed = job_fact(fabric, transfer, at)
-    fabric.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)
+    if transfer.stays_paused:
+        fabric.set_state(other.name, transfer.uuid, DomainState.PAUSED, PAUSED_BY_HAND, at)
+    else:
+        fabric.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)
 
 
 _STAGES = {"setup": _connected, "copy": _copied, "switch": _handed_over, "postcopy": _handed_over}

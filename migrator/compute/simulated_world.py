@@ -155,6 +155,7 @@ class Transfer:
     looked_at: float = 0.0  # the end of the last of them
     downtime_ms: int | None = None
     paused_at: float | None = None
+    stays_paused: bool = False  # it was when the transfer began
     error: str | None = None
     over_at: float | None = None
     stalled_since: float | None = None  # its link is cut

@@ -129,6 +129,7 @@ def _migrating(ask: Ask) -> Message:
         compression=snapshot.means.compression,
         # Where one of them cannot any more, libvirt refuses: nothing goes in the clear that was not meant to.
         tls=any(host.report.tls is not None for host in snapshot.hosts.values()),
+        paused=reading.stays_paused(operation),
         **choosing.flags(snapshot),
     )
 
@@ -195,6 +196,7 @@ def _absent(ask: Ask) -> Message:
         delete_pools=tuple(pool for pool in pools if pool not in shared),
         keep=_kept(ask),
         kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,
+        paused=ask.actor is Actor.SOURCE and reading.stays_paused(snapshot.operation),
     )
 
 

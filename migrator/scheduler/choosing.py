@@ -120,7 +120,8 @@ def flags(snapshot: Snapshot) -> Mapping[str, Any]:
     return {
         "auto_converge": slow_down and way != Strategy.POST_COPY,
         "auto_converge_initial": record.get("initial_percent", 0),
-        "post_copy": means.post_copy,
+        # A guest that is paused is not made to run.
+        "post_copy": means.post_copy and not reading.stays_paused(snapshot.operation),
         "post_copy_after": 1 if way == Strategy.POST_COPY else 0,
     }
 

@@ -12,7 +12,7 @@ from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, Power
-from migrator.scheduler.reading import power_wanted, with_flavor
+from migrator.scheduler.reading import power_wanted, stays_paused, with_flavor
 from migrator.scheduler.snapshot import OperationView, Plan
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
@@ -90,8 +90,9 @@ def _found(plan: Plan, otherwise: DomainState) -> Mapping[str, object]:
 
 
 def _move_record(connection: Connection, operation: OperationView, plan: Plan) -> None:
-    """A live migration's guest runs on; an evacuated instance is as the destination has it."""
-    found = _found(plan, DomainState.RUNNING) if operation.kind is Kind.EVACUATION else POWER[DomainState.RUNNING]
+    """A live migration's guest runs on, or stays paused; an evacuated instance is as the destination has it."""
+    before = DomainState.PAUSED if stays_paused(operation) else DomainState.RUNNING
+    found = _found(plan, before) if operation.kind is Kind.EVACUATION else POWER[before]
     changes = {"host": operation.destination, "fault": None, **found}
     instance_records.change(connection, operation.instance_uuid, changes)
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
-from migrator.protocol import AttemptState, DomainState, Ensure, Fact
+from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
 from migrator.scheduler import choosing, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.torn import half, verdict_of
-from migrator.scheduler.verdict import Verdict, job_active
+from migrator.scheduler.verdict import Verdict, job_active, rests
 from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
 # change nothing, so a host that is down ends them at once
@@ -272,10 +272,10 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
     if fact is None:
         return {}
     guest = {"guest": fact.guest.model_dump(mode="json")} if fact.guest is not None else {}
-    if phase.do is Ensure.MOVABLE:
-        return guest
     if phase.do is Ensure.COMPATIBLE:
         return {"shared": {snapshot.operation.destination: sorted(reading.shared_by_both(snapshot))}}
+    if phase.do is Ensure.MOVABLE:
+        return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
     if phase.do is Ensure.DESCRIBED:
         return guest | {"power": reading.power_found(fact).value}
     if phase.do is Ensure.PREPARED:

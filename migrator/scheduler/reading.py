@@ -72,7 +72,8 @@ def state_of(fact: Fact | None) -> DomainState | None:
 
 def verdict_of(snapshot: Snapshot) -> Verdict:
     operation = snapshot.operation
-    return verdict(fresh(snapshot, operation.source), fresh(snapshot, operation.destination))
+    paused = stays_paused(operation)
+    return verdict(fresh(snapshot, operation.source), fresh(snapshot, operation.destination), paused=paused)
 
 
 def judged_by_verdict(table: Operation, phase: Phase) -> bool:
@@ -86,8 +87,8 @@ def skipped(operation: OperationView, phase: Phase) -> bool:
 
 
 def unplanned(snapshot: Snapshot, phase: Phase) -> bool:
-    """A phase that is left out, for the settings say how to transfer."""
-    return phase.planning and snapshot.means.strategy != "auto"
+    """A phase that is left out, for the settings say how to transfer, or the guest is paused and writes nothing."""
+    return phase.planning and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -149,6 +150,11 @@ def guest_of(operation: OperationView) -> GuestDescription:
 def power_wanted(operation: OperationView) -> Power:
     """How the instance was when it was described (``params`` for one whose host cannot be asked)."""
     return Power(operation.context.get("power") or operation.params.get("power") or Power.RUNNING)
+
+
+def stays_paused(operation: OperationView) -> bool:
+    """Whether it is moved live while somebody has paused it."""
+    return power_wanted(operation) is Power.PAUSED
 
 
 def power_asked(operation: OperationView) -> Power:

@@ -61,9 +61,11 @@ ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
     Kind.LIVE_MIGRATION: ("os-migrateLive", frozenset({"active", "paused"})),
     Kind.MIGRATION: ("migrate", frozenset({"active", "stopped", "suspended"})),
     Kind.RESIZE: ("resize", frozenset({"active", "stopped"})),
-    Kind.EVACUATION: ("evacuate", frozenset({"active", "stopped", "suspended", "error"})),
+    Kind.EVACUATION: ("evacuate", frozenset({"active", "stopped", "suspended", "paused", "error"})),
     Kind.SUSPEND: ("suspend", frozenset({"active"})),
     Kind.RESUME: ("resume", frozenset({"suspended"})),
+    Kind.PAUSE: ("pause", frozenset({"active"})),
+    Kind.UNPAUSE: ("unpause", frozenset({"paused"})),
 }
 
 # What would do, where an action does not: added to Nova's words.
@@ -74,7 +76,7 @@ _INSTEAD: Mapping[tuple[Kind, str], str] = {
 
 VERIFY = "verify"  # the phase that waits for an operator's word
 
-_BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME})  # may execute guest code where none runs now
+_BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE})  # may execute guest code where none runs now
 
 
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
@@ -156,6 +158,14 @@ def suspend(db: Database, caller: Caller, uuid: str) -> int:
 
 def resume(db: Database, caller: Caller, uuid: str) -> int:
     return on_instance(db, caller, uuid, Kind.RESUME)
+
+
+def pause(db: Database, caller: Caller, uuid: str) -> int:
+    return on_instance(db, caller, uuid, Kind.PAUSE)
+
+
+def unpause(db: Database, caller: Caller, uuid: str) -> int:
+    return on_instance(db, caller, uuid, Kind.UNPAUSE)
 
 
 def live_migrate(

@@ -100,6 +100,8 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.WITHDRAWN: lambda fact: _when(fact.domain is not None and fact.problem is None),
     Ensure.REBUILT: lambda fact: _when(all(disk.exists for disk in fact.disks) and fact.problem is None),
     Ensure.NOT_RUNNING: _not_running,
+    Ensure.PAUSED: lambda fact: _when(_state(fact) is DomainState.PAUSED and fact.problem is None),
+    Ensure.UNPAUSED: lambda fact: _when(_state(fact) is DomainState.RUNNING),
     Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED and fact.problem is None),
 }
 """``Ensure.MIGRATING`` is missing on purpose: only a verdict, from both hosts' facts, ends a transfer. So are

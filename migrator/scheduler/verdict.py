@@ -5,8 +5,9 @@ is silent, or whose domain could not be observed, is None. It never acts on what
 """
 
 from enum import StrEnum
+from typing import TypeGuard
 
-from migrator.protocol import AttemptState, DomainState, Fact
+from migrator.protocol import PAUSED_BY_HAND, AttemptState, DomainState, Fact
 
 
 class Verdict(StrEnum):
@@ -41,7 +42,30 @@ def job_active(fact: Fact) -> bool:
     return fact.attempt is not None and fact.attempt.state is AttemptState.RUNNING
 
 
-def verdict(source: Fact | None, destination: Fact | None) -> Verdict:
+def verdict(source: Fact | None, destination: Fact | None, *, paused: bool = False) -> Verdict:
+    """``paused``: somebody had paused the guest before. It executes nothing anywhere, so a whole copy of it that is
+    paused for that reason counts for one that runs: the hypervisor gives an arriving copy that reason when it is whole.
+    Two of them after the transfer are the same guest, and the destination's is kept."""
+    if paused:
+        if rests(source) and rests(destination) and not job_active(source):
+            return Verdict.DESTINATION
+        source, destination = _awake(source), _awake(destination)
+    return _verdict(source, destination)
+
+
+def rests(fact: Fact | None) -> TypeGuard[Fact]:
+    """Whether the guest is there, as somebody paused it."""
+    domain = fact.domain if fact is not None else None
+    return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+
+
+def _awake(fact: Fact | None) -> Fact | None:
+    if not rests(fact) or fact.domain is None:
+        return fact
+    return fact.model_copy(update={"domain": fact.domain.model_copy(update={"state": DomainState.RUNNING})})
+
+
+def _verdict(source: Fact | None, destination: Fact | None) -> Verdict:
     at_source = source.domain.state if source is not None and source.domain is not None else None
     at_destination = destination.domain.state if destination is not None and destination.domain is not None else None
     if at_source is None or source is None:

@@ -30,7 +30,7 @@ def live(host: str | None, **more: Any) -> dict[str, Any]:
         ({"os-start": None, "os-stop": None}, "Malformed request body"),
         ([], "Malformed request body"),
         ({"frobnicate": None}, "There is no such action: frobnicate"),
-        ({"pause": None}, "There is no such action: pause (this server does not offer it)"),
+        ({"shelve": None}, "There is no such action: shelve (this server does not offer it)"),
         (
             {"reboot": {}},
             "Invalid input for field/attribute reboot. Value: {}. 'type' is a required property",
@@ -95,9 +95,15 @@ def test_power(api: Api) -> None:
         assert api("GET", f"/servers/{uuid}").json["server"]["status"] == status
 
 
-def test_suspend_and_resume(api: Api) -> None:
-    running, suspended = seed.instance(api.db, "a"), seed.instance(api.db, "b", vm_state="suspended", power_state=4)
-    for uuid, verb, task in ((running, "suspend", "suspending"), (suspended, "resume", "resuming")):
+def test_suspend_and_resume_pause_and_unpause(api: Api) -> None:
+    suspended = seed.instance(api.db, "b", vm_state="suspended", power_state=4)
+    paused = seed.instance(api.db, "p", vm_state="paused", power_state=3)
+    for uuid, verb, task in (
+        (seed.instance(api.db, "a"), "suspend", "suspending"),
+        (suspended, "resume", "resuming"),
+        (seed.instance(api.db, "q"), "pause", "pausing"),
+        (paused, "unpause", "unpausing"),
+    ):
         at = f"/servers/{uuid}"
         answer = api("POST", f"{at}/action", body={verb: None})
         assert (answer.status, answer.json) == (202, None)
@@ -107,6 +113,10 @@ def test_suspend_and_resume(api: Api) -> None:
     for uuid, verb in (
         (seed.instance(api.db, "c"), "resume"),
         (seed.instance(api.db, "d", vm_state="stopped"), "suspend"),
+        (seed.instance(api.db, "e", vm_state="paused", power_state=3), "pause"),
+        (seed.instance(api.db, "f", vm_state="stopped"), "pause"),
+        (seed.instance(api.db, "g"), "unpause"),
+        (seed.instance(api.db, "h", vm_state="suspended", power_state=4), "unpause"),
     ):
         answer = api("POST", f"/servers/{uuid}/action", body={verb: None})
         assert answer.status == 409

@@ -303,6 +303,8 @@ def test_nothing_to_confirm_or_revert(api: Api, name: str, state: Any) -> None:
         ({"reboot": {"type": "HARD"}}, "reboot"),
         ({"suspend": None}, "suspend"),
         ({"resume": None}, "resume"),
+        ({"pause": None}, "pause"),
+        ({"unpause": None}, "unpause"),
         ({"migrate": None}, "migrate"),
         ({"resize": {"flavorRef": "1"}}, "resize"),
         ({"os-migrateLive": {"host": None, "block_migration": "auto"}}, "os-migrateLive"),

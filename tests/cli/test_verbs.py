@@ -82,6 +82,8 @@ def test_a_servers_life(cloud: Cloud) -> None:
         ("start", "ACTIVE"),
         ("suspend", "SUSPENDED"),
         ("resume", "ACTIVE"),
+        ("pause", "PAUSED"),
+        ("unpause", "ACTIVE"),
         ("reboot", "ACTIVE"),
     ):
         assert f"Request to {verb} server life has been accepted." in ok(cloud.migrator(verb, "life", "--poll"))

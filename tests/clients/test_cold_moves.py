@@ -1,6 +1,7 @@
 """python-novaclient and python-openstackclient migrate cold, resize, confirm, revert and evacuate."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -147,3 +148,22 @@ def test_openstack_evacuates(cloud: Cloud, lost: str) -> None:
     ok(cloud.openstack(*service, "--up", lost, "nova-compute"))
     (shown,) = cloud.get(f"/os-services?host={lost}")["services"]
     assert (shown["forced_down"], shown["state"]) == (False, "up")
+
+
+@pytest.mark.parametrize("client", ["nova", "openstack"])
+def test_a_paused_guest_moves_live_and_stays_paused(cloud: Cloud, client: str) -> None:
+    name = f"rest-{client}"
+    source = cloud.boot(name)
+    target = next(host for host in HOSTS if host != source)
+    ask = cloud.nova if client == "nova" else partial(cloud.openstack, "server")
+    ok(ask("pause", name))
+    cloud.until("PAUSED", lambda: cloud.state(name) == ("PAUSED", source))
+    if client == "nova":
+        ok(cloud.nova("live-migration", name, target))
+    else:
+        ok(cloud.openstack("server", "migrate", "--live-migration", "--host", target, name))
+    cloud.until("there", lambda: cloud.state(name) == ("PAUSED", target))
+    until_newest(cloud, name, ("live-migration", "completed"))
+    ok(ask("unpause", name))
+    cloud.until("ACTIVE", lambda: cloud.state(name) == ("ACTIVE", target))
+    cloud.delete(name)

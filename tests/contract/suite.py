@@ -12,11 +12,14 @@ from tests.contract.cold import ColdContract
 from tests.contract.looking import LookingContract
 from tests.contract.measuring import MeasuringContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
+from tests.contract.pausing import PausingContract
 from tests.contract.steering import SteeringContract
 from tests.contract.volumes import VolumesContract
 
 
-class DriverContract(SteeringContract, MeasuringContract, ColdContract, LookingContract, VolumesContract):
+class DriverContract(
+    SteeringContract, PausingContract, MeasuringContract, ColdContract, LookingContract, VolumesContract
+):
     @pytest.fixture
     def pair(self) -> Pair:
         raise NotImplementedError("each driver's module gives its own pair of hosts")

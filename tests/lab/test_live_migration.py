@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.lab.cluster import MEMORY_MB, Cluster
+from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -50,6 +50,35 @@ def test_a_guest_moves_there_and_back(cluster: Cluster) -> None:
             assert cluster.wait_operation(uuid)["status"] == "completed"
             ticks.wait_host(goal.name)
     assert cluster.runners(uuid) == [source.name]
+    assert ticks.problems == []
+    assert len(ticks.boots) == 1
+    cluster.delete(uuid)
+
+
+def _ask(cluster: Cluster, uuid: str, action: str, status: str) -> None:
+    assert cluster.http.post(f"/servers/{uuid}/action", json={action: None}).status_code == 202
+    wait_for(lambda: cluster.show(uuid)["status"] == status, 20, f"{status} after {action}")
+
+
+def test_a_paused_guest_moves_and_goes_on_only_when_it_is_let(cluster: Cluster) -> None:
+    uuid = cluster.boot("local")
+    source = cluster.where(uuid)
+    with cluster.follow(uuid) as ticks:
+        ticks.wait_ticks(5, timeout=60)
+        _ask(cluster, uuid, "pause", "PAUSED")
+        last = ticks.last
+        cluster.migrate(uuid)
+        operation = cluster.wait_operation(uuid)
+        assert operation["status"] == "completed", operation
+        destination = cluster.where(uuid)
+        assert destination.name != source.name
+        assert cluster.show(uuid)["status"] == "PAUSED"
+        assert "(user)" in destination.run(["virsh", "domstate", "--reason", uuid])
+        assert ticks.last == last
+        _ask(cluster, uuid, "unpause", "ACTIVE")
+        ticks.wait_host(destination.name)
+        ticks.wait_ticks(5)
+    assert cluster.runners(uuid) == [destination.name]
     assert ticks.problems == []
     assert len(ticks.boots) == 1
     cluster.delete(uuid)

@@ -9,6 +9,7 @@ that is loss, reordering and duplication at once.
 
 from typing import Any, NamedTuple
 
+from migrator.protocol import PAUSED_BY_HAND
 from tests.model.server import Op, Order, Seen
 
 LINE = 1  # facts under way from one host
@@ -33,6 +34,11 @@ class Host(NamedTuple):
     quiet: bool = False
     half: tuple[Order, bool, bool | None, bool] | None = None  # acted, and looked at the job only
     line: tuple[Seen, ...] = ()
+
+    @property
+    def rests(self) -> bool:
+        """Somebody paused it."""
+        return (self.dom, self.reason) == ("paused", PAUSED_BY_HAND)
 
 
 class State(NamedTuple):

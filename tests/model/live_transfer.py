@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from migrator.protocol import PAUSED_BY_HAND
 from tests.model.live_state import State, Step, on
 
 
@@ -16,6 +17,8 @@ def libvirtd_dies(state: State, i: int) -> State:
     state = state._replace(job=None)
     for h in (source, destination):  # each agent's call came back broken
         state = on(state, h, started=None, quiet=False)
+    if state.hosts[source].rests:
+        return state if stage == "resumed" else on(state, destination, dom="absent", stamp=None)
     if stage == "copy":
         return on(on(state, source, dom="running", reason=None), destination, dom="absent", stamp=None)
     if stage == "switch":  # the source waits for a word that never comes
@@ -33,11 +36,14 @@ def job_steps(state: State, undefined: bool) -> Iterator[Step]:
 
 
 def _job_forward(state: State, undefined: bool, stage: str, source: int, destination: int) -> Iterator[Step]:
+    rests = state.hosts[source].rests
     if stage == "copy":
-        yield "switch over", on(state._replace(job=("switch", source, destination)), source, dom="paused", reason=None)
+        after = state._replace(job=("switch", source, destination))
+        yield "switch over", after if rests else on(after, source, dom="paused", reason=None)
     elif stage == "switch":
         after = state._replace(job=("resumed", source, destination), home=destination)
-        yield "resume there", on(after, destination, dom="running")
+        arrived = {"dom": "paused", "reason": PAUSED_BY_HAND} if rests else {"dom": "running"}
+        yield "resume there", on(after, destination, **arrived)
     else:
         after = state._replace(job=None)
         if undefined:
@@ -49,5 +55,7 @@ def _job_forward(state: State, undefined: bool, stage: str, source: int, destina
 def job_fails(state: State) -> State:
     assert state.job is not None
     _, source, destination = state.job
-    state = on(state._replace(job=None), source, dom="running", reason=None)
+    state = state._replace(job=None)
+    if not state.hosts[source].rests:
+        state = on(state, source, dom="running", reason=None)
     return on(state, destination, dom="absent", stamp=None)

@@ -90,6 +90,7 @@ class Order(NamedTuple):
     power: str | None = None
     copies: tuple[str, ...] = ()
     finds: bool = False  # the disk must be there, and is not made anew
+    paused: bool = False  # by somebody, before it is moved
 
 
 class Seen(NamedTuple):
@@ -286,6 +287,7 @@ def _orders(op: Op, views: tuple[View, ...]) -> dict[str, Order]:
             a.inputs.get("power"),
             tuple(a.inputs.get("copy_disks", ())),
             bool(a.inputs.get("shared")),
+            bool(a.inputs.get("paused")),
         )
         for host, a in assignments(snapshot).items()
     }

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.protocol import DomainState
+from migrator.protocol import PAUSED_BY_HAND, DomainState
 from migrator.scheduler import decide as decisions
 from migrator.scheduler import reading
 from migrator.scheduler.backward import up
-from migrator.scheduler.verdict import Verdict, verdict
+from migrator.scheduler.verdict import Verdict, rests, verdict
 from tests.model import server
 from tests.model.live_state import Host, State
 from tests.model.live_world import World
@@ -19,10 +19,19 @@ LIMIT = 12_000  # states a world; a number higher by orders of magnitude finds m
 
 
 def world(
-    kind: Kind, hosts: int, faults: int, *, requested: int | None = None, source: int | None = 0, **may: Any
+    kind: Kind,
+    hosts: int,
+    faults: int,
+    *,
+    requested: int | None = None,
+    source: int | None = 0,
+    paused: bool = False,
+    **may: Any,
 ) -> World:
     placed = source is not None
     first = Host(dom="running", disk=True) if placed else Host()
+    if paused:
+        first = first._replace(dom="paused", reason=PAUSED_BY_HAND)
     state = State(
         op=server.new(kind, 1, source, requested),
         hosts=(first, *(Host() for _ in range(hosts - 1))),
@@ -44,6 +53,11 @@ WORLDS = {
     "move, source undefined": world(Kind.LIVE_MIGRATION, 2, 1, requested=1, may_cancel=True, undefined=True),
     "move, deleted meanwhile": world(Kind.LIVE_MIGRATION, 2, 1, requested=1, may_delete=True),
     "move, another host": world(Kind.LIVE_MIGRATION, 3, 2, may_cancel=True),
+    "move, paused": world(Kind.LIVE_MIGRATION, 2, 2, requested=1, may_cancel=True, paused=True),
+    "move, paused, source undefined": world(
+        Kind.LIVE_MIGRATION, 2, 1, requested=1, may_cancel=True, paused=True, undefined=True
+    ),
+    "move, paused, deleted meanwhile": world(Kind.LIVE_MIGRATION, 2, 1, requested=1, may_delete=True, paused=True),
     "build": world(Kind.BUILD, 2, 2, source=None, may_cancel=True),
     "build, deleted meanwhile": world(Kind.BUILD, 2, 1, source=None, may_delete=True),
     "delete": world(Kind.DELETE, 1, 3),
@@ -59,13 +73,13 @@ def test_no_interleaving_breaks_a_rule(name: str) -> None:
     assert states > 100
 
 
-def _silence_is_absence(source: Any, destination: Any) -> Verdict:
+def _silence_is_absence(source: Any, destination: Any, **_: Any) -> Verdict:
     """Taken the other way round (a silent destination has nothing) three guards hold: see ``_still_here``, the
     agent that leaves a running domain alone, and "forward again"."""
     return Verdict.DESTINATION if source is None else verdict(source, destination)
 
 
-def _never_destination(source: Any, destination: Any) -> Verdict:
+def _never_destination(source: Any, destination: Any, **_: Any) -> Verdict:
     found = VERDICT(source, destination)
     return Verdict.SOURCE if found is Verdict.DESTINATION else found
 
@@ -77,10 +91,15 @@ def _any_epoch(snapshot: Any, host: Any) -> Any:
     return snapshot.facts.get(host)
 
 
-def _moved_at_once(source: Any, destination: Any) -> Verdict:
+def _moved_at_once(source: Any, destination: Any, **_: Any) -> Verdict:
     if destination is not None and destination.domain.state is DomainState.INCOMING:
         return Verdict.DESTINATION
     return VERDICT(source, destination)
+
+
+def _two_that_rest_are_split(source: Any, destination: Any, *, paused: bool) -> Verdict:
+    found = VERDICT(source, destination, paused=paused)
+    return Verdict.SPLIT if rests(source) and rests(destination) and found is Verdict.DESTINATION else found
 
 
 PLANTED = {
@@ -90,6 +109,13 @@ PLANTED = {
     "facts of other epochs and phases count": (reading, "fresh", _any_epoch),
     "an undo does not wait for its host": (decisions, "go_back", lambda s, t, p: up(s, t, p)),
 }
+
+
+def test_the_search_finds_a_paused_guest_that_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "verdict", _two_that_rest_are_split)
+    with pytest.raises(Found) as found:
+        explore(WORLDS["move, paused"], LIMIT)
+    print(found.value.rule)
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -82,6 +82,8 @@ GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
     (Ensure.SHUT_OFF, RUN, {}, ("...DDD..", "...DDD..", "FFFDDDFF")),
     (Ensure.NOT_RUNNING, RUN, {}, (".D.DDD..", ".D.DDD..", "FDFDDDFF")),
     (Ensure.SUSPENDED, RUN, {}, ("....D...", "........", "FFFFFFFF")),
+    (Ensure.PAUSED, RUN, {}, ("......D.", "........", "FFFFFFFF")),
+    (Ensure.UNPAUSED, RUN, {}, (".......D", ".......D", "FFFFFFFD")),
     (Ensure.OFFERED, RUN, {}, ("...DDD..", "........", "FFFFFFFF")),
     (Ensure.WITHDRAWN, RUN, {}, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.ABSENT, RUN, {"disks": disks(False)}, (".D......", ".D......", "FDFFFFFF")),
@@ -106,7 +108,7 @@ def test_every_state_and_every_problem(
 def test_the_grid_is_whole() -> None:
     assert {ensure for ensure, *_ in GRID} == SATISFIED.keys() | {Ensure.POWERED}
     assert set(STATES) - {None} == {state.value for state in DomainState}
-    assert {power for ensure, power, *_ in GRID if ensure is Ensure.POWERED} == set(Power)
+    assert {power for ensure, power, *_ in GRID if ensure is Ensure.POWERED} == set(Power) - {Power.PAUSED}
 
 
 def test_only_a_verdict_ends_a_transfer_and_both_ends_a_copy() -> None:

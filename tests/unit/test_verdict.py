@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from migrator.protocol import AttemptFact, AttemptState, DomainFact, DomainState, Fact, JobFact
+from migrator.protocol import PAUSED_BY_HAND, AttemptFact, AttemptState, DomainFact, DomainState, Fact, JobFact
 from migrator.scheduler.verdict import Verdict, job_active, verdict
 
 SIDES = (None, "unobserved", *(s.value for s in DomainState))
@@ -91,3 +91,39 @@ def test_what_the_destination_says_of_jobs_never_counts() -> None:
         assert verdict(fact("running"), fact(state.value, "running", job)) == verdict(
             fact("running"), fact(state.value)
         )
+
+
+def resting(attempt: str | None = None, job: bool | None = None) -> Fact:
+    found = fact("paused", attempt, job)
+    assert found is not None
+    assert found.domain is not None
+    return found.model_copy(update={"domain": found.domain.model_copy(update={"reason": PAUSED_BY_HAND})})
+
+
+PAUSED = {  # of a guest that somebody had paused: the source rests, and the destination rests
+    False: {"source rests": (W, S, S, S, S, S, X, S, D), "destination rests": (D, D, D, D, D, D, X, D, D)},
+    True: {"source rests": (W, F, F, F, F, F, F, F, F), "destination rests": (D, D, D, D, D, D, F, D, F)},
+}
+ENDS = ("silent", "absent", "shut_off", "crashed", "incoming", "paused", "running", "saved", "rests")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_paused_guest_rests_where_it_is_whole(busy: bool) -> None:
+    def other(state: str, *, source: bool) -> Fact | None:
+        job = busy if source else None
+        if state == "rests":
+            return resting("ended", job)
+        return fact(None if state == "silent" else state, "ended", job)
+
+    mine = resting("ended", busy)
+    found = [verdict(mine, other(state, source=False), paused=True) for state in ENDS]
+    assert found == list(PAUSED[busy]["source rests"])
+    found = [verdict(other(state, source=True), resting(), paused=True) for state in ENDS]
+    assert found == list(PAUSED[busy]["destination rests"])
+
+
+def test_only_of_a_guest_that_was_paused_before_a_paused_copy_is_whole() -> None:
+    assert verdict(fact("paused"), resting()) is Verdict.HOLD
+    assert verdict(fact("absent"), resting()) is Verdict.HOLD
+    assert verdict(fact("absent"), resting(), paused=True) is Verdict.DESTINATION
+    assert verdict(fact("absent"), fact("paused"), paused=True) is Verdict.HOLD

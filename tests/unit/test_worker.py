@@ -9,7 +9,7 @@ from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import Behaviour
 from migrator.compute.worker import StaleAssignment
 from migrator.errors import DriverError, HypervisorUnavailable
-from migrator.protocol import AbsentInputs, AttemptState, DomainState, Ensure, Role, ShutOffInputs
+from migrator.protocol import PAUSED_BY_HAND, AbsentInputs, AttemptState, DomainState, Ensure, Role, ShutOffInputs
 from tests.unit.two_hosts import MOVE, OTHER, SPEC, Killed, World, attempt, state
 
 
@@ -245,6 +245,44 @@ def test_absent_on_the_source_waits_for_the_end_of_the_transfer(world: World) ->
     fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), operation_id=MOVE)
     assert attempt(fact) is AttemptState.RUNNING
     assert [disk.exists for disk in fact.disks] == [True]
+
+
+def test_absent_takes_a_guest_that_rests_for_a_leftover_only_of_a_move_that_found_it_so(world: World) -> None:
+    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSED_BY_HAND, world.clock.now)
+    SimulatedHypervisor("a", world.fabric).stamp(SPEC.uuid, MOVE, 2)
+    inputs = AbsentInputs(delete_pools=("local",))
+    kept = world.act("a", Ensure.ABSENT, inputs, operation_id=MOVE, epoch=2)
+    assert state(kept) is DomainState.PAUSED
+    inputs = inputs.model_copy(update={"paused": True})
+    assert state(world.act("a", Ensure.ABSENT, inputs, operation_id=OTHER)) is DomainState.PAUSED
+    assert state(world.act("a", Ensure.ABSENT, inputs, operation_id=MOVE, epoch=2)) is DomainState.ABSENT
+
+
+def test_only_what_was_found_paused_moves_paused(world: World) -> None:
+    world.prepare()
+    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSED_BY_HAND, world.clock.now)
+    refused = world.transfer()
+    assert refused.problem is not None
+    assert "only a guest that runs, or that was paused before" in refused.problem.message
+    assert not world.fabric.transfers
+
+
+def test_what_stopped_meanwhile_is_neither_paused_nor_started(world: World) -> None:
+    SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
+    for ensure in (Ensure.PAUSED, Ensure.UNPAUSED):
+        fact = world.act("a", ensure, operation_id=OTHER)
+        assert fact.problem is not None
+        assert fact.problem.final
+        assert state(fact) is DomainState.SHUT_OFF
+
+
+def test_half_of_a_move_is_not_unpaused(world: World) -> None:
+    for reason in ("migration", "postcopy", "postcopy-failed", "starting-up", None):
+        world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, reason, world.clock.now)
+        fact = world.act("a", Ensure.UNPAUSED, operation_id=OTHER)
+        assert fact.problem is not None
+        assert fact.problem.final
+        assert state(fact) is DomainState.PAUSED
 
 
 def test_files_that_cannot_be_seen_are_never_reported_gone(world: World) -> None:

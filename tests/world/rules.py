@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import func, select
 
 from migrator.db.tables import claims, events, hosts, instances, operations, volumes
-from migrator.protocol import MEMORY
+from migrator.protocol import MEMORY, PAUSED_BY_HAND, DomainState
 from tests.world.world import World
 
-_RUNS = 1  # power_state
+_RUNS, _PAUSED = 1, 3  # power_state
 
 
 def broken(world: World) -> list[str]:
@@ -32,6 +32,10 @@ def _record(world: World) -> list[str]:
         expected = home if row.power_state == _RUNS else []
         if world.fabric.running_on(row.uuid) != expected:
             found.append(f"record {row.vm_state} on {row.host}, runs on {world.fabric.running_on(row.uuid)}")
+        domain = world.fabric.hosts[row.host].domains.get(row.uuid) if home else None
+        paused = domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+        if paused is not (row.power_state == _PAUSED):
+            found.append(f"record {row.vm_state} on {row.host}, and there: {domain}")
         if row.task_state is not None:
             found.append(f"task_state is still {row.task_state}")
         domains = [name for name, host in world.fabric.hosts.items() if row.uuid in host.domains]

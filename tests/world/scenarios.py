@@ -58,9 +58,32 @@ def _suspension(*, resumed: bool) -> Callable[[World], None]:
     return scenario
 
 
-def _live(pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1) -> Callable[[World], None]:
+def _pausing(*, unpaused: bool) -> Callable[[World], None]:
+    def scenario(world: World) -> None:
+        uuid = built(world, "local")
+        if unpaused:
+            _pause(world, uuid)
+        world.faults.armed = True
+        world.precious = uuid
+        action = requests.unpause if unpaused else requests.pause
+        insist(world, lambda: action(world.db, CALLER, uuid))
+        world.settle()
+
+    return scenario
+
+
+def _pause(world: World, uuid: str) -> None:
+    world.ask(lambda: requests.pause(world.db, CALLER, uuid))
+    world.run()
+
+
+def _live(
+    pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1, *, paused: bool = False
+) -> Callable[[World], None]:
     def scenario(world: World) -> None:
         uuid = built(world, pool)
+        if paused:
+            _pause(world, uuid)
         world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
         world.faults.armed = True
         insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
@@ -164,7 +187,14 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "reboot-hard": _power(lambda world, uuid: requests.reboot(world.db, CALLER, uuid, soft=False)),
     "suspend": _suspension(resumed=False),
     "resume": _suspension(resumed=True),
+    "pause": _pausing(unpaused=False),
+    "unpause": _pausing(unpaused=True),
     "live-shared": _live("shared"),
+    "live-paused": _live("shared", paused=True),
+    "live-paused-block": _live("local", paused=True),
+    "live-paused-cancelled": _live("local", _cancel, paused=True),
+    "live-paused-source-daemon-dies": _live("local", _daemon_dies("n1", 3.0), paused=True),
+    "live-paused-destination-daemon-dies": _live("local", _daemon_dies("n2", 3.0), paused=True),
     "live-block": _live("local"),
     "live-volume": _live("volume"),
     "live-volume-mixed": _live("volume-mixed"),

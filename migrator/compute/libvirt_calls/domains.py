@@ -89,6 +89,16 @@ def start(domain: Any) -> None:
             raise
 
 
+def pause(domain: Any) -> None:
+    """Stop its CPUs."""
+    domain.suspend()
+
+
+def unpause(domain: Any) -> None:
+    """Let its CPUs go on."""
+    domain.resume()
+
+
 def shut_down(domain: Any) -> None:
     """Ask the guest to stop; no-op unless it has a process."""
     _while_active(domain, domain.shutdown)
