@@ -141,13 +141,15 @@ def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Pla
 
 
 def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
-    """An evacuated host that returns with the guest running, before another copy was started."""
+    """An evacuated host that returns with the guest running, or as somebody had paused it, before another copy was
+    started."""
     if table.live or phase.meanwhile is not Ensure.OBSERVED:
         return False
     operation = snapshot.operation
-    here = reading.state_of(reading.fresh(snapshot, operation.source))
+    source = reading.fresh(snapshot, operation.source)
     there = reading.state_of(reading.fresh(snapshot, operation.destination))
-    return here is DomainState.RUNNING and there is not DomainState.RUNNING
+    alive = reading.state_of(source) is DomainState.RUNNING or rests(source)
+    return alive and there is not DomainState.RUNNING
 
 
 def _source_is_untold(snapshot: Snapshot, phase: Phase) -> bool:

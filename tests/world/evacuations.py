@@ -14,6 +14,7 @@ from tests.world.moves import (
     migrate,
     newest_move,
     pass_time,
+    pause,
     stop,
     suspend,
 )
@@ -128,6 +129,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "evacuated-volume-mixed": evacuation("volume-mixed", to_the_end),
     "evacuated-stopped": evacuation("shared", to_the_end, stop),
     "evacuated-suspended": evacuation("shared", to_the_end, suspend),
+    "evacuated-paused": evacuation("shared", to_the_end, pause),
+    "evacuated-paused-back": evacuation("shared", _in("rebuild"), pause, World.silence),
+    "evacuated-paused-not-dead": evacuation("shared", to_the_end, pause, World.silence),
     "evacuated-back-at-once": evacuation("shared", as_it_is),
     "evacuated-back-in-rebuild": evacuation("shared", _in("rebuild")),
     "evacuated-back-in-start": evacuation("local", _in("start")),

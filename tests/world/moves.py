@@ -25,6 +25,11 @@ def newest_move(world: World, uuid: str) -> Any:
         return connection.execute(query.order_by(operations.c.id.desc())).first()
 
 
+def pause(world: World, uuid: str) -> None:
+    world.ask(lambda: requests.pause(world.db, CALLER, uuid))
+    world.run()
+
+
 def suspend(world: World, uuid: str) -> None:
     world.ask(lambda: requests.suspend(world.db, CALLER, uuid))
     world.run()

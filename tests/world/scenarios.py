@@ -62,7 +62,7 @@ def _pausing(*, unpaused: bool) -> Callable[[World], None]:
     def scenario(world: World) -> None:
         uuid = built(world, "local")
         if unpaused:
-            _pause(world, uuid)
+            moves.pause(world, uuid)
         world.faults.armed = True
         world.precious = uuid
         action = requests.unpause if unpaused else requests.pause
@@ -72,18 +72,13 @@ def _pausing(*, unpaused: bool) -> Callable[[World], None]:
     return scenario
 
 
-def _pause(world: World, uuid: str) -> None:
-    world.ask(lambda: requests.pause(world.db, CALLER, uuid))
-    world.run()
-
-
 def _live(
     pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1, *, paused: bool = False
 ) -> Callable[[World], None]:
     def scenario(world: World) -> None:
         uuid = built(world, pool)
         if paused:
-            _pause(world, uuid)
+            moves.pause(world, uuid)
         world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
         world.faults.armed = True
         insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
