@@ -14,7 +14,7 @@ from migrator.scheduler import choosing, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.torn import half, verdict_of
+from migrator.scheduler.torn import half, torn_after_arrival, verdict_of
 from migrator.scheduler.verdict import Verdict, job_active, rests
 from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
@@ -51,6 +51,8 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return reverse(snapshot, "host_fenced", f"{operation.source} is lost: {_evidence(snapshot, operation.source)}")
     if _source_is_back(snapshot, table, phase):
         return reverse(snapshot, "source_is_back", f"{operation.source} is back, and the instance runs there")
+    if torn_after_arrival(snapshot, table, phase):
+        return alarm(snapshot, Verdict.TORN)
     return _by_fact(snapshot, table, phase, host)
 
 

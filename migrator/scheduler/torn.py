@@ -3,10 +3,11 @@
 Pure. The verdict needs facts of both hosts, and a host that is lost will never give one.
 """
 
+from migrator.operations import Operation, Phase
 from migrator.protocol import DomainState, Fact
 from migrator.scheduler import reading
 from migrator.scheduler.snapshot import Snapshot
-from migrator.scheduler.verdict import Verdict, job_active
+from migrator.scheduler.verdict import FAILED, Verdict, job_active
 
 _POST_COPY = ("postcopy", "postcopy-failed")
 
@@ -17,11 +18,26 @@ def half(fact: Fact | None) -> bool:
     return domain is not None and domain.state is DomainState.PAUSED and domain.reason in _POST_COPY
 
 
+def broken_off(fact: Fact | None) -> bool:
+    """Whether this end of a post-copy goes on no more. libvirt keeps the job of one that failed, for it may be
+    recovered while both of its halves live."""
+    if not half(fact) or fact is None or fact.domain is None:
+        return False
+    return fact.domain.reason in FAILED or not job_active(fact)
+
+
 def verdict_of(snapshot: Snapshot) -> Verdict:
     """The verdict by both hosts' facts, and TORN where a fenced host has taken the other half with it: undone, the
     move would take the destination's disks, which the guest has written to since."""
     source, destination = snapshot.operation.source, snapshot.operation.destination
     here, there = reading.fresh(snapshot, source), reading.fresh(snapshot, destination)
-    left = half(here) and here is not None and not job_active(here) and reading.fenced(snapshot, destination)
+    left = broken_off(here) and reading.fenced(snapshot, destination)
     arrived = half(there) and reading.fenced(snapshot, source)
     return Verdict.TORN if left or arrived else reading.verdict_of(snapshot)
+
+
+def torn_after_arrival(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
+    """A post-copied guest has arrived as soon as it runs at the destination, and can be lost there with its memory on
+    the way: nothing is left of it but the half that the source would clean up."""
+    arrived = reading.judged_by_verdict(table, phase) and not table.reversible(phase.name)
+    return arrived and verdict_of(snapshot) is Verdict.TORN

@@ -30,7 +30,9 @@ _NOT_STARTED = {
 }
 
 # Paused for these reasons, the source's half is stale: the guest has run at the destination since.
+# libvirt keeps the job of one that failed, for it may be recovered: an active job says nothing then.
 _SWITCHED = ("postcopy", "postcopy-failed")
+FAILED = ("postcopy-failed",)
 _BACK_SOON = {DomainState.PAUSED, DomainState.INCOMING}
 
 
@@ -101,7 +103,8 @@ def _while_source_runs(source: Fact, at_destination: DomainState | None) -> Verd
 def _while_neither_runs(source: Fact, at_source: DomainState, at_destination: DomainState) -> Verdict:
     domain = source.domain
     if at_source is DomainState.PAUSED and domain is not None and domain.reason in _SWITCHED:
-        return Verdict.HOLD if job_active(source) or at_destination in _BACK_SOON else Verdict.TORN
+        lasts = job_active(source) and domain.reason not in FAILED
+        return Verdict.HOLD if lasts or at_destination in _BACK_SOON else Verdict.TORN
     if at_source is DomainState.ABSENT:
         return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD
     if job_active(source):

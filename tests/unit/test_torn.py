@@ -47,3 +47,27 @@ def test_the_alarm_waits_for_the_host_that_is_left_alone(age_s: float, alarmed: 
     snapshot = server.snapshot_of(op(L, "transfer"), (half, None), (True, "fenced"))
     found = decide(replace(snapshot, ages={str(snapshot.operation.source): age_s}))
     assert (found.waiting is not None) is alarmed
+
+
+GONE = [{"dom": "absent"}, {"dom": "shut_off", "reason": "crashed"}, {"dom": "crashed"}]
+FAILED = {"dom": "paused", "reason": "postcopy-failed", "job": True, "attempt": "running"}
+
+
+@pytest.mark.parametrize("there", GONE)
+@pytest.mark.parametrize("phase", ["transfer", "cleanup"])
+def test_a_destination_that_died_is_an_alarm_even_after_the_guest_had_arrived(
+    phase: str, there: dict[str, Any]
+) -> None:
+    """As libvirt has it: the source's job stays, for it does not know whether the other half will come back."""
+    found = plan(op(L, phase), FAILED, there)
+    assert (letter(found), str(found.waiting)[:5]) == ("w", "TORN:")
+
+
+def test_an_alarm_after_the_arrival_does_not_hinder_who_cleans_up_by_hand() -> None:
+    found = plan(op(L, "cleanup", waiting="TORN: "), {"dom": "absent"}, {"dom": "shut_off", "reason": "crashed"})
+    assert letter(found) == "N"
+
+
+def test_a_post_copy_that_lasts_after_the_arrival_is_no_alarm() -> None:
+    found = plan(op(L, "cleanup"), FAILED | {"reason": "postcopy"}, {"dom": "running", "reason": "postcopy"})
+    assert letter(found) == "."

@@ -35,8 +35,7 @@ BUSY = QUIET | {
     "saved": (W, F, F, F, F, F, D, F),
     "crashed": (W, F, F, F, F, F, D, F),
     "incoming": (W, F, F, F, F, F, D, F),
-    "postcopy": (W, H, H, H, H, H, D, H),
-    "postcopy-failed": (W, H, H, H, H, H, D, H),
+    "postcopy": (W, H, H, H, H, H, D, H),  # of one that failed, libvirt keeps the job
 }
 
 
