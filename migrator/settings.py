@@ -59,6 +59,7 @@ class ServerSettings(_Base):
     sweep_interval: float = Field(5.0, gt=0)  # s between two looks at every active operation
     shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to stop by itself
     max_concurrent_live_migrations: int = Field(1, ge=0)  # that leave one host at a time; 0: any number
+    max_concurrent_builds: int = Field(10, ge=0)  # and moves hither, that one host takes in at a time; 0: any number
     live_migration_downtime: int = Field(500, ge=100)  # ms a guest may be paused at the switch-over, at most
     live_migration_downtime_steps: int = Field(10, ge=3)  # in which that is allowed
     live_migration_downtime_delay: int = Field(75, ge=10)  # s between two steps, per GiB of data

@@ -65,9 +65,15 @@ def storage(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
 
 
 def placeable(
-    connection: Connection, vcpus: int, memory_mb: int, disk_gb: int, down_after: float, limit: int
+    connection: Connection,
+    vcpus: int,
+    memory_mb: int,
+    disk_gb: int,
+    down_after: float,
+    limit: int,
+    without: Collection[str] = (),
 ) -> Sequence[HostRow]:
-    """The ``limit`` hosts with most free memory that are up, enabled and large enough."""
+    """The ``limit`` hosts with most free memory that are up, enabled, large enough and not among ``without``."""
     query = (
         _all(connection.dialect.name)
         .where(
@@ -77,6 +83,7 @@ def placeable(
             hosts.c.free_vcpus >= vcpus,
             hosts.c.free_disk_gb >= disk_gb,
             hosts.c.last_seen >= now_expression(connection) - down_after,
+            hosts.c.name.not_in(list(without)),
         )
         .order_by(hosts.c.free_memory_mb.desc())
         .limit(limit)

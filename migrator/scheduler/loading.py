@@ -9,11 +9,12 @@ from migrator.db.engine import Connection
 from migrator.errors import InstanceNotFound
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
-from migrator.scheduler import queueing
+from migrator.scheduler import queueing, queueing_inbound
 from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.fencing import evidence
 from migrator.scheduler.finding import Candidate
-from migrator.scheduler.snapshot import HostView, Means, OperationView, Snapshot
+from migrator.scheduler.snapshot import HostView, Means, OperationView, Place, Snapshot
+from migrator.scheduler.steer import RELEASED
 from migrator.settings import ServerSettings
 
 # A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
@@ -95,10 +96,12 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
     names |= {instance.host for instance in specs.values() if instance.host}
     seen = {host.name: host for host in hosts.by_names(connection, names)}
     views = {host.name: host_view(host, settings.service_down_time) for host in seen.values()}
+    waiting = queueing_inbound.places(connection, rows, settings.max_concurrent_builds)
     for row in rows:
         mine = {row.source, row.destination, specs[row.instance_uuid].host} & seen.keys()
         rest = {name: (seen[name], views[name]) for name in sorted(mine)}
-        yield _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), settings)
+        place = waiting.get(row.id, Place())
+        yield _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
 
 
 def _snapshot(
@@ -107,6 +110,7 @@ def _snapshot(
     instance: Any,
     seen: Mapping[str, tuple[Any, HostView]],
     facts: Sequence[Any],
+    place: Place,
     settings: ServerSettings,
 ) -> Snapshot:
     """``seen``: host -> its row and view."""
@@ -122,10 +126,12 @@ def _snapshot(
         schedule=schedule_of(settings),
         ahead=_ahead(connection, row),
         outbound_limit=settings.max_concurrent_live_migrations,
+        inbound=place,
+        inbound_limit=settings.max_concurrent_builds,
         shutdown_timeout_s=settings.shutdown_timeout,
         means=means_of(settings),
         reached_mib_s=_reached(connection, row),
-        stalled_s=progress.stalled_s(connection, row.id) if row.kind == Kind.LIVE_MIGRATION else 0.0,
+        stalled_s=_stalled_s(connection, row),
     )
 
 
@@ -157,6 +163,12 @@ def _ahead(connection: Connection, row: Any) -> int:
     if row.kind != Kind.LIVE_MIGRATION or row.phase != queueing.QUEUED:
         return 0
     return queueing.ahead(connection, row.id, row.source)
+
+
+def _stalled_s(connection: Connection, row: Any) -> float:
+    if row.kind != Kind.LIVE_MIGRATION:
+        return 0.0
+    return progress.stalled_s(connection, row.id, (row.steering or {}).get(RELEASED, 0.0))
 
 
 def _reached(connection: Connection, row: Any) -> float | None:

@@ -3,7 +3,7 @@
 Never claims (``effects.py`` does, in the transaction that moves the operation on).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Actor, Kind
 from migrator.protocol import GuestDescription
-from migrator.scheduler import loading, surveys
+from migrator.scheduler import loading, queueing_inbound, surveys
 from migrator.scheduler.backward import refused
 from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import failed, rank, refusals
@@ -19,23 +19,30 @@ from migrator.scheduler.finding import Candidate, Need, Origin
 from migrator.scheduler.reading import spec_for
 from migrator.scheduler.refusing import of_finding
 from migrator.scheduler.snapshot import Plan, Snapshot
-from migrator.scheduler.waiting import wait
+from migrator.scheduler.waiting import queued_at, wait
 
 _DETAILED = 32  # hosts whose refusals are told to programs too: the record would be large
 _SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
 
 
 def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: float) -> Plan:
-    """``plan`` with a destination, or the plan that ends the operation with every host's refusals."""
+    """``plan`` with a destination; or a plan that waits for one, or ends the operation with every host's refusals.
+    A host that takes in as many as it may is waited for only if no other one will do."""
     need = _need(connection, snapshot, down_after)
-    chosen = _requested(connection, need, down_after) if need.requested_host else _best(connection, need, down_after)
+    busy = _busy(connection, snapshot, need)
+    if need.requested_host:
+        chosen = _requested(connection, need, down_after)
+    else:
+        chosen = _best(connection, need, down_after, busy) or _next_free(connection, snapshot, need, down_after, busy)
+    if chosen is not None and chosen.host.name in busy:
+        return queued_at(snapshot, chosen.host.name, busy[chosen.host.name])
     if chosen is not None:
         return replace(plan, destination=chosen.host.name)
     considered = _considered(connection, need, down_after)
     awaited = sorted(c.host.name for c in considered if c.host.awaited and not c.host.forced_down)
     if awaited:
         return wait(snapshot, f"waiting for {', '.join(awaited)} to speak to the servers, which just came back")
-    ending = refused(snapshot, _explain(considered, need))
+    ending = replace(refused(snapshot, _explain(considered, need)), clear_destination=True)
     if len(considered) > _DETAILED:
         return ending
     return replace(ending, error=dict(ending.error or {}) | {"checks": _details(considered, need)})
@@ -86,12 +93,32 @@ def _requested(connection: Connection, need: Need, down_after: float) -> Candida
     return next(iter(rank(_candidates(connection, rows, need, down_after), need)), None)
 
 
-def _best(connection: Connection, need: Need, down_after: float) -> Candidate | None:
+def _busy(connection: Connection, snapshot: Snapshot, need: Need) -> Mapping[str, int]:
+    """Host -> how many go first there, where nothing more may come in now. What stays in place comes in nowhere."""
+    found = queueing_inbound.ahead_everywhere(connection, snapshot)
+    return {h: n for h, n in found.items() if n >= snapshot.inbound_limit and not (need.in_place and h == need.source)}
+
+
+def _next_free(
+    connection: Connection, snapshot: Snapshot, need: Need, down_after: float, busy: Mapping[str, int]
+) -> Candidate | None:
+    """Of the busy hosts that will do, the one that it waits for already, or the one for which fewest do."""
+    own = snapshot.operation.destination
+    names = sorted(busy, key=lambda name: (name != own, busy[name], name))
+    for some in (names[:_SHORTLIST], names[_SHORTLIST:]):
+        rows = hosts.by_names(connection, some)
+        found = {c.host.name: c for c in rank(_candidates(connection, rows, need, down_after), need)}
+        if found:
+            return next(found[name] for name in some if name in found)
+    return None
+
+
+def _best(connection: Connection, need: Need, down_after: float, without: Collection[str]) -> Candidate | None:
     args = (need.vcpus, need.memory_mb, need.disk_gb, down_after)
-    shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST)
+    shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST, without=without)
     found = rank(_candidates(connection, shortlist, need, down_after), need)
     if not found and len(shortlist) == _SHORTLIST:  # the roomiest all failed a fine filter: look at the rest
-        everyone = hosts.placeable(connection, *args, limit=1_000_000)
+        everyone = hosts.placeable(connection, *args, limit=1_000_000, without=without)
         found = rank(_candidates(connection, everyone, need, down_after), need)
     return next(iter(found), None)
 

@@ -1,4 +1,4 @@
-"""The queue of live migrations that leave a host: who may begin.
+"""The queue of live migrations that leave a host: who may begin. What comes into a host: ``queueing_inbound.py``.
 
 Owns ``max_concurrent_live_migrations``. A migration leaves the queue when it takes its claim; its place is its age.
 """
@@ -7,6 +7,7 @@ from migrator.db import hosts, operations
 from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.scheduler import queueing_inbound
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
 
 _TABLE = OPERATIONS[Kind.LIVE_MIGRATION]
@@ -25,13 +26,13 @@ def ahead(connection: Connection, operation_id: int, source: str | None) -> int:
 
 
 def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
-    """In the transaction that takes the claim: nobody else was admitted meanwhile. Raises StaleRow."""
+    """In the transaction that takes the claim: nobody else was admitted meanwhile, here or there. Raises StaleRow."""
     operation, limit = snapshot.operation, snapshot.outbound_limit
-    if operation.kind is not Kind.LIVE_MIGRATION or operation.source is None or not limit:
-        return
-    hosts.lock(connection, {operation.source, plan.destination or operation.source})
-    if ahead(connection, operation.id, operation.source) >= limit:
-        raise StaleRow(f"Operation {operation.id} is not the next one of {operation.source} any more")
+    leaving = operation.source if operation.kind is Kind.LIVE_MIGRATION and limit else None
+    hosts.lock(connection, {host for host in (leaving, plan.destination) if host is not None})
+    if leaving is not None and ahead(connection, operation.id, leaving) >= limit:
+        raise StaleRow(f"Operation {operation.id} is not the next one of {leaving} any more")
+    queueing_inbound.admit(connection, snapshot, plan)
 
 
 def following(connection: Connection, operation: OperationView) -> int | None:

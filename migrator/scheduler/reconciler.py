@@ -13,7 +13,7 @@ from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler import loading, queueing
+from migrator.scheduler import loading, queueing, queueing_inbound
 from migrator.scheduler.decide import decide
 from migrator.scheduler.effects import EFFECTS
 from migrator.scheduler.placement import place
@@ -69,21 +69,21 @@ class Reconciler:
             return ids
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
-        """Step until there is nothing to do; ids of operations that began because this one ended."""
+        """Step until there is nothing to do; ids of operations whose turn it is because of that."""
+        turns: list[int] = []
         for _ in range(_MAX_STEPS):
             try:
                 begun = self._step(operation_id, touched)
             except StaleRow:
                 continue  # somebody else was faster: load again
             if begun is None:
-                return []
-            if begun:
-                return begun
+                return turns
+            turns += begun
         log.error("operation %s did not come to rest after %d steps", operation_id, _MAX_STEPS)
-        return []
+        return turns
 
     def _step(self, operation_id: int, touched: set[str]) -> list[int] | None:
-        """One decision, applied; ids of operations that began because this one ended. None: nothing to do."""
+        """One decision, applied; ids of operations whose turn it is because of that. None: nothing to do."""
         with self._db.read() as connection:
             snapshot = loading.snapshot(connection, operation_id, self._settings)
             plan = decide(snapshot)
@@ -111,7 +111,7 @@ def _moves(snapshot: Snapshot) -> bool:
 
 
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
-    """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations that begin because this one ends."""
+    """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations whose turn it is because of that."""
     operation = snapshot.operation
     operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan))
     if plan.effect is Effect.CLAIM_DESTINATION:
@@ -133,12 +133,13 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
             details=line.details,
         )
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": epoch, "host": line.host})
+    turns = list(queueing_inbound.following(connection, snapshot, plan))
     if plan.end is not None or plan.holds is False:
-        return _free(connection, operation, plan)
+        return turns + _free(connection, operation, plan)
     if operation.holds and (plan.phase is not None or plan.forward is not None):
         changes = {"task_state": _task_state(operation, plan)}
         instance_records.change(connection, operation.instance_uuid, changes)
-    return []
+    return turns
 
 
 def _task_state(operation: OperationView, plan: Plan) -> str | None:

@@ -92,6 +92,14 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an operation stands in the queue of the host that it waits for."""
+
+    ahead: int = 0  # operations that go first
+    foremost: bool = True  # of those that any host would do for
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     operation: OperationView
     instance: InstanceSpec
@@ -103,6 +111,8 @@ class Snapshot:
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 0  # live migrations of the same source that go first
     outbound_limit: int = 0  # max_concurrent_live_migrations; 0: any number
+    inbound: Place = field(default_factory=Place)  # at its destination, while it waits for that to be free
+    inbound_limit: int = 0  # max_concurrent_builds; 0: any number
     shutdown_timeout_s: int = 60  # a guest gets to stop by itself
     means: Means = field(default_factory=Means)
     reached_mib_s: float | None = None  # by earlier transfers between these hosts

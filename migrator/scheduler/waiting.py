@@ -1,6 +1,7 @@
 """Plans that change nothing but what is said: a named reason to wait, or an alarm."""
 
 import math
+from dataclasses import replace
 
 from migrator.operations import Kind
 from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot, Timeline
@@ -47,7 +48,37 @@ def _lost(snapshot: Snapshot, host: str) -> bool:
 
 
 def held_up(snapshot: Snapshot) -> Plan | None:
-    """For a live migration that others of its source go before; None: it may begin."""
+    """For an operation that others go before, at its source or where it waits to come in; None: it may be placed."""
+    return _outbound(snapshot) or _inbound(snapshot)
+
+
+def _inbound(snapshot: Snapshot) -> Plan | None:
+    """The first of those that any host would do for is placed anew each time: another host may be free by now."""
+    operation, place = snapshot.operation, snapshot.inbound
+    if operation.destination is None or not snapshot.inbound_limit or place.ahead < snapshot.inbound_limit:
+        return None
+    host = snapshot.hosts.get(operation.destination)
+    if host is None or not host.up or host.disabled or (place.foremost and operation.requested_host is None):
+        return None
+    return queued_at(snapshot, operation.destination, place.ahead)
+
+
+def queued_at(snapshot: Snapshot, host: str, ahead: int) -> Plan:
+    """Wait to come into the host, where ``ahead`` others go first. Its place changes often: only that it began to wait
+    there is in the timeline."""
+    limit = snapshot.inbound_limit
+    plan = wait(
+        snapshot,
+        f"queued: position {ahead - limit + 1} of what comes into {host}, of which {limit} may be under way "
+        "(max_concurrent_builds)",
+    )
+    if snapshot.operation.destination != host:
+        return replace(plan, destination=host)
+    return replace(plan, timeline=())
+
+
+def _outbound(snapshot: Snapshot) -> Plan | None:
+    """For a live migration that others of its source go before."""
     operation, limit = snapshot.operation, snapshot.outbound_limit
     if operation.kind is not Kind.LIVE_MIGRATION or not limit or snapshot.ahead < limit:
         return None

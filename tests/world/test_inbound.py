@@ -1,0 +1,288 @@
+"""max_concurrent_builds: what comes into a host waits its turn, visibly, and holds up nothing that it waits for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.db import hosts
+from migrator.db.tables import operations
+from migrator.errors import StaleRow
+from migrator.operations import Effect
+from migrator.scheduler import loading, moves, requests
+from migrator.scheduler.reconciler import Reconciler, apply
+from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.waiting import held_up
+from tests.world import evacuations
+from tests.world.crowd import Crowd
+from tests.world.database import WorldDatabase
+from tests.world.moves import LARGE, force_down, pass_time
+from tests.world.rules import broken
+from tests.world.test_together import at_once
+from tests.world.world import CALLER
+
+MakeCrowd = Callable[..., Crowd]
+
+
+@pytest.fixture
+def make_crowd(database_url: str) -> Iterator[MakeCrowd]:
+    made: list[Crowd] = []
+
+    def make(inbound: int, outbound: int = 1, **kwargs: Any) -> Crowd:
+        made.append(Crowd(database_url, inbound, outbound, **kwargs))
+        return made[-1]
+
+    yield make
+    for crowd in made:
+        crowd.world.close()
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3), (10, 10), (0, 14)])
+def test_builds_on_one_host_begin_in_order_and_never_too_many(make_crowd: MakeCrowd, limit: int, most: int) -> None:
+    crowd = make_crowd(limit)
+    begun = [crowd.build("n1") for _ in range(14)]
+    crowd.world.run()
+    assert crowd.ends(*(key for _, key in begun)) == ["completed"] * 14
+    assert crowd.claimed("n1") == [uuid for uuid, _ in begun]
+    assert crowd.most == {"n1": most}
+    assert broken(crowd.world) == []
+
+
+def test_builds_go_where_there_is_a_place_before_any_waits(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(2)
+    begun = [crowd.build(None) for _ in range(15)]
+    waiting = [crowd.row(key) for _, key in begun if crowd.row(key).waiting]
+    assert len(waiting) == 9
+    assert crowd.full == 3
+    assert sorted(row.destination for row in waiting) == ["n1"] * 3 + ["n2"] * 3 + ["n3"] * 3
+    crowd.world.run()
+    assert crowd.ends(*(key for _, key in begun)) == ["completed"] * 15
+    assert crowd.most == {"n1": 2, "n2": 2, "n3": 2}
+    assert broken(crowd.world) == []
+
+
+def test_a_place_is_told_survives_the_server_and_can_be_given_up(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(1)
+    (_, first), (second_uuid, second), (_, third), (_, fourth) = [crowd.build("n1") for _ in range(4)]
+    words = "queued: position {} of what comes into n1, of which 1 may be under way (max_concurrent_builds)"
+    keys = (first, second, third, fourth)
+    assert [crowd.row(key).waiting for key in keys] == [None, *(words.format(place) for place in (1, 2, 3))]
+    assert len(crowd.claimed("n1")) == 1, "who waits holds nothing"
+    crowd.world.restart_server()
+    assert requests.delete_instance(crowd.world.db, CALLER, second_uuid) is None
+    crowd.reconcile(second)
+    crowd.world.server.reconciler.sweep()
+    assert [crowd.row(key).waiting for key in (third, fourth)] == [words.format(1), words.format(2)]
+    assert crowd.row(second).status == "cancelled"
+    requests.cancel(crowd.world.db, CALLER, third)
+    crowd.reconcile(third)
+    crowd.world.run()
+    assert crowd.ends(*keys) == ["completed", "cancelled", "cancelled", "completed"]
+    assert crowd.most == {"n1": 1}
+    assert [row.kind for row in crowd.rows() if row.instance_uuid == second_uuid] == ["build", "delete"]
+
+
+def test_one_that_ends_or_is_cancelled_lets_the_next_one_in_at_once(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(1)
+    (_, first), (_, second), (_, third) = [crowd.build("n1") for _ in range(3)]
+    requests.cancel(crowd.world.db, CALLER, second)
+    crowd.reconcile(second)
+    requests.cancel(crowd.world.db, CALLER, first)
+    sweep = crowd.world.sweep_at
+    crowd.world.sweep_at = crowd.world.time + 10_000
+    crowd.world.run(lambda: crowd.row(third).phase != "claim")
+    assert crowd.row(third).waiting is None
+    crowd.world.sweep_at = sweep
+    crowd.world.run()
+    assert crowd.ends(first, second, third) == ["cancelled", "cancelled", "completed"]
+
+
+def test_hosts_that_migrate_into_each_other_with_one_place_each_do_not_deadlock(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(inbound=1, outbound=1)
+    here, there = crowd.built(3, "n1"), crowd.built(3, "n2")
+    keys = [
+        crowd.migrate(uuid, host)
+        for pair in zip(here, there, strict=True)
+        for uuid, host in zip(pair, ("n2", "n1"), strict=True)
+    ]
+    keys += [crowd.build(host)[1] for host in ("n1", "n2", "n1", "n2")]
+    crowd.world.run()
+    assert crowd.ends(*keys) == ["completed"] * 10
+    assert [crowd.world.fabric.running_on(uuid) for uuid in (*here, *there)] == [["n2"]] * 3 + [["n1"]] * 3
+    assert crowd.most == {"n1": 1, "n2": 1}
+    assert crowd.full == 2, "one each way at the same time"
+    assert broken(crowd.world) == []
+
+
+def test_a_circle_of_migrations_and_moves_does_not_deadlock(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(inbound=1, outbound=1)
+    circle = {"n1": "n2", "n2": "n3", "n3": "n1"}
+    live = {host: crowd.built(2, host) for host in circle}
+    cold = {host: crowd.built(1, host)[0] for host in circle}
+    keys = [crowd.migrate(uuid, circle[host]) for host, uuids in live.items() for uuid in uuids]
+    for host, uuid in cold.items():
+        crowd.world.ask(partial(moves.migrate, crowd.world.db, CALLER, uuid, host=circle[host]))
+    crowd.world.run(lambda: all(not row.active or row.phase == "verify" for row in crowd.rows()))
+    assert crowd.ends(*keys) == ["completed"] * 6
+    for uuid in cold.values():
+        crowd.world.ask(partial(moves.confirm, crowd.world.db, CALLER, uuid))
+    crowd.world.run()
+    assert crowd.most == {"n1": 1, "n2": 1, "n3": 1}
+    assert broken(crowd.world) == []
+
+
+def test_evacuations_queue_go_first_and_all_end(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(2)
+    uuids = crowd.built(12, "n1")
+    crowd.world.lose("n1")
+    pass_time(crowd.world)
+    force_down(crowd.world, "n1")
+    builds = [crowd.build(host)[1] for host in ("n2", "n3") for _ in range(4)]
+    keys = [crowd.world.ask(partial(evacuations.ask, crowd.world, uuid)) for uuid in uuids]
+    assert sum(crowd.row(key).waiting is not None for key in builds) == 4
+    assert all("queued: position" in crowd.row(key).waiting for key in keys)
+    crowd.world.run(lambda: not any(row.holds and row.active for row in crowd.rows()))
+    crowd.world.bring_back("n1")
+    crowd.world.settle()
+    assert crowd.ends(*builds, *keys) == ["completed"] * 20
+    assert {host: crowd.most[host] for host in ("n2", "n3")} == {"n2": 2, "n3": 2}
+    let_in = crowd.claimed("n2"), crowd.claimed("n3")
+    evacuated = [[uuid in uuids for uuid in line] for line in let_in]
+    assert evacuated == [[False] * 2 + [True] * 6 + [False] * 2] * 2, "builds that had begun, evacuations, builds"
+    assert broken(crowd.world) == []
+
+
+def test_a_host_that_goes_down_is_not_waited_for(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(1)
+    with crowd.world.db.write() as connection:
+        hosts.change(connection, "n2", {"disabled": True})
+        hosts.change(connection, "n3", {"disabled": True})
+    (_, stuck), *others = [crowd.build(None) for _ in range(4)]
+    assert [crowd.row(key).destination for _, key in others] == ["n1"] * 3
+    with crowd.world.db.write() as connection:
+        hosts.change(connection, "n2", {"disabled": False})
+    with crowd.world.db.read() as connection:
+        last = loading.snapshot(connection, others[-1][1], crowd.world.settings)
+    assert not last.inbound.foremost
+    assert held_up(last) is not None
+    n1 = last.hosts["n1"]
+    for gone in (replace(n1, up=False), replace(n1, disabled=True)):
+        assert held_up(replace(last, hosts={"n1": gone})) is None
+    crowd.world.lose("n1")
+    pass_time(crowd.world)
+    crowd.world.run(lambda: not any(crowd.row(key).active for _, key in others))
+    assert crowd.ends(*(key for _, key in others)) == ["completed"] * 3
+    assert crowd.row(stuck).active
+    assert crowd.most == {"n1": 1, "n2": 1}
+
+
+def test_the_queue_of_a_busy_host_goes_where_there_is_a_place(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(1)
+    with crowd.world.db.write() as connection:
+        hosts.change(connection, "n2", {"disabled": True})
+        hosts.change(connection, "n3", {"disabled": True})
+    (_, first), (_, named), *others = [crowd.build(host) for host in ("n1", "n1", None, None)]
+    with crowd.world.db.write() as connection:
+        hosts.change(connection, "n2", {"disabled": False})
+        hosts.change(connection, "n3", {"disabled": False})
+    crowd.world.server.reconciler.sweep()
+    assert sorted(crowd.row(key).destination for _, key in others) == ["n2", "n3"], "both, in one sweep"
+    assert [crowd.row(key).phase for key in (first, named)] == ["disks", "claim"]
+    crowd.world.run()
+    assert crowd.ends(first, named, *(key for _, key in others)) == ["completed"] * 4
+
+
+def test_what_stays_or_goes_back_does_not_queue_and_what_waits_for_an_operator_is_in_nobodys_way(
+    make_crowd: MakeCrowd,
+) -> None:
+    crowd = make_crowd(1)
+    moved, resized = crowd.built(2, "n1")
+    crowd.world.ask(lambda: moves.migrate(crowd.world.db, CALLER, moved, host="n2"))
+    crowd.world.run(lambda: crowd.rows()[-1].phase == "verify")
+    _, late = crowd.build("n2")
+    assert crowd.row(late).phase == "disks", "a move that waits to be confirmed holds no place"
+    crowd.world.run(lambda: not crowd.row(late).active)
+    with crowd.world.db.write() as connection:
+        for name in ("n2", "n3"):
+            hosts.change(connection, name, {"disabled": True})
+    _, busy = crowd.build("n1")
+    crowd.world.ask(lambda: moves.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True))
+    crowd.world.ask(lambda: moves.revert(crowd.world.db, CALLER, moved))
+    inside = crowd.rows()[-1]
+    crowd.world.run(lambda: crowd.row(inside.id).phase == "verify")
+    assert not any(row.waiting and "queued" in row.waiting for row in crowd.rows())
+    crowd.world.ask(lambda: moves.confirm(crowd.world.db, CALLER, resized))
+    crowd.world.run()
+    assert crowd.ends(late, busy, inside.id) == ["completed", "completed", "confirmed"]
+    assert crowd.world.fabric.running_on(moved) == ["n1"]
+    assert broken(crowd.world) == []
+
+
+def test_a_live_migration_that_waits_to_come_in_leaves_when_it_is_cancelled(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(inbound=1, outbound=2)
+    busy, waits = crowd.built(2, "n1")
+    crowd.world.fabric.behaviours[busy] = Behaviour(dirty_bytes_per_s=1000 * MIB)  # it never arrives
+    first, second = crowd.migrate(busy, "n2"), crowd.migrate(waits, "n2")
+    crowd.world.run(lambda: "into n2" in (crowd.row(second).waiting or ""))
+    assert (crowd.row(second).status, crowd.row(second).destination) == ("queued", "n2")
+    requests.cancel(crowd.world.db, CALLER, second)
+    crowd.reconcile(second)
+    crowd.world.run(lambda: not crowd.row(second).active)
+    requests.cancel(crowd.world.db, CALLER, first)
+    crowd.world.run()
+    assert crowd.ends(first, second) == ["cancelled"] * 2
+    assert crowd.world.fabric.running_on(waits) == ["n1"]
+    assert broken(crowd.world) == []
+
+
+def test_servers_beside_each_other_let_no_more_in(database_url: str, make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(2)
+    world = crowd.world
+    other = WorldDatabase(database_url, lambda: world.time, world.faults)
+    try:
+        new: list[Callable[[], tuple[str, int]]] = [partial(crowd.build, None) for _ in range(10)]
+        keys = [key for _, key in at_once(new)]
+        servers = [Reconciler(db, world.settings, world.wake) for db in (world.db, other)]
+
+        def step() -> bool:
+            active = [row.id for row in crowd.rows() if row.active]
+            if active:
+                at_once([partial(server.reconcile, key) for server in servers for key in active[:6]])
+            return world.at_rest()
+
+        world.run(step)
+        assert crowd.ends(*keys) == ["completed"] * 10
+        assert max(crowd.most.values()) == 2
+        assert broken(world) == []
+    finally:
+        other.close()
+
+
+def test_one_that_was_overtaken_since_it_looked_is_not_let_in(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(1)
+    (_, elder), (_, younger) = crowd.build("n1"), crowd.build("n1")
+    with crowd.world.db.write() as connection:
+        connection.execute(update(operations).where(operations.c.id == elder).values(phase="commit"))
+    with crowd.world.db.read() as connection:
+        seen = loading.snapshot(connection, younger, crowd.world.settings)
+    assert seen.inbound.ahead == 0
+    with crowd.world.db.write() as connection:
+        connection.execute(update(operations).where(operations.c.id == elder).values(phase="start"))
+    with pytest.raises(StaleRow), crowd.world.db.write() as connection:
+        apply(connection, seen, Plan(phase="disks", effect=Effect.CLAIM_DESTINATION, destination="n1"))
+    assert crowd.row(younger).phase == "claim"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_killed_or_lost_none_is_forgotten(make_crowd: MakeCrowd, seed: int) -> None:
+    crowd = make_crowd(2, seed=seed, rate=0.03)
+    begun = [crowd.build(host)[1] for host in ("n1", "n1", "n1", None, None, None, "n2", "n2")]
+    crowd.world.faults.armed = True
+    crowd.world.settle()
+    assert crowd.ends(*begun) == ["completed"] * 8
+    assert max(crowd.most.values()) == 2
+    assert broken(crowd.world) == []
