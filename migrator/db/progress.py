@@ -24,9 +24,10 @@ def add(connection: Connection, operation_id: int, job: Mapping[str, Any]) -> No
     )
 
 
-def stalled_s(connection: Connection, operation_id: int) -> float:
-    """For how long the operation's transfer has been watched without a new low in bytes remaining."""
-    mine = progress.c.operation_id == operation_id
+def stalled_s(connection: Connection, operation_id: int, since: float = 0.0) -> float:
+    """For how long the operation's transfer has been watched without a new low in bytes remaining; what was before
+    ``since`` (seconds by the database's clock) counts for nothing."""
+    mine = (progress.c.operation_id == operation_id) & (progress.c.at >= since)
     low = connection.execute(
         select(progress.c.at).where(mine).order_by(progress.c.remaining_bytes, progress.c.at).limit(1)
     ).scalar()

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.db import events, operations
+from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.errors import Conflict
 from migrator.operations import Kind
 from migrator.scheduler.requests import Caller
 
 TRANSFER = "transfer"
+RELEASED = "released_at"  # what is kept beside an operator's wishes: since when it is held no more
 _WORDS = {
     "bandwidth_mib_s": "bandwidth {} MiB/s (0: no limit)",
     "max_downtime_ms": "maximum downtime {} ms",
@@ -32,7 +34,9 @@ def steer(db: Database, caller: Caller, operation_id: int, changes: Mapping[str,
                 f"Operation {operation_id} ({row.kind}) cannot be steered: it is {row.status}; only the transfer of a "
                 "live migration (status running) can"
             )
-        operations.steer(connection, operation_id, changes)
+        # Held it could make no progress: from when it may go on again it gets its whole time.
+        released = changes.get("held") is False and (row.steering or {}).get("held")
+        operations.steer(connection, operation_id, {**changes, **({RELEASED: now(connection)} if released else {})})
         said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
         events.add(
             connection,

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from migrator.db import progress, tables
+from migrator.db.clock import now
 from migrator.db.tables import operations
+from migrator.scheduler import loading
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -64,7 +66,9 @@ def test_the_wheel_keeps_what_is_not_mentioned(web: Web) -> None:
     key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
     for body in ({"bandwidth_mib_s": 20}, {"max_downtime_ms": 900, "held": True}, {"held": False}):
         assert web("POST", f"/v1/operations/{key}/steer", None, json=body).status_code == 202
-    assert steering(web, key) == {"bandwidth_mib_s": 20, "max_downtime_ms": 900, "held": False}
+    kept = steering(web, key)
+    assert kept.pop("released_at") > 0
+    assert kept == {"bandwidth_mib_s": 20, "max_downtime_ms": 900, "held": False}
     lines = web("GET", f"/v1/operations/{key}/timeline", None).json()["events"]
     assert [line["message"] for line in lines if line["name"] == "steer"] == [
         "bandwidth 20 MiB/s (0: no limit), on request of admin",
@@ -109,6 +113,31 @@ def test_post_copy_only_where_it_is_permitted(web: Web) -> None:
     answer = web("POST", f"/v1/operations/{key}/steer", None, json={"post_copy": True})
     assert answer.status_code == 409
     assert "live_migration_permit_post_copy" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_transfer_that_was_held_gets_its_whole_time_for_progress_from_then_on(web: Web, held: bool) -> None:
+    """Throttled to the least there is, it sends less than its guest writes: it would be aborted when it is let go."""
+    key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
+
+    def stalled_s() -> float:
+        with web.db.read() as connection:
+            return loading.snapshot(connection, key, web.services.settings).stalled_s
+
+    def told(ago_s: float, remaining: int) -> None:
+        with web.db.write() as connection:
+            values = {"operation_id": key, "at": now(connection) - ago_s, "remaining_bytes": remaining, "job": {}}
+            connection.execute(tables.progress.insert().values(values))
+
+    if held:
+        web("POST", f"/v1/operations/{key}/steer", None, json={"held": True})
+    told(300, 5)
+    told(1, 9)
+    assert round(stalled_s()) == 299
+    assert web("POST", f"/v1/operations/{key}/steer", None, json={"held": False}).status_code == 202
+    told(-20, 9)
+    told(-30, 9)
+    assert round(stalled_s()) == (10 if held else 330)
 
 
 def test_progress_is_kept_by_the_second(web: Web) -> None:
