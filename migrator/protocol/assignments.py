@@ -1,0 +1,97 @@
+"""What an agent is asked to make true, of one operation."""
+
+from typing import Any
+
+from pydantic import Field
+
+from migrator.protocol.base import Message
+from migrator.protocol.facts import DiskFact, GuestDescription
+from migrator.protocol.instances import InstanceSpec
+from migrator.protocol.words import Ensure, Power, Role
+
+
+class Assignment(Message):
+    """What one host should make true now, for one phase of one operation. The set of them is the whole truth:
+    an operation that is not in it wants nothing of this host."""
+
+    operation_id: str
+    kind: str
+    epoch: int
+    generation: int  # of the operation's row; an agent ignores a lower one than it has seen
+    phase: str
+    forward: bool  # False while the operation is being undone
+    role: Role
+    ensure: Ensure
+    instance: InstanceSpec
+    inputs: dict[str, Any] = Field(default_factory=dict)  # validated by the classes below
+
+
+class CompatibleInputs(Message):
+    guest: GuestDescription
+    block: bool | None = None  # what the request asked for; None is "find out"
+    over_commit: bool = False  # copied disks need room for what they hold, not for what the guest sees
+
+
+class PreparedInputs(Message):
+    guest: GuestDescription
+
+
+class MigratingInputs(Message):
+    destination_host: str
+    destination_address: str  # where the source's libvirtd reaches the destination's
+    uri: str  # libvirt URI of the destination: "qemu+tcp://10.0.0.2/system"
+    copy_disks: tuple[str, ...] = ()  # targets to copy; empty: nothing is copied
+    destination_disks: tuple[DiskFact, ...] = ()
+    bandwidth_mib_s: int = 0  # 0: no limit
+    # (seconds since the transfer began, ms): the pause that the guest may be given from then on; () leaves it alone
+    downtime_steps: tuple[tuple[int, int], ...] = ()
+    force: bool = False  # complete it now: by post-copy where that is permitted, else with the guest paused
+    auto_converge: bool = False
+    auto_converge_initial: int = 0  # percent by which the guest is slowed down first; 0: the hypervisor's own
+    post_copy: bool = False
+    post_copy_after: int = 0  # passes over the memory after which it goes on by post-copy by itself; 0: never
+    parallel_connections: int = 1
+    compression: str = ""  # "": none
+    tls: bool = False  # encrypted by the hypervisor, or not at all
+    paused: bool = False  # by somebody, before it is moved: it moves so
+
+
+class MeasuredInputs(Message):
+    destination_address: str
+
+
+class ShutOffInputs(Message):
+    soft: bool = True
+    timeout_s: int = 60
+
+
+class AbsentInputs(Message):
+    """``delete_pools``: pools whose files of this instance go too, unless the pool's identity, read at that moment, is
+    one of ``keep``: there the instance lives on. ``kill``: a running domain may be destroyed; without it a running
+    domain is left alone and reported, for only a verdict may end a running guest. ``paused``: it was paused by somebody
+    before it was moved, and what the move left of it says so, too."""
+
+    delete_pools: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    kill: bool = False
+    paused: bool = False
+
+
+class OfferedInputs(Message):
+    copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
+
+
+class CopiedInputs(Message):
+    guest: GuestDescription  # the source's answer to DESCRIBED: its disks, with their paths there
+    source_uri: str  # libvirt URI of the source: "qemu+tcp://10.0.0.1/system"
+    copy_disks: tuple[str, ...] = ()
+
+
+class PoweredInputs(Message):
+    power: Power
+    machine: str = ""  # machine type that the guest has seen; "" leaves it to the host
+
+
+class RebuiltInputs(Message):
+    shared: tuple[str, ...] = ()  # targets that must be found; the others are made from their image
+    admin_pass: str | None = None  # for the config drive

@@ -1,0 +1,24 @@
+"""Numbers and words as both databases and JSON keep them, and what every message is made from."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+# What the server keeps in columns of its own fits them on both databases.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Big = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]  # what JSON keeps: libvirt's unsigned counters too
+# Words of a hypervisor: cleaned and not refused, or a fact would never arrive.
+Text = Annotated[str, AfterValidator(lambda words: words.replace("\x00", ""))]
+Key = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=36)]
+HostName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)]
+SourceName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]  # of a volume
+PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
+Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Message(BaseModel):
+    """Immutable, and strict about unknown keys, so that a misspelt field is an error and not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,118 @@
+"""What an agent found, of one operation."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from migrator.protocol.base import Big, Count, Key, Message, Number, PhaseName, Text
+from migrator.protocol.words import DomainState
+
+
+class DiskFact(Message):
+    target: str
+    path: str
+    pool: str
+    exists: bool
+    format: str = "qcow2"
+    virtual_bytes: Big = 0  # size the guest sees
+    allocated_bytes: Big = 0  # bytes really used
+    backing_image_id: str | None = None
+    readonly: bool = False
+    checksum: Text | None = None  # of the file's content, holes read as zeros; None: not worked out
+
+
+class DomainFact(Message):
+    state: DomainState
+    reason: str | None = None  # libvirt's reason in words: "migrated", "destroyed", "postcopy", ...
+    stamp_operation: str | None = None  # operation UUID and epoch in the domain's metadata
+    stamp_epoch: Big | None = None
+
+
+class JobFact(Message):
+    """A running (or just ended) migration job as libvirt counts it."""
+
+    active: bool
+    memory_total_bytes: Big = 0
+    memory_processed_bytes: Big = 0
+    memory_remaining_bytes: Big = 0
+    disk_total_bytes: Big = 0
+    disk_processed_bytes: Big = 0
+    disk_remaining_bytes: Big = 0
+    elapsed_ms: Big = 0
+    setup_ms: Big | None = None
+    downtime_ms: Big | None = None  # measured once over, expected while it runs
+    iterations: Big | None = None
+    dirty_pages_per_s: Big | None = None
+    bytes_per_s: Big | None = None
+    throttle_percent: Big | None = None
+
+
+class AttemptState(StrEnum):
+    NONE = "none"  # this operation and epoch never began a transfer here
+    RUNNING = "running"
+    ENDED = "ended"  # began and is over; the domain's state tells how it went
+
+
+class AttemptFact(Message):
+    state: AttemptState
+    error: Text | None = None  # libvirt's words, when it failed
+
+
+class CheckResult(Message):
+    """One comparison made before a move; refusals name what was found and what to do."""
+
+    name: Text  # stable: "cpu", "memory", "disk", "machine_type", "storage", "domain", ...
+    ok: bool
+    found: Text = ""
+    advice: Text = ""
+
+
+class Problem(Message):
+    """Why an assignment could not be made true at this attempt."""
+
+    code: Text  # a code of the tree in errors.py
+    message: Text
+    final: bool  # True: trying again cannot help
+
+
+class GuestDescription(Message):
+    """The source's answer to MOVABLE, handed to the destination with COMPATIBLE and PREPARED."""
+
+    cpu_xml: str | None = None  # the running guest's CPU, as libvirt expanded it
+    machine: str = ""  # "pc-i440fx-7.2"
+    arch: str = "x86_64"
+    memory_mb: Big = 0
+    vcpus: Big = 0
+    disks: tuple[DiskFact, ...] = ()
+    storage: dict[str, str] = Field(default_factory=dict)  # pool -> storage identity, of the source
+    hypervisor_version: Big = 0
+    devices: tuple[Text, ...] = ()  # of the host, passed through to the guest
+    listens: tuple[Text, ...] = ()  # addresses on which its consoles listen; only those that not every host has
+
+
+class Measurement(Message):
+    """What a transfer will have to do with, as its source found it. None: unknown, for the reason in ``words``."""
+
+    dirty_mib_s: Count | None = None  # memory that the guest writes to, counted once a second
+    memory_mib: Count | None = None  # of the guest's that is not known to be empty
+    link_mib_s: Count | None = None  # what the network towards the destination is made for
+    words: Text = ""
+
+
+class Fact(Message):
+    """What an agent saw while it held an assignment: never "success", always what is there."""
+
+    operation_id: Key
+    epoch: Count
+    phase: PhaseName
+    incarnation: Number  # grows by one at each start of the agent (journalled)
+    sequence: Number  # grows with each fact of one incarnation
+    domain: DomainFact | None = None  # None: could not be observed
+    job: JobFact | None = None
+    attempt: AttemptFact | None = None
+    disks: tuple[DiskFact, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    guest: GuestDescription | None = None
+    measurement: Measurement | None = None
+    problem: Problem | None = None
+    note: Text | None = None  # one line for the timeline: "asked the guest to shut down"

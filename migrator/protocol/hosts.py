@@ -1,0 +1,50 @@
+"""What a host tells of itself."""
+
+from pydantic import Field
+
+from migrator.protocol.base import Big, Count, Message, Text
+
+
+class StoragePool(Message):
+    identity: str  # UUID in the pool's marker file; equal identities share storage
+    path: str
+    total_gb: Count
+    free_gb: Count
+
+
+class TlsReport(Message):
+    """The certificates with which a host's QEMU encrypts migrations. Authorities by their SHA-256 fingerprints."""
+
+    issuers: tuple[Text, ...] = ()  # those that signed them
+    trusted: tuple[Text, ...] = ()  # those whose certificates it accepts
+    not_before: float = Field(0, ge=0, allow_inf_nan=False)  # s since the epoch, from when to when they all hold
+    not_after: float = Field(0, ge=0, allow_inf_nan=False)
+    words: Text = ""  # why they cannot be used, whatever the time; "": they can
+
+
+class HostReport(Message):
+    """A host's description, put at each start of its agent and whenever it changes."""
+
+    hypervisor_type: str = "QEMU"
+    hypervisor_version: Big = 0  # libvirt's integer form: 7002000
+    libvirt_version: Big = 0
+    arch: str = "x86_64"
+    cpu_model: str = ""
+    cpu_vendor: str = ""
+    cpu_features: tuple[str, ...] = ()
+    cpu_topology: dict[str, Big] = Field(default_factory=dict)
+    machine_types: tuple[str, ...] = ()
+    vcpus: Count
+    memory_mb: Count
+    reserved_host_memory_mb: Count = 512
+    cpu_allocation_ratio: float = Field(4.0, gt=0, le=1000)
+    ram_allocation_ratio: float = Field(1.0, gt=0, le=1000)
+    disk_allocation_ratio: float = Field(1.0, gt=0, le=1000)
+    storage: dict[str, StoragePool] = Field(default_factory=dict)
+    default_pool: str = "local"
+    address: str  # live_migration_inbound_addr
+    live_migration_uri: str  # with the address filled in
+    networks: tuple[str, ...] = ()
+    simulated: bool = False
+    self_fencing_lease_s: float = Field(0, ge=0)  # 0: its agent does not stop instances by itself
+    tls: TlsReport | None = None  # None: it does not encrypt migrations

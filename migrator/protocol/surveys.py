@@ -1,0 +1,88 @@
+"""What agents look around for while nothing is moved, and what they saw."""
+
+from pydantic import Field
+
+from migrator.protocol.base import Age, Count, HostName, Key, Message, Number, Seconds, SourceName, Text
+
+
+class GuestCpu(Message):
+    """A CPU as a guest sees it: what a host is asked whether it can run. Known by ``guest_cpu.key``."""
+
+    xml: Text
+    machine: Text = ""
+    arch: Text = "x86_64"
+
+
+class Peer(Message):
+    name: str
+    uri: str  # its live_migration_uri
+
+
+class Questions(Message):
+    """What an agent should look at, so that a move can be judged before anybody asks for it."""
+
+    now: float  # s since the epoch by the database's clock, when this was answered
+    again_s: float  # until it should ask again
+    peers: tuple[Peer, ...] = ()
+    cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
+    volumes: tuple[str, ...] = ()  # sources of those that instances have
+
+
+class CpuAnswer(Message):
+    """Whether this host can run that CPU, as its hypervisor says."""
+
+    ok: bool
+    words: Text = ""
+    age_s: Age = 0.0
+
+
+class Reach(Message):
+    """Whether this host's hypervisor could be connected with another's."""
+
+    uri: Text
+    ok: bool
+    words: Text = ""
+    age_s: Age = 0.0
+
+
+class VolumeSight(Message):
+    """A volume as this host reaches it, or why it does not."""
+
+    bytes: Number | None = None
+    words: Text = ""
+    age_s: Age = 0.0
+
+
+class GuestSight(Message):
+    """One live guest, as its domain says. Fields as in ``GuestDescription``."""
+
+    cpu: Key | None = None  # key of its CPU; None: it names none
+    machine: Text = ""
+    arch: Text = "x86_64"
+    devices: tuple[Text, ...] = ()
+    listens: tuple[Text, ...] = ()
+    age_s: Age = 0.0
+
+
+class HostCpu(Message):
+    """What a host's hypervisor can give a guest: its own CPU (libvirt's host-model), and the named models it has."""
+
+    xml: Text = ""
+    models: tuple[Text, ...] = ()
+    arch: Text = "x86_64"
+    virt_type: Text = "kvm"
+
+
+class Survey(Message):
+    """What an agent found when it looked for ``Questions``: it changes nothing and is not about any operation."""
+
+    clock_offset_s: Seconds | None = None  # this host's clock before (+) the database's
+    clock_error_s: Age = 0.0  # either way
+    addresses: tuple[Text, ...] = ()  # every IP address of this host
+    memory_given_mb: Count | None = None  # MiB that live domains were given, migrator's or not
+    cpu: HostCpu = HostCpu()
+    guests: dict[Key, GuestSight] = Field(default_factory=dict)  # instance -> ...
+    cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests
+    runs: dict[Key, CpuAnswer] = Field(default_factory=dict)  # key of a CPU -> ...
+    peers: dict[HostName, Reach] = Field(default_factory=dict)
+    volumes: dict[SourceName, VolumeSight] = Field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""What an end of an operation may be asked to make true, and what it may find."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Ensure(StrEnum):
+    """What an agent may be asked to make (or keep) true. Each has one idempotent handler in ``compute/``."""
+
+    OBSERVED = "observed"  # touch nothing, report what is there
+    MOVABLE = "movable"  # source: describe the guest (domain XML, CPU, machine, disks) and check it
+    COMPATIBLE = "compatible"  # destination: compare itself with that description; changes nothing
+    PREPARED = "prepared"  # destination: directories and empty target disks exist
+    MEASURED = "measured"  # source: it is known how fast the guest writes its memory, or why it is not
+    MIGRATING = "migrating"  # source: the one transfer of this operation and epoch was begun
+    NOT_MIGRATING = "not_migrating"  # source: no job of this operation is active
+    DISKS_PRESENT = "disks_present"  # destination: disks made from the image exist
+    RUNNING = "running"
+    SHUT_OFF = "shut_off"  # inputs: soft (bool), timeout_s
+    ABSENT = "absent"  # no domain, no files of this instance (see AbsentInputs)
+    DESCRIBED = "described"  # source: describe the instance, whether it runs or not, and check that it can leave
+    OFFERED = "offered"  # source: its disks can be read from the destination, and their checksums are known
+    WITHDRAWN = "withdrawn"  # source: they cannot be read from elsewhere any more
+    COPIED = "copied"  # destination: has what the source offers; checksums of what was written are known
+    REBUILT = "rebuilt"  # destination: disks on shared storage are found, the others made anew from their image
+    POWERED = "powered"  # the domain is defined with this spec, and runs, is shut off or saved (see PoweredInputs)
+    NOT_RUNNING = "not_running"  # nothing executes here, whether there is a domain or not; inputs as for SHUT_OFF
+    SUSPENDED = "suspended"  # memory saved beside the first disk, and shut off
+    PAUSED = "paused"  # its CPUs are stopped
+    UNPAUSED = "unpaused"  # they go on, if it was only paused
+
+
+class DomainState(StrEnum):
+    ABSENT = "absent"
+    SHUT_OFF = "shut_off"
+    PAUSED = "paused"
+    INCOMING = "incoming"  # paused, waiting for or receiving a migration
+    RUNNING = "running"  # executes guest code (libvirt: running, blocked, pmsuspended, in shutdown)
+    CRASHED = "crashed"
+    SAVED = "saved"  # shut off, with its memory saved beside its first disk
+
+
+PAUSED_BY_HAND = "user"
+# Why a paused domain is whole, and may go on where it is: whatever else paused it, it may be half of a move.
+MAY_GO_ON = (PAUSED_BY_HAND, "io-error", "watchdog")
+
+
+class Power(StrEnum):
+    """How an instance is wanted where it is put: as it was before it was moved."""
+
+    RUNNING = "running"
+    SHUT_OFF = "shut_off"
+    SAVED = "saved"  # not running, with the saved memory it came with
+    PAUSED = "paused"  # its memory in a process whose CPUs are stopped; moves live, and stays so
+
+
+MEMORY = "memory"  # the saved memory's name among an instance's disks, wherever targets are named
+KERNEL, RAMDISK = "kernel", "ramdisk"  # and of what it boots from, where its root disk is a volume
