@@ -8,8 +8,13 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from migrator.db import hosts, instance_records
+from migrator.db import operations as operation_rows
 from migrator.db.engine import Database
 from migrator.db.tables import claims, operations
+from migrator.operations import Effect
+from migrator.scheduler import loading
+from migrator.scheduler.effects import EFFECTS
+from migrator.scheduler.snapshot import NOTHING
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -206,3 +211,15 @@ def test_disk_over_commit_is_heard_where_there_is_such_a_word(
         client.post(f"/v2.1/servers/{uuid}/action", json={"os-migrateLive": body}, headers=headers)
     with db.read() as connection:
         assert connection.execute(select(operations.c.params)).scalars().all() == [params]
+
+
+def test_a_volume_is_free_again_when_its_instance_is_no_more(client: TestClient, db: Database) -> None:
+    mine, others = volume(client, "mine"), volume(client, "others")
+    uuid = create(client, attached(mine), image=seed.IMAGE).json()["server"]["id"]
+    other = create(client, attached(others), image=seed.IMAGE).json()["server"]["id"]
+    with db.write() as connection:
+        key = connection.execute(select(operations.c.id).where(operations.c.instance_uuid == uuid)).scalar_one()
+        view = loading.operation_view(operation_rows.get(connection, key), 0.0)
+        EFFECTS[Effect.RECORD_DELETED](connection, view, NOTHING)
+    shown = {v["id"]: (v["instance"], v["target"]) for v in client.get("/v1/volumes").json()["volumes"]}
+    assert shown == {mine: (None, None), others: (other, "vdb")}

@@ -1,9 +1,11 @@
 """What an agent looks at of volumes when nothing is moved: how often, how many at once, and what it says of them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
+from migrator.compute import qemu_img
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.survey import Surveyor
@@ -75,3 +77,10 @@ def test_many_take_several_rounds_and_none_waits_for_ever(world: World) -> None:
         assert len(world.asked()) <= 8
         world.now += 5
     assert set(world.look(*sources)) == set(sources)
+
+
+def test_what_a_guest_wrote_to_its_volume_is_never_taken_for_the_header_of_an_image(tmp_path: Path) -> None:
+    """Guessed, its format would be the guest's to choose, and with it the files that are opened beside it."""
+    volume = tmp_path / "volume"
+    qemu_img.create(volume, "qcow2", 1 << 30)
+    assert qemu_img.volume_bytes(str(volume)) < 1 << 20
