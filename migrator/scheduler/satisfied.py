@@ -127,7 +127,8 @@ def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Ju
     if differing:
         words = ", ".join(f"{t} is {here[t]}, but {there[t]} at the source" for t in differing)
         return Judgement(Progress.FAILED, "checksum_mismatch", f"the copy differs: {words}")
-    if copied.domain is not None and all(here.get(t) and there.get(t) for t in targets):
+    # Where nothing is to be compared, files are made all the same, and a process may stand in the way.
+    if copied.domain is not None and copied.problem is None and all(here.get(t) and there.get(t) for t in targets):
         return DONE
     problems = [found for found in (_with_problem(PENDING, copied), _not_offered(offered)) if found.message]
     return next((p for p in problems if p.progress is Progress.FAILED), next(iter(problems), PENDING))

@@ -141,6 +141,8 @@ COPIES = [
     (summed(vda=None), summed(vda=None), ("vda",), "."),
     (None, summed(vda="1"), ("vda",), "."),
     (None, summed(), (), "D"),
+    (None, summed("final"), (), "F"),
+    (None, summed("transient"), (), "."),
     (summed(), fact(), (), "."),
     (summed(vda="1"), summed(vda="1"), ("vda", "vdb"), "."),
     (summed(vda="1", vdb="1"), summed(vda="1", vdb="2"), ("vda", "vdb"), "F"),
