@@ -14,7 +14,7 @@ from migrator.scheduler import choosing, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.torn import half, torn_after_arrival, verdict_of
+from migrator.scheduler.torn import BROKEN_OFF, broken_off, half, torn_after_arrival, verdict_of
 from migrator.scheduler.verdict import Verdict, job_active, rests
 from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
@@ -190,6 +190,8 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
             return reverse(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
         if source.problem is not None and source.problem.final:
             return reverse(snapshot, source.problem.code, source.problem.message)
+    if found is Verdict.HOLD and broken_off(source):
+        return wait(snapshot, f"{operation.source}: {BROKEN_OFF}")
     if found is Verdict.HOLD and source is not None and not job_active(source):
         return wait(snapshot, _HELD)
     if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:

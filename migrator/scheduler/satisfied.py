@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
+from migrator.scheduler.torn import BROKEN_OFF, broken_off
 from migrator.scheduler.verdict import job_active
 
 
@@ -81,6 +82,8 @@ def _offered(fact: Fact) -> Judgement:
 def _absent(fact: Fact) -> Judgement:
     if _state(fact) is DomainState.RUNNING:
         return Judgement(Progress.PENDING, message="its domain runs, and is left alone")
+    if broken_off(fact):
+        return Judgement(Progress.PENDING, message=BROKEN_OFF)
     return _when(_state(fact) is DomainState.ABSENT and not any(disk.exists for disk in fact.disks))
 
 

@@ -9,6 +9,7 @@ from migrator.scheduler import reading
 from migrator.scheduler.snapshot import Snapshot
 from migrator.scheduler.verdict import FAILED, Verdict, job_active
 
+BROKEN_OFF = "the post-copy broke off; its domain keeps a half of the guest, and is left alone until that goes on"
 _POST_COPY = ("postcopy", "postcopy-failed")
 
 

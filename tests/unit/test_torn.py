@@ -71,3 +71,22 @@ def test_an_alarm_after_the_arrival_does_not_hinder_who_cleans_up_by_hand() -> N
 def test_a_post_copy_that_lasts_after_the_arrival_is_no_alarm() -> None:
     found = plan(op(L, "cleanup"), FAILED | {"reason": "postcopy"}, {"dom": "running", "reason": "postcopy"})
     assert letter(found) == "."
+
+
+@pytest.mark.parametrize(
+    ("phase", "source", "waiting"),
+    [
+        ("cleanup", {"reason": "postcopy-failed", "job": True}, "a: the post-copy broke off"),
+        ("cleanup", {"reason": "postcopy"}, "a: the post-copy broke off"),
+        ("cleanup", {"reason": "postcopy", "job": True}, "None"),
+        ("transfer", {"reason": "postcopy-failed", "job": True}, "a: the post-copy broke off"),
+    ],
+)
+def test_a_post_copy_that_broke_off_between_two_living_hosts_says_what_it_waits_for(
+    phase: str, source: dict[str, Any], waiting: str
+) -> None:
+    """It can still go on, so nothing is torn; the instance counts as arrived, and its operation would never end."""
+    there = {"dom": "paused", "reason": "postcopy-failed"} if waiting != "None" else {"dom": "running"}
+    found = plan(op(L, phase), {"dom": "paused"} | source, there)
+    assert str(found.waiting).startswith(waiting)
+    assert found.phase is None
