@@ -272,3 +272,14 @@ def test_an_instance_that_another_host_runs_is_not_evacuated(
     assert answer.status == status
     if status == 409:
         assert "a copy of it runs on renamed, but its record says compute3" in answer.message
+
+
+@pytest.mark.parametrize(("identity", "power"), [("id-1", "saved"), ("id-3", "shut_off")])
+def test_a_suspended_one_stays_so_where_its_memory_outlived_its_host(
+    lost: tuple[Api, str], identity: str, power: str
+) -> None:
+    api, _ = lost
+    seed.pools(api.db, "compute3", local=identity)
+    uuid = seed.instance(api.db, "b", host="compute3", vm_state="suspended", power_state=4)
+    assert ask(api, uuid, {}, "2.79").status == 200
+    assert begun(api).params["power"] == power

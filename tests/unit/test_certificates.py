@@ -57,6 +57,10 @@ def test_an_expired_one_is_told_with_the_day_and_judged_by_nobody_here(look: Cal
     assert found.not_after == pytest.approx(time.time() - 86400, abs=60)
 
 
+def test_a_certificate_holds_no_longer_than_the_authority_that_signed_it(look: Callable[..., TlsReport]) -> None:
+    assert look(days=800).not_after == pytest.approx(time.time() + 365 * 86400, abs=600)
+
+
 def test_a_certificate_for_another_address_is_named(look: Callable[..., TlsReport]) -> None:
     assert "not valid for '10.0.0.2'" in look(address="10.0.0.2").words
     assert look(address="n1").words == ""
