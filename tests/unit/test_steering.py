@@ -100,6 +100,17 @@ def test_forced_it_is_paused_once_and_arrives_running(world: World, set_on: list
     assert world.fabric.overlaps() == []
 
 
+def test_one_that_was_forced_before_it_had_begun_is_forced_when_it_has(
+    world: World, set_on: list[tuple[Any, ...]]
+) -> None:
+    world.transfer(force=True)
+    assert set_on == []
+    world.clock.now += 1
+    world.transfer(force=True)
+    world.transfer(force=True)
+    assert set_on == [({"post_copy": False},)]
+
+
 def test_forced_by_post_copy_it_runs_there_at_once(world: World) -> None:
     world.transfer(post_copy=True)
     world.clock.now += 1
