@@ -121,16 +121,22 @@ def flags(snapshot: Snapshot) -> Mapping[str, Any]:
         "auto_converge": slow_down and way != Strategy.POST_COPY,
         "auto_converge_initial": record.get("initial_percent", 0),
         # A guest that is paused is not made to run.
-        "post_copy": means.post_copy and not reading.stays_paused(snapshot.operation),
+        "post_copy": post_copy(snapshot) and not reading.stays_paused(snapshot.operation),
         "post_copy_after": 1 if way == Strategy.POST_COPY else 0,
     }
+
+
+def post_copy(snapshot: Snapshot) -> bool:
+    """Whether the transfer may go on by post-copy: that is permitted now, and was when it began, for it is prepared for
+    that or not."""
+    return snapshot.means.post_copy and bool(snapshot.operation.context.get("post_copy", True))
 
 
 def changed(snapshot: Snapshot, source: Fact) -> Plan | None:
     """Post-copy for a transfer that was left to find its way, is past its first pass, and will not get there by what it
     does; None: it goes on. Operators' wishes stand before it."""
     record, job, wheel = snapshot.operation.context.get("strategy"), source.job, snapshot.operation.steering
-    if not record or job is None or wheel.get("force") or wheel.get("held") or not snapshot.means.post_copy:
+    if not record or job is None or wheel.get("force") or wheel.get("held") or not post_copy(snapshot):
         return None
     if record["chosen"] == Strategy.POST_COPY or (standing := _standing(snapshot, job)) is None:
         return None

@@ -286,5 +286,6 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return guest | {"power": reading.power_found(fact).value}
     if phase.do is Ensure.PREPARED:
         disks = {"destination_disks": [disk.model_dump(mode="json") for disk in fact.disks]}
-        return disks | ({"limit_mib_s": limit} if (limit := choosing.limit_mib_s(snapshot)) else {})
+        begun = disks | {"post_copy": snapshot.means.post_copy}
+        return begun | ({"limit_mib_s": limit} if (limit := choosing.limit_mib_s(snapshot)) else {})
     return {}

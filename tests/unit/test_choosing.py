@@ -13,6 +13,7 @@ from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import Means, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Op, Seen
+from tests.unit.deciding import op
 from tests.unit.placed import snapshot
 
 AUTO = Means(strategy="auto", auto_converge=True, post_copy=True)
@@ -149,3 +150,18 @@ def test_at_the_end_both_are_told() -> None:
 def test_only_auto_measures() -> None:
     checked = _seen(server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="check", destination=1))
     assert (decide(checked).phase, decide(replace(checked, means=AUTO)).phase) == ("prepare", "measure")
+
+
+@pytest.mark.parametrize(("began_with", "permitted"), [(False, True), (True, False), (True, True)])
+def test_post_copy_that_is_permitted_on_the_way_is_for_later_transfers(began_with: bool, permitted: bool) -> None:
+    """One that was not prepared for post-copy would refuse it, look after look, and never be forced to its end."""
+    found = snapshot(Kind.LIVE_MIGRATION, "transfer", learnt={"post_copy": began_with})
+    found = replace(found, means=Means(post_copy=permitted))
+    assert assignments(found)["a"].inputs["post_copy"] is (began_with and permitted)
+
+
+def test_what_is_permitted_is_kept_when_the_transfer_is_about_to_begin() -> None:
+    made = Seen(number=1, epoch=1, phase="prepare", dom="absent", disk=True)
+    begun = server.snapshot_of(op(Kind.LIVE_MIGRATION, "prepare"), (None, made), (True, True))
+    for permitted in (True, False):
+        assert decide(replace(begun, means=Means(post_copy=permitted))).context["post_copy"] is permitted
