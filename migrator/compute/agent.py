@@ -205,7 +205,7 @@ class Agent:
                 continue
             substance, now = pace.substance(fact), self._clock()
             unchanged = unchanged + 1 if substance == sent else 0
-            overdue = pace.in_flight(assignment, fact) and now - sent_at >= self._settings.progress_interval
+            overdue = pace.progresses(fact) and now - sent_at >= self._settings.progress_interval
             if overdue or substance != sent:
                 self._outbox.put(fact)
                 sent, sent_at = substance, now

@@ -22,11 +22,25 @@ _VAIN = 50  # fast looks at a guest that arrived, for its statistics
 
 def in_flight(assignment: Assignment, fact: Fact) -> bool:
     """Whether something moves right now, so that every change must be seen within a moment."""
+    if _broken_off(fact):
+        return False
     if fact.job is not None and fact.job.active:
         return True
     if fact.attempt is not None and fact.attempt.state is AttemptState.RUNNING:
         return True
     return _awaited(assignment, fact)
+
+
+def progresses(fact: Fact) -> bool:
+    """Whether there is something to tell by the second, though nothing else changed. A fact that is told again looks
+    new to whoever waits until two of them have stood side by side for long enough."""
+    return fact.job is not None and fact.job.active and not _broken_off(fact)
+
+
+def _broken_off(fact: Fact) -> bool:
+    """A post-copy that failed keeps its job, in which nothing moves but the time."""
+    domain = fact.domain
+    return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, "postcopy-failed")
 
 
 def _awaited(assignment: Assignment, fact: Fact) -> bool:

@@ -144,9 +144,7 @@ class AgentProcess:
         substance = pace.substance(fact)
         held.unchanged = held.unchanged + 1 if substance == held.sent else 0
         waited = self.clock() - held.sent_at
-        overdue = (
-            self.network.counters_s and pace.in_flight(held.assignment, fact) and waited >= self.network.counters_s
-        )
+        overdue = self.network.counters_s and pace.progresses(fact) and waited >= self.network.counters_s
         if substance != held.sent or overdue:
             held.sent, held.sent_at = substance, self.clock()
             self.outbox[fact.operation_id] = fact
