@@ -40,10 +40,11 @@ Marks = tuple[tuple[int, int], ...]
 
 
 def marks(db: Database, host: str) -> Marks:
-    """(id, generation) of every active operation of the host: what an operation asks changes with its generation. What
-    else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are up."""
+    """(id, generation) of every operation that asks something of the host: what it asks changes with its generation.
+    What else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are
+    up."""
     with db.read() as connection:
-        return tuple((place.id, place.generation) for place in operations.places(connection, host))
+        return tuple((p.id, p.generation) for p in operations.places(connection, host) if host in asked(p))
 
 
 def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:

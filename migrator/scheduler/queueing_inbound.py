@@ -73,7 +73,7 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
 
 def following(connection: Connection, snapshot: Snapshot, plan: Plan) -> Sequence[int]:
     """Ids of those whose turn it may be at the host at which this one stands no more, by this plan, as it did: the next
-    one there, and where this one left the queue the next that may go elsewhere."""
+    one there, and where this one went elsewhere the next that may do so, too."""
     operation = snapshot.operation
     before = _stands(operation)
     if before is None or not snapshot.inbound_limit:
@@ -86,11 +86,12 @@ def following(connection: Connection, snapshot: Snapshot, plan: Plan) -> Sequenc
         forward=operation.forward if plan.forward is None else plan.forward,
         destination=None if plan.clear_destination else plan.destination or operation.destination,
     )
-    if _stands(after) == before:
-        return ()
     host, waited = before
+    let_in = waited and _stands(after) == (host, False)
+    if _stands(after) == before or (let_in and snapshot.inbound.ahead + 1 >= snapshot.inbound_limit):
+        return ()
     found = [queues.first(connection, RULE, host)]
-    if waited and found[0] is not None:
+    if waited and not let_in and found[0] is not None:
         found.append(queues.first(connection, RULE, host, free=True))
     return [key for key in dict.fromkeys(found) if key is not None and key != operation.id]
 

@@ -6,6 +6,8 @@ hint. There is no recovery path, because this is the only path. It holds nothing
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from migrator.db import claims, events, instance_records, operations
@@ -63,27 +65,38 @@ class Reconciler:
         try:
             with self._db.read() as connection:
                 found = loading.snapshots(connection, operations.many(connection, ids), self._settings)
-                return [snapshot.operation.id for snapshot in found if _moves(snapshot)]
+                planned = [(snapshot, _planned(snapshot)) for snapshot in found]
+            self._move_up([(snapshot, plan) for snapshot, plan in planned if plan is not None and _moves_up(plan)])
         except Exception:
-            log.exception("sweep: %d operations could not be read together", len(ids))
+            log.exception("sweep: %d operations could not be looked at together", len(ids))
             return ids
+        return [s.operation.id for s, plan in planned if plan is None or not (plan.empty or _moves_up(plan))]
+
+    def _move_up(self, waiting: Sequence[tuple[Snapshot, Plan]]) -> None:
+        """Their places, which change for all of a queue when one leaves it, are written down together."""
+        if not waiting:
+            return
+        with self._db.write() as connection:
+            for snapshot, plan in waiting:
+                with suppress(StaleRow):  # somebody else was faster, and nothing is written yet: the next sweep looks
+                    apply(connection, snapshot, plan)
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
         """Step until there is nothing to do; ids of operations whose turn it is because of that."""
         turns: list[int] = []
         for _ in range(_MAX_STEPS):
             try:
-                begun = self._step(operation_id, touched)
+                begun, more = self._step(operation_id, touched)
             except StaleRow:
                 continue  # somebody else was faster: load again
-            if begun is None:
-                return turns
             turns += begun
+            if not more:
+                return turns
         log.error("operation %s did not come to rest after %d steps", operation_id, _MAX_STEPS)
         return turns
 
-    def _step(self, operation_id: int, touched: set[str]) -> list[int] | None:
-        """One decision, applied; ids of operations whose turn it is because of that. None: nothing to do."""
+    def _step(self, operation_id: int, touched: set[str]) -> tuple[Sequence[int], bool]:
+        """One decision, applied: ids of operations whose turn it is because of that, and whether there may be more."""
         with self._db.read() as connection:
             snapshot = loading.snapshot(connection, operation_id, self._settings)
             plan = decide(snapshot)
@@ -91,23 +104,33 @@ class Reconciler:
             if operation.generation == 1 and operation.source is not None:
                 touched.add(operation.source)  # just begun: its first host has not heard of it
             if plan.empty:
-                return None
+                return (), False
             if plan.effect is Effect.CLAIM_DESTINATION:
                 plan = place(connection, snapshot, plan, self._settings.service_down_time)
             plan = with_checks(connection, snapshot, plan, self._settings.service_down_time)
             if plan.empty:
-                return None
+                return (), False
         with self._db.write() as connection:
             begun = apply(connection, snapshot, plan)
-        touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
-        return begun
+        if not _says_only(plan):
+            touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
+        return begun, plan.end is None
 
 
-def _moves(snapshot: Snapshot) -> bool:
+def _planned(snapshot: Snapshot) -> Plan | None:
     try:
-        return not decide(snapshot).empty
+        return decide(snapshot)
     except Exception:  # said by whoever tries to advance it
-        return True
+        return None
+
+
+def _moves_up(plan: Plan) -> bool:
+    return _says_only(plan) and not plan.timeline
+
+
+def _says_only(plan: Plan) -> bool:
+    """Whether nothing changes but what the operation waits for: no agent need hear of it."""
+    return bool(plan.waiting) and replace(plan, waiting=None, timeline=(), destination=None).empty
 
 
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
