@@ -206,6 +206,14 @@ class Cluster:
         return done.stdout
 
 
+def process_of(host: LabHost, uuid: str) -> Process:
+    """The instance's QEMU on the host."""
+    named = [(process, Path(f"/proc/{process.pid}/cmdline").read_text()) for process in host.processes()]
+    found = [process for process, command in named if f"guest={uuid}" in command]
+    assert len(found) == 1
+    return found[0]
+
+
 def _free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ import pytest
 
 from migrator.lab import Lab
 from migrator.lab.image import KERNEL_ARGS, register_guest
-from tests.lab import guests
+from tests.lab import guests, lives
 from tests.lab.cluster import Cluster
 
 
@@ -32,3 +32,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def filled(cluster: Cluster) -> str:
     """An image whose guests write lasting content to their disks, and read it back each second."""
     return register_guest(cluster.url, kernel_args=f"{KERNEL_ARGS} {guests.GUEST_ARGS}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the guests felt, beside what libvirt counted: of each test that moved one and told it."""
+    ended = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for report in ended
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == lives.PROPERTY
+    ]
+    if told:
+        terminalreporter.section("guests that were moved")
+        terminalreporter.line("\n".join(told))

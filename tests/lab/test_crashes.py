@@ -5,14 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from migrator.lab import LabHost
 from migrator.lab.layout import SHARED
 from migrator.lab.ticks import TickFollower
-from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
+from tests.lab.cluster import MEMORY_MB, Cluster, process_of, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -152,13 +151,7 @@ def test_link_of_the_source_cut_for_seconds(flight: Flight) -> None:
 def test_destination_out_of_memory_at_the_last_moment(flight: Flight) -> None:
     """The kernel kills the QEMU that takes the guest in, when hardly anything is left to send."""
     wait_for(lambda: remaining_mib(flight) < 8, 60, "the end of the transfer")
-    found = [
-        process
-        for process in flight.destination.processes()
-        if f"guest={flight.uuid}" in Path(f"/proc/{process.pid}/cmdline").read_text()
-    ]
-    assert len(found) == 1
-    found[0].send(signal.SIGKILL)
+    process_of(flight.destination, flight.uuid).send(signal.SIGKILL)
     assert assert_safe(flight) != "completed"
 
 

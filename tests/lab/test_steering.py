@@ -1,5 +1,6 @@
 """Real guests that write faster than they can be sent: what makes them arrive, and what ends the attempt."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,16 @@ import pytest
 from migrator.lab import LabHost
 from migrator.lab.image import KERNEL_ARGS, register_guest
 from migrator.lab.ticks import TickFollower
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab import lives
+from tests.lab.cluster import Cluster, process_of, wait_for
 
 pytestmark = pytest.mark.lab
 
 # 16 MiB written over and over at twice the speed at which they are sent: some 2 s are lacking at each switch-over.
 BUSY_ARGS = f"{KERNEL_ARGS} ballast=16 dirty=4096"
 BANDWIDTH_MIB_S = 8
+PAUSE_MS = 700
+Settings = dict[str, int | str]
 
 
 @dataclass
@@ -29,6 +33,8 @@ class Flight:
     uuid: str
     source: LabHost
     ticks: TickFollower
+    began: float
+    tell: lives.Tell
 
     def v1(self, method: str, what: str, **more: Any) -> Any:
         path = f"{self.cluster.url}/v1/operations/{self.cluster.operation(self.uuid)['id']}/{what}"
@@ -55,6 +61,7 @@ class Flight:
         assert (last.host, self.cluster.runners(self.uuid)) == (host.name, [host.name])
         assert (host.name == self.source.name) == (status != "completed")
         assert (self.ticks.problems, len(self.ticks.boots)) == ([], 1)
+        lives.tell(self.tell, operation, self.ticks, self.began)
         return operation
 
 
@@ -64,21 +71,22 @@ def busy(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-def fly(cluster: Cluster, busy: str) -> Iterator[Callable[..., Any]]:
+def fly(cluster: Cluster, busy: str, record_property: lives.Tell) -> Iterator[Callable[..., Any]]:
     """``with fly(setting=value) as flight``: a server with these settings, and a busy guest on its way."""
 
     @contextmanager
     def flying(**settings: Any) -> Iterator[Flight]:
         cluster.kill_server()
-        cluster.configure(live_migration_bandwidth=BANDWIDTH_MIB_S, **settings)
+        cluster.configure(**{"live_migration_bandwidth": BANDWIDTH_MIB_S} | settings)
         cluster.start_server()
         uuid = cluster.boot("shared", busy)
         source = cluster.where(uuid)
         with cluster.follow(uuid) as ticks:
             ticks.wait_ticks(10, timeout=60)
+            began = time.monotonic()
             cluster.migrate(uuid)
             cluster.wait_transfer(uuid, source)
-            yield Flight(cluster, uuid, source, ticks)
+            yield Flight(cluster, uuid, source, ticks, began, record_property)
         cluster.delete(uuid)
 
     yield flying
@@ -102,21 +110,38 @@ def test_it_is_held_and_let_go_and_its_end_is_forced(fly: Callable[..., Any]) ->
         assert flight.assert_ran_once("completed")["outcome"]["downtime_ms"] > 100
 
 
-def test_the_next_agent_goes_on_with_the_step_that_is_due(fly: Callable[..., Any]) -> None:
-    """3 s in 3 steps of 20 s: 751, 763, 921, 3000 ms."""
-    with fly(live_migration_downtime=3000, live_migration_downtime_steps=3, live_migration_downtime_delay=10) as flight:
-        assert flight.max_downtime_ms() == 751
+def test_the_next_agent_goes_on_with_the_step_that_is_due_and_that_one_is_enough(fly: Callable[..., Any]) -> None:
+    """9 s in 3 steps of 20 s: 3, 5, 7, 9 s, at half the bandwidth, with which 4 s are lacking. libvirt's downtime is
+    shorter, for no limit holds while the guest is paused."""
+    steps: Settings = {"live_migration_downtime_steps": 3, "live_migration_downtime_delay": 10}
+    steps |= {"live_migration_downtime_curve": "linear", "live_migration_bandwidth": BANDWIDTH_MIB_S // 2}
+    with fly(live_migration_downtime=9000, **steps) as flight:
+        assert flight.max_downtime_ms() == 3000
         flight.source.kill_agent()
         flight.cluster.start_agent(flight.source)
-        wait_for(lambda: flight.max_downtime_ms() == 763, 30, "the second step")
-        flight.steer(max_downtime_ms=9000)
-        flight.assert_ran_once("completed")
+        outcome = flight.assert_ran_once("completed")["outcome"]
+        assert 20_000 < outcome["elapsed_ms"] < 40_000, "it did not need the second step, or that was not enough"
+
+
+def test_auto_converge_slows_it_until_it_arrives(fly: Callable[..., Any]) -> None:
+    """The same guest under the same limit as below, where pre-copy alone is ended by its timeout. It is slowed down
+    at once by what was measured; a third of the memory that it writes fits into the pause."""
+    means: Settings = {"live_migration_strategy": "auto", "live_migration_permit_auto_converge": 1}
+    with fly(live_migration_downtime=PAUSE_MS, live_migration_downtime_delay=10, **means) as flight:
+        operation = flight.assert_ran_once("completed")
+        assert operation["strategy"]["chosen"] == "auto-converge"
+        assert max(point.get("throttle_percent") or 0 for point in flight.v1("GET", "progress")["progress"]) > 0
 
 
 @pytest.mark.parametrize("action", ["abort", "force_complete"])
 def test_it_does_not_last_for_ever(fly: Callable[..., Any], action: str) -> None:
+    """Pre-copy alone; and one that auto-converge does not end in time either."""
+    means = {"live_migration_permit_auto_converge": 1} if action == "force_complete" else {}
     with fly(
-        live_migration_downtime=100, live_migration_completion_timeout=7, live_migration_timeout_action=action
+        live_migration_downtime=PAUSE_MS,
+        live_migration_completion_timeout=7,
+        live_migration_timeout_action=action,
+        **means,
     ) as flight:
         operation = flight.assert_ran_once("cancelled" if action == "abort" else "completed")
         said = [event["message"] for event in flight.cluster.timeline(flight.uuid)]
@@ -130,6 +155,36 @@ def test_post_copy_ends_it_at_once(fly: Callable[..., Any]) -> None:
         flight.assert_ran_once("completed")
         # libvirt keeps no statistics of a post-copy: the guest's own ticks tell
         assert flight.ticks.max_gap_ms() < 5000, "the guest did not wait for its memory"
+
+
+def test_a_post_copy_whose_destination_dies_is_an_alarm_and_stays_as_it_is(fly: Callable[..., Any]) -> None:
+    """Neither half can go on: one is stale, one is dead. What the guest wrote last is on its disk, from which it boots
+    anew once an operator has done away with the stale one."""
+    with fly(live_migration_downtime=100, live_migration_permit_post_copy=1) as flight:
+        cluster, uuid, source = flight.cluster, flight.uuid, flight.source
+        destination = cluster.host(cluster.operation(uuid)["destination"])
+        source.run(["virsh", "migrate-setspeed", uuid, "1", "--postcopy"])  # or it would have no middle
+        flight.steer(post_copy=True)
+        wait_for(lambda: domain_state(destination, uuid) == "running (post-copy)", 20, "the guest at its destination")
+        time.sleep(1)
+        process_of(destination, uuid).send(signal.SIGKILL)
+        wait_for(lambda: (cluster.operation(uuid)["waiting"] or "").startswith("TORN: "), 40, "the alarm")
+        assert [e["name"] for e in cluster.timeline(uuid)][-1] == "alarm"
+        assert domain_state(source, uuid) == "paused (post-copy failed)"
+        assert (cluster.runners(uuid), cluster.show(uuid)["status"]) == ([], "MIGRATING")
+        source.run(["virsh", "destroy", uuid])
+        assert cluster.wait_operation(uuid, 30)["status"] == "completed"
+        wait_for(lambda: cluster.show(uuid)["status"] == "SHUTOFF", 40, "it to be seen that it is off")
+        assert cluster.where(uuid).name == destination.name
+        assert cluster.http.post(f"/servers/{uuid}/action", json={"os-start": None}).status_code == 202
+        flight.ticks.wait_boots(2)
+        flight.ticks.wait_ticks(10)
+        assert cluster.runners(uuid) == [destination.name]
+        assert flight.ticks.problems == []
+
+
+def domain_state(host: LabHost, uuid: str) -> str:
+    return host.run(["virsh", "domstate", "--reason", uuid], check=False).strip()
 
 
 def test_a_cable_pulled_for_longer_than_the_progress_timeout_ends_it(fly: Callable[..., Any]) -> None:
@@ -163,6 +218,8 @@ def test_it_is_aborted_while_it_runs_and_while_it_waits(fly: Callable[..., Any])
         assert cluster.wait_operation(waiting)["status"] == "cancelled"
         cluster.delete(waiting)
         assert cluster.used_memory() == before
+        flight.steer(max_downtime_ms=150)
+        wait_for(lambda: flight.max_downtime_ms() == 150, 10, "the pause that was asked for")
         assert abort(cluster, flight.uuid) == 202
         flight.assert_ran_once("cancelled")
 

@@ -1,11 +1,13 @@
 """A real guest that is measured before it is moved: what was found, what was chosen, and what came of it."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from migrator.lab.image import KERNEL_ARGS, register_guest
+from tests.lab import lives
 from tests.lab.cluster import Cluster
 
 pytestmark = pytest.mark.lab
@@ -29,16 +31,18 @@ def choosing(cluster: Cluster) -> Iterator[Cluster]:
     cluster.start_server()
 
 
-def move(cluster: Cluster, image: str) -> tuple[dict[str, Any], list[str]]:
+def move(cluster: Cluster, image: str, record: lives.Tell) -> tuple[dict[str, Any], list[str]]:
     """The operation of a new guest's move, and what its timeline says of the strategy."""
     uuid = cluster.boot("shared", image)
     source = cluster.where(uuid)
     with cluster.follow(uuid) as ticks:
         ticks.wait_ticks(50, timeout=60)
+        began = time.monotonic()
         cluster.migrate(uuid)
         operation = cluster.wait_operation(uuid, 120)
         ticks.wait_ticks(15)
         assert (ticks.problems, len(ticks.boots)) == ([], 1)
+        lives.tell(record, operation, ticks, began)
     assert operation["status"] == "completed", cluster.timeline(uuid)
     assert cluster.where(uuid).name != source.name
     lines = [event["message"] for event in cluster.timeline(uuid) if event["name"] == "strategy"]
@@ -46,8 +50,8 @@ def move(cluster: Cluster, image: str) -> tuple[dict[str, Any], list[str]]:
     return operation, lines
 
 
-def test_a_busy_guest_is_measured_and_fetched(choosing: Cluster) -> None:
-    operation, lines = move(choosing, register_guest(choosing.url, kernel_args=BUSY_ARGS))
+def test_a_busy_guest_is_measured_and_fetched(choosing: Cluster, record_property: lives.Tell) -> None:
+    operation, lines = move(choosing, register_guest(choosing.url, kernel_args=BUSY_ARGS), record_property)
     strategy = operation["strategy"]
     assert strategy["measured"]["dirty_mib_s"] > BANDWIDTH_MIB_S
     assert strategy["measured"]["link_mib_s"] > 0
@@ -59,9 +63,11 @@ def test_a_busy_guest_is_measured_and_fetched(choosing: Cluster) -> None:
     assert operation["outcome"]["elapsed_ms"] < 2 * strategy["predicted_total_ms"]
 
 
-def test_a_quiet_guest_just_moves(choosing: Cluster) -> None:
-    operation, lines = move(choosing, register_guest(choosing.url, kernel_args=QUIET_ARGS))
+def test_a_quiet_guest_just_moves_at_the_first_step(choosing: Cluster, record_property: lives.Tell) -> None:
+    """By default the pause grows for the first time after 150 s."""
+    operation, lines = move(choosing, register_guest(choosing.url, kernel_args=QUIET_ARGS), record_property)
     assert operation["strategy"]["chosen"] == "pre-copy"
     assert "changed_to" not in operation["strategy"]
     assert lines[-1].startswith("pre-copy took ")
     assert operation["outcome"]["downtime_ms"] is not None
+    assert operation["outcome"]["elapsed_ms"] < 150_000
