@@ -94,10 +94,10 @@ def series(ident: str, services: Service) -> dict[str, Any]:
 @router.post("/operations/{ident}/steer", status_code=202)
 def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dict[str, Any]:
     """Set what is wanted of the transfer from now on. Errors: 404; 409 while nothing is being transferred, and for
-    post-copy where it is not permitted."""
+    post-copy where it is not permitted, or was not when the transfer began, or would make a paused guest run."""
     caller = STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
     changes = wanted.model_dump(exclude_unset=True)
-    if changes.pop("post_copy", False):
+    if post_copy := changes.pop("post_copy", False):
         if not services.settings.live_migration_permit_post_copy:
             raise Conflict("post-copy is not permitted here (live_migration_permit_post_copy)")
         changes["force"] = True
@@ -105,7 +105,7 @@ def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dic
         raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(Wheel.model_fields)}")
     with services.db.read() as connection:
         row = timelines.find(connection, _clean(ident))
-    services.wakers.wake([steering.steer(services.db, caller, row.id, changes)])
+    services.wakers.wake([steering.steer(services.db, caller, row.id, changes, post_copy=post_copy)])
     return {"operation": {"id": row.id, "uuid": row.uuid}}
 
 

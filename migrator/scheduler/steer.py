@@ -11,6 +11,7 @@ from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.errors import Conflict
 from migrator.operations import Kind
+from migrator.protocol import Power
 from migrator.scheduler.requests import Caller
 
 TRANSFER = "transfer"
@@ -23,9 +24,12 @@ _WORDS = {
 }
 
 
-def steer(db: Database, caller: Caller, operation_id: int, changes: Mapping[str, Any]) -> str:
+def steer(
+    db: Database, caller: Caller, operation_id: int, changes: Mapping[str, Any], *, post_copy: bool = False
+) -> str:
     """Merge ``changes`` ({bandwidth_mib_s, max_downtime_ms, held, force}) into what is wanted of the transfer; the
-    host that carries it. Raises OperationNotFound, and Conflict while nothing is being transferred."""
+    host that carries it. ``post_copy``: by nothing else may its end be forced. Raises OperationNotFound, and Conflict
+    while nothing is being transferred, or for post-copy that this transfer cannot go on by."""
     with db.write() as connection:
         row = operations.get(connection, operation_id)
         under_way = row.active and row.forward and row.kind == Kind.LIVE_MIGRATION and row.phase == TRANSFER
@@ -34,6 +38,8 @@ def steer(db: Database, caller: Caller, operation_id: int, changes: Mapping[str,
                 f"Operation {operation_id} ({row.kind}) cannot be steered: it is {row.status}; only the transfer of a "
                 "live migration (status running) can"
             )
+        if post_copy and (why := _no_post_copy(row.context or {})):
+            raise Conflict(f"Operation {operation_id} cannot go on by post-copy: {why}")
         # Held it could make no progress: from when it may go on again it gets its whole time.
         released = changes.get("held") is False and (row.steering or {}).get("held")
         operations.steer(connection, operation_id, {**changes, **({RELEASED: now(connection)} if released else {})})
@@ -55,3 +61,9 @@ def steer(db: Database, caller: Caller, operation_id: int, changes: Mapping[str,
             },
         )
         return str(row.source)
+
+
+def _no_post_copy(context: Mapping[str, Any]) -> str:
+    if context.get("power") == Power.PAUSED:
+        return "its guest is paused, and would be made to run"
+    return "" if context.get("post_copy", True) else "it was not permitted when the transfer began"

@@ -8,7 +8,10 @@ from sqlalchemy import select
 from migrator.db import progress, tables
 from migrator.db.clock import now
 from migrator.db.tables import operations
+from migrator.errors import Conflict
 from migrator.scheduler import loading
+from migrator.scheduler.requests import Caller
+from migrator.scheduler.steer import steer
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -113,6 +116,23 @@ def test_post_copy_only_where_it_is_permitted(web: Web) -> None:
     answer = web("POST", f"/v1/operations/{key}/steer", None, json={"post_copy": True})
     assert answer.status_code == 409
     assert "live_migration_permit_post_copy" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [({"post_copy": False}, "not permitted when the transfer began"), ({"power": "paused"}, "its guest is paused")],
+)
+def test_post_copy_only_for_a_transfer_that_can_go_on_by_it(web: Web, context: dict[str, Any], words: str) -> None:
+    caller, forced = Caller("user", "project", "req-1"), {"force": True}
+    uuid = seed.instance(web.db, "a", task_state="migrating")
+    key = seed.migration(web.db, uuid, "running", context=context)
+    with pytest.raises(Conflict, match=words):
+        steer(web.db, caller, key, forced, post_copy=True)
+    with web.db.read() as connection:
+        assert loading.snapshot(connection, key, web.services.settings).operation.steering == {}
+    steer(web.db, caller, key, forced)
+    able = seed.migration(web.db, seed.instance(web.db, "b", task_state="migrating"), "running")
+    assert steer(web.db, caller, able, forced, post_copy=True) == "compute1"
 
 
 @pytest.mark.parametrize("held", [True, False])
