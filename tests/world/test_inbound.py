@@ -222,6 +222,24 @@ def test_what_stays_or_goes_back_does_not_queue_and_what_waits_for_an_operator_i
     assert broken(crowd.world) == []
 
 
+def test_a_resize_in_place_takes_no_place(make_crowd: MakeCrowd) -> None:
+    crowd = make_crowd(1)
+    (resized,) = crowd.built(1, "n1")
+    with crowd.world.db.write() as connection:
+        for name in ("n2", "n3"):
+            hosts.change(connection, name, {"disabled": True})
+    inside = crowd.world.ask(lambda: moves.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True))
+    crowd.world.run(lambda: crowd.row(inside).phase == "stop")
+    assert crowd.row(inside).destination == "n1"
+    _, build = crowd.build("n1")
+    assert crowd.row(build).phase == "disks"
+    crowd.world.run(lambda: crowd.row(inside).phase == "verify")
+    crowd.world.ask(lambda: moves.confirm(crowd.world.db, CALLER, resized))
+    crowd.world.run()
+    assert crowd.ends(inside, build) == ["confirmed", "completed"]
+    assert broken(crowd.world) == []
+
+
 def test_a_live_migration_that_waits_to_come_in_leaves_when_it_is_cancelled(make_crowd: MakeCrowd) -> None:
     crowd = make_crowd(inbound=1, outbound=2)
     busy, waits = crowd.built(2, "n1")
