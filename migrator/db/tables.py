@@ -245,6 +245,7 @@ operations = Table(
     Index("ix_operations_destination", "destination", "active"),
     Index("ix_operations_instance", "instance_uuid", "id"),
     Index("ix_operations_moves", "moves", "created_at", "id"),
+    Index("ix_operations_finished", "finished_at", "id"),
 )
 
 claims = Table(

@@ -1,0 +1,102 @@
+"""``GET /metrics``: what Prometheus reads.
+
+Everything is worked out from the database, so that any server tells the same and a restart forgets nothing.
+Never labels anything with an instance or an operation: their number has no bound.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from migrator.api.auth import STRATEGIES
+from migrator.api.measured import Ended
+from migrator.api.routing import new_request_id
+from migrator.api.services import Service
+from migrator.db import measures
+from migrator.db.engine import Database
+from migrator.scheduler.waiting import ALARMS
+from migrator.settings import ServerSettings
+
+router = APIRouter(tags=["metrics"])
+
+_MIB = 1024**2
+_ALARM_WORDS = tuple(f"{found.value.upper()}:" for found in ALARMS)
+
+
+class _Snapshot(Collector):
+    """One scrape: what is over, and how everything is now."""
+
+    def __init__(self, db: Database, settings: ServerSettings, ended: Ended) -> None:
+        self._db, self._settings, self._ended = db, settings, ended
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())  # asked for before there is anything to tell
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._ended.collect(self._db)
+        with self._db.read() as connection:
+            active = measures.active(connection, _ALARM_WORDS)
+            states = measures.instances_by_state(connection)
+            hosts, busy = measures.every_host(connection), measures.by_host(connection)
+        yield from _operations(active)
+        yield _gauge("instances", "Instances that are not deleted, by vm_state.", ["vm_state"], dict(_pairs(states)))
+        yield from self._hosts(hosts, busy)
+
+    def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+        down_s = self._settings.service_down_time
+        told: Mapping[str, tuple[str, Any]] = {
+            "up": ("1: the host's agent speaks, and nobody forced the host down.", lambda h: _up(h, down_s)),
+            "enabled": ("1: the scheduler may choose the host.", lambda h: not h.disabled),
+            "forced_down": ("1: somebody said that the host is down, which is evidence.", lambda h: h.forced_down),
+            "silent_seconds": ("Since the host's agent last spoke.", lambda h: max(0.0, h.silent_s)),
+            "free_vcpus": ("What is left to claim, by the host's allocation ratio.", lambda h: h.free_vcpus),
+            "free_memory_bytes": ("What is left to claim.", lambda h: h.free_memory_mb * _MIB),
+            "free_disk_bytes": ("What is left to claim.", lambda h: h.free_disk_gb * 1024 * _MIB),
+            "instances": ("Instances whose record names the host.", lambda h: busy[h.name]["instances"]),
+            "moves_out": ("Active moves that leave the host.", lambda h: busy[h.name]["out"]),
+            "moves_in": ("Active moves that come to the host.", lambda h: busy[h.name]["in"]),
+        }
+        for name, (words, value) in told.items():
+            yield _gauge(f"host_{name}", words, ["host"], {(host.name,): float(value(host)) for host in hosts})
+
+
+def _up(host: Any, down_s: float) -> bool:
+    return not host.forced_down and host.silent_s < down_s
+
+
+def _operations(active: Sequence[Any]) -> Iterator[Metric]:
+    told = {
+        "active": ("number", "Operations under way, by kind and phase."),
+        "waiting": ("waiting", "Of those: they wait for a reason that their timeline names."),
+        "queued": ("queued", "Of those: others go first at their host."),
+        "alarmed": ("alarmed", "Of those: SPLIT, LOST or TORN. Nothing is touched until an operator has looked."),
+        "oldest_phase_seconds": ("oldest_s", "Since the one that is longest in its phase entered it."),
+    }
+    for name, (column, words) in told.items():
+        values: dict[tuple[str, ...], float] = {(row.kind, row.phase): float(getattr(row, column)) for row in active}
+        yield _gauge(f"operations_{name}", words, ["kind", "phase"], values)
+
+
+def _pairs(rows: Sequence[Any]) -> Iterator[tuple[tuple[str, ...], float]]:
+    return (((row.vm_state,), float(row.number)) for row in rows)
+
+
+def _gauge(name: str, words: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+    family = GaugeMetricFamily(f"migrator_{name}", words, labels=labels)
+    for key, value in sorted(values.items()):
+        family.add_metric(key, value)
+    return family
+
+
+@router.get("/metrics")
+def metrics(services: Service, request: Request) -> Response:
+    """In Prometheus' text format."""
+    STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
+    registry = CollectorRegistry()
+    registry.register(_Snapshot(services.db, services.settings, services.ended))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
