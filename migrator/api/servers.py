@@ -119,9 +119,7 @@ def rename(request: ApiRequest) -> Answer:
 def delete(request: ApiRequest) -> Answer:
     uuid = request.params["id"]
     find(request, uuid)
-    operation_id = requests.delete_instance(request.services.db, request.caller, uuid)
-    if operation_id is not None:
-        request.services.reconciler.reconcile(operation_id)
+    request.services.reconciler.reconcile(requests.delete_instance(request.services.db, request.caller, uuid))
     return Answer(204)
 
 

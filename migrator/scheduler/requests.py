@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from migrator import meanwhile
 from migrator.db import copies, events, instance_records, operations
 from migrator.db import images as image_rows
 from migrator.db import volumes as volume_rows
@@ -114,8 +115,9 @@ def reservation_id() -> str:
     return "r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
 
 
-def delete_instance(db: Database, caller: Caller, uuid: str) -> int | None:
-    """Begin the deletion; None: it begins by itself when the active operation, now cancelled, has ended."""
+def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
+    """Begin the deletion, or see to it that it begins by itself once the active operation, now cancelled, has ended;
+    the id of the one that comes first."""
     with db.write() as connection:
         # The operation first, and locked: it may be about to end, and with it the instance changes its host.
         active = operations.active_of_instance(connection, uuid, lock=True)
@@ -128,7 +130,7 @@ def delete_instance(db: Database, caller: Caller, uuid: str) -> int | None:
                 operations.request_confirm(connection, active.id)
             else:
                 operations.request_cancel(connection, active.id)
-        return None
+        return int(active.id)
 
 
 def begin_queued_delete(connection: Connection, uuid: str) -> int | None:
@@ -230,7 +232,8 @@ def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:
     verb, allowed = ALLOWED[kind]
     row = instance_records.get(connection, uuid)
     if row.task_state is not None:
-        raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}")
+        why = meanwhile.advice(kind, operations.active_of_instance(connection, uuid))
+        raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}{why}")
     if row.vm_state not in allowed:
         instead = _INSTEAD.get((kind, row.vm_state), "")
         raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in vm_state {row.vm_state}{instead}")

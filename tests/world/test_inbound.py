@@ -73,7 +73,7 @@ def test_a_place_is_told_survives_the_server_and_can_be_given_up(make_crowd: Mak
     assert [crowd.row(key).waiting for key in keys] == [None, *(words.format(place) for place in (1, 2, 3))]
     assert len(crowd.claimed("n1")) == 1, "who waits holds nothing"
     crowd.world.restart_server()
-    assert requests.delete_instance(crowd.world.db, CALLER, second_uuid) is None
+    assert requests.delete_instance(crowd.world.db, CALLER, second_uuid) == second
     crowd.reconcile(second)
     crowd.world.server.reconciler.sweep()
     assert [crowd.row(key).waiting for key in (third, fourth)] == [words.format(1), words.format(2)]

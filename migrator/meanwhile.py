@@ -1,0 +1,78 @@
+"""What may be asked of an instance while it is live-migrated: a table, and the words of a refusal.
+
+Never acts: ``scheduler/requests.py`` asks it, ``tests/api/test_meanwhile.py`` holds the whole API against it, and
+``docs/operations.md`` is drawn from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from migrator.operations import OPERATIONS, Kind
+
+
+class Answer(StrEnum):
+    DONE = "done at once"
+    CANCELS = "the migration is cancelled, then it is done"
+    REFUSED = "409"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """``name``: the action as the API calls it, or what a request does. ``kind``: of the operation it would begin."""
+
+    name: str
+    answer: Answer
+    why: str
+    kind: Kind | None = None
+
+
+_RECORD = "changes the record only, and the record moves with the guest"
+_CUT_OFF = "would stop the guest between its two hosts"
+_PAUSED = "paused meanwhile, the guest would run on where it arrives; to let it stand still, force the end"
+_ONE = "one move at a time"
+_NOT_IT = "the instance runs, so there is nothing to do"
+
+DURING_LIVE_MIGRATION = (
+    Wish("show", Answer.DONE, "changes nothing; so do all lists"),
+    Wish("rename", Answer.DONE, _RECORD),
+    Wish("metadata", Answer.DONE, _RECORD),
+    Wish("tags", Answer.DONE, _RECORD),
+    Wish("lock", Answer.DONE, _RECORD),
+    Wish("unlock", Answer.DONE, _RECORD),
+    Wish("steer", Answer.DONE, "bandwidth, permitted downtime, hold, post-copy: while the transfer runs"),
+    Wish("force_complete", Answer.DONE, "while the transfer runs"),
+    Wish("abort", Answer.DONE, "until the guest has moved; after post-copy has begun it has"),
+    Wish("delete", Answer.CANCELS, "where the guest has moved already, the migration ends first", Kind.DELETE),
+    Wish("os-start", Answer.REFUSED, _NOT_IT, Kind.START),
+    Wish("os-stop", Answer.REFUSED, _CUT_OFF, Kind.STOP),
+    Wish("reboot", Answer.REFUSED, _CUT_OFF, Kind.REBOOT),
+    Wish("suspend", Answer.REFUSED, _CUT_OFF, Kind.SUSPEND),
+    Wish("resume", Answer.REFUSED, _NOT_IT, Kind.RESUME),
+    Wish("pause", Answer.REFUSED, _PAUSED, Kind.PAUSE),
+    Wish("unpause", Answer.REFUSED, "a paused guest arrives paused, and may go on there", Kind.UNPAUSE),
+    Wish("os-migrateLive", Answer.REFUSED, _ONE, Kind.LIVE_MIGRATION),
+    Wish("migrate", Answer.REFUSED, _ONE, Kind.MIGRATION),
+    Wish("resize", Answer.REFUSED, _ONE, Kind.RESIZE),
+    Wish("evacuate", Answer.REFUSED, "its host's loss ends the migration first", Kind.EVACUATION),
+    Wish("confirmResize", Answer.REFUSED, "nothing waits for that word"),
+    Wish("revertResize", Answer.REFUSED, "nothing waits for that word"),
+)
+BY_KIND: Mapping[Kind, Wish] = {wish.kind: wish for wish in DURING_LIVE_MIGRATION if wish.kind is not None}
+
+
+def advice(kind: Kind, active: Any) -> str:
+    """What is under way, why ``kind`` must wait for it, and what can be done; "" for what is no live migration.
+    ``active``: a row of ``operations``, or None."""
+    if active is None or active.kind != Kind.LIVE_MIGRATION or kind not in BY_KIND:
+        return ""
+    return f"; migration {active.id} is {active.status}: {BY_KIND[kind].why}. {_way_out(active)}"
+
+
+def _way_out(active: Any) -> str:
+    if not active.forward or active.cancel_requested:
+        return "It is being undone: wait for its end"
+    if OPERATIONS[Kind.LIVE_MIGRATION].reversible(active.phase):
+        return "Wait for its end, or abort it, which post-copy rules out once it has begun"
+    return "The guest has moved, so it cannot be aborted: wait for its end"
