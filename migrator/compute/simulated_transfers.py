@@ -85,6 +85,7 @@ def complete(fabric: "Fabric", transfer: Transfer, *, post_copy: bool) -> None:
     if not transfer.post_copy or transfer.stage != "copy":
         raise DriverError("Requested operation is not valid: post-copy was not enabled")
     fabric.set_state(transfer.source, transfer.uuid, DomainState.PAUSED, "postcopy", now)
+    _bring_disks(fabric, transfer)
     transfer.stage, transfer.paused_at, transfer.downtime_ms = "postcopy", now, round(HANDOVER_S * 1000)
     transfer.remaining = _remaining(transfer, now)
     # No limit holds for what the guest waits for.
@@ -200,26 +201,32 @@ def _look(transfer: Transfer, sent: float, at: float) -> None:
         transfer.throttle = min(_THROTTLE_MOST, following)
 
 
-def _handed_over(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
+def _handed_over(fabric: "Fabric", transfer: Transfer, _source: Domain) -> None:
     at, paused_at = transfer.ends_at, transfer.paused_at
     assert paused_at is not None
     transfer.processed += transfer.remaining
     if transfer.stage != "postcopy":
+        _bring_disks(fabric, transfer)
         transfer.downtime_ms = max(1, round((HANDOVER_S if transfer.stays_paused else at - paused_at) * 1000))
     transfer.stage, transfer.over_at, transfer.remaining = "over", at, 0.0
     fabric.transfers.pop(transfer.uuid, None)
     fabric.stopping.pop(transfer.uuid, None)
     own, other = fabric.hosts[transfer.source], fabric.hosts[transfer.destination]
-    for disk in source.spec.disks:
-        if disk.target in transfer.copied:
-            key = (transfer.uuid, disk.target)
-            other.pools[disk.pool].disks[key].version = own.pools[disk.pool].disks[key].version
     fabric.drop_domain(own.name, transfer.uuid, at)
     other.domains[transfer.uuid].completed = job_fact(fabric, transfer, at)
     if transfer.stays_paused:
         fabric.set_state(other.name, transfer.uuid, DomainState.PAUSED, PAUSED_BY_HAND, at)
     else:
         fabric.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)
+
+
+def _bring_disks(fabric: "Fabric", transfer: Transfer) -> None:
+    """The copies are the disks from when the guest stops at the source: also in post-copy, which brings memory only."""
+    own, other = fabric.hosts[transfer.source], fabric.hosts[transfer.destination]
+    for disk in own.domains[transfer.uuid].spec.disks:
+        if disk.target in transfer.copied:
+            key = (transfer.uuid, disk.target)
+            other.pools[disk.pool].disks[key].version = own.pools[disk.pool].disks[key].version
 
 
 _STAGES = {"setup": _connected, "copy": _copied, "switch": _handed_over, "postcopy": _handed_over}

@@ -112,6 +112,28 @@ def _cancel(world: World, uuid: str) -> None:
                 return
 
 
+def _delete(world: World, uuid: str) -> None:
+    """At once, whatever is under way."""
+    insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
+
+
+def _delete_moving(world: World, uuid: str) -> None:
+    world.run(lambda: _moving(world, uuid))
+    _delete(world, uuid)
+
+
+def _delete_in_post_copy(world: World, uuid: str) -> None:
+    _force_by_post_copy(world, uuid)
+    world.run(lambda: _switched(world, uuid))
+    _delete(world, uuid)
+
+
+def _switched(world: World, uuid: str) -> bool:
+    """To post-copy; or over, for a fault may have ended it before."""
+    row, transfer = _row(world, uuid), world.fabric.transfers.get(uuid)
+    return row is None or not row.active or (transfer is not None and transfer.stage == "postcopy")
+
+
 def _back_cancelled(world: World) -> None:
     """A guest that was moved once is moved again, and is not after all."""
     uuid = built(world, "shared")
@@ -195,6 +217,10 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-volume-mixed": _live("volume-mixed"),
     "live-cancelled": _live("shared", _cancel, dirty=400),
     "live-block-cancelled": _live("local", _cancel, dirty=400),
+    "live-deleted-at-once": _live("shared", _delete),
+    "live-deleted": _live("shared", _delete_moving, dirty=400),
+    "live-block-deleted": _live("local", _delete_moving, dirty=400),
+    "live-post-copy-deleted": _live("local", _delete_in_post_copy, dirty=400),
     "live-back-cancelled": _back_cancelled,
     "live-destination-daemon-dies": _live("local", _daemon_dies("n2", 3.0), dirty=400),
     "live-source-daemon-dies": _live("local", _daemon_dies("n1", 3.0), dirty=400),
@@ -203,6 +229,7 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-forced-cancelled": _live("local", _force_and_cancel, dirty=400),
     "live-chosen-pre-copy": _chosen(dirty=1),
     "live-chosen-post-copy": _chosen(dirty=400),
+    "live-block-post-copy": _live("local", _force_by_post_copy, dirty=400),
     "live-post-copy": _live("shared", _force_by_post_copy, dirty=400),
     **moves.SCENARIOS,
     **evacuations.SCENARIOS,
