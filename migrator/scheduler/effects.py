@@ -13,7 +13,7 @@ from migrator.errors import StaleRow
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, Power
 from migrator.scheduler.reading import power_wanted, stays_paused, with_flavor
-from migrator.scheduler.snapshot import OperationView, Plan
+from migrator.scheduler.snapshot import TORN, OperationView, Plan
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
     DomainState.RUNNING: {"vm_state": "active", "power_state": 1},
@@ -93,6 +93,8 @@ def _move_record(connection: Connection, operation: OperationView, plan: Plan) -
     """A live migration's guest runs on, or stays paused; an evacuated instance is as the destination has it."""
     before = DomainState.PAUSED if stays_paused(operation) else DomainState.RUNNING
     found = _found(plan, before) if operation.kind is Kind.EVACUATION else POWER[before]
+    if operation.context.get(TORN):
+        found = _found(plan, DomainState.SHUT_OFF)
     changes = {"host": operation.destination, "fault": None, **found}
     instance_records.change(connection, operation.instance_uuid, changes)
 

@@ -129,6 +129,9 @@ class Timeline:
     details: Mapping[str, Any] | None = None
 
 
+TORN = "torn"  # in an operation's context: that alarm was raised once
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What becomes of the operation's row, in one compare-and-swap transaction. None: that column stays.

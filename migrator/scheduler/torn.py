@@ -6,10 +6,11 @@ Pure. The verdict needs facts of both hosts, and a host that is lost will never 
 from migrator.operations import Operation, Phase
 from migrator.protocol import DomainState, Fact
 from migrator.scheduler import reading
-from migrator.scheduler.snapshot import Snapshot
+from migrator.scheduler.snapshot import TORN, Snapshot
 from migrator.scheduler.verdict import FAILED, Verdict, job_active
 
 BROKEN_OFF = "the post-copy broke off; its domain keeps a half of the guest, and is left alone until that goes on"
+_ALIVE = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
 _POST_COPY = ("postcopy", "postcopy-failed")
 
 
@@ -34,7 +35,22 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     here, there = reading.fresh(snapshot, source), reading.fresh(snapshot, destination)
     left = broken_off(here) and reading.fenced(snapshot, destination)
     arrived = half(there) and reading.fenced(snapshot, source)
-    return Verdict.TORN if left or arrived else reading.verdict_of(snapshot)
+    found = Verdict.TORN if left or arrived else reading.verdict_of(snapshot)
+    return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.get(TORN) else found
+
+
+def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, found: Verdict) -> Verdict:
+    """What was torn once is not rolled back when an operator has ended the halves: the newest disks are the
+    destination's. Where that is silent nobody knows what is left of them, and only who asks for it gets the older ones."""
+    operation = snapshot.operation
+    if found in (Verdict.DESTINATION, Verdict.SPLIT):
+        return found
+    if any(reading.state_of(end) in _ALIVE for end in (here, there)):
+        return Verdict.TORN
+    if there is None:
+        return found if operation.cancel_requested else Verdict.TORN
+    untold = here is None and not reading.fenced(snapshot, operation.source)
+    return Verdict.WAIT if untold else Verdict.DESTINATION
 
 
 def torn_after_arrival(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:

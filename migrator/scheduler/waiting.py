@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from migrator.operations import Kind
-from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot, Timeline
+from migrator.scheduler.snapshot import NOTHING, TORN, Plan, Snapshot, Timeline
 from migrator.scheduler.verdict import Verdict
 
 CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tells what changed
@@ -30,7 +30,8 @@ def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
     reason = f"{found.value.upper()}: {ALARMS[found]}"
     if snapshot.operation.waiting == reason:
         return NOTHING
-    return Plan(waiting=reason, timeline=(Timeline("alarm", reason),))
+    kept = {TORN: True} if found is Verdict.TORN else {}
+    return Plan(waiting=reason, context=kept, timeline=(Timeline("alarm", reason),))
 
 
 def _confirmed(snapshot: Snapshot) -> bool:

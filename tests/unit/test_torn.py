@@ -90,3 +90,42 @@ def test_a_post_copy_that_broke_off_between_two_living_hosts_says_what_it_waits_
     found = plan(op(L, phase), {"dom": "paused"} | source, there)
     assert str(found.waiting).startswith(waiting)
     assert found.phase is None
+
+
+DEAD = {"dom": "shut_off", "reason": "destroyed", "attempt": "ended"}
+LEFT = {"dom": "paused", "reason": "postcopy-failed", "attempt": "ended"}
+CRASHED = {"dom": "shut_off", "reason": "crashed"}
+AFTERWARDS = [
+    (DEAD, CRASHED, (True, True), {}, "commit"),
+    (DEAD, {"dom": "absent"}, (True, True), {}, "commit"),
+    ({"dom": "absent"}, {"dom": "absent"}, (True, True), {}, "commit"),
+    (None, CRASHED, ("fenced", True), {}, "commit"),
+    (None, {"dom": "running"}, (True, True), {}, "commit"),
+    (DEAD, CRASHED, (True, True), {"cancel": True}, "commit"),
+    (LEFT, CRASHED, (True, True), {}, "TORN"),
+    ({"dom": "running", "attempt": "ended"}, CRASHED, (True, True), {}, "TORN"),
+    ({"dom": "running", "attempt": "ended"}, {"dom": "running"}, (True, True), {}, "SPLIT"),
+    (DEAD, None, (True, "fenced"), {}, "TORN"),
+    (DEAD, None, (True, "fenced"), {"cancel": True}, "R"),
+    (None, CRASHED, (False, True), {}, "waiting"),
+]
+
+
+@pytest.mark.parametrize(("here", "there", "ups", "more", "after"), AFTERWARDS)
+def test_what_was_torn_is_where_its_disks_are_newest_once_its_halves_were_ended(
+    here: Any, there: Any, ups: Any, more: dict[str, Any], after: str
+) -> None:
+    """The destination's disks may have been written to: rolled back, they would be deleted."""
+    seen = tuple(
+        None if end is None else server.Seen(**{"number": 1, "epoch": 1, "phase": "transfer", "dom": None} | end)
+        for end in (here, there)
+    )
+    snapshot = server.snapshot_of(op(L, "transfer", **more), seen, ups)
+    torn = replace(snapshot, operation=replace(snapshot.operation, context={"torn": True}))
+    found = decide(torn)
+    said = "R" if found.forward is False else found.phase or str(found.waiting)
+    assert said.startswith(after)
+
+
+def test_the_alarm_is_remembered() -> None:
+    assert plan(op(L, "transfer"), FAILED, {"dom": "absent"}).context == {"torn": True}
