@@ -41,7 +41,7 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
 
 def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, found: Verdict) -> Verdict:
     """What was torn once is not rolled back when an operator has ended the halves: the newest disks are the
-    destination's. Where that is silent nobody knows what is left of them, and only who asks for it gets the older ones."""
+    destination's. Where that is silent nobody knows what is left of them, and only who asks gets the older ones."""
     operation = snapshot.operation
     if found in (Verdict.DESTINATION, Verdict.SPLIT):
         return found
