@@ -17,7 +17,7 @@ from migrator.db import instances as instance_rows
 from migrator.db import volumes
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, VolumeNotFound
-from migrator.scheduler.requests import NewInstance
+from migrator.scheduler.building import NewInstance
 
 DEFAULT_ZONE = "nova"
 MOST_AT_ONCE = 100  # instances one request may ask for

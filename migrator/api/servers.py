@@ -12,7 +12,7 @@ from migrator.api import paging, server_create, server_query, server_schemas, se
 from migrator.api.routing import Answer, ApiRequest, Route
 from migrator.db import instance_records, transfers
 from migrator.db import instances as instance_rows
-from migrator.scheduler import requests
+from migrator.scheduler import building, requests
 
 
 def project_scope(request: ApiRequest) -> str | None:
@@ -44,10 +44,10 @@ def view_context(request: ApiRequest, rows: Any = ()) -> server_view.ViewContext
 def create(request: ApiRequest) -> Answer:
     services, body = request.services, request.body
     wanted = server_create.new_instances(services.db, body, request.version)
-    reservation = requests.reservation_id()
+    reservation = building.reservation_id()
     uuids = []
     for new in wanted:
-        uuid, operation_id = requests.create_instance(
+        uuid, operation_id = building.create_instance(
             services.db, request.caller, replace(new, reservation_id=reservation)
         )
         services.reconciler.reconcile(operation_id)

@@ -12,14 +12,8 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
 from migrator.protocol import InstanceSpec
-from migrator.scheduler.requests import (
-    EPHEMERAL_EXTRA_SPEC,
-    STORAGE_EXTRA_SPEC,
-    VERIFY,
-    Caller,
-    at_rest,
-    begin,
-)
+from migrator.scheduler.building import EPHEMERAL_EXTRA_SPEC, STORAGE_EXTRA_SPEC
+from migrator.scheduler.requests import VERIFY, Caller, at_rest, begin
 
 
 def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int:

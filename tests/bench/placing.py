@@ -4,7 +4,7 @@ import statistics
 import time
 
 from migrator.db.engine import Database
-from migrator.scheduler import requests
+from migrator.scheduler import building, requests
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
 from tests.bench import databases
@@ -29,7 +29,7 @@ def run() -> list[str]:
 def _once(db: Database, url: str) -> float:
     """Milliseconds of the reconciler's pass over a new build: load, decide, choose, claim, commit, load, decide."""
     caller = requests.Caller("admin", "admin", "req-bench")
-    _, operation = requests.create_instance(db, caller, requests.NewInstance("vm", databases.FLAVOR, None))
+    _, operation = building.create_instance(db, caller, building.NewInstance("vm", databases.FLAVOR, None))
     reconciler = Reconciler(db, ServerSettings(database=url), lambda _hosts: None)
     begin = time.perf_counter()
     reconciler.reconcile(operation)

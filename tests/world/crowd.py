@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from migrator.db.tables import claims, operations
-from migrator.scheduler import requests
-from migrator.scheduler.requests import NewInstance
+from migrator.scheduler import building, requests
+from migrator.scheduler.building import NewInstance
 from tests.world.world import CALLER, FLAVOR, World
 
 # written out, and not taken from the table: what a host has to do with an instance that it did not have
@@ -66,9 +66,9 @@ class Crowd:
 
     def build(self, host: str | None = "n1", pool: str = "shared") -> tuple[str, int]:
         """(instance UUID, operation id) of a build that was asked for, of the same size as all of them."""
-        flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: pool}}
+        flavor = {**FLAVOR, "extra_specs": {building.STORAGE_EXTRA_SPEC: pool}}
         new = NewInstance("guest", flavor, self.world.image, requested_host=host)
-        uuid, key = self.world.ask(lambda: requests.create_instance(self.world.db, CALLER, new))
+        uuid, key = self.world.ask(lambda: building.create_instance(self.world.db, CALLER, new))
         return uuid, key
 
     def built(self, count: int, host: str = "n1") -> list[str]:

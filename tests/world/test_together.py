@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from migrator.db.tables import claims, hosts, operations
 from migrator.errors import InstanceBusy
-from migrator.scheduler import requests
+from migrator.scheduler import building, requests
 from migrator.scheduler.reconciler import Reconciler
 from tests.world.database import WorldDatabase
 from tests.world.rules import broken
@@ -97,10 +97,10 @@ def test_concurrent_scheduling_never_oversubscribes(database_url: str) -> None:
         with world.db.write() as connection:
             free = connection.execute(select(func.min(hosts.c.free_memory_mb))).scalar_one()
         large = {**FLAVOR, "memory_mb": int(free // ROOM), "extra_specs": {}}
-        new = requests.NewInstance("guest", large, None)
+        new = building.NewInstance("guest", large, None)
 
         def create() -> None:
-            _, operation = requests.create_instance(world.db, CALLER, new)
+            _, operation = building.create_instance(world.db, CALLER, new)
             Reconciler(world.db, world.settings, lambda _: None).reconcile(operation)
 
         def several() -> None:

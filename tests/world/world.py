@@ -14,8 +14,9 @@ from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.db import images, listening, operations, volumes
 from migrator.errors import ServerUnreachable
 from migrator.protocol import Assignments, Facts, HostReport, Poll
-from migrator.scheduler import requests
-from migrator.scheduler.requests import Caller, NewInstance
+from migrator.scheduler import building
+from migrator.scheduler.building import NewInstance
+from migrator.scheduler.requests import Caller
 from migrator.settings import ServerSettings
 from tests.world.database import WorldDatabase
 from tests.world.faults import Fault, Faults, Killed
@@ -279,22 +280,22 @@ class World:
         self.build_pool = pool
         if pool.startswith("volume"):
             return self._build_with_volume(root=pool == "volume")
-        flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: pool}}
+        flavor = {**FLAVOR, "extra_specs": {building.STORAGE_EXTRA_SPEC: pool}}
         if pool == "mixed":
-            extra = {requests.STORAGE_EXTRA_SPEC: "shared", requests.EPHEMERAL_EXTRA_SPEC: "local"}
+            extra = {building.STORAGE_EXTRA_SPEC: "shared", building.EPHEMERAL_EXTRA_SPEC: "local"}
             flavor |= {"ephemeral_gb": 1, "extra_specs": extra}
         new = NewInstance("guest", flavor, self.image, requested_host="n1", config_drive=True)
-        answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
+        answer = self.ask(lambda: building.create_instance(self.db, CALLER, new))
         return answer[0] if answer is not None else None
 
     def _build_with_volume(self, *, root: bool) -> str | None:
         """Kernel and all: what lies beside no disk has to be found where it goes, too."""
-        flavor = {**FLAVOR, "extra_specs": {requests.STORAGE_EXTRA_SPEC: "local"}}
+        flavor = {**FLAVOR, "extra_specs": {building.STORAGE_EXTRA_SPEC: "local"}}
         with self.db.write() as connection:
             ident = volumes.create(connection, "data", VOLUME, 1, None)
         new = NewInstance("guest", flavor, None if root else self.image, requested_host="n1", config_drive=True)
         new = replace(new, boot_volume=ident) if root else replace(new, volumes=(ident,))
-        answer = self.ask(lambda: requests.create_instance(self.db, CALLER, new))
+        answer = self.ask(lambda: building.create_instance(self.db, CALLER, new))
         return answer[0] if answer is not None else None
 
     def settle(self) -> None:

@@ -1,0 +1,154 @@
+"""Begins builds: makes an instance's record and definition from flavor, image and volumes.
+
+Nothing in the definition depends on a host. Never advances an operation and never talks HTTP.
+"""
+
+import secrets
+import string
+import uuid as uuids
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator.db import images as image_rows
+from migrator.db import instance_records
+from migrator.db import volumes as volume_rows
+from migrator.db.engine import Connection, Database
+from migrator.operations import Kind
+from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
+from migrator.scheduler.requests import Caller, begin
+
+STORAGE_EXTRA_SPEC = "migrator:storage"  # flavor extra spec that names the pool of the instance's disks
+EPHEMERAL_EXTRA_SPEC = "migrator:ephemeral_storage"  # the same for its ephemeral disk; without it, where the root is
+DEFAULT_POOL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """``flavor`` and ``image`` are rows of their tables as mappings; ``networks`` are names."""
+
+    name: str
+    flavor: Mapping[str, Any]
+    image: Mapping[str, Any] | None
+    networks: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    description: str | None = None
+    availability_zone: str | None = None
+    requested_host: str | None = None
+    key_name: str | None = None
+    config_drive: bool = False
+    boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
+    volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
+    reservation_id: str | None = None
+
+
+def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
+    """Record the instance, make the volumes its own and begin its build. (instance UUID, operation id). Raises
+    VolumeNotFound, and Conflict for a volume that is another instance's."""
+    uuid = str(uuids.uuid4())
+    with db.write() as connection:
+        spec = _spec(connection, uuid, new)
+        instance_records.create(
+            connection,
+            {
+                "uuid": uuid,
+                "name": new.name,
+                "description": new.description,
+                "project_id": caller.project_id,
+                "user_id": caller.user_id,
+                "reservation_id": new.reservation_id or reservation_id(),
+                "flavor": dict(new.flavor),
+                "image_id": new.image["id"] if new.image else None,
+                "spec": spec.model_dump(mode="json"),
+                "availability_zone": new.availability_zone,
+                "vm_state": "building",
+                "task_state": "scheduling",
+                "metadata": dict(new.metadata),
+                "tags": list(new.tags),
+                "networks": [nic.model_dump(mode="json") for nic in spec.nics],
+                "key_name": new.key_name,
+                "config_drive": new.config_drive,
+            },
+        )
+        return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
+
+
+def reservation_id() -> str:
+    return "r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+
+
+def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
+    """The instance's definition, from flavor and image; nothing in it depends on a host."""
+    flavor, disks = new.flavor, _disks(new)
+    volumes, image = _attached(connection, uuid, new, {disk.target for disk in disks})
+    properties = image["properties"] if image else {}
+    kernel, ramdisk = properties.get("kernel_id"), properties.get("ramdisk_id")
+    wanted = [i for i in (new.image["id"] if new.image else None, kernel, ramdisk) if i]
+    refs = [_image_ref(image_rows.get(connection, i)) for i in dict.fromkeys(wanted)]
+    return InstanceSpec(
+        uuid=uuid,
+        name=new.name,
+        vcpus=flavor["vcpus"],
+        memory_mb=flavor["memory_mb"],
+        disks=disks,
+        volumes=volumes,
+        home=_pool(new) if new.boot_volume else "",
+        nics=tuple(NicSpec(network=name, mac=_mac()) for name in new.networks),
+        images=tuple(refs),
+        kernel_id=kernel,
+        ramdisk_id=ramdisk,
+        kernel_args=properties.get("os_command_line"),
+        metadata=dict(new.metadata),
+    )
+
+
+def _attached(
+    connection: Connection, uuid: str, new: NewInstance, taken: Collection[str]
+) -> tuple[tuple[VolumeSpec, ...], Mapping[str, Any] | None]:
+    """Its volumes, made its own, on the devices that are left; and the image whose kernel it boots."""
+    free = (target for target in map("vd{}".format, string.ascii_lowercase[1:]) if target not in taken)
+    wanted = [(new.boot_volume, "vda")] if new.boot_volume else []
+    wanted += zip(new.volumes, free, strict=False)
+    # Everybody takes them in the same order, so that nobody waits for somebody who waits for him.
+    attached = (volume_rows.attach(connection, ident, uuid, target) for ident, target in sorted(wanted))
+    rows = sorted(attached, key=lambda row: str(row.target))
+    image = new.image
+    if new.boot_volume and rows[0].image_id:
+        image = dict(image_rows.get(connection, rows[0].image_id)._mapping)
+    specs = (VolumeSpec(id=row.id, target=row.target, source=row.source, size_gb=row.size_gb) for row in rows)
+    return tuple(specs), image
+
+
+def _pool(new: NewInstance) -> str:
+    return str((new.flavor.get("extra_specs") or {}).get(STORAGE_EXTRA_SPEC, DEFAULT_POOL))
+
+
+def _disks(new: NewInstance) -> tuple[DiskSpec, ...]:
+    """The root disk, made from the image, unless it is a volume; an empty ephemeral one, if the flavor has one; the
+    config drive."""
+    flavor, image = new.flavor, new.image
+    extra, pool = flavor.get("extra_specs") or {}, _pool(new)
+    disk_format = "raw" if image and image["disk_format"] == "raw" else "qcow2"
+    root_image = image["id"] if image else None
+    disks = []
+    if new.boot_volume is None:
+        root = DiskSpec(target="vda", pool=pool, format=disk_format, size_gb=flavor["disk_gb"], image_id=root_image)
+        disks.append(root)
+    if flavor.get("ephemeral_gb"):
+        where = extra.get(EPHEMERAL_EXTRA_SPEC, pool)
+        disks.append(DiskSpec(target="vdb", pool=where, size_gb=flavor["ephemeral_gb"]))
+    if new.config_drive:
+        disks.append(DiskSpec(target="sda", pool=pool, format="raw", size_gb=0, config_drive=True))
+    return tuple(disks)
+
+
+def _image_ref(row: Any) -> ImageRef:
+    return ImageRef(
+        id=row.id, size_bytes=row.size, checksum_sha256=row.checksum_sha256, disk_format=row.disk_format or "raw"
+    )
+
+
+def _mac() -> str:
+    """A locally administered unicast address under the prefix that OpenStack uses for its ports."""
+    return "fa:16:3e:" + ":".join(f"{secrets.randbelow(256):02x}" for _ in range(3))
