@@ -8,12 +8,13 @@ import pytest
 from migrator.lab import LabHost
 from migrator.lab.layout import LOCAL
 from tests.lab.cluster import Cluster, wait_for
-from tests.lab.guests import SLOW_MIB_S, Guest, booted
+from tests.lab.guests import Guest, booted
 
 pytestmark = pytest.mark.lab
 
 MARKER = LOCAL / ".migrator-storage-id"
 TOO_SMALL_MIB = 20
+CRAWL_MIB_S = 1  # of the guest's 24 MiB most are still on their way when the disk has been filled
 ROOMY_MIB = 1300  # the guest's whole disk of 1 GiB, and what a host asks for beside it
 
 
@@ -58,7 +59,7 @@ def test_full_during_the_copy(guest: Guest) -> None:
     source, destination = guest.host, guest.another()
     lives = len(guest.ticks.boots)
     with disk_of(destination, ROOMY_MIB):
-        destination.limit_link(SLOW_MIB_S)
+        destination.limit_link(CRAWL_MIB_S)
         try:
             guest.act("migrate", {"host": destination.name})
             guest.wait_phase("copy")
