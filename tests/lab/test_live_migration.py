@@ -66,7 +66,8 @@ def test_a_paused_guest_moves_and_goes_on_only_when_it_is_let(cluster: Cluster) 
     with cluster.follow(uuid) as ticks:
         ticks.wait_ticks(5, timeout=60)
         _ask(cluster, uuid, "pause", "PAUSED")
-        last = ticks.last
+        time.sleep(1)  # what it said before has been read
+        last = ticks.last()
         cluster.migrate(uuid)
         operation = cluster.wait_operation(uuid)
         assert operation["status"] == "completed", operation
@@ -74,7 +75,7 @@ def test_a_paused_guest_moves_and_goes_on_only_when_it_is_let(cluster: Cluster) 
         assert destination.name != source.name
         assert cluster.show(uuid)["status"] == "PAUSED"
         assert "(user)" in destination.run(["virsh", "domstate", "--reason", uuid])
-        assert ticks.last == last
+        assert ticks.last() == last
         _ask(cluster, uuid, "unpause", "ACTIVE")
         ticks.wait_host(destination.name)
         ticks.wait_ticks(5)
@@ -82,3 +83,25 @@ def test_a_paused_guest_moves_and_goes_on_only_when_it_is_let(cluster: Cluster) 
     assert ticks.problems == []
     assert len(ticks.boots) == 1
     cluster.delete(uuid)
+
+
+def test_one_that_is_being_prepared_is_aborted(cluster: Cluster) -> None:
+    before = cluster.used_memory()
+    uuid = cluster.boot("local")
+    with_it = cluster.used_memory()
+    source = cluster.where(uuid)
+    destination = next(host for host in cluster.lab.hosts if host.name != source.name)
+    destination.kill_agent()  # so that it stays in that stage
+    try:
+        cluster.migrate(uuid, destination.name)
+        wait_for(lambda: cluster.operation(uuid)["status"] == "preparing", 20, "the destination to be asked")
+        aborted = cluster.http.delete(f"/servers/{uuid}/migrations/{cluster.operation(uuid)['id']}")
+        assert aborted.status_code == 202
+        assert cluster.wait_operation(uuid)["status"] == "cancelled"
+        assert cluster.used_memory() == with_it
+        assert cluster.runners(uuid) == [source.name]
+    finally:
+        cluster.start_agent(destination)
+    wait_for(lambda: destination.name in cluster.services_up(), 30, f"{destination.name} to be up")
+    cluster.delete(uuid)
+    assert cluster.used_memory() == before
