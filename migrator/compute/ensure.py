@@ -94,8 +94,11 @@ def _measurement(tools: Tools, memory: Memory, uuid: str, destination_address: s
     if found.dirty_mib_s is not None and len(memory.counts) < _times(found):
         memory.measuring_since = None  # once more
         return None
-    mean = round(sum(memory.counts) / len(memory.counts))
-    return found if found.dirty_mib_s is None else found.model_copy(update={"dirty_mib_s": mean})
+    if found.dirty_mib_s is None:
+        return found
+    times = len(memory.counts)
+    mean = {"dirty_mib_s": round(sum(memory.counts) / times), "grain_mib_s": found.grain_mib_s / times}
+    return found.model_copy(update=mean)
 
 
 def _times(found: Measurement) -> int:

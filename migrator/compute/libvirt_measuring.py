@@ -22,4 +22,6 @@ class LibvirtMeasuring:
             return None
         dirty_mib_s, memory_mib = found
         link = link_mib_s(destination_address)
-        return Measurement(dirty_mib_s=dirty_mib_s, memory_mib=memory_mib, link_mib_s=link)
+        return Measurement(
+            dirty_mib_s=dirty_mib_s, grain_mib_s=jobs.DIRTY_GRAIN_MIB_S, memory_mib=memory_mib, link_mib_s=link
+        )

@@ -16,6 +16,7 @@ SourceName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]  # of 
 PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
 Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Message(BaseModel):

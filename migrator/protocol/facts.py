@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from migrator.protocol.base import Big, Count, Key, Message, Number, PhaseName, Text
+from migrator.protocol.base import Amount, Big, Count, Key, Message, Number, PhaseName, Text
 from migrator.protocol.words import DomainState
 
 
@@ -94,6 +94,7 @@ class Measurement(Message):
     """What a transfer will have to do with, as its source found it. None: unknown, for the reason in ``words``."""
 
     dirty_mib_s: Count | None = None  # memory that the guest writes to, counted once a second
+    grain_mib_s: Amount = 0.0  # what one page of the sample adds to that; 0: all pages were looked at
     memory_mib: Count | None = None  # of the guest's that is not known to be empty
     link_mib_s: Count | None = None  # what the network towards the destination is made for
     words: Text = ""

@@ -4,6 +4,7 @@ Pure. Owns what goes into ``strategy``'s arithmetic, what of its answer is kept 
 "strategy"), and what the timeline says about it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,8 @@ def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, A
         kept = {"chosen": Strategy.PRE_COPY.value, "reason": f"{unknown}: nothing is predicted"}
         choice = None
     else:
-        choice = strategy.choose(_load(snapshot, measurement, bandwidth), permitted(snapshot))
+        load = _load(snapshot, measurement, bandwidth)
+        choice = strategy.choose(load, permitted(snapshot), _least_mib_s(measurement))
         kept = {"chosen": choice.forecast.strategy.value, "reason": choice.reason}
     record = {**kept, **_predicted(choice), "bandwidth_mib_s": bandwidth.mib_s, "bandwidth_by": bandwidth.source}
     record |= {"network_mib_s": bandwidth.network_mib_s}
@@ -79,6 +81,14 @@ def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) ->
         bandwidth_mib_s=bandwidth.mib_s,
         network_mib_s=bandwidth.network_mib_s,
     )
+
+
+def _least_mib_s(measurement: Measurement) -> float | None:
+    """What the guest writes where its sample erred by two standard deviations, as Poisson's law has them: of k pages
+    that were found written to, 2 √k. None: all were looked at."""
+    if measurement.dirty_mib_s is None or not measurement.grain_mib_s:
+        return None
+    return max(0.0, measurement.dirty_mib_s - 2 * math.sqrt(measurement.dirty_mib_s * measurement.grain_mib_s))
 
 
 def permitted(snapshot: Snapshot) -> Permitted:

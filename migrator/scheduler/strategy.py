@@ -8,7 +8,7 @@ and Gopalan, VEE 2009) sends every page once more at the most, and pauses the gu
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 WORTH = 1.10  # gentler means may take so many times as long as the quickest ones
@@ -156,8 +156,23 @@ def allowed_ms(steps: Steps, at_s: float) -> int:
     return next((ms for after_s, ms in reversed(steps) if after_s <= at_s), steps[0][1])
 
 
-def choose(load: Load, permitted: Permitted) -> Choice:
-    """The gentlest means that take hardly longer than the quickest; where none ends in time, the strongest."""
+def choose(load: Load, permitted: Permitted, least_mib_s: float | None = None) -> Choice:
+    """The gentlest means that take hardly longer than the quickest; where none ends in time, the strongest.
+
+    ``least_mib_s``: what the guest writes if it wrote by chance to more of the sampled pages than of others. Stronger
+    means must be worth it then, too: they can follow gentle ones, and are not taken back.
+    """
+    choice = _worth_it(load, permitted)
+    if least_mib_s is None:
+        return choice
+    surely = _worth_it(replace(load, dirty_mib_s=least_mib_s), permitted).forecast.strategy
+    if permitted.means.index(surely) >= permitted.means.index(choice.forecast.strategy):
+        return choice
+    doubt = f"{choice.reason}; of so small a sample it may be no more than {least_mib_s:.1f} MiB/s"
+    return Choice(FORECASTS[surely](load, permitted), doubt)
+
+
+def _worth_it(load: Load, permitted: Permitted) -> Choice:
     forecasts = [FORECASTS[means](load, permitted) for means in permitted.means]
     told = _told(load, forecasts)
     ends = [(f, f.total_s) for f in forecasts if f.total_s is not None and _in_time(f.total_s, permitted)]

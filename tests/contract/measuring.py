@@ -31,6 +31,7 @@ class MeasuringContract:
             assert found.words == ""
             assert found.dirty_mib_s is not None
             assert 0 <= found.dirty_mib_s <= spec.memory_mb
+            assert 0 <= found.grain_mib_s <= 2
             assert found.memory_mib is not None
             assert 0 < found.memory_mib <= spec.memory_mb
             assert found.link_mib_s is None or found.link_mib_s > 0

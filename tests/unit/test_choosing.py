@@ -47,9 +47,29 @@ def test_what_the_network_gives(limit: int, reached: float | None, link: int | N
 def test_the_choice_is_kept_with_what_it_was_made_from() -> None:
     record, line = choosing.chosen(planning(replace(AUTO, bandwidth_mib_s=8)), MEASURED)
     assert (record["chosen"], record["bandwidth_by"]) == ("post-copy", "live_migration_bandwidth")
-    assert record["measured"] == {"dirty_mib_s": 12, "memory_mib": 400, "link_mib_s": 100, "words": ""}
+    assert record["measured"] == MEASURED.model_dump(exclude_none=True)
     assert record["predicted_total_ms"] == 54_050  # 400 MiB at 8, and then all of them at the link's 100 MiB/s
     assert line.message.startswith("post-copy, predicted 54.0 s with 50 ms of downtime: the guest writes 12 MiB/s")
+
+
+@pytest.mark.parametrize(
+    ("dirty", "grain", "expected"),
+    [
+        (1, 0.0, "post-copy"),  # all pages were looked at: 12 % of the bandwidth are too many to wait for
+        (1, 2 / 3, "pre-copy"),  # one page or two of 192, as of any guest at rest
+        (2, 2 / 3, "pre-copy"),
+        (4, 2 / 3, "pre-copy"),
+        (6, 2 / 3, "post-copy"),
+        (12, 2 / 3, "post-copy"),
+    ],
+)
+def test_a_few_pages_of_a_small_sample_are_no_reason_for_more(dirty: int, grain: float, expected: str) -> None:
+    measured = Measurement(dirty_mib_s=dirty, grain_mib_s=grain, memory_mib=96, link_mib_s=1000)
+    means = replace(AUTO, bandwidth_mib_s=8)
+    record, line = choosing.chosen(planning(means), measured)
+    assert record["chosen"] == expected
+    assert ("of so small a sample it may be no more than" in line.message) == (grain > 0 and expected == "pre-copy")
+    assert record["predicted_total_ms"] >= 12_000
 
 
 @pytest.mark.parametrize(

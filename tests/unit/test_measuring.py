@@ -126,12 +126,12 @@ def test_contradictions_stop_the_start(settings: dict[str, Any], words: str) -> 
 
 def test_little_memory_is_counted_more_than_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([4, 15, 10])
-    found = MEASURED.model_copy(update={"memory_mib": 128})
+    found = MEASURED.model_copy(update={"memory_mib": 128, "grain_mib_s": 3.0})
 
     def counted(*_: Any) -> Measurement:
         return found.model_copy(update={"dirty_mib_s": next(counts)})
 
     monkeypatch.setattr(SimulatedHypervisor, "measurement", counted)
     assert [measure(world).measurement for _ in range(2)] == [None, None]
-    assert measure(world).measurement == found.model_copy(update={"dirty_mib_s": 10})
+    assert measure(world).measurement == found.model_copy(update={"dirty_mib_s": 10, "grain_mib_s": 1.0})
     assert world.calls.count("a.start_measuring") == 3
