@@ -8,7 +8,7 @@ from sqlalchemy import select
 from migrator.db import hosts
 from migrator.db.tables import operations
 from migrator.scheduler import moves, requests
-from tests.world.clients import built, insist
+from tests.world.clients import built, insist, insist_on
 from tests.world.world import CALLER, FLAVOR, World
 
 Scenario = Callable[[World], None]
@@ -104,8 +104,7 @@ def cancel(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     row = newest_move(world, uuid)
     if row is not None and row.active:
-        world.guarded(lambda: requests.cancel(world.db, CALLER, row.id))
-        world.guarded(lambda: world.server.reconciler.reconcile(row.id))
+        insist_on(world, row.id, lambda: requests.cancel(world.db, CALLER, row.id))
 
 
 def copying(world: World, uuid: str) -> bool:

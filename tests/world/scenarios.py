@@ -1,19 +1,17 @@
 """What is done to the world under faults: one function a kind. Each leaves the world at rest."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
 
 from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.db.tables import instances, operations
-from migrator.errors import Conflict
 from migrator.protocol import DomainState
 from migrator.scheduler import requests
 from migrator.scheduler.steer import steer
 from tests.world import evacuations, moves
-from tests.world.clients import built, insist
+from tests.world.clients import built, insist, insist_on
 from tests.world.world import CALLER, World
 
 
@@ -103,13 +101,8 @@ def _moving(world: World, uuid: str) -> bool:
 def _cancel(world: World, uuid: str) -> None:
     world.run(lambda: _moving(world, uuid))
     row = _row(world, uuid)
-    for _ in range(2):  # the second is the client's, asking again; it changes nothing
-        if row is not None and row.active:
-            try:
-                world.guarded(lambda: requests.cancel(world.db, CALLER, row.id))
-                world.guarded(lambda: world.server.reconciler.reconcile(row.id))
-            except Conflict:
-                return
+    if row is not None and row.active:
+        insist_on(world, row.id, lambda: requests.cancel(world.db, CALLER, row.id))
 
 
 def _delete(world: World, uuid: str) -> None:
@@ -151,9 +144,7 @@ def _force(world: World, uuid: str) -> None:
     world.run(lambda: _moving(world, uuid))
     row = _row(world, uuid)
     if row is not None and row.active:
-        with suppress(Conflict):
-            world.guarded(lambda: steer(world.db, CALLER, row.id, {"force": True}))
-            world.guarded(lambda: world.server.reconciler.reconcile(row.id))
+        insist_on(world, row.id, lambda: steer(world.db, CALLER, row.id, {"force": True}))
 
 
 def _force_by_post_copy(world: World, uuid: str) -> None:
