@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from typing import Any
+import sys
+from typing import Any, cast
 
 from migrator import logs
 
@@ -39,7 +40,14 @@ def _server(arguments: argparse.Namespace) -> int:
     return serve(load(ServerSettings, arguments.config))
 
 
+def without_httpx_cli() -> None:
+    """To be called before the first import of httpx, which brings a command line of its own along, and all that draws
+    it: 5 MiB that no agent needs. None is Python's word for a module that is not to be had; httpx goes without."""
+    sys.modules["httpx._main"] = cast(Any, None)
+
+
 def _agent(arguments: argparse.Namespace) -> int:
+    without_httpx_cli()
     from migrator.settings import AgentSettings, load
 
     logs.configure()
