@@ -3,8 +3,10 @@
 Never retries and never waits on its own: ``agent.py`` decides when to try again.
 """
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpx
@@ -23,9 +25,7 @@ class ServerClient:
         self, server_url: str, host: str, token: str, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._path = f"/agent/v1/hosts/{host}"
-        self._http = httpx.AsyncClient(
-            base_url=server_url, headers=_headers(token), timeout=TIMEOUT_S, transport=transport, trust_env=False
-        )
+        self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token))
 
     async def register(self, incarnation: int, report: HostReport) -> None:
         body = {"incarnation": incarnation, "report": report.model_dump(mode="json")}
@@ -75,7 +75,7 @@ class ImageClient:
     """``images.Fetch`` over HTTP, for the worker's threads."""
 
     def __init__(self, server_url: str, token: str) -> None:
-        self._http = httpx.Client(base_url=server_url, headers=_headers(token), timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx.Client(base_url=server_url, **_manners(token))
 
     @contextmanager
     def fetch(self, image_id: str) -> Iterator[Iterator[bytes]]:
@@ -93,5 +93,12 @@ class ImageClient:
         self._http.close()
 
 
-def _headers(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+def _manners(token: str) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    return {"headers": headers, "timeout": TIMEOUT_S, "trust_env": False, "verify": _authorities()}
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Those that every client would read for itself, which takes 20 ms and 1 MiB each."""
+    return httpx.create_ssl_context(trust_env=False)

@@ -10,8 +10,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pycdlib
-
 from migrator.protocol import InstanceSpec
 
 LABEL = "config-2"
@@ -20,6 +18,8 @@ META_DATA = "openstack/latest/meta_data.json"
 
 def make(path: Path, spec: InstanceSpec, admin_pass: str | None) -> None:
     """Write the config drive of ``spec`` to ``path``, readable by its owner only. Raises OSError."""
+    import pycdlib  # 3 MiB that an agent can do without until then
+
     content = json.dumps(meta_data(spec, admin_pass), indent=1, sort_keys=True).encode()
     path.touch(mode=0o600)
     iso = pycdlib.PyCdlib()
