@@ -21,7 +21,19 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from migrator import __version__
-from migrator.api import agent, discovery, faults, images, metrics, native, openapi, preflight, versions, volumes
+from migrator.api import (
+    agent,
+    alarms,
+    discovery,
+    faults,
+    images,
+    metrics,
+    native,
+    openapi,
+    preflight,
+    versions,
+    volumes,
+)
 from migrator.api.auth import STRATEGIES
 from migrator.api.fencer import Fencer
 from migrator.api.routes import by_path
@@ -49,6 +61,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(native.router)
     app.include_router(preflight.router)
     app.include_router(metrics.router)
+    app.include_router(alarms.router)
     app.include_router(volumes.router)
     app.include_router(agent.router)
     for number, prefix in enumerate(IMAGE_PREFIXES):

@@ -13,11 +13,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from migrator.alarms import AlarmKind
 from migrator.api.auth import STRATEGIES
 from migrator.api.measured import Ended
 from migrator.api.routing import new_request_id
 from migrator.api.services import Service
-from migrator.db import measures
+from migrator.db import alarms, measures
 from migrator.db.engine import Database
 from migrator.scheduler.waiting import ALARMS
 from migrator.settings import ServerSettings
@@ -42,9 +43,11 @@ class _Snapshot(Collector):
         with self._db.read() as connection:
             active = measures.active(connection, _ALARM_WORDS)
             states = measures.instances_by_state(connection)
+            open_alarms = alarms.open_by_kind(connection)
             hosts, busy = measures.every_host(connection), measures.by_host(connection)
         yield from _operations(active)
         yield _gauge("instances", "Instances that are not deleted, by vm_state.", ["vm_state"], dict(_pairs(states)))
+        yield _gauge("alarms", "Open alarms, by kind.", ["kind"], _by_kind(open_alarms))
         yield from self._hosts(hosts, busy)
 
     def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
@@ -80,6 +83,11 @@ def _operations(active: Sequence[Any]) -> Iterator[Metric]:
     for name, (column, words) in told.items():
         values: dict[tuple[str, ...], float] = {(row.kind, row.phase): float(getattr(row, column)) for row in active}
         yield _gauge(f"operations_{name}", words, ["kind", "phase"], values)
+
+
+def _by_kind(counted: Mapping[str, int]) -> dict[tuple[str, ...], float]:
+    """Every kind that there is, so that a rule on one finds a 0 and not nothing."""
+    return {(kind,): float(counted.get(kind, 0)) for kind in {*(known.value for known in AlarmKind), *counted}}
 
 
 def _pairs(rows: Sequence[Any]) -> Iterator[tuple[tuple[str, ...], float]]:

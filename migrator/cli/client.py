@@ -94,7 +94,7 @@ class Client:
         return pick("image", name_or_id, self.every_image())
 
     def _find(self, kind: str, key: str, path: str, rows_name: str, **query: Any) -> dict[str, Any]:
-        if _is_uuid(key):
+        if is_uuid(key):
             try:
                 return dict(self.compute("GET", f"{path}/{quote(key, safe='')}")[kind])
             except NotFound:
@@ -136,7 +136,7 @@ def pick(kind: str, key: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found[0]
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
     try:
         uuid.UUID(text)
     except ValueError:

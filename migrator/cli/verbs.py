@@ -21,6 +21,7 @@ def add(subparsers: Any) -> None:
     _add_services(subparsers)
     _add_flavors_and_images(subparsers)
     _add_volumes(subparsers)
+    _add_alarms(subparsers)
 
 
 def _verb(subparsers: Any, name: str, text: str, *, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
@@ -180,3 +181,11 @@ def _add_volumes(subparsers: Any) -> None:
     _verb(subparsers, "volume-list", "list volumes", json=True)
     text = "forget volumes; what they hold is left alone"
     _verb(subparsers, "volume-delete", text).add_argument("volume", nargs="+")
+
+
+def _add_alarms(subparsers: Any) -> None:
+    listed = _verb(subparsers, "alarms", "list what was found wrong and is not over", json=True)
+    listed.add_argument("--host", help="only about this host")
+    listed.add_argument("--server", help="only about this server")
+    listed.add_argument("--kind", help="only of this kind")
+    listed.add_argument("--cleared", action="store_true", help="also those that are over")

@@ -113,6 +113,16 @@ def test_flavors_and_images(cloud: Cloud, tmp_path: Path) -> None:
     assert "No such file" in missing.err
 
 
+def test_alarms(cloud: Cloud) -> None:
+    titles = ("Since", "Kind", "Host", "Server", "Found", "What to do")
+    out = ok(cloud.migrator("alarms", "--kind", "domain-gone"))
+    assert [cell.strip() for cell in out.splitlines()[1].strip("|").split("|")] == list(titles)
+    assert isinstance(cloud.migrator("alarms", "--cleared", "--json").json, list)
+    assert cloud.migrator("alarms", "--server", "nosuch").err == "migrator: no server has the name or id nosuch\n"
+    unknown = cloud.migrator("alarms", "--kind", "nosuch")
+    assert (unknown.code, "domain-gone" in unknown.err) == (1, True)
+
+
 def test_hosts(cloud: Cloud) -> None:
     assert set(HOSTS) <= {row["host"] for row in cloud.migrator("service-list", "--json").json}
     assert HOSTS[0] in ok(cloud.migrator("hypervisor-list"))

@@ -1,0 +1,114 @@
+"""Alarms: raised and cleared, at most one open for each kind, host and instance.
+
+Owns their rows and the timeline's lines about them. Never decides what is alarming. A transaction that holds other
+rows raises and clears alarms last, in the order of (kind, host, instance), so that two never wait for each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from migrator.alarms import AlarmKind
+from migrator.db import events
+from migrator.db.clock import now_expression
+from migrator.db.tables import alarms
+
+_OPEN = alarms.c.cleared_at.is_(None)
+
+
+def raise_alarm(
+    connection: Connection,
+    kind: AlarmKind,
+    message: str,
+    *,
+    host: str | None = None,
+    instance_uuid: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> bool:
+    """Open the alarm, or bring the words of the open one up to date. True: it was not open before."""
+    subject = {"kind": kind.value, "host": host or "", "instance_uuid": instance_uuid or ""}
+    said = {"message": message, "details": dict(details) if details is not None else None}
+    found = connection.execute(select(alarms.c.id, alarms.c.message).where(_OPEN, *_about(subject))).one_or_none()
+    if found is not None:
+        if found.message != message:
+            connection.execute(
+                update(alarms).where(alarms.c.id == found.id).values(changed_at=now_expression(connection), **said)
+            )
+        return False
+    if not _insert(connection, subject | said):
+        return False  # another server raised it at this moment
+    events.add(connection, "alarm", message, instance_uuid=instance_uuid, host=host, details={"kind": kind.value})
+    return True
+
+
+def _insert(connection: Connection, values: Mapping[str, Any]) -> bool:
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = make(alarms).values(raised_at=now_expression(connection), **values)
+    subject = ["kind", "host", "instance_uuid"]
+    statement = statement.on_conflict_do_nothing(index_elements=subject, index_where=_OPEN)
+    return connection.execute(statement.returning(alarms.c.id)).first() is not None
+
+
+def clear_alarm(
+    connection: Connection, kind: AlarmKind, *, host: str | None = None, instance_uuid: str | None = None
+) -> bool:
+    """Close the alarm about exactly this subject. True: it was open."""
+    return clear_alarms(connection, [kind], host=host or "", instance_uuid=instance_uuid or "") > 0
+
+
+def clear_alarms(
+    connection: Connection, kinds: Sequence[AlarmKind], *, host: str | None = None, instance_uuid: str | None = None
+) -> int:
+    """Close every open alarm of these kinds that is about this host or this instance; how many there were. A part of
+    the subject that is None may be anything, one that is "" must be missing."""
+    query = select(alarms).where(_OPEN, alarms.c.kind.in_([kind.value for kind in kinds]))
+    if host is not None:
+        query = query.where(alarms.c.host == host)
+    if instance_uuid is not None:
+        query = query.where(alarms.c.instance_uuid == instance_uuid)
+    order = (alarms.c.kind, alarms.c.host, alarms.c.instance_uuid)
+    closed = 0
+    for row in connection.execute(query.order_by(*order)).all():
+        change = update(alarms).where(alarms.c.id == row.id, _OPEN).values(cleared_at=now_expression(connection))
+        if connection.execute(change).rowcount == 0:
+            continue  # another server cleared it at this moment
+        closed += 1
+        message = f"no longer: {row.message}"
+        about = {"instance_uuid": row.instance_uuid or None, "host": row.host or None}
+        events.add(connection, "alarm-cleared", message, details={"kind": row.kind}, **about)
+    return closed
+
+
+def listed(
+    connection: Connection,
+    *,
+    host: str | None = None,
+    instance_uuid: str | None = None,
+    kinds: Sequence[str] = (),
+    cleared: bool = False,
+    limit: int | None = None,
+) -> Sequence[Row[Any]]:
+    """Rows of ``alarms``, newest first: the open ones, or with ``cleared`` all of them."""
+    query = select(alarms)
+    if not cleared:
+        query = query.where(_OPEN)
+    if host is not None:
+        query = query.where(alarms.c.host == host)
+    if instance_uuid is not None:
+        query = query.where(alarms.c.instance_uuid == instance_uuid)
+    if kinds:
+        query = query.where(alarms.c.kind.in_(list(kinds)))
+    query = query.order_by(alarms.c.id.desc())
+    return connection.execute(query if limit is None else query.limit(limit)).all()
+
+
+def open_by_kind(connection: Connection) -> Mapping[str, int]:
+    """Kind -> how many are open."""
+    query = select(alarms.c.kind, func.count().label("number")).where(_OPEN).group_by(alarms.c.kind)
+    return {row.kind: row.number for row in connection.execute(query)}
+
+
+def _about(subject: Mapping[str, str]) -> list[Any]:
+    return [alarms.c[name] == value for name, value in subject.items()]
