@@ -17,7 +17,7 @@ from migrator.errors import LabError
 from migrator.lab.certificates import PKI, QEMU_PKI, Authority, install_libvirt, install_qemu
 from migrator.lab.layout import AGENT, BRIDGE_INSIDE, HOME, LOCAL, MOUNTS, PROGRAMS, SHARED, Layout
 from migrator.lab.machine import Machine
-from migrator.lab.process import Process, wait_until
+from migrator.lab.process import Process, log_tails, wait_until
 from migrator.lab.storage import mount_command
 
 EMULATOR = "qemu-system-x86_64"
@@ -130,9 +130,10 @@ class LabHost(Machine):
 
     def wait_libvirtd(self) -> None:
         """Until it answers on its address. Raises LabError when it ended."""
-        wait_until(lambda: self.libvirtd_pid is None or self._answers(), 60, f"libvirtd of {self.name}")
+        log = self.directory / "libvirtd.log"
+        wait_until(lambda: self.libvirtd_pid is None or self._answers(), 60, f"libvirtd of {self.name}", [log])
         if self.libvirtd_pid is None:
-            raise LabError(f"libvirtd of {self.name} ended: {(self.directory / 'libvirtd.log').read_text()[-1000:]}")
+            raise LabError(f"libvirtd of {self.name} ended{log_tails([log])}")
 
     def _answers(self) -> bool:
         return bool(self.run(["virsh", "-c", self.uri, "hostname"], check=False, timeout=20).strip())

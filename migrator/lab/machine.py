@@ -45,7 +45,7 @@ class Machine:
         log = self.directory / "machine.log"
         self.holder = spawn(command, log)
         holder = self.holder
-        wait_until(lambda: ready.exists() or not holder.alive, 10, f"the namespaces of {self.name}")
+        wait_until(lambda: ready.exists() or not holder.alive, 10, f"the namespaces of {self.name}", [log])
         if not holder.alive:
             raise LabError(f"{self.name}: {log.read_text().strip()}")
 
@@ -71,7 +71,11 @@ class Machine:
         set_link(self.netns, up=False)
 
     def restore_link(self) -> None:
+        """Plug it in again, and wait until a packet comes through both ways: neighbours that were given up while it was
+        cut are asked for again only then."""
         set_link(self.netns, up=True)
+        ping = ["ping", "-q", "-n", "-c", "1", "-W", "1", self.layout.server_address]
+        wait_until(lambda: "1 received" in self.run(ping, check=False), 10, f"the link of {self.name}")
 
     def limit_link(self, mib_s: int | None) -> None:
         """Let no more than ``mib_s`` MiB/s reach it; None: as fast as it goes."""

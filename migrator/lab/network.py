@@ -5,6 +5,7 @@ Owns links and namespaces, and nothing that runs in them.
 
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 from migrator.errors import LabError
@@ -26,9 +27,20 @@ def free_subnet(name: str) -> str:
 
 
 def add_bridge(layout: Layout) -> None:
+    """Raises LabError where this machine's firewall would drop what passes from one port of the bridge to another."""
+    if _bridges_are_filtered() and "-P FORWARD DROP" in run("iptables", "-S", "FORWARD", check=False):
+        raise LabError(
+            "this machine's firewall drops what its bridges forward (Docker sets it so)",
+            advice="sysctl net.bridge.bridge-nf-call-iptables=0",
+        )
     run("ip", "link", "add", layout.bridge, "type", "bridge", "forward_delay", "0", "stp_state", "0")
     run("ip", "addr", "add", f"{layout.server_address}/24", "dev", layout.bridge)
     run("ip", "link", "set", layout.bridge, "up")
+
+
+def _bridges_are_filtered() -> bool:
+    switch = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    return switch.exists() and switch.read_text().strip() == "1"
 
 
 def add_machine(layout: Layout, netns: str, address: str) -> None:

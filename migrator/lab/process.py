@@ -9,13 +9,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from migrator.errors import LabError
 
 NETNS = Path("/run/netns")
+PATIENCE = 4  # a machine so many times slower than a quiet one still comes in time
 _children: dict[int, subprocess.Popen[bytes]] = {}  # started by this process: to be reaped by it
 
 
@@ -39,14 +40,24 @@ class Process:
                 os.kill(self.pid, number)
 
     def end(self, number: int = signal.SIGKILL, timeout: float = 10.0) -> None:
-        """Signal it and wait until it is gone. Raises LabError when it is not, after ``timeout`` seconds."""
+        """Signal it and wait until it is gone. Raises LabError when it is not, as ``wait_until`` does."""
         self.send(number)
         wait_until(lambda: not self.alive, timeout, f"process {self.pid} to end")
 
 
 def run(*command: str, check: bool = True, timeout: float = 60.0) -> str:
-    """The command's standard output. Raises LabError with its standard error."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    """The command's standard output. ``timeout``: the seconds that it takes on a quiet machine at the most.
+
+    Raises LabError with its standard error, or when it lasts ``PATIENCE`` times ``timeout``. Without ``check`` neither
+    is an error, and a command that lasts too long has no output.
+    """
+    bound = PATIENCE * timeout
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=bound, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as error:
+        if check:
+            raise LabError(f"{' '.join(command)}: no end after {bound:.0f} s") from error
+        return ""
     if check and done.returncode:
         words = (done.stderr or done.stdout).strip()
         raise LabError(f"{' '.join(command)}: {words or f'exit status {done.returncode}'}")
@@ -63,13 +74,22 @@ def spawn(command: Sequence[str], log: Path, env: dict[str, str] | None = None) 
     return Process(child.pid, _state(child.pid)[0])
 
 
-def wait_until(done: Callable[[], bool], timeout: float, what: str) -> None:
-    """Poll ``done`` until true. Raises LabError after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
+def wait_until(done: Callable[[], bool], timeout: float, what: str, logs: Iterable[Path] = ()) -> None:
+    """Poll ``done`` until true. ``timeout``: the seconds that a quiet machine needs at the most.
+
+    Raises LabError after ``PATIENCE`` times that, with the end of each of ``logs``.
+    """
+    deadline = time.monotonic() + PATIENCE * timeout
     while not done():
         if time.monotonic() > deadline:
-            raise LabError(f"waited {timeout:.0f} s in vain for {what}")
+            raise LabError(f"waited {PATIENCE * timeout:.0f} s in vain for {what}{log_tails(logs)}")
         time.sleep(0.02)
+
+
+def log_tails(logs: Iterable[Path], length: int = 1500) -> str:
+    """The last ``length`` characters of each log, below a line with its name; "" for none."""
+    tails = [f"\n--- {log.name}\n{log.read_text(errors='replace')[-length:]}" for log in logs if log.exists()]
+    return "".join(tails)
 
 
 def namespaces(prefix: str) -> list[str]:

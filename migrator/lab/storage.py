@@ -9,7 +9,7 @@ from pathlib import Path
 from migrator.errors import LabError
 from migrator.lab.layout import SHARED, Layout
 from migrator.lab.machine import Machine
-from migrator.lab.process import Process, wait_until
+from migrator.lab.process import Process, log_tails, wait_until
 
 VOLUME = "shared"
 _MOUNTS = (
@@ -56,9 +56,10 @@ class Storage(Machine):
         (self.directory / "etc/glusterd.vol").write_text(_GLUSTERD_VOL.format(address=self.address))
         super().up()
         glusterd = self.spawn(["glusterd", "--no-daemon", "--log-level", "WARNING"], "glusterd.log")
-        wait_until(lambda: self._answers() or not glusterd.alive, 30, "glusterd")
+        log = self.directory / "glusterd.log"
+        wait_until(lambda: self._answers() or not glusterd.alive, 30, "glusterd", [log])
         if not glusterd.alive:
-            raise LabError(f"glusterd ended: {(self.directory / 'glusterd.log').read_text()[-1000:]}")
+            raise LabError(f"glusterd ended{log_tails([log])}")
         self._gluster("volume", "create", VOLUME, f"{self.address}:{self.brick}", "force")
         for option, value in _OPTIONS.items():
             self._gluster("volume", "set", VOLUME, option, value)

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from migrator.lab.process import PATIENCE
+
 TICK_MS = 100.0
 _POLL_S = 0.004
 _LINE = re.compile(
@@ -162,10 +164,10 @@ class TickFollower:
         return found()
 
     def _wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE * timeout
         while not done():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {timeout:.0f} s in vain for {what}; last was {self.last()}")
+                raise TimeoutError(f"waited {PATIENCE * timeout:.0f} s in vain for {what}; last was {self.last()}")
             time.sleep(_POLL_S)
 
     def _follow(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from migrator.errors import LabError
 from migrator.lab.layout import Layout
 from migrator.lab.machine import Machine, need
-from migrator.lab.process import Process, run, wait_until
+from migrator.lab.process import Process, log_tails, run, wait_until
 
 _FIRST_PORT = 10809
 
@@ -31,9 +31,10 @@ class VolumeServer(Machine):
         command += ["--port", str(port), "--export-name", name, str(self.file(name))]
         server = self._served[name] = self.spawn(command, f"{name}.log")
         source = f"nbd://{self.address}:{port}/{name}"
-        wait_until(lambda: self._answers(source) or not server.alive, 10, f"the volume {name}")
+        log = self.directory / f"{name}.log"
+        wait_until(lambda: self._answers(source) or not server.alive, 10, f"the volume {name}", [log])
         if not server.alive:
-            raise LabError(f"qemu-nbd ended: {(self.directory / f'{name}.log').read_text()[-500:]}")
+            raise LabError(f"qemu-nbd ended{log_tails([log])}")
         return source
 
     def file(self, name: str) -> Path:

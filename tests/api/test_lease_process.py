@@ -16,6 +16,7 @@ import pytest
 
 from migrator.db import credentials, hosts
 from migrator.db.engine import Database
+from tests.waiting import PATIENCE, wait_for
 
 LEASE_S = 30  # the shortest there is
 BINARY = Path(sys.executable).parent / "migrator"
@@ -33,7 +34,7 @@ class Site:
             self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
         self.db = Database(f"sqlite:///{directory}/migrator.db")
         headers = {"OpenStack-API-Version": "compute 2.96"}
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE * 30, trust_env=False)
 
     @contextlib.contextmanager
     def process(self, what: str, **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
@@ -103,10 +104,7 @@ class Site:
         return words in self.log.read_text()
 
     def until(self, holds: Callable[[], Any], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, self.log.read_text()[-2000:]
-            time.sleep(0.1)
+        wait_for(holds, seconds, logs=[self.log])
 
 
 @pytest.fixture
@@ -132,7 +130,7 @@ def test_an_agent_that_loses_its_server_stops_its_guests(site: Site) -> None:
             site.call("POST", f"/v2.1/servers/{uuid}/action", json={"os-start": None})
             site.until(lambda: site.status(uuid) == "ACTIVE", 30)
             agent.terminate()
-            assert agent.wait(15) == 0
+            assert agent.wait(PATIENCE * 15) == 0
         assert site.lease() == 0, "nobody is there to keep it"
         assert site.watchdog.read_bytes().endswith(b"V")
         assert len(site.watchdog.read_bytes()) > LEASE_S / 2
@@ -145,6 +143,6 @@ def test_a_lease_that_could_not_be_withdrawn_leaves_the_watchdog_armed(site: Sit
             site.until(lambda: site.lease() == LEASE_S, 30)
             server.kill()
             agent.terminate()
-            assert agent.wait(20) == 0
+            assert agent.wait(PATIENCE * 20) == 0
     assert not site.watchdog.read_bytes().endswith(b"V")
     assert site.says("the server still counts with this host's self-fencing lease")

@@ -18,7 +18,8 @@ from migrator.lab.ticks import TickFollower
 from tests.bench.drawing import bars, page
 from tests.bench.lab import bench_cluster
 from tests.bench.live import MAX_DOWNTIME_MS
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
+from tests.waiting import wait_for
 
 RATES_MIB_S = (0.2, 4, 16, 32)
 BALLAST_MIB = 32

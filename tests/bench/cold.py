@@ -11,7 +11,8 @@ import httpx
 from migrator.lab import LabHost
 from migrator.lab.ticks import TickFollower
 from tests.bench.lab import bench_cluster
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
+from tests.waiting import wait_for
 
 ROUNDS = int(os.environ.get("BENCH_COLD_ROUNDS", "3"))  # there and back, by each way
 LOOK_S = 0.02

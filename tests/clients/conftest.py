@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.demo.simulated_hosts import TOKENS, URL, SimulatedHosts
+from tests.waiting import PATIENCE, wait_for
 
 HOSTS = ("n1", "n2", "n3")
 _SERVER = (
@@ -83,19 +83,20 @@ class Cloud:
             cwd=self._directory,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE * 120,
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def get(self, path: str, version: str = "2.96") -> Any:
-        answer = httpx.get(f"{self.url}{path}", headers={"OpenStack-API-Version": f"compute {version}"}, timeout=30)
+        headers = {"OpenStack-API-Version": f"compute {version}"}
+        answer = httpx.get(f"{self.url}{path}", headers=headers, timeout=PATIENCE * 30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: Any, version: str = "2.96") -> httpx.Response:
         headers = {"OpenStack-API-Version": f"compute {version}"}
-        return httpx.post(f"{self.url}{path}", headers=headers, json=body, timeout=60)
+        return httpx.post(f"{self.url}{path}", headers=headers, json=body, timeout=PATIENCE * 60)
 
     def server(self, name: str) -> dict[str, Any]:
         (found,) = self.get(f"/servers/detail?name=^{name}$")["servers"]
@@ -115,7 +116,7 @@ class Cloud:
 
     def boot(self, name: str, flavor: str = "1", **more: Any) -> str:
         """A server that runs, made without any client; its host."""
-        image = httpx.get(f"{self.root}/image/v2/images?name=tiny", timeout=30).json()["images"][0]["id"]
+        image = httpx.get(f"{self.root}/image/v2/images?name=tiny", timeout=PATIENCE * 30).json()["images"][0]["id"]
         wanted = {"name": name, "flavorRef": flavor, "imageRef": image, "networks": "none"} | more
         created = self.post("/servers", {"server": wanted})
         assert created.status_code == 202, created.text
@@ -124,7 +125,7 @@ class Cloud:
 
     def delete(self, *names: str) -> None:
         for name in names:
-            httpx.delete(f"{self.url}/servers/{self.server(name)['id']}", timeout=30)
+            httpx.delete(f"{self.url}/servers/{self.server(name)['id']}", timeout=PATIENCE * 30)
         for name in names:
             self.until(f"{name} is gone", functools.partial(self._gone, name))
 
@@ -149,16 +150,11 @@ class Cloud:
 
     def _put(self, path: str, body: Any) -> httpx.Response:
         headers = {"OpenStack-API-Version": "compute 2.96"}
-        return httpx.put(f"{self.url}{path}", headers=headers, json=body, timeout=30)
+        return httpx.put(f"{self.url}{path}", headers=headers, json=body, timeout=PATIENCE * 30)
 
     def until(self, what: str, look: Callable[[], Any], seconds: float = 40) -> Any:
-        """The first true answer of ``look``. Fails, saying what was waited for, after ``seconds``."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if found := look():
-                return found
-            time.sleep(0.1)
-        raise AssertionError(f"after {seconds} s: not {what}")
+        """The first true answer of ``look``, as ``wait_for`` waits for it, with the end of the servers' logs."""
+        return wait_for(look, seconds, what, [self._directory / "server.log", self._directory / "agents.log"])
 
 
 def _environment() -> dict[str, str]:
@@ -181,7 +177,7 @@ def _process(code: str, environment: dict[str, str], log: Path) -> Iterator[subp
         finally:
             process.terminate()
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=PATIENCE * 15)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -235,13 +231,13 @@ def _fill(cloud: Cloud) -> None:
         assert cloud.post("/flavors", {"flavor": flavor}).status_code == 200
     images = f"{cloud.root}/image/v2/images"
     image = {"name": "tiny", "disk_format": "qcow2", "container_format": "bare", "visibility": "public"}
-    created = httpx.post(images, json=image, timeout=30)
+    created = httpx.post(images, json=image, timeout=PATIENCE * 30)
     assert created.status_code == 201, created.text
     stored = httpx.put(
         f"{images}/{created.json()['id']}/file",
         content=b"\0" * 4096,
         headers={"Content-Type": "application/octet-stream"},
-        timeout=30,
+        timeout=PATIENCE * 30,
     )
     assert stored.status_code == 204, stored.text
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.clients.conftest import HOSTS, Cloud
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.clients
 
@@ -135,7 +136,7 @@ def test_below_2_34_the_answer_names_every_refusal(cloud: Cloud) -> None:
 def test_a_connection_outlives_the_pause_between_two_looks(cloud: Cloud) -> None:
     """nova --poll asks every 5 s: a server that hangs up then loses the request that is just on its way."""
     address = httpx.URL(cloud.root)
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=30)
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=PATIENCE * 30)
     connection.request("GET", "/v2.1/servers")
     connection.getresponse().read()
     kept = connection.sock

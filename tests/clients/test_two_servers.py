@@ -30,6 +30,7 @@ from migrator.db.upgrade import upgrade
 from migrator.protocol import DomainState
 from migrator.settings import AgentSettings
 from tests import postgres
+from tests.waiting import PATIENCE, wait_for
 
 HOSTS = ("n1", "n2", "n3", "n4")
 INSTANCES = 4
@@ -50,7 +51,7 @@ class ServerProcess:
             "MIGRATOR_IMAGE_DIR": str(directory / "images"),
             "MIGRATOR_SWEEP_INTERVAL": "0.5",
         }
-        self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE * 30, trust_env=False)
         self.http.headers["OpenStack-API-Version"] = "compute 2.96"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -184,11 +185,7 @@ def _up(cluster: Cluster) -> list[str]:
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = 40) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, f"after {seconds} s: not {what}"
-        time.sleep(0.1)
-    return found
+    return wait_for(look, seconds, what)
 
 
 def test_a_server_killed_in_the_middle_of_moves_loses_nothing(cluster: Cluster) -> None:

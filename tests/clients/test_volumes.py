@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.clients.conftest import Cloud, Ran
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.clients
 
@@ -17,7 +18,7 @@ def ok(ran: Ran) -> str:
 
 def register(cloud: Cloud, name: str) -> str:
     body = {"name": name, "source": f"nbd://10.0.0.250/{name}", "size_gb": 1}
-    made = httpx.post(f"{cloud.root}/v1/volumes", json={"volume": body}, trust_env=False, timeout=30)
+    made = httpx.post(f"{cloud.root}/v1/volumes", json={"volume": body}, trust_env=False, timeout=PATIENCE * 30)
     assert made.status_code == 201, made.text
     return str(made.json()["volume"]["id"])
 

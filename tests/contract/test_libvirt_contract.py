@@ -1,6 +1,5 @@
 """The contract, kept by real libvirt: a GlusterFS volume is the pool "shared", a directory the pool "local"."""
 
-import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -10,15 +9,13 @@ from migrator.protocol import DiskSpec
 from tests.contract.conftest import DISK, Hosts
 from tests.contract.pair import Pair
 from tests.contract.suite import DriverContract
+from tests.waiting import wait_for
 
 SETTLE_S = 60.0
 
 
 def settle(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SETTLE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"it did not settle within {SETTLE_S} s"
-        time.sleep(0.1)
+    wait_for(holds, SETTLE_S, "the hosts to settle")
 
 
 @pytest.mark.lab

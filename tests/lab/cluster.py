@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,11 @@ from migrator.lab import Lab, LabHost
 from migrator.lab.image import KERNEL_ARGS, register_guest
 from migrator.lab.process import Process, spawn
 from migrator.lab.ticks import TickFollower
+from tests.waiting import PATIENCE, wait_for
 
 AGENTS_PORT = 8775
 MEMORY_MB = 128
 GUEST_ARGS = f"{KERNEL_ARGS} ballast=40 dirty=50"
-
-
-def wait_for(done: Callable[[], Any], timeout: float, what: str) -> Any:
-    """The first truthy answer. Fails the test with ``what`` and the last answer after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while not (answer := done()):
-        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for {what}; last answer: {answer!r}"
-        time.sleep(0.1)
-    return answer
 
 
 class Cluster:
@@ -41,7 +32,7 @@ class Cluster:
         self.url = f"http://127.0.0.1:{_free_port()}"
         self.agent_url = f"http://{lab.server_address}:{AGENTS_PORT}"
         self.server: Process | None = None
-        self.http = httpx.Client(base_url=f"{self.url}/v2.1", timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=f"{self.url}/v2.1", timeout=PATIENCE * 30, trust_env=False)
         self.http.headers["OpenStack-API-Version"] = "compute 2.79"
         self.image = ""
         self.tokens: dict[str, str] = {}
@@ -56,7 +47,8 @@ class Cluster:
         self.image = register_guest(self.url, kernel_args=GUEST_ARGS)
         for pool in ("shared", "local"):
             self._make_flavor(pool)
-        wait_for(lambda: len(self.services_up()) == len(self.lab.hosts), 30, "every agent to register")
+        logs = [host.directory / "agent.log" for host in self.lab.hosts]
+        wait_for(lambda: len(self.services_up()) == len(self.lab.hosts), 30, "every agent to register", logs)
 
     def down(self) -> None:
         for host in self.lab.hosts:
@@ -82,7 +74,7 @@ class Cluster:
     def start_server(self) -> None:
         command = [sys.executable, "-m", "migrator.cli.main", "server", "--config", str(self.config)]
         self.server = spawn(command, self.root / "server.log")
-        wait_for(self._answers, 30, "the server to answer")
+        wait_for(self._answers, 30, "the server to answer", [self.root / "server.log"])
 
     def kill_server(self, number: int = signal.SIGKILL) -> None:
         if self.server is not None:
@@ -117,12 +109,12 @@ class Cluster:
     def volume(self, name: str, image: str | None = None) -> str:
         """An empty volume's id. ``image``: whose kernel boots it."""
         body = {"name": name, "source": self.lab.volumes.serve(name), "size_gb": 1, "image_id": image}
-        made = httpx.post(f"{self.url}/v1/volumes", json={"volume": body}, trust_env=False, timeout=30)
+        made = httpx.post(f"{self.url}/v1/volumes", json={"volume": body}, trust_env=False, timeout=PATIENCE * 30)
         assert made.status_code == 201, made.text
         return str(made.json()["volume"]["id"])
 
     def forget_volume(self, ident: str) -> httpx.Response:
-        return httpx.delete(f"{self.url}/v1/volumes/{ident}", trust_env=False, timeout=30)
+        return httpx.delete(f"{self.url}/v1/volumes/{ident}", trust_env=False, timeout=PATIENCE * 30)
 
     def show(self, uuid: str) -> dict[str, Any]:
         shown: dict[str, Any] = self.http.get(f"/servers/{uuid}").json()["server"]
@@ -142,7 +134,9 @@ class Cluster:
 
     def operation(self, uuid: str) -> dict[str, Any]:
         """The newest live-migration of the instance, as ``/v1/operations`` shows it."""
-        found = httpx.get(f"{self.url}/v1/operations", params={"instance": uuid}, trust_env=False).json()["operations"]
+        found = httpx.get(
+            f"{self.url}/v1/operations", params={"instance": uuid}, trust_env=False, timeout=PATIENCE * 30
+        ).json()["operations"]
         return next(row for row in found if row["kind"] == "live-migration")
 
     def wait_operation(self, uuid: str, timeout: float = 90) -> dict[str, Any]:
@@ -157,7 +151,7 @@ class Cluster:
 
     def timeline(self, uuid: str) -> list[dict[str, Any]]:
         path = f"{self.url}/v1/operations/{self.operation(uuid)['id']}/timeline"
-        events: list[dict[str, Any]] = httpx.get(path, trust_env=False).json()["events"]
+        events: list[dict[str, Any]] = httpx.get(path, trust_env=False, timeout=PATIENCE * 30).json()["events"]
         return events
 
     def wait_transfer(self, uuid: str, source: LabHost) -> None:
@@ -201,7 +195,7 @@ class Cluster:
 
     def _migrator(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "migrator.cli.main", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=PATIENCE * 60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -11,7 +11,8 @@ import httpx
 from migrator.lab import LabHost
 from migrator.lab.layout import LOCAL
 from migrator.lab.ticks import Content, TickFollower
-from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
+from tests.lab.cluster import MEMORY_MB, Cluster
+from tests.waiting import PATIENCE, wait_for
 
 FILL_MIB = 24
 GUEST_ARGS = f"ballast=4 fill={FILL_MIB} again=1"
@@ -49,14 +50,14 @@ class Guest:
 
     def _operations(self) -> list[dict[str, Any]]:
         query = {"instance": self.uuid}
-        found = httpx.get(f"{self.cluster.url}/v1/operations", params=query, trust_env=False, timeout=30)
+        found = httpx.get(f"{self.cluster.url}/v1/operations", params=query, trust_env=False, timeout=PATIENCE * 30)
         rows: list[dict[str, Any]] = found.json()["operations"]
         return rows
 
     def timeline(self) -> str:
         """Of the newest move, for the words of a failure."""
         path = f"{self.cluster.url}/v1/operations/{self.operation()['id']}/timeline"
-        events = httpx.get(path, trust_env=False, timeout=30).json()["events"]
+        events = httpx.get(path, trust_env=False, timeout=PATIENCE * 30).json()["events"]
         return "\n".join(f"{e['offset_ms']:>6} {e['host'] or '-':<3} {e['message']}" for e in events)
 
     def wait(self, status: str, timeout: float = 90) -> dict[str, Any]:

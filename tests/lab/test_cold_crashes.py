@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from migrator.lab import LabHost
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
 from tests.lab.guests import SLOW_MIB_S, Guest, booted
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -128,10 +129,7 @@ def finish(move: Move) -> str:
         found = guest.operation()
         return found["status"] == "finished" or not found["active"]
 
-    deadline = time.monotonic() + 90
-    while not so_far():
-        assert time.monotonic() < deadline, (guest.operation(), guest.timeline())
-        time.sleep(0.2)
+    wait_for(so_far, 90, "the move to come so far")
     if guest.operation()["active"]:
         guest.act("confirmResize", status=204)
     return str(guest.wait_over()["status"])

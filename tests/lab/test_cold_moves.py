@@ -7,8 +7,9 @@ import pytest
 from migrator.lab import LabHost
 from migrator.lab.content import content_sum
 from migrator.lab.layout import LOCAL
-from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
+from tests.lab.cluster import MEMORY_MB, Cluster
 from tests.lab.guests import Guest, booted
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 

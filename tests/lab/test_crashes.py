@@ -11,7 +11,8 @@ import pytest
 from migrator.lab import LabHost
 from migrator.lab.layout import SHARED
 from migrator.lab.ticks import TickFollower
-from tests.lab.cluster import MEMORY_MB, Cluster, process_of, wait_for
+from tests.lab.cluster import MEMORY_MB, Cluster, process_of
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 

@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from migrator.lab import LabHost
-from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
+from tests.lab.cluster import MEMORY_MB, Cluster
 from tests.lab.guests import Guest, booted, force_down
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 

@@ -7,8 +7,9 @@ import pytest
 
 from migrator.lab import LabHost
 from migrator.lab.layout import LOCAL
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
 from tests.lab.guests import Guest, booted
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 

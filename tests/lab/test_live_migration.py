@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.lab.cluster import MEMORY_MB, Cluster, wait_for
+from tests.lab.cluster import MEMORY_MB, Cluster
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 

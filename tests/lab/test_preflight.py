@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from migrator.lab import LabHost
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.lab
 def told(cluster: Cluster, uuid: str, host: LabHost) -> dict[str, dict[str, Any]]:
     """Code -> check, of one destination."""
     query = {"server": uuid, "to": host.name}
-    answer = httpx.get(f"{cluster.url}/v1/preflight", params=query, trust_env=False, timeout=30)
+    answer = httpx.get(f"{cluster.url}/v1/preflight", params=query, trust_env=False, timeout=PATIENCE * 30)
     (judged,) = answer.json()["preflight"][0]["hosts"]
     return {check["code"]: check for check in judged["checks"]}
 

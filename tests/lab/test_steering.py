@@ -14,7 +14,8 @@ from migrator.lab import LabHost
 from migrator.lab.image import KERNEL_ARGS, register_guest
 from migrator.lab.ticks import TickFollower
 from tests.lab import lives
-from tests.lab.cluster import Cluster, process_of, wait_for
+from tests.lab.cluster import Cluster, process_of
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -38,7 +39,7 @@ class Flight:
 
     def v1(self, method: str, what: str, **more: Any) -> Any:
         path = f"{self.cluster.url}/v1/operations/{self.cluster.operation(self.uuid)['id']}/{what}"
-        answer = httpx.request(method, path, trust_env=False, **more)
+        answer = httpx.request(method, path, trust_env=False, timeout=PATIENCE * 30, **more)
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -13,9 +13,10 @@ import pytest
 
 from migrator.lab import LabHost
 from migrator.lab.image import KERNEL_ARGS, register_guest
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
 from tests.lab.guests import FILL_MIB, Guest, booted
 from tests.lab.wire import LIBVIRT, TRANSFERS, Wire, captured
+from tests.waiting import PATIENCE, soon, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -51,7 +52,7 @@ def restart_agents(cluster: Cluster, *, tls: bool) -> None:
 def preflight(guest: Guest, destination: LabHost) -> dict[str, Any]:
     """Code -> check."""
     query = {"server": guest.uuid, "to": destination.name}
-    answer = httpx.get(f"{guest.cluster.url}/v1/preflight", params=query, trust_env=False)
+    answer = httpx.get(f"{guest.cluster.url}/v1/preflight", params=query, trust_env=False, timeout=PATIENCE * 30)
     (found,) = answer.json()["preflight"]
     return {check["code"]: check for check in found["hosts"][0]["checks"]}
 
@@ -126,7 +127,7 @@ def test_a_certificate_that_does_not_hold_is_told_before_anything_moves(
     began = time.monotonic()
     cluster.migrate(guest.uuid, destination.name)
     ended = cluster.wait_operation(guest.uuid)
-    assert time.monotonic() - began < 5
+    assert soon(began, 5)
     assert ended["status"] != "completed"
     assert words in ended["error"]["message"]
     codes = [check["code"] for check in ended["error"]["checks"][destination.name]]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.lab.cluster import Cluster, wait_for
+from tests.lab.cluster import Cluster
 from tests.lab.guests import FILL_MIB, Guest, booted, force_down
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 

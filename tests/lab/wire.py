@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.cluster import AGENTS_PORT, wait_for
+from tests.lab.cluster import AGENTS_PORT
+from tests.waiting import wait_for
 
 # Where libvirt puts a guest's memory and disks when QEMU sends them by itself.
 TRANSFERS = "tcp portrange 49152-49215"  # an agent's connection to its server may have one, too: see ``captured``
