@@ -20,6 +20,8 @@ from typing import Any
 
 from migrator.protocol import Ensure
 
+VERIFY = "verify"  # the phase in which a cold move waits for an operator's word
+
 
 class Kind(StrEnum):
     BUILD = "build"
@@ -256,7 +258,7 @@ def _cold(kind: Kind, action: str) -> Operation:
             ),
             Phase("start", B, Ensure.POWERED, Ensure.NOT_RUNNING, shown="post-migrating", task_state="resize_finish"),
             Phase("record", S, Effect.RECORD_RESIZED, shown="post-migrating", task_state="resize_finish"),
-            Phase("verify", Actor.OPERATOR, Effect.AWAIT_CONFIRMATION, shown="finished"),
+            Phase(VERIFY, Actor.OPERATOR, Effect.AWAIT_CONFIRMATION, shown="finished"),
             Phase("confirm", S, Effect.RECORD_CONFIRMED, shown="confirming"),
             Phase("cleanup", A, Ensure.ABSENT, shown="confirming", holds=False, between_hosts=True),
             Phase("release", S, Effect.RELEASE_SOURCE, shown="confirming", holds=False),

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Row, delete, false, select, true
+from sqlalchemy import Connection, Row, and_, delete, false, not_, select, true
 
 from migrator.db.clock import now
 from migrator.db.tables import copies, events, instances, operations
+from migrator.operations import VERIFY
 
 
 def replace(connection: Connection, host: str, states: Mapping[str, str]) -> None:
@@ -19,10 +20,14 @@ def replace(connection: Connection, host: str, states: Mapping[str, str]) -> Non
 
 def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Sequence[Row[str, str | None, str, int]]:
     """Instances among ``uuids`` that nothing acts on and whose record has not changed for ``quiet_s`` seconds, so
-    that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state)."""
+    that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state). A move
+    that waits for its confirmation, perhaps for days, acts on nothing meanwhile."""
     if not uuids:
         return ()
-    busy = select(operations.c.instance_uuid).where(operations.c.active == true(), operations.c.holds == true())
+    o = operations.c
+    unanswered = and_(o.confirm_requested == false(), o.cancel_requested == false())
+    waits = and_(o.phase == VERIFY, o.forward == true(), unanswered)
+    busy = select(o.instance_uuid).where(o.active == true(), o.holds == true(), not_(waits))
     query = select(instances.c.uuid, instances.c.host, instances.c.vm_state, instances.c.power_state).where(
         instances.c.uuid.in_(uuids),
         instances.c.deleted == false(),

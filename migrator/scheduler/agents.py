@@ -121,7 +121,9 @@ def _audit(connection: Connection, host: str, states: dict[str, DomainState]) ->
         if row.host == host:
             wanted = POWER.get(state)
             if wanted is not None and wanted["power_state"] != row.power_state and row.vm_state != "error":
-                instance_records.change(connection, row.uuid, wanted)
+                # One that waits for its confirmation stays in VERIFY_RESIZE, however its guest is.
+                only = ("power_state",) if row.vm_state == "resized" else tuple(wanted)
+                instance_records.change(connection, row.uuid, {name: wanted[name] for name in only})
                 events.add(connection, "power", f"found {state.value} on {host}", instance_uuid=row.uuid, host=host)
         elif state is DomainState.RUNNING and not copies.owed_by(connection, row.uuid, host):
             message = f"runs on {host}, but its record says {row.host}"

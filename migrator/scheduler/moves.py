@@ -10,10 +10,10 @@ from typing import Any
 from migrator.db import events, instance_records, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict
-from migrator.operations import Kind
+from migrator.operations import VERIFY, Kind
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.building import EPHEMERAL_EXTRA_SPEC, STORAGE_EXTRA_SPEC
-from migrator.scheduler.requests import VERIFY, Caller, at_rest, begin
+from migrator.scheduler.requests import Caller, at_rest, begin
 
 
 def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int:

@@ -14,7 +14,7 @@ from migrator import meanwhile
 from migrator.db import copies, events, instance_records, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, InstanceBusy
-from migrator.operations import OPERATIONS, Kind
+from migrator.operations import OPERATIONS, VERIFY, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,6 @@ _INSTEAD: Mapping[tuple[Kind, str], str] = {
     (Kind.LIVE_MIGRATION, "stopped"): "; an instance that does not run is moved by 'migrate'",
     (Kind.LIVE_MIGRATION, "suspended"): "; an instance that does not run is moved by 'migrate'",
 }
-
-VERIFY = "verify"  # the phase that waits for an operator's word
 
 _BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE})  # may execute guest code where none runs now
 
