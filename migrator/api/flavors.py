@@ -3,17 +3,27 @@
 from typing import Any
 
 from migrator.api import paging
+from migrator.api.json_schema import INT32, shortened
 from migrator.api.routing import Answer, ApiRequest, Route, Schema
 from migrator.api.server_schemas import BOOLEAN, TRUE
 from migrator.db import flavors as rows
-from migrator.errors import BadRequest, Conflict, NotFound
+from migrator.errors import BadRequest, Conflict, Forbidden, NotFound
 
-_SIZE: Schema = {"type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 0, "maximum": 2147483647}
+_MOST_SPECS = 128  # of a flavor
+_MOST_PROJECTS = 1000  # that may use a private flavor
+_SIZE: Schema = {
+    "type": ["integer", "string"],
+    "pattern": "^[0-9]+$",
+    "minimum": 0,
+    "maximum": 2147483647,
+    "format": INT32,
+}
 _SOME: Schema = _SIZE | {"minimum": 1}
 _SPECS: Schema = {
     "type": "object",
     "patternProperties": {r"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": ["string", "number"], "maxLength": 255}},
     "additionalProperties": False,
+    "maxProperties": _MOST_SPECS,
 }
 
 
@@ -26,7 +36,13 @@ def _create_schema(*, described: bool) -> Schema:
         "disk": _SIZE,
         "OS-FLV-EXT-DATA:ephemeral": _SIZE,
         "swap": _SIZE,
-        "rxtx_factor": {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "minimum": 0},
+        "rxtx_factor": {
+            "type": ["number", "string"],
+            "pattern": r"^[0-9]+(\.[0-9]+)?$",
+            "minimum": 0,
+            "maximum": 3.40282e38,
+            "maxLength": 32,
+        },
         "os-flavor-access:is_public": BOOLEAN,
     }
     if described:
@@ -101,8 +117,6 @@ def create(request: ApiRequest) -> Answer:
         "is_public": wanted.get("os-flavor-access:is_public", True) in TRUE,
         "description": wanted.get("description"),
     }
-    if max(v for v in values.values() if isinstance(v, int)) > 2147483647:
-        raise BadRequest("A size of the flavor is larger than 2147483647.")
     with request.services.db.write() as connection:
         return Answer(200, {"flavor": _full(request, rows.create(connection, values))})
 
@@ -172,10 +186,12 @@ def change_access(request: ApiRequest) -> Answer:
     body = request.body
     name = next(iter(body), "") if len(body) == 1 else ""
     if name not in ("addTenantAccess", "removeTenantAccess") or not isinstance(body[name], dict):
-        raise BadRequest(f"There is no such action: {name or list(body)}")
+        raise BadRequest(f"There is no such action: {shortened(name or ', '.join(body))}")
     tenant = body[name].get("tenant")
     if not isinstance(tenant, str) or not tenant:
         raise BadRequest("'tenant' is a required property")
+    if len(tenant) > 255:
+        raise BadRequest(f"Invalid input for field/attribute tenant. Value: {shortened(tenant)}. It is too long")
     with request.services.db.write() as connection:
         row = rows.get(connection, flavorid)
         if row.is_public:
@@ -183,6 +199,8 @@ def change_access(request: ApiRequest) -> Answer:
         kept = [project for project in row.access if project != tenant]
         if name == "addTenantAccess":
             kept.append(tenant)
+            if len(kept) > _MOST_PROJECTS:
+                raise Forbidden(f"Maximum number of projects with access exceeds {_MOST_PROJECTS}")
         elif len(kept) == len(row.access):
             raise NotFound(f"Flavor access not found for {flavorid} / {tenant} combination.")
         return Answer(200, _access_body(rows.change(connection, flavorid, {"access": kept})))
@@ -196,6 +214,8 @@ def _merge(request: ApiRequest, specs: dict[str, str]) -> None:
     flavorid = request.params["id"]
     with request.services.db.write() as connection:
         merged = {**rows.get(connection, flavorid).extra_specs, **specs}
+        if len(merged) > _MOST_SPECS:
+            raise Forbidden(f"Maximum number of extra specs exceeds {_MOST_SPECS}")
         rows.change(connection, flavorid, {"extra_specs": merged})
 
 

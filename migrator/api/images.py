@@ -7,7 +7,6 @@ Bytes are streamed into ``image_dir`` under a temporary name, hashed on the way,
 import hashlib
 import os
 import secrets
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from migrator.api.faults import UnsupportedMediaType
+from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.routing import read_json
 from migrator.api.server_view import iso_z
 from migrator.api.services import Service, Services
@@ -36,6 +36,7 @@ _COLUMNS = {
     "min_ram": "min_ram",
     "tags": "tags",
 }
+_MOST_TAGS = _MOST_PROPERTIES = 128  # Glance's quotas
 _READ_ONLY = frozenset(
     [
         "status",
@@ -193,8 +194,11 @@ def _values(body: Any) -> dict[str, Any]:
             raise BadRequest(f"Attribute '{name}' is read-only.")
         if name not in _COLUMNS:
             if not isinstance(value, str):
-                raise BadRequest(f"Property '{name}' is {value!r}; a property's value is a string.")
+                said = f"Property '{shortened(name)}' is {shortened(repr(value))}"
+                raise BadRequest(f"{said}; a property's value is a string.")
             properties[name] = value
+            if len(properties) > _MOST_PROPERTIES:
+                raise BadRequest(f"An image has at most {_MOST_PROPERTIES} properties.")
             continue
         _check(name, value)
         values[_COLUMNS[name]] = value
@@ -204,7 +208,7 @@ def _values(body: Any) -> dict[str, Any]:
 def _check(name: str, value: Any) -> None:
     fits = isinstance(value, _TYPES[name]) and not (_TYPES[name] is int and isinstance(value, bool))
     if not fits:
-        raise BadRequest(f"Attribute '{name}' is {value!r}, which is not of its type.")
+        raise BadRequest(f"Attribute '{name}' is {shortened(repr(value))}, which is not of its type.")
     if isinstance(value, str) and len(value) > 255:
         raise BadRequest(f"Attribute '{name}' is longer than 255 characters.")
     if isinstance(value, int) and not 0 <= value <= 2147483647:
@@ -213,11 +217,13 @@ def _check(name: str, value: Any) -> None:
         raise BadRequest(f"Attribute 'disk_format' is {value!r}; one of {', '.join(_FORMATS)}.")
     if name == "visibility" and value not in ("public", "private", "shared", "community"):
         raise BadRequest(f"Attribute 'visibility' is {value!r}; one of public, private, shared, community.")
-    if name == "id":
-        try:
-            uuid.UUID(value)
-        except ValueError as error:
-            raise BadRequest(f"Attribute 'id' is {value!r}, which is not a UUID.") from error
+    if name == "id" and not is_uuid(value):
+        raise BadRequest(f"Attribute 'id' is {value!r}, which is not a UUID.")
+    if name == "tags":
+        if len(value) > _MOST_TAGS:
+            raise BadRequest(f"Attribute 'tags' has {len(value)} items; at most {_MOST_TAGS}.")
+        if not all(isinstance(tag, str) and len(tag) <= 255 for tag in value):
+            raise BadRequest("Attribute 'tags' has an item that is not a text of at most 255 characters.")
 
 
 def view(row: rows.ImageRow) -> dict[str, Any]:

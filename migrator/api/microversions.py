@@ -14,7 +14,7 @@ MINIMUM: Version = (2, 1)
 MAXIMUM: Version = (2, 96)
 NEW_HEADER = "openstack-api-version"
 OLD_HEADER = "x-openstack-nova-api-version"
-_FORM = re.compile(r"^([1-9]\d*)\.([1-9]\d*|0)$")
+_FORM = re.compile(r"([1-9][0-9]{0,8})\.([1-9][0-9]{0,8}|0)")
 
 
 class VersionNotAcceptable(MigratorError):
@@ -43,7 +43,7 @@ def negotiate(headers: Mapping[str, str]) -> Version:
         return MINIMUM
     if wanted == "latest":
         return MAXIMUM
-    match = _FORM.match(wanted)
+    match = _FORM.fullmatch(wanted)
     if match is None:
         raise BadRequest(f"API Version String {wanted} is of invalid format. Must be of format MajorNum.MinorNum.")
     version = (int(match[1]), int(match[2]))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.api import paging
+from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.routing import Answer, ApiRequest, Route, Schema
 from migrator.api.server_schemas import BOOLEAN, TRUE, closed
 from migrator.api.server_view import iso_us
@@ -123,10 +124,9 @@ def _apply(request: ApiRequest, connection: Connection, name: str, values: Mappi
 
 
 def as_uuid(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError as error:
-        raise BadRequest(f"Invalid uuid {text}") from error
+    if not is_uuid(text):
+        raise BadRequest(f"Invalid uuid {shortened(text)}")
+    return str(uuid.UUID(text))
 
 
 def _view(request: ApiRequest, row: Any) -> dict[str, Any]:

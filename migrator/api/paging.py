@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 from migrator.api.routing import ApiRequest
 
 # A list of strings each: query values arrive as lists.
-INTEGER = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$"}}
-TEXT = {"type": "array", "items": {"type": "string"}}
+INTEGER = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}, "maxItems": 1000}
+TEXT = {"type": "array", "items": {"type": "string"}, "maxItems": 1000}
 
 
 def first(query: Mapping[str, Sequence[str]], name: str) -> str | None:

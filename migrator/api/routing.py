@@ -10,25 +10,22 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import orjson
-from jsonschema import Draft4Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from migrator.api import faults, microversions
+from migrator.api import faults, json_schema, microversions
 from migrator.api.auth import Authenticator
+from migrator.api.json_schema import Schema as Schema
 from migrator.api.microversions import Version
 from migrator.api.services import Services
 from migrator.errors import BadRequest, Forbidden, MigratorError
 from migrator.scheduler.requests import Caller
 
 log = logging.getLogger(__name__)
-Schema = dict[str, Any]
 Versioned = tuple[tuple[Version, Schema], ...]
 ANYTHING: Versioned = (((2, 1), {}),)
 MAX_BODY_BYTES = 114_688  # Nova's oslo.middleware default
@@ -78,38 +75,9 @@ def schema_at(table: Versioned, version: Version) -> Schema:
     return found
 
 
-@cache
-def _validator(text: bytes) -> Draft4Validator:
-    return Draft4Validator(orjson.loads(text), format_checker=_FORMATS)
-
-
-_FORMATS = FormatChecker()
-
-
-@_FORMATS.checks("uuid", raises=ValueError)
-def _is_uuid(value: object) -> bool:
-    return not isinstance(value, str) or bool(uuid.UUID(value))
-
-
 def check_body(table: Versioned, value: Any, version: Version) -> None:
     """Hold a body against the schema of its microversion. Raises BadRequest that names the field."""
-    _check(schema_at(table, version), value, query=False)
-
-
-def _check(schema: Schema, value: Any, *, query: bool) -> None:
-    validator = _validator(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
-    error = next(iter(sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.path])), None)
-    if error is not None:
-        raise BadRequest(_sentence(error, query=query))
-
-
-def _sentence(error: ValidationError, *, query: bool) -> str:
-    path = [str(part) for part in error.path]
-    if not path:
-        return error.message
-    if query:
-        return f"Invalid input for query parameters {path[0]}. Value: {error.instance}. {error.message}"
-    return f"Invalid input for field/attribute {path[-1]}. Value: {error.instance}. {error.message}"
+    json_schema.check(schema_at(table, version), value)
 
 
 def new_request_id() -> str:
@@ -170,7 +138,7 @@ class Endpoint:
         if any("\x00" in text for text in [*request.path_params.values(), *request.query_params.values()]):
             raise BadRequest("A NUL character is not allowed in a path or query.")
         if route.query is not None:
-            _check(schema_at(route.query, version), query, query=True)
+            json_schema.check(schema_at(route.query, version), query, query=True)
         if route.body is not None:
             if not isinstance(body, dict):
                 raise BadRequest("Malformed request body")

@@ -11,15 +11,16 @@ from typing import Any
 
 from migrator.api import catalogue
 from migrator.api.block_devices import block_devices
-from migrator.api.server_schemas import TRUE
+from migrator.api.server_schemas import MOST_METADATA, TRUE
 from migrator.api.server_view import Version
 from migrator.db import instances as instance_rows
 from migrator.db import volumes
 from migrator.db.engine import Database
-from migrator.errors import BadRequest, VolumeNotFound
+from migrator.errors import BadRequest, Forbidden, VolumeNotFound
 from migrator.scheduler.building import NewInstance
 
 DEFAULT_ZONE = "nova"
+_LONGEST_NAME = 255
 MOST_AT_ONCE = 100  # instances one request may ask for
 
 
@@ -27,6 +28,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     """One for each instance wanted, in order. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
+    check_metadata(server.get("metadata", {}))
     count = _count(server)
     disks = block_devices(server)
     if count > 1 and (disks.boot_volume or disks.volumes):
@@ -39,7 +41,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
             _check_free(connection, ident)
     if image is not None:
         catalogue.check_fits(flavor, image)
-    names = [server["name"]] if count == 1 else [f"{server['name']}-{number + 1}" for number in range(count)]
+    names = _names(server["name"], count)
     return [
         NewInstance(
             name=name,
@@ -57,6 +59,23 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
         )
         for name in names
     ]
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> None:
+    """Raises Forbidden, as Nova's quota does."""
+    if len(metadata) > MOST_METADATA:
+        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}")
+
+
+def _names(name: str, count: int) -> list[str]:
+    if count == 1:
+        return [name]
+    if len(f"{name}-{count}") > _LONGEST_NAME:
+        raise BadRequest(
+            f"Invalid input for field/attribute name. Value: {name}. Each of {count} servers gets the name with its "
+            f"number after it, and '{name}-{count}' is too long: at most {_LONGEST_NAME} characters"
+        )
+    return [f"{name}-{number + 1}" for number in range(count)]
 
 
 def password() -> str:
@@ -87,8 +106,8 @@ def _refuse_unsupported(server: Mapping[str, Any]) -> None:
 
 def _count(server: Mapping[str, Any]) -> int:
     """How many: max_count, for each is placed, or fails, by itself."""
-    least = int(str(server.get("min_count", 1))[:9])
-    most = int(str(server.get("max_count", least))[:9])
+    least = int(server.get("min_count", 1))
+    most = int(server.get("max_count", least))
     if least < 1 or most < 1:
         raise BadRequest("min_count and max_count must be at least 1")
     if least > most:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from migrator.api import server_schemas, server_view
+from migrator.api.json_schema import shortened
 from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.server_create import check_metadata
+from migrator.api.server_schemas import MOST_TAGS
 from migrator.api.servers import find
 from migrator.db import instance_records
 from migrator.errors import BadRequest, NotFound, VolumeNotFound
-
-_MOST_TAGS = 50
 
 
 def _change(request: ApiRequest, values: Mapping[str, Any]) -> None:
@@ -30,12 +32,14 @@ def list_metadata(request: ApiRequest) -> Answer:
 
 def merge_metadata(request: ApiRequest) -> Answer:
     merged = _metadata(request) | request.body["metadata"]
+    check_metadata(merged)
     _change(request, {"metadata": merged})
     return Answer(200, {"metadata": merged})
 
 
 def replace_metadata(request: ApiRequest) -> Answer:
     find(request, request.params["id"])
+    check_metadata(request.body["metadata"])
     _change(request, {"metadata": request.body["metadata"]})
     return Answer(200, {"metadata": request.body["metadata"]})
 
@@ -51,7 +55,9 @@ def put_meta(request: ApiRequest) -> Answer:
     key, wanted = request.params["key"], request.body["meta"]
     if key not in wanted:
         raise BadRequest("Request body and URI mismatch")
-    _change(request, {"metadata": _metadata(request) | wanted})
+    merged = _metadata(request) | wanted
+    check_metadata(merged)
+    _change(request, {"metadata": merged})
     return Answer(200, {"meta": wanted})
 
 
@@ -101,11 +107,11 @@ def put_tag(request: ApiRequest) -> Answer:
     if tag in tags:
         return Answer(204)
     if len(tag) > 60 or "," in tag or "/" in tag:
-        raise BadRequest(f"Tag '{tag}' is invalid. It must be a string without characters '/' and ','.")
-    if len(tags) >= _MOST_TAGS:
-        raise BadRequest(f"The number of tags exceeded the per-server limit {_MOST_TAGS}")
+        raise BadRequest(f"Tag '{shortened(tag)}' is invalid. It must be a string without characters '/' and ','.")
+    if len(tags) >= MOST_TAGS:
+        raise BadRequest(f"The number of tags exceeded the per-server limit {MOST_TAGS}")
     _change(request, {"tags": sorted([*tags, tag])})
-    return Answer(201, headers={"Location": f"{request.base}/servers/{uuid}/tags/{tag}"})
+    return Answer(201, headers={"Location": f"{request.base}/servers/{uuid}/tags/{quote(tag)}"})
 
 
 def delete_tag(request: ApiRequest) -> Answer:

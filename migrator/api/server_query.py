@@ -4,16 +4,16 @@ Owns which parameter means what, and which of them only an administrator may use
 (``server_schemas.LIST_QUERY``).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from migrator.api.paging import first, limit_of
-from migrator.api.server_schemas import FALSE, TRUE
+from migrator.api.server_schemas import FALSE, MOST_TAGS, TRUE
 from migrator.api.server_view import Version, states_of
-from migrator.db.instances import InstanceQuery
+from migrator.db import expressions
+from migrator.db.instance_filters import InstanceQuery
 from migrator.errors import BadRequest, Forbidden
 from migrator.scheduler.requests import Caller
 
@@ -129,17 +129,13 @@ def _times(params: Params, version: Version, caller: Caller, query: InstanceQuer
 
 
 def _expressions(params: Params, query: InstanceQuery) -> InstanceQuery:
-    found: dict[str, Any] = {
+    asked = {
         "name": first(params, "name") or first(params, "display_name"),
         "ip": first(params, "ip"),
+        "ip6": first(params, "ip6"),
         "description": first(params, "description") or first(params, "display_description"),
     }
-    for name, pattern in found.items():
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise BadRequest(f"Invalid regular expression for {name}: {pattern} ({error})") from error
+    found: dict[str, Any] = {name: expressions.parse(name, text) for name, text in asked.items() if text is not None}
     return replace(query, **found)
 
 
@@ -167,14 +163,24 @@ def _tags(params: Params, version: Version) -> dict[str, Any]:
         "not-tags": "not_tags_all",
         "not-tags-any": "not_tags_any",
     }
-    return {name: value.split(",") for param, name in names.items() if (value := first(params, param))}
+    found: dict[str, Any] = {}
+    for param, name in names.items():
+        if value := first(params, param):
+            found[name] = list(dict.fromkeys(value.split(",")))
+            if len(found[name]) > MOST_TAGS:  # an instance has no more, so nothing else could match
+                raise BadRequest(f"{param}: the number of tags exceeded the per-server limit {MOST_TAGS}")
+    return found
 
 
 def _sort(params: Params) -> list[tuple[str, str]]:
+    """A key that is repeated orders nothing more."""
     keys, ways = params.get("sort_key", ()), list(params.get("sort_dir", ()))
     if any(way not in ("asc", "desc") for way in ways):
         raise BadRequest("Unknown sort direction, must be 'desc' or 'asc'")
     if len(ways) > max(len(keys), 1):
         raise BadRequest("Sort direction size exceeds sort key size")
     ways += [ways[-1] if ways else "desc"] * (len(keys) - len(ways))
-    return list(zip(keys or (["created_at"] if ways else []), ways, strict=False))
+    named: dict[str, str] = {}
+    for key, way in zip(keys or (["created_at"] if ways else []), ways, strict=False):
+        named.setdefault(key, way)
+    return list(named.items())

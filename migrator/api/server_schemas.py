@@ -6,11 +6,20 @@ not above its own microversion.
 
 from typing import Any
 
+from migrator.api.json_schema import INT32
+
 Schema = dict[str, Any]
 Version = tuple[int, int]
 Versioned = tuple[tuple[Version, Schema], ...]
 
 V1: Version = (2, 1)
+MOST_TAGS = 50  # of a server
+MOST_METADATA = 128  # items of a server, as Nova's quota has it
+_MOST_DISKS = 64  # that a body may name
+_MOST_NETWORKS = 32
+_MOST_GROUPS = 50
+_MOST_VALUES = 1000  # of one query parameter
+_MOST_REPEATED = 10_000  # of a sort key, where those that are repeated are dropped
 
 TRUE = [True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
 FALSE = [False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
@@ -27,7 +36,13 @@ NULL_TEXT: Schema = {
     "maxLength": 255,
     "pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
 }
-COUNT: Schema = {"type": ["integer", "string"], "pattern": r"^[0-9]*$", "minimum": 1, "minLength": 1}
+COUNT: Schema = {
+    "type": ["integer", "string"],
+    "pattern": r"^[0-9]*$",
+    "minimum": 1,
+    "minLength": 1,
+    "format": INT32,
+}
 TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": r"^[^,/]*$"}
 METADATA: Schema = {
     "type": "object",
@@ -51,16 +66,16 @@ def closed(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
 
 
 _NETWORK: Schema = closed({"uuid": TEXT, "port": {"type": ["string", "null"]}, "fixed_ip": TEXT, "tag": TAG})
-_NETWORKS: Schema = {"type": "array", "items": _NETWORK}
+_NETWORKS: Schema = {"type": "array", "items": _NETWORK, "maxItems": _MOST_NETWORKS}
 _NETWORKS_237: Schema = {"oneOf": [_NETWORKS, {"type": "string", "enum": ["none", "auto"]}]}
 _DISK: Schema = closed(
     {
         "uuid": {"type": "string"},
         "source_type": {"type": "string", "enum": ["volume", "image", "snapshot", "blank"]},
         "destination_type": {"type": "string", "enum": ["local", "volume"]},
-        "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"},
+        "boot_index": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "format": INT32},
         "delete_on_termination": BOOLEAN,
-        "volume_size": {"type": ["integer", "string"], "pattern": "^[0-9]+$"},
+        "volume_size": {"type": ["integer", "string"], "pattern": "^[0-9]+$", "format": INT32},
         "device_name": {"type": ["string", "null"]},
         "disk_bus": {"type": "string"},
         "device_type": {"type": "string"},
@@ -84,13 +99,17 @@ _SERVER: Schema = {
     "personality": {"type": "array"},
     "availability_zone": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
     "block_device_mapping": {"type": "array"},
-    "block_device_mapping_v2": {"type": "array", "items": _DISK},
+    "block_device_mapping_v2": {"type": "array", "items": _DISK, "maxItems": _MOST_DISKS},
     "config_drive": BOOLEAN,
     "key_name": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
     "min_count": COUNT,
     "max_count": COUNT,
     "return_reservation_id": BOOLEAN,
-    "security_groups": {"type": "array", "items": {"type": "object", "properties": {"name": TEXT}}},
+    "security_groups": {
+        "type": "array",
+        "items": {"type": "object", "properties": {"name": TEXT}},
+        "maxItems": _MOST_GROUPS,
+    },
     "user_data": {"type": ["string", "null"], "maxLength": 65535},
 }
 
@@ -111,7 +130,7 @@ def _create(required: tuple[str, ...] = ("name", "flavorRef"), **changed: Any) -
 _WITH_NETWORKS = ("name", "flavorRef", "networks")
 _D19: Schema = {"description": NULL_TEXT}
 _D37: Schema = _D19 | {"networks": _NETWORKS_237}
-_D52: Schema = _D37 | {"tags": {"type": "array", "items": TAG, "maxItems": 50}}
+_D52: Schema = _D37 | {"tags": {"type": "array", "items": TAG, "maxItems": MOST_TAGS}}
 _D57: Schema = _D52 | {"personality": None}
 _D63: Schema = _D57 | {"trusted_image_certificates": {"type": ["array", "null"], "items": TEXT, "maxItems": 50}}
 _D74: Schema = _D63 | {"host": HOST, "hypervisor_hostname": HOST}
@@ -147,7 +166,7 @@ UPDATE: Versioned = (
 
 METADATA_BODY: Versioned = ((V1, closed({"metadata": METADATA}, ("metadata",))),)
 META_BODY: Versioned = ((V1, closed({"meta": {**METADATA, "minProperties": 1, "maxProperties": 1}}, ("meta",))),)
-TAGS_BODY: Versioned = (((2, 26), closed({"tags": {"type": "array", "items": TAG, "maxItems": 50}}, ("tags",))),)
+TAGS_BODY: Versioned = (((2, 26), closed({"tags": {"type": "array", "items": TAG, "maxItems": MOST_TAGS}}, ("tags",))),)
 
 # --- queries ----------------------------------------------------------------------------------------------------
 
@@ -162,14 +181,14 @@ SORT_KEYS_21 = words(
 )
 SORT_KEYS_273 = [*SORT_KEYS_21[:28], "locked"]
 
-_NUMBER: Schema = {"type": "string", "pattern": "^[0-9]*$"}
+_NUMBER: Schema = {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}
 _STRING: Schema = {"type": "string"}
 _DATE: Schema = {"type": "string", "format": "date-time"}
 
 
-def many(schema: Schema) -> Schema:
+def many(schema: Schema, most: int = _MOST_VALUES) -> Schema:
     """Every parameter may be given more than once."""
-    return {"type": "array", "items": schema}
+    return {"type": "array", "items": schema, "maxItems": most}
 
 
 _LIST_NAMES = words(
@@ -183,14 +202,17 @@ _LIST_NAMES = words(
 _LIST: Schema = {name: many(_STRING) for name in _LIST_NAMES} | {
     "limit": many(_NUMBER),
     "marker": many(_STRING),
-    "sort_dir": many(_STRING),
-    "sort_key": many({"type": "string", "enum": SORT_KEYS_21}),
+    "sort_dir": many(_STRING, _MOST_REPEATED),
+    "sort_key": many({"type": "string", "enum": SORT_KEYS_21}, _MOST_REPEATED),
     "changes-since": many(_DATE),
 }
 _TAG_NAMES = ("tags", "tags-any", "not-tags", "not-tags-any")
 _L26: Schema = _LIST | {name: many(_STRING) for name in _TAG_NAMES}
 _L66: Schema = _L26 | {"changes-before": many(_DATE)}
-_L73: Schema = _L66 | {"locked": many(_STRING), "sort_key": many({"type": "string", "enum": SORT_KEYS_273})}
+_L73: Schema = _L66 | {
+    "locked": many(_STRING),
+    "sort_key": many({"type": "string", "enum": SORT_KEYS_273}, _MOST_REPEATED),
+}
 
 LIST_QUERY: Versioned = (
     (V1, {"type": "object", "properties": _LIST, "additionalProperties": True}),

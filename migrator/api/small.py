@@ -4,6 +4,7 @@ from typing import Any
 
 from migrator.api.os_services import BINARY, ZONE
 from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.server_schemas import MOST_METADATA
 from migrator.api.server_view import iso_us
 from migrator.db import hosts, instances
 from migrator.scheduler import loading
@@ -14,11 +15,12 @@ _NETWORK = ("maxTotalFloatingIps", "totalFloatingIpsUsed", "totalSecurityGroupsU
 
 
 def limits(request: ApiRequest) -> Answer:
-    """No quotas here, so every limit is -1; what is used is counted."""
+    """No quotas here, so every limit but that of a server's metadata is -1; what is used is counted."""
     with request.services.db.read() as connection:
         count, cores, memory_mb = instances.usage(connection, request.caller.project_id)
     names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")
     absolute: dict[str, int] = dict.fromkeys((*names, "maxServerGroups", "maxServerGroupMembers"), _UNLIMITED)
+    absolute["maxServerMeta"] = MOST_METADATA
     absolute |= {"totalRAMUsed": memory_mb, "totalCoresUsed": cores, "totalInstancesUsed": count}
     absolute["totalServerGroupsUsed"] = 0
     if request.version < (2, 57):

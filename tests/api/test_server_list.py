@@ -1,11 +1,12 @@
 """Listing instances: filters, order and pages, on both databases."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from migrator.api.server_query import parse
-from migrator.db import instances
+from migrator.db import instance_filters, instances
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden
 from migrator.scheduler.requests import Caller
@@ -125,13 +126,58 @@ def test_refusals(seeded: Database, params: dict[str, Any], text: str) -> None:
         names(seeded, **params)
 
 
-def test_a_pattern_that_only_the_database_refuses(seeded: Database) -> None:
-    pattern = "(?P<a>w)eb-1"  # Python's; PostgreSQL has no named groups
-    if seeded.is_sqlite:
-        assert names(seeded, name=pattern) == ["web-1"]
-    else:
-        with pytest.raises(BadRequest, match="regular expression"):
-            names(seeded, name=pattern)
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"name": "(?P<a>w)eb-1"}, ["web-1"]),
+        ({"name": "(?i)WEB-1"}, ["web-1"]),
+        ({"name": r"\Aweb-\d\z"}, ["web-2", "web-1"]),
+        ({"name": "^web", "sort_key": "display_name", "sort_dir": "asc", "limit": "1"}, ["web-1"]),
+        ({"name": ".", "limit": "3"}, ["db-2", "db-1", "web-2"]),
+        ({"name": "^[wd]e?b-1$", "description": "ledg"}, ["db-1"]),
+        ({"ip6": ".", "all_tenants": "1"}, []),
+    ],
+)
+def test_a_pattern_means_the_same_on_both_databases(
+    seeded: Database, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], expected: list[str]
+) -> None:
+    for at_once in (2000, 2):
+        monkeypatch.setattr(instance_filters, "_AT_ONCE", at_once)
+        assert names(seeded, **params) == expected
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a?){99}$", "(.*)*x", r"(\w+\s?)*$", "((a{30}){30})?$"])
+def test_no_pattern_backtracks(seeded: Database, pattern: str) -> None:
+    seed.instance(seeded, "a" * 254 + "!")
+    assert names(seeded, name=pattern + "never") == []
+
+
+@pytest.mark.parametrize("pattern", ["(" * 5000, "(((a{900}){900}){900})", r"\1(a)", "(?=a)", "(?<!a)", "[" * 30])
+def test_a_pattern_that_cannot_be_matched_in_time_is_refused_by_name(seeded: Database, pattern: str) -> None:
+    for name in ("name", "ip", "ip6", "description"):
+        with pytest.raises(BadRequest, match=f"^Invalid regular expression for {name}: "):
+            names(seeded, ADMIN, (2, 96), **{name: pattern})
+
+
+def test_a_sort_key_that_is_repeated_orders_nothing_more(seeded: Database) -> None:
+    first = names(seeded, sort_key="display_name", sort_dir="asc", limit="1")
+    query = parse({"sort_key": ["display_name", "hostname"] * 1500, "sort_dir": ["asc"]}, (2, 96), ADMIN, most=1000)
+    assert query is not None
+    assert len(instance_filters.keys(query)) == 2
+    with seeded.read() as connection:
+        rows = instances.page(connection, query, detail=False)
+    assert [rows[0].name] == first
+    marked = replace(query, marker=rows[0].uuid)
+    with seeded.read() as connection:
+        assert instances.page(connection, marked, detail=False) == rows[1:]
+
+
+def test_more_tags_than_an_instance_can_have_are_refused() -> None:
+    for name in ("tags", "tags-any", "not-tags", "not-tags-any"):
+        asked = {name: [",".join(f"t{number}" for number in range(2000))]}
+        with pytest.raises(BadRequest, match=f"^{name}: the number of tags exceeded the per-server limit 50"):
+            parse(asked, (2, 96), ADMIN, most=1000)
+        assert parse({name: ["a," * 2000 + "a"]}, (2, 96), ADMIN, most=1000) is not None
 
 
 def test_host_states(seeded: Database) -> None:

@@ -1,0 +1,94 @@
+"""Holds a value against a JSON schema (draft 4, as Nova's), and says in one sentence what is wrong with it.
+
+Owns what the schemas mean beyond the draft: ``$`` is the end of the text, not also the place before a last newline; a
+UUID is 36 characters; a number in a text is no longer than a column is wide. Never reads a request.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import orjson
+from jsonschema import Draft4Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from migrator.errors import BadRequest
+
+Schema = dict[str, Any]
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
+_DIGITS = re.compile(r"-?[0-9]{1,10}")
+_LOOKED_AT = 100  # errors, of which the first by its place is told
+_SHOWN = 300  # characters of a value, or of what is wrong with it, that an answer repeats
+
+# Formats. Their names are read in the answers: "... is not a 'uuid'".
+UUID = "uuid"
+INT32 = "number of at most 2147483647"
+_FORMATS = FormatChecker()
+
+
+@_FORMATS.checks(UUID)
+def is_uuid(value: object) -> bool:
+    return not isinstance(value, str) or _UUID.fullmatch(value) is not None
+
+
+@_FORMATS.checks(INT32)
+def _is_int32(value: object) -> bool:
+    if isinstance(value, str):
+        return value == "" or (_DIGITS.fullmatch(value) is not None and abs(int(value)) < 2**31)
+    return not isinstance(value, (int, float)) or abs(value) < 2**31
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and re.search(_whole(pattern), instance) is None:
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _whole(pattern: str) -> str:
+    return pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+
+
+_Validator = extend(Draft4Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
+@cache
+def _validator(text: bytes) -> Any:
+    return _Validator(_with_whole_names(orjson.loads(text)), format_checker=_FORMATS)
+
+
+def _with_whole_names(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_whole_names(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _with_whole_names(value) for name, value in schema.items()}
+    if "patternProperties" in found:
+        found["patternProperties"] = {_whole(name): value for name, value in found["patternProperties"].items()}
+    return found
+
+
+def check(schema: Mapping[str, Any], value: Any, *, query: bool = False) -> None:
+    """Raises BadRequest that names the field."""
+    validator = _validator(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+    found = islice(validator.iter_errors(value), _LOOKED_AT)
+    error = next(iter(sorted(found, key=lambda e: [str(p) for p in e.path])), None)
+    if error is not None:
+        raise BadRequest(_sentence(error, query=query))
+
+
+def _sentence(error: ValidationError, *, query: bool) -> str:
+    path = [str(part) for part in error.path]
+    words = shortened(error.message.replace(r"\\Z'", "$'"))
+    if not path:
+        return words
+    value = shortened(str(error.instance))
+    if query:
+        return f"Invalid input for query parameters {path[0]}. Value: {value}. {words}"
+    return f"Invalid input for field/attribute {shortened(path[-1])}. Value: {value}. {words}"
+
+
+def shortened(text: str) -> str:
+    """Both ends of a long one: a validator's words have the value first, and what is wrong with it last."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"

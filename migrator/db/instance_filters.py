@@ -1,0 +1,226 @@
+"""Which instances a query means, and in which order: the conditions and the order of ``/servers``, as SQL.
+
+Owns what each filter and each sort key is compared with, and how regular expressions are matched: in here, never by the
+database (see ``expressions.py``), unless a pattern is nothing but a text to be contained.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from migrator.db.expressions import Expression, every_found
+from migrator.db.tables import instances
+from migrator.errors import BadRequest
+
+Keys = Sequence[tuple[ColumnElement[Any], str]]
+_AT_ONCE = 2000  # instances that are read to be held against an expression
+_TEXT, _NUMBER = "", -1
+# sort key of the API -> expression without NULLs, so that both databases order alike
+SORT_KEYS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": instances.c.created_at,
+    "updated_at": func.coalesce(instances.c.updated_at, _NUMBER),
+    "launched_at": func.coalesce(instances.c.launched_at, _NUMBER),
+    "terminated_at": func.coalesce(instances.c.terminated_at, _NUMBER),
+    "deleted_at": func.coalesce(instances.c.terminated_at, _NUMBER),
+    "display_name": instances.c.name,
+    "hostname": instances.c.name,
+    "display_description": func.coalesce(instances.c.description, _TEXT),
+    "uuid": instances.c.uuid,
+    "id": instances.c.id,
+    "host": func.coalesce(instances.c.host, _TEXT),
+    "node": func.coalesce(instances.c.host, _TEXT),
+    "launched_on": func.coalesce(instances.c.host, _TEXT),
+    "availability_zone": func.coalesce(instances.c.availability_zone, _TEXT),
+    "image_ref": func.coalesce(instances.c.image_id, _TEXT),
+    "key_name": func.coalesce(instances.c.key_name, _TEXT),
+    "locked_by": func.coalesce(instances.c.locked_by, _TEXT),
+    "locked": func.coalesce(instances.c.locked_by, _TEXT),
+    "power_state": instances.c.power_state,
+    "progress": instances.c.progress,
+    "project_id": instances.c.project_id,
+    "user_id": instances.c.user_id,
+    "reservation_id": instances.c.reservation_id,
+    "vm_state": instances.c.vm_state,
+    "task_state": func.coalesce(instances.c.task_state, _TEXT),
+    "instance_type_id": instances.c.flavor["id"].as_integer(),
+    "memory_mb": instances.c.flavor["memory_mb"].as_integer(),
+    "vcpus": instances.c.flavor["vcpus"].as_integer(),
+    "root_gb": instances.c.flavor["disk_gb"].as_integer(),
+    "ephemeral_gb": instances.c.flavor["ephemeral_gb"].as_integer(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceQuery:
+    """Which instances, in which order. ``equal`` and ``among`` are by column name; ``deleted`` None is both.
+
+    Times are seconds since the epoch.
+    ``sort`` is a sequence of (key of SORT_KEYS, "asc" or "desc"); the newest first when it is empty.
+    """
+
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    among: Mapping[str, Collection[Any]] = field(default_factory=dict)
+    deleted: bool | None = False
+    name: Expression | None = None
+    ip: Expression | None = None
+    ip6: Expression | None = None
+    description: Expression | None = None
+    flavor: str | None = None
+    locked: bool | None = None
+    changes_since: float | None = None
+    changes_before: float | None = None
+    tags_all: Sequence[str] = ()
+    tags_any: Sequence[str] = ()
+    not_tags_all: Sequence[str] = ()
+    not_tags_any: Sequence[str] = ()
+    sort: Sequence[tuple[str, str]] = ()
+    limit: int | None = None
+    marker: str | None = None
+
+
+def keys(query: InstanceQuery) -> Keys:
+    """What to order by. A key that is not in the table is the same for every instance here, so it orders nothing, and
+    neither does one that was named before; the id makes the order a whole one."""
+    found: dict[str, tuple[ColumnElement[Any], str]] = {}
+    for name, way in query.sort:
+        if name in SORT_KEYS:
+            found.setdefault(str(SORT_KEYS[name]), (SORT_KEYS[name], way))
+    ordered = list(found.values())
+    return [*ordered, (instances.c.id, ordered[-1][1] if ordered else "desc")]
+
+
+def after(connection: Connection, ordered: Keys, marker: str) -> ColumnElement[bool]:
+    """Rows that follow the marker's: equal in the keys before, further on in the next one. Raises BadRequest."""
+    values = connection.execute(select(*(key for key, _ in ordered)).where(instances.c.uuid == marker)).one_or_none()
+    if values is None:
+        raise BadRequest(f"marker [{marker}] not found")
+    alternatives = []
+    for position, (key, way) in enumerate(ordered):
+        further = key > values[position] if way == "asc" else key < values[position]
+        same = [before == values[index] for index, (before, _) in enumerate(ordered[:position])]
+        alternatives.append(and_(*same, further))
+    return or_(*alternatives)
+
+
+def conditions(connection: Connection, query: InstanceQuery) -> list[ColumnElement[bool]]:
+    """All but the regular expressions."""
+    wanted: list[ColumnElement[bool]] = []
+    if query.deleted is not None:
+        wanted.append(instances.c.deleted == (true() if query.deleted else false()))
+    wanted += [instances.c[name] == value for name, value in query.equal.items()]
+    wanted += [instances.c[name].in_(values) for name, values in query.among.items()]
+    if query.flavor is not None:
+        wanted.append(instances.c.flavor["flavorid"].as_string() == query.flavor)
+    if query.locked is not None:
+        wanted.append(instances.c.locked_by.is_not(None) if query.locked else instances.c.locked_by.is_(None))
+    changed = func.coalesce(instances.c.updated_at, instances.c.created_at)
+    if query.changes_since is not None:
+        wanted.append(changed >= query.changes_since)
+    if query.changes_before is not None:
+        wanted.append(changed <= query.changes_before)
+    return wanted + _tags(connection, query) + _contained(connection, query)
+
+
+def _tags(connection: Connection, query: InstanceQuery) -> list[ColumnElement[bool]]:
+    wanted = [_has_tag(connection, tag) for tag in query.tags_all]
+    if query.tags_any:
+        wanted.append(or_(*(_has_tag(connection, tag) for tag in query.tags_any)))
+    if query.not_tags_all:
+        wanted.append(~and_(*(_has_tag(connection, tag) for tag in query.not_tags_all)))
+    if query.not_tags_any:
+        wanted.append(~or_(*(_has_tag(connection, tag) for tag in query.not_tags_any)))
+    return wanted
+
+
+def _has_tag(connection: Connection, tag: str) -> ColumnElement[bool]:
+    name = "json_each" if _sqlite(connection) else "json_array_elements_text"
+    each = getattr(func, name)(instances.c.tags).table_valued("value")
+    return select(1).select_from(each).where(each.c.value == tag).exists()
+
+
+def _sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+# --- regular expressions ----------------------------------------------------------------------------------------
+
+_TEXTS: Mapping[str, ColumnElement[Any]] = {
+    "name": instances.c.name,
+    "description": func.coalesce(instances.c.description, _TEXT),
+}
+
+
+def _contained(connection: Connection, query: InstanceQuery) -> list[ColumnElement[bool]]:
+    position = func.instr if _sqlite(connection) else func.strpos
+    asked = {name: getattr(query, name) for name in _TEXTS}
+    return [
+        position(_TEXTS[name], literal(expression.literal, Text)) > 0
+        for name, expression in asked.items()
+        if expression is not None and expression.literal
+    ]
+
+
+def expressions(query: InstanceQuery) -> Mapping[str, Expression]:
+    """Those that ``conditions`` does not hold already, by what they are matched with."""
+    asked = {name: getattr(query, name) for name in ("name", "description", "ip", "ip6")}
+    return {
+        name: expression
+        for name, expression in asked.items()
+        if expression is not None and (expression.literal is None or name not in _TEXTS)
+    }
+
+
+def matching(
+    connection: Connection,
+    wanted: Sequence[ColumnElement[bool]],
+    patterns: Mapping[str, Expression],
+    enough: int | None,
+) -> list[int]:
+    """Ids of the instances that meet the conditions and all expressions, newest first; no more than ``enough``."""
+    columns = [_TEXTS[name].label(name) for name in patterns if name in _TEXTS]
+    statement = select(instances.c.id, *columns, *([instances.c.networks] if {"ip", "ip6"} & patterns.keys() else ()))
+    statement = statement.where(*wanted, instances.c.id < bindparam("before"))
+    statement = statement.order_by(instances.c.id.desc()).limit(_AT_ONCE)
+    found: list[int] = []
+    before = 2**31 - 1
+    while enough is None or len(found) < enough:
+        rows = connection.execute(statement, {"before": before}).all()
+        found += [row.id for row in rows if every_found(patterns, _texts(row))]
+        if len(rows) < _AT_ONCE:
+            break
+        before = rows[-1].id
+    return found if enough is None else found[:enough]
+
+
+def _texts(row: Any) -> Mapping[str, Any]:
+    texts: dict[str, Any] = dict(row._mapping)
+    addresses = [nic["ip"] for nic in texts.get("networks") or () if nic.get("ip")]
+    texts["ip"] = [address for address in addresses if ":" not in address]
+    texts["ip6"] = [address for address in addresses if ":" in address]
+    return texts
+
+
+def among(connection: Connection, column: ColumnElement[int], values: Collection[int]) -> ColumnElement[bool]:
+    """As one parameter, for each database has a most of those."""
+    name = "json_each" if _sqlite(connection) else "json_array_elements_text"
+    given = literal(orjson.dumps(list(values)).decode(), Text)
+    each = getattr(func, name)(given if _sqlite(connection) else cast(given, JSON)).table_valued("value")
+    return column.in_(select(cast(each.c.value, Integer)))
