@@ -55,6 +55,7 @@ def resize(
 ) -> bool:
     """Make the instance's claim on the host as large as this, if the host has room for what is more. False: it has
     not; nothing was changed."""
+    _lock_host(connection, host)
     mine = (claims.c.host == host) & (claims.c.instance_uuid == instance_uuid)
     row = connection.execute(select(claims).where(mine).with_for_update()).one_or_none()
     if row is None:
@@ -82,6 +83,7 @@ def holders(connection: Connection, instance_uuid: str) -> Sequence[str]:
 
 def release(connection: Connection, host: str, instance_uuid: str) -> None:
     """Give the instance's claim on the host back. No claim: nothing to do."""
+    _lock_host(connection, host)
     mine = (claims.c.host == host) & (claims.c.instance_uuid == instance_uuid)
     row = connection.execute(select(claims).where(mine)).one_or_none()
     if row is None or connection.execute(claims.delete().where(claims.c.id == row.id)).rowcount == 0:
@@ -100,3 +102,8 @@ def release(connection: Connection, host: str, instance_uuid: str) -> None:
 def hand_over(connection: Connection, operation_id: int) -> None:
     """The operation is over: what it claimed and still holds is the instance's own from now on."""
     connection.execute(update(claims).where(claims.c.operation_id == operation_id).values(operation_id=None))
+
+
+def _lock_host(connection: Connection, host: str) -> None:
+    """The host's row before its claims, as in ``take``."""
+    connection.execute(select(hosts.c.id).where(hosts.c.name == host).with_for_update())

@@ -1,11 +1,16 @@
 """Opens the database: SQLite (WAL) embedded, or PostgreSQL. Owns pragmas, pool sizes and the two kinds of transaction.
 
+On PostgreSQL two transactions that lock rows in opposite orders end in an error for one of them. So every transaction
+takes its row locks in one order, table by table, and within a table by key: ``operations``, ``hosts``, ``claims``,
+``instances``, ``volumes``, ``copies``, ``facts``, ``alarms``; ``events`` are only added. A host's heartbeat is put off
+to the transaction's end (``put_off``), for every transaction about a host wants its row.
+
 A write transaction on SQLite begins IMMEDIATE, so that it never fails half way with "database is locked". Its writers
 of one process queue up before they ask SQLite, which would let them sleep and look again instead of waking the next.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = ["Connection", "Database"]
 
+_LATE = "migrator_late"  # in a connection's info: what ``put_off`` was given
 _PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of all of them
 
 
@@ -43,12 +49,13 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on any exception."""
         if not self.is_sqlite:
-            with self.engine.connect() as connection, connection.begin():
+            with self.engine.connect() as connection, connection.begin(), _late(connection):
                 yield connection
             return
         with self._turn(), self.engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
+            with _late(connection):
+                yield connection
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -62,6 +69,27 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def put_off(connection: Connection, act: Callable[[], object]) -> None:
+    """Do it as the last thing of the write transaction; at once where there is none."""
+    late = connection.info.get(_LATE)
+    if late is None:
+        act()
+    else:
+        late.append(act)
+
+
+@contextmanager
+def _late(connection: Connection) -> Iterator[None]:
+    late: list[Callable[[], object]] = []
+    connection.info[_LATE] = late
+    try:
+        yield
+        for act in late:
+            act()
+    finally:
+        connection.info.pop(_LATE, None)
 
 
 def _make_engine(url: str) -> Engine:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, false, func, null, se
 from migrator.db import events, listening
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now, now_expression
+from migrator.db.engine import put_off
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
 from migrator.protocol import HostReport
@@ -122,10 +123,12 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
 
 
 def seen(connection: Connection, name: str) -> None:
-    """Note that the host's agent just spoke. Raises HostNotFound."""
-    beat = update(hosts).where(hosts.c.name == name).values(last_seen=now_expression(connection))
-    if connection.execute(beat).rowcount == 0:
+    """Note that the host's agent just spoke: the last thing that the transaction writes, for others want this row.
+    Raises HostNotFound."""
+    if connection.execute(select(hosts.c.id).where(hosts.c.name == name)).first() is None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
+    beat = update(hosts).where(hosts.c.name == name).values(last_seen=now_expression(connection))
+    put_off(connection, lambda: connection.execute(beat))
 
 
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:

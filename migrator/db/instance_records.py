@@ -23,6 +23,14 @@ def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]
     return row
 
 
+def lock(connection: Connection, uuid: str) -> Row[Any]:
+    """The instance's row as it is now; nobody changes it before this transaction is over. Raises InstanceNotFound."""
+    row = connection.execute(_ONE.with_for_update(), {"wanted": uuid}).one_or_none()
+    if row is None or row.deleted:
+        raise InstanceNotFound(f"Instance {uuid} could not be found.")
+    return row
+
+
 def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[str, Any, str | None]]:
     """UUID -> (uuid, spec, host) of these instances, deleted ones too."""
     if not uuids:

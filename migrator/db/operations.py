@@ -143,6 +143,11 @@ def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
     return connection.execute(query.order_by(operations.c.id)).all()
 
 
+def set_source(connection: Connection, operation_id: int, host: str | None) -> None:
+    """In the transaction that created it, or that raises its epoch: it acts there."""
+    connection.execute(update(operations).where(operations.c.id == operation_id).values(source=host))
+
+
 def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[str, Any]) -> None:
     """Change the row if it is still active at generation ``seen``. Raises StaleRow: somebody else was faster."""
     changed = connection.execute(

@@ -11,6 +11,7 @@ import orjson
 from migrator.db import copies, events, hosts, instance_records, operations, progress
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
+from migrator.errors import HostNotFound
 from migrator.protocol import Assignment, Assignments, DomainState, Fact, Facts, HostReport, Poll
 from migrator.scheduler import loading
 from migrator.scheduler.assign import asked
@@ -29,6 +30,8 @@ def register(db: Database, host: str, incarnation: int, report: HostReport) -> N
 def heartbeat(db: Database, host: str, poll: Poll) -> None:
     """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound."""
     with db.write() as connection:
+        if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
+            raise HostNotFound(f"Host {host} is not registered", advice="register it first")
         hosts.seen(connection, host)
         if poll.copies is not None:
             states = {copy.uuid: copy.state.value for copy in poll.copies}
@@ -69,9 +72,9 @@ def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:
     with db.write() as connection:
         hosts.seen(connection, host)
         known = operations.ids_by_uuid(connection, [fact.operation_id for fact in facts.facts])
-        for fact in facts.facts:
-            row = known.get(fact.operation_id)
-            if row is None or host not in (row.source, row.destination):
+        told = [(known[fact.operation_id], fact) for fact in facts.facts if fact.operation_id in known]
+        for row, fact in sorted(told, key=lambda pair: int(pair[0].id)):  # both ends lock their operations in one order
+            if host not in (row.source, row.destination):
                 continue
             if host == row.destination:  # the source may still hold the statistics of an earlier arrival
                 _measure(connection, row.id, fact)

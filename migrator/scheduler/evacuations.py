@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import copies, events, hosts
+from migrator.db import copies, events, hosts, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power
 from migrator.scheduler import fencing
 from migrator.scheduler.loading import host_view, with_fencing
-from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy
+from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
@@ -54,7 +54,9 @@ def evacuate(
     """
     with db.read() as connection:  # every host's storage: nobody who writes should wait for that
         storage = hosts.storage(connection)
-    with db.write() as connection:
+
+    def ask(connection: Connection) -> Evacuation:
+        operations.active_of_instance(connection, uuid, lock=True)  # operations are locked before hosts
         row = at_rest(connection, uuid, Kind.EVACUATION)
         source = _source(connection, row, host, settings)
         refuse_second_copy(Kind.EVACUATION, row, _running_elsewhere(connection, row, settings))
@@ -63,18 +65,27 @@ def evacuate(
         kept = [disk for disk in spec.disks if not disk.config_drive]
         shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
         _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
-        if admin_pass is None and generate and not shared:
-            admin_pass = _password()
+        password = _password() if admin_pass is None and generate and not shared else admin_pass
         power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
         if power is Power.SAVED and spec.home_pool not in surviving:
             power = Power.SHUT_OFF  # its memory was lost with the host
-        params = {"surviving": surviving, "power": power.value, "admin_pass": None if shared else admin_pass}
+        params = {"surviving": surviving, "power": power.value, "admin_pass": None if shared else password}
         context = {"guest": _described(report).model_dump(mode="json")}
         operation_id = begin(
-            connection, caller, Kind.EVACUATION, uuid, row.host, requested_host=host, params=params, context=context
+            connection,
+            caller,
+            Kind.EVACUATION,
+            uuid,
+            row.host,
+            requested_host=host,
+            params=params,
+            context=context,
+            seen=row,
         )
         _note_evidence(connection, operation_id, uuid, source, settings)
-        return Evacuation(operation_id, shared, None if shared else admin_pass)
+        return Evacuation(operation_id, shared, None if shared else password)
+
+    return until_unchanged(db, ask)
 
 
 def _source(connection: Connection, row: Any, host: str | None, settings: ServerSettings) -> Any:

@@ -13,23 +13,27 @@ from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY, Kind
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.building import EPHEMERAL_EXTRA_SPEC, STORAGE_EXTRA_SPEC
-from migrator.scheduler.requests import Caller, at_rest, begin
+from migrator.scheduler.requests import Caller, at_rest, begin, until_unchanged
 
 
 def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int:
     """Begin a cold migration to ``host`` (None: the scheduler's choice); the operation's id."""
-    with db.write() as connection:
+
+    def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, Kind.MIGRATION)
         if host is not None and host == row.host:
             raise BadRequest(f"Unable to migrate instance ({uuid}) to current host ({host}).")
         params = {"old_flavor": dict(row.flavor), "new_flavor": dict(row.flavor)}
-        return begin(connection, caller, Kind.MIGRATION, uuid, row.host, requested_host=host, params=params)
+        return begin(connection, caller, Kind.MIGRATION, uuid, row.host, requested_host=host, params=params, seen=row)
+
+    return until_unchanged(db, ask)
 
 
 def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any], same_host: bool) -> int:
     """Begin a resize to ``flavor`` (a row of ``flavors`` as a mapping). ``same_host``: the source itself will do.
     Raises BadRequest for the same flavor, a smaller disk, and a disk that cannot be added."""
-    with db.write() as connection:
+
+    def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, Kind.RESIZE)
         old = dict(row.flavor)
         if flavor["flavorid"] == old.get("flavorid"):
@@ -38,7 +42,9 @@ def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any]
         _check_disks(spec, old, flavor)
         _check_pools(spec, flavor)
         params = {"old_flavor": old, "new_flavor": dict(flavor), "same_host": same_host}
-        return begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params)
+        return begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params, seen=row)
+
+    return until_unchanged(db, ask)
 
 
 def _check_disks(spec: InstanceSpec, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -6,15 +6,18 @@ talks HTTP. Every function is one short transaction and raises a child of ``Migr
 """
 
 import uuid as uuids
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from migrator import meanwhile
 from migrator.db import copies, events, instance_records, operations
 from migrator.db.engine import Connection, Database
-from migrator.errors import Conflict, InstanceBusy
+from migrator.errors import Conflict, InstanceBusy, StaleRow
 from migrator.operations import OPERATIONS, VERIFY, Kind
+
+T = TypeVar("T")
+_TRIES = 10  # of a request whose instance changes between two of its statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,13 @@ _BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE})  # may 
 def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
     """Begin the deletion, or see to it that it begins by itself once the active operation, now cancelled, has ended;
     the id of the one that comes first."""
-    with db.write() as connection:
+
+    def ask(connection: Connection) -> int:
         # The operation first, and locked: it may be about to end, and with it the instance changes its host.
         active = operations.active_of_instance(connection, uuid, lock=True)
         row = instance_records.get(connection, uuid)
         if active is None:
-            return begin(connection, caller, Kind.DELETE, uuid, row.host)
+            return begin(connection, caller, Kind.DELETE, uuid, row.host, seen=row)
         if active.kind != Kind.DELETE:
             instance_records.change(connection, uuid, {"delete_requested": True})
             if active.phase == VERIFY and active.forward:  # shorter than the way back, and as final
@@ -65,6 +69,19 @@ def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
             else:
                 operations.request_cancel(connection, active.id)
         return int(active.id)
+
+    return until_unchanged(db, ask)
+
+
+def until_unchanged(db: Database, ask: Callable[[Connection], T]) -> T:
+    """``ask`` in a transaction of its own; again where ``begin`` found that the instance changed since it was read."""
+    for _ in range(_TRIES):
+        try:
+            with db.write() as connection:
+                return ask(connection)
+        except StaleRow:
+            continue
+    raise InstanceBusy("The instance changes faster than the request can be checked; ask again")
 
 
 def begin_queued_delete(connection: Connection, uuid: str) -> int | None:
@@ -145,11 +162,14 @@ def on_instance(
     params: Mapping[str, Any] | None = None,
 ) -> int:
     """Begin an operation on an instance at rest; its id. Raises InstanceBusy, Conflict (Nova's words)."""
-    with db.write() as connection:
+
+    def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, kind)
         if kind in _BOOTS:
             refuse_second_copy(kind, row, copies.running_elsewhere(connection, uuid, row.host))
-        return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params)
+        return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params, seen=row)
+
+    return until_unchanged(db, ask)
 
 
 def refuse_second_copy(kind: Kind, row: Any, others: Sequence[str]) -> None:
@@ -184,8 +204,11 @@ def begin(
     requested_host: str | None = None,
     params: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
+    seen: Any = None,
 ) -> int:
-    """Write the operation down in a transaction that has seen that it may begin; its id. Raises InstanceBusy.
+    """Write the operation down in a transaction that has seen that it may begin; its id. Raises InstanceBusy, and
+    StaleRow where the instance is no longer as ``seen`` (its row), or for a move no longer on ``source``: a request may
+    be held up for any time between two statements. What does not move acts where the instance is now.
 
     ``context``: what is known of the instance already, where no phase can find it out."""
     table = OPERATIONS[kind]
@@ -205,6 +228,12 @@ def begin(
         user_id=caller.user_id,
         project_id=caller.project_id,
     )
+    now = instance_records.lock(connection, uuid)
+    if (seen is not None and _state(now) != _state(seen)) or (now.host != source and table.moves):
+        raise StaleRow(f"Instance {uuid} changed while the request was looked at")
+    if now.host != source and kind is not Kind.BUILD:
+        source = now.host
+        operations.set_source(connection, operation_id, source)
     instance_records.change(connection, uuid, {"task_state": first.task(params or {})})
     events.add(
         connection,
@@ -217,3 +246,7 @@ def begin(
         host=source,
     )
     return operation_id
+
+
+def _state(row: Any) -> tuple[Any, ...]:
+    return row.host, row.vm_state, row.task_state, row.updated_at

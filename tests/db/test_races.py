@@ -15,7 +15,7 @@ from migrator.db import claims, hosts, instance_records, operations
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.errors import Conflict, StaleRow
-from migrator.operations import Effect
+from migrator.operations import Effect, Kind
 from migrator.protocol import HostReport
 from migrator.scheduler import agents, evacuations, loading, moves, requests
 from migrator.scheduler.reconciler import Reconciler, apply
@@ -124,6 +124,62 @@ def test_a_deletion_asked_for_while_the_instance_arrives_goes_to_its_new_host(
     with after(monkeypatch, module, name, arrives):
         requests.delete_instance(db, CALLER, uuid)
     assert deletions(db, uuid) == ["two"]
+
+
+def whole_live_migration(db: Database, uuid: str) -> None:
+    """From "one" to "two", by another server: begun and ended; or refused, where it had to wait for ours."""
+    try:
+        operation_id = requests.live_migrate(db, CALLER, uuid, host="two", block=None)
+    except Conflict:
+        return
+    with db.write() as connection:
+        connection.execute(t.operations.update().values(destination="two", phase="commit"))
+    applying(db, operation_id, Plan(effect=Effect.MOVE_RECORD, end="completed"))()
+
+
+_LARGE = {"id": 9, "name": "large", "flavorid": "9", "vcpus": 2, "memory_mb": 512, "disk_gb": 100, "extra_specs": {}}
+_ASKED: dict[str, Callable[[Database, str], int]] = {
+    "delete": lambda db, uuid: requests.delete_instance(db, CALLER, uuid),
+    "stop": lambda db, uuid: requests.stop(db, CALLER, uuid),
+    "reboot": lambda db, uuid: requests.reboot(db, CALLER, uuid, soft=True),
+    "suspend": lambda db, uuid: requests.suspend(db, CALLER, uuid),
+    "pause": lambda db, uuid: requests.pause(db, CALLER, uuid),
+    "live migration": lambda db, uuid: requests.live_migrate(db, CALLER, uuid, host=None, block=None),
+    "migration": lambda db, uuid: moves.migrate(db, CALLER, uuid, host=None),
+    "resize": lambda db, uuid: moves.resize(db, CALLER, uuid, flavor=_LARGE, same_host=False),
+}
+
+
+@pytest.mark.parametrize("what", _ASKED)
+def test_a_request_that_was_held_up_acts_where_the_instance_is_by_then(
+    db: Database, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Between its look at the instance and its first row, another server moved the instance to another host."""
+    uuid = instance(db)
+    with after(monkeypatch, instance_records, "get", lambda: whole_live_migration(db, uuid)):
+        try:
+            operation_id = _ASKED[what](db, uuid)
+        except Conflict:
+            assert db.is_sqlite  # there the other one waited until the request had begun, and was then refused
+            return
+    with db.read() as connection:
+        row, now = operations.get(connection, operation_id), instance_records.get(connection, uuid)
+    assert row.source == now.host
+
+
+def test_an_operation_that_moves_nothing_never_begins_on_a_former_host(db: Database) -> None:
+    uuid = instance(db)
+    with db.write() as connection:
+        key = requests.begin(connection, CALLER, Kind.DELETE, uuid, "two")
+        assert operations.get(connection, key).source == "one"
+
+
+def test_a_move_never_begins_from_a_former_host(db: Database) -> None:
+    uuid = instance(db)
+    with pytest.raises(StaleRow), db.write() as connection:
+        requests.begin(connection, CALLER, Kind.MIGRATION, uuid, "two")
+    with db.read() as connection:
+        assert operations.active_of_instance(connection, uuid) is None
 
 
 def test_a_move_that_was_confirmed_meanwhile_is_not_reverted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
