@@ -92,6 +92,12 @@ class NotOffered(MigratorError):
     code = "not_offered"
 
 
+class KeyMissing(MigratorError):
+    """The database lacks a key that it was made with."""
+
+    code = "key_missing"
+
+
 class StaleRow(MigratorError):
     """A compare-and-swap found that somebody else was faster; load again and decide again."""
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from migrator.compute import volume_xml
 from migrator.errors import DriverError
-from migrator.protocol import KERNEL, RAMDISK, DiskSpec, InstanceSpec
+from migrator.protocol import KERNEL, MAX_SEAL, RAMDISK, DiskSpec, InstanceSpec
 
 NAMESPACE = "urn:migrator:instance:1"
 PREFIX = "migrator"
@@ -23,11 +23,18 @@ ET.register_namespace(PREFIX, NAMESPACE)
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who touched the domain last: the operation's UUID and its epoch, beside the instance's name."""
+    """Who touched the domain last: the operation's UUID and its epoch, beside the instance's name, and the seal that
+    shows a server that a server issued it."""
 
     name: str
     operation_id: str
     epoch: int
+    seal: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether it can be told: somebody may have written anything into the domain's metadata."""
+        return len(self.operation_id) <= 36 and 0 <= self.epoch < 2**31 and len(self.seal) <= MAX_SEAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,7 @@ def read_stamp(metadata: str) -> Stamp:
             name=values["name"].text or "",
             operation_id=operation.attrib["uuid"],
             epoch=int(operation.attrib["epoch"]),
+            seal=operation.attrib.get("seal", ""),
         )
     except (KeyError, ValueError) as error:
         raise DriverError(f"the domain's metadata cannot be read: {metadata}") from error
@@ -154,8 +162,9 @@ def read_disks(domain_xml: str) -> dict[str, str]:
     return found
 
 
-def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
-    """The same domain with its disks where the destination keeps them (``disk_paths``: target -> path).
+def for_destination(domain_xml: str, disk_paths: Mapping[str, str], *, seal: str = "") -> str:
+    """The same domain with its disks where the destination keeps them (``disk_paths``: target -> path), and with the
+    destination's own ``seal``, if there is one.
 
     Kernel and ramdisk are where ``disk_paths`` says, or follow the first disk's directory when they lie beside it. The
     backing chain is left out of
@@ -178,6 +187,9 @@ def for_destination(domain_xml: str, disk_paths: Mapping[str, str]) -> str:
             boot.text = str(directory / PurePath(boot.text).name)
         if boot is not None and file in disk_paths:
             boot.text = disk_paths[file]
+    stamped = domain.find(f"metadata/{{{NAMESPACE}}}instance/{{{NAMESPACE}}}operation")
+    if seal and stamped is not None:
+        stamped.set("seal", seal)
     return ET.tostring(domain, encoding="unicode")
 
 
@@ -229,6 +241,7 @@ def _stamp_element(stamp: Stamp, namespace: str = f"{{{NAMESPACE}}}") -> ET.Elem
     element = ET.Element(f"{namespace}instance")
     ET.SubElement(element, f"{namespace}name").text = stamp.name
     attributes = {"uuid": stamp.operation_id, "epoch": str(stamp.epoch)}
+    attributes |= {"seal": stamp.seal} if stamp.seal else {}
     ET.SubElement(element, f"{namespace}operation", attributes)
     return element
 

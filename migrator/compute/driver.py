@@ -42,8 +42,9 @@ class Driver(Protocol):
         """The domain as it is now; ``ABSENT`` when there is none. Raises HypervisorUnavailable."""
         ...
 
-    def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
-        """Write operation and epoch into the domain's metadata (live and persistent). Raises DomainNotFound."""
+    def stamp(self, uuid: str, operation_id: str, epoch: int, seal: str = "") -> None:
+        """Write operation, epoch and the server's seal (``Assignment.seal``) into the domain's metadata (live and
+        persistent). Raises DomainNotFound."""
         ...
 
     # disks
@@ -114,13 +115,15 @@ class Driver(Protocol):
         ...
 
     # life
-    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = "") -> None:
         """Make the domain exist with this spec, stamped; no-op for one that has a process. ``machine``: the machine
         type that the guest has seen; "" keeps that of a domain defined before, else leaves it to the host. Raises
         DriverError for a domain with disks that are not the spec's: they are not taken from it."""
         ...
 
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+    def define_and_start(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = ""
+    ) -> None:
         """``define``, and run, from the disks alone; no-op for a running one. A saved memory is left where it is, so
         the caller has made sure that there is none."""
         ...
@@ -130,7 +133,7 @@ class Driver(Protocol):
         and no-op for one that is saved, but for that."""
         ...
 
-    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int, seal: str = "") -> None:
         """Run the defined domain on from its saved memory, which is used up before the guest runs: no crash can make
         it run twice from the same memory. Raises DriverError, with the memory kept, when libvirt refuses."""
         ...
@@ -216,7 +219,9 @@ class Driver(Protocol):
         it is being counted."""
         ...
 
-    def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
+    def start_migration(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs, seal: str = ""
+    ) -> None:
         """Source: begin the one transfer and return at once. libvirt's peer-to-peer mode owns it from then on, on a
         connection of its own; ``migration_error`` tells the end. The caller journals before calling this and never
         calls it twice for one operation and epoch."""

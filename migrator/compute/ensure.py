@@ -134,8 +134,8 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
     memory.quiet_since = memory.started_epoch = memory.error = memory.job = None
     memory.steered = replace(steering(inputs, None), force=False)
     try:
-        driver.stamp(uuid, operation, epoch)
-        driver.start_migration(assignment.instance, operation, epoch, inputs)
+        driver.stamp(uuid, operation, epoch, assignment.seal)
+        driver.start_migration(assignment.instance, operation, epoch, inputs, assignment.seal)
     except DriverError as error:
         memory.error = error.message
         raise

@@ -38,7 +38,7 @@ def running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str
     if assignment.kind == "build" and assignment.forward:
         disks_present(tools, memory, assignment)
     refuse_missing_disks(driver, spec)
-    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)
+    driver.define_and_start(spec, assignment.operation_id, assignment.epoch, seal=assignment.seal)
     return NOTHING
 
 
@@ -155,13 +155,13 @@ def _run(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any
     """On from the saved memory where there is one, else from the disks."""
     driver, spec = tools.driver, assignment.instance
     operation, epoch = assignment.operation_id, assignment.epoch
-    driver.define(spec, operation, epoch, machine)
+    driver.define(spec, operation, epoch, machine, assignment.seal)
     if driver.domain(spec.uuid).state is DomainState.SAVED:
         tools.journal.begin(operation, epoch)
-        driver.restore_memory(spec, operation, epoch)
+        driver.restore_memory(spec, operation, epoch, assignment.seal)
         return {"note": "went on from the saved memory"}
     driver.grow_disks(spec)
-    driver.define_and_start(spec, operation, epoch, machine)
+    driver.define_and_start(spec, operation, epoch, machine, assignment.seal)
     if tools.journal.begun(operation, epoch):
         return {"note": "the saved memory was used up and the guest did not run: started from its disks"}
     return NOTHING
@@ -170,13 +170,14 @@ def _run(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any
 def _lie(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
     driver, spec = tools.driver, assignment.instance
     driver.grow_disks(spec)
-    driver.define(spec, assignment.operation_id, assignment.epoch, machine)
+    driver.define(spec, assignment.operation_id, assignment.epoch, machine, assignment.seal)
     return NOTHING
 
 
 def _stay_saved(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
     """The disks stay as the saved memory knows them."""
-    tools.driver.define(assignment.instance, assignment.operation_id, assignment.epoch, machine)
+    stamp = assignment.operation_id, assignment.epoch
+    tools.driver.define(assignment.instance, *stamp, machine, assignment.seal)
     return NOTHING
 
 

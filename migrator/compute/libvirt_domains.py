@@ -20,11 +20,11 @@ class LibvirtDomains:
 
     _control: Reconnecting[Any]
 
-    def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
+    def stamp(self, uuid: str, operation_id: str, epoch: int, seal: str = "") -> None:
         def write(connection: Any) -> None:
             domain = connection.lookupByUUIDString(uuid)
             old = domains.stamp(domain)
-            new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch)
+            new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch, seal)
             if new == old:
                 return  # also spares a call that would wait for an active job
             # The statistics kept so far are another operation's; asking for them this way lets go of them.

@@ -81,7 +81,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             for domain in domains.ours(connection):
                 with connections.unless_absent():  # gone since it was listed
                     domains.never_by_itself(domain)
-                    copies.append(Copy(uuid=domain.UUIDString(), state=self._state(domain)[0]))
+                    copies.append(self._copy(domain))
             return copies
 
         def glance(connection: Any) -> list[Copy]:
@@ -123,12 +123,14 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         self._control.call(lambda connection: pools.close_pools(connection, _offered(uuid)))
 
     # life
-    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
-        stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
+    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = "") -> None:
+        stamp = domain_xml.Stamp(spec.name, operation_id, epoch, seal)
         self._control.call(lambda connection: self._defined(connection, spec, stamp, machine))
 
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
-        stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
+    def define_and_start(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = ""
+    ) -> None:
+        stamp = domain_xml.Stamp(spec.name, operation_id, epoch, seal)
 
         def start(connection: Any) -> None:
             domain = self._defined(connection, spec, stamp, machine)
@@ -156,8 +158,8 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         except OSError as error:
             raise StorageError(f"cannot save the memory to {path}: {error}") from error
 
-    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
-        stamp = domain_xml.Stamp(spec.name, operation_id, epoch)
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int, seal: str = "") -> None:
+        stamp = domain_xml.Stamp(spec.name, operation_id, epoch, seal)
 
         def restore(connection: Any) -> None:
             if connection.lookupByUUIDString(spec.uuid).isActive():
@@ -263,6 +265,18 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         self._control.close()
 
     # parts
+    def _copy(self, domain: Any) -> Copy:
+        """With its stamp, unless somebody wrote over that: one such domain hides no other."""
+        copy = Copy(uuid=domain.UUIDString(), state=self._state(domain)[0])
+        try:
+            stamp = domains.stamp(domain)
+        except DriverError:
+            return copy
+        if stamp is None or not stamp.sound:
+            return copy
+        said = {"stamp_operation": stamp.operation_id, "stamp_epoch": stamp.epoch, "seal": stamp.seal}
+        return copy.model_copy(update=said)
+
     def _state(self, domain: Any) -> tuple[DomainState, str | None]:
         state, words = domains.state(domain)
         if state is DomainState.SHUT_OFF and self._memory.find(domain.UUIDString()) is not None:

@@ -24,17 +24,20 @@ class LibvirtMoves(LibvirtDomains):
     _transfers: dict[str, Transfer]
     _lock: threading.Lock
 
-    def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
-        self.stamp(spec.uuid, operation_id, epoch)
+    def start_migration(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs, seal: str = ""
+    ) -> None:
+        self.stamp(spec.uuid, operation_id, epoch, seal)
         paths = {disk.target: disk.path for disk in inputs.destination_disks}
 
-        def prepare(domain: Any) -> tuple[str, str]:
+        def prepare(domain: Any) -> tuple[str, ...]:
             # Set before the transfer, for a small guest's is over before a call could reach it.
             if (downtime_ms := steering(inputs, None).max_downtime_ms) is not None:
                 domain.migrateSetMaxDowntime(downtime_ms)
             live = domains.migratable_xml(domain, secure=True)
             persistent = domains.migratable_xml(domain, secure=True, inactive=True)
-            return domain_xml.for_destination(live, paths), domain_xml.for_destination(persistent, paths)
+            there = inputs.destination_seal
+            return tuple(domain_xml.for_destination(xml, paths, seal=there) for xml in (live, persistent))
 
         xmls = self._with_domain(spec.uuid, prepare)
         uri = self._settings.libvirt_uri

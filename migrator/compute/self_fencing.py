@@ -132,13 +132,15 @@ class _Leased:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+    def define_and_start(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = ""
+    ) -> None:
         self._check()
-        self._driver.define_and_start(spec, operation_id, epoch, machine)
+        self._driver.define_and_start(spec, operation_id, epoch, machine, seal)
 
-    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int, seal: str = "") -> None:
         self._check()
-        self._driver.restore_memory(spec, operation_id, epoch)
+        self._driver.restore_memory(spec, operation_id, epoch, seal)
 
     def _check(self) -> None:
         if self._lease.lapsed():

@@ -63,7 +63,10 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
 
     @call
     def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
-        copies = [Copy(uuid=uuid, state=self._state(domain)) for uuid, domain in self.host.domains.items()]
+        copies = [
+            Copy(uuid=uuid, state=self._state(d), stamp_operation=d.operation_id, stamp_epoch=d.epoch, seal=d.seal)
+            for uuid, d in self.host.domains.items()
+        ]
         return [copy for copy in copies if not live or copy.state not in (DomainState.SHUT_OFF, DomainState.SAVED)]
 
     @call
@@ -79,9 +82,9 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
         )
 
     @call
-    def stamp(self, uuid: str, operation_id: str, epoch: int) -> None:
+    def stamp(self, uuid: str, operation_id: str, epoch: int, seal: str = "") -> None:
         domain = self._domain(uuid)
-        domain.operation_id, domain.epoch = operation_id, epoch
+        domain.operation_id, domain.epoch, domain.seal = operation_id, epoch, seal
 
     # moving
     @call
@@ -170,7 +173,9 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
         )
 
     @call
-    def start_migration(self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs) -> None:
+    def start_migration(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs, seal: str = ""
+    ) -> None:
         domain = self._domain(spec.uuid)
         if domain.state is not DomainState.RUNNING and not _paused_by_hand(domain):
             raise DriverError("Requested operation is not valid: domain is not running")
@@ -179,7 +184,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
         destination = inputs.uri.removeprefix("simulated://")
         if destination not in self.fabric.hosts or destination == self.name:
             raise DriverError(f"unable to connect to server at {inputs.uri!r}")
-        domain.operation_id, domain.epoch = operation_id, epoch
+        domain.operation_id, domain.epoch, domain.seal = operation_id, epoch, seal
         now = self.fabric.clock()
         self._begun[spec.uuid] = simulated_transfers.begin(self.fabric, self.name, spec, inputs, destination, now)
 

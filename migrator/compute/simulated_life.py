@@ -10,11 +10,13 @@ from migrator.protocol import MAY_GO_ON, PAUSED_BY_HAND, DomainState, InstanceSp
 
 class SimulatedLife(SimulatedDisks):
     @call
-    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
-        self._define(spec, operation_id, epoch, machine)
+    def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = "") -> None:
+        self._define(spec, operation_id, epoch, machine, seal)
 
     @call
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
+    def define_and_start(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = ""
+    ) -> None:
         present = self.host.domains.get(spec.uuid)
         if present is not None and present.state is DomainState.RUNNING:
             return
@@ -23,7 +25,7 @@ class SimulatedLife(SimulatedDisks):
         for disk in spec.disks:
             self._lock_image(spec.uuid, disk)
         self._attach(spec)
-        self._define(spec, operation_id, epoch, machine)
+        self._define(spec, operation_id, epoch, machine, seal)
         self._start(spec.uuid, "booted")
 
     @call
@@ -39,7 +41,7 @@ class SimulatedLife(SimulatedDisks):
         self.fabric.set_state(self.name, spec.uuid, DomainState.SHUT_OFF, "saved", self.fabric.clock())
 
     @call
-    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
+    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int, seal: str = "") -> None:
         domain = self._domain(spec.uuid)
         if domain.state is DomainState.RUNNING:
             return
@@ -48,7 +50,7 @@ class SimulatedLife(SimulatedDisks):
         for disk in spec.disks:
             self._lock_image(spec.uuid, disk)
         self._attach(spec)
-        domain.operation_id, domain.epoch = operation_id, epoch
+        domain.operation_id, domain.epoch, domain.seal = operation_id, epoch, seal
         self.fabric.use_memory(self.name, domain)
         self._start(spec.uuid, "restored")
 
@@ -101,13 +103,13 @@ class SimulatedLife(SimulatedDisks):
             raise DriverError(f"domain {uuid} is {domain.state}: only a stopped one can be forgotten")
         self.fabric.drop_domain(self.name, uuid, self.fabric.clock())
 
-    def _define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str) -> None:
+    def _define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str, seal: str) -> None:
         present = self.host.domains.get(spec.uuid)
         if present is not None and present.state in PROCESS:
             return
         kept = machine or (present.machine if present is not None else "") or self.host.machine_types[0]
         reason = present.reason if present is not None else None
-        domain = Domain(spec, DomainState.SHUT_OFF, reason, operation_id, epoch, kept)
+        domain = Domain(spec, DomainState.SHUT_OFF, reason, operation_id, epoch, kept, seal=seal)
         self.fabric.put_domain(self.name, domain)
 
     def _start(self, uuid: str, reason: str) -> None:

@@ -47,6 +47,7 @@ def begin(
         began_at=now,
         ends_at=now + SETUP_S,
         stays_paused=own.domains[spec.uuid].state is DomainState.PAUSED,
+        destination_seal=inputs.destination_seal,
     )
     if transfer.stays_paused:
         transfer.paused_at = now
@@ -157,7 +158,14 @@ def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
         fail(fabric, transfer, error.message, at)
         return
     arriving = Domain(
-        source.spec, DomainState.INCOMING, "migration", source.operation_id, source.epoch, source.machine, at
+        source.spec,
+        DomainState.INCOMING,
+        "migration",
+        source.operation_id,
+        source.epoch,
+        source.machine,
+        at,
+        seal=transfer.destination_seal or source.seal,
     )
     fabric.put_domain(other.name, arriving)
     transfer.stage = "copy"

@@ -104,6 +104,7 @@ class Domain:
     completed: JobFact | None = None  # statistics of the transfer that brought it
     devices: tuple[str, ...] = ()  # of the host, passed through
     listens: tuple[str, ...] = ()  # addresses of its consoles
+    seal: str = ""  # of its stamp
 
 
 @dataclass
@@ -156,6 +157,7 @@ class Transfer:
     downtime_ms: int | None = None
     paused_at: float | None = None
     stays_paused: bool = False  # it was when the transfer began
+    destination_seal: str = ""
     error: str | None = None
     over_at: float | None = None
     stalled_since: float | None = None  # its link is cut

@@ -82,7 +82,20 @@ copies = Table(  # what each host says it holds: the audit of record against rea
     Column("instance_uuid", String(36), primary_key=True),
     Column("state", String(16), nullable=False),
     Column("seen_at", Double, nullable=False),
+    Column("stamp_operation", String(36)),  # by the domain's metadata: who defined, started or moved it last
+    Column("stamp_epoch", BigInteger),
+    Column("stamp_host", String(255)),  # for which a server issued that stamp; None: none did, for all that is known
+    # The host was ever involved with the instance, or the stamp is a server's; else it is a mere claim.
+    Column("believed", Boolean, nullable=False, default=True, server_default=true()),
     Index("ix_copies_instance_uuid", "instance_uuid"),
+)
+
+keys = Table(  # what no agent has: made with the database, shared by all its servers
+    "keys",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(255), nullable=False),
+    Column("created_at", Double, nullable=False),
 )
 
 surveys = Table(  # what each agent saw when nothing was moved: the newest one
@@ -174,6 +187,8 @@ instances = Table(
     Column("locked_reason", String(255)),
     Column("progress", Integer, nullable=False, default=0),
     Column("delete_requested", Boolean, nullable=False, default=False),
+    # "operation/epoch" of a copy's stamp that is newer than the record, which an operator has taken for the right one
+    Column("accepted_stamp", String(64)),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),

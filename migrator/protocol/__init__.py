@@ -19,7 +19,21 @@ from migrator.protocol.assignments import (
     RebuiltInputs,
     ShutOffInputs,
 )
-from migrator.protocol.base import Age, Big, Count, HostName, Key, Message, Number, PhaseName, Seconds, SourceName, Text
+from migrator.protocol.base import (
+    MAX_SEAL,
+    Age,
+    Big,
+    Count,
+    HostName,
+    Key,
+    Message,
+    Number,
+    PhaseName,
+    Seal,
+    Seconds,
+    SourceName,
+    Text,
+)
 from migrator.protocol.facts import (
     AttemptFact,
     AttemptState,
@@ -50,6 +64,7 @@ from migrator.protocol.words import KERNEL, MAY_GO_ON, MEMORY, PAUSED_BY_HAND, R
 
 __all__ = [
     "KERNEL",
+    "MAX_SEAL",
     "MAY_GO_ON",
     "MEMORY",
     "PAUSED_BY_HAND",
@@ -102,6 +117,7 @@ __all__ = [
     "Reach",
     "RebuiltInputs",
     "Role",
+    "Seal",
     "Seconds",
     "ShutOffInputs",
     "SourceName",

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from migrator.protocol.base import Message
+from migrator.protocol.base import MAX_SEAL, Message
 from migrator.protocol.facts import DiskFact, GuestDescription
 from migrator.protocol.instances import InstanceSpec
 from migrator.protocol.words import Ensure, Power, Role
@@ -24,6 +24,7 @@ class Assignment(Message):
     ensure: Ensure
     instance: InstanceSpec
     inputs: dict[str, Any] = Field(default_factory=dict)  # validated by the classes below
+    seal: str = Field("", max_length=MAX_SEAL)  # copied into the domain's stamp; only a server can make or check one
 
 
 class CompatibleInputs(Message):
@@ -54,6 +55,7 @@ class MigratingInputs(Message):
     compression: str = ""  # "": none
     tls: bool = False  # encrypted by the hypervisor, or not at all
     paused: bool = False  # by somebody, before it is moved: it moves so
+    destination_seal: str = Field("", max_length=MAX_SEAL)  # in place of the source's, in the domain that arrives
 
 
 class MeasuredInputs(Message):

@@ -11,6 +11,8 @@ Big = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]  # what JSON keeps: libvi
 # Words of a hypervisor: cleaned and not refused, or a fact would never arrive.
 Text = Annotated[str, AfterValidator(lambda words: words.replace("\x00", ""))]
 Key = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=36)]
+MAX_SEAL = 400  # characters: version, HMAC-SHA256 in hexadecimal, the name of a host
+Seal = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_SEAL)]
 HostName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)]
 SourceName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]  # of a volume
 PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import Key, Message, Number
+from migrator.protocol.base import Key, Message, Number, Seal
 from migrator.protocol.facts import Fact
 from migrator.protocol.words import DomainState
 
@@ -13,6 +13,9 @@ class Copy(Message):
 
     uuid: Key
     state: DomainState
+    stamp_operation: Key | None = None  # who defined, started or moved it last, by its metadata; None: nobody says
+    stamp_epoch: Number | None = None
+    seal: Seal = ""  # which shows that a server issued that stamp
 
 
 class Poll(Message):

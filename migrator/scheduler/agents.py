@@ -5,15 +5,16 @@ that should be looked at again. Knows no HTTP.
 """
 
 import hashlib
+from typing import Any
 
 import orjson
 
-from migrator.db import copies, events, hosts, instance_records, operations, progress
+from migrator.db import copies, events, hosts, instance_records, keys, operations, progress
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
 from migrator.errors import HostNotFound
-from migrator.protocol import Assignment, Assignments, DomainState, Fact, Facts, HostReport, Poll
-from migrator.scheduler import loading
+from migrator.protocol import Assignment, Assignments, DomainState, Ensure, Fact, Facts, HostReport, Poll
+from migrator.scheduler import loading, stamps
 from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
 from migrator.scheduler.effects import POWER
@@ -61,8 +62,21 @@ def assignments(db: Database, host: str, settings: ServerSettings) -> Assignment
             mine = assignments_of(snapshot).get(host)
             if mine is not None:
                 found.append(mine)
+        if found:
+            key = keys.stamp_key(connection)
+            found = [_sealed(key, host, assignment) for assignment in found]
     body = orjson.dumps([a.model_dump(mode="json") for a in found], option=orjson.OPT_SORT_KEYS)
     return Assignments(digest=hashlib.sha256(body).hexdigest()[:16], assignments=tuple(found))
+
+
+def _sealed(key: bytes, host: str, assignment: Assignment) -> Assignment:
+    """With the seal of what the agent stamps the domain with; and of what arrives at the other end by a transfer."""
+    stamp = assignment.instance.uuid, assignment.operation_id, assignment.epoch
+    sealed: dict[str, Any] = {"seal": stamps.sign(key, *stamp, host)}
+    if assignment.ensure is Ensure.MIGRATING:
+        there = stamps.sign(key, *stamp, assignment.inputs["destination_host"])
+        sealed["inputs"] = {**assignment.inputs, "destination_seal": there}
+    return assignment.model_copy(update=sealed)
 
 
 def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:

@@ -62,9 +62,10 @@ class Pair:
             destination_disks=tuple(self.destination.disks(spec)),
             bandwidth_mib_s=bandwidth_mib_s,
             post_copy=post_copy,
+            destination_seal="seal-there",
         )
-        self.source.stamp(spec.uuid, MOVE, 2)
-        self.source.start_migration(spec, MOVE, 2, inputs)
+        self.source.stamp(spec.uuid, MOVE, 2, "seal-here")
+        self.source.start_migration(spec, MOVE, 2, inputs, "seal-here")
 
     def fetch(self, spec: InstanceSpec, *targets: str) -> None:
         """Offer these files of a guest that does not run, and begin to copy them."""

@@ -106,6 +106,27 @@ class DriverContract(
             assert (spec.uuid, DomainState.RUNNING) in [(c.uuid, c.state) for c in pair.source.list_copies(live=live)]
         assert spec.uuid not in [c.uuid for c in pair.destination.list_copies()]
 
+    def test_a_copy_is_listed_with_its_stamp_and_its_seal(self, pair: Pair) -> None:
+        spec = pair.spec("local")
+        pair.source.make_disks(spec, pair.images)
+        pair.source.define(spec, OPERATION, 1, seal="sealed <&>")
+        (copy,) = [copy for copy in pair.source.list_copies() if copy.uuid == spec.uuid]
+        assert (copy.stamp_operation, copy.stamp_epoch, copy.seal) == (OPERATION, 1, "sealed <&>")
+        pair.source.stamp(spec.uuid, MOVE, 7, "another")
+        (copy,) = [copy for copy in pair.source.list_copies() if copy.uuid == spec.uuid]
+        assert (copy.stamp_operation, copy.stamp_epoch, copy.seal) == (MOVE, 7, "another")
+
+    def test_a_moved_guest_carries_the_seal_of_the_host_that_it_moved_to(self, pair: Pair) -> None:
+        spec = pair.boot("shared")
+        pair.prepare(spec)
+        pair.begin(spec, "shared")
+        pair.settle(lambda: pair.over(spec))
+        (copy,) = [copy for copy in pair.destination.list_copies() if copy.uuid == spec.uuid]
+        assert (copy.stamp_operation, copy.stamp_epoch, copy.seal) == (MOVE, 2, "seal-there")
+        pair.destination.destroy(spec.uuid)  # it is in what is kept of it, too
+        (copy,) = [copy for copy in pair.destination.list_copies() if copy.uuid == spec.uuid]
+        assert copy.seal == "seal-there"
+
     def test_a_domain_without_its_disk_does_not_start(self, pair: Pair) -> None:
         spec = pair.spec("local")
         with pytest.raises(DriverError):

@@ -102,6 +102,21 @@ def test_the_stamp_alone_is_bare_and_reads_back() -> None:
     assert domain_xml.read_stamp(text) == Stamp("a <b>", "op", 2)
 
 
+def test_the_seal_goes_with_the_stamp_and_is_the_destinations_where_the_guest_is_moved_to() -> None:
+    sealed = replace(STAMP, seal="here")
+    xml = domain_xml.build(SPEC, HOST, sealed)
+    for seal, found in (("", sealed), ("there", replace(STAMP, seal="there"))):
+        moved = ET.fromstring(domain_xml.for_destination(xml, {}, seal=seal))
+        assert domain_xml.read_stamp(ET.tostring(one(moved, "metadata")[0], encoding="unicode")) == found
+    assert domain_xml.read_stamp(domain_xml.stamp_xml(sealed)) == sealed
+
+
+def test_a_stamp_that_somebody_wrote_over_is_not_sound() -> None:
+    assert STAMP.sound
+    for changed in ({"operation_id": "o" * 37}, {"epoch": -1}, {"epoch": 2**63}, {"seal": "s" * 401}):
+        assert not replace(STAMP, **changed).sound
+
+
 @pytest.mark.parametrize("text", ["<instance/>", "<instance><name/><operation uuid='a' epoch='x'/></instance>"])
 def test_a_damaged_stamp_is_an_error_and_not_a_guess(text: str) -> None:
     with pytest.raises(DriverError, match="metadata"):

@@ -283,8 +283,10 @@ class Host:
             raise DriverError("busy")
         self.states[uuid] = DomainState.SHUT_OFF
 
-    def define_and_start(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "") -> None:
-        del operation_id, epoch, machine
+    def define_and_start(
+        self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = ""
+    ) -> None:
+        del operation_id, epoch, machine, seal
         self.started.append(spec.uuid)
 
     restore_memory = define_and_start

@@ -56,8 +56,8 @@ def forget_the_return(patch: pytest.MonkeyPatch) -> None:
 
 
 def start_over_the_memory(patch: pytest.MonkeyPatch) -> None:
-    def boot(driver: SimulatedHypervisor, spec: InstanceSpec, operation_id: str, epoch: int) -> None:
-        driver.define_and_start(spec, operation_id, epoch)
+    def boot(driver: SimulatedHypervisor, spec: InstanceSpec, operation_id: str, epoch: int, seal: str) -> None:
+        driver.define_and_start(spec, operation_id, epoch, seal=seal)
 
     patch.setattr(SimulatedHypervisor, "restore_memory", boot)
 
