@@ -303,7 +303,8 @@ EVACUATION = Operation(
             task_state="rebuild_spawning",
         ),
         Phase("commit", S, Effect.MOVE_RECORD, shown="pre-migrating", task_state="rebuild_spawning"),
-        Phase("cleanup", A, Ensure.ABSENT, shown="done", holds=False),
+        # Its local disks may be all that is left of what the guest wrote: an operator says when they go.
+        Phase("cleanup", A, Ensure.SET_ASIDE, shown="done", holds=False),
         Phase("release", S, Effect.RELEASE_SOURCE, shown="done", holds=False),
     ),
     point_of_no_return="commit",

@@ -36,7 +36,6 @@ from migrator.api import (
 )
 from migrator.api.auth import STRATEGIES
 from migrator.api.fencer import Fencer
-from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
 from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
 from migrator.api.services import Services, build
@@ -72,7 +71,6 @@ def create_app(services: Services) -> FastAPI:
         endpoint = Endpoint(routes, services, authenticator)
         app.add_route(f"/v2.1{path}", endpoint.__call__, methods=_METHODS, include_in_schema=False)
     _add_handlers(app)
-    app.add_middleware(RequestText)
     app.add_middleware(_Doors, listen=services.settings.listen, agent_listen=services.settings.agent_listen)
     openapi.install(app)
     return app

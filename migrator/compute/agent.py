@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from migrator.compute import pace, pledge, survey
+from migrator.compute import housekeeping, pace, pledge, survey
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.inventory import LOOK_S, Inventory
@@ -89,7 +89,7 @@ class Agent:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
         ``surveyor`` it tells nothing that is not about an operation."""
         self._settings = settings
-        self._worker = worker
+        self._worker, self._driver = worker, driver
         self._incarnation = journal.incarnation
         self._server = server
         self._clock = clock
@@ -111,6 +111,7 @@ class Agent:
         if self._fencing is not None:
             await self._in_thread(partial(self._fencing.begin, _FIRST_LOOK_S))
         parts = [self._inventory.keep(), self._poll_loop(), self._send_loop()]
+        parts.append(housekeeping.keep(self._driver, self._in_thread, self._tags()))
         if self._surveyor is not None:
             parts.append(survey.keep(self._surveyor, self._server, self._in_thread, self._tags()))
         loops = [asyncio.create_task(part) for part in parts]

@@ -115,6 +115,10 @@ class Disks:
                 found[name] = self._identities.of(name)
         return found
 
+    def present(self) -> dict[str, Path]:
+        """Pool name -> directory, of every pool whose storage is there now."""
+        return {name: self._pools[name] for name in self.identities()}
+
     def free_bytes(self) -> dict[str, int]:
         return {name: free_bytes(self._pool(name)) for name in self.identities()}
 
@@ -188,20 +192,41 @@ class Disks:
                     base_images.make(self._pool(disk.pool), _ref(base, known), images)
             self._make_boot_files(spec, images)
 
-    def remove(self, uuid: str, pools: Sequence[str], keep: Collection[str] = ()) -> None:
-        """Delete the instance's directory in these pools, but not in one whose identity, read now, is in ``keep``, nor
-        while a process holds one of its files. A pool that this host does not have holds nothing. Raises
-        StorageError."""
-        for pool in pools:
-            if pool not in self._pools or (keep and self._identities.of(pool) in keep):
+    def check_complete(self, spec: InstanceSpec, places: Mapping[str, Path]) -> None:
+        """Whether these directories (pool -> directory) hold every disk that the spec has in those pools, none larger
+        than the spec says. Raises StorageError."""
+        for disk in spec.disks:
+            if disk.pool not in places:
                 continue
+            path = places[disk.pool] / self.path(spec.uuid, disk).name
+            if not path.exists():
+                raise StorageError(f"{path} is missing: the instance has had other disks then")
+            size = qemu_img.info(path, disk.format)["virtual-size"] if disk.size_gb and not disk.config_drive else 0
+            if size > disk.size_gb * GIB:
+                raise StorageError(
+                    f"{path} has {size} bytes, and the instance's flavor allows {disk.size_gb} GiB",
+                    advice="give the instance a flavor with a disk as large, and restore then",
+                )
+
+    def remove(self, uuid: str, pools: Sequence[str], keep: Collection[str] = ()) -> None:
+        """Delete what ``clearable`` names. Raises StorageError."""
+        for home in self.clearable(uuid, pools, keep):
             try:
-                _refuse_locked(self.directory(uuid, pool))
-                shutil.rmtree(self.directory(uuid, pool))
+                shutil.rmtree(home)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise StorageError(f"cannot remove {self.directory(uuid, pool)}: {error}") from error
+                raise StorageError(f"cannot remove {home}: {error}") from error
+
+    def clearable(self, uuid: str, pools: Sequence[str], keep: Collection[str]) -> list[Path]:
+        """The instance's directories in these pools that may be taken away: not one in a pool whose identity, read now,
+        is in ``keep``, nor while a process holds one of its files. A pool that this host does not have holds nothing.
+        Raises StorageError."""
+        own = [p for p in pools if p in self._pools and not (keep and self._identities.of(p) in keep)]
+        homes = [home for home in (self.directory(uuid, pool) for pool in own) if home.is_dir()]
+        for home in homes:
+            _refuse_locked(home)
+        return homes
 
     # parts
     def _pool(self, name: str) -> Path:
@@ -300,12 +325,15 @@ def _strange(found: Path, own: Path | None) -> bool:
 
 def _refuse_locked(home: Path) -> None:
     """The last guard of a guest that runs where nobody thought it did."""
-    for path in home.iterdir():
-        if path.is_file() and not path.is_symlink() and locked(path):
-            raise StorageError(
-                f"{path} is in use, and is not deleted: a guest runs from it, here or on another host",
-                advice="find out where the instance runs",
-            )
+    try:
+        held = [path for path in home.iterdir() if path.is_file() and not path.is_symlink() and locked(path)]
+    except OSError as error:
+        raise StorageError(f"cannot look at {home}: {error}") from error
+    for path in held:
+        raise StorageError(
+            f"{path} is in use, and is not taken away: a guest runs from it, here or on another host",
+            advice="find out where the instance runs",
+        )
 
 
 def _ref(image_id: str, known: Mapping[str, ImageRef]) -> ImageRef:

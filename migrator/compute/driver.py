@@ -22,6 +22,7 @@ from migrator.protocol import (
     HostReport,
     InstanceSpec,
     JobFact,
+    KeptDisks,
     Measurement,
     MigratingInputs,
 )
@@ -112,6 +113,35 @@ class Driver(Protocol):
     def remove_files(self, spec: InstanceSpec, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
         """Delete the instance's directory in the pools named, and nothing else; not in a pool whose storage identity,
         read at that moment, is one of ``keep``. No error where there is none."""
+        ...
+
+    # files that are kept aside
+    def set_aside(self, spec: InstanceSpec, operation_id: str, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
+        """Instead of ``remove_files``: rename the instance's directory in these pools, so that nothing finds or
+        overwrites it and its disks still find what they are backed by. Needs no free byte. No error where there is
+        none."""
+        ...
+
+    def kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
+        """What is kept aside here, of one instance or of all, with its size and age."""
+        ...
+
+    def restore_kept(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        """Put back what the operation ``kept`` set aside, for an instance without a process, and set aside what lies
+        there now as ``operation_id``'s. Raises StorageError, with nothing changed, unless every disk that the spec has
+        in those pools is among it, no larger than the spec says."""
+        ...
+
+    def unrestore_kept(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        """Undo ``restore_kept``, as far as it came."""
+        ...
+
+    def drop_kept(self, uuid: str, operation_id: str) -> int:
+        """Delete what the operation set aside; the bytes that are free again. No-op for none."""
+        ...
+
+    def tend_kept(self) -> Sequence[KeptDisks]:
+        """Count the time that has passed, and delete what was kept for long enough: those are the answer."""
         ...
 
     # life

@@ -175,6 +175,25 @@ def not_migrating(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapp
 def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     """Domain first, files last, and files only once no domain is left that could be using them."""
     inputs = AbsentInputs.model_validate(assignment.inputs)
+    left = _without_domain(tools, assignment, inputs)
+    if left is None:
+        tools.driver.remove_files(assignment.instance, inputs.delete_pools, inputs.keep)
+    return left or NOTHING
+
+
+def set_aside(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """As ``absent``, but the files are put out of the way: nobody can say that they are not wanted any more."""
+    inputs = AbsentInputs.model_validate(assignment.inputs)
+    driver, spec, operation = tools.driver, assignment.instance, assignment.operation_id
+    left = _without_domain(tools, assignment, inputs)
+    if left is not None:
+        return left
+    driver.set_aside(spec, operation, inputs.delete_pools, inputs.keep)
+    return {"kept": tuple(one for one in driver.kept_disks(spec.uuid) if one.operation == operation)}
+
+
+def _without_domain(tools: Tools, assignment: Assignment, inputs: AbsentInputs) -> Mapping[str, Any] | None:
+    """None once there is no domain here, nor a copy or transfer under way; else why there is one still."""
     driver, spec = tools.driver, assignment.instance
     if inputs.kill and driver.domain(spec.uuid).state not in DEAD:
         driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: it may run elsewhere
@@ -191,9 +210,7 @@ def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str
     elif domain.state is DomainState.CRASHED:
         driver.destroy(spec.uuid)  # it may still have a process
     driver.undefine(spec.uuid)
-    if driver.domain(spec.uuid).state is DomainState.ABSENT:
-        driver.remove_files(spec, inputs.delete_pools, inputs.keep)
-    return NOTHING
+    return None if driver.domain(spec.uuid).state is DomainState.ABSENT else NOTHING
 
 
 def _transfer_active(driver: Driver, uuid: str) -> bool:
@@ -222,6 +239,7 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.RUNNING: running,
     Ensure.SHUT_OFF: shut_off,
     Ensure.ABSENT: absent,
+    Ensure.SET_ASIDE: set_aside,
     Ensure.DESCRIBED: described,
     Ensure.OFFERED: offered,
     Ensure.WITHDRAWN: withdrawn,

@@ -108,7 +108,7 @@ class Fabric:
         return [
             storage.identity
             for storage in self.storages.values()
-            if (disk := storage.disks.get((uuid, target))) is not None and disk.version == newest
+            if any(disk.version == newest for disk in storage.disks.every(uuid, target))
         ]
 
     def settle_for(self, uuid: str, host: str | None) -> None:

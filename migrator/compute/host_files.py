@@ -13,10 +13,11 @@ from migrator.compute import qemu_img
 from migrator.compute.checksum import Checksums
 from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
 from migrator.compute.disks import Disks
+from migrator.compute.kept_disks import KeptAside
 from migrator.compute.probing import refuse_images
 from migrator.compute.saved_memory import SavedMemory
 from migrator.errors import DriverError, StorageError
-from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact
+from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact, KeptDisks
 from migrator.settings import AgentSettings
 
 
@@ -33,6 +34,7 @@ class HostFiles:
     def __init__(self, settings: AgentSettings, connect: Callable[[str], Reader]) -> None:
         self._disks = Disks(settings.storage, settings.default_pool, settings.state_path / "storage")
         self._memory = SavedMemory(settings.storage)
+        self._kept = KeptAside(self._disks.present, settings.host, settings.evacuated_disk_retention)
         self._connect_reader = connect
         self._checksums = Checksums()
         self._copies: dict[str, Copy] = {}
@@ -51,6 +53,34 @@ class HostFiles:
         self._disks.remove(spec.uuid, pools, keep)
         for home in self._disks.all_homes(spec.uuid):
             self._checksums.forget(home)
+
+    def set_aside(self, spec: InstanceSpec, operation_id: str, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
+        self._kept.set_aside(self._disks.clearable(spec.uuid, pools, keep), spec.uuid, operation_id)
+        for home in self._disks.all_homes(spec.uuid):
+            self._checksums.forget(home)
+
+    def kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
+        return self._kept.listed(uuid)
+
+    def restore_kept(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        found = {one.pool: Path(one.path) for one in self._kept.listed(spec.uuid) if one.operation == kept}
+        self._disks.check_complete(spec, found)
+        self._disks.clearable(spec.uuid, list(found), ())
+        self._swap(spec, kept, operation_id)
+
+    def unrestore_kept(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        self._swap(spec, operation_id, kept)
+
+    def _swap(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        self._kept.swap(spec.uuid, kept, operation_id)
+        for home in self._disks.all_homes(spec.uuid):
+            self._checksums.forget(home)
+
+    def drop_kept(self, uuid: str, operation_id: str) -> int:
+        return self._kept.drop(uuid, operation_id)
+
+    def tend_kept(self) -> Sequence[KeptDisks]:
+        return self._kept.tend()
 
     def drop_memory(self, uuid: str) -> None:
         self._memory.drop(uuid)

@@ -11,6 +11,7 @@ SLOWEST_S = {
     Ensure.OFFERED: 1.0,  # until the checksums are known
     Ensure.COPIED: 0.5,
     Ensure.ABSENT: 2.0,
+    Ensure.SET_ASIDE: 2.0,
     Ensure.RUNNING: 2.0,
     Ensure.POWERED: 2.0,
     Ensure.PREPARED: 2.0,

@@ -80,7 +80,7 @@ class Connection:
     def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
         """The image's lock: one process a disk, wherever it runs."""
         identity = self._storage(disk.pool).identity
-        if (uuid, disk.target) not in self.host.pools[disk.pool].disks:
+        if self.host.pools[disk.pool].disks.get((uuid, disk.target)) is None:
             raise DriverError(f"Cannot access storage file of {disk.target}: No such file or directory")
         for host in self.fabric.hosts.values():
             other = host.domains.get(uuid)

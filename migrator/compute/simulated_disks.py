@@ -15,6 +15,7 @@ from migrator.protocol import (
     GuestDescription,
     InstanceSpec,
     JobFact,
+    KeptDisks,
 )
 
 _IMAGE_GB = 1  # virtual size of a disk that takes its image's
@@ -89,6 +90,60 @@ class SimulatedDisks(Connection):
             storage = self.host.pools.get(name)
             if storage is not None and storage.identity not in keep:
                 storage.remove(spec.uuid)
+
+    @call
+    def set_aside(self, spec: InstanceSpec, operation_id: str, pools: Sequence[str], keep: Sequence[str] = ()) -> None:
+        for name in pools:
+            storage = self.host.pools.get(name)
+            if storage is not None and storage.identity not in keep:
+                storage.set_aside(spec.uuid, operation_id, self.fabric.clock())
+
+    @call
+    def kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
+        now = self.fabric.clock()
+        return [
+            KeptDisks(
+                instance=owner,
+                operation=operation,
+                pool=pool,
+                path=self._path(owner, pool, f"aside-{operation}"),
+                files=tuple(sorted(aside.files)),
+                bytes=sum(file.allocated_bytes for file in aside.files.values()),
+                age_s=now - aside.since,
+            )
+            for pool, storage in self.host.pools.items()
+            for (owner, operation), aside in storage.disks.aside.items()
+            if uuid in (None, owner)
+        ]
+
+    @call
+    def restore_kept(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        for name, storage in self.host.pools.items():
+            if (found := storage.disks.aside.get((spec.uuid, kept))) is not None:
+                for disk in spec.disks:
+                    if disk.pool == name and disk.target not in found.files:
+                        raise StorageError(f"{disk.target} is missing: the instance has had other disks then")
+        self._swap(spec.uuid, kept, operation_id)
+
+    @call
+    def unrestore_kept(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
+        self._swap(spec.uuid, operation_id, kept)
+
+    def _swap(self, uuid: str, kept: str, operation_id: str) -> None:
+        for storage in self.host.pools.values():
+            if (uuid, kept) in storage.disks.aside:
+                back = storage.disks.aside.pop((uuid, kept))
+                storage.set_aside(uuid, operation_id, self.fabric.clock())
+                storage.disks.update({(uuid, target): file for target, file in back.files.items()})
+
+    @call
+    def drop_kept(self, uuid: str, operation_id: str) -> int:
+        found = [s.disks.aside.pop((uuid, operation_id), None) for s in self.host.pools.values()]
+        return sum(file.allocated_bytes for one in found if one is not None for file in one.files.values())
+
+    @call
+    def tend_kept(self) -> Sequence[KeptDisks]:
+        return ()  # the retention is the real agent's own
 
     @call
     def drop_memory(self, uuid: str) -> None:

@@ -148,7 +148,7 @@ def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
         return
     for disk in source.spec.disks:
         pool = other.pools.get(disk.pool)
-        if pool is None or (transfer.uuid, disk.target) not in pool.disks:
+        if pool is None or pool.disks.get((transfer.uuid, disk.target)) is None:
             fail(fabric, transfer, f"Cannot access storage file of {disk.target}: No such file or directory", at)
             return
     try:

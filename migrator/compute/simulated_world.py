@@ -1,6 +1,8 @@
 """The things of the simulated world, as data: hosts, storages, disks, domains, transfers. Time never passes here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, InstanceSpec, JobFact, StoragePool
@@ -44,20 +46,60 @@ class SimulatedDisk:
 
 
 @dataclass
+class Aside:
+    """What an operation kept of an instance: target -> file. ``since``: by the fabric's clock."""
+
+    files: dict[str, SimulatedDisk]
+    since: float
+
+
+class Files(dict[tuple[str, str], SimulatedDisk]):
+    """The files of instances, by (instance, target). ``in`` asks whether the storage has such a file under any name,
+    one that is ``aside``, by (instance, operation), too; all else is about those in their place."""
+
+    def __init__(self, files: Mapping[tuple[str, str], SimulatedDisk] = MappingProxyType({})) -> None:
+        super().__init__(files)
+        self.aside: dict[tuple[str, str], Aside] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or any(
+            (uuid, target) == key for (uuid, _), aside in self.aside.items() for target in aside.files
+        )
+
+    def clear(self) -> None:
+        super().clear()
+        self.aside.clear()
+
+    def every(self, uuid: str, target: str) -> list[SimulatedDisk]:
+        """A file under every name that it has."""
+        placed = [self[uuid, target]] if super().__contains__((uuid, target)) else []
+        kept = [aside.files for (owner, _), aside in self.aside.items() if owner == uuid]
+        return placed + [files[target] for files in kept if target in files]
+
+    def all_bytes(self) -> int:
+        aside = [file for one in self.aside.values() for file in one.files.values()]
+        return sum(file.virtual_bytes for file in (*self.values(), *aside))
+
+
+@dataclass
 class Storage:
     """What hosts whose pools carry its identity share."""
 
     identity: str
     total_gb: int = 100
-    disks: dict[tuple[str, str], SimulatedDisk] = field(default_factory=dict)  # (instance, target)
+    disks: Files = field(default_factory=Files)
     taken_bytes: int = 0  # by what is none of ours
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.disks, Files):
+            self.disks = Files(self.disks)
 
     def pool(self, path: str) -> StoragePool:
         return StoragePool(identity=self.identity, path=path, total_gb=self.total_gb, free_gb=self.free_bytes // GIB)
 
     @property
     def free_bytes(self) -> int:
-        return self.total_gb * GIB - self.taken_bytes - sum(disk.virtual_bytes for disk in self.disks.values())
+        return self.total_gb * GIB - self.taken_bytes - self.disks.all_bytes()
 
     def take(self, pool: str, needed: int) -> None:
         """Raises StorageError when there is not so much room (bytes)."""
@@ -66,7 +108,7 @@ class Storage:
 
     def make(self, uuid: str, disk: DiskSpec, virtual_bytes: int, image_id: str | None) -> None:
         """A disk with the image's data; an existing one is left alone. Raises StorageError when it is full."""
-        if (uuid, disk.target) in self.disks:
+        if self.disks.get((uuid, disk.target)) is not None:
             return
         self.take(disk.pool, virtual_bytes)
         self.disks[uuid, disk.target] = SimulatedDisk(virtual_bytes, disk.format, image_id)
@@ -90,6 +132,12 @@ class Storage:
     def remove(self, uuid: str) -> None:
         for key in [key for key in self.disks if key[0] == uuid]:
             del self.disks[key]
+
+    def set_aside(self, uuid: str, operation: str, now: float) -> None:
+        files = {target: file for (owner, target), file in self.disks.items() if owner == uuid}
+        if files:
+            self.disks.aside[uuid, operation] = Aside(files, now)
+        self.remove(uuid)
 
 
 @dataclass

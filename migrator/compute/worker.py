@@ -34,8 +34,9 @@ from migrator.protocol import (
 SETTLE_S = 2.0  # without a job for so long, a transfer whose call we did not see return is over
 _TRANSIENT = (HypervisorUnavailable, ServerUnreachable)
 _TOLD = (MigratorError, ValidationError, OSError)  # goes into the fact: the operation waits for a reason
-_WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.ABSENT, Ensure.REBUILT)
-_WITH_JOB = (Ensure.OBSERVED, Ensure.MIGRATING, Ensure.NOT_MIGRATING, Ensure.ABSENT)
+_CLEARS = (Ensure.ABSENT, Ensure.SET_ASIDE)
+_WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.REBUILT, *_CLEARS)
+_WITH_JOB = (Ensure.OBSERVED, Ensure.MIGRATING, Ensure.NOT_MIGRATING, *_CLEARS)
 
 
 class StaleAssignment(MigratorError):
@@ -137,7 +138,7 @@ class Worker:
 
     def _disks(self, assignment: Assignment) -> tuple[DiskFact, ...]:
         spec = assignment.instance
-        if assignment.ensure is Ensure.ABSENT:
+        if assignment.ensure in _CLEARS:
             pools = self._emptied(AbsentInputs.model_validate(assignment.inputs))
             left: dict[str, Any] = {"disks": tuple(disk for disk in spec.disks if disk.pool in pools)}
             left |= {} if spec.home in pools else {"kernel_id": None, "ramdisk_id": None}

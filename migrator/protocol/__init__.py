@@ -43,6 +43,7 @@ from migrator.protocol.facts import (
     Fact,
     GuestDescription,
     JobFact,
+    KeptDisks,
     Measurement,
     Problem,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "ImageRef",
     "InstanceSpec",
     "JobFact",
+    "KeptDisks",
     "Key",
     "MeasuredInputs",
     "Measurement",

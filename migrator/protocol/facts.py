@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from migrator.protocol.base import Amount, Big, Count, Key, Message, Number, PhaseName, Text
+from migrator.protocol.base import Age, Amount, Big, Count, Key, Message, Number, PhaseName, Text
 from migrator.protocol.words import DomainState
 
 
@@ -19,6 +19,19 @@ class DiskFact(Message):
     backing_image_id: str | None = None
     readonly: bool = False
     checksum: Text | None = None  # of the file's content, holes read as zeros; None: not worked out
+
+
+class KeptDisks(Message):
+    """Files of an instance that one of its operations put out of the way instead of deleting them, in one pool."""
+
+    instance: Key
+    operation: Key  # UUID of the operation that kept them: with the instance, the name by which they go
+    pool: Text
+    path: Text  # their directory
+    files: tuple[Text, ...] = ()  # "disk", "disk.vdb", "memory", ...
+    bytes: Number = 0  # that they take
+    age_s: Age = 0.0  # counted by the agent while it runs, never by a wall clock
+    left_s: Age = 0.0  # until the agent deletes them
 
 
 class DomainFact(Message):
@@ -115,5 +128,6 @@ class Fact(Message):
     checks: tuple[CheckResult, ...] = ()
     guest: GuestDescription | None = None
     measurement: Measurement | None = None
+    kept: tuple[KeptDisks, ...] = ()  # aside, by this operation
     problem: Problem | None = None
     note: Text | None = None  # one line for the timeline: "asked the guest to shut down"

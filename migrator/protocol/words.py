@@ -22,6 +22,7 @@ class Ensure(StrEnum):
     RUNNING = "running"
     SHUT_OFF = "shut_off"  # inputs: soft (bool), timeout_s
     ABSENT = "absent"  # no domain, no files of this instance (see AbsentInputs)
+    SET_ASIDE = "set_aside"  # no domain; the files are kept aside instead of being deleted (inputs as for ABSENT)
     DESCRIBED = "described"  # source: describe the instance, whether it runs or not, and check that it can leave
     OFFERED = "offered"  # source: its disks can be read from the destination, and their checksums are known
     WITHDRAWN = "withdrawn"  # source: they cannot be read from elsewhere any more

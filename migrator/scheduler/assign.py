@@ -220,6 +220,7 @@ _INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
     Ensure.SHUT_OFF: _shut_off,
     Ensure.NOT_RUNNING: _shut_off,
     Ensure.ABSENT: _absent,
+    Ensure.SET_ASIDE: _absent,
     Ensure.OFFERED: _offered,
     Ensure.COPIED: _copied,
     Ensure.POWERED: _powered,

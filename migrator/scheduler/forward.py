@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
-from migrator.scheduler import choosing, reading, timeouts
+from migrator.scheduler import choosing, evacuated_disks, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
@@ -249,7 +249,7 @@ def _next(
         return Plan(end=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
     following = table.phases[after]
     holds = False if operation.holds and not following.holds else None
-    lines = (*((chosen[1],) if chosen else ()), _entering(snapshot, following))
+    lines = (*((chosen[1],) if chosen else ()), *evacuated_disks.set_aside(fact), _entering(snapshot, following))
     return Plan(phase=following.name, timeline=lines, holds=holds, **common)
 
 
@@ -284,6 +284,8 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
     if phase.do is Ensure.DESCRIBED:
         return guest | {"power": reading.power_found(fact).value}
+    if phase.do is Ensure.SET_ASIDE:
+        return {"set_aside": evacuated_disks.kept_view(fact.kept)}
     if phase.do is Ensure.PREPARED:
         disks = {"destination_disks": [disk.model_dump(mode="json") for disk in fact.disks]}
         begun = disks | {"post_copy": snapshot.means.post_copy}

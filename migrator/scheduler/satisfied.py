@@ -98,6 +98,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.RUNNING: lambda fact: _when(_state(fact) is DomainState.RUNNING),
     Ensure.SHUT_OFF: lambda fact: _when(_state(fact) in _STOPPED),
     Ensure.ABSENT: _absent,
+    Ensure.SET_ASIDE: _absent,
     Ensure.DESCRIBED: _movable,
     Ensure.OFFERED: _offered,
     Ensure.WITHDRAWN: lambda fact: _when(fact.domain is not None and fact.problem is None),

@@ -78,6 +78,8 @@ def test_a_host_without_power_is_evacuated_and_comes_back(pair: tuple[Guest, Gue
         assert guest.defined_on() == cluster.runners(guest.uuid) == [guest.host.name]
         assert guest.ticks.problems == []
     assert not local.directory(host).exists()
+    (aside,) = local.directory(host).parent.glob(f".kept.{local.uuid}.*")
+    assert (aside / "disk").stat().st_size > 0
     assert shared.ticks.wait_content().sum == shared.content.sum
     assert cluster.used_memory()[host.name] == claimed[host.name] - 2 * MEMORY_MB
     assert force_down(cluster, host, False).status_code == 200

@@ -7,7 +7,6 @@ A handler answers with the state after it, and with what it adds to the fact.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.operations import Kind
 from migrator.protocol import MEMORY, Ensure
 from tests.model.cold_state import REBUILT, TORN, State, Store, observed, on, put, store, stores
 from tests.model.search import Violation
@@ -16,6 +15,7 @@ from tests.model.server import COLD, Order, Seen
 Answer = tuple[State, Mapping[str, Any]]
 NOTHING: Mapping[str, Any] = {}
 REFUSED: Mapping[str, Any] = {"problem": "final"}
+CLEARS = (Ensure.ABSENT, Ensure.SET_ASIDE)
 OUT_OF_REACH: Mapping[str, Any] = {"problem": "transient"}
 
 
@@ -49,7 +49,7 @@ def acted(state: State, i: int, refuse: bool = False) -> State:
     if not state.hosts[i].libvirtd:
         return on(state, i, fact=Seen(order.number, order.epoch, order.phase, None, problem="transient"))
     state, adds = HANDLERS[order.ensure](state, i, order, refuse)
-    disk = store(state, i).disk is not None and (order.ensure is not Ensure.ABSENT or _empties(state, order))
+    disk = store(state, i).disk is not None and (order.ensure not in CLEARS or _empties(state, order))
     fact = Seen(order.number, order.epoch, order.phase, observed(state, i), disk=disk)
     return on(state, i, fact=fact._replace(**adds))
 
@@ -188,6 +188,17 @@ def _absent(state: State, i: int, order: Order, refuse: bool) -> Answer:
     return put(state, i, disk=None, memory=None), NOTHING
 
 
+def _set_aside(state: State, i: int, order: Order, refuse: bool) -> Answer:
+    """As ``_absent``; what the disk holds is there still, under another name."""
+    own = store(state, i).disk
+    if state.hosts[i].dom == "running" and not order.kill:
+        return on(state, i, copying=None, offered=False), NOTHING
+    state = on(state, i, copying=None, offered=False, dom="absent", flavor="")
+    if refuse or not _empties(state, order) or own is None:
+        return state, NOTHING
+    return put(state, i, disk=None, memory=None, aside=own), NOTHING
+
+
 def _may_delete(state: State, i: int) -> None:
     """Rule 2: what is deleted lives elsewhere, and after a move its user has confirmed it."""
     op, content = state.op, store(state, i).disk
@@ -204,8 +215,7 @@ def _may_delete(state: State, i: int) -> None:
     if home is None or home == i:
         raise Violation(f"host {i} deletes the only disk")
     left = store(state, home).disk
-    anew = op.kind is Kind.EVACUATION and left == REBUILT
-    older = op.forward and not anew and (left or 0) < (content or 0)
+    older = op.forward and (left or 0) < (content or 0)  # also of one that was made anew: nobody gave its data up
     if left is None or left == TORN or older:
         raise Violation(f"host {i} deletes its disk ({content}), and host {home} has {left}")
 
@@ -223,4 +233,5 @@ HANDLERS: Mapping[Ensure, Callable[[State, int, Order, bool], Answer]] = {
     Ensure.REBUILT: _rebuilt,
     Ensure.POWERED: _powered,
     Ensure.ABSENT: _absent,
+    Ensure.SET_ASIDE: _set_aside,
 }

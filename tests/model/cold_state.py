@@ -18,6 +18,7 @@ class Store(NamedTuple):
 
     disk: int | None = None
     memory: int | None = None
+    aside: int | None = None  # a disk that was kept when its host returned
 
 
 class Host(NamedTuple):

@@ -50,7 +50,7 @@ def check(state: State) -> None:
         raise Violation("the instance's disk is nowhere")
     claimed = {host for host, _ in state.claims}
     for i, host in enumerate(state.hosts):
-        if i not in claimed and (host.dom != "absent" or host.store != Store()):
+        if i not in claimed and (host.dom != "absent" or host.store != Store(aside=host.store.aside)):
             raise Violation(f"host {i} holds something of the instance without a claim")
     if state.record.host not in claimed:
         raise Violation("the record names a host without a claim")
@@ -94,7 +94,7 @@ def _rank_contents(state: State) -> State:
         return state
 
     def of(one: Store) -> Store:
-        return Store(rank.get(one.disk, one.disk), rank.get(one.memory, one.memory))
+        return Store(*(rank.get(content, content) for content in one))
 
     def told(fact: Seen | None) -> Seen | None:
         return fact and fact._replace(sums=tuple((target, rank.get(c, c) or c) for target, c in fact.sums))
@@ -179,7 +179,7 @@ def _at_rest(state: State) -> None:
     for i, host in enumerate(state.hosts):
         if host.offered:
             raise Violation(f"host {i} still offers its disks")
-        if i != record.host and (host.dom != "absent" or host.store != Store()):
+        if i != record.host and (host.dom != "absent" or host.store != Store(aside=host.store.aside)):
             raise Violation(f"left behind on host {i}")
     if observed(state, record.host) == "absent":
         raise Violation("the record names a host without the instance")

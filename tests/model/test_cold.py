@@ -140,6 +140,12 @@ def _disks_alone(snapshot: Any) -> tuple[str, ...]:
     return tuple(d.target for d in snapshot.instance.disks if d.pool not in reading.shared_by_both(snapshot))
 
 
+def _nothing_is_set_aside(operation: Any) -> Any:
+    found = ASKED(operation).items()
+    return {host: (end, Ensure.ABSENT if what is Ensure.SET_ASIDE else what) for host, (end, what) in found}
+
+
+ASKED = assign.asked
 UNHEARD = backward._unheard
 ABSENT: Any = assign._absent
 ONE, BACK, SAVED, SHARED = "migration, confirmed", "migration, reverted", "migration, suspended", "migration, shared"
@@ -164,6 +170,7 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "a claim goes while its host owes": (BACK, backward, "_undo_effect", lambda s, t, p, e: up(s, t, p, effect=e)),
     "who comes back from the dead is not asked": (SEEMED, backward, "_back_from_the_dead", lambda *_: None),
     "shared disks are deleted": (SHARED, assign, "_INPUTS", {**assign._INPUTS, Ensure.ABSENT: _deletes_everything}),
+    "a returning host's disk is deleted": ("evacuation", assign, "asked", _nothing_is_set_aside),
     "the saved memory stays behind": (SAVED, reading, "moved_targets", _disks_alone),
     "the saved memory is not resumed": (SAVED, reading, "power_asked", reading.power_wanted),
     "it is left running, however it was": (SAVED + ", reverted", reading, "power_wanted", lambda _: Power.RUNNING),

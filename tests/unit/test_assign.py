@@ -47,7 +47,7 @@ WANTED = [
     (E, "rebuild", False, {"a": Ensure.OBSERVED, "b": Ensure.ABSENT}),
     (E, "start", True, {"a": Ensure.OBSERVED, "b": Ensure.POWERED}),
     (E, "start", False, {"a": Ensure.OBSERVED, "b": Ensure.NOT_RUNNING}),
-    (E, "cleanup", True, {"a": Ensure.ABSENT}),
+    (E, "cleanup", True, {"a": Ensure.SET_ASIDE}),
     (Kind.SUSPEND, "suspend", True, {"a": Ensure.SUSPENDED}),
     (Kind.RESUME, "resume", True, {"a": Ensure.POWERED}),
 ]

@@ -88,6 +88,8 @@ GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
     (Ensure.WITHDRAWN, RUN, {}, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.ABSENT, RUN, {"disks": disks(False)}, (".D......", ".D......", "FDFFFFFF")),
     (Ensure.ABSENT, RUN, {"disks": disks(True)}, ("........", "........", "FFFFFFFF")),
+    (Ensure.SET_ASIDE, RUN, {"disks": disks(False)}, (".D......", ".D......", "FDFFFFFF")),
+    (Ensure.SET_ASIDE, RUN, {"disks": disks(True)}, ("........", "........", "FFFFFFFF")),
     (Ensure.POWERED, RUN, {}, (".......D", ".......D", "FFFFFFFD")),
     (Ensure.POWERED, OFF, {}, ("...DDD..", "........", "FFFFFFFF")),
     (Ensure.POWERED, SAVED, {}, ("...DDD..", "........", "FFFFFFFF")),

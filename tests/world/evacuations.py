@@ -90,6 +90,7 @@ def fenced_while_copying(world: World) -> None:
     world.lose("n1")
     pass_time(world)
     force_down(world, "n1")
+    world.treasure(uuid)
     world.fabric.settle_for(uuid, None)
     world.run(lambda: is_over(world, uuid))
     evacuate(world, uuid, "n3")
@@ -112,7 +113,8 @@ def evacuation(
         pass_time(world)
         force_down(world, "n1")
         if pool in ("local", "volume-mixed") and fail is World.lose:
-            world.fabric.settle_for(uuid, None)  # what only the lost host had is given up
+            world.treasure(uuid)
+            world.fabric.settle_for(uuid, None)  # what only the lost host had is not where the instance is brought back
         world.faults.armed = True
         evacuate(world, uuid, host)
         returns(world, uuid)

@@ -53,7 +53,7 @@ def _files(world: World, row: Any, home: list[str]) -> list[str]:
     saved = row.vm_state == "suspended"
     for target, pool in [*places, (MEMORY, row.spec["home"] or disks[0]["pool"])]:
         wanted = {world.fabric.hosts[name].pools[pool].identity for name in home if target != MEMORY or saved}
-        holding = {s.identity for s in world.fabric.storages.values() if (row.uuid, target) in s.disks}
+        holding = {s.identity for s in world.fabric.storages.values() if s.disks.get((row.uuid, target)) is not None}
         newest = set(world.fabric.holders_of_newest(row.uuid, target))
         if holding != wanted:
             found.append(f"{target} on {sorted(holding)}, expected {sorted(wanted)}")

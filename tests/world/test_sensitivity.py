@@ -62,6 +62,15 @@ def start_over_the_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedHypervisor, "restore_memory", boot)
 
 
+def delete_what_a_lost_host_had(patch: pytest.MonkeyPatch) -> None:
+    def deleting(operation: Any) -> Any:
+        found = asked(operation).items()
+        return {host: (end, Ensure.ABSENT if what is Ensure.SET_ASIDE else what) for host, (end, what) in found}
+
+    asked = assign.asked
+    patch.setattr(assign, "asked", deleting)
+
+
 PLANTED = [
     ("cold-copy-damaged", trust_every_copy),
     ("cold-local-confirmed", offer_for_ever),
@@ -71,6 +80,7 @@ PLANTED = [
     ("live-shared", keep_every_claim),
     ("live-shared", delete_shared_disks_too),
     ("live-block", leave_local_disks_behind),
+    ("evacuated-local", delete_what_a_lost_host_had),
 ]
 
 

@@ -66,6 +66,7 @@ class World:
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.dead: set[str] = set()  # hosts without power, or whose agent is gone for good
         self.precious: str | None = None  # the instance whose newest data must be somewhere at every instant
+        self.treasures: set[tuple[str, str]] = set()  # (storage, instance): a disk must be there, in place or aside
         self.lost: list[str] = []
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
@@ -241,7 +242,16 @@ class World:
             self._beat()
             self.guarded(lambda: self.server.reconciler.sweep())
 
+    def treasure(self, uuid: str) -> None:
+        """What the instance has on local storage now holds data that is nowhere else: it is never to be destroyed."""
+        local = [s for s in self.fabric.storages.values() if s.identity != "shared" and (uuid, "vda") in s.disks]
+        self.treasures |= {(storage.identity, uuid) for storage in local}
+
     def _watch(self) -> None:
+        for identity, uuid in list(self.treasures):
+            if (uuid, "vda") not in self.fabric.storages[identity].disks:
+                self.lost.append(f"at {self.time:.2f} what {uuid} had on {identity} was destroyed")
+                self.treasures.discard((identity, uuid))
         if self.build_pool == "volume":
             return  # its newest data is in no pool; what a guest finds on it ``fabric`` watches
         if self.precious is not None and not self.fabric.holders_of_newest(self.precious, "vda"):

@@ -1,0 +1,62 @@
+"""What becomes of an evacuated instance's disks: kept, made anew, or kept aside on the host that returns.
+
+Pure. Owns the words for it, which the API's answer, the timeline and the operation's record share. Never decides
+whether an evacuation may begin.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from migrator.protocol import DiskSpec, Fact, InstanceSpec, KeptDisks
+from migrator.scheduler.snapshot import Timeline
+
+_GIB = 1024**3
+
+
+def fates(spec: InstanceSpec, surviving: Collection[str]) -> list[dict[str, Any]]:
+    """One a disk and volume: {target, pool, kept, made_from}. ``surviving``: the pools that another host shares.
+    ``made_from``: None for what is kept, else "image ID", "config drive" or "empty"."""
+    disks = [_fate(disk, surviving) for disk in spec.disks]
+    return disks + [{"target": v.target, "pool": None, "kept": True, "made_from": None} for v in spec.volumes]
+
+
+def _fate(disk: DiskSpec, surviving: Collection[str]) -> dict[str, Any]:
+    kept = disk.pool in surviving
+    return {"target": disk.target, "pool": disk.pool, "kept": kept, "made_from": None if kept else _origin(disk)}
+
+
+def _origin(disk: DiskSpec) -> str:
+    if disk.config_drive:
+        return "config drive"
+    return f"image {disk.image_id}" if disk.image_id is not None else "empty"
+
+
+def lost(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those whose data the instance will not have any more: a config drive holds none of its own."""
+    return [fate for fate in told if not fate["kept"] and fate["made_from"] != "config drive"]
+
+
+def words(told: Sequence[Mapping[str, Any]]) -> str:
+    """All of them in one line."""
+    return ", ".join(
+        f"{fate['target']} is kept" if fate["kept"] else f"{fate['target']} is made anew ({fate['made_from']})"
+        for fate in told
+    )
+
+
+def set_aside(fact: Fact | None) -> tuple[Timeline, ...]:
+    """A line for what the host that returned has kept."""
+    if fact is None or not fact.kept:
+        return ()
+    found = "; ".join(_kept_words(one) for one in fact.kept)
+    advice = "see `migrator kept-disks`"
+    return (Timeline("kept", f"kept aside: {found}; {advice}", details={"kept": kept_view(fact.kept)}),)
+
+
+def kept_view(kept: Sequence[KeptDisks]) -> list[dict[str, Any]]:
+    """For the record, which outlives what changes."""
+    return [one.model_dump(mode="json", exclude={"age_s", "left_s"}) for one in kept]
+
+
+def _kept_words(one: KeptDisks) -> str:
+    return f"{', '.join(one.files)} of pool {one.pool} ({one.bytes / _GIB:.2f} GiB)"
