@@ -9,6 +9,7 @@ from enum import StrEnum
 
 
 class AlarmKind(StrEnum):
+    CLOCK_STEPPED = "clock-stepped"
     COPY_ELSEWHERE = "copy-elsewhere"
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
@@ -18,6 +19,8 @@ class AlarmKind(StrEnum):
 
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
 ADVICE: Mapping[AlarmKind, str] = {
+    AlarmKind.CLOCK_STEPPED: "see that the database's machine keeps its time (chrony or ntpd, slewing); no host was "
+    "given up or kept for it",
     AlarmKind.COPY_ELSEWHERE: "compare both sides with `migrator reconcile {instance}`, and say which copy is right",
     AlarmKind.COPY_NEWER: "the database may have been restored from an older backup: compare both sides with "
     "`migrator reconcile {instance}`, and say which copy is right",

@@ -42,6 +42,7 @@ from migrator.api.services import Services, build
 from migrator.db import listening
 from migrator.db.upgrade import upgrade
 from migrator.errors import MigratorError
+from migrator.scheduler.heartbeat import beat
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -151,9 +152,10 @@ def serve(settings: ServerSettings) -> int:
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()
-    _beat(services)  # before anybody's silence is judged
+    heartbeat = listening.Heartbeat()
+    beat(services.db, heartbeat)  # before anybody's silence is judged
     beside = [
-        threading.Thread(target=_keep_beating, args=(services, stop), name="listening", daemon=True),
+        threading.Thread(target=_keep_beating, args=(services, heartbeat, stop), name="listening", daemon=True),
         threading.Thread(target=_sweep, args=(services, stop), name="sweeper", daemon=True),
         threading.Thread(target=Fencer(services, stop).keep, name="fencer", daemon=True),
     ]
@@ -169,15 +171,10 @@ def serve(settings: ServerSettings) -> int:
     return 0
 
 
-def _beat(services: Services) -> None:
-    with services.db.write() as connection:
-        listening.beat(connection)
-
-
-def _keep_beating(services: Services, stop: threading.Event) -> None:
+def _keep_beating(services: Services, heartbeat: listening.Heartbeat, stop: threading.Event) -> None:
     while not stop.wait(listening.BEAT_S):
         try:
-            _beat(services)
+            beat(services.db, heartbeat)
         except Exception:
             log.exception("the database could not be told that a server listens; it is tried again")
 

@@ -85,7 +85,7 @@ class Fencer:
         if row.forced_down or min(row.silent_s, row.listening_s) <= self._settings.service_down_time:
             return False
         attempt = row.fence_attempt or {}
-        failed_at = attempt["at"] if attempt.get("ok") is False else float("-inf")
+        failed_at = attempt.get("clock", attempt["at"]) if attempt.get("ok") is False else float("-inf")
         return evidence(row, self._settings) is None and any(op.phase_since > failed_at for op in operations)
 
     def _take(self, host: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -18,7 +18,7 @@ from migrator.api.auth import STRATEGIES
 from migrator.api.measured import Ended
 from migrator.api.routing import new_request_id
 from migrator.api.services import Service
-from migrator.db import alarms, measures
+from migrator.db import alarms, listening, measures
 from migrator.db.engine import Database
 from migrator.scheduler.waiting import ALARMS
 from migrator.settings import ServerSettings
@@ -45,10 +45,12 @@ class _Snapshot(Collector):
             states = measures.instances_by_state(connection)
             open_alarms = alarms.open_by_kind(connection)
             hosts, busy = measures.every_host(connection), measures.by_host(connection)
+            step = listening.last_step(connection)
         yield from _operations(active)
         yield _gauge("instances", "Instances that are not deleted, by vm_state.", ["vm_state"], dict(_pairs(states)))
         yield _gauge("alarms", "Open alarms, by kind.", ["kind"], _by_kind(open_alarms))
         yield from self._hosts(hosts, busy)
+        yield from _clock(step)
 
     def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
         down_s = self._settings.service_down_time
@@ -66,6 +68,15 @@ class _Snapshot(Collector):
         }
         for name, (words, value) in told.items():
             yield _gauge(f"host_{name}", words, ["host"], {(host.name,): float(value(host)) for host in hosts})
+
+
+def _clock(step: Any) -> Iterator[Metric]:
+    words = "How often the database's clock was set back or forward while servers ran."
+    family = CounterMetricFamily("migrator_clock_steps", words)
+    family.add_metric([], float(step.steps) if step is not None else 0.0)
+    yield family
+    size: dict[tuple[str, ...], float] = {(): float(step.step_s or 0.0) if step is not None else 0.0}
+    yield _gauge("clock_last_step_seconds", "By how much it was set the last time; negative: back.", [], size)
 
 
 def _up(host: Any, down_s: float) -> bool:

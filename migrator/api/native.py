@@ -50,7 +50,7 @@ class Wheel(BaseModel):
     post_copy: Literal[True] = Field(True, description="switch over now, and fetch the rest afterwards")
 
 
-_TIMES = ("created_at", "updated_at", "phase_since", "finished_at")
+_TIMES = ("created_at", "updated_at", "finished_at")
 
 
 @router.get("/operations")
@@ -88,7 +88,8 @@ def series(ident: str, services: Service) -> dict[str, Any]:
     with services.db.read() as connection:
         row = timelines.find(connection, _clean(ident))
         found = progress.of_operation(connection, row.id)
-    return {"progress": [{"at": iso_us(p.at), "offset_ms": _offset(p.at, row.created_at), **p.job} for p in found]}
+    at = [(p.at + p.behind_s, p.job) for p in found]
+    return {"progress": [{"at": iso_us(t), "offset_ms": _offset(t, row.created_at), **job} for t, job in at]}
 
 
 @router.post("/operations/{ident}/steer", status_code=202)
@@ -124,6 +125,7 @@ def view(row: Any) -> dict[str, Any]:
     body = {name: getattr(row, name) for name in _SHOWN}
     body["strategy"] = row.context.get("strategy")
     body |= {"instance": row.instance_uuid, "evidence": row.context.get("evidence"), "owed": _owed(row)}
+    body["phase_since"] = iso_us(row.phase_since + row.behind_s)
     return body | {name: iso_us(getattr(row, name)) for name in _TIMES}
 
 

@@ -44,7 +44,7 @@ def zones_in_detail(request: ApiRequest) -> Answer:
         state = {
             "available": not row.disabled,
             "active": loading.host_view(row, down_after).up,
-            "updated_at": iso_us(row.last_seen),
+            "updated_at": iso_us(row.last_seen + row.behind_s),
         }
         shown[row.name] = {BINARY: state}
     return Answer(200, {"availabilityZoneInfo": [_zone(shown)]})

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db.clock import now_expression
+from migrator.db.listening import clock_expression
 from migrator.db.tables import facts
 
 
@@ -29,7 +29,7 @@ def keep(
         "phase": phase,
         "incarnation": incarnation,
         "sequence": sequence,
-        "received_at": now_expression(connection),
+        "received_at": clock_expression(connection),
         "body": dict(body),
     }
     if kept is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, null, select, true, tuple_, update
 
+from migrator.db import listening
 from migrator.db.clock import now
 from migrator.db.hosts import lock
 from migrator.db.tables import hosts, operations
@@ -17,11 +18,13 @@ from migrator.db.tables import hosts, operations
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One run of the fence command that was begun. ``at``: seconds by the database's clock."""
+    """One run of the fence command that was begun. ``at``: seconds by the database's clock, ``clock``: by the
+    servers'."""
 
     host: str
     by: str
     at: float
+    clock: float
 
 
 def waiting(connection: Connection, phases: Collection[tuple[str, str]]) -> Mapping[str, Sequence[Row[Any]]]:
@@ -42,12 +45,13 @@ def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt
     """A run that is the caller's to do; None while another one is under way that is younger than ``stale_s``.
     ``hosts.lock`` comes first."""
     known = connection.execute(select(hosts.c.fence_attempt).where(hosts.c.name == name)).scalar_one() or {}
-    moment = now(connection)
-    if known.get("at") is not None and known.get("ok") is None and moment - known["at"] < stale_s:
+    moment, clock = now(connection), listening.clock(connection)
+    began = known.get("clock", known.get("at"))
+    if began is not None and known.get("ok") is None and clock - began < stale_s:
         return None
-    attempt = {"at": moment, "by": by, "ok": None, "words": "the fence command runs"}
+    attempt = {"at": moment, "clock": clock, "by": by, "ok": None, "words": "the fence command runs"}
     connection.execute(update(hosts).where(hosts.c.name == name).values(fence_attempt=attempt))
-    return Attempt(name, by, moment)
+    return Attempt(name, by, moment, clock)
 
 
 def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> None:
@@ -57,11 +61,13 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
     moment = now(connection)
     values: dict[str, Any] = {}
     if _current(connection, attempt):
-        values["fence_attempt"] = {"at": moment, "by": attempt.by, "ok": ok, "words": words}
+        ended = {"at": moment, "clock": listening.clock(connection)}
+        values["fence_attempt"] = {"by": attempt.by, "ok": ok, "words": words} | ended
     forced = connection.execute(select(hosts.c.forced_down).where(hosts.c.name == attempt.host)).scalar_one_or_none()
     if ok and not forced:  # an operator's word stands until it is taken back
         # As of the run's begin: a host that was heard since may have been reset early in it, and be back.
-        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "at": attempt.at, "words": words}
+        begun = {"at": attempt.at, "clock": attempt.clock}
+        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": words} | begun
     if values:
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(updated_at=moment, **values))
 

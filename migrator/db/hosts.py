@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, false, func, null, select, update
 
 from migrator.db import events, listening
-from migrator.db.clock import moment as now_of
 from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
 from migrator.db.tables import claims, hosts, instances
@@ -21,15 +20,17 @@ from migrator.protocol import HostReport
 
 _COLUMN_MAX = 2**31 - 1
 HostRow = Row[Any]
-"""A row of ``hosts`` plus, by the database's clock, ``silent_s``: seconds since the agent's last poll, and
-``listening_s``: seconds for which there has been a server to poll."""
+"""A row of ``hosts`` plus, by the servers' clock, ``silent_s``: seconds since the agent's last poll, and
+``listening_s``: seconds for which there has been a server to poll. ``behind_s``: added to a moment by the servers'
+clock, such as ``last_seen``, it makes one by the database's."""
 
 
 # Building these statements takes several times as long as running them: each is built once for a kind of database.
 @cache
 def _all(dialect: str) -> Select[Any]:
-    silent_s = (now_of(dialect) - hosts.c.last_seen).label("silent_s")
-    return select(*hosts.c, silent_s, listening.seconds(dialect).label("listening_s"))
+    silent_s = (listening.clock_of(dialect) - hosts.c.last_seen).label("silent_s")
+    listening_s = listening.seconds(dialect).label("listening_s")
+    return select(*hosts.c, silent_s, listening_s, listening.behind().label("behind_s"))
 
 
 @cache
@@ -83,7 +84,7 @@ def placeable(
             hosts.c.free_memory_mb >= memory_mb,
             hosts.c.free_vcpus >= vcpus,
             hosts.c.free_disk_gb >= disk_gb,
-            hosts.c.last_seen >= now_expression(connection) - down_after,
+            hosts.c.last_seen >= listening.clock_expression(connection) - down_after,
             hosts.c.name.not_in(list(without)),
         )
         .order_by(hosts.c.free_memory_mb.desc())
@@ -114,7 +115,7 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
         "free_memory_mb": (report.memory_mb - report.reserved_host_memory_mb) * report.ram_allocation_ratio - used[1],
         "free_disk_gb": disk_gb * report.disk_allocation_ratio - used[2],
         "incarnation": incarnation,
-        "last_seen": moment,
+        "last_seen": listening.clock(connection),
         "updated_at": moment,
     }
     if connection.execute(update(hosts).where(hosts.c.name == name).values(**values)).rowcount == 0:
@@ -127,7 +128,7 @@ def seen(connection: Connection, name: str) -> None:
     Raises HostNotFound."""
     if connection.execute(select(hosts.c.id).where(hosts.c.name == name)).first() is None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
-    beat = update(hosts).where(hosts.c.name == name).values(last_seen=now_expression(connection))
+    beat = update(hosts).where(hosts.c.name == name).values(last_seen=listening.clock_expression(connection))
     put_off(connection, lambda: connection.execute(beat))
 
 

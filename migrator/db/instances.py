@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, false, select
 
-from migrator.db import instance_filters
-from migrator.db.clock import now_expression
+from migrator.db import instance_filters, listening
 from migrator.db.instance_filters import InstanceQuery
 from migrator.db.tables import hosts, instances
 from migrator.errors import InstanceNotFound
@@ -79,7 +78,7 @@ def host_states(connection: Connection, names: Collection[str], down_after: floa
     """Host -> Nova's host_status: UP, UNKNOWN (silent for ``down_after`` s), DOWN (forced), MAINTENANCE (disabled)."""
     if not names:
         return {}
-    silent = (now_expression(connection) - hosts.c.last_seen).label("silent_s")
+    silent = (listening.clock_expression(connection) - hosts.c.last_seen).label("silent_s")
     rows = connection.execute(
         select(hosts.c.name, hosts.c.forced_down, hosts.c.disabled, silent).where(hosts.c.name.in_(names))
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, case, false, func, or_, select, tr
 
 from migrator.db import hosts as host_rows
 from migrator.db.clock import now_expression
+from migrator.db.listening import clock_expression
 from migrator.db.tables import hosts, instances, operations
 
 SETTLED_S = 5.0  # by then whoever ended an operation has committed, and the last statistics have come in
@@ -42,7 +43,7 @@ def active(connection: Connection, alarms: Sequence[str]) -> Sequence[Row[Any]]:
         counted(_O.waiting.is_not(None)).label("waiting"),
         counted(_O.waiting.like("queued:%")).label("queued"),
         counted(or_(*(_O.waiting.like(f"{word}%") for word in alarms))).label("alarmed"),
-        (now_expression(connection) - func.min(_O.phase_since)).label("oldest_s"),
+        (clock_expression(connection) - func.min(_O.phase_since)).label("oldest_s"),
     )
     return connection.execute(query.where(_O.active == true()).group_by(_O.kind, _O.phase)).all()
 

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, bindparam, false, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db.clock import moment as now_of
 from migrator.db.clock import now_expression
+from migrator.db.listening import clock_of
 from migrator.db.tables import facts, operations
 from migrator.errors import InstanceBusy, OperationNotFound, StaleRow
 
@@ -43,7 +43,7 @@ _PLACES = (
 
 @cache
 def _facts(dialect: str) -> Select[Any]:
-    age_s = (now_of(dialect) - facts.c.received_at).label("age_s")
+    age_s = (clock_of(dialect) - facts.c.received_at).label("age_s")
     return select(*facts.c, age_s).where(facts.c.operation_id.in_(bindparam("ids", expanding=True)))
 
 
@@ -86,7 +86,7 @@ def create(
                 request_id=request_id,
                 user_id=user_id,
                 project_id=project_id,
-                phase_since=moment,
+                phase_since=clock_of(connection.dialect.name),
                 created_at=moment,
                 updated_at=moment,
             )

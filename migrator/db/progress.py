@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from migrator.db.clock import now
+from migrator.db.listening import behind, clock
 from migrator.db.tables import progress
 
 _INTERVAL_S = 0.9  # a row a second; a look comes every 0.2 s while something moves
@@ -14,7 +14,7 @@ _PARTS = ("memory_remaining_bytes", "disk_remaining_bytes")
 
 def add(connection: Connection, operation_id: int, job: Mapping[str, Any]) -> None:
     """Keep the counters (``protocol.JobFact``) of an active job, unless the last ones are not a second old."""
-    moment = now(connection)
+    moment = clock(connection)
     newest = connection.execute(select(func.max(progress.c.at)).where(progress.c.operation_id == operation_id)).scalar()
     if newest is not None and moment - newest < _INTERVAL_S:
         return
@@ -26,7 +26,7 @@ def add(connection: Connection, operation_id: int, job: Mapping[str, Any]) -> No
 
 def stalled_s(connection: Connection, operation_id: int, since: float = 0.0) -> float:
     """For how long the operation's transfer has been watched without a new low in bytes remaining; what was before
-    ``since`` (seconds by the database's clock) counts for nothing."""
+    ``since`` (seconds by the servers' clock) counts for nothing."""
     mine = (progress.c.operation_id == operation_id) & (progress.c.at >= since)
     low = connection.execute(
         select(progress.c.at).where(mine).order_by(progress.c.remaining_bytes, progress.c.at).limit(1)
@@ -36,6 +36,8 @@ def stalled_s(connection: Connection, operation_id: int, since: float = 0.0) -> 
 
 
 def of_operation(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
-    """Rows of ``progress``, oldest first."""
+    """Rows of ``progress``, oldest first, with ``behind_s`` (see ``hosts.HostRow``)."""
     mine = progress.c.operation_id == operation_id
-    return connection.execute(select(progress).where(mine).order_by(progress.c.at, progress.c.id)).all()
+    return connection.execute(
+        select(progress, behind().label("behind_s")).where(mine).order_by(progress.c.at, progress.c.id)
+    ).all()

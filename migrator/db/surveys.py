@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, false, select, update
 from sqlalchemy.exc import IntegrityError
 
+from migrator.db import listening
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import guest_cpus, hosts, surveys
 
@@ -16,7 +17,7 @@ CPUS_MAX = 500  # newest, that are asked for
 
 def keep(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
     """In place of the host's last one."""
-    values = {"received_at": now(connection), "body": body}
+    values = {"received_at": listening.clock(connection), "body": body}
     if connection.execute(update(surveys).where(surveys.c.host == host).values(**values)).rowcount:
         return
     try:
@@ -55,7 +56,7 @@ def cpus(connection: Connection) -> Mapping[str, Any]:
 
 def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[str, Row[Any]]:
     """Host -> row with ``body`` and ``age_s``; None: of every host."""
-    age_s = (now_expression(connection) - surveys.c.received_at).label("age_s")
+    age_s = (listening.clock_expression(connection) - surveys.c.received_at).label("age_s")
     query = select(surveys.c.host, surveys.c.body, age_s)
     if names is not None:
         query = query.where(surveys.c.host.in_(names))
@@ -68,6 +69,6 @@ def peers(connection: Connection, host: str, down_after: float) -> Sequence[Row[
     query = select(hosts.c.name, uri).where(
         hosts.c.name != host,
         hosts.c.forced_down == false(),
-        hosts.c.last_seen >= now_expression(connection) - down_after,
+        hosts.c.last_seen >= listening.clock_expression(connection) - down_after,
     )
     return connection.execute(query.order_by(hosts.c.name)).all()

@@ -53,7 +53,13 @@ hosts = Table(
     Column("fencing", JSON),  # newest evidence that its guests do not run: {kind, by, at, words}
     Column("fence_attempt", JSON),  # newest run of the fence command: {at, by, ok, words}; ok None: it runs
     Column("incarnation", BigInteger, nullable=False, default=0),
-    Column("last_seen", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),  # by the servers' clock (``listening``)
+    Column("machine", String(36)),  # which machine speaks for the host; None: none has said yet
+    Column("claimant", JSON),  # another machine that wants the name: {machine, at, incarnation}
+    Column("proofs", JSON),  # pool -> {token, at}: what it last wrote there, by the servers' clock
+    Column("fence_address", String(255)),  # of its power switch or management board, by an operator
+    Column("boot", String(36)),  # the machine's boot that registered last
+    Column("resume_boot", String(36)),  # that boot's agent starts the guests that ran before; None: nothing to start
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),
     Index("ix_hosts_placement", "disabled", "forced_down", "free_memory_mb"),
@@ -63,8 +69,12 @@ listening = Table(  # one row: since when there has been a server to listen
     "listening",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("since", Double, nullable=False),
-    Column("alive_at", Double, nullable=False),
+    Column("since", Double, nullable=False),  # by the servers' clock
+    Column("alive_at", Double, nullable=False),  # the last beat, by the database's clock
+    Column("clock", Double, nullable=False, server_default="0"),  # and by the servers'
+    Column("steps", Integer, nullable=False, server_default="0"),  # how often the database's clock was set
+    Column("step_s", Double),  # by how much the last time, and when by the servers' clock
+    Column("stepped_at", Double),
 )
 
 agent_credentials = Table(
@@ -244,7 +254,7 @@ operations = Table(
     Column("request_id", String(64), nullable=False),
     Column("user_id", String(255), nullable=False),
     Column("project_id", String(255), nullable=False),
-    Column("phase_since", Double, nullable=False),
+    Column("phase_since", Double, nullable=False),  # by the servers' clock
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),
     Column("finished_at", Double),
@@ -296,7 +306,7 @@ progress = Table(  # a transfer's counters, about once a second
     metadata,
     Column("id", Integer, primary_key=True),
     Column("operation_id", Integer, ForeignKey("operations.id"), nullable=False),
-    Column("at", Double, nullable=False),
+    Column("at", Double, nullable=False),  # by the servers' clock
     Column("remaining_bytes", BigInteger, nullable=False),
     Column("job", JSON, nullable=False),  # protocol.JobFact
     Index("ix_progress_operation", "operation_id", "at"),

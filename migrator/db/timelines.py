@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
+from migrator.db.listening import behind
 from migrator.db.tables import operations
 from migrator.errors import OperationNotFound
+
+_ROWS: Select[Any] = select(*operations.c, behind().label("behind_s"))  # as ``hosts.HostRow`` has it
 
 
 def find(connection: Connection, ident: str) -> Row[Any]:
     """By integer id or by UUID. Raises OperationNotFound."""
     by_id = ident.isdecimal() and len(ident) < 10
     wanted = operations.c.id == int(ident) if by_id else operations.c.uuid == ident
-    row = connection.execute(select(operations).where(wanted)).one_or_none()
+    row = connection.execute(_ROWS.where(wanted)).one_or_none()
     if row is None:
         raise OperationNotFound(f"Operation {ident} does not exist.")
     return row
@@ -21,7 +24,7 @@ def find(connection: Connection, ident: str) -> Row[Any]:
 
 def listed(connection: Connection, instance_uuid: str | None, active: bool | None, limit: int) -> Sequence[Row[Any]]:
     """Newest first."""
-    query = select(operations)
+    query = _ROWS
     if instance_uuid is not None:
         query = query.where(operations.c.instance_uuid == instance_uuid)
     if active is not None:

@@ -50,8 +50,9 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     phase = table.phase(operation.phase)
     found: dict[str, Assignment] = {}
     for host, (actor, ensure) in asked(operation).items():
-        if operation.forward and phase.fencing and actor is phase.actor and snapshot.hosts[host].up:
-            ensure = Ensure.OBSERVED  # back in service, and never declared dead: ``decide`` is about to turn round
+        fencing = operation.forward and phase.fencing and actor is phase.actor
+        if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):
+            ensure = Ensure.OBSERVED  # it answers, and keeps its instances: ``decide`` is about to turn round
         found[host] = _assignment(Ask(snapshot, table, phase, actor), host, ensure)
     return found
 

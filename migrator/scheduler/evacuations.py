@@ -64,6 +64,7 @@ def evacuate(
         surviving = _surviving(storage, spec, report, row.host)
         kept = [disk for disk in spec.disks if not disk.config_drive]
         shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
+        _refuse_heard(source, settings, shared=shared)
         _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
         password = _password() if admin_pass is None and generate and not shared else admin_pass
         power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
@@ -114,6 +115,18 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
             f"not run any more. {fencing.wanted()}"
         )
     return source
+
+
+def _refuse_heard(source: Any, settings: ServerSettings, *, shared: bool) -> None:
+    """A host that is heard is not down, whoever says so. Where the disks are kept its agent stops the guest first, and
+    says so, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
+    view = host_view(source, settings.service_down_time)
+    if view.heard and not shared:
+        raise BadRequest(
+            f"Compute service of {source.name} is still in use: it was forced down, but its agent spoke "
+            f"{max(0.0, source.silent_s):.0f} s ago, and the instance's disks are there and nowhere else. Move it with "
+            "live-migration or migrate instead. A host without power is silent: ask again in a few seconds"
+        )
 
 
 def _running_elsewhere(connection: Connection, row: Any, settings: ServerSettings) -> list[str]:

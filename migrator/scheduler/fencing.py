@@ -54,7 +54,7 @@ def lapses_after(lease_s: float) -> float:
 
 def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
     """A host that was heard after it had been fenced is alive again: the fencing says nothing about it any more."""
-    if recorded.get("kind") != "fence_command" or recorded.get("at", 0.0) < row.last_seen:
+    if recorded.get("kind") != "fence_command" or recorded.get("clock", recorded.get("at", 0.0)) < row.last_seen:
         return None
     by, said = recorded.get("by", ""), recorded.get("words", "")
     words = f"the fence command succeeded on {by}" + (f": {said}" if said else "")
@@ -62,8 +62,9 @@ def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
 
 
 def _lapsed(row: Any) -> Evidence | None:
+    """Only time in which servers listened counts: how long they did not, only a clock tells that anybody may set."""
     lease = float(row.report.get("self_fencing_lease_s", 0.0))
-    if lease <= 0 or row.silent_s <= lapses_after(lease):
+    if lease <= 0 or min(row.silent_s, row.listening_s) <= lapses_after(lease):
         return None
     words = (
         f"its self-fencing lease of {lease:g} s has lapsed: not heard for {row.silent_s:.0f} s, and "

@@ -47,6 +47,8 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _fence(snapshot, table, phase, host)
     if phase.fencing and snapshot.hosts[host].up:
         return reverse(snapshot, "source_is_back", f"{host} is back in service: it keeps its instances")
+    if phase.fencing and not reading.keeps_disks(snapshot):
+        return reverse(snapshot, "source_is_back", f"{host} answers, and the disks are there and nowhere else")
     if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):
         return reverse(snapshot, "host_fenced", f"{operation.source} is lost: {_evidence(snapshot, operation.source)}")
     if _source_is_back(snapshot, table, phase):

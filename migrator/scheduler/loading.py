@@ -33,16 +33,20 @@ def host_view(row: Any, down_after: float) -> HostView:
         forced_down=row.forced_down,
         speaks=speaks,
         awaited=not speaks and row.listening_s <= patience_s,
-        now=row.last_seen + row.silent_s,
+        now=row.last_seen + row.silent_s + row.behind_s,
     )
 
 
 def with_fencing(row: Any, view: HostView, settings: ServerSettings, since: float) -> HostView:
     """``view`` with the evidence that the host's guests do not run, and the fence command's failure if it is newer
-    than ``since`` (seconds by the database's clock)."""
+    than ``since`` (seconds by the servers' clock)."""
     found = evidence(row, settings)
     attempt = row.fence_attempt or {}
-    failed = attempt.get("words") if attempt.get("ok") is False and attempt.get("at", 0.0) >= since else None
+    failed = (
+        attempt.get("words")
+        if attempt.get("ok") is False and attempt.get("clock", attempt.get("at", 0.0)) >= since
+        else None
+    )
     return replace(view, evidence=found.words if found is not None else None, fence_failed=failed)
 
 
@@ -51,7 +55,7 @@ def candidates(rows: Iterable[Any], down_after: float) -> list[Candidate]:
 
 
 def operation_view(row: Any, moment: float) -> OperationView:
-    """``moment``: now, by the database's clock."""
+    """``moment``: now, by the servers' clock."""
     return OperationView(
         id=row.id,
         uuid=row.uuid,

@@ -170,6 +170,12 @@ def power_found(fact: Fact) -> Power:
     return _POWER.get(state, Power.SHUT_OFF) if state is not None else Power.SHUT_OFF
 
 
+def keeps_disks(snapshot: Snapshot) -> bool:
+    """Whether every disk but the config drive outlives the loss of the source."""
+    shared = shared_by_both(snapshot)
+    return all(disk.pool in shared for disk in snapshot.instance.disks if not disk.config_drive)
+
+
 def moved_targets(snapshot: Snapshot) -> tuple[str, ...]:
     """What has to be copied: disks in pools that the hosts do not share, and the saved memory where it is in one. Never
     a volume: it is none of the disks."""

@@ -13,6 +13,7 @@ from typing import Any
 from migrator.db import claims, events, instance_records, operations
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
+from migrator.db.listening import clock_expression
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler import loading, queueing, queueing_inbound
@@ -179,7 +180,7 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
     if plan.phase is not None:
         values["phase"] = plan.phase
     if plan.phase is not None or plan.forward is not None:
-        values["phase_since"] = now_expression(connection)
+        values["phase_since"] = clock_expression(connection)
         if operation.forward if plan.forward is None else plan.forward:
             values["status"] = table.phase(plan.phase or operation.phase).shown or "running"
     if plan.forward is False and table.reverting is not None:

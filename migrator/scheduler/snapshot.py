@@ -13,7 +13,7 @@ from migrator.scheduler.convergence import Schedule
 class HostView:
     name: str
     report: HostReport
-    silent_s: float  # seconds since its agent last polled, by the database's clock
+    silent_s: float  # seconds since its agent last polled, by the servers' clock
     up: bool  # polled within service_down_time and not forced down
     disabled: bool = False
     forced_down: bool = False
@@ -71,7 +71,7 @@ class OperationView:
     holds: bool = True
     steering: Mapping[str, Any] = field(default_factory=dict)  # what an operator wants of the transfer
     outcome: Mapping[str, Any] = field(default_factory=dict)  # what was measured so far
-    phase_age_s: float = 0.0  # by the database's clock
+    phase_age_s: float = 0.0  # by the servers' clock
 
     @property
     def same_host(self) -> bool:

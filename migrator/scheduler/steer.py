@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.db import events, operations
-from migrator.db.clock import now
 from migrator.db.engine import Database
+from migrator.db.listening import clock
 from migrator.errors import Conflict
 from migrator.operations import Kind
 from migrator.protocol import Power
@@ -42,7 +42,7 @@ def steer(
             raise Conflict(f"Operation {operation_id} cannot go on by post-copy: {why}")
         # Held it could make no progress: from when it may go on again it gets its whole time.
         released = changes.get("held") is False and (row.steering or {}).get("held")
-        operations.steer(connection, operation_id, {**changes, **({RELEASED: now(connection)} if released else {})})
+        operations.steer(connection, operation_id, {**changes, **({RELEASED: clock(connection)} if released else {})})
         said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
         events.add(
             connection,

@@ -224,7 +224,12 @@ def test_who_forced_a_host_down_is_evidence(lost: tuple[Api, str]) -> None:
     with api.db.read() as connection:
         said = connection.execute(select(hosts.c.fencing).where(hosts.c.name == "compute1")).scalar_one()
     assert (said["kind"], said["by"]) == ("forced_down", "admin")
-    assert ask(api, uuid, {}, "2.96").status == 200, "the host still answers, but somebody vouches for it"
+    refused = ask(api, uuid, {}, "2.96")
+    assert refused.status == 400, "the host still answers, and the disk is there and nowhere else"
+    for part in ("Compute service of compute1 is still in use", "live-migration or migrate instead"):
+        assert part in refused.json["badRequest"]["message"]
+    seed.pools(api.db, "compute1", local="id-2")
+    assert ask(api, uuid, {}, "2.96").status == 200, "its agent stops the guest before another copy starts"
 
 
 def test_the_destination_of_an_evacuation_owes_nothing(lost: tuple[Api, str]) -> None:

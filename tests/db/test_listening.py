@@ -1,11 +1,20 @@
-"""How long there has been a server to speak to, by the database's clock."""
+"""The servers' clock: how long there has been a server to speak to, whatever becomes of the database's clock."""
 
+import pytest
 from sqlalchemy import select, update
 
-from migrator.db import listening
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, hosts, listening
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import listening as table
+from migrator.protocol import HostReport
+from migrator.scheduler import heartbeat
+from migrator.scheduler.fencing import evidence, lapses_after
+from migrator.settings import ServerSettings
+
+LEASE_S = 60.0
+HOUR = 3600.0
 
 
 def seconds(db: Database) -> float:
@@ -18,20 +27,166 @@ def beat(db: Database) -> None:
         listening.beat(connection)
 
 
-def past(db: Database, **ago: float) -> None:
+def no_beat_for(db: Database, passed_s: float) -> None:
+    """The last beat was so long ago by the database's clock."""
     with db.write() as connection:
-        moment = now(connection)
-        connection.execute(update(table).values({name: moment - seconds for name, seconds in ago.items()}))
+        connection.execute(update(table).values(alive_at=table.c.alive_at - passed_s))
+
+
+class Servers:
+    """One server, whose monotonic clock and whose database's clock are set by hand."""
+
+    def __init__(self, db: Database) -> None:
+        self.db, self.mono = db, 1000.0
+        self.heartbeat = listening.Heartbeat(lambda: self.mono)
+        heartbeat.beat(db, self.heartbeat)
+
+    def passes(self, passed_s: float, by_database: float | None = None) -> None:
+        """Time passes in beats; in the first of them the database's clock goes on by ``by_database``."""
+        first = listening.BEAT_S if by_database is None else by_database
+        while passed_s > 0:
+            self.mono += min(passed_s, listening.BEAT_S)
+            no_beat_for(self.db, first if passed_s > listening.BEAT_S or by_database is not None else passed_s)
+            heartbeat.beat(self.db, self.heartbeat)
+            passed_s, first, by_database = passed_s - listening.BEAT_S, listening.BEAT_S, None
+
+
+@pytest.fixture
+def servers(db: Database) -> Servers:
+    return Servers(db)
+
+
+def register(db: Database, lease_s: float = 0.0) -> None:
+    report = HostReport(
+        vcpus=1,
+        memory_mb=1,
+        address="10.0.0.1",
+        live_migration_uri="qemu+tcp://10.0.0.1/system",
+        self_fencing_lease_s=lease_s,
+    )
+    with db.write() as connection:
+        hosts.register(connection, "n1", 1, report)
+
+
+def silent_s(db: Database) -> float:
+    with db.read() as connection:
+        return float(hosts.get(connection, "n1").silent_s)
+
+
+def opened(db: Database) -> list[str]:
+    with db.read() as connection:
+        return [row.message for row in alarms.listed(connection, kinds=[AlarmKind.CLOCK_STEPPED])]
 
 
 def test_it_counts_from_the_first_beat_after_a_break(db: Database) -> None:
     assert seconds(db) > 1e9, "no server ever said that it listens: nothing is known against anybody's silence"
     beat(db)
     assert 0 <= seconds(db) < 10
-    past(db, since=500, alive_at=listening.STALE_S / 2)
-    beat(db)
-    assert 490 < seconds(db) < 510, "an unbroken line of beats"
-    past(db, since=500, alive_at=listening.STALE_S + 1)
+    for _ in range(50):
+        no_beat_for(db, listening.STALE_S / 2)
+        beat(db)
+    assert 490 < seconds(db) < 520, "an unbroken line of beats"
+    no_beat_for(db, listening.STALE_S + 1)
     assert seconds(db) == 0, "overdue, before anybody noticed"
     beat(db)
     assert 0 <= seconds(db) < 10
+
+
+def test_while_no_server_runs_the_clock_goes_on_with_the_databases(db: Database) -> None:
+    beat(db)
+    register(db)
+    no_beat_for(db, HOUR)
+    assert silent_s(db) <= listening.AHEAD_S + 1, "nobody has looked yet"
+    beat(db)
+    assert silent_s(db) == pytest.approx(HOUR, abs=5)
+    assert opened(db) == []
+
+
+@pytest.mark.parametrize("step_s", [-HOUR, -10.0, 10.0, HOUR])
+def test_a_clock_that_is_set_changes_no_silence_and_is_said_once(
+    servers: Servers, step_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "SHOWN_S", 30.0)
+    register(servers.db)
+    servers.passes(20)
+    before = silent_s(servers.db)
+    no_beat_for(servers.db, listening.BEAT_S + step_s)
+    assert before - 1 <= silent_s(servers.db) <= before + listening.AHEAD_S + 1, "before the next beat"
+    no_beat_for(servers.db, -listening.BEAT_S - step_s)
+    servers.passes(5, by_database=5 + step_s)
+    assert silent_s(servers.db) == pytest.approx(25, abs=3)
+    assert seconds(servers.db) == pytest.approx(25, abs=3), "a step is no break"
+    words = "forward" if step_s > 0 else "back"
+    assert opened(servers.db) == [f"the database's clock was set {words} by {abs(step_s):.0f} s"]
+    servers.passes(heartbeat.SHOWN_S + 10)
+    assert opened(servers.db) == []
+    assert silent_s(servers.db) == pytest.approx(25 + heartbeat.SHOWN_S + 10, abs=5)
+
+
+def test_a_host_that_speaks_after_the_clock_was_set_back_is_heard_now(servers: Servers) -> None:
+    register(servers.db)
+    no_beat_for(servers.db, 2 - HOUR)  # set back, and nobody has noticed yet
+    with servers.db.write() as connection:
+        hosts.seen(connection, "n1")
+    no_beat_for(servers.db, HOUR - 2)
+    servers.passes(5, by_database=5 - HOUR)
+    assert silent_s(servers.db) < 10
+
+
+@pytest.mark.parametrize("step_s", [-HOUR, HOUR])
+def test_a_clock_that_is_set_neither_gives_nor_takes_the_evidence_of_a_lease(servers: Servers, step_s: float) -> None:
+    register(servers.db, LEASE_S)
+    servers.passes(200)
+    with servers.db.write() as connection:
+        hosts.seen(connection, "n1")
+    servers.passes(70)
+    assert not _lapsed(servers.db), "70 s is silent, and not past its lease"
+    servers.passes(5, by_database=5 + step_s)
+    assert not _lapsed(servers.db)
+    servers.passes(lapses_after(LEASE_S) - 75 + 10)
+    assert _lapsed(servers.db)
+    servers.passes(5, by_database=5 + step_s)
+    assert _lapsed(servers.db)
+
+
+def test_time_without_a_server_lapses_no_lease(db: Database) -> None:
+    """How long it was nothing tells but the database's clock, which may have been set meanwhile."""
+    beat(db)
+    register(db, LEASE_S)
+    no_beat_for(db, HOUR)
+    beat(db)
+    assert not _lapsed(db)
+
+
+def _lapsed(db: Database) -> bool:
+    with db.read() as connection:
+        found = evidence(hosts.get(connection, "n1"), ServerSettings())
+    return found is not None and found.kind == "lease"
+
+
+def test_two_servers_say_a_step_once_and_agree_afterwards(db: Database) -> None:
+    mono = [1000.0]
+    ours, theirs = (listening.Heartbeat(lambda: mono[0]) for _ in range(2))
+    _beats(db, mono, ours, 0)
+    _beats(db, mono, theirs, 1)
+    steps = [_beats(db, mono, ours, 4, 4 + HOUR), _beats(db, mono, theirs, 1), _beats(db, mono, ours, 5)]
+    assert [round(step / 10) for step in steps] == [360, 0, 0]
+    with db.read() as connection:
+        assert connection.execute(select(table.c.steps)).scalar_one() == 1
+
+
+def _beats(
+    db: Database, mono: list[float], one: listening.Heartbeat, passed_s: float, by_database: float | None = None
+) -> float:
+    mono[0] += passed_s
+    no_beat_for(db, passed_s if by_database is None else by_database)
+    with db.write() as connection:
+        return one.beat(connection)
+
+
+def test_what_is_shown_of_a_host_is_by_the_databases_clock(servers: Servers) -> None:
+    register(servers.db)
+    servers.passes(5, by_database=5 - HOUR)
+    with servers.db.read() as connection:
+        row, moment = hosts.get(connection, "n1"), now(connection)
+    assert row.last_seen + row.silent_s + row.behind_s == pytest.approx(moment, abs=2)

@@ -134,11 +134,18 @@ def asked(host: str, kind: Kind, phase: str, **more: Any) -> dict[str, Any]:
     return dict(assignments(snapshot(kind, phase, **more))[host].inputs)
 
 
-@pytest.mark.parametrize(("up", "ensure"), [(True, Ensure.OBSERVED), (False, Ensure.NOT_RUNNING)])
-def test_an_evacuated_host_ends_its_guest_unless_it_is_back_in_service(up: bool, ensure: Ensure) -> None:
+@pytest.mark.parametrize(
+    ("up", "kept", "ensure"),
+    [(True, True, Ensure.OBSERVED), (False, True, Ensure.NOT_RUNNING), (False, False, Ensure.OBSERVED)],
+)
+def test_an_evacuated_host_ends_its_guest_unless_it_is_back_in_service_or_has_the_only_disks(
+    up: bool, kept: bool, ensure: Ensure
+) -> None:
     found = snapshot(E, "fence")
+    disks = tuple(disk for disk in SPEC.disks if disk.pool == "shared" or not kept)
     hosts = {**found.hosts, "a": replace(found.hosts["a"], up=up, forced_down=not up, speaks=True)}
-    assert assignments(replace(found, hosts=hosts))["a"].ensure is ensure
+    found = replace(found, hosts=hosts, instance=SPEC.model_copy(update={"disks": disks}))
+    assert assignments(found)["a"].ensure is ensure
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ ROWS = [(kind, forward, *row) for kind, forward, rows in GRIDS for row in rows]
 def test_every_phase_against_every_answer(kind: Kind, forward: bool, phase: str, answers: str, views: str) -> None:
     row = OPERATIONS[kind].phase(phase)
     there = row.actor is Actor.DESTINATION
-    now = op(kind, phase, **({} if forward else BACK), holds=row.holds)
+    # A host that answers stops its guest for an evacuation only where the disks are kept.
+    now = op(kind, phase, **({} if forward else BACK), holds=row.holds, shared=row.fencing)
     source: View = "fenced" if kind is E and there else "back" if row.fencing else True
     found = (plan(now, *((None, a) if there else (a, None)), ups=(source, True)) for a in ANSWERS)
     assert "".join(map(letter, found)) == answers

@@ -219,8 +219,8 @@ RETURNS = [
     ("rebuild", None, GONE | {"disk": True}, "fenced", "N"),
     ("rebuild", OFF, GONE | {"disk": True}, True, "N"),
     ("fence", RUNS, None, True, "R"),
-    ("fence", RUNS, None, "back", "."),
-    ("fence", OFF, None, "back", "N"),
+    ("fence", RUNS, None, "back", "R"),
+    ("fence", OFF, None, "back", "R"),
     ("start", RUNS, GONE, True, "R"),
     ("start", RUNS, OFF, True, "R"),
     ("start", RUNS, RUNS, True, "N"),
@@ -238,6 +238,11 @@ def test_an_evacuated_host_that_returns_with_its_guest_running_keeps_it(
     if after == "R":
         assert found.error is not None
         assert found.error["code"] == "source_is_back"
+
+
+def test_a_forced_down_host_that_answers_stops_a_guest_whose_disks_are_kept_before_it_starts_elsewhere() -> None:
+    found = [plan(op(E, "fence", shared=True), said, ups=("back", True)) for said in (None, RUNS, OFF, GONE)]
+    assert [letter(one) for one in found] == [".", ".", "N", "N"]
 
 
 @pytest.mark.parametrize("lost", ["a", "b"])

@@ -67,8 +67,16 @@ def test_a_host_that_is_back_in_service_is_not_made_to_stop_its_guests() -> None
     found = plan(op(E, "fence"), ups=(True, True))
     assert (found.forward, found.error and found.error["code"]) == (False, "source_is_back")
     assert ordered(op(E, "fence"), "a").ensure is Ensure.OBSERVED
-    assert plan(op(E, "fence"), ups=("back", True)).forward is None, "declared dead: its word is waited for"
-    assert ordered(op(E, "fence"), "a", "back").ensure is Ensure.NOT_RUNNING
+    declared_dead = op(E, "fence", shared=True)
+    assert plan(declared_dead, ups=("back", True)).forward is None, "its word is waited for"
+    assert ordered(declared_dead, "a", "back").ensure is Ensure.NOT_RUNNING
+
+
+def test_a_host_that_answers_does_not_stop_a_guest_whose_disks_it_alone_has() -> None:
+    """Whoever declared it dead was wrong, and a new disk is no guest."""
+    found = plan(op(E, "fence"), ups=("back", True))
+    assert (found.forward, found.error and found.error["code"]) == (False, "source_is_back")
+    assert ordered(op(E, "fence"), "a", "back").ensure is Ensure.OBSERVED
 
 
 def ordered(operation: Op, host: str, source: View = True) -> Any:

@@ -11,6 +11,7 @@ from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_agents import NamedImages
 from migrator.compute.worker import StaleAssignment, Worker
+from migrator.db.listening import Heartbeat
 from migrator.errors import DriverError, HostNotFound, ServerUnreachable
 from migrator.protocol import Assignment, Assignments, Fact, Facts, HostReport, Poll
 from migrator.scheduler import agents
@@ -26,9 +27,17 @@ RETRY_S = 0.5
 class Server:
     """One server process."""
 
-    def __init__(self, db: WorldDatabase, settings: ServerSettings, wake: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self,
+        db: WorldDatabase,
+        settings: ServerSettings,
+        wake: Callable[[Iterable[str]], None],
+        true_time: Callable[[], float],
+    ) -> None:
+        """``true_time``: by a clock that nobody sets."""
         self.db, self.settings = db, settings
         self.reconciler = Reconciler(db, settings, wake)
+        self.heartbeat = Heartbeat(true_time)
 
     def register(self, host: str, incarnation: int, report: HostReport) -> None:
         agents.register(self.db, host, incarnation, report)

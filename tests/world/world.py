@@ -11,10 +11,10 @@ from typing import Any
 
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.db import images, listening, operations, volumes
+from migrator.db import images, operations, volumes
 from migrator.errors import ServerUnreachable
 from migrator.protocol import Assignments, Facts, HostReport, Poll
-from migrator.scheduler import building
+from migrator.scheduler import building, heartbeat
 from migrator.scheduler.building import NewInstance
 from migrator.scheduler.requests import Caller
 from migrator.settings import ServerSettings
@@ -56,7 +56,8 @@ class World:
         self.fabric = Fabric(lambda: self.time)
         self.fabric.default_behaviour = Behaviour(dirty_bytes_per_s=1 * MIB)
         self.fabric.fault = self._driver_call
-        self.db = WorldDatabase(url, lambda: self.time, self.faults)
+        self.clock_error_s = 0.0  # of the database's clock
+        self.db = WorldDatabase(url, lambda: self.time + self.clock_error_s, self.faults)
         self.settings = ServerSettings(database=url)
         with self.db.write() as connection:
             self.image = dict(images.create(connection, IMAGE)._mapping)
@@ -107,7 +108,7 @@ class World:
     def _beat(self) -> None:
         """What keeps time beside the requests; not a boundary of any of them."""
         with self.db.engine.begin() as connection:
-            listening.beat(connection)
+            heartbeat.note(connection, self.server.heartbeat)
 
     def killed(self, component: str) -> None:
         if component == "server":
@@ -147,7 +148,7 @@ class World:
             return None
 
     def _new_server(self) -> Server:
-        return Server(self.db, self.settings, self.wake)
+        return Server(self.db, self.settings, self.wake, lambda: self.time)
 
     def wake(self, hosts: Iterable[str]) -> None:
         for host in sorted(hosts):

@@ -1,0 +1,42 @@
+"""A server's heartbeat, and what it finds: that somebody set the database's clock.
+
+Owns what is said of that. Never decides what a silence means, and changes no evidence: hosts' silence is measured by
+the servers' own clock (``db/listening.py``).
+"""
+
+import logging
+
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, listening
+from migrator.db.engine import Connection, Database
+
+log = logging.getLogger(__name__)
+
+SHOWN_S = 3600.0  # the alarm is over when the clock was not set again for so long
+
+
+def beat(db: Database, heartbeat: listening.Heartbeat) -> None:
+    """Say that this server listens. To be called every ``listening.BEAT_S``."""
+    with db.write() as connection:
+        note(connection, heartbeat)
+
+
+def note(connection: Connection, heartbeat: listening.Heartbeat) -> None:
+    step_s = heartbeat.beat(connection)
+    if step_s:
+        _alarm(connection, step_s)
+    else:
+        _clear(connection)
+
+
+def _alarm(connection: Connection, step_s: float) -> None:
+    words = f"the database's clock was set {'forward' if step_s > 0 else 'back'} by {abs(step_s):.0f} s"
+    log.warning("%s; hosts' silence is measured by the servers' own clock, and evidence stays as it was", words)
+    alarms.raise_alarm(connection, AlarmKind.CLOCK_STEPPED, words, details={"step_s": round(step_s, 3)})
+
+
+def _clear(connection: Connection) -> None:
+    found = listening.last_step(connection)
+    if found is not None and found.age_s is not None and found.age_s > SHOWN_S:
+        listening.forget_step(connection)
+        alarms.clear_alarm(connection, AlarmKind.CLOCK_STEPPED)
