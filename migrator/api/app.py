@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from migrator.api import (
     discovery,
     faults,
     images,
+    measured,
     metrics,
     native,
     openapi,
@@ -49,6 +51,7 @@ log = logging.getLogger(__name__)
 # Longer than clients pause between two looks: nova's --poll asks every 5 s, which is also when uvicorn would hang up,
 # and the request that crosses with that is lost.
 KEEP_ALIVE_S = 75
+_STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")
 
@@ -157,6 +160,7 @@ def serve(settings: ServerSettings) -> int:
     beside = [
         threading.Thread(target=_keep_beating, args=(services, heartbeat, stop), name="listening", daemon=True),
         threading.Thread(target=_sweep, args=(services, stop), name="sweeper", daemon=True),
+        threading.Thread(target=_keep_totals, args=(services, stop), name="totals", daemon=True),
         threading.Thread(target=Fencer(services, stop).keep, name="fencer", daemon=True),
     ]
     for thread in beside:
@@ -185,6 +189,18 @@ def _sweep(services: Services, stop: threading.Event) -> None:
             services.reconciler.sweep()
         except Exception:
             log.exception("the sweep failed; it is tried again")
+
+
+def _keep_totals(services: Services, stop: threading.Event) -> None:
+    looked_at = time.monotonic()
+    while not stop.wait(services.settings.sweep_interval):
+        try:
+            measured.keep(services.db, stop.is_set)
+            if time.monotonic() - looked_at >= _STATISTICS_S:
+                looked_at = time.monotonic()
+                services.db.analyze()
+        except Exception:
+            log.exception("what has ended could not be counted; it is tried again")
 
 
 async def _listen(services: Services) -> None:

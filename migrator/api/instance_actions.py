@@ -35,7 +35,7 @@ def index(request: ApiRequest) -> Answer:
 
 def _query(request: ApiRequest) -> instance_actions.ActionQuery:
     if request.version < _PAGED:
-        return instance_actions.ActionQuery()
+        return instance_actions.ActionQuery(limit=request.services.settings.max_limit)
     since, before = first(request.query, "changes-since"), first(request.query, "changes-before")
     return instance_actions.ActionQuery(
         changes_since=moment("changes-since", since) if since else None,

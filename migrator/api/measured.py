@@ -1,12 +1,12 @@
-"""What has ended, counted for ``/metrics`` as it is read from the database: once, in the order in which it ended.
+"""What has ended, counted for ``/metrics``: each operation once, in the order in which it ended.
 
-A process that starts counts from the first operation on, so that every server tells the same.
+The totals are kept in the database, so that every server tells the same and a scrape costs the same however many there
+were. ``keep`` brings them up to date, portion by portion; a scrape adds what has ended since, and writes nothing.
 """
 
 import bisect
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -35,9 +35,10 @@ _DISTRIBUTIONS: Mapping[str, tuple[str, float, Sequence[float], str]] = {
 class _Distribution:
     """A histogram's numbers: per bucket, and their sum."""
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds, self.sum = bounds, 0.0
-        self.counts = [0] * (len(bounds) + 1)
+    def __init__(self, bounds: Sequence[float], kept: Mapping[str, Any]) -> None:
+        self.bounds = bounds
+        self.sum = float(kept.get("sum", 0.0))
+        self.counts = list(kept.get("counts") or [0] * (len(bounds) + 1))
 
     def observe(self, value: float) -> None:
         self.counts[bisect.bisect_left(self.bounds, value)] += 1
@@ -50,29 +51,21 @@ class _Distribution:
             found.append((name, float(total)))
         return found
 
+    def kept(self) -> dict[str, Any]:
+        return {"sum": self.sum, "counts": self.counts}
 
-class Ended:
-    """Operations that are over, counted since the first one."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._after = (0.0, 0)
-        self._by_status: Counter[tuple[str, str]] = Counter()
-        self._live = {name: _Distribution(bounds) for name, (_, _, bounds, _) in _DISTRIBUTIONS.items()}
+class _Totals:
+    """Read from what is kept in the database (JSON), and added to."""
 
-    def collect(self, db: Database) -> list[Metric]:
-        with self._lock:
-            while rows := self._unread(db):
-                for row in rows:
-                    self._take(row)
-                self._after = (rows[-1].finished_at, rows[-1].id)
-            return [self._statuses(), *self._distributions()]
+    def __init__(self, kept: Mapping[str, Any]) -> None:
+        statuses, live = kept.get("statuses", ()), kept.get("live", {})
+        self._by_status: Counter[tuple[str, str]] = Counter({(kind, status): n for kind, status, n in statuses})
+        self._live = {
+            name: _Distribution(bounds, live.get(name, {})) for name, (_, _, bounds, _) in _DISTRIBUTIONS.items()
+        }
 
-    def _unread(self, db: Database) -> Sequence[Any]:
-        with db.read() as connection:
-            return measures.ended(connection, self._after)
-
-    def _take(self, row: Any) -> None:
+    def add(self, row: Any) -> None:
         self._by_status[row.kind, row.status] += 1
         if row.kind != Kind.LIVE_MIGRATION or row.status != "completed":
             return
@@ -80,6 +73,13 @@ class Ended:
             value = (row.outcome or {}).get(field)
             if value is not None:  # what the hypervisor did not measure is not counted as nothing
                 self._live[name].observe(value * unit)
+
+    def kept(self) -> dict[str, Any]:
+        statuses = [[kind, status, number] for (kind, status), number in sorted(self._by_status.items())]
+        return {"statuses": statuses, "live": {name: found.kept() for name, found in self._live.items()}}
+
+    def metrics(self) -> list[Metric]:
+        return [self._statuses(), *self._distributions()]
 
     def _statuses(self) -> Metric:
         words = "Operations that are over, by how they ended (os-migrations' statuses)."
@@ -94,3 +94,30 @@ class Ended:
             family = HistogramMetricFamily(f"migrator_live_migration_{name}", f"Completed live migrations. {words}")
             family.add_metric([], kept.buckets(), kept.sum)
             yield family
+
+
+def collect(db: Database) -> list[Metric]:
+    """Operations that are over, counted since the first one. Where ``keep`` is far behind, as after an upgrade, those
+    that it has not reached are not told yet: a counter may rise late, but never takes anything back."""
+    with db.read() as connection:
+        kept = measures.ended_totals(connection)
+        rows = measures.ended(connection, (kept.finished_at, kept.operation_id))
+    totals = _Totals(kept.totals)
+    for row in rows:
+        totals.add(row)
+    return totals.metrics()
+
+
+def keep(db: Database, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Add all that has ended to the totals that are kept. Any server may, also at the same moment."""
+    while not stopping():
+        with db.read() as connection:
+            kept = measures.ended_totals(connection)
+            rows = measures.ended(connection, (kept.finished_at, kept.operation_id))
+        if not rows:
+            return
+        totals = _Totals(kept.totals)
+        for row in rows:
+            totals.add(row)
+        with db.write() as connection:
+            measures.keep_ended_totals(connection, kept, (rows[-1].finished_at, rows[-1].id), totals.kept())

@@ -14,8 +14,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from migrator.alarms import AlarmKind
+from migrator.api import measured
 from migrator.api.auth import STRATEGIES
-from migrator.api.measured import Ended
 from migrator.api.routing import new_request_id
 from migrator.api.services import Service
 from migrator.db import alarms, listening, measures
@@ -32,14 +32,14 @@ _ALARM_WORDS = tuple(f"{found.value.upper()}:" for found in ALARMS)
 class _Snapshot(Collector):
     """One scrape: what is over, and how everything is now."""
 
-    def __init__(self, db: Database, settings: ServerSettings, ended: Ended) -> None:
-        self._db, self._settings, self._ended = db, settings, ended
+    def __init__(self, db: Database, settings: ServerSettings) -> None:
+        self._db, self._settings = db, settings
 
     def describe(self) -> Iterator[Metric]:
         return iter(())  # asked for before there is anything to tell
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._ended.collect(self._db)
+        yield from measured.collect(self._db)
         with self._db.read() as connection:
             active = measures.active(connection, _ALARM_WORDS)
             states = measures.instances_by_state(connection)
@@ -117,5 +117,5 @@ def metrics(services: Service, request: Request) -> Response:
     """In Prometheus' text format."""
     STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
     registry = CollectorRegistry()
-    registry.register(_Snapshot(services.db, services.settings, services.ended))
+    registry.register(_Snapshot(services.db, services.settings))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

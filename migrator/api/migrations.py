@@ -39,13 +39,14 @@ def index(request: ApiRequest) -> Answer:
 
 
 def _query(request: ApiRequest) -> MigrationQuery:
-    """Below 2.59 there is no paging: everything, the oldest first, and unknown parameters say nothing."""
+    """Below 2.59 there is no paging: the newest ``max_limit``, the oldest of them first, and unknown parameters say
+    nothing."""
     params, version = request.query, request.version
     columns = _EQUAL_280 if version >= _OWNED or version < _PAGED else _EQUAL
     equal = {column: value for name, column in columns.items() if (value := first(params, name)) is not None}
     host = first(params, "host")
     if version < _PAGED:
-        return MigrationQuery(equal=equal, host=host, newest_first=False)
+        return MigrationQuery(equal=equal, host=host, newest_first=False, limit=request.services.settings.max_limit)
     since, before = first(params, "changes-since"), first(params, "changes-before")
     query = MigrationQuery(
         equal=equal,

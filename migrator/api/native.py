@@ -59,10 +59,12 @@ def index(
     instance: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None,
     active: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    marker: Annotated[str | None, Query(max_length=255)] = None,
 ) -> dict[str, Any]:
-    """Newest first, of all instances or of one."""
+    """Newest first, of all instances or of one; with ``marker``, those after the operation of that id. Errors: 404."""
     with services.db.read() as connection:
-        found = timelines.listed(connection, instance, active, limit)
+        after = {"before": int(timelines.find(connection, marker).id)} if marker is not None else {}
+        found = timelines.listed(connection, instance, active, limit, **after)
     return {"operations": [view(row) for row in found]}
 
 

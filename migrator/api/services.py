@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from migrator.api.measured import Ended
 from migrator.api.wakers import Wakers
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
@@ -18,13 +17,12 @@ class Services:
     settings: ServerSettings
     reconciler: Reconciler
     wakers: Wakers
-    ended: Ended
 
 
 def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
     wakers = Wakers()
-    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers, Ended())
+    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers)
 
 
 async def services_of(request: Request) -> Services:  # not worth a thread, as a plain function would get

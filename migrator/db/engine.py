@@ -21,6 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 __all__ = ["Connection", "Database"]
 
 _LATE = "migrator_late"  # in a connection's info: what ``put_off`` was given
+_SAMPLE = 1000  # rows of an index
 _PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of all of them
 
 
@@ -66,6 +67,14 @@ class Database:
         finally:
             if mine:
                 self._writing.release()
+
+    def analyze(self) -> None:
+        """Tell SQLite how the rows are distributed, from a sample, so that it takes the right index; PostgreSQL looks
+        by itself."""
+        if self.is_sqlite:
+            with self.write() as connection:
+                connection.exec_driver_sql(f"PRAGMA analysis_limit={_SAMPLE}")
+                connection.exec_driver_sql("ANALYZE")
 
     def close(self) -> None:
         self.engine.dispose()

@@ -10,6 +10,8 @@ from migrator.db.clock import moment as now_of
 from migrator.db.clock import now_expression
 from migrator.db.tables import events
 
+_MOST = 10_000  # lines of one timeline that are read
+
 
 @cache
 def _insert(dialect: str) -> Insert:
@@ -55,5 +57,6 @@ def since_phase(connection: Connection, operation_id: int, phase: str) -> float 
 
 
 def of_operation(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
-    """Oldest first."""
-    return connection.execute(select(events).where(events.c.operation_id == operation_id).order_by(events.c.id)).all()
+    """Oldest first; of very many the newest."""
+    query = select(events).where(events.c.operation_id == operation_id).order_by(events.c.id.desc()).limit(_MOST)
+    return connection.execute(query).all()[::-1]

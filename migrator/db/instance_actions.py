@@ -8,20 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, literal, select, text, tuple_
 
-from migrator.db.tables import events, operations
+from migrator.db.operations import many
+from migrator.db.tables import IS_REQUEST, events, operations
 from migrator.errors import BadRequest, NotFound
 
 _o = operations.c
-ABOUT = ("cancel", "force", "confirm", "revert")  # names of events that are requests of their own
 AT_ONCE = ("cancel", "force")  # over as soon as they are heard
+Place = tuple[float, int, str]
+"""Where an action stands: when it began, the operation's id, what was asked of it."""
 _PHASES = ("begin", "phase", "reverse", "retry")
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One line. ``about`` is "" for the operation itself, else what was asked of it: one of ABOUT. ``status`` is the
+    """One line. ``about`` is "" for the operation itself, else what was asked of it. ``status`` is the
     operation's; ``error`` its {code, message}. Times: seconds since the epoch."""
 
     operation_id: int
@@ -49,13 +51,49 @@ class ActionQuery:
 
 def page(connection: Connection, instance_uuid: str, query: ActionQuery) -> Sequence[Action]:
     """One page, the newest first. Raises BadRequest for a marker that is no request id of this instance."""
-    found = [action for action in every(connection, instance_uuid) if _within(action, query)]
+    before = None
     if query.marker is not None:
-        places = [i for i, action in enumerate(found) if action.request_id == query.marker]
-        if not places:
+        named = _named(connection, instance_uuid, query.marker)
+        if not named:
             raise BadRequest(f"Marker {query.marker} could not be found.")
-        found = found[places[-1] + 1 :]
-    return found if query.limit is None else found[: query.limit]
+        before = min(map(_place, named))
+    found = list(_operations(connection, instance_uuid, query, before))
+    found += _requests(connection, instance_uuid, query, before)
+    return sorted(found, key=_place, reverse=True)[: query.limit]
+
+
+def _place(action: Action) -> Place:
+    return action.started_at, action.operation_id, action.about
+
+
+def _operations(
+    connection: Connection, instance_uuid: str, query: ActionQuery, before: Place | None
+) -> Sequence[Action]:
+    changed = func.coalesce(_o.finished_at, _o.updated_at, _o.created_at)
+    wanted = [_o.instance_uuid == instance_uuid]
+    if before is not None:
+        # An operation stands after the requests about it that came at the same moment.
+        at, ident = before[0], before[1] + (before[2] != "")
+        wanted.append(tuple_(_o.created_at, _o.id) < tuple_(literal(at), literal(ident)))
+    if query.changes_since is not None:
+        wanted.append(changed >= query.changes_since)
+    if query.changes_before is not None:
+        wanted.append(changed <= query.changes_before)
+    statement = select(operations).where(*wanted).order_by(_o.created_at.desc(), _o.id.desc()).limit(query.limit)
+    return [_operation(row) for row in connection.execute(statement)]
+
+
+def _requests(connection: Connection, instance_uuid: str, query: ActionQuery, before: Place | None) -> Sequence[Action]:
+    """Few: an operation is cancelled, forced, confirmed or reverted once or twice."""
+    wanted = [events.c.instance_uuid == instance_uuid]
+    if before is not None:
+        wanted.append(events.c.at <= before[0])
+    asked = connection.execute(
+        select(events).where(text(IS_REQUEST), *wanted).order_by(events.c.at.desc(), events.c.id.desc())
+    ).all()
+    rows = {row.id: row for row in many(connection, {event.operation_id for event in asked})}
+    found = (_request(event, rows[event.operation_id]) for event in asked if event.operation_id in rows)
+    return [action for action in found if (before is None or _place(action) < before) and _within(action, query)]
 
 
 def _within(action: Action, query: ActionQuery) -> bool:
@@ -65,21 +103,18 @@ def _within(action: Action, query: ActionQuery) -> bool:
 
 def get(connection: Connection, instance_uuid: str, request_id: str) -> Action:
     """Raises NotFound."""
-    for action in every(connection, instance_uuid):
-        if action.request_id == request_id:
-            return action
-    raise NotFound(f"Action {request_id} not found")
+    found = _named(connection, instance_uuid, request_id)
+    if not found:
+        raise NotFound(f"Action {request_id} not found")
+    return max(found, key=_place)
 
 
-def every(connection: Connection, instance_uuid: str) -> list[Action]:
-    rows = connection.execute(select(operations).where(_o.instance_uuid == instance_uuid)).all()
-    actions = [_operation(row) for row in rows]
-    by_id = {row.id: row for row in rows}
-    asked = connection.execute(
-        select(events).where(events.c.instance_uuid == instance_uuid, events.c.name.in_(ABOUT)).order_by(events.c.id)
-    ).all()
-    actions += [_request(event, by_id[event.operation_id]) for event in asked if event.operation_id in by_id]
-    return sorted(actions, key=lambda action: (action.started_at, action.operation_id, action.about), reverse=True)
+def _named(connection: Connection, instance_uuid: str, request_id: str) -> list[Action]:
+    """The operations, or requests about them, that go by this id."""
+    mine = select(operations).where(_o.instance_uuid == instance_uuid, _o.request_id == request_id)
+    found = [_operation(row) for row in connection.execute(mine)]
+    asked = _requests(connection, instance_uuid, ActionQuery(), None)
+    return found + [action for action in asked if action.request_id == request_id]
 
 
 def _operation(row: Row[Any]) -> Action:

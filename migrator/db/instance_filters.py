@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Select,
     Text,
     and_,
     bindparam,
@@ -24,6 +25,8 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
+    union_all,
 )
 
 from migrator.db.expressions import Expression, every_found
@@ -112,6 +115,9 @@ def after(connection: Connection, ordered: Keys, marker: str) -> ColumnElement[b
     values = connection.execute(select(*(key for key, _ in ordered)).where(instances.c.uuid == marker)).one_or_none()
     if values is None:
         raise BadRequest(f"marker [{marker}] not found")
+    if len({way for _, way in ordered}) == 1:
+        columns, marked = tuple_(*(key for key, _ in ordered)), tuple_(*map(literal, values))
+        return columns > marked if ordered[0][1] == "asc" else columns < marked
     alternatives = []
     for position, (key, way) in enumerate(ordered):
         further = key > values[position] if way == "asc" else key < values[position]
@@ -131,12 +137,17 @@ def conditions(connection: Connection, query: InstanceQuery) -> list[ColumnEleme
         wanted.append(instances.c.flavor["flavorid"].as_string() == query.flavor)
     if query.locked is not None:
         wanted.append(instances.c.locked_by.is_not(None) if query.locked else instances.c.locked_by.is_(None))
-    changed = func.coalesce(instances.c.updated_at, instances.c.created_at)
-    if query.changes_since is not None:
-        wanted.append(changed >= query.changes_since)
-    if query.changes_before is not None:
-        wanted.append(changed <= query.changes_before)
+    updated, created = instances.c.updated_at, instances.c.created_at
+    if (since := query.changes_since) is not None:
+        recent = union_all(_ids(updated >= since), _ids(updated.is_(None), created >= since))
+        wanted.append(instances.c.id.in_(recent))
+    if (before := query.changes_before) is not None:
+        wanted.append(or_(updated <= before, and_(updated.is_(None), created <= before)))
     return wanted + _tags(connection, query) + _contained(connection, query)
+
+
+def _ids(*wanted: ColumnElement[bool]) -> Select[Any]:
+    return select(instances.c.id).where(*wanted).correlate(None)
 
 
 def _tags(connection: Connection, query: InstanceQuery) -> list[ColumnElement[bool]]:

@@ -6,15 +6,16 @@ Never decides what is good or bad. What has ended is read once, in the order in 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, false, func, or_, select, true
+from sqlalchemy import Connection, Row, case, false, func, literal, or_, select, true, tuple_, update
 
 from migrator.db import hosts as host_rows
 from migrator.db.clock import now_expression
 from migrator.db.listening import clock_expression
+from migrator.db.tables import ended_totals as ended_totals_table
 from migrator.db.tables import hosts, instances, operations
 
 SETTLED_S = 5.0  # by then whoever ended an operation has committed, and the last statistics have come in
-_AT_ONCE = 5000  # rows; more are read by the next look
+_AT_ONCE = 1000  # rows; more are read by the next look
 _O = operations.c
 
 
@@ -23,10 +24,25 @@ def ended(connection: Connection, after: tuple[float, int]) -> Sequence[Any]:
     that has just ended is left for later, so that nothing ends before what was read already."""
     since, ident = after
     settled = _O.finished_at <= now_expression(connection) - SETTLED_S
-    later = or_(_O.finished_at > since, and_(_O.finished_at == since, _O.id > ident))
+    later = tuple_(_O.finished_at, _O.id) > tuple_(literal(since), literal(ident))
     query = select(_O.id, _O.kind, _O.status, _O.finished_at, _O.outcome)
-    query = query.where(_O.finished_at >= since, later, settled, _O.active == false())
+    query = query.where(later, settled)
     return connection.execute(query.order_by(_O.finished_at, _O.id).limit(_AT_ONCE)).all()
+
+
+def ended_totals(connection: Connection) -> Row[Any]:
+    """(finished_at, operation_id, totals): what was counted last, and what it came to."""
+    return connection.execute(select(ended_totals_table)).one()
+
+
+def keep_ended_totals(
+    connection: Connection, seen: Row[Any], after: tuple[float, int], totals: Mapping[str, Any]
+) -> None:
+    """In place of ``seen``, unless another server was faster."""
+    table = ended_totals_table.c
+    unchanged = (table.finished_at == seen.finished_at, table.operation_id == seen.operation_id)
+    values = {"finished_at": after[0], "operation_id": after[1], "totals": dict(totals)}
+    connection.execute(update(ended_totals_table).where(*unchanged).values(**values))
 
 
 def active(connection: Connection, alarms: Sequence[str]) -> Sequence[Row[Any]]:

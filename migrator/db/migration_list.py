@@ -4,13 +4,14 @@ Reads only, and only the columns that a view shows: a page of a thousand is aske
 dashboards, and must not slow a migration down.
 """
 
+import heapq
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, literal, or_, select, text, true, tuple_
 
-from migrator.db.tables import hosts, instances, operations
+from migrator.db.tables import MOVES, hosts, instances, operations
 from migrator.errors import BadRequest, OperationNotFound
 
 MigrationRow = Any
@@ -44,28 +45,39 @@ class MigrationQuery:
     changes_since: float | None = None
     changes_before: float | None = None
     newest_first: bool = True
-    limit: int | None = None
+    limit: int = 1000
     marker: str | None = None
 
 
 def page(connection: Connection, query: MigrationQuery) -> Sequence[MigrationRow]:
-    """One page. Raises BadRequest when the marker is not the UUID of a migration."""
-    statement = select(*COLUMNS).where(_o.moves == true(), *_conditions(query))
+    """One page, and of more than ``limit`` the newest, in whichever order. Raises BadRequest when the marker is not the
+    UUID of a migration."""
+    wanted: list[ColumnElement[bool] | TextClause] = [text(MOVES), *_conditions(query)]
     if query.marker is not None:
-        statement = statement.where(_after(connection, query.marker))
-    if query.newest_first:
-        statement = statement.order_by(_o.created_at.desc(), _o.id.desc())
-    else:
-        statement = statement.order_by(_o.id)
-    if query.limit is not None:
-        statement = statement.limit(query.limit)
-    return connection.execute(statement).all()
+        wanted.append(_after(connection, query.marker))
+    if query.host is None:
+        rows = list(_newest(connection, wanted, query.limit))
+    else:  # each by its own index, in its order: OR would sort all that the host ever had
+        leaving = _newest(connection, [*wanted, _o.source == query.host], query.limit)
+        coming = [*wanted, _o.destination == query.host, or_(_o.source != query.host, _o.source.is_(None))]
+        rows = list(heapq.merge(leaving, _newest(connection, coming, query.limit), key=_place, reverse=True))
+        rows = rows[: query.limit]
+    return rows if query.newest_first else sorted(rows, key=lambda row: int(row.id))
+
+
+def _newest(
+    connection: Connection, wanted: Sequence[ColumnElement[bool] | TextClause], limit: int
+) -> Sequence[MigrationRow]:
+    statement = select(*COLUMNS).where(*wanted).order_by(_o.created_at.desc(), _o.id.desc())
+    return connection.execute(statement.limit(limit)).all()
+
+
+def _place(row: MigrationRow) -> tuple[float, int]:
+    return row.created_at, row.id
 
 
 def _conditions(query: MigrationQuery) -> list[ColumnElement[bool]]:
     wanted = [_o[name] == value for name, value in query.equal.items()]
-    if query.host is not None:
-        wanted.append(or_(_o.source == query.host, _o.destination == query.host))
     if query.changes_since is not None:
         wanted.append(_o.updated_at >= query.changes_since)
     if query.changes_before is not None:
@@ -77,7 +89,7 @@ def _after(connection: Connection, marker: str) -> ColumnElement[bool]:
     at = connection.execute(select(_o.created_at, _o.id).where(_o.uuid == marker, _o.moves == true())).one_or_none()
     if at is None:
         raise BadRequest(f"Marker {marker} could not be found.")
-    return or_(_o.created_at < at.created_at, and_(_o.created_at == at.created_at, _o.id < at.id))
+    return tuple_(_o.created_at, _o.id) < tuple_(literal(at.created_at), literal(at.id))
 
 
 def flavor_ids(connection: Connection, uuids: Collection[str]) -> Mapping[str, int]:

@@ -11,6 +11,8 @@ from migrator.db.tables import progress
 _INTERVAL_S = 0.9  # a row a second; a look comes every 0.2 s while something moves
 _PARTS = ("memory_remaining_bytes", "disk_remaining_bytes")
 
+_MOST = 10_000  # that are read of one operation, about three hours' worth
+
 
 def add(connection: Connection, operation_id: int, job: Mapping[str, Any]) -> None:
     """Keep the counters (``protocol.JobFact``) of an active job, unless the last ones are not a second old."""
@@ -36,8 +38,6 @@ def stalled_s(connection: Connection, operation_id: int, since: float = 0.0) -> 
 
 
 def of_operation(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
-    """Rows of ``progress``, oldest first, with ``behind_s`` (see ``hosts.HostRow``)."""
-    mine = progress.c.operation_id == operation_id
-    return connection.execute(
-        select(progress, behind().label("behind_s")).where(mine).order_by(progress.c.at, progress.c.id)
-    ).all()
+    """Rows of ``progress``, oldest first, with ``behind_s`` (see ``hosts.HostRow``); of very many the newest."""
+    query = select(progress, behind().label("behind_s")).where(progress.c.operation_id == operation_id)
+    return connection.execute(query.order_by(progress.c.at.desc(), progress.c.id.desc()).limit(_MOST)).all()[::-1]

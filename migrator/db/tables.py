@@ -32,6 +32,12 @@ metadata = MetaData(
     }
 )
 
+MOVES = "moves"  # a query must say it just so, to be answered by the indexes that have nothing else
+_MOVES = text(MOVES)
+# names of events that are requests of their own
+IS_REQUEST = "events.name IN ('cancel', 'force', 'confirm', 'revert')"
+_REQUESTS = text(IS_REQUEST.removeprefix("events."))
+
 hosts = Table(
     "hosts",
     metadata,
@@ -204,8 +210,27 @@ instances = Table(
     Column("updated_at", Double),
     Column("launched_at", Double),
     Column("terminated_at", Double),
-    Index("ix_instances_host", "host"),
+    Index("ix_instances_host", "host", "deleted", "id"),
     Index("ix_instances_project", "deleted", "project_id", "id"),
+    # the lists of all projects: by each filter, and in the orders that clients ask for
+    Index("ix_instances_deleted", "deleted", "id"),
+    Index("ix_instances_created", "deleted", "created_at", "id"),
+    Index("ix_instances_name", "deleted", "name", "id"),
+    Index("ix_instances_vm_state", "deleted", "vm_state", "id"),
+    Index("ix_instances_changed", "updated_at", "created_at"),
+    *(
+        Index(f"ix_instances_{name}", name, "id")
+        for name in (
+            "task_state",
+            "power_state",
+            "image_id",
+            "user_id",
+            "key_name",
+            "reservation_id",
+            "availability_zone",
+            "locked_by",
+        )
+    ),
 )
 
 volumes = Table(  # network disks that somebody else keeps
@@ -265,12 +290,29 @@ operations = Table(
         sqlite_where=text("active = 1 AND holds = 1"),
         postgresql_where=text("active AND holds"),
     ),
-    Index("ix_operations_active", "active"),
+    Index("ix_operations_active", "active", "id"),
     Index("ix_operations_source", "source", "active"),
     Index("ix_operations_destination", "destination", "active"),
     Index("ix_operations_instance", "instance_uuid", "id"),
-    Index("ix_operations_moves", "moves", "created_at", "id"),
+    Index("ix_operations_history", "instance_uuid", "created_at", "id"),
+    Index("ix_operations_request", "instance_uuid", "request_id"),
+    Index("ix_operations_moves", "created_at", "id", sqlite_where=_MOVES, postgresql_where=_MOVES),
+    # os-migrations by each of its filters, in its order
+    *(
+        Index(f"ix_operations_moves_{name}", name, "created_at", "id", sqlite_where=_MOVES, postgresql_where=_MOVES)
+        for name in ("status", "source", "destination", "kind", "instance_uuid", "user_id", "project_id")
+    ),
+    Index("ix_operations_moves_updated_at", "updated_at", sqlite_where=_MOVES, postgresql_where=_MOVES),
     Index("ix_operations_finished", "finished_at", "id"),
+)
+
+ended_totals = Table(  # one row: what has ended, counted up to the operation (finished_at, operation_id)
+    "ended_totals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("finished_at", Double, nullable=False),
+    Column("operation_id", Integer, nullable=False),
+    Column("totals", JSON, nullable=False),
 )
 
 claims = Table(
@@ -328,6 +370,7 @@ events = Table(  # the timeline, and os-instance-actions' events
     Column("details", JSON),
     Index("ix_events_operation_id", "operation_id", "id"),
     Index("ix_events_instance_uuid", "instance_uuid", "id"),
+    Index("ix_events_requests", "instance_uuid", "at", "id", sqlite_where=_REQUESTS, postgresql_where=_REQUESTS),
 )
 
 alarms = Table(  # what was found wrong and is not over; cleared ones are kept

@@ -18,6 +18,7 @@ def upgrade(url: str) -> None:
             if not db.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             command.upgrade(_config(connection), "head")
+        db.analyze()
     finally:
         db.close()
 

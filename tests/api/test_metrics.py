@@ -1,13 +1,12 @@
 """/metrics, as Prometheus' own parser reads it."""
 
-import dataclasses
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
-from migrator.api.measured import Ended
+from migrator.api import measured
 from migrator.db import measures
 from migrator.db.clock import now
 from migrator.db.tables import hosts, operations
@@ -85,12 +84,33 @@ def test_what_has_just_ended_waits_for_who_ends_at_the_same_moment(web: Web) -> 
     assert scraped(web)["operations_ended_total", "live-migration", "completed"] == 1
 
 
-def test_many_are_read_in_portions(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_are_counted_in_portions_and_a_scrape_reads_no_more_than_one(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(measures, "_AT_ONCE", 2)
     for ago_s in (60.0, 50.0, 50.0, 40.0, 40.0):
-        over(web, "completed", ago_s=ago_s)
-    assert scraped(web)["operations_ended_total", "live-migration", "completed"] == 5
-    assert dataclasses.replace(web.services, ended=Ended()).ended.collect(web.db)
+        over(web, "completed", ago_s=ago_s, outcome=OUTCOME)
+    key = ("operations_ended_total", "live-migration", "completed")
+    assert scraped(web)[key] == 2
+    measured.keep(web.db)
+    counted = scraped(web)
+    assert counted[key] == counted["live_migration_duration_seconds_bucket", "5.0"] == 5
+    assert counted["live_migration_duration_seconds_sum",] == 20
+    measured.keep(web.db)
+    assert scraped(web) == counted
+    over(web, "completed", ago_s=30, outcome=OUTCOME)
+    assert scraped(web)[key] == 6
+
+
+def test_two_servers_that_count_at_the_same_moment_count_once(web: Web) -> None:
+    over(web, "completed")
+    with web.db.read() as connection:
+        seen = measures.ended_totals(connection)
+    measured.keep(web.db)
+    counted = scraped(web)
+    with web.db.write() as connection:
+        measures.keep_ended_totals(connection, seen, (seen.finished_at, seen.operation_id), {})
+    assert scraped(web) == counted
 
 
 def test_what_is_under_way_and_what_it_waits_for(web: Web) -> None:
