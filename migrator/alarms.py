@@ -15,6 +15,7 @@ class AlarmKind(StrEnum):
     DOMAIN_GONE = "domain-gone"
     NO_RECORD = "no-record"
     UNPROVEN_CLAIM = "unproven-claim"
+    UNREADABLE = "operation-unreadable"
 
 
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
@@ -28,6 +29,8 @@ ADVICE: Mapping[AlarmKind, str] = {
     "with `migrator reconcile {instance}` where it is",
     AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
     AlarmKind.UNPROVEN_CLAIM: "look at {host}: its agent reports copies of instances that it was never given",
+    AlarmKind.UNREADABLE: "upgrade every server to one release; if they all run it, the operation's row is damaged: "
+    "restore it from a backup",
 }
 
 

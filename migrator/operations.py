@@ -102,7 +102,11 @@ class Operation:
         return any(phase.do is Ensure.MIGRATING for phase in self.phases)
 
     def index(self, phase: str) -> int:
-        return next(i for i, p in enumerate(self.phases) if p.name == phase)
+        """Raises LookupError for a phase of another release."""
+        found = next((i for i, p in enumerate(self.phases) if p.name == phase), None)
+        if found is None:
+            raise LookupError(f"{self.kind} has no phase {phase!r}")
+        return found
 
     def phase(self, name: str) -> Phase:
         return self.phases[self.index(name)]
@@ -359,3 +363,8 @@ OPERATIONS: Mapping[Kind, Operation] = {
         *(LIVE_MIGRATION, MIGRATION, RESIZE, EVACUATION),
     )
 }
+
+
+def table_of(kind: str) -> Operation | None:
+    """None for a kind of another release."""
+    return OPERATIONS.get(Kind(kind)) if kind in set(Kind) else None

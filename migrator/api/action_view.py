@@ -5,7 +5,7 @@ from typing import Any
 
 from migrator.api.server_view import Version, host_id, iso_us
 from migrator.db.instance_actions import AT_ONCE, Action
-from migrator.operations import OPERATIONS, Kind
+from migrator.operations import table_of
 
 _FAILED = frozenset({"failed", "error"})
 _NAMES = {
@@ -18,7 +18,8 @@ _VERIFY = "verify"  # here an operation's own action is over; what comes then is
 
 
 def name_of(action: Action) -> str:
-    return _NAMES.get(action.about) or OPERATIONS[Kind(action.kind)].action
+    table = table_of(action.kind)
+    return _NAMES.get(action.about) or (table.action if table is not None else action.kind)
 
 
 def _failed(action: Action) -> bool:

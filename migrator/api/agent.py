@@ -71,8 +71,8 @@ async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> 
 
 @router.post("/hosts/{name}/facts", status_code=204)
 def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
-    for operation_id in agents.accept_facts(services.db, host, body):
-        services.reconciler.reconcile(operation_id)
+    """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
+    services.reconciler.reconcile_each(agents.accept_facts(services.db, host, body))
 
 
 @router.get("/hosts/{name}/questions")

@@ -11,7 +11,7 @@ from migrator.api.server_view import iso_us
 from migrator.api.services import Service, Services
 from migrator.db import events, hosts, progress, timelines, transfers
 from migrator.errors import BadRequest, Conflict
-from migrator.operations import OPERATIONS, Actor, Kind
+from migrator.operations import Actor, table_of
 from migrator.scheduler import loading
 from migrator.scheduler import steer as steering
 
@@ -134,10 +134,11 @@ def view(row: Any) -> dict[str, Any]:
 def _owed(row: Any) -> list[dict[str, Any]]:
     if not row.active:
         return []
-    table = OPERATIONS[Kind(row.kind)]
+    table = table_of(row.kind)
+    actors = {phase.name: phase.actor for phase in table.phases} if table is not None else {}
     put_off = row.context.get("owed", ()) if not row.forward else (() if row.holds else (row.phase,))
     hosts_of = {Actor.SOURCE: row.source, Actor.DESTINATION: row.destination}
-    return [{"phase": name, "host": hosts_of.get(table.phase(name).actor)} for name in put_off]
+    return [{"phase": name, "host": hosts_of.get(actors[name])} for name in put_off if name in actors]
 
 
 def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 from migrator.compute import housekeeping, pace, pledge, survey
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
+from migrator.compute.fact_queue import FactQueue
 from migrator.compute.inventory import LOOK_S, Inventory
 from migrator.compute.journal import Journal
 from migrator.compute.self_fencing import SelfFencing
 from migrator.compute.survey import Surveyor
 from migrator.compute.worker import StaleAssignment, Worker
 from migrator.errors import Forbidden, HostNotFound, MigratorError, Unauthorized
-from migrator.protocol import Assignment, Fact, HostReport, Poll
+from migrator.protocol import Assignment, Assignments, Fact, HostReport, Poll, UnreadableAssignment
 from migrator.settings import AgentSettings
 
 log = logging.getLogger("migrator.agent")
@@ -43,32 +44,9 @@ T = TypeVar("T")
 class Holder:
     """One operation's current assignment and the task that works on it."""
 
-    assignment: Assignment
+    assignment: Assignment | UnreadableAssignment
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
-
-
-class Outbox:
-    """The newest unsent fact of each operation. A fact that could not be sent stays until a newer one replaces it."""
-
-    def __init__(self) -> None:
-        self._facts: dict[str, Fact] = {}
-        self._filled = asyncio.Event()
-
-    def put(self, fact: Fact) -> None:
-        self._facts[fact.operation_id] = fact
-        self._filled.set()
-
-    async def take(self) -> tuple[Fact, ...]:
-        await self._filled.wait()
-        self._filled.clear()
-        facts, self._facts = tuple(self._facts.values()), {}
-        return facts
-
-    def put_back(self, facts: tuple[Fact, ...]) -> None:
-        for fact in facts:
-            self._facts.setdefault(fact.operation_id, fact)
-        self._filled.set()
 
 
 class Agent:
@@ -95,7 +73,7 @@ class Agent:
         self._clock = clock
         self._holders: dict[str, Holder] = {}
         self._turns: dict[str, asyncio.Lock] = {}  # instance -> whose turn it is
-        self._outbox = Outbox()
+        self._outbox = FactQueue()
         self._own_threads = threads is None
         self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
         self._fencing = fencing
@@ -164,7 +142,7 @@ class Agent:
             failures = 0
             if answer.digest != seen:
                 seen = answer.digest
-                self._apply(answer.assignments)
+                self._apply(answer)
 
     async def _register(self) -> None:
         """At the start, whenever the description changed, and when the server does not know the host."""
@@ -175,14 +153,16 @@ class Agent:
             self._registered = report
             log.info("registered", extra=self._tags())
 
-    def _apply(self, assignments: tuple[Assignment, ...]) -> None:
-        wanted = {assignment.operation_id: assignment for assignment in assignments}
+    def _apply(self, answer: Assignments) -> None:
+        wanted: dict[str, Assignment | UnreadableAssignment] = {}
+        wanted |= {assignment.operation_id: assignment for assignment in answer.unreadable}
+        wanted |= {assignment.operation_id: assignment for assignment in answer.assignments}
         for operation_id in [known for known in self._holders if known not in wanted]:
             holder = self._holders.pop(operation_id)
             if holder.task is not None:
                 holder.task.cancel()
             self._worker.forget(operation_id)
-        instances = {assignment.instance.uuid for assignment in assignments}
+        instances = {assignment.instance.uuid for assignment in answer.assignments}
         self._turns = {uuid: turn for uuid, turn in self._turns.items() if uuid in instances or turn.locked()}
         for operation_id, assignment in wanted.items():
             known = self._holders.get(operation_id)
@@ -195,8 +175,7 @@ class Agent:
 
     # one operation
     async def _hold(self, holder: Holder) -> None:
-        sent: Any = None
-        sent_at, unchanged = 0.0, 0
+        reports = pace.Reports()
         while True:
             assignment = holder.assignment
             holder.changed.clear()
@@ -204,24 +183,26 @@ class Agent:
             if fact is None:
                 await _set_within(holder.changed, pace.SETTLED_S)
                 continue
-            substance, now = pace.substance(fact), self._clock()
-            unchanged = unchanged + 1 if substance == sent else 0
-            overdue = pace.progresses(fact) and now - sent_at >= self._settings.progress_interval
-            if overdue or substance != sent:
-                self._outbox.put(fact)
-                sent, sent_at = substance, now
-            await self._rest(holder, pace.pause_s(assignment, fact, unchanged))
+            due = reports.due(fact, self._clock(), self._settings.progress_interval)
+            if due is not None:
+                self._outbox.put(due)
+            if isinstance(assignment, Assignment):
+                await self._rest(holder, assignment, pace.pause_s(assignment, fact, reports.unchanged))
+            else:
+                await _set_within(holder.changed, pace.SETTLED_S)
 
-    async def _rest(self, holder: Holder, seconds: float) -> None:
+    async def _rest(self, holder: Holder, assignment: Assignment, seconds: float) -> None:
         """Until the assignment changes, ``seconds`` have passed, or our own migrate call has returned."""
-        uuid, until = holder.assignment.instance.uuid, self._clock() + seconds
+        uuid, until = assignment.instance.uuid, self._clock() + seconds
         while self._worker.transferring(uuid) and (left := until - self._clock()) > 0:
             await _set_within(holder.changed, min(pace.GLANCE_S, left))
             if holder.changed.is_set() or not self._worker.transferring(uuid):
                 return
         await _set_within(holder.changed, max(0.0, until - self._clock()))
 
-    async def _act(self, assignment: Assignment) -> Fact | None:
+    async def _act(self, assignment: Assignment | UnreadableAssignment) -> Fact | None:
+        if isinstance(assignment, UnreadableAssignment):
+            return self._worker.refuse(assignment)
         turn = self._turns.setdefault(assignment.instance.uuid, asyncio.Lock())
         async with turn:
             try:

@@ -1,4 +1,6 @@
-"""How long an agent waits before it looks again, and which facts are news. Pure."""
+"""How long an agent waits before it looks again, which facts are news, and which are sent again. Pure."""
+
+from dataclasses import dataclass
 
 from migrator.protocol import Assignment, AttemptState, DomainState, Ensure, Fact, JobFact, Role
 
@@ -17,6 +19,8 @@ SLOWEST_S = {
     Ensure.PREPARED: 2.0,
 }
 SETTLED_S = 5.0
+# An unchanged fact is sent again so often, under its old number: it is no news, unless the server has lost it.
+REPEAT_S = 20.0
 _FIRST_S = 0.1
 _VAIN = 50  # fast looks at a guest that arrived, for its statistics
 
@@ -75,3 +79,26 @@ def substance(fact: Fact) -> Fact:
     """What makes a fact news: all of it but its number and the progress of an active job."""
     job = JobFact(active=True) if fact.job is not None and fact.job.active else fact.job
     return fact.model_copy(update={"job": job, "sequence": 0})
+
+
+@dataclass
+class Reports:
+    """What was sent of one operation. ``unchanged``: how many looks in a row saw the same."""
+
+    unchanged: int = 0
+    _fact: Fact | None = None
+    _substance: Fact | None = None
+    _at: float = 0.0
+
+    def due(self, fact: Fact, now: float, progress_s: float) -> Fact | None:
+        """What to send after this look, if anything: news, the progress of a transfer every ``progress_s``, or, now
+        and then, what was sent last. ``now``: s, monotonic."""
+        found = substance(fact)
+        self.unchanged = self.unchanged + 1 if found == self._substance else 0
+        if not self.unchanged or (progresses(fact) and now - self._at >= progress_s):
+            self._fact, self._substance, self._at = fact, found, now
+            return fact
+        if now - self._at >= REPEAT_S:
+            self._at = now
+            return self._fact
+        return None

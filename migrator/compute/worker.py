@@ -17,6 +17,7 @@ from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal
 from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
 from migrator.protocol import (
+    UNKNOWN_ASSIGNMENT,
     AbsentInputs,
     Assignment,
     AttemptFact,
@@ -29,6 +30,7 @@ from migrator.protocol import (
     JobFact,
     Problem,
     Role,
+    UnreadableAssignment,
 )
 
 SETTLE_S = 2.0  # without a job for so long, a transfer whose call we did not see return is over
@@ -85,6 +87,17 @@ class Worker:
             incarnation=self._tools.journal.incarnation,
             sequence=next(self._sequence),
             **parts,
+        )
+
+    def refuse(self, assignment: UnreadableAssignment) -> Fact:
+        """The answer to an assignment that this agent does not understand: a problem, and nothing is touched."""
+        return Fact(
+            operation_id=assignment.operation_id,
+            epoch=assignment.epoch,
+            phase=assignment.phase,
+            incarnation=self._tools.journal.incarnation,
+            sequence=next(self._sequence),
+            problem=Problem(code=UNKNOWN_ASSIGNMENT, message=assignment.reason, final=False),
         )
 
     def transferring(self, uuid: str) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from migrator.db.listening import clock_expression
 from migrator.db.tables import facts
+from migrator.protocol import UNREADABLE_FACT
 
 
 def keep(
@@ -21,9 +22,11 @@ def keep(
     sequence: int,
     body: Mapping[str, Any],
 ) -> bool:
-    """Store the fact if it is newer, by (incarnation, sequence), than the one kept. True: it was."""
+    """Store the fact if it is newer, by (incarnation, sequence), than the one kept. True: it was. The same one counts
+    as newer if it could not be read before."""
     mine = (facts.c.operation_id == operation_id) & (facts.c.host == host)
-    kept = connection.execute(select(facts.c.incarnation, facts.c.sequence).where(mine).with_for_update()).one_or_none()
+    columns = (facts.c.incarnation, facts.c.sequence, facts.c.body["problem"]["code"].as_string().label("problem"))
+    kept = connection.execute(select(*columns).where(mine).with_for_update()).one_or_none()
     values = {
         "epoch": epoch,
         "phase": phase,
@@ -39,7 +42,9 @@ def keep(
         except IntegrityError:  # the same report, sent again, was faster through another server process
             return False
         return True
-    if (incarnation, sequence) <= (kept.incarnation, kept.sequence):
+    readable = kept.problem == UNREADABLE_FACT and (body.get("problem") or {}).get("code") != UNREADABLE_FACT
+    number, newest = (incarnation, sequence), (kept.incarnation, kept.sequence)
+    if number < newest or (number == newest and not readable):
         return False
     connection.execute(update(facts).where(mine).values(**values))
     return True

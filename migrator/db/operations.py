@@ -159,6 +159,23 @@ def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[s
         raise StaleRow(f"Operation {operation_id} changed since generation {seen}")
 
 
+def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: float) -> str | None:
+    """Name why an active operation that nobody changed for ``quiet_s`` waits. Its generation stays, for whoever can
+    advance it should. The instance's UUID; None: nothing was changed."""
+    query = (
+        update(operations)
+        .where(
+            operations.c.id == operation_id,
+            operations.c.active == true(),
+            func.coalesce(operations.c.waiting, "") != reason,
+            operations.c.updated_at < now_expression(connection) - quiet_s,
+        )
+        .values(waiting=reason, updated_at=now_expression(connection))
+        .returning(operations.c.instance_uuid)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
 def request_cancel(connection: Connection, operation_id: int) -> None:
     """Raise the flag that ``decide`` looks at; the generation rises so that no plan made before it is applied."""
     connection.execute(

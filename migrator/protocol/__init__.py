@@ -49,6 +49,7 @@ from migrator.protocol.facts import (
 )
 from migrator.protocol.hosts import HostReport, StoragePool, TlsReport
 from migrator.protocol.instances import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
+from migrator.protocol.items import UnreadableAssignment, UnreadableFact
 from migrator.protocol.messages import Assignments, Copy, Facts, Poll
 from migrator.protocol.surveys import (
     CpuAnswer,
@@ -61,7 +62,19 @@ from migrator.protocol.surveys import (
     Survey,
     VolumeSight,
 )
-from migrator.protocol.words import KERNEL, MAY_GO_ON, MEMORY, PAUSED_BY_HAND, RAMDISK, DomainState, Ensure, Power, Role
+from migrator.protocol.words import (
+    KERNEL,
+    MAY_GO_ON,
+    MEMORY,
+    PAUSED_BY_HAND,
+    RAMDISK,
+    UNKNOWN_ASSIGNMENT,
+    UNREADABLE_FACT,
+    DomainState,
+    Ensure,
+    Power,
+    Role,
+)
 
 __all__ = [
     "KERNEL",
@@ -70,6 +83,8 @@ __all__ = [
     "MEMORY",
     "PAUSED_BY_HAND",
     "RAMDISK",
+    "UNKNOWN_ASSIGNMENT",
+    "UNREADABLE_FACT",
     "AbsentInputs",
     "Age",
     "Assignment",
@@ -127,6 +142,8 @@ __all__ = [
     "Survey",
     "Text",
     "TlsReport",
+    "UnreadableAssignment",
+    "UnreadableFact",
     "VolumeSight",
     "VolumeSpec",
 ]

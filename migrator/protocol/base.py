@@ -22,6 +22,8 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Message(BaseModel):
-    """Immutable, and strict about unknown keys, so that a misspelt field is an error and not silence."""
+    """Immutable. Fields that this version does not know are ignored, so that hosts and servers are upgraded one after
+    another. A field that does harm where it is ignored is therefore no field but a new ``Ensure``, which an older agent
+    refuses by name. In our own calls a misspelt field is an error of the type checker."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,10 +1,20 @@
 """The bodies of ``/agent/v1``."""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
 from migrator.protocol.base import Key, Message, Number, Seal
 from migrator.protocol.facts import Fact
+from migrator.protocol.items import (
+    UnreadableAssignment,
+    UnreadableFact,
+    assignments_apart,
+    facts_apart,
+    known_states,
+)
 from migrator.protocol.words import DomainState
 
 
@@ -25,18 +35,30 @@ class Poll(Message):
     number: Number = 0  # of this poll; the answer repeats it, and an answer to an older poll is thrown away
     seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)
-    copies: tuple[Copy, ...] | None = None
+    copies: Annotated[tuple[Copy, ...] | None, BeforeValidator(known_states)] = None
 
 
 class Assignments(Message):
-    """The answer to a poll: the full set, never a difference."""
+    """The answer to a poll: the full set, never a difference. ``unreadable``: what its receiver does not understand."""
 
     digest: str
     assignments: tuple[Assignment, ...]
     answers: int = 0  # the poll's number
+    unreadable: SkipJsonSchema[tuple[UnreadableAssignment, ...]] = Field((), exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_alone(cls, data: Any) -> Any:
+        return assignments_apart(data)
 
 
 class Facts(Message):
-    """POST /agent/v1/hosts/{name}/facts."""
+    """POST /agent/v1/hosts/{name}/facts. ``unreadable``: what its receiver does not understand."""
 
     facts: tuple[Fact, ...]
+    unreadable: SkipJsonSchema[tuple[UnreadableFact, ...]] = Field((), exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_alone(cls, data: Any) -> Any:
+        return facts_apart(data)

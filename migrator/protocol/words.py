@@ -61,3 +61,7 @@ class Power(StrEnum):
 
 MEMORY = "memory"  # the saved memory's name among an instance's disks, wherever targets are named
 KERNEL, RAMDISK = "kernel", "ramdisk"  # and of what it boots from, where its root disk is a volume
+
+# Codes of the problems of two versions that do not understand each other.
+UNKNOWN_ASSIGNMENT = "unknown_assignment"  # an agent does not know what it should make true
+UNREADABLE_FACT = "unreadable_fact"  # a server cannot read what a host reported

@@ -5,6 +5,8 @@ that should be looked at again. Knows no HTTP.
 """
 
 import hashlib
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -12,13 +14,29 @@ import orjson
 from migrator.db import copies, events, hosts, instance_records, keys, operations, progress
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
-from migrator.errors import HostNotFound
-from migrator.protocol import Assignment, Assignments, DomainState, Ensure, Fact, Facts, HostReport, Poll
+from migrator.errors import MigratorError
+from migrator.protocol import (
+    UNREADABLE_FACT,
+    Assignment,
+    Assignments,
+    Copy,
+    DomainState,
+    Ensure,
+    Fact,
+    Facts,
+    HostReport,
+    Poll,
+    Problem,
+    UnreadableFact,
+)
 from migrator.scheduler import loading, stamps
 from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
 from migrator.scheduler.effects import POWER
+from migrator.scheduler.snapshot import Placed, Snapshot
 from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
 
 _QUIET_S = 15.0  # a record younger than this is newer than the copies an agent listed
 
@@ -31,13 +49,22 @@ def register(db: Database, host: str, incarnation: int, report: HostReport) -> N
 def heartbeat(db: Database, host: str, poll: Poll) -> None:
     """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound."""
     with db.write() as connection:
-        if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
-            raise HostNotFound(f"Host {host} is not registered", advice="register it first")
         hosts.seen(connection, host)
-        if poll.copies is not None:
-            states = {copy.uuid: copy.state.value for copy in poll.copies}
-            copies.replace(connection, host, states)
-            _audit(connection, host, {copy.uuid: copy.state for copy in poll.copies})
+    if poll.copies is None:
+        return
+    try:
+        with db.write() as connection:
+            hosts.lock(connection, [host])  # two polls of one host never write its copies at once
+            _note_copies(connection, host, poll.copies)
+    except MigratorError:
+        raise
+    except Exception:  # the host was heard all the same, and its assignments are wanted
+        log.exception("%s: its list of copies cannot be compared with the record", host)
+
+
+def _note_copies(connection: Connection, host: str, found: Sequence[Copy]) -> None:
+    copies.replace(connection, host, {copy.uuid: copy.state.value for copy in found})
+    _audit(connection, host, {copy.uuid: copy.state for copy in found})
 
 
 Marks = tuple[tuple[int, int], ...]
@@ -48,20 +75,27 @@ def marks(db: Database, host: str) -> Marks:
     What else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are
     up."""
     with db.read() as connection:
-        return tuple((p.id, p.generation) for p in operations.places(connection, host) if host in asked(p))
+        return tuple((p.id, p.generation) for p in operations.places(connection, host) if _asks(p, host))
+
+
+def _asks(place: Placed, host: str) -> bool:
+    """Of an operation that this server does not know nothing is asked."""
+    try:
+        return host in asked(place)
+    except loading.UNREADABLE:
+        return False
 
 
 def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:
-    """Everything the host should make true now, with a digest that changes when any of it does."""
+    """Everything the host should make true now, with a digest that changes when any of it does. An operation that
+    cannot be read is left out."""
     found: list[Assignment] = []
     with db.read() as connection:
         # Most of a whole host's evacuations ask nothing of this host any more, and only wait for the lost one.
-        ids = [place.id for place in operations.places(connection, host) if host in asked(place)]
-        rows = [row for row in operations.many(connection, ids) if row.active]
-        for snapshot in loading.snapshots(connection, rows, settings):
-            mine = assignments_of(snapshot).get(host)
-            if mine is not None:
-                found.append(mine)
+        ids = [place.id for place in operations.places(connection, host) if _asks(place, host)]
+        for snapshot in loading.readable(connection, ids, settings):
+            if snapshot.operation.active:
+                found += _assigned(snapshot, host)
         if found:
             key = keys.stamp_key(connection)
             found = [_sealed(key, host, assignment) for assignment in found]
@@ -79,14 +113,48 @@ def _sealed(key: bytes, host: str, assignment: Assignment) -> Assignment:
     return assignment.model_copy(update=sealed)
 
 
+def _assigned(snapshot: Snapshot, host: str) -> list[Assignment]:
+    try:
+        mine = assignments_of(snapshot).get(host)
+    except loading.UNREADABLE:
+        log.exception("operation %s: the assignments cannot be worked out", snapshot.operation.uuid)
+        return []
+    return [mine] if mine is not None else []
+
+
 def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:
     """Store what is news; the ids of the operations to reconcile. Facts of other epochs are kept out by ``decide``,
-    which compares them, and older facts of one host by their incarnation and sequence."""
+    which compares them, and older facts of one host by their incarnation and sequence. Each fact stands alone: one that
+    cannot be read is a problem of its operation, and one that cannot be stored is left out by name."""
+    found = (*facts.facts, *(_as_fact(unreadable) for unreadable in facts.unreadable))
+    try:
+        return _accept(db, host, found)
+    except MigratorError:
+        raise
+    except Exception:
+        if len(found) <= 1:
+            raise
+        log.exception("%s: its facts cannot be stored together", host)
+    touched: list[int] = []
+    for fact in found:
+        try:
+            touched += _accept(db, host, [fact])
+        except Exception:
+            log.exception("%s: its fact about operation %s cannot be stored", host, fact.operation_id)
+    return list(dict.fromkeys(touched))
+
+
+def _as_fact(unreadable: UnreadableFact) -> Fact:
+    problem = Problem(code=UNREADABLE_FACT, message=unreadable.reason, final=False)
+    return Fact(**unreadable.model_dump(exclude={"reason"}), problem=problem)
+
+
+def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
     touched: list[int] = []
     with db.write() as connection:
         hosts.seen(connection, host)
-        known = operations.ids_by_uuid(connection, [fact.operation_id for fact in facts.facts])
-        told = [(known[fact.operation_id], fact) for fact in facts.facts if fact.operation_id in known]
+        known = operations.ids_by_uuid(connection, [fact.operation_id for fact in found])
+        told = [(known[fact.operation_id], fact) for fact in found if fact.operation_id in known]
         for row, fact in sorted(told, key=lambda pair: int(pair[0].id)):  # both ends lock their operations in one order
             if host not in (row.source, row.destination):
                 continue

@@ -1,5 +1,6 @@
 """Turns database rows into the plain values that ``decide`` and the filters read. Changes nothing."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,14 @@ from migrator.scheduler.finding import Candidate
 from migrator.scheduler.snapshot import HostView, Means, OperationView, Place, Snapshot
 from migrator.scheduler.steer import RELEASED
 from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+# What a row raises that cannot be read. A database that fails raises others: it says nothing about any row.
+UNREADABLE: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    InstanceNotFound,
+)
 
 # A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
 DECLARED_DEAD_S = 15.0
@@ -106,6 +115,22 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
         rest = {name: (seen[name], views[name]) for name in sorted(mine)}
         place = waiting.get(row.id, Place())
         yield _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
+
+
+def readable(connection: Connection, ids: Sequence[int], settings: ServerSettings) -> list[Snapshot]:
+    """The snapshots of those operations that can be read: a row of a newer server, or a damaged one, hides no other."""
+    try:
+        return list(snapshots(connection, operations.many(connection, ids), settings))
+    except UNREADABLE:
+        return [found for key in ids for found in _readable_alone(connection, key, settings)]
+
+
+def _readable_alone(connection: Connection, key: int, settings: ServerSettings) -> list[Snapshot]:
+    try:
+        return list(snapshots(connection, operations.many(connection, [key]), settings))
+    except UNREADABLE as error:  # the sweep writes down that it cannot be read
+        log.debug("operation %s cannot be read: %s", key, error)
+        return []
 
 
 def _snapshot(

@@ -16,7 +16,7 @@ from migrator.db.engine import Connection, Database
 from migrator.db.listening import clock_expression
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler import loading, queueing, queueing_inbound
+from migrator.scheduler import loading, queueing, queueing_inbound, unreadable
 from migrator.scheduler.decide import decide
 from migrator.scheduler.effects import EFFECTS
 from migrator.scheduler.placement import place
@@ -55,11 +55,17 @@ class Reconciler:
         with self._db.read() as connection:
             ids = operations.active_ids(connection)
         for first in range(0, len(ids), _AT_ONCE):
-            for operation_id in self._moving(ids[first : first + _AT_ONCE]):
-                try:
-                    self.reconcile(operation_id)
-                except Exception:  # whatever it is, the sweep comes again, and the others have their turn
-                    log.exception("sweep: operation %s could not be advanced", operation_id)
+            self.reconcile_each(self._moving(ids[first : first + _AT_ONCE]))
+
+    def reconcile_each(self, ids: Iterable[int]) -> None:
+        """``reconcile`` them all: one that cannot be read or advanced keeps no other waiting."""
+        for operation_id in ids:
+            try:
+                self.reconcile(operation_id)
+            except Exception as error:  # whatever it is, the sweep comes again, and the others have their turn
+                log.exception("operation %s could not be advanced", operation_id)
+                if isinstance(error, loading.UNREADABLE):
+                    unreadable.set_aside(self._db, operation_id, error)
 
     def _moving(self, ids: Sequence[int]) -> Sequence[int]:
         """Those that are not just waiting, as most are. What cannot be read together is looked at one by one."""
@@ -102,6 +108,7 @@ class Reconciler:
             snapshot = loading.snapshot(connection, operation_id, self._settings)
             plan = decide(snapshot)
             operation = snapshot.operation
+            unreadable.take_up(self._db, operation)
             if operation.generation == 1 and operation.source is not None:
                 touched.add(operation.source)  # just begun: its first host has not heard of it
             if plan.empty:

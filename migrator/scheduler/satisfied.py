@@ -94,7 +94,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.MEASURED: lambda fact: _when(fact.measurement is not None),
     Ensure.PREPARED: lambda fact: _when(_prepared(fact)),
     Ensure.NOT_MIGRATING: _not_migrating,
-    Ensure.DISKS_PRESENT: lambda fact: _when(all(disk.exists for disk in fact.disks)),
+    Ensure.DISKS_PRESENT: lambda fact: _when(_prepared(fact)),
     Ensure.RUNNING: lambda fact: _when(_state(fact) is DomainState.RUNNING),
     Ensure.SHUT_OFF: lambda fact: _when(_state(fact) in _STOPPED),
     Ensure.ABSENT: _absent,

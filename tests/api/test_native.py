@@ -175,3 +175,16 @@ def test_progress_is_kept_by_the_second(web: Web) -> None:
         connection.execute(tables.progress.delete().where(tables.progress.c.at > 60))
         assert progress.stalled_s(connection, key) == 35, "since 20 it has been as low, but never lower"
         assert progress.stalled_s(connection, key + 1) == 0
+
+
+@pytest.mark.parametrize("more", [{"kind": "teleportation", "phase": "beam"}, {"kind": "migration", "phase": "beam"}])
+def test_an_operation_of_a_newer_server_hides_no_other_from_any_list(web: Web, more: dict[str, Any]) -> None:
+    uuid = seed.instance(web.db, "a")
+    seed.migration(web.db, uuid, "migrating", phase="transfer", holds=False)
+    strange = seed.migration(web.db, uuid, "migrating", **more)
+    assert shown(web, strange)["phase"] == "beam"
+    assert len(web("GET", "/v1/operations?active=true", None).json()["operations"]) == 2
+    assert len(web("GET", "/v2.1/os-migrations").json()["migrations"]) == 2
+    actions = web("GET", f"/v2.1/servers/{uuid}/os-instance-actions").json()["instanceActions"]
+    assert len(actions) == 2
+    assert web("GET", "/metrics", None).status_code == 200

@@ -1,8 +1,9 @@
 """The processes of the world: a server and the agents, made of the product's own parts. Each may be killed at any
 boundary; what it had in memory is lost, the database, the journal and the simulated hypervisor are not."""
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.compute import pace
@@ -13,7 +14,7 @@ from migrator.compute.simulated_agents import NamedImages
 from migrator.compute.worker import StaleAssignment, Worker
 from migrator.db.listening import Heartbeat
 from migrator.errors import DriverError, HostNotFound, ServerUnreachable
-from migrator.protocol import Assignment, Assignments, Fact, Facts, HostReport, Poll
+from migrator.protocol import Assignment, Assignments, Fact, Facts, HostReport, Poll, UnreadableAssignment
 from migrator.scheduler import agents
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
@@ -47,8 +48,7 @@ class Server:
         return agents.assignments(self.db, host, self.settings).model_copy(update={"answers": poll.number})
 
     def facts(self, host: str, facts: Facts) -> None:
-        for operation_id in agents.accept_facts(self.db, host, facts):
-            self.reconciler.reconcile(operation_id)
+        self.reconciler.reconcile_each(agents.accept_facts(self.db, host, facts))
 
 
 class JournalMedium(MemoryMedium):
@@ -67,11 +67,9 @@ class JournalMedium(MemoryMedium):
 
 @dataclass
 class Held:
-    assignment: Assignment
+    assignment: Assignment | UnreadableAssignment
     due: float
-    sent: Fact | None = None
-    sent_at: float = 0.0
-    unchanged: int = 0
+    reports: pace.Reports = field(default_factory=pace.Reports)
 
 
 class AgentProcess:
@@ -109,7 +107,9 @@ class AgentProcess:
         if answer.answers != self.polled or answer.digest == self.seen:
             return
         self.seen = answer.digest
-        wanted = {a.operation_id: a for a in answer.assignments}
+        wanted: dict[str, Assignment | UnreadableAssignment] = {}
+        wanted |= {a.operation_id: a for a in answer.unreadable}
+        wanted |= {a.operation_id: a for a in answer.assignments}
         for operation_id in [known for known in self.held if known not in wanted]:
             del self.held[operation_id]
             self.worker.forget(operation_id)
@@ -145,19 +145,22 @@ class AgentProcess:
             self.receive(answer)
 
     def _act(self, held: Held) -> None:
-        try:
-            fact = self.worker.act(held.assignment)
-        except StaleAssignment:
-            held.due = self.clock() + pace.SETTLED_S
+        assignment = held.assignment
+        held.due = self.clock() + pace.SETTLED_S
+        if isinstance(assignment, UnreadableAssignment):
+            self._tell(held, self.worker.refuse(assignment))
             return
-        substance = pace.substance(fact)
-        held.unchanged = held.unchanged + 1 if substance == held.sent else 0
-        waited = self.clock() - held.sent_at
-        overdue = self.network.counters_s and pace.progresses(fact) and waited >= self.network.counters_s
-        if substance != held.sent or overdue:
-            held.sent, held.sent_at = substance, self.clock()
-            self.outbox[fact.operation_id] = fact
-        held.due = self.clock() + pace.pause_s(held.assignment, fact, held.unchanged)
+        try:
+            fact = self.worker.act(assignment)
+        except StaleAssignment:
+            return
+        self._tell(held, fact)
+        held.due = self.clock() + pace.pause_s(assignment, fact, held.reports.unchanged)
+
+    def _tell(self, held: Held, fact: Fact) -> None:
+        due = held.reports.due(fact, self.clock(), self.network.counters_s or math.inf)
+        if due is not None:
+            self.outbox[due.operation_id] = due
 
     def _send(self) -> None:
         facts, self.outbox = self.outbox, {}

@@ -21,6 +21,7 @@ from migrator.settings import ServerSettings
 from tests.world.database import WorldDatabase
 from tests.world.faults import Fault, Faults, Killed
 from tests.world.processes import RETRY_S, AgentProcess, Server
+from tests.world.speech import Speech
 
 HOSTS = ("n1", "n2", "n3")
 VOLUME = "nbd://10.0.0.250:10809/data"
@@ -72,6 +73,7 @@ class World:
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self.away = False  # there is no server
+        self.speech = Speech()
         self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
         self._beat()
         self._driver_fault: Fault | None = None
@@ -176,6 +178,7 @@ class World:
             raise ServerUnreachable("the answer was lost")
         if fault is Fault.KILL_AFTER:
             self.killed("server")
+        answer = self.speech.answer(answer)
         agent = self.agents[host]
         if fault is Fault.DELAY:
             self.at(DELAY_S, lambda: agent.receive(answer))  # to a dead process: no harm
@@ -185,7 +188,8 @@ class World:
         return answer
 
     def facts(self, host: str, facts: Facts) -> None:
-        self._call(host, "facts", lambda: self.server.facts(host, facts))
+        said = self.speech.facts(facts)
+        self._call(host, "facts", lambda: self.server.facts(host, said))
 
     def _call(self, host: str, name: str, handle: Callable[[], Any]) -> Any:
         if self.away:

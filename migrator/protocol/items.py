@@ -1,0 +1,99 @@
+"""Lists of which each item stands alone: one that cannot be read takes no other with it.
+
+Owns how an unreadable assignment or fact is told apart from the readable ones, and why it could not be read. Never
+decides what becomes of it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from migrator.protocol.assignments import Assignment
+from migrator.protocol.base import Count, Key, Message, Number, PhaseName
+from migrator.protocol.facts import Fact
+from migrator.protocol.words import DomainState, Ensure
+
+_REASON_MAX = 500
+
+
+class UnreadableAssignment(Message):
+    """An assignment that this agent does not understand. Its operation, epoch and phase are known, so that the agent
+    can answer."""
+
+    operation_id: Key
+    epoch: Count
+    phase: PhaseName
+    reason: str = ""
+
+
+class UnreadableFact(Message):
+    """A fact that this server does not understand. It counts as a report with a problem."""
+
+    operation_id: Key
+    epoch: Count
+    phase: PhaseName
+    incarnation: Number
+    sequence: Number
+    reason: str = ""
+
+
+Unreadable = TypeVar("Unreadable", UnreadableAssignment, UnreadableFact)
+
+
+def assignments_apart(data: Any) -> Any:
+    """``data`` of a set of assignments, with the unreadable ones apart."""
+    return _apart(data, "assignments", Assignment, UnreadableAssignment)
+
+
+def facts_apart(data: Any) -> Any:
+    """``data`` of a report, with the unreadable facts apart."""
+    return _apart(data, "facts", Fact, UnreadableFact)
+
+
+def known_states(copies: Any) -> Any:
+    """Copies in a state that this version knows; the others say nothing here."""
+    if not isinstance(copies, list | tuple):
+        return copies
+    known = set(DomainState)
+    return tuple(copy for copy in copies if not isinstance(copy, Mapping) or copy.get("state") in known)
+
+
+def _apart(data: Any, name: str, kind: type[Assignment] | type[Fact], other: type[Unreadable]) -> Any:
+    if not isinstance(data, Mapping) or not isinstance(data.get(name), list | tuple):
+        return data
+    items: list[BaseModel] = []
+    unreadable = [item for item in data.get("unreadable", ()) if isinstance(item, other)]
+    for value in data[name]:
+        try:
+            items.append(value if isinstance(value, kind) else kind.model_validate(value))
+        except ValidationError as error:
+            found = _unreadable(other, value, error)
+            unreadable += [found] if found is not None else []
+    return {**data, name: items, "unreadable": unreadable}
+
+
+def _unreadable(kind: type[Unreadable], value: Any, error: ValidationError) -> Unreadable | None:
+    """None for an item that does not even say which operation it is about: nobody can be answered."""
+    reason = _fact_reason(error) if kind is UnreadableFact else _assignment_reason(value, error)
+    try:
+        fields = {name: value[name] for name in kind.model_fields if name != "reason"}
+        return kind.model_validate(fields | {"reason": reason[:_REASON_MAX].replace("\x00", "")})
+    except (ValidationError, KeyError, TypeError):
+        return None
+
+
+def _fact_reason(error: ValidationError) -> str:
+    return f"this server cannot read the host's report ({_first(error)}); it may be older than the agent"
+
+
+def _assignment_reason(value: Any, error: ValidationError) -> str:
+    wanted = value.get("ensure") if isinstance(value, Mapping) else None
+    if isinstance(wanted, str) and wanted not in set(Ensure):
+        return f"unknown assignment {wanted!r}: this agent is older than the server; upgrade it"
+    return f"this agent cannot read the assignment ({_first(error)}); it may be older than the server"
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
