@@ -20,7 +20,8 @@ class Begun:
 class ActionRule:
     """``begin`` gets the request, the instance's row and the action's own value.
 
-    ``afterwards`` may hold the answer back, and refuse, once the operation has begun; it gets its id.
+    ``afterwards`` may hold the answer back, and refuse, once the operation has begun: it gets its id, and gives what
+    is to be true before (None: nothing) and for how many seconds that is waited for at the longest.
     """
 
     begin: Callable[[ApiRequest, Any, Any], Begun]
@@ -28,4 +29,4 @@ class ActionRule:
     policy: str | None = None  # name of the rule that only an administrator passes
     when_locked: bool = False
     status: int = 202
-    afterwards: Callable[[ApiRequest, int], None] | None = None
+    afterwards: Callable[[ApiRequest, int], tuple[Callable[[], bool] | None, float]] | None = None

@@ -1,7 +1,7 @@
 """os-migrateLive, and the waiting that microversions below 2.34 promise."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from migrator.api import action_schemas as schemas
@@ -10,13 +10,13 @@ from migrator.api.routing import ApiRequest
 from migrator.api.server_schemas import TRUE
 from migrator.db import instances as instance_rows
 from migrator.db import operations
+from migrator.db.engine import Database
 from migrator.errors import BadRequest
 from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler import requests
 
 _ASYNCHRONOUS = (2, 34)  # from here a refusal is in the migration's record, not in the answer
 _WAIT_S = 20.0
-_LOOK_EVERY_S = 0.05
 
 
 def _migrate_live(request: ApiRequest, row: Any, value: Any) -> Begun:
@@ -49,23 +49,24 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
             raise BadRequest(f"Compute service of {name} is unavailable at this time.")
 
 
-def _wait_for_checks(request: ApiRequest, operation_id: int) -> None:
-    """Below 2.34: until the migration has begun to transfer, or ended. Raises BadRequest with every refusal when it
-    was undone."""
+def _until_checked(request: ApiRequest, operation_id: int) -> tuple[Callable[[], bool] | None, float]:
+    """Below 2.34 the answer waits for the checks."""
     if request.version >= _ASYNCHRONOUS:
-        return
+        return None, 0.0
+    return partial(_checked, request.services.db, operation_id), _WAIT_S
+
+
+def _checked(db: Database, operation_id: int) -> bool:
+    """Whether the migration has begun to transfer, or ended. Raises BadRequest, with every refusal, when it was
+    undone."""
     table = OPERATIONS[Kind.LIVE_MIGRATION]
-    until = time.monotonic() + _WAIT_S
-    while time.monotonic() < until:
-        with request.services.db.read() as connection:
-            row = operations.get(connection, operation_id)
-        if not row.active or not row.forward:
-            if row.error and row.status != "completed":
-                raise BadRequest(row.error.get("message", "the migration was refused"))
-            return
-        if table.index(row.phase) > table.index("prepare"):
-            return
-        time.sleep(_LOOK_EVERY_S)
+    with db.read() as connection:
+        row = operations.get(connection, operation_id)
+    if row.active and row.forward:
+        return table.index(row.phase) > table.index("prepare")
+    if row.error and row.status != "completed":
+        raise BadRequest(row.error.get("message", "the migration was refused"))
+    return True
 
 
 ACTIONS: Mapping[str, ActionRule] = {
@@ -73,6 +74,6 @@ ACTIONS: Mapping[str, ActionRule] = {
         _migrate_live,
         schemas.LIVE,
         policy="os_compute_api:os-migrate-server:migrate_live",
-        afterwards=_wait_for_checks,
+        afterwards=_until_checked,
     )
 }

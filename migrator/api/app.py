@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -38,12 +39,14 @@ from migrator.api import (
 )
 from migrator.api.auth import STRATEGIES
 from migrator.api.fencer import Fencer
+from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
 from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
 from migrator.api.services import Services, build
 from migrator.db import listening
 from migrator.db.upgrade import upgrade
 from migrator.errors import MigratorError
+from migrator.scheduler import agents
 from migrator.scheduler.heartbeat import beat
 from migrator.settings import ServerSettings
 
@@ -75,6 +78,7 @@ def create_app(services: Services) -> FastAPI:
         endpoint = Endpoint(routes, services, authenticator)
         app.add_route(f"/v2.1{path}", endpoint.__call__, methods=_METHODS, include_in_schema=False)
     _add_handlers(app)
+    app.add_middleware(RequestText)
     app.add_middleware(_Doors, listen=services.settings.listen, agent_listen=services.settings.agent_listen)
     openapi.install(app)
     return app
@@ -82,9 +86,12 @@ def create_app(services: Services) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.services.wakers.bind(asyncio.get_running_loop())
+    services: Services = app.state.services
+    services.wakers.bind(asyncio.get_running_loop())
+    watching = asyncio.create_task(services.wakers.watch(partial(agents.all_marks, services.db)))
     yield
-    app.state.services.wakers.close()
+    watching.cancel()
+    services.wakers.close()
 
 
 def _add_handlers(app: FastAPI) -> None:

@@ -7,13 +7,19 @@ import orjson
 
 from migrator.api import paging
 from migrator.api.os_services import as_uuid
-from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
 from migrator.db import hosts as rows
 from migrator.errors import BadRequest, NotFound, NotOffered
 from migrator.scheduler import loading
 
 _UUIDS, _PLAIN = (2, 53), (2, 88)
 _POLICY = "os_compute_api:os-hypervisors:{}"
+_PAGED: Schema = {"limit": paging.INTEGER, "marker": paging.TEXT}
+_QUERY: Versioned = (
+    ((2, 1), {"type": "object"}),
+    ((2, 33), {"type": "object", "properties": _PAGED}),
+    (_UUIDS, {"type": "object", "properties": _PAGED | {"hypervisor_hostname_pattern": paging.TEXT}}),
+)
 
 
 def index(request: ApiRequest) -> Answer:
@@ -87,7 +93,8 @@ def _page(request: ApiRequest, path: str, view: Any) -> Answer:
     pattern = paging.first(request.query, "hypervisor_hostname_pattern") if request.version >= _UUIDS else None
     found = _matching(request, pattern) if pattern is not None else list(_all(request))
     paged = request.version >= (2, 33)
-    limit, marker = paging.limit(request), paging.first(request.query, "marker")
+    limit = paging.limit(request) if paged else 0
+    marker = paging.first(request.query, "marker")
     if paged and marker is not None:
         ids = [str(_id(request, row)) for row in found]
         if marker not in ids:
@@ -190,8 +197,8 @@ def _capacity(row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/os-hypervisors", index, admin=_POLICY.format("list")),
-    Route("GET", "/os-hypervisors/detail", detail, admin=_POLICY.format("list-detail")),
+    Route("GET", "/os-hypervisors", index, query=_QUERY, admin=_POLICY.format("list")),
+    Route("GET", "/os-hypervisors/detail", detail, query=_QUERY, admin=_POLICY.format("list-detail")),
     Route("GET", "/os-hypervisors/statistics", statistics, until=(2, 87), admin=_POLICY.format("statistics")),
     Route("GET", "/os-hypervisors/{id}", show, admin=_POLICY.format("show")),
     Route("GET", "/os-hypervisors/{id}/uptime", uptime, until=(2, 87), admin=_POLICY.format("uptime")),

@@ -5,6 +5,7 @@ Owns how often; what there is to see is ``scheduler/agents.py``'s.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -42,12 +43,15 @@ class Looker:
         return await self._in_thread(self._whole)
 
     async def next(self, deadline: float) -> Assignments:
-        """After something may have changed, and at the latest after ``FALLBACK_S``: the assignments, worked out anew
+        """After something may have changed, and at the latest after a while: the assignments, worked out anew
         if any operation of the host moved."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), min(FALLBACK_S, max(0.0, deadline - self._clock())))
+            await asyncio.wait_for(self._event.wait(), min(self._patience_s(), max(0.0, deadline - self._clock())))
         await asyncio.sleep(self._rest_s())
         self._event.clear()
+        if self._clock() >= deadline and not self._marks and self._services.wakers.watched:
+            assert self._found is not None  # ``first`` has looked
+            return self._found
         overdue = self._clock() - self._began >= _WHOLE_S
         return await self._in_thread(lambda: self._whole() if overdue else self._if_moved())
 
@@ -59,6 +63,13 @@ class Looker:
             self._pace.took = self._pace.ended - began
             self._began, self._found = began, found
         return found
+
+    def _patience_s(self) -> float:
+        """Where somebody looks for all hosts, a poll is woken; of an operation that asks something of the host, all
+        that its assignment follows from is looked at again, too. Of a host of which nothing is asked, nothing is."""
+        if not self._services.wakers.watched:
+            return FALLBACK_S
+        return _WHOLE_S if self._marks else math.inf
 
     def _rest_s(self) -> float:
         return max(0.0, self._pace.ended + min(_REST * self._pace.took, _LONGEST_REST_S) - self._clock())

@@ -71,14 +71,14 @@ def index(
 @router.get("/operations/{ident}")
 def show(ident: str, services: Service) -> dict[str, Any]:
     with services.db.read() as connection:
-        return {"operation": _live(services, connection, timelines.find(connection, _clean(ident)))}
+        return {"operation": _live(services, connection, timelines.find(connection, ident))}
 
 
 @router.get("/operations/{ident}/timeline")
 def timeline(ident: str, services: Service) -> dict[str, Any]:
     """Everything that happened, oldest first; ``offset_ms`` counts from the request."""
     with services.db.read() as connection:
-        row = timelines.find(connection, _clean(ident))
+        row = timelines.find(connection, ident)
         lines = events.of_operation(connection, row.id)
         shown = _live(services, connection, row)
     return {"operation": shown, "events": [_event(line, row.created_at) for line in lines]}
@@ -88,7 +88,7 @@ def timeline(ident: str, services: Service) -> dict[str, Any]:
 def series(ident: str, services: Service) -> dict[str, Any]:
     """The transfer's counters (``protocol.JobFact``), about one a second, oldest first."""
     with services.db.read() as connection:
-        row = timelines.find(connection, _clean(ident))
+        row = timelines.find(connection, ident)
         found = progress.of_operation(connection, row.id)
     at = [(p.at + p.behind_s, p.job) for p in found]
     return {"progress": [{"at": iso_us(t), "offset_ms": _offset(t, row.created_at), **job} for t, job in at]}
@@ -107,17 +107,13 @@ def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dic
     if not changes:
         raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(Wheel.model_fields)}")
     with services.db.read() as connection:
-        row = timelines.find(connection, _clean(ident))
+        row = timelines.find(connection, ident)
     services.wakers.wake([steering.steer(services.db, caller, row.id, changes, post_copy=post_copy)])
     return {"operation": {"id": row.id, "uuid": row.uuid}}
 
 
 def _offset(at: float, begin: float) -> int:
     return round((at - begin) * 1000)
-
-
-def _clean(ident: str) -> str:
-    return ident.replace("\x00", "")
 
 
 def view(row: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ threads. ``body`` and ``query`` are ``Versioned`` JSON schemas: ((from microvers
 Handlers run in the thread pool: they may block on the database, but not on the network.
 """
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -28,15 +29,22 @@ from migrator.scheduler.requests import Caller
 log = logging.getLogger(__name__)
 Versioned = tuple[tuple[Version, Schema], ...]
 ANYTHING: Versioned = (((2, 1), {}),)
+_MOST_HELD = 200  # answers that are held back at once
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at whether one may go
 MAX_BODY_BYTES = 114_688  # Nova's oslo.middleware default
 _JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """``until``: the answer is held back until that is true (it may raise what is answered instead), but no longer than
+    ``patience_s``. It is asked again and again in the thread pool, and waits outside of it."""
+
     status: int = 200
     body: Any = None  # None: no body at all
     headers: Mapping[str, str] = field(default_factory=dict)
+    until: Callable[[], bool] | None = None
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,25 @@ class Endpoint:
             check_body(route.body, body, version)
         root = root_of(request)
         asked = ApiRequest(version, request.path_params, query, body, caller, self._services, root, f"{root}/v2.1")
-        return await run_in_threadpool(route.handler, asked)
+        answer = await run_in_threadpool(route.handler, asked)
+        if answer.until is not None:
+            await self._wait(answer.until, answer.patience_s)
+        return answer
+
+    async def _wait(self, over: Callable[[], bool], patience_s: float) -> None:
+        """Where very many wait already, the next one does not: it is told what it would be told in the end, that its
+        operation goes on."""
+        wakers, clock = self._services.wakers, asyncio.get_running_loop().time
+        deadline, pause_s = clock() + patience_s, _FIRST_PAUSE_S
+        if wakers.answers_held >= _MOST_HELD:
+            return
+        wakers.answers_held += 1
+        try:
+            while not await run_in_threadpool(over) and clock() < deadline and not wakers.closing:
+                await asyncio.sleep(min(pause_s, max(0.0, deadline - clock())))
+                pause_s = min(_LONGEST_PAUSE_S, 1.5 * pause_s)
+        finally:
+            wakers.answers_held -= 1
 
 
 def root_of(request: Request) -> str:

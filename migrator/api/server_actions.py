@@ -50,7 +50,8 @@ def act(request: ApiRequest) -> Answer:
     if begun.operation_id is not None:
         request.services.reconciler.reconcile(begun.operation_id)
         if rule.afterwards is not None:
-            rule.afterwards(request, begun.operation_id)
+            until, patience_s = rule.afterwards(request, begun.operation_id)
+            return Answer(rule.status, begun.body, until=until, patience_s=patience_s)
     return Answer(rule.status, begun.body)
 
 

@@ -58,14 +58,14 @@ def index(services: Service) -> dict[str, Any]:
 @router.get("/volumes/{ident}")
 def show(ident: str, services: Service) -> dict[str, Any]:
     with services.db.read() as connection:
-        return {"volume": _view(volumes.get(connection, ident.replace("\x00", "")))}
+        return {"volume": _view(volumes.get(connection, ident))}
 
 
 @router.delete("/volumes/{ident}", status_code=204)
 def forget(ident: str, services: Service) -> Response:
     """What it holds stays. Errors: 404; 409 while an instance has it."""
     with services.db.write() as connection:
-        volumes.remove(connection, ident.replace("\x00", ""))
+        volumes.remove(connection, ident)
     return Response(status_code=204)
 
 

@@ -1,15 +1,22 @@
 """Wakes the long-polls of this process when something may have changed for their host.
 
-Only a hint: a poll also looks by itself every ``FALLBACK_S``, which is how it learns what another server process did.
+Only a hint. What another server process did is seen by one look for all hosts every ``FALLBACK_S``: thousands of polls
+that each look for themselves would be all that the server does.
 """
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from anyio import CapacityLimiter, to_thread
+
 FALLBACK_S = 0.2
+_REST = 9.0  # times as long as a look at all hosts took, until the next one
+_LONGEST_REST_S = 1.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -27,7 +34,10 @@ class Wakers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self.paces: defaultdict[str, Pace] = defaultdict(Pace)
+        self._watching = CapacityLimiter(1)  # a thread of its own, so that no other work keeps it waiting
         self.closing = False
+        self.watched = False  # somebody looks for all hosts
+        self.answers_held = 0  # of the Compute API: see routing.Answer
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -46,6 +56,22 @@ class Wakers:
             for event in self._listeners.get(host, ()):
                 event.set()
 
+    async def watch(self, look: Callable[[], Mapping[str, Hashable]]) -> None:
+        """Wake each host whose mark has changed, for ever. ``look``: the marks of all hosts; called in a thread."""
+        seen: Mapping[str, Hashable] = {}
+        self.watched = True
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            try:
+                if self._listeners:
+                    marks = await to_thread.run_sync(look, limiter=self._watching)
+                    self._set(tuple(host for host in marks.keys() | seen.keys() if marks.get(host) != seen.get(host)))
+                    seen = marks
+            except Exception:  # the database is away: polls look by themselves, and say so
+                log.debug("what asks something of the hosts could not be looked at", exc_info=True)
+            await asyncio.sleep(min(_LONGEST_REST_S, max(FALLBACK_S, _REST * (clock() - began))))
+
     @contextlib.contextmanager
     def listening(self, host: str) -> Iterator[asyncio.Event]:
         """An event that is set at each ``wake`` for the host; register before looking, or a wake may be missed."""
@@ -55,3 +81,5 @@ class Wakers:
             yield event
         finally:
             self._listeners[host].discard(event)
+            if not self._listeners[host]:
+                del self._listeners[host]

@@ -23,7 +23,7 @@ OperationRow = Row[Any]
 # Built once: that takes as long as running them.
 _ONE = select(operations).where(operations.c.id == bindparam("wanted"))
 _MANY = select(operations).where(operations.c.id.in_(bindparam("ids", expanding=True))).order_by(operations.c.id)
-_PLACES = (
+_ALL_PLACES = (
     select(
         operations.c.id,
         operations.c.generation,
@@ -33,11 +33,11 @@ _PLACES = (
         operations.c.source,
         operations.c.destination,
     )
-    .where(
-        operations.c.active == true(),
-        or_(operations.c.source == bindparam("host"), operations.c.destination == bindparam("host")),
-    )
+    .where(operations.c.active == true())
     .order_by(operations.c.id)
+)
+_PLACES = _ALL_PLACES.where(
+    or_(operations.c.source == bindparam("host"), operations.c.destination == bindparam("host"))
 )
 
 
@@ -133,6 +133,11 @@ def places(connection: Connection, host: str) -> Sequence[Row[Any, Any, Any, Any
     """Where the active operations are that have this host as their source or destination: (id, generation, kind,
     phase, forward, source, destination). Cheap where there are many."""
     return connection.execute(_PLACES, {"host": host}).all()
+
+
+def all_places(connection: Connection) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+    """As ``places``, of all active operations."""
+    return connection.execute(_ALL_PLACES).all()
 
 
 def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:

@@ -6,7 +6,7 @@ that should be looked at again. Knows no HTTP.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -84,6 +84,17 @@ def _asks(place: Placed, host: str) -> bool:
         return host in asked(place)
     except loading.UNREADABLE:
         return False
+
+
+def all_marks(db: Database) -> Mapping[str, Marks]:
+    """The marks of every host of which some operation asks something."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    with db.read() as connection:
+        for place in operations.all_places(connection):
+            for host in (place.source, place.destination):
+                if host is not None and _asks(place, host):
+                    found.setdefault(host, []).append((place.id, place.generation))
+    return {host: tuple(marks) for host, marks in found.items()}
 
 
 def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:

@@ -1,0 +1,184 @@
+"""Requests with one hostile value each, for every field of every route: Compute API, native, images, agent protocol.
+
+The fields are the application's own: the tables of routes and actions with their JSON schemas, and the OpenAPI document
+for the rest. ``python -m tests.api.hostile_requests COUNT [DATABASE_URL]`` sends so many to an application in this
+process and tells of each that was answered with 500; a seed makes the same requests again.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from migrator.api.microversions import MAXIMUM
+from migrator.api.routes import ROUTES
+from migrator.api.routing import schema_at
+from migrator.api.server_actions import ACTIONS
+from tests.api import seed
+from tests.api.hostile_values import MARK, RAW, TEXTS, sample, spoilt
+
+HOST = "compute1"
+_HEADERS = ("OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "X-Forwarded-Host", "X-Forwarded-Proto", "Accept")
+_JSON = "application/json"
+_IMAGE = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in ("name", "owner", "id", "kernel_id", "os_command_line")},
+        "visibility": {"enum": ["public", "private", "shared"]},
+        "disk_format": {"enum": ["raw", "qcow2"]},
+        "container_format": {"enum": ["bare"]},
+        "protected": {"type": "boolean"},
+        "os_hidden": {"type": "boolean"},
+        "min_disk": {"type": "integer"},
+        "min_ram": {"type": "integer"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_IMAGE_QUERY = ("id", "name", "status", "visibility", "owner", "disk_format", "container_format", "limit", "marker")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One route: what can be put into its path (``{name}``), its query and its body; None: it has none."""
+
+    method: str
+    path: str
+    query: Sequence[str]
+    body: Any
+    version: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    target: bytes  # path and query, as they are sent
+    headers: Sequence[tuple[bytes, bytes]]
+    content: bytes
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.target[:400]!r} {self.headers} {self.content[:600]!r}"
+
+
+def targets(document: Mapping[str, Any]) -> Sequence[Target]:
+    """Each route, at a microversion for each schema that it has."""
+    found = [target for route in ROUTES for target in _compute(route)]
+    for path, methods in document["paths"].items():
+        if not path.startswith("/v2.1/"):
+            found += [_documented(method.upper(), path, about) for method, about in methods.items()]
+    return found
+
+
+def _compute(route: Any) -> Iterator[Target]:
+    path = f"/v2.1{route.path}"
+    bodies = [rule.body for rule in ACTIONS.values()] if path.endswith("/servers/{id}/action") else [route.body]
+    queries = route.query or ()
+    for table in bodies:
+        since = {route.since, route.until, *(v for v, _ in (table or ())), *(v for v, _ in queries)}
+        for version in sorted(v for v in since if route.since <= v <= min(route.until, MAXIMUM)):
+            names = tuple(schema_at(queries, version).get("properties", ())) if queries else ("limit", "marker")
+            yield Target(route.method, path, names, schema_at(table, version) if table else None, version)
+
+
+def _documented(method: str, path: str, about: Mapping[str, Any]) -> Target:
+    query = [p["name"] for p in about.get("parameters", ()) if p["in"] == "query"]
+    content = about.get("requestBody", {}).get("content", {})
+    body = next((one["schema"] for one in content.values()), None)
+    if path.endswith("/images"):
+        body, query = (_IMAGE if method == "POST" else None), list(_IMAGE_QUERY)
+    return Target(method, path, tuple(query), body)
+
+
+class Generator:
+    """``ids``: what a parameter of a path may be, so that a route's handler is reached."""
+
+    def __init__(self, document: Mapping[str, Any], ids: Mapping[str, Sequence[str]], token: str, seed_: int) -> None:
+        self._targets = targets(document)
+        self._definitions = document.get("components", {}).get("schemas", {})
+        self._ids, self._token = ids, token
+        self._rng = random.Random(seed_)
+
+    def request(self) -> Request:
+        rng = self._rng
+        target = rng.choice(self._targets)
+        kinds = ["path"] if "{" in target.path else []
+        kinds += ["query"] if target.query else []
+        kinds += ["body"] * 3 if target.body is not None else []
+        kind = rng.choice([*kinds, "header"])
+        body = sample(target.body, self._definitions, rng) if target.body is not None else None
+        if kind == "body":
+            body = spoilt(body, rng)
+        headers = self._headers(target, hostile=kind == "header")
+        path = self._path(target.path, hostile=kind == "path")
+        return Request(target.method, path + self._query(target, hostile=kind == "query"), headers, self._content(body))
+
+    def _path(self, template: str, *, hostile: bool) -> bytes:
+        parts = template.split("/")
+        places = [place for place, part in enumerate(parts) if part.startswith("{")]
+        spoilt_place = self._rng.choice(places) if hostile else None
+        for place in places:
+            known = self._ids.get(self._key(parts, place), ("x",))
+            text = self._rng.choice(TEXTS if place == spoilt_place else known)
+            parts[place] = quote(text[:8000], safe="") or "%20"
+        return "/".join(parts).encode()
+
+    @staticmethod
+    def _key(parts: Sequence[str], place: int) -> str:
+        """ "/servers/{id}" -> "servers"; a parameter with a name of its own goes by that."""
+        name = parts[place][1:-1]
+        return parts[place - 1] if name in ("id", "ident") else name
+
+    def _query(self, target: Target, *, hostile: bool) -> bytes:
+        pairs = [(name, "1") for name in target.query if self._rng.random() < 0.1]
+        if hostile:
+            name = self._rng.choice([*target.query, "nosuch"])
+            times = self._rng.choice((1, 1, 1, 2, 300))
+            text = self._rng.choice(TEXTS)
+            pairs += [(name, text[: 60_000 // times])] * times
+        if not pairs:
+            return b""
+        return b"?" + "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in pairs).encode()
+
+    def _headers(self, target: Target, *, hostile: bool) -> Sequence[tuple[bytes, bytes]]:
+        found = {"host": "127.0.0.1:8774", "content-type": _JSON}
+        if target.version is not None:
+            found["OpenStack-API-Version"] = "compute {}.{}".format(*target.version)
+        if target.path.startswith("/agent"):
+            found["authorization"] = f"Bearer {self._token}"
+        encoded = [(name.lower().encode(), text.encode()) for name, text in found.items()]
+        if hostile:
+            name = self._rng.choice([*_HEADERS, "Authorization", "Content-Type"]).lower().encode()
+            text = self._rng.choice(TEXTS)[:8000]
+            text = f"compute {text}" if name == b"openstack-api-version" and self._rng.random() < 0.7 else text
+            value = text.replace("\x00", "").replace("\n", " ").encode()
+            encoded = [pair for pair in encoded if pair[0] != name] + [(name, value)]
+        return encoded
+
+    def _content(self, body: Any) -> bytes:
+        if body is None:
+            return b""
+        try:
+            content = orjson.dumps(body)
+        except TypeError:
+            return b"{}"
+        return content.replace(orjson.dumps(MARK), self._rng.choice(RAW), 1)
+
+
+def known_ids(server: str, volume: str, operation: int) -> Mapping[str, Sequence[str]]:
+    return {
+        "servers": (server,),
+        "flavors": ("1",),
+        "images": (seed.IMAGE,),
+        "image_id": (seed.IMAGE,),
+        "volumes": (volume,),
+        "operations": (str(operation),),
+        "migration_id": (str(operation),),
+        "os-services": ("enable", "disable", "force-down", seed.IMAGE),
+        "os-hypervisors": ("1", seed.IMAGE),
+        "name": (HOST,),
+        "key": ("k", "k0"),
+        "tag": ("a",),
+        "request_id": ("req-1",),
+    }
