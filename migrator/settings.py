@@ -79,6 +79,8 @@ class ServerSettings(_Base):
     # run with a silent host's name and address ({host}, {address}); success is fencing evidence
     fence_command: Annotated[str, AfterValidator(_command)] = ""
     fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
+    # an instance whose local disks were lost with its host is made anew from its image; False: 409, bring the host back
+    evacuate_rebuilds: bool = True
     evacuate_silent_hosts: bool = False  # policy: silence for service_down_time is fencing evidence by itself
     max_limit: int = Field(1000, ge=1)  # rows a page
 

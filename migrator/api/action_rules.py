@@ -1,7 +1,7 @@
 """What an action of a server is: who may ask for it, with which body, and what is answered. Data types only."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.api.action_schemas import ANYTHING
@@ -14,6 +14,7 @@ class Begun:
 
     operation_id: int | None = None
     body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

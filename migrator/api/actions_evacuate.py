@@ -10,8 +10,9 @@ from migrator.api.routing import ApiRequest
 from migrator.api.server_schemas import TRUE
 from migrator.db import hosts
 from migrator.errors import BadRequest, NotFound
-from migrator.scheduler import evacuations
+from migrator.scheduler import evacuated_disks, evacuations
 
+DISKS_HEADER = "X-Migrator-Disks"  # which disks are kept and which are made anew: Nova's answer has no place for it
 _NOT_ASKED = (2, 14)  # from here nobody is asked about shared storage, and no password is answered
 _STOPPED = (2, 95)
 
@@ -35,7 +36,8 @@ def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
         stopped=request.version >= _STOPPED,
     )
     body = {"adminPass": begun.admin_pass} if request.version < _NOT_ASKED else None
-    return Begun(begun.operation_id, body)
+    told = evacuated_disks.words(begun.disks)
+    return Begun(begun.operation_id, body, {DISKS_HEADER: told} if told else {})
 
 
 def _check_host(request: ApiRequest, row: Any, host: str) -> None:

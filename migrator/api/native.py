@@ -119,9 +119,11 @@ def _offset(at: float, begin: float) -> int:
 def view(row: Any) -> dict[str, Any]:
     """``evidence``: what was accepted as proof that a silent host runs nothing. ``owed``: what hosts still have to
     clean up, [{phase, host}]. ``strategy``: by which means a live migration was begun and went on, why, what was
-    measured and what predicted (``outcome`` has what happened); None where nothing was chosen."""
+    measured and what predicted (``outcome`` has what happened); None where nothing was chosen. ``disks``: what becomes
+    of each disk of an evacuated instance; ``set_aside``: what its old host kept of it when it returned."""
     body = {name: getattr(row, name) for name in _SHOWN}
     body["strategy"] = row.context.get("strategy")
+    body |= {"disks": row.context.get("disks"), "set_aside": row.context.get("set_aside")}
     body |= {"instance": row.instance_uuid, "evidence": row.context.get("evidence"), "owed": _owed(row)}
     body["phase_since"] = iso_us(row.phase_since + row.behind_s)
     return body | {name: iso_us(getattr(row, name)) for name in _TIMES}

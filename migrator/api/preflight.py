@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from migrator.api.services import Service
+from migrator.api.services import Service, Services
 from migrator.checks import CHECKS
 from migrator.db import hosts
 from migrator.errors import BadRequest
-from migrator.scheduler import preflight, surveys
-from migrator.scheduler.filters import CODES
+from migrator.scheduler import evacuation_preflight, preflight, surveys
+from migrator.scheduler.filters import CODES, EVACUATION_CODES
 from migrator.scheduler.finding import KNOWN_S, Finding, Status
 from migrator.scheduler.preflight import Judged, Preflight
 
@@ -25,12 +25,16 @@ def show(
     services: Service,
     server: Annotated[Name | None, Query(description="an instance's UUID")] = None,
     source: Annotated[Name | None, Query(alias="from", description="a host: all of its instances")] = None,
+    evacuate: Annotated[Name | None, Query(description="a host: all of its instances, were it lost")] = None,
     to: Annotated[list[Name] | None, Query(description="destinations; without it every host")] = None,
 ) -> dict[str, Any]:
     """What a live migration would be told. A check is ``passed``, ``failed`` or ``unknown``; what has been known for
-    longer than ``known_s`` seconds is unknown. Errors: 400 unless there is one of ``server`` and ``from``; 404."""
-    if (server is None) == (source is None):
-        raise BadRequest("Expected either server=UUID or from=HOST")
+    longer than ``known_s`` seconds is unknown. With ``evacuate``: what an evacuation would be told, and which disks
+    would be kept and which made anew. Errors: 400 unless there is one of ``server``, ``from`` and ``evacuate``; 404."""
+    if [server, source, evacuate].count(None) != 2:
+        raise BadRequest("Expected one of server=UUID, from=HOST and evacuate=HOST")
+    if evacuate is not None:
+        return _evacuation(services, evacuate, frozenset(to or ()))
     down_after, wanted = services.settings.service_down_time, frozenset(to or ())
     with services.db.read() as connection:
         if server is not None:
@@ -39,6 +43,17 @@ def show(
             found = preflight.of_host(connection, str(source), wanted, down_after)
     asks = [{"code": code, "asks": CHECKS[code].asks} for code in CODES]
     return {"known_s": KNOWN_S, "checks": asks, "preflight": [_view(one) for one in found]}
+
+
+def _evacuation(services: Services, host: str, to: frozenset[str]) -> dict[str, Any]:
+    with services.db.read() as connection:
+        found = evacuation_preflight.of_host(connection, host, to, services.settings)
+    told = [
+        _view(one.preflight) | {"disks": list(one.disks), "refusal": one.refusal or None, "loses_data": one.loses_data}
+        for one in found
+    ]
+    asks = [{"code": code, "asks": CHECKS[code].asks} for code in EVACUATION_CODES]
+    return {"known_s": KNOWN_S, "checks": asks, "preflight": told}
 
 
 @router.get("/cpus")

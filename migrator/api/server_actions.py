@@ -51,8 +51,8 @@ def act(request: ApiRequest) -> Answer:
         request.services.reconciler.reconcile(begun.operation_id)
         if rule.afterwards is not None:
             until, patience_s = rule.afterwards(request, begun.operation_id)
-            return Answer(rule.status, begun.body, until=until, patience_s=patience_s)
-    return Answer(rule.status, begun.body)
+            return Answer(rule.status, begun.body, begun.headers, until=until, patience_s=patience_s)
+    return Answer(rule.status, begun.body, begun.headers)
 
 
 ROUTES = (Route("POST", "/servers/{id}/action", act),)

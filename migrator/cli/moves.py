@@ -8,8 +8,9 @@ from migrator.cli import follow
 from migrator.cli.client import Client
 from migrator.cli.listings import SERVER_MIGRATION_COLUMNS
 from migrator.cli.output import Arguments, show_one, show_rows
+from migrator.cli.preflight import fate_words
 from migrator.cli.tables import Column, as_json, properties, table
-from migrator.errors import BadRequest
+from migrator.errors import BadRequest, Conflict
 
 # The last microversion that asks about shared storage, answers the password and leaves the server as it was.
 _EVACUATE = "2.13"
@@ -50,8 +51,24 @@ def _decide(client: Client, arguments: Arguments, *, action: str) -> None:
     _act(client, client.server(arguments.server)["id"], {action: None})
 
 
+def _refuse_loss(client: Client, server: Mapping[str, Any]) -> None:
+    """Raises Conflict if an evacuation would make disks anew whose data only the failed host has."""
+    host = client.compute("GET", f"/servers/{server['id']}")["server"].get("OS-EXT-SRV-ATTR:host")
+    found = client.native("GET", "/preflight", evacuate=host)["preflight"] if host else []
+    for one in found:
+        if one["server"]["id"] == server["id"] and one["loses_data"]:
+            lost = "; ".join(f"{fate['target']}: {fate_words(fate)}" for fate in one["disks"] if not fate["kept"])
+            raise Conflict(
+                f"{server['name']} would not have the data of its local disks any more: {lost}",
+                advice=f"bring {host} back, or give --discard-local-disks; if {host} returns later, they are kept "
+                "aside: see `migrator kept-disks`",
+            )
+
+
 def _evacuate(client: Client, arguments: Arguments) -> int:
     server = client.server(arguments.server)
+    if not arguments.discard_local_disks:
+        _refuse_loss(client, server)
     after = follow.newest(client, server["id"]) if arguments.poll else 0
     wanted = {"host": arguments.host, "adminPass": arguments.password}
     wanted = {name: value for name, value in wanted.items() if value is not None}

@@ -15,21 +15,25 @@ _MARKS = {"passed": "ok", "failed": "NO", "unknown": "?"}
 
 def _preflight(client: Client, arguments: Arguments) -> int:
     """1 when there is a server that no host can take."""
-    if (arguments.server is None) == (arguments.source is None):
-        raise BadRequest("name a server, or a host with --from")
-    query: dict[str, Any] = {"to": arguments.to or None, "from": arguments.source}
+    if [arguments.server, arguments.source, arguments.evacuate].count(None) != 2:
+        raise BadRequest("name a server, or a host with --from or --evacuate")
+    query: dict[str, Any] = {"to": arguments.to or None, "from": arguments.source, "evacuate": arguments.evacuate}
     if arguments.server is not None:
         query["server"] = client.server(arguments.server)["id"]
     found = client.native("GET", "/preflight", **query)
     if arguments.json:
         print(as_json(found))
     else:
-        print("\n\n".join(matrix(one) for one in found["preflight"]) or f"{arguments.source} has no servers")
+        print("\n\n".join(matrix(one) for one in found["preflight"]) or f"{_host_of(arguments)} has no servers")
     return int(any(_nowhere(one) for one in found["preflight"]))
 
 
+def _host_of(arguments: Arguments) -> str:
+    return str(arguments.source or arguments.evacuate)
+
+
 def _nowhere(found: Mapping[str, Any]) -> bool:
-    return all(host["status"] == "failed" for host in found["hosts"])
+    return bool(found.get("refusal")) or all(host["status"] == "failed" for host in found["hosts"])
 
 
 def matrix(found: Mapping[str, Any]) -> str:
@@ -41,7 +45,19 @@ def matrix(found: Mapping[str, Any]) -> str:
             if check["status"] != "passed":
                 reasons.setdefault(_reason(check), []).append(host["host"])
     lines = [f"{_hosts(names, len(hosts))}: {reason}" for reason, names in reasons.items()]
+    lines += [f"refused: {found['refusal']}"] if found.get("refusal") else []
+    lines += [f"{fate['target']}: {fate_words(fate)}" for fate in found.get("disks", ())]
     return "\n".join([f"{server['name']} ({server['id']}) on {server['host']}", _marks(hosts), *lines])
+
+
+def fate_words(fate: Mapping[str, Any]) -> str:
+    """What becomes of one disk in an evacuation."""
+    if fate["kept"]:
+        return "kept: other hosts have it too"
+    if fate["made_from"] == "config drive":
+        return "made anew (config drive)"
+    origin = f"made anew from image {fate['image_id']}" if fate["made_from"] == "image" else "made anew, empty"
+    return f"LOST with pool {fate['pool']} of the host, {origin}"
 
 
 def _marks(hosts: Sequence[Mapping[str, Any]]) -> str:

@@ -124,6 +124,11 @@ def _add_cold_moves(subparsers: Any) -> None:
     evacuate.add_argument(
         "--on-shared-storage", action="store_true", help="insist that its disks are shared; without it the hosts tell"
     )
+    evacuate.add_argument(
+        "--discard-local-disks",
+        action="store_true",
+        help="let disks that only the failed host has be made anew; they are kept aside if it returns",
+    )
 
 
 def _add_preflight(subparsers: Any) -> None:
@@ -131,6 +136,7 @@ def _add_preflight(subparsers: Any) -> None:
     checked = _verb(subparsers, "preflight", text, json=True)
     checked.add_argument("server", nargs="?")
     checked.add_argument("--from", dest="source", metavar="HOST", help="all servers of this host")
+    checked.add_argument("--evacuate", metavar="HOST", help="all servers of this host, were it lost: what they keep")
     checked.add_argument("--to", action="append", metavar="HOST", help="only this destination; may be repeated")
     baseline = _verb(subparsers, "cpu-baseline", "find the CPU model that all hosts can run, by libvirt", json=True)
     baseline.add_argument("host", nargs="*", help="without any: all of them")

@@ -1,7 +1,7 @@
 """Images: rows in and out. Their bytes are files in ``image_dir``, named by id; nothing here touches them."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
@@ -26,6 +26,14 @@ def listed(connection: Connection, equal: Mapping[str, Any], ids: Sequence[str] 
     if ids is not None:
         query = query.where(images.c.id.in_(ids))
     return connection.execute(query.order_by(images.c.created_at.desc(), images.c.id)).all()
+
+
+def with_data(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of ``ids`` whose bytes agents can fetch."""
+    if not ids:
+        return set()
+    query = select(images.c.id).where(images.c.id.in_(ids), images.c.status == "active")
+    return set(connection.execute(query).scalars())
 
 
 def create(connection: Connection, values: Mapping[str, Any]) -> ImageRow:

@@ -14,21 +14,22 @@ _GIB = 1024**3
 
 
 def fates(spec: InstanceSpec, surviving: Collection[str]) -> list[dict[str, Any]]:
-    """One a disk and volume: {target, pool, kept, made_from}. ``surviving``: the pools that another host shares.
-    ``made_from``: None for what is kept, else "image ID", "config drive" or "empty"."""
-    disks = [_fate(disk, surviving) for disk in spec.disks]
-    return disks + [{"target": v.target, "pool": None, "kept": True, "made_from": None} for v in spec.volumes]
+    """One a disk and volume: {target, pool, kept, made_from, image_id}. ``surviving``: the pools that another host
+    shares. ``made_from``: None for what is kept, else "image", "config drive" or "empty"."""
+    disks = [_fate(disk, disk.pool in surviving) for disk in spec.disks]
+    rest: dict[str, Any] = {"pool": None, "kept": True, "made_from": None, "image_id": None}
+    return disks + [{"target": volume.target, **rest} for volume in spec.volumes]
 
 
-def _fate(disk: DiskSpec, surviving: Collection[str]) -> dict[str, Any]:
-    kept = disk.pool in surviving
-    return {"target": disk.target, "pool": disk.pool, "kept": kept, "made_from": None if kept else _origin(disk)}
-
-
-def _origin(disk: DiskSpec) -> str:
-    if disk.config_drive:
-        return "config drive"
-    return f"image {disk.image_id}" if disk.image_id is not None else "empty"
+def _fate(disk: DiskSpec, kept: bool) -> dict[str, Any]:
+    origin = "config drive" if disk.config_drive else "empty" if disk.image_id is None else "image"
+    return {
+        "target": disk.target,
+        "pool": disk.pool,
+        "kept": kept,
+        "made_from": None if kept else origin,
+        "image_id": None if kept else disk.image_id,
+    }
 
 
 def lost(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -38,10 +39,14 @@ def lost(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def words(told: Sequence[Mapping[str, Any]]) -> str:
     """All of them in one line."""
-    return ", ".join(
-        f"{fate['target']} is kept" if fate["kept"] else f"{fate['target']} is made anew ({fate['made_from']})"
-        for fate in told
-    )
+    return ", ".join(_words(fate) for fate in told)
+
+
+def _words(fate: Mapping[str, Any]) -> str:
+    if fate["kept"]:
+        return f"{fate['target']} is kept"
+    origin = f"from image {fate['image_id']}" if fate["made_from"] == "image" else str(fate["made_from"])
+    return f"{fate['target']} is made anew ({origin})"
 
 
 def set_aside(fact: Fact | None) -> tuple[Timeline, ...]:

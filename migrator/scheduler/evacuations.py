@@ -6,16 +6,16 @@ instance's disks outlive it. Never advances an operation.
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import copies, events, hosts, operations
+from migrator.db import copies, events, hosts, images, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power
-from migrator.scheduler import fencing
+from migrator.scheduler import evacuated_disks, fencing
 from migrator.scheduler.loading import host_view, with_fencing
 from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.settings import ServerSettings
@@ -26,11 +26,13 @@ _POWER = {"stopped": Power.SHUT_OFF, "suspended": Power.SAVED}
 
 @dataclass(frozen=True, slots=True)
 class Evacuation:
-    """``shared``: the disks are kept. ``admin_pass``: what the rebuilt instance's config drive says; None if kept."""
+    """``shared``: the disks are kept. ``admin_pass``: what the rebuilt instance's config drive says; None if kept.
+    ``disks``: what becomes of each, see ``evacuated_disks.fates``."""
 
     operation_id: int
     shared: bool
     admin_pass: str | None
+    disks: Sequence[Mapping[str, Any]] = ()
 
 
 def evacuate(
@@ -61,17 +63,20 @@ def evacuate(
         source = _source(connection, row, host, settings)
         refuse_second_copy(Kind.EVACUATION, row, _running_elsewhere(connection, row, settings))
         spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
-        surviving = _surviving(storage, spec, report, row.host)
+        surviving = surviving_pools(storage, spec, report, row.host)
+        disks = evacuated_disks.fates(spec, surviving)
         kept = [disk for disk in spec.disks if not disk.config_drive]
         shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
         _refuse_heard(source, settings, shared=shared)
         _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
+        if words := rebuild_refusal(connection, disks, settings):
+            raise Conflict(f"Cannot 'evacuate' instance {uuid}: {words}")
         password = _password() if admin_pass is None and generate and not shared else admin_pass
         power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
         if power is Power.SAVED and spec.home_pool not in surviving:
             power = Power.SHUT_OFF  # its memory was lost with the host
         params = {"surviving": surviving, "power": power.value, "admin_pass": None if shared else password}
-        context = {"guest": _described(report).model_dump(mode="json")}
+        context = {"guest": described(report).model_dump(mode="json"), "disks": disks}
         operation_id = begin(
             connection,
             caller,
@@ -84,7 +89,8 @@ def evacuate(
             seen=row,
         )
         _note_evidence(connection, operation_id, uuid, source, settings)
-        return Evacuation(operation_id, shared, None if shared else password)
+        _note_disks(connection, operation_id, uuid, disks)
+        return Evacuation(operation_id, shared, None if shared else password, disks)
 
     return until_unchanged(db, ask)
 
@@ -136,7 +142,25 @@ def _running_elsewhere(connection: Connection, row: Any, settings: ServerSetting
     return [view.name for view in views if not view.fenced]
 
 
-def _surviving(
+def rebuild_refusal(connection: Connection, disks: Sequence[Mapping[str, Any]], settings: ServerSettings) -> str:
+    """Why what is not kept may or can not be made anew; "": it can."""
+    lost = evacuated_disks.lost(disks)
+    if lost and not settings.evacuate_rebuilds:
+        names = ", ".join(f"{fate['target']} (pool {fate['pool']})" for fate in lost)
+        return (
+            f"its disks {names} are on no storage that another host shares, and evacuate_rebuilds = false forbids to "
+            "make them anew; bring the host back, or allow it"
+        )
+    wanted = {str(fate["image_id"]) for fate in lost if fate["image_id"] is not None}
+    if missing := sorted(wanted - images.with_data(connection, wanted)):
+        return (
+            f"the image {', '.join(missing)}, which its disks would be made from, is not in the catalogue any more; "
+            "bring the host back, or register the image again under its id"
+        )
+    return ""
+
+
+def surviving_pools(
     storage: Mapping[str, Mapping[str, Any]], spec: InstanceSpec, report: HostReport, lost: str
 ) -> dict[str, str]:
     """The instance's pools that another host shares: pool -> storage identity. Found out, not asked. ``storage``: host
@@ -179,7 +203,7 @@ def _where_kept(spec: InstanceSpec, surviving: Mapping[str, str]) -> str:
     return ", ".join([*sorted({d.pool for d in spec.disks} & set(surviving)), *(v.source for v in spec.volumes)])
 
 
-def _described(report: HostReport) -> GuestDescription:
+def described(report: HostReport) -> GuestDescription:
     """What can be said of a guest whose host cannot be asked."""
     storage = {name: pool.identity for name, pool in report.storage.items()}
     return GuestDescription(arch=report.arch, storage=storage)
@@ -202,3 +226,11 @@ def _note_evidence(connection: Connection, operation_id: int, uuid: str, source:
         epoch=1,
         details={"kind": found.kind, "by": found.by, "at": found.at} if found is not None else None,
     )
+
+
+def _note_disks(connection: Connection, operation_id: int, uuid: str, disks: Sequence[Mapping[str, Any]]) -> None:
+    if disks:
+        words = evacuated_disks.words(disks)
+        details = {"disks": list(disks)}
+        known: dict[str, Any] = {"operation_id": operation_id, "instance_uuid": uuid, "epoch": 1, "details": details}
+        events.add(connection, "disks", words, **known)

@@ -51,6 +51,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("tls", tls_check.tls, live=True),
 )
 CODES = tuple(row.code for row in FILTERS if row.code != REFUSED)
+EVACUATION_CODES = tuple(row.code for row in FILTERS if row.code != REFUSED and not row.live)
 
 
 def findings(candidate: Candidate, need: Need) -> list[tuple[str, Finding]]:

@@ -199,8 +199,8 @@ def test_a_busy_instance_says_so(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [
-        ({}, 400, "Expected either server=UUID or from=HOST"),
-        ({"server": "x", "from": "compute1"}, 400, "Expected either server=UUID or from=HOST"),
+        ({}, 400, "Expected one of server=UUID, from=HOST and evacuate=HOST"),
+        ({"server": "x", "from": "compute1"}, 400, "Expected one of server=UUID, from=HOST and evacuate=HOST"),
         ({"server": "x"}, 404, "Instance x could not be found"),
         ({"from": "nobody"}, 404, "Host nobody is not registered"),
         ({"from": "compute1", "to": "nobody"}, 404, "Host nobody is not registered"),

@@ -309,7 +309,7 @@ def test_a_migration_that_fails_says_so(cloud: Cloud, vm: str) -> None:
         (("resize", "{vm}", "m1.nano"), "When resizing, instances must change flavor!"),
         (("resize", "{vm}", "nosuch"), "no flavor has the name or id nosuch"),
         (("resize-confirm", "{vm}"), "Cannot 'confirmResize' instance"),
-        (("evacuate", "{vm}"), "Compute service of {host} is still in use."),
+        (("evacuate", "{vm}", "--discard-local-disks"), "Compute service of {host} is still in use."),
     ],
 )
 def test_refusals(cloud: Cloud, standing: tuple[str, str], line: tuple[str, ...], words: str) -> None:
@@ -336,18 +336,23 @@ def test_evacuate(cloud: Cloud) -> None:
     ok(cloud.migrator("stop", "stood", "--poll"))
     cloud.hosts.power_off("n1")
     try:
+        local = "--discard-local-disks"
         refused = cloud.migrator("evacuate", "ran")
         assert refused.code == 1
+        assert "vda: LOST with pool local of the host, made anew from image" in refused.err
+        assert local in refused.err
+        assert cloud.migrator("evacuate", "ran", local).code == 1
         ok(cloud.migrator("service-force-down", "n1"))
-        made = properties(ok(cloud.migrator("evacuate", "ran", "--poll")))
+        made = properties(ok(cloud.migrator("evacuate", "ran", local, "--poll")))
         assert re.fullmatch("[A-Za-z0-9]{12}", made["adminPass"])
         assert (
-            properties(ok(cloud.migrator("evacuate", "given", "n2", "--password", "s3cret")))["adminPass"] == "s3cret"
+            properties(ok(cloud.migrator("evacuate", "given", "n2", local, "--password", "s3cret")))["adminPass"]
+            == "s3cret"
         )
-        shared = cloud.migrator("evacuate", "stood", "--on-shared-storage")
+        shared = cloud.migrator("evacuate", "stood", local, "--on-shared-storage")
         assert shared.code == 1
         assert "no other host shares local" in shared.err
-        assert list(properties(ok(cloud.migrator("evacuate", "stood")))) == ["adminPass"]
+        assert list(properties(ok(cloud.migrator("evacuate", "stood", local)))) == ["adminPass"]
         cloud.until("ran runs", lambda: cloud.state("ran")[0] == "ACTIVE" and cloud.state("ran")[1] != "n1")
         cloud.until("given runs on n2", lambda: cloud.state("given") == ("ACTIVE", "n2"))
         cloud.until("stood stands", lambda: cloud.state("stood")[0] == "SHUTOFF" and cloud.state("stood")[1] != "n1")

@@ -1,0 +1,80 @@
+"""What evacuations of a host's instances would be told, without one: destinations, and what becomes of each disk.
+
+Reads the same checks as the scheduler and the same rules as ``evacuations.py``. Starts nothing and writes nothing; the
+host may be up.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.db import claims, hosts, instance_records
+from migrator.db.engine import Connection
+from migrator.operations import Kind
+from migrator.protocol import HostReport, InstanceSpec
+from migrator.scheduler import evacuated_disks, evacuations, loading
+from migrator.scheduler.effects import amounts
+from migrator.scheduler.filters import findings
+from migrator.scheduler.finding import Need
+from migrator.scheduler.preflight import Judged, Preflight
+from migrator.scheduler.requests import ALLOWED
+from migrator.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EvacuationPreflight:
+    """``disks``: see ``evacuated_disks.fates``. ``refusal``: why none could begin, wherever it went; "": nothing."""
+
+    preflight: Preflight
+    disks: Sequence[Mapping[str, Any]]
+    refusal: str
+
+    @property
+    def loses_data(self) -> bool:
+        return bool(evacuated_disks.lost(self.disks))
+
+
+def of_host(
+    connection: Connection, host: str, to: Collection[str], settings: ServerSettings
+) -> list[EvacuationPreflight]:
+    """For every instance of the host. ``to``: the destinations to look at; none named: every host. Raises
+    HostNotFound."""
+    report = HostReport.model_validate(hosts.get(connection, host).report)
+    rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
+    candidates = loading.candidates(rows, settings.service_down_time)
+    storage, found = hosts.storage(connection), []
+    for row in instance_records.on_host(connection, host):
+        spec = InstanceSpec.model_validate(row.spec)
+        surviving = evacuations.surviving_pools(storage, spec, report, host)
+        disks = evacuated_disks.fates(spec, surviving)
+        need = _need(connection, row, spec, report, surviving)
+        judged = [Judged(candidate.host.name, findings(candidate, need)) for candidate in candidates]
+        refusal = _unfit(row) or evacuations.rebuild_refusal(connection, disks, settings) or _without_root(disks)
+        found.append(EvacuationPreflight(Preflight(row, judged), disks, refusal))
+    return found
+
+
+def _need(
+    connection: Connection, row: Any, spec: InstanceSpec, report: HostReport, surviving: Mapping[str, str]
+) -> Need:
+    vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
+    return Need(
+        instance=spec,
+        vcpus=vcpus,
+        memory_mb=memory_mb,
+        disk_gb=disk_gb,
+        source=row.host,
+        guest=evacuations.described(report),
+        holders=frozenset(claims.holders(connection, row.uuid)) - {row.host},
+        surviving=surviving,
+    )
+
+
+def _unfit(row: Any) -> str:
+    words = [] if row.vm_state in ALLOWED[Kind.EVACUATION][1] else [f"it is {row.vm_state}"]
+    return ", ".join([*words, *([f"it is busy ({row.task_state})"] if row.task_state is not None else [])])
+
+
+def _without_root(disks: Sequence[Mapping[str, Any]]) -> str:
+    empty = any(fate["target"] == "vda" and fate["made_from"] == "empty" for fate in disks)
+    return "its root disk would be lost with the host, and it has no image to be made anew from" if empty else ""
