@@ -10,6 +10,9 @@ from enum import StrEnum
 
 class AlarmKind(StrEnum):
     CLOCK_STEPPED = "clock-stepped"
+    SPLIT = "split"
+    LOST = "lost"
+    TORN = "torn"
     COPY_ELSEWHERE = "copy-elsewhere"
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
@@ -18,10 +21,17 @@ class AlarmKind(StrEnum):
     UNREADABLE = "operation-unreadable"
 
 
+# The record has the instance in one place, and a copy's stamp or state says another: nothing is done to it before an
+# operator has compared both.
+DISPUTES = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER)
+
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
 ADVICE: Mapping[AlarmKind, str] = {
     AlarmKind.CLOCK_STEPPED: "see that the database's machine keeps its time (chrony or ntpd, slewing); no host was "
     "given up or kept for it",
+    AlarmKind.SPLIT: "stop the copy that is wrong with virsh on its host; `migrator timeline` tells what was found",
+    AlarmKind.LOST: "look for the guest and its disks on both hosts; the operation's `migrator timeline` says more",
+    AlarmKind.TORN: 'see "A post-copy that breaks off" in docs/real-hosts.md',
     AlarmKind.COPY_ELSEWHERE: "compare both sides with `migrator reconcile {instance}`, and say which copy is right",
     AlarmKind.COPY_NEWER: "the database may have been restored from an older backup: compare both sides with "
     "`migrator reconcile {instance}`, and say which copy is right",
@@ -32,6 +42,12 @@ ADVICE: Mapping[AlarmKind, str] = {
     AlarmKind.UNREADABLE: "upgrade every server to one release; if they all run it, the operation's row is damaged: "
     "restore it from a backup",
 }
+
+
+def announced_by(reason: str | None) -> AlarmKind | None:
+    """The alarm that an operation's reason to wait is about: one that begins with its name, "SPLIT: ..."."""
+    name = (reason or "").partition(":")[0]
+    return AlarmKind(name.lower()) if name in ("SPLIT", "LOST", "TORN") else None
 
 
 def advice(kind: str, host: str | None, instance_uuid: str | None) -> str:

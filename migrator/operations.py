@@ -60,6 +60,7 @@ class Effect(StrEnum):
     RECORD_RETURNED = "record_returned"  # host and flavor are the old ones again, the state what the facts say
     RECORD_CONFIRMED = "record_confirmed"  # active or stopped again, where it is now
     AWAIT_CONFIRMATION = "await_confirmation"
+    AWAIT_NO_COPY = "await_no_copy"  # no other host reports a copy of the instance
     NONE = "-"
 
 
@@ -135,6 +136,7 @@ DELETE = Operation(
     Kind.DELETE,
     (
         Phase("cleanup", A, Ensure.ABSENT, task_state="deleting"),
+        Phase("elsewhere", S, Effect.AWAIT_NO_COPY, task_state="deleting"),
         Phase("release", S, Effect.RELEASE_SOURCE, task_state="deleting"),
         Phase("commit", S, Effect.RECORD_DELETED, task_state="deleting"),
     ),

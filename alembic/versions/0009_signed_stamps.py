@@ -25,11 +25,11 @@ def upgrade() -> None:
     op.add_column("copies", sa.Column("stamp_epoch", sa.BigInteger()))
     op.add_column("copies", sa.Column("stamp_host", sa.String(255)))
     op.add_column("copies", sa.Column("believed", sa.Boolean(), nullable=False, server_default=sa.true()))
-    op.add_column("instances", sa.Column("accepted_stamp", sa.String(64)))
+    op.add_column("instances", sa.Column("accepted_stamps", sa.JSON()))
 
 
 def downgrade() -> None:
-    op.drop_column("instances", "accepted_stamp")
+    op.drop_column("instances", "accepted_stamps")
     for name in ("believed", "stamp_host", "stamp_epoch", "stamp_operation"):
         op.drop_column("copies", name)
     op.drop_table("keys")

@@ -34,6 +34,7 @@ from migrator.api import (
     native,
     openapi,
     preflight,
+    reconcile,
     versions,
     volumes,
 )
@@ -69,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(preflight.router)
     app.include_router(metrics.router)
     app.include_router(alarms.router)
+    app.include_router(reconcile.router)
     app.include_router(volumes.router)
     app.include_router(agent.router)
     for number, prefix in enumerate(IMAGE_PREFIXES):

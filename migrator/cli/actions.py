@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from migrator.cli import alarms, follow, moves, preflight, services, volumes
+from migrator.cli import alarms, follow, moves, preflight, reconcile, services, volumes
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
 from migrator.cli.output import Arguments, show_one, show_rows
@@ -162,6 +162,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **preflight.VERBS,
     **volumes.VERBS,
     **alarms.VERBS,
+    **reconcile.VERBS,
     "flavor-create": _flavor_create,
     "flavor-key": _flavor_key,
     "image-list": _image_list,

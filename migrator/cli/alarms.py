@@ -18,13 +18,13 @@ _CLEARED = (_COLUMNS[0], Column("Cleared", "cleared_at"), *_COLUMNS[1:])
 
 
 def _list(client: Client, arguments: Arguments) -> None:
-    server = _server_id(client, arguments.server) if arguments.server else None
+    server = server_id(client, arguments.server) if arguments.server else None
     query = {"host": arguments.host, "instance": server, "kind": arguments.kind}
     rows = client.native("GET", "/alarms", cleared="true" if arguments.cleared else None, **query)["alarms"]
     show_rows(arguments, _CLEARED if arguments.cleared else _COLUMNS, rows)
 
 
-def _server_id(client: Client, name_or_id: str) -> str:
+def server_id(client: Client, name_or_id: str) -> str:
     """An alarm may be about a server that is deleted, or that never was one."""
     return name_or_id if is_uuid(name_or_id) else str(client.server(name_or_id)["id"])
 

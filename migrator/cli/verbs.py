@@ -195,3 +195,11 @@ def _add_alarms(subparsers: Any) -> None:
     listed.add_argument("--server", help="only about this server")
     listed.add_argument("--kind", help="only of this kind")
     listed.add_argument("--cleared", action="store_true", help="also those that are over")
+    text = "show a server's record and every host's copy of it; with --host, say which copy is the right one"
+    sides = _verb(subparsers, "reconcile", text, json=True)
+    sides.add_argument("server", help="name or id; the id where there is no record of it")
+    sides.add_argument("--host", help="the record shall say what this host has")
+    sides.add_argument(
+        "--given-up", action="append", default=[], metavar="HOST", help="what this fenced host had counts no more"
+    )
+    sides.add_argument("--unproven", action="store_true", help="although nothing shows that HOST was ever given it")

@@ -4,13 +4,13 @@ Owns their rows and the timeline's lines about them. Never decides what is alarm
 rows raises and clears alarms last, in the order of (kind, host, instance), so that two never wait for each other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from migrator.alarms import AlarmKind
+from migrator.alarms import DISPUTES, AlarmKind
 from migrator.db import events
 from migrator.db.clock import now_expression
 from migrator.db.tables import alarms
@@ -26,8 +26,10 @@ def raise_alarm(
     host: str | None = None,
     instance_uuid: str | None = None,
     details: Mapping[str, Any] | None = None,
+    told: bool = False,
 ) -> bool:
-    """Open the alarm, or bring the words of the open one up to date. True: it was not open before."""
+    """Open the alarm, or bring the words of the open one up to date. True: it was not open before. ``told``: the
+    timeline has a line about it already."""
     subject = {"kind": kind.value, "host": host or "", "instance_uuid": instance_uuid or ""}
     said = {"message": message, "details": dict(details) if details is not None else None}
     found = connection.execute(select(alarms.c.id, alarms.c.message).where(_OPEN, *_about(subject))).one_or_none()
@@ -39,7 +41,8 @@ def raise_alarm(
         return False
     if not _insert(connection, subject | said):
         return False  # another server raised it at this moment
-    events.add(connection, "alarm", message, instance_uuid=instance_uuid, host=host, details={"kind": kind.value})
+    if not told:
+        events.add(connection, "alarm", message, instance_uuid=instance_uuid, host=host, details={"kind": kind.value})
     return True
 
 
@@ -102,6 +105,18 @@ def listed(
         query = query.where(alarms.c.kind.in_(list(kinds)))
     query = query.order_by(alarms.c.id.desc())
     return connection.execute(query if limit is None else query.limit(limit)).all()
+
+
+def disputes(connection: Connection, uuids: Collection[str]) -> Mapping[str, str]:
+    """Instance -> why nothing may be done to it, of those with an open alarm that says so."""
+    if not uuids:
+        return {}
+    query = select(alarms.c.instance_uuid, alarms.c.message).where(_OPEN, alarms.c.instance_uuid.in_(uuids))
+    rows = connection.execute(query.where(alarms.c.kind.in_(DISPUTES)).order_by(alarms.c.kind, alarms.c.host))
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.instance_uuid, []).append(row.message)
+    return {uuid: "; ".join(messages) for uuid, messages in found.items()}
 
 
 def open_by_kind(connection: Connection) -> Mapping[str, int]:

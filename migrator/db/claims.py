@@ -99,6 +99,19 @@ def release(connection: Connection, host: str, instance_uuid: str) -> None:
     )
 
 
+def own(connection: Connection, host: str, instance_uuid: str, vcpus: int, memory_mb: int, disk_gb: int) -> None:
+    """The instance is there: its claim is its own, and taken whether there is room or not."""
+    _lock_host(connection, host)
+    mine = (claims.c.host == host) & (claims.c.instance_uuid == instance_uuid)
+    if connection.execute(update(claims).where(mine).values(operation_id=None)).rowcount:
+        return
+    amounts = {"vcpus": vcpus, "memory_mb": memory_mb, "disk_gb": disk_gb}
+    left = {f"free_{name}": hosts.c[f"free_{name}"] - amount for name, amount in amounts.items()}
+    connection.execute(update(hosts).where(hosts.c.name == host).values(left))
+    row = {"host": host, "instance_uuid": instance_uuid, "operation_id": None, **amounts}
+    connection.execute(claims.insert().values(created_at=now_expression(connection), **row))
+
+
 def hand_over(connection: Connection, operation_id: int) -> None:
     """The operation is over: what it claimed and still holds is the instance's own from now on."""
     connection.execute(update(claims).where(claims.c.operation_id == operation_id).values(operation_id=None))

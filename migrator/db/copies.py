@@ -1,70 +1,150 @@
-"""Copies: which domains each host says it holds."""
+"""Copies: which domains each host says that it holds, and what the records say of the same instances.
 
-from collections.abc import Mapping, Sequence
+Owns the rows of ``copies``, and the queries that hold them against instances and operations. Never decides what is
+right; ``scheduler/auditing.py`` does.
+"""
 
-from sqlalchemy import Connection, Row, and_, delete, false, not_, select, true
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
-from migrator.db.clock import now
-from migrator.db.tables import copies, events, instances, operations
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, false, func, not_, or_, select, true, update
+
+from migrator.db.clock import now, now_expression
+from migrator.db.tables import copies, instances, operations
 from migrator.operations import VERIFY
 
+QUIET_S = 15.0  # a record younger than this may be newer than the copies that an agent listed
+_STEP_S = 1.0  # what is later than now by more was written before the database's clock was set back
+LIVE = ("running", "paused", "incoming")  # a process: it executes guest code, or may go on to do so
+_O = operations.c
 
-def replace(connection: Connection, host: str, states: Mapping[str, str]) -> None:
-    """Make the host's rows exactly ``states``: instance UUID -> domain state."""
-    connection.execute(delete(copies).where(copies.c.host == host))
+
+@dataclass(frozen=True, slots=True)
+class HeldCopy:
+    """One host's word about one instance. ``stamp_host``: for which a server issued the stamp; None: none did."""
+
+    instance_uuid: str
+    state: str
+    stamp_operation: str | None = None
+    stamp_epoch: int | None = None
+    stamp_host: str | None = None
+    believed: bool = True
+
+
+_COLUMNS = [copies.c[name] for name in HeldCopy.__dataclass_fields__]
+
+
+def of_host(connection: Connection, host: str) -> Mapping[str, HeldCopy]:
+    """Instance -> the copy of it that the host listed last."""
+    rows = connection.execute(select(*_COLUMNS).where(copies.c.host == host))
+    return {row.instance_uuid: HeldCopy(*row) for row in rows}
+
+
+def replace(
+    connection: Connection, host: str, held: Sequence[HeldCopy], before: Mapping[str, HeldCopy] | None = None
+) -> None:
+    """Make the host's rows exactly ``held``, seen now. ``before``: what they are, if that is known."""
+    known = of_host(connection, host) if before is None else before
+    wanted = {copy.instance_uuid: copy for copy in held}
+    if gone := [uuid for uuid, copy in known.items() if wanted.get(uuid) != copy]:
+        connection.execute(delete(copies).where(copies.c.host == host, copies.c.instance_uuid.in_(gone)))
     moment = now(connection)
-    rows = [{"host": host, "instance_uuid": u, "state": s, "seen_at": moment} for u, s in states.items()]
+    connection.execute(update(copies).where(copies.c.host == host).values(seen_at=moment))
+    new = [copy for uuid, copy in wanted.items() if known.get(uuid) != copy]
+    names = list(HeldCopy.__dataclass_fields__)
+    rows = [{"host": host, "seen_at": moment} | dict(zip(names, astuple(copy), strict=True)) for copy in new]
     if rows:
         connection.execute(copies.insert(), rows)
 
 
-def at_rest(connection: Connection, uuids: Sequence[str], quiet_s: float) -> Sequence[Row[str, str | None, str, int]]:
-    """Instances among ``uuids`` that nothing acts on and whose record has not changed for ``quiet_s`` seconds, so
-    that a copy list made a moment ago cannot contradict it by being old: (uuid, host, vm_state, power_state). A move
-    that waits for its confirmation, perhaps for days, acts on nothing meanwhile."""
+def forget(connection: Connection, host: str, instance_uuid: str) -> None:
+    """The host's word about the instance counts no more: an operator took it back."""
+    connection.execute(delete(copies).where(copies.c.host == host, copies.c.instance_uuid == instance_uuid))
+
+
+def involved(connection: Connection, host: str, uuids: Collection[str]) -> frozenset[str]:
+    """Those of ``uuids`` that were recorded on the host, or that some operation ever had to do with there."""
+    if not uuids:
+        return frozenset()
+    here = or_(_O.source == host, _O.destination == host)
+    begun = select(_O.instance_uuid).where(_O.instance_uuid.in_(uuids), here)
+    recorded = select(instances.c.uuid).where(instances.c.uuid.in_(uuids), instances.c.host == host)
+    return frozenset(connection.execute(begun.union(recorded)).scalars())
+
+
+def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequence[Row[Any]]:
+    """What is recorded of ``uuids`` and of every instance on the host, deleted ones among ``uuids`` too: (uuid, host,
+    vm_state, power_state, launched_at, deleted, accepted_stamps, quiet). ``quiet``: the record has not changed for
+    ``QUIET_S`` seconds, so that a list of copies made a moment ago cannot contradict it by being old."""
+    i = instances.c
+    changed = func.coalesce(i.updated_at, i.created_at, type_=i.updated_at.type)
+    quiet = and_(_past(connection, changed, QUIET_S), _past(connection, func.coalesce(i.terminated_at, 0), QUIET_S))
+    here = and_(i.host == host, i.deleted == false())
+    query = select(
+        *(i.uuid, i.host, i.vm_state, i.power_state, i.launched_at, i.deleted, i.accepted_stamps), quiet.label("quiet")
+    )
+    return connection.execute(query.where(or_(here, i.uuid.in_(uuids)) if uuids else here)).all()
+
+
+def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
+    """Active operations of these instances: (instance_uuid, source, destination, holds). A move that waits for its
+    confirmation, perhaps for days, acts on nothing meanwhile, and is left out."""
     if not uuids:
         return ()
-    o = operations.c
-    unanswered = and_(o.confirm_requested == false(), o.cancel_requested == false())
-    waits = and_(o.phase == VERIFY, o.forward == true(), unanswered)
-    busy = select(o.instance_uuid).where(o.active == true(), o.holds == true(), not_(waits))
-    query = select(instances.c.uuid, instances.c.host, instances.c.vm_state, instances.c.power_state).where(
-        instances.c.uuid.in_(uuids),
-        instances.c.deleted == false(),
-        instances.c.uuid.not_in(busy),
-        instances.c.updated_at < now(connection) - quiet_s,
-    )
-    return connection.execute(query).all()
+    unanswered = and_(_O.confirm_requested == false(), _O.cancel_requested == false())
+    waits = and_(_O.phase == VERIFY, _O.forward == true(), unanswered)
+    query = select(_O.instance_uuid, _O.source, _O.destination, _O.holds)
+    return connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
 
 
-def running_elsewhere(connection: Connection, uuid: str, host: str | None) -> Sequence[str]:
-    """Other hosts that said, since the instance's record last changed, that they run the instance."""
-    query = select(copies.c.host).where(
+def epochs(connection: Connection, operation_uuids: Collection[str]) -> Mapping[str, int]:
+    """Operation's UUID -> its epoch, of those that this database knows."""
+    if not operation_uuids:
+        return {}
+    query = select(_O.uuid, _O.epoch).where(_O.uuid.in_(operation_uuids))
+    return {row.uuid: row.epoch for row in connection.execute(query)}
+
+
+def of_instance(connection: Connection, uuid: str) -> Sequence[Any]:
+    """Every host's word about the instance, by host, with ``age_s`` since it was given."""
+    age_s = (now_expression(connection) - copies.c.seen_at).label("age_s")
+    query = select(*copies.c, age_s).where(copies.c.instance_uuid == uuid)
+    return connection.execute(query.order_by(copies.c.host)).all()
+
+
+def live_elsewhere(connection: Connection, uuid: str, host: str | None) -> Sequence[tuple[str, str]]:
+    """Other hosts that are believed, and said, since the instance's record last changed, that they have a live copy of
+    it: (host, state)."""
+    changed = select(instances.c.updated_at).where(instances.c.uuid == uuid).scalar_subquery()
+    query = select(copies.c.host, copies.c.state).where(
         copies.c.instance_uuid == uuid,
         copies.c.host != host,
-        copies.c.state == "running",
-        copies.c.seen_at > select(instances.c.updated_at).where(instances.c.uuid == uuid).scalar_subquery(),
+        copies.c.state.in_(LIVE),
+        copies.c.believed == true(),
+        or_(copies.c.seen_at > changed, changed > now(connection) + _STEP_S),
     )
-    return connection.execute(query.order_by(copies.c.host)).scalars().all()
+    return [(row.host, row.state) for row in connection.execute(query.order_by(copies.c.host))]
 
 
-def owed_by(connection: Connection, instance_uuid: str, host: str) -> bool:
-    """Whether an operation waits for this host to clean up what it has of the instance."""
-    query = select(operations.c.id).where(
-        operations.c.instance_uuid == instance_uuid,
-        operations.c.active == true(),
-        operations.c.holds == false(),
-        (operations.c.source == host) | (operations.c.destination == host),
+def left(connection: Connection, uuid: str, source: str | None) -> Sequence[tuple[str, str]]:
+    """Hosts other than ``source`` that are believed and report a copy of the instance, whatever its state: (host,
+    state). Not those that an operation will still have clean up, nor a word that may be older than the end of the last
+    operation there."""
+    here = or_(_O.source == copies.c.host, _O.destination == copies.c.host)
+    mine = and_(_O.instance_uuid == uuid, here)
+    owed = select(_O.id).where(mine, _O.active == true(), _O.holds == false()).exists()
+    ended = func.coalesce(select(func.max(_O.finished_at)).where(mine).scalar_subquery(), -QUIET_S)
+    query = select(copies.c.host, copies.c.state).where(
+        copies.c.instance_uuid == uuid,
+        copies.c.host != (source or ""),
+        copies.c.believed == true(),
+        not_(owed),
+        or_(copies.c.seen_at > ended + QUIET_S, ended > now(connection) + _STEP_S),
     )
-    return connection.execute(query.limit(1)).first() is not None
+    return [(row.host, row.state) for row in connection.execute(query.order_by(copies.c.host))]
 
 
-def alarmed(connection: Connection, instance_uuid: str, message: str) -> bool:
-    """Whether the instance's newest alarm says just this already."""
-    query = (
-        select(events.c.message)
-        .where(events.c.instance_uuid == instance_uuid, events.c.name == "alarm")
-        .order_by(events.c.id.desc())
-        .limit(1)
-    )
-    return connection.execute(query).scalar_one_or_none() == message
+def _past(connection: Connection, moment: ColumnElement[float], seconds: float) -> ColumnElement[bool]:
+    """Whether that long has passed; a moment that is to come was before the clock was set back."""
+    return or_(moment < now(connection) - seconds, moment > now(connection) + _STEP_S)

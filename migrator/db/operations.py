@@ -114,6 +114,13 @@ def active_of_instance(connection: Connection, instance_uuid: str, *, lock: bool
     return connection.execute(query.with_for_update() if lock else query).one_or_none()
 
 
+def active_of(connection: Connection, instance_uuid: str, *, lock: bool = False) -> Sequence[OperationRow]:
+    """Every active operation of the instance, the oldest first, those too that only wait for a host to clean up."""
+    query = select(operations).where(operations.c.instance_uuid == instance_uuid, operations.c.active == true())
+    query = query.order_by(operations.c.id)
+    return connection.execute(query.with_for_update() if lock else query).all()
+
+
 def active_ids(connection: Connection) -> Sequence[int]:
     return (
         connection.execute(select(operations.c.id).where(operations.c.active == true()).order_by(operations.c.id))

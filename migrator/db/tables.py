@@ -203,8 +203,8 @@ instances = Table(
     Column("locked_reason", String(255)),
     Column("progress", Integer, nullable=False, default=0),
     Column("delete_requested", Boolean, nullable=False, default=False),
-    # "operation/epoch" of a copy's stamp that is newer than the record, which an operator has taken for the right one
-    Column("accepted_stamp", String(64)),
+    # ["operation/epoch", ...] of copies whose stamps are newer than the record, once an operator has compared them
+    Column("accepted_stamps", JSON),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),

@@ -11,16 +11,14 @@ from typing import Any
 
 import orjson
 
-from migrator.db import copies, events, hosts, instance_records, keys, operations, progress
 from migrator.db import facts as fact_rows
+from migrator.db import hosts, keys, operations, progress
 from migrator.db.engine import Connection, Database
 from migrator.errors import MigratorError
 from migrator.protocol import (
     UNREADABLE_FACT,
     Assignment,
     Assignments,
-    Copy,
-    DomainState,
     Ensure,
     Fact,
     Facts,
@@ -29,16 +27,13 @@ from migrator.protocol import (
     Problem,
     UnreadableFact,
 )
-from migrator.scheduler import loading, stamps
+from migrator.scheduler import auditing, loading, stamps
 from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
-from migrator.scheduler.effects import POWER
 from migrator.scheduler.snapshot import Placed, Snapshot
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
-
-_QUIET_S = 15.0  # a record younger than this is newer than the copies an agent listed
 
 
 def register(db: Database, host: str, incarnation: int, report: HostReport) -> None:
@@ -55,16 +50,11 @@ def heartbeat(db: Database, host: str, poll: Poll) -> None:
     try:
         with db.write() as connection:
             hosts.lock(connection, [host])  # two polls of one host never write its copies at once
-            _note_copies(connection, host, poll.copies)
+            auditing.audit(connection, host, poll.copies)
     except MigratorError:
         raise
     except Exception:  # the host was heard all the same, and its assignments are wanted
         log.exception("%s: its list of copies cannot be compared with the record", host)
-
-
-def _note_copies(connection: Connection, host: str, found: Sequence[Copy]) -> None:
-    copies.replace(connection, host, {copy.uuid: copy.state.value for copy in found})
-    _audit(connection, host, {copy.uuid: copy.state for copy in found})
 
 
 Marks = tuple[tuple[int, int], ...]
@@ -207,21 +197,3 @@ def _measure_rest(connection: Connection, row: operations.OperationRow, fact: Fa
     if job is not None and job.active and job.elapsed_ms > row.outcome.get("elapsed_ms", 0):
         counted = {"elapsed_ms": job.elapsed_ms, "memory_processed_bytes": job.memory_processed_bytes}
         operations.add_outcome(connection, row.id, counted)
-
-
-def _audit(connection: Connection, host: str, states: dict[str, DomainState]) -> None:
-    """Record against reality for the instances nothing acts on: a guest that stopped or started by itself is noted,
-    a copy that runs where the record does not have it raises an alarm. Nothing is touched."""
-    for row in copies.at_rest(connection, list(states), _QUIET_S):
-        state = states[row.uuid]
-        if row.host == host:
-            wanted = POWER.get(state)
-            if wanted is not None and wanted["power_state"] != row.power_state and row.vm_state != "error":
-                # One that waits for its confirmation stays in VERIFY_RESIZE, however its guest is.
-                only = ("power_state",) if row.vm_state == "resized" else tuple(wanted)
-                instance_records.change(connection, row.uuid, {name: wanted[name] for name in only})
-                events.add(connection, "power", f"found {state.value} on {host}", instance_uuid=row.uuid, host=host)
-        elif state is DomainState.RUNNING and not copies.owed_by(connection, row.uuid, host):
-            message = f"runs on {host}, but its record says {row.host}"
-            if not copies.alarmed(connection, row.uuid, message):
-                events.add(connection, "alarm", message, instance_uuid=row.uuid, host=host)

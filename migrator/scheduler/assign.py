@@ -44,11 +44,13 @@ class Ask:
 
 
 def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
-    """Host name -> its assignment. Empty while the scheduler itself is the actor."""
+    """Host name -> its assignment. Empty while the scheduler itself is the actor, and while a dispute is open."""
     operation = snapshot.operation
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
     found: dict[str, Assignment] = {}
+    if reading.disputed(snapshot, phase):
+        return found
     for host, (actor, ensure) in asked(operation).items():
         fencing = operation.forward and phase.fencing and actor is phase.actor
         if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):

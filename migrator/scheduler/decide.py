@@ -8,7 +8,9 @@ can be tried in a test. It never looks at an operation other than the one it is 
 from migrator.operations import OPERATIONS
 from migrator.scheduler.backward import go_back
 from migrator.scheduler.forward import go_on
+from migrator.scheduler.reading import disputed
 from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot
+from migrator.scheduler.waiting import wait
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -18,4 +20,6 @@ def decide(snapshot: Snapshot) -> Plan:
         return NOTHING
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
+    if disputed(snapshot, phase):
+        return wait(snapshot, f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`")
     return go_on(snapshot, table, phase) if operation.forward else go_back(snapshot, table, phase)

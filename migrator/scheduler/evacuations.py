@@ -61,7 +61,7 @@ def evacuate(
         operations.active_of_instance(connection, uuid, lock=True)  # operations are locked before hosts
         row = at_rest(connection, uuid, Kind.EVACUATION)
         source = _source(connection, row, host, settings)
-        refuse_second_copy(Kind.EVACUATION, row, _running_elsewhere(connection, row, settings))
+        refuse_second_copy(Kind.EVACUATION, row, _live_elsewhere(connection, row, settings))
         spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
         surviving = surviving_pools(storage, spec, report, row.host)
         disks = evacuated_disks.fates(spec, surviving)
@@ -135,11 +135,13 @@ def _refuse_heard(source: Any, settings: ServerSettings, *, shared: bool) -> Non
         )
 
 
-def _running_elsewhere(connection: Connection, row: Any, settings: ServerSettings) -> list[str]:
-    """Hosts besides the recorded one that run it, for all that is known: perhaps the lost host under another name."""
-    others = hosts.by_names(connection, copies.running_elsewhere(connection, row.uuid, row.host))
+def _live_elsewhere(connection: Connection, row: Any, settings: ServerSettings) -> list[tuple[str, str]]:
+    """Hosts besides the recorded one that have a live copy of it, for all that is known, and its state: perhaps the
+    lost host under another name."""
+    states = dict(copies.live_elsewhere(connection, row.uuid, row.host))
+    others = hosts.by_names(connection, states)
     views = [with_fencing(other, host_view(other, settings.service_down_time), settings, 0.0) for other in others]
-    return [view.name for view in views if not view.fenced]
+    return [(view.name, states[view.name]) for view in views if not view.fenced]
 
 
 def rebuild_refusal(connection: Connection, disks: Sequence[Mapping[str, Any]], settings: ServerSettings) -> str:

@@ -37,9 +37,13 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _verify(snapshot, table, phase)
     if operation.cancel_requested and table.reversible(phase.name):
         return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
+    if phase.do is Effect.AWAIT_NO_COPY and snapshot.copies:
+        return wait(snapshot, _left(snapshot))
     if isinstance(phase.do, Effect):
         queued = held_up(snapshot) if phase.do is Effect.CLAIM_DESTINATION else None
-        return queued or _next(snapshot, table, phase, effect=phase.do)
+        return queued or _next(
+            snapshot, table, phase, effect=phase.do if phase.do is not Effect.AWAIT_NO_COPY else None
+        )
     host = reading.host_of(operation, phase.actor)
     if host is None or reading.skipped(operation, phase):  # no host holds anything that this phase is about
         return _next(snapshot, table, phase)
@@ -56,6 +60,12 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if torn_after_arrival(snapshot, table, phase):
         return alarm(snapshot, Verdict.TORN)
     return _by_fact(snapshot, table, phase, host)
+
+
+def _left(snapshot: Snapshot) -> str:
+    """Which hosts report a copy of an instance that is being deleted."""
+    said = ", ".join(f"{host} ({state})" for host, state in snapshot.copies)
+    return f"a copy of the instance is reported by {said}: it is not deleted before that is destroyed and undefined"
 
 
 def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from migrator.db import hosts, instance_records, operations, progress, transfers
+from migrator.db import alarms, copies, hosts, instance_records, operations, progress, transfers
 from migrator.db.engine import Connection
 from migrator.errors import InstanceNotFound
-from migrator.operations import OPERATIONS, Kind
+from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler import queueing, queueing_inbound
 from migrator.scheduler.convergence import Schedule
@@ -110,11 +110,13 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
     seen = {host.name: host for host in hosts.by_names(connection, names)}
     views = {host.name: host_view(host, settings.service_down_time) for host in seen.values()}
     waiting = queueing_inbound.places(connection, rows, settings.max_concurrent_builds)
+    disputes = alarms.disputes(connection, specs.keys())
     for row in rows:
         mine = {row.source, row.destination, specs[row.instance_uuid].host} & seen.keys()
         rest = {name: (seen[name], views[name]) for name in sorted(mine)}
         place = waiting.get(row.id, Place())
-        yield _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
+        found = _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
+        yield replace(found, disputed=disputes.get(row.instance_uuid, ""), copies=_copies(connection, row))
 
 
 def readable(connection: Connection, ids: Sequence[int], settings: ServerSettings) -> list[Snapshot]:
@@ -162,6 +164,13 @@ def _snapshot(
         reached_mib_s=_reached(connection, row),
         stalled_s=_stalled_s(connection, row),
     )
+
+
+def _copies(connection: Connection, row: Any) -> tuple[tuple[str, str], ...]:
+    """Asked for only where it matters: it costs a query."""
+    if OPERATIONS[Kind(row.kind)].phase(row.phase).do is not Effect.AWAIT_NO_COPY:
+        return ()
+    return tuple(copies.left(connection, row.instance_uuid, row.source))
 
 
 def schedule_of(settings: ServerSettings) -> Schedule:

@@ -9,6 +9,7 @@ from typing import Any
 from migrator.operations import Actor, Kind, Operation, Phase
 from migrator.protocol import (
     MEMORY,
+    AttemptState,
     DomainState,
     Ensure,
     Fact,
@@ -79,6 +80,19 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
 def judged_by_verdict(table: Operation, phase: Phase) -> bool:
     """Whether both hosts say together where the guest runs while this phase lasts."""
     return table.live and phase.meanwhile is Ensure.OBSERVED
+
+
+def disputed(snapshot: Snapshot, phase: Phase) -> bool:
+    """Whether the operation waits, and no host is asked for anything, until it is known which copy of the instance is
+    the right one. A transfer that is under way is libvirt's, and comes to its end first."""
+    return bool(snapshot.disputed) and not (phase.do is Ensure.MIGRATING and _begun(snapshot))
+
+
+def _begun(snapshot: Snapshot) -> bool:
+    operation = snapshot.operation
+    fact = newest(snapshot, operation.source, operation.epoch)
+    begun = fact is not None and fact.attempt is not None and fact.attempt.state is not AttemptState.NONE
+    return begun or not operation.forward
 
 
 def skipped(operation: OperationView, phase: Phase) -> bool:

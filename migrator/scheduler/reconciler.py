@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from migrator.alarms import announced_by
 from migrator.db import claims, events, instance_records, operations
+from migrator.db.alarms import clear_alarm, raise_alarm
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.listening import clock_expression
@@ -165,12 +167,24 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
         )
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": epoch, "host": line.host})
     turns = list(queueing_inbound.following(connection, snapshot, plan))
+    _raise_or_clear(connection, operation, plan)
     if plan.end is not None or plan.holds is False:
         return turns + _free(connection, operation, plan)
     if operation.holds and (plan.phase is not None or plan.forward is not None):
         changes = {"task_state": _task_state(operation, plan)}
         instance_records.change(connection, operation.instance_uuid, changes)
     return turns
+
+
+def _raise_or_clear(connection: Connection, operation: OperationView, plan: Plan) -> None:
+    """The alarm that the operation waits for an operator with; the timeline tells it already."""
+    if plan.waiting is None and plan.end is None:
+        return
+    before, after = announced_by(operation.waiting), announced_by(plan.waiting if plan.end is None else None)
+    if after is not None and plan.waiting:
+        raise_alarm(connection, after, plan.waiting, instance_uuid=operation.instance_uuid, told=True)
+    if before is not None and before is not after:
+        clear_alarm(connection, before, instance_uuid=operation.instance_uuid)
 
 
 def _task_state(operation: OperationView, plan: Plan) -> str | None:

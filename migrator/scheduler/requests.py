@@ -15,6 +15,7 @@ from migrator.db import copies, events, instance_records, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, InstanceBusy, StaleRow
 from migrator.operations import OPERATIONS, VERIFY, Kind
+from migrator.protocol import DomainState
 
 T = TypeVar("T")
 _TRIES = 10  # of a request whose instance changes between two of its statements
@@ -166,18 +167,21 @@ def on_instance(
     def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, kind)
         if kind in _BOOTS:
-            refuse_second_copy(kind, row, copies.running_elsewhere(connection, uuid, row.host))
+            refuse_second_copy(kind, row, copies.live_elsewhere(connection, uuid, row.host))
         return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params, seen=row)
 
     return until_unchanged(db, ask)
 
 
-def refuse_second_copy(kind: Kind, row: Any, others: Sequence[str]) -> None:
-    """Raises Conflict if ``others``, hosts that run the instance beside its own, are any."""
-    for other in others:
+def refuse_second_copy(kind: Kind, row: Any, others: Sequence[tuple[str, str]]) -> None:
+    """Raises Conflict if there are ``others``: hosts besides the instance's own that have a live copy, and its state. A
+    paused one counts like one that runs, for it may go on at any time."""
+    for other, state in others:
+        does = "runs" if state == DomainState.RUNNING else f"is {state}"
         raise Conflict(
-            f"Cannot '{ALLOWED[kind][0]}' instance {row.uuid}: a copy of it runs on {other}, "
-            f"but its record says {row.host}"
+            f"Cannot '{ALLOWED[kind][0]}' instance {row.uuid}: a copy of it {does} on {other}, "
+            f"but its record says {row.host}",
+            advice=f"compare both sides with `migrator reconcile {row.uuid}`",
         )
 
 

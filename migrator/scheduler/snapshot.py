@@ -116,6 +116,8 @@ class Snapshot:
     shutdown_timeout_s: int = 60  # a guest gets to stop by itself
     means: Means = field(default_factory=Means)
     reached_mib_s: float | None = None  # by earlier transfers between these hosts
+    disputed: str = ""  # why nothing may be done to the instance before an operator has compared record and copies
+    copies: tuple[tuple[str, str], ...] = ()  # for a deletion: (host, state) of what other hosts still report
     stalled_s: float = 0.0  # how long a transfer has been watched without a new low in bytes remaining
 
 

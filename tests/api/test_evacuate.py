@@ -259,10 +259,10 @@ def test_an_evacuation_undone_does_not_keep_its_source_down(lost: tuple[Api, str
     assert api("PUT", at, "2.96", {"forced_down": False}).status == 200
 
 
-def runs_on(api: Api, host: str, uuid: str) -> None:
+def runs_on(api: Api, host: str, uuid: str, state: str = "running") -> None:
     with api.db.write() as connection:
         connection.execute(update(instances).values(updated_at=instances.c.created_at))
-        copies.replace(connection, host, {uuid: "running"})
+        copies.replace(connection, host, [copies.HeldCopy(uuid, state)])
 
 
 @pytest.mark.parametrize(("known", "status"), [({}, 409), ({"last_seen": 1.0}, 409), ({"forced_down": True}, 200)])

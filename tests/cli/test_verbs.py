@@ -123,6 +123,17 @@ def test_alarms(cloud: Cloud) -> None:
     assert (unknown.code, "domain-gone" in unknown.err) == (1, True)
 
 
+def test_record_and_copies_of_a_server(cloud: Cloud, vm: str) -> None:
+    shown = ok(cloud.migrator("reconcile", vm))
+    assert cells(shown)["Side"] == "record"
+    assert cells(shown)["State"] == "active, running"
+    host = cells(shown)["Host"]
+    refused = cloud.migrator("reconcile", vm, "--host", next(name for name in HOSTS if name != host))
+    assert (refused.code, "reports no copy of the instance" in refused.err) == (1, True)
+    unknown = cloud.migrator("reconcile", "11111111-2222-3333-4444-555555555555")
+    assert (unknown.code, "could not be found" in unknown.err) == (1, True)
+
+
 def test_hosts(cloud: Cloud) -> None:
     assert set(HOSTS) <= {row["host"] for row in cloud.migrator("service-list", "--json").json}
     assert HOSTS[0] in ok(cloud.migrator("hypervisor-list"))

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from migrator.db import facts
+from migrator.db import alarms, facts
 from migrator.db.engine import Database
-from migrator.db.tables import instances
+from migrator.db.tables import instances, operations
 from migrator.errors import Conflict
+from migrator.operations import Kind
 from migrator.protocol import Copy, DomainState, HostReport, Poll
 from migrator.scheduler import agents, requests
 from tests.bench import databases
@@ -28,15 +29,41 @@ def say(db: Database, host: str, uuid: str, state: DomainState) -> None:
     agents.heartbeat(db, host, Poll(incarnation=1, copies=(Copy(uuid=uuid, state=state),)))
 
 
-@pytest.mark.parametrize(("state", "refused"), [(DomainState.RUNNING, True), (DomainState.SHUT_OFF, False)])
-def test_a_copy_that_runs_elsewhere_forbids_a_start(db: Database, state: DomainState, refused: bool) -> None:
+def involve(db: Database, host: str, uuid: str) -> None:
+    """An operation had to do with the host and the instance once, and is over."""
+    with db.write() as connection:
+        key = requests.begin(connection, CALLER, Kind.LIVE_MIGRATION, uuid, "host00000")
+        ended = {"destination": host, "active": False, "status": "error", "finished_at": 1.0}
+        connection.execute(operations.update().where(operations.c.id == key).values(**ended))
+        connection.execute(instances.update().values(task_state=None))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (DomainState.RUNNING, "a copy of it runs on stray"),
+        (DomainState.PAUSED, "a copy of it is paused on stray"),
+        (DomainState.SHUT_OFF, ""),
+    ],
+)
+def test_a_live_copy_elsewhere_forbids_a_start(db: Database, state: DomainState, words: str) -> None:
     uuid = stopped_instance(db, "host00000")
+    involve(db, "stray", uuid)
     say(db, "stray", uuid, state)
-    if refused:
-        with pytest.raises(Conflict, match="a copy of it runs on stray"):
+    if words:
+        with pytest.raises(Conflict, match=words):
             requests.start(db, CALLER, uuid)
     else:
         assert requests.start(db, CALLER, uuid) > 0
+
+
+def test_a_host_that_never_had_the_instance_does_not_forbid_its_start(db: Database) -> None:
+    uuid = stopped_instance(db, "host00000")
+    say(db, "liar", uuid, DomainState.RUNNING)
+    assert requests.start(db, CALLER, uuid) > 0
+    with db.read() as connection:
+        (alarm,) = alarms.listed(connection)
+    assert (alarm.kind, alarm.host, alarm.details["instances"]) == ("unproven-claim", "liar", [uuid])
 
 
 def test_a_fact_sent_twice_is_kept_once(db: Database) -> None:

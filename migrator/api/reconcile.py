@@ -1,0 +1,104 @@
+"""``/v1/servers/{id}/reconcile``: record and copies of one instance side by side, and the operator's word for one copy.
+
+Whether a word is taken, ``scheduler/reconciling.py`` decides.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from migrator.api import alarms as alarm_view
+from migrator.api import native
+from migrator.api.auth import STRATEGIES
+from migrator.api.routing import new_request_id
+from migrator.api.services import Service, Services
+from migrator.db import alarms, timelines
+from migrator.errors import Forbidden
+from migrator.scheduler import reconciling
+from migrator.scheduler.reconciling import Sides, Word
+from migrator.scheduler.requests import Caller
+
+router = APIRouter(prefix="/v1", tags=["native"])
+_AT_MOST = 100  # operations that are shown
+HostName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    host: HostName | None = Field(None, description="where the right copy is; without it the record stays")
+    given_up: list[HostName] = Field(
+        default_factory=list, max_length=100, description="fenced hosts: what they had of the instance counts no more"
+    )
+    unproven: bool = Field(False, description="also if nothing shows that the host was ever given the instance")
+
+
+@router.get("/servers/{ident}/reconcile")
+def show(ident: str, services: Service, request: Request) -> dict[str, Any]:
+    """The record, every host's copy with state, stamp and the age of the host's word, open alarms, active operations.
+    Also of an instance that was deleted or never recorded, while a host reports it. Errors: 404."""
+    _administrator(services, request)
+    return _shown(services, ident)
+
+
+@router.post("/servers/{ident}/reconcile")
+def take(ident: str, said: Said, services: Service, request: Request) -> dict[str, Any]:
+    """Take the operator's word. Errors: 400 for none; 404; 409 with what is in the way, if the word could make two
+    copies run."""
+    caller = _administrator(services, request)
+    word = Word(said.host, frozenset(said.given_up), said.unproven)
+    for operation_id in reconciling.take(services.db, caller, _clean(ident), word, services.settings):
+        services.reconciler.reconcile(operation_id)
+    if said.host is not None:
+        services.wakers.wake([said.host])
+    return _shown(services, ident)
+
+
+def _administrator(services: Services, request: Request) -> Caller:
+    caller = STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
+    if not caller.is_admin:
+        raise Forbidden("Only an administrator compares records with hosts.")
+    return caller
+
+
+def _clean(ident: str) -> str:
+    return ident.replace("\x00", "")
+
+
+def _shown(services: Services, ident: str) -> dict[str, Any]:
+    with services.db.read() as connection:
+        sides = reconciling.both_sides(connection, _clean(ident), services.settings)
+        raised = alarms.listed(connection, instance_uuid=sides.uuid)
+        active = timelines.listed(connection, sides.uuid, True, _AT_MOST)
+    return {
+        "reconcile": {
+            "server": sides.uuid,
+            "record": _record(sides.record),
+            "copies": [_copy(sides, copy) for copy in sides.copies],
+            "alarms": [alarm_view.view(row) for row in raised],
+            "operations": [native.view(row) for row in active],
+        }
+    }
+
+
+def _record(row: Any | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {name: getattr(row, name) for name in ("name", "host", "vm_state", "task_state", "power_state", "deleted")}
+
+
+def _copy(sides: Sides, copy: Any) -> dict[str, Any]:
+    """``issued_for``: the host for which a server signed the stamp; null: none did. ``newer``: this database knows
+    nothing of the operation, or of the epoch, that the stamp names."""
+    view = sides.views.get(copy.host)
+    stamp = {"operation": copy.stamp_operation, "epoch": copy.stamp_epoch, "issued_for": copy.stamp_host}
+    return {
+        "host": copy.host,
+        "state": copy.state,
+        "believed": copy.believed,
+        "stamp": stamp | {"newer": copy.host in sides.newer},
+        "age_s": round(copy.age_s, 1),
+        "host_heard": sides.heard(copy.host),
+        "host_fenced": view is not None and view.fenced,
+    }

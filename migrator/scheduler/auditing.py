@@ -1,0 +1,206 @@
+"""Holds what a host lists against the records: what is found to differ is noted, or raises an alarm. Touches no guest.
+
+A host is believed about an instance if the instance was recorded there, if any operation ever had to do with both, or
+if a server issued the stamp of its domain. Any other claim is an alarm about that host, and stands in nobody's way.
+Knows no HTTP; what the differences are is worked out by ``differences``, which is pure.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, copies, events, instance_records, keys
+from migrator.db.copies import LIVE, HeldCopy
+from migrator.db.engine import Connection
+from migrator.protocol import Copy, DomainState
+from migrator.scheduler import stamps
+from migrator.scheduler.effects import POWER
+
+AUDITED = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
+_NAMED = 20  # instances that an alarm about a host names; it counts them all
+_GONE: Mapping[str, object] = {"vm_state": "stopped", "power_state": 0}  # it can be started from its disks
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One instance, as a host has it and as it is recorded; None: it is not."""
+
+    uuid: str
+    copy: HeldCopy | None
+    record: Any | None  # row of ``copies.records``
+    operations: Sequence[Any] = ()  # rows of ``copies.under_way``
+    newer: bool = False  # the copy's stamp is of an operation, or an epoch, that this database does not know
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``holds``: False where an alarm that is open stays so, and none is raised: it cannot be told at this moment."""
+
+    kind: AlarmKind
+    uuid: str
+    message: str = ""
+    holds: bool = True
+
+
+def audit(connection: Connection, host: str, told: Iterable[Copy]) -> None:
+    """Store the host's list, note how its instances are, raise and clear its alarms. The host's row is locked."""
+    before = copies.of_host(connection, host)
+    held = _judged(connection, host, {copy.uuid: copy for copy in told}, before)
+    copies.replace(connection, host, list(held.values()), before)
+    raised = {(row.kind, row.instance_uuid) for row in alarms.listed(connection, host=host)}
+    suspect = {uuid for kind, uuid in raised if kind in AUDITED}
+    subjects = _subjects(connection, host, held, before, suspect)
+    for subject in subjects:
+        _note_power(connection, host, subject)
+    found = [difference for subject in subjects for difference in differences(host, subject)]
+    _raise(connection, host, [one for one in found if one.holds])
+    kept = {(one.kind.value, one.uuid) for one in found}
+    over = sorted((kind, uuid) for kind, uuid in raised - kept if kind in AUDITED)
+    for kind, uuid in over:
+        alarms.clear_alarm(connection, AlarmKind(kind), host=host, instance_uuid=uuid)
+    _claims(connection, host, held.values(), raised=(AlarmKind.UNPROVEN_CLAIM.value, "") in raised)
+
+
+def _judged(
+    connection: Connection, host: str, told: Mapping[str, Copy], before: Mapping[str, HeldCopy]
+) -> Mapping[str, HeldCopy]:
+    key = keys.stamp_key(connection) if any(copy.seal for copy in told.values()) else b""
+    issued = {
+        uuid: stamps.issued_for(key, uuid, copy.stamp_operation, copy.stamp_epoch, copy.seal)
+        for uuid, copy in told.items()
+        if copy.seal
+    }
+    known = {uuid for uuid, copy in before.items() if copy.believed}
+    doubtful = [uuid for uuid in told if issued.get(uuid) is None and uuid not in known]
+    believed = copies.involved(connection, host, doubtful) | known
+    return {
+        uuid: HeldCopy(
+            uuid,
+            copy.state.value,
+            copy.stamp_operation,
+            copy.stamp_epoch,
+            issued.get(uuid),
+            issued.get(uuid) is not None or uuid in believed,
+        )
+        for uuid, copy in told.items()
+    }
+
+
+def _subjects(
+    connection: Connection,
+    host: str,
+    held: Mapping[str, HeldCopy],
+    before: Mapping[str, HeldCopy],
+    suspect: set[str],
+) -> Sequence[Subject]:
+    """Whatever may differ. Of the rest, which is nearly all of it, nothing more is asked."""
+    records = {row.uuid: row for row in copies.records(connection, host, [*held.keys() | suspect])}
+    stamped = {uuid: copy for uuid, copy in held.items() if copy.stamp_host is not None}
+    looked = [uuid for uuid, copy in stamped.items() if before.get(uuid) != copy or uuid in suspect]
+    known = copies.epochs(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
+    newer = {uuid for uuid in looked if _is_newer(stamped[uuid], known, records.get(uuid))}
+    differ = [
+        uuid
+        for uuid in sorted(held.keys() | records.keys())
+        if uuid in newer or uuid in suspect or _differs(host, held.get(uuid), records.get(uuid))
+    ]
+    busy: dict[str, list[Any]] = {}
+    for row in copies.under_way(connection, differ):
+        busy.setdefault(row.instance_uuid, []).append(row)
+    return [Subject(uuid, held.get(uuid), records.get(uuid), busy.get(uuid, ()), uuid in newer) for uuid in differ]
+
+
+def _is_newer(copy: HeldCopy, known: Mapping[str, int], record: Any | None) -> bool:
+    if f"{copy.stamp_operation}/{copy.stamp_epoch}" in ((record.accepted_stamps if record else None) or ()):
+        return False
+    epoch = known.get(copy.stamp_operation or "")
+    return epoch is None or (copy.stamp_epoch or 0) > epoch
+
+
+def _differs(host: str, copy: HeldCopy | None, record: Any | None) -> bool:
+    if record is None or record.deleted or record.host != host:
+        return copy is not None and copy.believed and copy.state in LIVE
+    if copy is None:
+        return record.launched_at is not None
+    wanted = POWER.get(DomainState(copy.state))
+    return wanted is not None and wanted["power_state"] != record.power_state
+
+
+def differences(host: str, subject: Subject) -> list[Difference]:
+    """What is wrong about the instance on this host. Pure."""
+    copy, record, uuid = subject.copy, subject.record, subject.uuid
+    found: list[Difference] = []
+    live = copy is not None and copy.believed and copy.state in LIVE
+    owed = any(host in (o.source, o.destination) and not o.holds for o in subject.operations)
+    if record is None or record.deleted:
+        if live and not owed:
+            found.append(_no_record(host, subject))
+        return found
+    if copy is not None and subject.newer:
+        words = f"its copy on {host} ({copy.state}) has a stamp that is newer than the record, which says {record.host}"
+        found.append(Difference(AlarmKind.COPY_NEWER, uuid, words))
+    busy = any(o.holds for o in subject.operations)
+    if record.host == host:
+        if copy is None and record.launched_at is not None:
+            words = f"its record says {host}, and there is no domain of it there"
+            found.append(Difference(AlarmKind.DOMAIN_GONE, uuid, words, holds=record.quiet and not busy))
+        return found
+    explained = any(host in (o.source, o.destination) for o in subject.operations)
+    if copy is not None and live and not explained:
+        words = f"{_doing(copy)} on {host}, but its record says {record.host}{_renamed(host, copy)}"
+        found.append(Difference(AlarmKind.COPY_ELSEWHERE, uuid, words, holds=record.quiet))
+    return found
+
+
+def _no_record(host: str, subject: Subject) -> Difference:
+    copy, record = subject.copy, subject.record
+    assert copy is not None
+    why = "it was deleted" if record is not None else "there is no record of it"
+    words = f"{_doing(copy)} on {host}, and {why}{_renamed(host, copy)}"
+    return Difference(AlarmKind.NO_RECORD, subject.uuid, words, holds=record is None or record.quiet)
+
+
+def _doing(copy: HeldCopy) -> str:
+    return "runs" if copy.state == DomainState.RUNNING else f"is {copy.state}"
+
+
+def _renamed(host: str, copy: HeldCopy) -> str:
+    other = copy.stamp_host
+    return f" (its stamp was issued for {other}: is {host} that host, renamed?)" if other not in (None, host) else ""
+
+
+def _note_power(connection: Connection, host: str, subject: Subject) -> None:
+    """A guest that stopped, started or vanished by itself."""
+    record, copy = subject.record, subject.copy
+    if record is None or record.deleted or record.host != host or not record.quiet:
+        return
+    if any(operation.holds for operation in subject.operations) or subject.newer or record.launched_at is None:
+        return
+    wanted = POWER.get(DomainState(copy.state)) if copy is not None else _GONE
+    if wanted is None or wanted["power_state"] == record.power_state:
+        return
+    if copy is not None and record.vm_state == "error":
+        return
+    # One that waits for its confirmation stays in VERIFY_RESIZE, however its guest is.
+    only = ("power_state",) if record.vm_state in ("resized", "error") else tuple(wanted)
+    instance_records.change(connection, record.uuid, {name: wanted[name] for name in only})
+    words = f"found {copy.state} on {host}" if copy is not None else f"found no domain on {host}"
+    events.add(connection, "power", words, instance_uuid=record.uuid, host=host)
+
+
+def _raise(connection: Connection, host: str, found: Iterable[Difference]) -> None:
+    for one in sorted(found, key=lambda difference: (difference.kind.value, difference.uuid)):
+        alarms.raise_alarm(connection, one.kind, one.message, host=host, instance_uuid=one.uuid)
+
+
+def _claims(connection: Connection, host: str, held: Iterable[HeldCopy], *, raised: bool) -> None:
+    """Copies of instances that the host never had, for all that is known."""
+    claimed = sorted(copy.instance_uuid for copy in held if not copy.believed)
+    if claimed:
+        more = f" and {len(claimed) - _NAMED} more" if len(claimed) > _NAMED else ""
+        words = f"{host} reports copies of instances that it was never given: {', '.join(claimed[:_NAMED])}{more}"
+        details = {"number": len(claimed), "instances": claimed[:_NAMED]}
+        alarms.raise_alarm(connection, AlarmKind.UNPROVEN_CLAIM, words, host=host, details=details)
+    elif raised:
+        alarms.clear_alarm(connection, AlarmKind.UNPROVEN_CLAIM, host=host)

@@ -1,0 +1,235 @@
+"""Record and copies of one instance side by side, and an operator's word for one of the copies.
+
+Owns what must be known before such a word is taken: it changes the record only, and never where that would let a second
+copy run. Starts, stops and deletes nothing on any host. Not the reconciler, which advances operations.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.alarms import DISPUTES, AlarmKind
+from migrator.db import alarms, claims, copies, events, hosts, instance_records, operations
+from migrator.db.clock import now_expression
+from migrator.db.copies import LIVE
+from migrator.db.engine import Connection, Database
+from migrator.db.listening import clock_expression
+from migrator.errors import BadRequest, Conflict, InstanceNotFound
+from migrator.operations import OPERATIONS, Kind
+from migrator.protocol import DomainState, Ensure
+from migrator.scheduler import fencing
+from migrator.scheduler.effects import POWER, amounts
+from migrator.scheduler.loading import host_view, with_fencing
+from migrator.scheduler.requests import Caller, begin_queued_delete
+from migrator.scheduler.snapshot import HostView
+from migrator.settings import ServerSettings
+
+_KEPT_STAMPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """``record`` None: there is none. ``newer``: hosts whose copy has a stamp that this database does not know."""
+
+    uuid: str
+    record: Any | None
+    copies: Sequence[Any]  # rows of ``copies.of_instance``
+    views: Mapping[str, HostView]
+    operations: Sequence[Any]  # active ones, the oldest first
+    newer: frozenset[str]
+
+    def copy_on(self, host: str | None) -> Any | None:
+        return next((copy for copy in self.copies if copy.host == host), None)
+
+    def heard(self, host: str) -> bool:
+        return host in self.views and self.views[host].heard
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """``host`` has the right copy; None: the record stays. ``given_up``: what these hosts, which are lost, had of it
+    counts no more. ``unproven``: also if nothing shows that a server ever gave it to the host."""
+
+    host: str | None
+    given_up: frozenset[str] = frozenset()
+    unproven: bool = False
+
+
+def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, lock: bool = False) -> Sides:
+    """Raises InstanceNotFound where there is neither a record nor a copy."""
+    active = operations.active_of(connection, uuid, lock=lock)
+    found = copies.of_instance(connection, uuid)
+    try:
+        record = instance_records.get(connection, uuid, deleted=True)
+    except InstanceNotFound:
+        if not found:
+            raise
+        record = None
+    names = {copy.host for copy in found} | {name for o in active for name in (o.source, o.destination) if name}
+    names |= {record.host} if record is not None and record.host else set()
+    if lock:
+        hosts.lock(connection, names)
+    rows = hosts.by_names(connection, names)
+    views = {r.name: with_fencing(r, host_view(r, settings.service_down_time), settings, 0.0) for r in rows}
+    known = copies.epochs(connection, {copy.stamp_operation for copy in found if copy.stamp_host is not None})
+    newer = {c.host for c in found if c.stamp_host is not None and known.get(c.stamp_operation, -1) < c.stamp_epoch}
+    return Sides(uuid, record, found, views, active, frozenset(newer))
+
+
+def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSettings) -> list[int]:
+    """Make the record what the word says; ids of operations whose turn it is. Raises BadRequest, Conflict (with what is
+    in the way), InstanceNotFound."""
+    with db.write() as connection:
+        sides = both_sides(connection, uuid, settings, lock=True)
+        refuse(sides, word)
+        for host in sorted(word.given_up):
+            copies.forget(connection, host, uuid)
+        turns: list[int] = []
+        if word.host is not None:
+            turns = _rewrite(connection, sides, word.host)
+        said = f"the copy on {word.host} is the right one" if word.host is not None else "the record stays"
+        lost = f"; what {', '.join(sorted(word.given_up))} had of it is given up" if word.given_up else ""
+        before = f"the record said {sides.record.host}" if sides.record is not None else "there was no record"
+        message = f"{caller.user_id} said: {said}{lost} ({before}; {_described(sides)})"
+        events.add(connection, "reconciled", message, instance_uuid=uuid, host=word.host)
+        alarms.clear_alarms(connection, [*DISPUTES, AlarmKind.DOMAIN_GONE], instance_uuid=uuid)
+        return turns
+
+
+def _described(sides: Sides) -> str:
+    return ", ".join(f"{copy.host}: {copy.state}" for copy in sides.copies) or "no host reports a copy"
+
+
+def refuse(sides: Sides, word: Word) -> None:
+    """Raises BadRequest, Conflict unless the word can be taken. Pure."""
+    if word.host is None and not word.given_up:
+        raise BadRequest("Expected host, given_up, or both")
+    if sides.record is None or sides.record.deleted:
+        what = "was deleted" if sides.record is not None else "has no record"
+        raise Conflict(
+            f"Instance {sides.uuid} {what}: there is nothing that could be made to say where it is",
+            advice="look at the guest on its host; what nobody needs is destroyed and undefined there with virsh",
+        )
+    for host in sorted(word.given_up):
+        _refuse_to_give_up(sides, host)
+    if word.host is None:
+        return
+    _refuse_choice(sides, word.host, unproven=word.unproven)
+    others = {copy.host for copy in sides.copies if copy.believed} | {sides.record.host}
+    for host in sorted(name for name in others - word.given_up - {word.host} if name):
+        _refuse_second(sides, host)
+    for operation in sides.operations:
+        if _transferring(operation):
+            raise Conflict(
+                f"A transfer of the instance is under way from {operation.source} to {operation.destination}",
+                advice="abort it, or wait for its end",
+            )
+
+
+def _refuse_to_give_up(sides: Sides, host: str) -> None:
+    view = sides.views.get(host)
+    if view is None:
+        return  # the host is not known any more
+    if view.heard:
+        raise Conflict(
+            f"Host {host} answers: what it has of the instance is not given up by a word",
+            advice=f"destroy and undefine its copy there (virsh), and {host} will not report it any more",
+        )
+    if not view.fenced:
+        raise Conflict(f"Host {host} is silent, but nothing says that its guests do not run. {fencing.wanted()}")
+
+
+def _refuse_choice(sides: Sides, host: str, *, unproven: bool) -> None:
+    copy = sides.copy_on(host)
+    if copy is None:
+        reporting = ", ".join(one.host for one in sides.copies) or "none does"
+        raise Conflict(f"Host {host} reports no copy of the instance (hosts that do: {reporting})")
+    if not sides.heard(host):
+        raise Conflict(
+            f"Host {host} is silent: its word is {copy.age_s:.0f} s old", advice="bring its agent back first"
+        )
+    if copy.state == DomainState.INCOMING:
+        raise Conflict(f"The copy on {host} is the receiving end of a transfer: it is no whole guest")
+    if not copy.believed and not unproven:
+        raise Conflict(
+            f"Nothing shows that {host} was ever given the instance: it only says so",
+            advice="look at the guest there, and say so with unproven (`--unproven`) if it is the right one",
+        )
+
+
+def _refuse_second(sides: Sides, host: str) -> None:
+    """Another host that has, or may have, a copy that runs or may go on."""
+    copy = sides.copy_on(host)
+    if not sides.heard(host):
+        had = f"it reported one ({copy.state})" if copy is not None else "the record says that it is there"
+        raise Conflict(
+            f"Host {host} is silent, and may have a copy, too: {had}",
+            advice=f"bring it back; or, once it is fenced, name it as given up (`--given-up {host}`)",
+        )
+    if copy is not None and copy.state in LIVE:
+        does = "runs" if copy.state == DomainState.RUNNING else f"is {copy.state}"
+        raise Conflict(
+            f"A copy of the instance {does} on {host}, too: with this word there would be two",
+            advice=f"stop it there first: virsh destroy {sides.uuid}, on {host}",
+        )
+
+
+def _transferring(operation: Any) -> bool:
+    """Whether a transfer may be going on: libvirt's, which no word ends."""
+    return operation.holds and OPERATIONS[Kind(operation.kind)].phase(operation.phase).do is Ensure.MIGRATING
+
+
+def _rewrite(connection: Connection, sides: Sides, host: str) -> list[int]:
+    record, copy = sides.record, sides.copy_on(host)
+    assert record is not None
+    assert copy is not None
+    kept = _settle_operations(connection, sides, host)
+    _settle_claims(connection, sides, host, {name for o in kept for name in (o.source, o.destination) if not o.holds})
+    stamps = [f"{one.stamp_operation}/{one.stamp_epoch}" for one in sides.copies if one.stamp_host is not None]
+    accepted = list(dict.fromkeys([*(record.accepted_stamps or ()), *stamps]))[-_KEPT_STAMPS:]
+    values: dict[str, Any] = {"host": host, "fault": None, "accepted_stamps": accepted}
+    values |= POWER.get(DomainState(copy.state), POWER[DomainState.SHUT_OFF])
+    if not any(operation.holds for operation in kept):
+        values["task_state"] = None
+    instance_records.change(connection, sides.uuid, values)
+    if record.launched_at is None:
+        instance_records.launched(connection, sides.uuid)
+    queued = None if any(o.holds for o in kept) else begin_queued_delete(connection, sides.uuid)
+    return [int(operation.id) for operation in kept] + ([queued] if queued is not None else [])
+
+
+def _settle_operations(connection: Connection, sides: Sides, host: str) -> Sequence[Any]:
+    """What only acts where the instance is begins anew there. What was to move it is over, and so is what would clean
+    up where it is now. Those that stay."""
+    kept = []
+    for operation in sides.operations:
+        table = OPERATIONS[Kind(operation.kind)]
+        if not operation.holds and host not in (operation.source, operation.destination):
+            kept.append(operation)
+            continue
+        moment = now_expression(connection)
+        if operation.holds and operation.forward and not table.moves and table.kind is not Kind.BUILD:
+            again = {"source": host, "phase": table.phases[0].name, "epoch": operation.epoch + 1, "waiting": None}
+            operations.swap(
+                connection, operation.id, operation.generation, {**again, "phase_since": clock_expression(connection)}
+            )
+            kept.append(operation)
+            continue
+        words = f"reconciled: the instance is on {host}"
+        ended: dict[str, Any] = {"active": False, "waiting": None, "finished_at": moment}
+        ended |= {"status": "error", "error": {"code": "reconciled", "message": words}} if operation.holds else {}
+        operations.swap(connection, operation.id, operation.generation, ended)
+        about = {"operation_id": operation.id, "instance_uuid": sides.uuid, "phase": operation.phase}
+        events.add(connection, "end", words, host=host, epoch=operation.epoch, **about)
+    return kept
+
+
+def _settle_claims(connection: Connection, sides: Sides, host: str, owing: set[Any]) -> None:
+    """The instance's claim is where it is, whether there is room or not: it takes what it takes."""
+    record = sides.record
+    assert record is not None
+    for holder in claims.holders(connection, sides.uuid):
+        if holder != host and holder not in owing:
+            claims.release(connection, holder, sides.uuid)
+    wanted = amounts(record.flavor, volume_backed=bool(record.spec.get("home")))
+    claims.own(connection, host, sides.uuid, *wanted)

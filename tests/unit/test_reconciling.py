@@ -1,0 +1,94 @@
+"""Which word of an operator is taken: never one with which two copies could run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from migrator.errors import BadRequest, Conflict
+from migrator.scheduler.reconciling import Sides, Word, refuse
+
+
+@dataclass(frozen=True)
+class Copy:
+    host: str
+    state: str = "running"
+    believed: bool = True
+    age_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Record:
+    host: str | None = "n1"
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    heard: bool = True
+    fenced: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    kind: str
+    phase: str
+    holds: bool = True
+    source: str = "n1"
+    destination: str = "n2"
+
+
+SILENT, FENCED = View(heard=False), View(heard=False, fenced=True)
+
+
+def sides(*copies: Copy, record: Any = None, operations: Any = (), **views: View) -> Sides:
+    known: Any = {"n1": View(), "n2": View(), "n3": View()} | views
+    return Sides("u", record or Record(), copies, known, operations, frozenset())
+
+
+TAKEN = [
+    (sides(Copy("n3")), Word("n3")),
+    (sides(Copy("n1")), Word("n1")),
+    (sides(Copy("n3"), Copy("n1", "shut_off")), Word("n3")),
+    (sides(Copy("n3", "shut_off"), Copy("n2", believed=False)), Word("n3")),
+    (sides(Copy("n3", believed=False)), Word("n3", unproven=True)),
+    (sides(Copy("n3"), n1=FENCED), Word("n3", frozenset({"n1"}))),
+    (sides(Copy("n3"), Copy("n2"), n2=FENCED), Word("n3", frozenset({"n2"}))),
+    (sides(Copy("n2", "paused"), n2=FENCED), Word(None, frozenset({"n2"}))),
+    (sides(Copy("n3"), record=Record(host="gone")), Word("n3", frozenset({"gone"}))),
+    (sides(Copy("n3"), operations=[Operation("stop", "stop"), Operation("migration", "copy")]), Word("n3")),
+]
+REFUSED = [
+    (sides(Copy("n3")), Word("n2"), "n2 reports no copy"),
+    (sides(Copy("n3"), n3=SILENT), Word("n3"), "n3 is silent: its word is 5 s old"),
+    (sides(Copy("n3", "incoming")), Word("n3"), "receiving end"),
+    (sides(Copy("n3", believed=False)), Word("n3"), "it only says so"),
+    (sides(Copy("n3"), Copy("n1")), Word("n3"), "runs on n1, too"),
+    (sides(Copy("n3"), Copy("n1", "paused")), Word("n3"), "is paused on n1, too"),
+    (sides(Copy("n3"), Copy("n2", "incoming")), Word("n3"), "is incoming on n2, too"),
+    (sides(Copy("n3"), n1=SILENT), Word("n3"), "n1 is silent, and may have a copy"),
+    (sides(Copy("n3"), n1=FENCED), Word("n3"), "n1 is silent, and may have a copy"),
+    (sides(Copy("n3"), Copy("n2", "shut_off"), n2=SILENT), Word("n3"), "n2 is silent, and may have a copy"),
+    (sides(Copy("n3"), n1=SILENT), Word("n3", frozenset({"n1"})), "nothing says that its guests do not run"),
+    (sides(Copy("n3"), Copy("n1")), Word("n3", frozenset({"n1"})), "Host n1 answers"),
+    (sides(Copy("n3"), record=Record(deleted=True)), Word("n3"), "was deleted"),
+    (sides(Copy("n3"), operations=[Operation("live-migration", "transfer")]), Word("n3"), "transfer"),
+]
+
+
+@pytest.mark.parametrize(("found", "word"), TAKEN)
+def test_a_word_that_leaves_one_copy_is_taken(found: Sides, word: Word) -> None:
+    refuse(found, word)
+
+
+@pytest.mark.parametrize(("found", "word", "why"), REFUSED)
+def test_a_word_that_could_make_two_copies_run_is_refused_by_name(found: Sides, word: Word, why: str) -> None:
+    with pytest.raises(Conflict, match=why):
+        refuse(found, word)
+
+
+def test_no_word_is_no_word() -> None:
+    with pytest.raises(BadRequest):
+        refuse(sides(Copy("n3")), Word(None))
+    with pytest.raises(Conflict, match="has no record"):
+        refuse(Sides("u", None, [Copy("n3")], {}, (), frozenset()), Word("n3"))
