@@ -40,7 +40,8 @@ class Driver(Protocol):
         ...
 
     def domain(self, uuid: str) -> DomainFact:
-        """The domain as it is now; ``ABSENT`` when there is none. Raises HypervisorUnavailable."""
+        """The domain as it is now; ``ABSENT`` when there is none. One that arrives by a live migration becomes
+        persistent when all of it is there, with the stamp that it bore at its source. Raises HypervisorUnavailable."""
         ...
 
     def stamp(self, uuid: str, operation_id: str, epoch: int, seal: str = "") -> None:
@@ -191,7 +192,7 @@ class Driver(Protocol):
         ...
 
     def undefine(self, uuid: str) -> None:
-        """Forget a domain that is not running. No-op for none."""
+        """Forget a domain that is not running, also for a host that loses its power right after: so it is for none."""
         ...
 
     # moving

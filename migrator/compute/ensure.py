@@ -203,6 +203,11 @@ def _without_domain(tools: Tools, assignment: Assignment, inputs: AbsentInputs) 
     if not inputs.kill and _transfer_active(driver, spec.uuid):
         return {"note": "a transfer is still active: left alone"}
     domain = driver.domain(spec.uuid)
+    if assignment.role is Role.DESTINATION and domain.arrived(assignment.operation_id) and not inputs.arrived:
+        raise Conflict(
+            f"the guest has arrived here by this migration (its domain is kept, and {domain.state} now): what it has "
+            "here is newer than what it left behind, and is left alone"
+        )
     if domain.state not in DEAD:
         if not inputs.kill and not _left_behind(assignment, domain, paused=inputs.paused):
             return {"note": f"the domain is {domain.state}: left alone"}

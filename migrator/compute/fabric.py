@@ -11,6 +11,7 @@ destination's dead daemon makes it fail at once and its leftover goes when the d
 import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from migrator.compute import simulated_copies, simulated_transfers
@@ -130,6 +131,7 @@ class Fabric:
             self._stopped(host, uuid, at)
 
     def put_domain(self, host: str, domain: Domain) -> None:
+        self.hosts[host].unsynced.pop(domain.spec.uuid, None)
         self.hosts[host].domains[domain.spec.uuid] = domain
 
     def drop_domain(self, host: str, uuid: str, at: float) -> None:
@@ -221,9 +223,12 @@ class Fabric:
                 self.drop_domain(name, uuid, now)
             elif domain.state is DomainState.PAUSED and domain.reason == "migration":
                 self.set_state(name, uuid, DomainState.RUNNING, "migration-canceled", now)
+            elif domain.state is DomainState.SHUT_OFF:
+                domain.reason = None  # why a domain stopped is not remembered across a restart
 
     def power_off(self, name: str) -> None:
-        """The host loses power: its guests are gone with it, their definitions stay."""
+        """The host loses power: its guests are gone with it, their definitions stay. So does the one of a guest that
+        has left, if nobody saw to it that its removal is on the disk."""
         self.kill_daemon(name)
         host, now = self.hosts[name], self.clock()
         host.powered = False
@@ -234,6 +239,8 @@ class Fabric:
                 self.drop_domain(name, uuid, now)
             elif domain.state is not DomainState.SHUT_OFF:
                 self.set_state(name, uuid, DomainState.SHUT_OFF, "crashed", now)
+        for forgotten in list(host.unsynced.values()):
+            self.put_domain(name, replace(forgotten, state=DomainState.SHUT_OFF, reason=None))
 
     def power_on(self, name: str) -> None:
         self.hosts[name].powered = True

@@ -3,16 +3,20 @@
 Never makes or starts one: that takes the host's files.
 """
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from migrator.compute import domain_xml
+from migrator.compute.files import sync
 from migrator.compute.libvirt_calls import connections, domains, jobs
 from migrator.compute.reconnect import Reconnecting
 from migrator.errors import DriverError
 from migrator.protocol import MAY_GO_ON, DomainState
 
 T = TypeVar("T")
+DEFINITIONS = Path("/etc/libvirt/qemu")  # where libvirt's QEMU driver keeps those of persistent domains
 
 
 class LibvirtDomains:
@@ -68,6 +72,10 @@ class LibvirtDomains:
             domains.forget(domain)
 
         self._unless_absent(uuid, forget)
+        # libvirt unlinks a definition and does not sync that: after a power cut the domain would be back. So it does
+        # when a transfer has taken the guest along, which is why this is done where there is no domain any more, too.
+        with contextlib.suppress(OSError):  # a libvirtd that keeps its definitions elsewhere
+            sync(DEFINITIONS)
 
     def _with_domain(self, uuid: str, act: Callable[[Any], T]) -> T:
         return self._control.call(lambda connection: act(connection.lookupByUUIDString(uuid)))

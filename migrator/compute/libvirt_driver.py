@@ -100,6 +100,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
                     reason=reason,
                     stamp_operation=stamp.operation_id if stamp else None,
                     stamp_epoch=stamp.epoch if stamp else None,
+                    persistent=bool(domain.isPersistent()),
                 )
             return DomainFact(state=DomainState.ABSENT)
 

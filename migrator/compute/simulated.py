@@ -79,6 +79,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             reason=domain.reason,
             stamp_operation=domain.operation_id,
             stamp_epoch=domain.epoch,
+            persistent=domain.persistent,
         )
 
     @call

@@ -101,6 +101,7 @@ class SimulatedLife(SimulatedDisks):
         domain = self.host.domains.get(uuid)
         if domain is not None and domain.state in PROCESS:
             raise DriverError(f"domain {uuid} is {domain.state}: only a stopped one can be forgotten")
+        self.host.unsynced.pop(uuid, None)
         self.fabric.drop_domain(self.name, uuid, self.fabric.clock())
 
     def _define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str, seal: str) -> None:

@@ -91,6 +91,7 @@ def complete(fabric: "Fabric", transfer: Transfer, *, post_copy: bool) -> None:
     transfer.remaining = _remaining(transfer, now)
     # No limit holds for what the guest waits for.
     transfer.ends_at = now + max(_SHORTEST_ROUND_S, transfer.remaining / transfer.full_bytes_per_s)
+    fabric.hosts[transfer.destination].domains[transfer.uuid].persistent = True
     fabric.set_state(transfer.destination, transfer.uuid, DomainState.RUNNING, "postcopy", now)
 
 
@@ -167,6 +168,7 @@ def _connected(fabric: "Fabric", transfer: Transfer, source: Domain) -> None:
         at,
         seal=transfer.destination_seal or source.seal,
     )
+    arriving.persistent = False
     fabric.put_domain(other.name, arriving)
     transfer.stage = "copy"
     transfer.remaining = transfer.memory_bytes + transfer.disk_bytes
@@ -220,7 +222,9 @@ def _handed_over(fabric: "Fabric", transfer: Transfer, _source: Domain) -> None:
     fabric.transfers.pop(transfer.uuid, None)
     fabric.stopping.pop(transfer.uuid, None)
     own, other = fabric.hosts[transfer.source], fabric.hosts[transfer.destination]
+    own.unsynced[transfer.uuid] = own.domains[transfer.uuid]
     fabric.drop_domain(own.name, transfer.uuid, at)
+    other.domains[transfer.uuid].persistent = True
     other.domains[transfer.uuid].completed = job_fact(fabric, transfer, at)
     if transfer.stays_paused:
         fabric.set_state(other.name, transfer.uuid, DomainState.PAUSED, PAUSED_BY_HAND, at)

@@ -153,6 +153,7 @@ class Domain:
     devices: tuple[str, ...] = ()  # of the host, passed through
     listens: tuple[str, ...] = ()  # addresses of its consoles
     seal: str = ""  # of its stamp
+    persistent: bool = True
 
 
 @dataclass
@@ -170,6 +171,7 @@ class SimulatedHost:
     powered: bool = True
     domains: dict[str, Domain] = field(default_factory=dict)
     offers: dict[str, set[str]] = field(default_factory=dict)  # instance -> targets that other hosts may read
+    unsynced: dict[str, Domain] = field(default_factory=dict)  # forgotten, as long as the host keeps its power
 
     def memory_of(self, spec: InstanceSpec) -> SimulatedDisk | None:
         """The instance's saved memory: it lies where the instance's other files do."""

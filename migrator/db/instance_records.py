@@ -10,9 +10,9 @@ from migrator.db.tables import instances
 from migrator.errors import InstanceNotFound
 
 _ONE = select(instances).where(instances.c.uuid == bindparam("wanted"))
-_SPECS = select(instances.c.uuid, instances.c.spec, instances.c.host).where(
-    instances.c.uuid.in_(bindparam("uuids", expanding=True))
-)
+_SPECS = select(
+    instances.c.uuid, instances.c.spec, instances.c.host, instances.c.deleted, instances.c.delete_requested
+).where(instances.c.uuid.in_(bindparam("uuids", expanding=True)))
 
 
 def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]:
@@ -31,8 +31,8 @@ def lock(connection: Connection, uuid: str) -> Row[Any]:
     return row
 
 
-def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[str, Any, str | None]]:
-    """UUID -> (uuid, spec, host) of these instances, deleted ones too."""
+def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[str, Any, str | None, bool, bool]]:
+    """UUID -> (uuid, spec, host, deleted, delete_requested) of these instances, deleted ones too."""
     if not uuids:
         return {}
     return {row.uuid: row for row in connection.execute(_SPECS, {"uuids": list(uuids)})}

@@ -71,12 +71,14 @@ class AbsentInputs(Message):
     """``delete_pools``: pools whose files of this instance go too, unless the pool's identity, read at that moment, is
     one of ``keep``: there the instance lives on. ``kill``: a running domain may be destroyed; without it a running
     domain is left alone and reported, for only a verdict may end a running guest. ``paused``: it was paused by somebody
-    before it was moved, and what the move left of it says so, too."""
+    before it was moved, and what the move left of it says so, too. ``arrived``: what has come here by the operation's
+    live migration goes, too, for nobody needs it any more."""
 
     delete_pools: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     kill: bool = False
     paused: bool = False
+    arrived: bool = False
 
 
 class OfferedInputs(Message):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from migrator.protocol.base import Age, Amount, Big, Count, Key, Message, Number, PhaseName, Text
-from migrator.protocol.words import DomainState
+from migrator.protocol.words import MAY_GO_ON, DomainState
 
 
 class DiskFact(Message):
@@ -39,6 +39,17 @@ class DomainFact(Message):
     reason: str | None = None  # libvirt's reason in words: "migrated", "destroyed", "postcopy", ...
     stamp_operation: str | None = None  # operation UUID and epoch in the domain's metadata
     stamp_epoch: Big | None = None
+    persistent: bool | None = None  # it is kept when it stops; None: not known
+
+    def arrived(self, operation_id: str) -> bool:
+        """Whether the guest came here by this operation's live migration, whatever became of it since. libvirt makes an
+        arriving domain persistent once all of it is there, with the stamp that its source bore. One that is only about
+        to be let go is paused for the transfer's sake, and one that could not be let go has failed: they have not."""
+        if not self.persistent or self.stamp_operation != operation_id:
+            return False
+        if self.state is DomainState.PAUSED:
+            return self.reason in MAY_GO_ON
+        return self.state not in (DomainState.ABSENT, DomainState.INCOMING) and self.reason != "failed"
 
 
 class JobFact(Message):

@@ -200,6 +200,7 @@ def _absent(ask: Ask) -> Message:
         keep=_kept(ask),
         kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,
         paused=ask.actor is Actor.SOURCE and reading.stays_paused(snapshot.operation),
+        arrived=snapshot.deleted,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.operations import OPERATIONS, Actor, Effect, Operation, Phase
 from migrator.protocol import DomainState, Ensure, Fact
-from migrator.scheduler import reading
+from migrator.scheduler import guest_end, reading
 from migrator.scheduler.satisfied import Judgement, Progress, judge
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.torn import verdict_of
@@ -62,11 +62,23 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     judgement = _judge(snapshot, phase.undo, fact)
     if judgement.progress is not Progress.DONE:
         return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
-    if phase.undo is Ensure.NOT_MIGRATING and not still_here(fact):
-        # No job, and no guest on the source either: only the destination's fact can tell where it is.
+    if phase.undo is Ensure.NOT_MIGRATING and not _stayed(snapshot, fact):
+        # No job, and no guest that runs on the source either: only the destination's fact can tell where it is.
         destination = operation.destination
-        return wait(snapshot, reading.missing(snapshot) or f"waiting to hear from {destination} where it runs")
+        silent = reading.missing(snapshot) + guest_end.perhaps_arrived(snapshot)
+        return wait(snapshot, silent or f"waiting to hear from {destination} where it runs")
     return up(snapshot, table, phase)
+
+
+def _stayed(snapshot: Snapshot, fact: Fact) -> bool:
+    """Whether the source still has its guest. A stopped one may be what a power cut brought back: it counts with the
+    destination's word beside it, or where an operator, who knows that the destination is lost, has cancelled."""
+    if not still_here(fact):
+        return False
+    destination = snapshot.operation.destination
+    told = reading.state_of(reading.fresh(snapshot, destination)) is not None
+    given_up = snapshot.operation.cancel_requested and reading.fenced(snapshot, destination)
+    return told or given_up or not guest_end.stopped(fact)
 
 
 def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:

@@ -14,6 +14,7 @@ from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, Power
 from migrator.scheduler.reading import power_wanted, stays_paused, with_flavor
 from migrator.scheduler.snapshot import TORN, OperationView, Plan
+from migrator.scheduler.verdict import arrived
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
     DomainState.RUNNING: {"vm_state": "active", "power_state": 1},
@@ -90,9 +91,11 @@ def _found(plan: Plan, otherwise: DomainState) -> Mapping[str, object]:
 
 
 def _move_record(connection: Connection, operation: OperationView, plan: Plan) -> None:
-    """A live migration's guest runs on, or stays paused; an evacuated instance is as the destination has it."""
+    """A live migration's guest runs on, or stays paused, unless it was seen to stop after it had arrived; an evacuated
+    instance is as the destination has it."""
     before = DomainState.PAUSED if stays_paused(operation) else DomainState.RUNNING
-    found = _found(plan, before) if operation.kind is Kind.EVACUATION else POWER[before]
+    seen = operation.kind is Kind.EVACUATION or arrived(plan.effect_fact)
+    found = _found(plan, before) if seen else POWER[before]
     if operation.context.get(TORN):
         found = _found(plan, DomainState.SHUT_OFF)
     changes = {"host": operation.destination, "fault": None, **found}

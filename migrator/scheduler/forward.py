@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
-from migrator.scheduler import choosing, evacuated_disks, reading, timeouts
+from migrator.scheduler import choosing, evacuated_disks, guest_end, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
@@ -20,7 +20,7 @@ from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
 
 # change nothing, so a host that is down ends them at once
 _HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE, Ensure.MEASURED})
-_HELD = "HOLD: neither copy runs and no transfer is active; resume one of them, or cancel"
+_HELD = "HOLD: neither copy runs and no transfer is active: "
 # effects that write down what a host was last seen to have, and which host
 _RECORDED = {
     Effect.RECORD_POWER: "source",
@@ -191,7 +191,9 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     source = reading.fresh(snapshot, operation.source)
     found = verdict_of(snapshot)
     if found is Verdict.DESTINATION:
-        return _next(snapshot, table, phase, outcome=reading.outcome_of(snapshot))
+        plan = _next(snapshot, table, phase, outcome=reading.outcome_of(snapshot))
+        ended = guest_end.after_arrival(snapshot)
+        return replace(plan, timeline=(*ended, *plan.timeline)) if ended else plan
     if found in ALARMS:
         return alarm(snapshot, found)
     if operation.cancel_requested:
@@ -199,20 +201,30 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if found is Verdict.SOURCE and source is not None:
         attempt = source.attempt
         if attempt is not None and attempt.state is AttemptState.ENDED:
+            if (by_itself := guest_end.on_the_way(snapshot)) is not None:
+                return reverse(snapshot, "guest_stopped", by_itself)
             return reverse(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
         if source.problem is not None and source.problem.final:
             return reverse(snapshot, source.problem.code, source.problem.message)
     if found is Verdict.HOLD and broken_off(source):
         return wait(snapshot, f"{operation.source}: {BROKEN_OFF}")
     if found is Verdict.HOLD and source is not None and not job_active(source):
-        return wait(snapshot, _HELD)
+        return wait(snapshot, _HELD + _way_out_of_hold(snapshot, source))
     if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:
         return timeouts.act(snapshot, late)
     if source is not None and job_active(source) and (other := choosing.changed(snapshot, source)) is not None:
         return other
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
         return reverse(snapshot, "host_fenced", f"{lost} is lost: {_evidence(snapshot, lost)}")
-    return wait(snapshot, reading.missing(snapshot) if found is Verdict.WAIT else "")
+    return wait(
+        snapshot, reading.missing(snapshot) + guest_end.perhaps_arrived(snapshot) if found is Verdict.WAIT else ""
+    )
+
+
+def _way_out_of_hold(snapshot: Snapshot, source: Fact) -> str:
+    """What helps: where the source has the guest no more, there is no way back to cancel to."""
+    there = f"resume it on {snapshot.operation.destination} (virsh resume)"
+    return f"{there}, or cancel" if still_here(source) else f"{snapshot.operation.source} has it no more: {there}"
 
 
 def _why_it_ended(snapshot: Snapshot, error: str | None) -> str:
@@ -228,7 +240,8 @@ def _lost(snapshot: Snapshot) -> str | None:
     source, destination = (reading.fresh(snapshot, host) for host in (operation.source, operation.destination))
     if destination is not None and reading.fenced(snapshot, operation.source):
         return operation.source
-    whole = source is not None and still_here(source) and not half(source)
+    # One that is stopped may be what a power cut has brought back: it proves nothing beside a silent destination.
+    whole = source is not None and still_here(source) and not half(source) and not guest_end.stopped(source)
     if whole and reading.fenced(snapshot, operation.destination):
         return operation.destination
     return None
@@ -276,7 +289,10 @@ def _recorded(snapshot: Snapshot, effect: Effect) -> Fact | None:
     """The newest fact of this epoch from the host that the effect writes down."""
     end = _RECORDED.get(effect)
     host = {"source": snapshot.operation.source, "destination": snapshot.operation.destination}.get(end or "")
-    return reading.newest(snapshot, host, snapshot.operation.epoch) if end else None
+    found = reading.newest(snapshot, host, snapshot.operation.epoch) if end else None
+    if found is None and effect is Effect.MOVE_RECORD:  # it was on its way back, and what it heard there turned it
+        found = reading.newest(snapshot, host, snapshot.operation.epoch - 1)
+    return found
 
 
 def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:

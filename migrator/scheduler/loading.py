@@ -153,6 +153,8 @@ def _snapshot(
         facts={f.host: Fact.model_validate(f.body) for f in facts},
         ages={f.host: f.age_s for f in facts},
         home=instance.host,
+        deleted=instance.deleted,
+        deleting=bool(instance.delete_requested),
         confirm_window_s=settings.resize_confirm_window,
         schedule=schedule_of(settings),
         ahead=_ahead(connection, row),

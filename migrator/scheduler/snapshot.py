@@ -107,6 +107,8 @@ class Snapshot:
     facts: Mapping[str, Fact]  # host -> newest fact, of whatever epoch and phase
     ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
     home: str | None = None  # the instance's host by its record
+    deleted: bool = False  # the instance is
+    deleting: bool = False  # somebody asked for its deletion
     confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 0  # live migrations of the same source that go first

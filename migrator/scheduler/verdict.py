@@ -44,6 +44,12 @@ def job_active(fact: Fact) -> bool:
     return fact.attempt is not None and fact.attempt.state is AttemptState.RUNNING
 
 
+def arrived(destination: Fact | None) -> TypeGuard[Fact]:
+    """Whether the guest came to this end of the transfer, whatever became of it since."""
+    domain = destination.domain if destination is not None else None
+    return destination is not None and domain is not None and domain.arrived(destination.operation_id)
+
+
 def verdict(source: Fact | None, destination: Fact | None, *, paused: bool = False) -> Verdict:
     """``paused``: somebody had paused the guest before. It executes nothing anywhere, so a whole copy of it that is
     paused for that reason counts for one that runs: the hypervisor gives an arriving copy that reason when it is whole.
@@ -70,19 +76,27 @@ def _awake(fact: Fact | None) -> Fact | None:
 def _verdict(source: Fact | None, destination: Fact | None) -> Verdict:
     at_source = source.domain.state if source is not None and source.domain is not None else None
     at_destination = destination.domain.state if destination is not None and destination.domain is not None else None
+    here = at_destination is DomainState.RUNNING or arrived(destination)
     if at_source is None or source is None:
-        return Verdict.DESTINATION if at_destination is DomainState.RUNNING else Verdict.WAIT
+        return Verdict.DESTINATION if here else Verdict.WAIT
     if _migrated_away(source):
         return Verdict.DESTINATION
     if at_source is DomainState.RUNNING:
         return _while_source_runs(source, at_destination)
     if at_destination is None:
-        # A paused or stopped source without a job still has the guest; an absent one says nothing about its fate.
-        settled = at_source is not DomainState.ABSENT and not job_active(source)
-        return Verdict.SOURCE if settled and at_source is not DomainState.PAUSED else Verdict.WAIT
+        # Not even a stopped source still has the guest: after a power cut its definition may be back, for libvirt does
+        # not sync that it forgot it, and its reason is gone.
+        return Verdict.WAIT
     if at_destination is DomainState.RUNNING:
         return Verdict.DESTINATION
+    if here and not _switched(source):
+        return Verdict.DESTINATION
     return _while_neither_runs(source, at_source, at_destination)
+
+
+def _switched(source: Fact) -> bool:
+    domain = source.domain
+    return domain is not None and domain.state is DomainState.PAUSED and domain.reason in _SWITCHED
 
 
 def _migrated_away(source: Fact) -> bool:
@@ -102,7 +116,7 @@ def _while_source_runs(source: Fact, at_destination: DomainState | None) -> Verd
 
 def _while_neither_runs(source: Fact, at_source: DomainState, at_destination: DomainState) -> Verdict:
     domain = source.domain
-    if at_source is DomainState.PAUSED and domain is not None and domain.reason in _SWITCHED:
+    if _switched(source) and domain is not None:
         lasts = job_active(source) and domain.reason not in FAILED
         return Verdict.HOLD if lasts or at_destination in _BACK_SOON else Verdict.TORN
     if at_source is DomainState.ABSENT:

@@ -220,6 +220,25 @@ class DriverContract(
         assert job.downtime_ms > 0
         assert [disk.exists for disk in pair.destination.disks(spec)] == [True]
 
+    @pytest.mark.parametrize("pool", POOLS)
+    def test_a_guest_that_arrived_is_kept_with_its_stamp_and_one_on_its_way_is_not(self, pair: Pair, pool: str) -> None:
+        """It says where the guest lives when it stops before anybody has seen it run."""
+        spec = pair.boot(pool)
+        pair.prepare(spec)
+        pair.begin(spec, pool, bandwidth_mib_s=pair.slow_mib_s)
+        pair.settle(lambda: pair.destination.domain(spec.uuid).state is not DomainState.ABSENT)
+        on_its_way = pair.destination.domain(spec.uuid)
+        assert (on_its_way.state, on_its_way.arrived(MOVE)) == (DomainState.INCOMING, False)
+        assert pair.source.domain(spec.uuid).persistent
+        pair.source.steer(spec.uuid, None, 0)
+        pair.settle(lambda: not pair.source.migration_running(spec.uuid))
+        pair.destination.destroy(spec.uuid)
+        there = pair.destination.domain(spec.uuid)
+        assert (there.state, there.persistent) == (DomainState.SHUT_OFF, True)
+        assert (there.stamp_operation, there.stamp_epoch) == (MOVE, 2)
+        assert there.arrived(MOVE)
+        assert not there.arrived(OPERATION)
+
     def test_a_moved_guest_can_be_stopped_started_and_moved_no_more_than_once(self, pair: Pair) -> None:
         spec = pair.boot("shared")
         pair.prepare(spec)

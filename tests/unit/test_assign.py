@@ -73,7 +73,7 @@ def test_a_move_s_leftovers_never_include_a_shared_disk() -> None:
     for phase, forward, host in (("cleanup", True, "a"), ("prepare", False, "b")):
         inputs = assignments(snapshot(Kind.LIVE_MIGRATION, phase, forward=forward))[host].inputs
         keep = {"a": ["G", "b"], "b": ["A", "G"]}[host]  # what the other end has
-        assert inputs == {"delete_pools": ["local"], "keep": keep, "kill": False, "paused": False}
+        assert inputs == {"delete_pools": ["local"], "keep": keep, "kill": False, "paused": False, "arrived": False}
 
 
 def test_what_is_shared_when_the_destination_is_found_fit_stays_shared() -> None:
@@ -104,7 +104,7 @@ def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
 
 def test_a_deletion_takes_everything() -> None:
     inputs = assignments(snapshot(Kind.DELETE, "cleanup"))["a"].inputs
-    assert inputs == {"delete_pools": ["local", "shared"], "keep": [], "kill": True, "paused": False}
+    assert inputs == {"delete_pools": ["local", "shared"], "keep": [], "kill": True, "paused": False, "arrived": False}
 
 
 def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:

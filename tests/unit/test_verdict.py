@@ -18,10 +18,10 @@ QUIET = {
     "silent": (W, W, W, W, W, W, D, W),
     "running": (W, S, S, S, S, S, X, S),
     "paused": (W, S, S, S, H, H, D, S),
-    "shut_off": (S, S, S, S, S, S, D, S),
-    "saved": (S, S, S, S, S, S, D, S),
-    "crashed": (S, S, S, S, S, S, D, S),
-    "incoming": (S, S, S, S, S, S, D, S),
+    "shut_off": (W, S, S, S, S, S, D, S),
+    "saved": (W, S, S, S, S, S, D, S),
+    "crashed": (W, S, S, S, S, S, D, S),
+    "incoming": (W, S, S, S, S, S, D, S),
     "absent": (W, L, H, H, H, H, D, H),
     "migrated": (D, D, D, D, D, D, D, D),
     "postcopy": (W, T, T, T, H, H, D, T),
@@ -97,6 +97,46 @@ def resting(attempt: str | None = None, job: bool | None = None) -> Fact:
     assert found is not None
     assert found.domain is not None
     return found.model_copy(update={"domain": found.domain.model_copy(update={"reason": PAUSED_BY_HAND})})
+
+
+def came(state: str, reason: str | None = None, *, stamp: str = "o", persistent: bool | None = True) -> Fact:
+    domain = DomainFact(state=DomainState(state), reason=reason, stamp_operation=stamp, persistent=persistent)
+    found = fact(state)
+    assert found is not None
+    return found.model_copy(update={"domain": domain})
+
+
+ARRIVED = [("shut_off", None), ("shut_off", "shutdown"), ("shut_off", "crashed"), ("crashed", None), ("saved", None)]
+ARRIVED += [("running", None), ("paused", "io-error"), ("paused", PAUSED_BY_HAND)]
+NOT_ARRIVED = [("incoming", "migration"), ("paused", "migration"), ("shut_off", "failed")]
+
+
+@pytest.mark.parametrize(("state", "reason"), ARRIVED)
+@pytest.mark.parametrize("source", [None, "unobserved", "absent", "shut_off", "crashed", "saved", "paused", "migrated"])
+def test_a_kept_domain_with_the_operation_s_stamp_has_arrived_whatever_became_of_it(
+    state: str, reason: str | None, source: str | None
+) -> None:
+    assert verdict(fact(source), came(state, reason)) is Verdict.DESTINATION
+
+
+@pytest.mark.parametrize("source", ["shut_off", "absent", "paused", None])
+def test_what_has_another_stamp_or_is_not_kept_or_was_never_let_go_has_not_arrived(source: str | None) -> None:
+    here = fact(source)
+    for state, reason in NOT_ARRIVED:
+        assert verdict(here, came(state, reason)) is verdict(here, fact(state))
+    for state, reason in ARRIVED:
+        for other in (came(state, reason, stamp="another"), came(state, reason, persistent=None)):
+            assert verdict(here, other) is verdict(here, fact(state))
+
+
+def test_a_guest_that_runs_at_its_source_has_not_left_it_whatever_the_destination_keeps() -> None:
+    assert verdict(fact("running", "ended", False), came("shut_off")) is Verdict.SOURCE
+    assert verdict(fact("running", "ended", False), came("running")) is Verdict.SPLIT
+
+
+@pytest.mark.parametrize("half", ["postcopy", "postcopy-failed"])
+def test_half_of_a_post_copy_is_no_guest_that_arrived(half: str) -> None:
+    assert verdict(fact(half), came("shut_off")) is Verdict.TORN
 
 
 PAUSED = {  # of a guest that somebody had paused: the source rests, and the destination rests

@@ -1,0 +1,62 @@
+"""A guest that ends by itself, or is ended by hand, while it is moved live: what is said of it, and where it may be.
+
+Pure. Never decides where the guest lives: that is the verdict's.
+"""
+
+from collections.abc import Mapping
+
+from migrator.protocol import DomainState, Fact
+from migrator.scheduler import reading
+from migrator.scheduler.snapshot import Snapshot, Timeline
+from migrator.scheduler.verdict import arrived
+
+STOPPED = (DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
+# libvirt's reason -> what the guest did, or somebody did to it
+_WORDS: Mapping[str, str] = {
+    "shutdown": "the guest shut itself down",
+    "crashed": "the guest crashed, or its process was killed",
+    "panicked": "the guest panicked",
+    "destroyed": "somebody cut the guest's power",
+    "saved": "somebody saved the guest's memory to a file",
+}
+
+
+def stopped(fact: Fact | None) -> bool:
+    return reading.state_of(fact) in STOPPED
+
+
+def on_the_way(snapshot: Snapshot) -> str | None:
+    """What ended the guest on its source while it was moved, which ended the move; None: nothing did."""
+    source = snapshot.operation.source
+    words = _words(reading.fresh(snapshot, source))
+    return f"{words} on {source} in the middle of the migration, which ended with it" if words else None
+
+
+def after_arrival(snapshot: Snapshot) -> tuple[Timeline, ...]:
+    """The timeline's line of a guest that had arrived, and was found stopped."""
+    destination = snapshot.operation.destination
+    fact = reading.fresh(snapshot, destination)
+    if not arrived(fact) or not stopped(fact):
+        return ()
+    words = _words(fact) or "the guest stopped; its hypervisor has forgotten why"
+    return (Timeline("guest", f"{words} on {destination}, after it had arrived there", host=destination),)
+
+
+def perhaps_arrived(snapshot: Snapshot) -> str:
+    """Why a stopped source alone is not gone back to; "" where it is not that."""
+    operation = snapshot.operation
+    if not stopped(reading.fresh(snapshot, operation.source)) or reading.heard(snapshot, operation.destination):
+        return ""
+    fenced = reading.fenced(snapshot, operation.destination)
+    other = f", or cancel, to go on with what {operation.source} has" if fenced else ""
+    return (
+        f": the guest does not run on {operation.source}, and may have moved to {operation.destination} before. "
+        f"Bring {operation.destination} back{other}"
+    )
+
+
+def _words(fact: Fact | None) -> str | None:
+    """None for one that runs, and for one of which the hypervisor does not know why it stopped."""
+    if not stopped(fact) or fact is None or fact.domain is None:
+        return None
+    return _WORDS.get(fact.domain.reason or "")
