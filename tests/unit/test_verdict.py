@@ -106,7 +106,13 @@ def came(state: str, reason: str | None = None, *, stamp: str = "o", persistent:
     return found.model_copy(update={"domain": domain})
 
 
-ARRIVED = [("shut_off", None), ("shut_off", "shutdown"), ("shut_off", "crashed"), ("crashed", None), ("saved", None)]
+ARRIVED: list[tuple[str, str | None]] = [
+    ("shut_off", None),
+    ("shut_off", "shutdown"),
+    ("shut_off", "crashed"),
+    ("crashed", None),
+    ("saved", None),
+]
 ARRIVED += [("running", None), ("paused", "io-error"), ("paused", PAUSED_BY_HAND)]
 NOT_ARRIVED = [("incoming", "migration"), ("paused", "migration"), ("shut_off", "failed")]
 
