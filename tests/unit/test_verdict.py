@@ -130,8 +130,8 @@ def test_what_has_another_stamp_or_is_not_kept_or_was_never_let_go_has_not_arriv
     here = fact(source)
     for state, reason in NOT_ARRIVED:
         assert verdict(here, came(state, reason)) is verdict(here, fact(state))
-    for state, reason in ARRIVED:
-        for other in (came(state, reason, stamp="another"), came(state, reason, persistent=None)):
+    for state, came_for in ARRIVED:
+        for other in (came(state, came_for, stamp="another"), came(state, came_for, persistent=None)):
             assert verdict(here, other) is verdict(here, fact(state))
 
 
