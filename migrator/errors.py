@@ -133,9 +133,37 @@ class ImageUnavailable(DriverError):
 
 
 class ServerUnreachable(MigratorError):
-    """The agent or the CLI cannot reach the server."""
+    """The agent or the CLI cannot reach the server. ``retry_after_s``: what it asked for before the next attempt."""
 
     code = "server_unreachable"
+
+    def __init__(self, message: str, *, advice: str | None = None, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(MigratorError):
+    """The server cannot do it now, whoever asks; asking again after ``retry_after_s`` seconds may succeed."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, advice: str | None = None, retry_after_s: float = 5.0) -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after_s = retry_after_s
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database_unavailable"
+
+
+class ServerBusy(Unavailable):
+    code = "server_busy"
+
+
+class LibraryMissing(MigratorError):
+    """A library that this role needs is not installed; ``advice`` says how to install it."""
+
+    code = "library_missing"
 
 
 class LabError(MigratorError):

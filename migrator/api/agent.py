@@ -4,6 +4,7 @@ Every request carries the credential of one host's agent and reaches only that h
 """
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Response
@@ -11,9 +12,10 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from migrator.api.looking import Looker
-from migrator.api.services import Service
+from migrator.api.services import Service, Services
 from migrator.db import credentials
 from migrator.db import images as image_rows
+from migrator.db.engine import Database
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
 from migrator.protocol import Facts, HostReport, Number, Poll, Questions, Survey
 from migrator.scheduler import agents, surveys
@@ -26,17 +28,21 @@ class Registration(BaseModel):
     report: HostReport
 
 
-def host_of_token(services: Service, authorization: Annotated[str, Header()] = "") -> str:
+async def host_of_token(services: Service, authorization: Annotated[str, Header()] = "") -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized(
             "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
         )
-    with services.db.read() as connection:
-        host = credentials.host_of(connection, token)
+    host = await services.admission.run(partial(_holder, services.db, token))
     if host is None:
         raise Unauthorized("This agent's credential is not known.", advice="issue a new one for its host")
     return host
+
+
+def _holder(db: Database, token: str) -> str | None:
+    with db.read() as connection:
+        return credentials.host_of(connection, token)
 
 
 async def own_host(name: str, holder: Annotated[str, Depends(host_of_token)]) -> str:
@@ -49,9 +55,9 @@ Host = Annotated[str, Depends(own_host)]
 
 
 @router.put("/hosts/{name}", status_code=204)
-def register(host: Host, services: Service, body: Annotated[Registration, Body()]) -> None:
+async def register(host: Host, services: Service, body: Annotated[Registration, Body()]) -> None:
     """Describe the host; at each start of its agent and whenever the description changes."""
-    agents.register(services.db, host, body.incarnation, body.report)
+    await services.admission.run(partial(agents.register, services.db, host, body.incarnation, body.report))
 
 
 @router.post("/hosts/{name}/poll")
@@ -70,21 +76,27 @@ async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> 
 
 
 @router.post("/hosts/{name}/facts", status_code=204)
-def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
+async def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
+    await services.admission.run(partial(_accept, services, host, body))
+
+
+def _accept(services: Services, host: str, body: Facts) -> None:
     """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
     services.reconciler.reconcile_each(agents.accept_facts(services.db, host, body))
 
 
-@router.get("/hosts/{name}/questions")
-def questions(host: Host, services: Service) -> Questions:
+@router.get("/hosts/{name}/questions", response_model=Questions)
+async def questions(host: Host, services: Service) -> Response:
     """What the agent should look at while nothing is moved."""
-    return surveys.questions(services.db, host, services.settings)
+    ask = partial(surveys.questions, services.db, host, services.settings)
+    found = await services.admission.run(lambda: ask().model_dump_json())
+    return Response(found, media_type="application/json")
 
 
 @router.put("/hosts/{name}/survey", status_code=204)
-def put_survey(host: Host, services: Service, body: Annotated[Survey, Body()]) -> None:
+async def put_survey(host: Host, services: Service, body: Annotated[Survey, Body()]) -> None:
     """What it found; in place of what it told last."""
-    surveys.accept(services.db, host, body)
+    await services.admission.run(partial(surveys.accept, services.db, host, body))
 
 
 @router.get("/images/{image_id}/file", dependencies=[Depends(host_of_token)])

@@ -101,9 +101,11 @@ def _add_handlers(app: FastAPI) -> None:
     async def known(request: Request, error: MigratorError) -> JSONResponse:
         native_path = request.url.path.startswith(("/v1", "/agent"))
         status, body = faults.native_body(error) if native_path else faults.body_of(error)
-        if status >= 500:
+        if status == 503:
+            log.warning("%s %s: %s", request.method, request.url.path, error)
+        elif status >= 500:
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse(body, status)
+        return JSONResponse(body, status, faults.headers_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:

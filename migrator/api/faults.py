@@ -4,6 +4,7 @@ The Compute API's faults are ``{"itemNotFound": {"code": 404, "message": "..."}}
 answered as a real server's router does. An unexpected exception is logged and told as a 500 without its internals.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from migrator.errors import (
     NotOffered,
     StaleRow,
     Unauthorized,
+    Unavailable,
 )
 
 
@@ -40,6 +42,7 @@ _STATUS: tuple[tuple[type[MigratorError], int], ...] = (
     (Conflict, 409),
     (Forbidden, 403),
     (Unauthorized, 401),
+    (Unavailable, 503),
 )
 NAMES: Mapping[int, str] = {
     400: "badRequest",
@@ -66,6 +69,10 @@ def body_of(error: MigratorError) -> tuple[int, dict[str, Any]]:
     """Status and Compute API body; an error that is not the client's says no more than that it was logged."""
     status = status_of(error)
     return status, fault(status, error.message if status != 500 else UNEXPECTED)
+
+
+def headers_of(error: MigratorError) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(error.retry_after_s))} if isinstance(error, Unavailable) else {}
 
 
 def native_body(error: MigratorError) -> tuple[int, dict[str, Any]]:

@@ -64,12 +64,13 @@ _CREATE = (((2, 1), _create_schema(described=False)), ((2, 55), _create_schema(d
 _UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
 _EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
 _ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
+_MIB_OR_GIB: Schema = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$", "format": INT32}}
 _QUERY_PROPERTIES: Schema = {
     "limit": paging.INTEGER,
     "marker": paging.TEXT,
     "is_public": paging.TEXT,
-    "minRam": paging.INTEGER,
-    "minDisk": paging.INTEGER,
+    "minRam": _MIB_OR_GIB,
+    "minDisk": _MIB_OR_GIB,
     "sort_key": {"type": "array", "items": {"type": "string", "maxLength": 255}},
     "sort_dir": {"type": "array", "items": {"enum": ["asc", "desc"]}},
 }

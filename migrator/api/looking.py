@@ -8,8 +8,6 @@ import contextlib
 import math
 from collections.abc import Callable
 
-from starlette.concurrency import run_in_threadpool
-
 from migrator.api.services import Services
 from migrator.api.wakers import FALLBACK_S
 from migrator.protocol import Assignments, Poll
@@ -37,7 +35,7 @@ class Looker:
         """Note that the agent polls; all of the host's assignments, as they are now. Raises HostNotFound."""
         if self._rest_s() <= 0:
             return await self._in_thread(lambda: self._whole(poll))
-        await run_in_threadpool(agents.heartbeat, self._services.db, self._host, poll)
+        await self._services.admission.run(lambda: agents.heartbeat(self._services.db, self._host, poll))
         await asyncio.sleep(self._rest_s())
         self._event.clear()
         return await self._in_thread(self._whole)
@@ -57,7 +55,7 @@ class Looker:
 
     async def _in_thread(self, look: Callable[[], Assignments]) -> Assignments:
         began = self._clock()
-        found = await run_in_threadpool(look)
+        found = await self._services.admission.run(look)
         self._pace.ended = self._clock()
         if found is not self._found:
             self._pace.took = self._pace.ended - began

@@ -119,7 +119,10 @@ class Endpoint:
             status, body = faults.body_of(error)
             if status == 406 and version_text:
                 headers |= microversions.headers_for(version_text)
-            if status >= 500:
+            headers |= faults.headers_of(error)
+            if status == 503:
+                log.warning("request %s: %s", request_id, error)
+            elif status >= 500:
                 log.exception("request %s failed", request_id)
             return _json(status, body, headers)
         except Exception:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from migrator.api.admission import Admission
 from migrator.api.wakers import Wakers
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
@@ -17,12 +18,13 @@ class Services:
     settings: ServerSettings
     reconciler: Reconciler
     wakers: Wakers
+    admission: Admission
 
 
 def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
     wakers = Wakers()
-    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers)
+    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers, Admission())
 
 
 async def services_of(request: Request) -> Services:  # not worth a thread, as a plain function would get

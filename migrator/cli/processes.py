@@ -6,6 +6,12 @@ import sys
 from typing import Any, cast
 
 from migrator import logs
+from migrator.errors import LibraryMissing
+
+_LIBVIRT = (
+    "install it with `apt install libvirt-dev pkg-config gcc` and `pip install 'migrator[libvirt]'`; "
+    "a simulated host needs none: simulated = true"
+)
 
 
 def add(subparsers: Any) -> None:
@@ -56,7 +62,12 @@ def _agent(arguments: argparse.Namespace) -> int:
         from migrator.compute.simulated_agents import run_one
 
         return run_one(settings)
-    from migrator.compute.real_agent import run_real_agent  # a simulated host has no libvirt to import
+    try:
+        from migrator.compute.real_agent import run_real_agent  # a simulated host has no libvirt to import
+    except ModuleNotFoundError as error:
+        if error.name not in ("libvirt", "libvirtmod"):
+            raise
+        raise LibraryMissing("the agent of a real host needs libvirt's Python library", advice=_LIBVIRT) from error
 
     return run_real_agent(settings)
 

@@ -25,7 +25,7 @@ from migrator.compute.journal import Journal
 from migrator.compute.self_fencing import SelfFencing
 from migrator.compute.survey import Surveyor
 from migrator.compute.worker import StaleAssignment, Worker
-from migrator.errors import Forbidden, HostNotFound, MigratorError, Unauthorized
+from migrator.errors import Forbidden, HostNotFound, MigratorError, ServerUnreachable, Unauthorized
 from migrator.protocol import Assignment, Assignments, Fact, HostReport, Poll, UnreadableAssignment
 from migrator.settings import AgentSettings
 
@@ -248,7 +248,10 @@ class Agent:
 
     async def _patience(self, what: str, error: Exception, failures: int) -> None:
         first, longest = _BACKOFF_S
-        wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+        # Thousands of agents lose their server at the same moment: none comes back with another.
+        wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)
+        if isinstance(error, ServerUnreachable):
+            wait = max(wait, error.retry_after_s * random.uniform(1.0, 1.5))
         if isinstance(error, (Unauthorized, Forbidden)):
             wait = _REFUSED_S
         defect = None if isinstance(error, MigratorError) else error  # its traceback is wanted

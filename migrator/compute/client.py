@@ -11,11 +11,12 @@ from typing import Any
 
 import httpx
 
-from migrator.errors import Forbidden, HostNotFound, ImageUnavailable, ServerUnreachable, Unauthorized
+from migrator.errors import Forbidden, HostNotFound, ImageUnavailable, MigratorError, ServerUnreachable, Unauthorized
 from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey
 
 TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
-_ERRORS = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
+_LONGEST_REST_S = 15.0  # that a server can ask for: a host must be heard
+_ERRORS: dict[int, type[MigratorError]] = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
 
 
 class ServerClient:
@@ -68,7 +69,13 @@ class ServerClient:
         if answer.is_success:
             return answer
         words = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
-        raise _ERRORS.get(answer.status_code, ServerUnreachable)(words)
+        known = _ERRORS.get(answer.status_code)
+        raise known(words) if known is not None else ServerUnreachable(words, retry_after_s=_retry_after_s(answer))
+
+
+def _retry_after_s(answer: httpx.Response) -> float:
+    said = answer.headers.get("Retry-After", "")
+    return min(_LONGEST_REST_S, float(said)) if said.isascii() and said.isdigit() and len(said) < 5 else 0.0
 
 
 class ImageClient:

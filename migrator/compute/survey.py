@@ -6,6 +6,7 @@ one counts for that. Changes nothing anywhere, and knows no operation. What coul
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from migrator import guest_cpu
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
-from migrator.errors import MigratorError
+from migrator.errors import MigratorError, ServerUnreachable
 from migrator.protocol import (
     CpuAnswer,
     GuestCpu,
@@ -192,7 +193,9 @@ async def keep(
         except Exception as error:  # nothing depends on it: what is not known is shown as such
             failures += 1
             first, longest = _AGAIN_S
-            wait = min(longest, first * 2 ** min(failures - 1, 10))
+            wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)
+            if isinstance(error, ServerUnreachable):
+                wait = max(wait, error.retry_after_s * random.uniform(1.0, 1.5))
             known = isinstance(error, MigratorError)
             level = logging.DEBUG if known else logging.WARNING
             log.log(level, "survey failed: %s", error, exc_info=None if known else error, extra=dict(tags))

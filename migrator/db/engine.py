@@ -12,15 +12,21 @@ of one process queue up before they ask SQLite, which would let them sleep and l
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from migrator.errors import DatabaseUnavailable, SettingInvalid
 
 __all__ = ["Connection", "Database"]
 
 _LATE = "migrator_late"  # in a connection's info: what ``put_off`` was given
+_CONNECT_S = 5  # to a PostgreSQL server
 _SAMPLE = 1000  # rows of an index
 _PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of all of them
 
@@ -41,7 +47,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for SELECTs, on autocommit: each statement sees the newest committed rows."""
-        with self.engine.connect() as connection:
+        with _told(self.engine), self.engine.connect() as connection:
             if not self.is_sqlite:  # there nobody but ``write`` says BEGIN
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
@@ -50,10 +56,10 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on any exception."""
         if not self.is_sqlite:
-            with self.engine.connect() as connection, connection.begin(), _late(connection):
+            with _told(self.engine), self.engine.connect() as connection, connection.begin(), _late(connection):
                 yield connection
             return
-        with self._turn(), self.engine.connect() as connection, connection.begin():
+        with self._turn(), _told(self.engine), self.engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             with _late(connection):
                 yield connection
@@ -80,6 +86,28 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    """What the driver says of a database that is away, full or overloaded, in one sentence."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolExhausted) as error:
+        raise _unavailable(engine, error) from error
+    except DatabaseError as error:
+        if type(error) is DatabaseError:  # such as a file that is no database
+            raise _unavailable(engine, error) from error
+        raise
+
+
+def _unavailable(engine: Engine, error: Exception) -> DatabaseUnavailable:
+    said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
+    words = said[0] if said else type(error).__name__
+    return DatabaseUnavailable(
+        f"the database {engine.url.render_as_string()} cannot be used now: {words}",
+        advice="look whether it runs, and has room; the setting `database` says where it is",
+    )
+
+
 def put_off(connection: Connection, act: Callable[[], object]) -> None:
     """Do it as the last thing of the write transaction; at once where there is none."""
     late = connection.info.get(_LATE)
@@ -102,6 +130,7 @@ def _late(connection: Connection) -> Iterator[None]:
 
 
 def _make_engine(url: str) -> Engine:
+    _check(url)
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
@@ -120,7 +149,25 @@ def _make_engine(url: str) -> Engine:
         pool_size=16,
         max_overflow=16,
         pool_pre_ping=True,
+        connect_args={"connect_timeout": _CONNECT_S},
     )
+
+
+def _check(url: str) -> None:
+    """Raises SettingInvalid, which stops the start."""
+    shown = url.split("@")[-1] if "@" in url else url  # without a password
+    if url.startswith("sqlite:///"):
+        folder = Path(url.removeprefix("sqlite:///").partition("?")[0]).parent
+        if not folder.is_dir():
+            advice = f"make it, for the server's user alone: install -d -m 700 {folder}"
+            raise SettingInvalid(f"database = {shown}: there is no folder {folder}", advice=advice)
+        return
+    try:
+        known = make_url(url).get_backend_name() in ("postgresql", "sqlite")
+    except ArgumentError:
+        known = False
+    if not known:
+        raise SettingInvalid(f"database = {shown}: expected sqlite:////PATH or postgresql://USER@HOST/NAME")
 
 
 def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:

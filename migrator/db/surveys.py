@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, false, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db import listening
 from migrator.db.clock import now, now_expression
-from migrator.db.tables import guest_cpus, hosts, surveys
+from migrator.db.tables import guest_cpus, hosts, operations, surveys
 
 CPU_SEEN_S = 600.0  # a CPU that no guest saw for so long is not asked for any more
 _CPU_BEAT_S = 60.0  # its row is not written more often
@@ -63,12 +63,22 @@ def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[s
     return {row.host: row for row in connection.execute(query)}
 
 
-def peers(connection: Connection, host: str, down_after: float) -> Sequence[Row[str, str]]:
-    """(name, uri) of the other hosts that are up: whom nobody can reach, nobody needs to try."""
+def peers(connection: Connection, host: str, down_after: float, most: int) -> Sequence[Row[str, str]]:
+    """(name, uri) of other hosts that are up: whom nobody can reach, nobody needs to try. Of more than ``most`` those
+    that a move of the host's would go to: the destinations of what leaves it now, then the enabled ones with most free
+    memory, as the scheduler takes them."""
     uri = hosts.c.report["live_migration_uri"].as_string().label("uri")
-    query = select(hosts.c.name, uri).where(
-        hosts.c.name != host,
-        hosts.c.forced_down == false(),
-        hosts.c.last_seen >= listening.clock_expression(connection) - down_after,
+    others = select(hosts.c.name, uri).where(hosts.c.name != host, *_up(connection, down_after))
+    leaving = select(operations.c.destination).where(operations.c.active == true(), operations.c.source == host)
+    likely = others.order_by(hosts.c.name.in_(leaving).desc(), hosts.c.disabled, hosts.c.free_memory_mb.desc())
+    return sorted(connection.execute(likely.limit(most)).all(), key=lambda row: str(row.name))
+
+
+def count_up(connection: Connection, down_after: float) -> int:
+    return int(
+        connection.execute(select(func.count()).select_from(hosts).where(*_up(connection, down_after))).scalar_one()
     )
-    return connection.execute(query.order_by(hosts.c.name)).all()
+
+
+def _up(connection: Connection, down_after: float) -> tuple[ColumnElement[bool], ...]:
+    return hosts.c.forced_down == false(), hosts.c.last_seen >= listening.clock_expression(connection) - down_after

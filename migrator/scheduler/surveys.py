@@ -16,23 +16,25 @@ from migrator.protocol import GuestCpu, Peer, Questions, Survey
 from migrator.scheduler.finding import Surveyed
 from migrator.settings import ServerSettings
 
+PEERS_MAX = 100  # that one host is asked to look at
 _AGAIN_S = 5.0  # between two surveys of one host, at the least
 _SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand each costs 40 ms
 
 
 def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
-    """What the host's agent should look at: the hosts that are up, every CPU that a guest anywhere sees, and the
-    volumes that instances have."""
+    """What the host's agent should look at: the hosts that are up (in a large cluster those to which its instances
+    would be moved), every CPU that a guest anywhere sees, and the volumes that instances have."""
     with db.read() as connection:
-        peers = surveys.peers(connection, host, settings.service_down_time)
+        up = surveys.count_up(connection, settings.service_down_time)
+        peers = surveys.peers(connection, host, settings.service_down_time, PEERS_MAX)
         cpus = surveys.cpus(connection)
         in_use = volumes.in_use(connection)
         moment = now(connection)
     return Questions(
         now=moment,
-        again_s=max(_AGAIN_S, len(peers) / _SURVEYS_A_SECOND),
-        peers=tuple(Peer(name=row.name, uri=row.uri) for row in peers),
-        cpus={key: GuestCpu.model_validate(body) for key, body in cpus.items()},
+        again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
+        peers=tuple(Peer.model_construct(name=row.name, uri=row.uri) for row in peers),
+        cpus={key: GuestCpu.model_construct(**body) for key, body in cpus.items()},
         volumes=tuple(in_use),
     )
 

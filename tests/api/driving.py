@@ -19,6 +19,7 @@ from migrator.api import (
     server_parts,
     servers,
 )
+from migrator.api.admission import Admission
 from migrator.api.routing import Endpoint, Route
 from migrator.api.services import Services
 from migrator.api.wakers import Wakers
@@ -54,7 +55,7 @@ class Api:
         self.caller = Caller("admin", "admin", "")
         settings = ServerSettings(database=db.url)
         reconciler = Reconciler(db, settings, lambda _hosts: None)
-        self.services = Services(db, settings, reconciler, Wakers())
+        self.services = Services(db, settings, reconciler, Wakers(), Admission())
         self._client = TestClient(Starlette(routes=self._routes()), base_url="http://testserver")
 
     def _routes(self) -> list[WebRoute]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api import seed
+from tests.api.conftest import Web
 from tests.api.driving import IMAGE, Api, api
 
 __all__ = ["api"]
@@ -75,6 +76,13 @@ def test_a_number_in_a_query_is_one_that_a_database_knows(api: Api, value: str) 
     for path in ("/servers", "/os-migrations", f"/servers/{seed.instance(api.db, 'a')}/os-instance-actions"):
         answer = api("GET", f"{path}?limit={value.replace(chr(10), '%0A')}")
         assert (answer.status, "limit" in answer.message) == (400, True)
+
+
+@pytest.mark.parametrize("name", ["minRam", "minDisk"])
+def test_a_size_in_a_query_of_flavors_fits_its_column(web: Web, name: str) -> None:
+    answer = web("GET", f"/v2.1/flavors?{name}=2147483648")
+    assert (answer.status_code, name in answer.text) == (400, True)
+    assert web("GET", f"/v2.1/flavors?{name}=2147483647").json() == {"flavors": []}
 
 
 def test_thousands_of_values_of_one_parameter_are_refused(api: Api) -> None:

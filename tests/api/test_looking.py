@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from migrator.api import looking
+from migrator.api.admission import Admission
 from migrator.api.wakers import Wakers
 from migrator.protocol import Assignments, Poll
 
@@ -38,7 +39,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 
 def looker(wakers: Wakers, event: asyncio.Event) -> looking.Looker:
-    services: Any = SimpleNamespace(db=None, settings=None, wakers=wakers)
+    services: Any = SimpleNamespace(db=None, settings=None, wakers=wakers, admission=Admission())
     return looking.Looker(services, "one", event)
 
 
@@ -87,5 +88,43 @@ def test_after_a_long_look_the_host_s_next_poll_rests_but_is_a_heartbeat_at_once
         await polling
         assert counted.whole == 1
         assert clock() - began >= 0.18
+
+    asyncio.run(main())
+
+
+def test_one_look_for_all_hosts_wakes_those_of_which_something_else_is_asked() -> None:
+    marks: dict[str, int] = {"one": 1, "two": 1}
+
+    async def main() -> None:
+        wakers = Wakers()
+        with wakers.listening("one") as one, wakers.listening("two") as two, wakers.listening("three") as three:
+            watching = asyncio.create_task(wakers.watch(lambda: dict(marks)))
+            await asyncio.wait_for(asyncio.gather(one.wait(), two.wait()), 10)  # known for the first time
+            one.clear()
+            two.clear()
+            marks.update(two=2, three=1)
+            await asyncio.wait_for(asyncio.gather(two.wait(), three.wait()), 10)
+            two.clear()
+            del marks["two"]
+            await asyncio.wait_for(two.wait(), 10)
+            assert not one.is_set()
+            watching.cancel()
+
+    asyncio.run(main())
+
+
+def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_alone(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counted, "marks", lambda *_: ())
+
+    async def main() -> None:
+        event, wakers = asyncio.Event(), Wakers()
+        wakers.watched = True
+        mine = looker(wakers, event)
+        found = await mine.first(POLL)
+        before = counted.whole
+        assert await mine.next(asyncio.get_running_loop().time() + 1.5) is found
+        assert counted.whole == before
 
     asyncio.run(main())
