@@ -5,9 +5,14 @@ from typing import Any
 import pytest
 
 from migrator.alarms import ADVICE, AlarmKind, advice
-from migrator.db import alarms
+from migrator.db import alarms, instance_records
 from migrator.db.engine import Database
 from migrator.db.tables import events
+from migrator.scheduler import agents, loading, requests
+from migrator.scheduler.reconciler import apply
+from migrator.scheduler.snapshot import Plan, Timeline
+from migrator.settings import ServerSettings
+from tests.bench import databases
 
 UUID = "11111111-2222-3333-4444-555555555555"
 
@@ -71,3 +76,27 @@ def test_every_kind_says_what_to_do(kind: AlarmKind) -> None:
 
 def test_a_kind_of_a_newer_release_has_no_advice() -> None:
     assert advice("not-known-yet", "n1", None) == ""
+
+
+def applied(db: Database, operation_id: int, plan: Plan) -> None:
+    with db.write() as connection:
+        apply(connection, loading.snapshot(connection, operation_id, ServerSettings()), plan)
+
+
+@pytest.mark.parametrize("over", [Plan(waiting="n1: something else"), Plan(waiting=""), Plan(end="completed")])
+def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Database, over: Plan) -> None:
+    (uuid,) = databases.add_instances(db, 1)
+    agents.register(db, "one", 1, databases.report())
+    with db.write() as connection:
+        instance_records.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+    key = requests.stop(db, requests.Caller("admin", "admin", "req"), uuid)
+    applied(db, key, Plan(waiting="one: not yet"))
+    assert listed(db) == []
+    for _ in range(2):
+        words = "SPLIT: the instance runs on both hosts"
+        applied(db, key, Plan(waiting=words, timeline=(Timeline("alarm", words),)))
+        assert listed(db, instance_uuid=uuid) == [("split", "", words)]
+    applied(db, key, over)
+    assert listed(db) == []
+    assert lines(db).count(("alarm", "SPLIT: the instance runs on both hosts")) == 2  # the operation's own lines
+    assert ("alarm-cleared", "no longer: SPLIT: the instance runs on both hosts") in lines(db)

@@ -61,7 +61,9 @@ class World:
         self.db = WorldDatabase(url, lambda: self.time + self.clock_error_s, self.faults)
         self.settings = ServerSettings(database=url)
         with self.db.write() as connection:
-            self.image = dict(images.create(connection, IMAGE)._mapping)
+            made = images.create(connection, IMAGE)
+            images.change(connection, made.id, {"status": "active"})  # its bytes are there
+            self.image = dict(images.get(connection, made.id)._mapping)
         self.server = self._new_server()
         self.journals: dict[str, list[bytes]] = {}
         self.agents: dict[str, AgentProcess] = {}
