@@ -10,7 +10,7 @@ from migrator.db.tables import instances, operations
 from migrator.protocol import DomainState
 from migrator.scheduler import requests
 from migrator.scheduler.steer import steer
-from tests.world import evacuations, moves
+from tests.world import disagreements, evacuations, moves
 from tests.world.clients import built, insist, insist_on
 from tests.world.world import CALLER, World
 
@@ -224,6 +224,7 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     "live-post-copy": _live("shared", _force_by_post_copy, dirty=400),
     **moves.SCENARIOS,
     **evacuations.SCENARIOS,
+    **disagreements.SCENARIOS,
 }
 
 

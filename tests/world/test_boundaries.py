@@ -98,6 +98,11 @@ ENDS = {
     "cold-destination-fenced-in-verify": ("active", "n1", ["completed", "reverted"]),
     "evacuated-out-of-a-migration": ("active", "n3", ["completed", "error", "completed"]),
     "evacuated-back-and-running": ("active", "n1", ["completed", "error"]),
+    "restored-stopped": ("stopped", "n3", ["completed"] * 3),
+    "restored-deleted": ("deleted", "n3", ["completed"] * 3),
+    "restored-shared-paused": ("paused", "n3", ["completed"] * 3),
+    "vanished-started": ("active", "n1", ["completed"] * 2),
+    "renamed-reconciled": ("stopped", "n3", ["completed"] * 2),
     "evacuated-not-dead": ("active", "n1", ["completed", "error"]),
 }
 
