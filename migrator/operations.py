@@ -37,6 +37,8 @@ class Kind(StrEnum):
     RESUME = "resume"
     PAUSE = "pause"
     UNPAUSE = "unpause"
+    KEPT_RESTORE = "kept-disks-restore"
+    KEPT_DROP = "kept-disks-drop"
 
 
 class Actor(StrEnum):
@@ -358,11 +360,30 @@ UNPAUSE = Operation(
     action="unpause",
 )
 
+KEPT_RESTORE = Operation(
+    Kind.KEPT_RESTORE,
+    (
+        Phase("swap", A, Ensure.KEPT_RESTORED, Ensure.KEPT_UNRESTORED, task_state="rebuilding"),
+        Phase("commit", S, Effect.RECORD_POWER, task_state="rebuilding"),
+    ),
+    point_of_no_return="commit",
+    action="restore_kept_disks",
+)
+
+KEPT_DROP = Operation(
+    Kind.KEPT_DROP,
+    # What is dropped is none of the instance's disks: it is not held, and may be deleted long since.
+    (Phase("drop", A, Ensure.KEPT_DROPPED, holds=False),),
+    point_of_no_return=None,
+    action="drop_kept_disks",
+)
+
 OPERATIONS: Mapping[Kind, Operation] = {
     op.kind: op
     for op in (
         *(BUILD, DELETE, START, STOP, REBOOT, SUSPEND, RESUME, PAUSE, UNPAUSE),
         *(LIVE_MIGRATION, MIGRATION, RESIZE, EVACUATION),
+        *(KEPT_RESTORE, KEPT_DROP),
     )
 }
 

@@ -29,6 +29,7 @@ from migrator.api import (
     discovery,
     faults,
     images,
+    kept_disks,
     measured,
     metrics,
     native,
@@ -71,6 +72,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(alarms.router)
     app.include_router(reconcile.router)
+    app.include_router(kept_disks.router)
     app.include_router(volumes.router)
     app.include_router(agent.router)
     for number, prefix in enumerate(IMAGE_PREFIXES):

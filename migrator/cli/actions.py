@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from migrator.cli import alarms, follow, moves, preflight, reconcile, services, volumes
+from migrator.cli import alarms, follow, kept_disks, moves, preflight, reconcile, services, volumes
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
 from migrator.cli.output import Arguments, show_one, show_rows
@@ -163,6 +163,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **volumes.VERBS,
     **alarms.VERBS,
     **reconcile.VERBS,
+    **kept_disks.VERBS,
     "flavor-create": _flavor_create,
     "flavor-key": _flavor_key,
     "image-list": _image_list,

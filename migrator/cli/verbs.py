@@ -22,6 +22,7 @@ def add(subparsers: Any) -> None:
     _add_flavors_and_images(subparsers)
     _add_volumes(subparsers)
     _add_alarms(subparsers)
+    _add_kept_disks(subparsers)
 
 
 def _verb(subparsers: Any, name: str, text: str, *, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
@@ -203,3 +204,13 @@ def _add_alarms(subparsers: Any) -> None:
         "--given-up", action="append", default=[], metavar="HOST", help="what this fenced host had counts no more"
     )
     sides.add_argument("--unproven", action="store_true", help="although nothing shows that HOST was ever given it")
+
+
+def _add_kept_disks(subparsers: Any) -> None:
+    listed = _verb(subparsers, "kept-disks", "list what hosts keep of servers that were evacuated from them", json=True)
+    listed.add_argument("host", nargs="?", help="without it: of every host")
+    restore = _verb(subparsers, "kept-disks-restore", "put kept disks in the place of a stopped server's", poll=True)
+    drop = _verb(subparsers, "kept-disks-drop", "delete kept disks before their time")
+    for verb in (restore, drop):
+        verb.add_argument("server", help="name or id; of a deleted one the id")
+        verb.add_argument("operation", nargs="?", help="that kept them, as `kept-disks` lists it")

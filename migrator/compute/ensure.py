@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.compute.driver import Driver
+from migrator.compute.ensure_kept import kept_dropped, kept_restored, kept_unrestored
 from migrator.compute.ensure_moving import copied, described, offered, rebuilt, withdrawn
 from migrator.compute.ensure_power import (
     by_hand,
@@ -245,6 +246,9 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.SHUT_OFF: shut_off,
     Ensure.ABSENT: absent,
     Ensure.SET_ASIDE: set_aside,
+    Ensure.KEPT_RESTORED: kept_restored,
+    Ensure.KEPT_UNRESTORED: kept_unrestored,
+    Ensure.KEPT_DROPPED: kept_dropped,
     Ensure.DESCRIBED: described,
     Ensure.OFFERED: offered,
     Ensure.WITHDRAWN: withdrawn,

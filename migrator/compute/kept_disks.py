@@ -70,9 +70,11 @@ class KeptAside:
         with self._lock:
             for _, directory in self._of(uuid, kept):
                 home = directory.parent / str(UUID(uuid))
-                if home.exists():
-                    _rename(home, _directory(home.parent, uuid, operation))
-                    self._age(_directory(home.parent, uuid, operation))
+                stead = _directory(home.parent, uuid, operation)
+                if not stead.exists():
+                    home.mkdir(exist_ok=True)  # it may have had nothing: then that is what can be put back
+                    _rename(home, stead)
+                    self._age(stead)
                 (directory / AGE).unlink(missing_ok=True)
                 _rename(directory, home)
                 self._ages.pop(directory, None)

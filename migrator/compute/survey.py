@@ -22,6 +22,7 @@ from migrator.protocol import (
     GuestDescription,
     GuestSight,
     HostCpu,
+    KeptDisks,
     Peer,
     Questions,
     Reach,
@@ -38,6 +39,7 @@ _ROUND_S = 3.0  # after which no other peer is tried in the same round
 _PEERS_A_SECOND = 2.0
 _PEERS_AT_LEAST = 20  # in a round
 _SOONER = 0.4
+_KEPT_MAX = 10_000
 _VOLUMES_S = 60.0  # between two looks at the same volume, unless it was out of reach
 _VOLUMES_AT_ONCE = 8  # in a round
 _AGAIN_S = (1.0, 15.0)  # first and longest wait when the server, or the hypervisor, does not answer
@@ -86,6 +88,7 @@ class Surveyor:
             cpus=cpus,
             runs={key: seen.what.model_copy(update={"age_s": now - seen.at}) for key, seen in self._runs.items()},
             volumes={s: seen.what.model_copy(update={"age_s": now - seen.at}) for s, seen in self._volumes.items()},
+            kept=self._look_at_kept(),
             peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
         )
 
@@ -95,6 +98,13 @@ class Surveyor:
         if old is None or now - old.at >= _GUESTS_S or known != old.what.keys():
             self._guests = old = Seen(self.driver.live_guests(), now)
         return old
+
+    def _look_at_kept(self) -> tuple[KeptDisks, ...]:
+        try:
+            return tuple(self.driver.kept_disks())[:_KEPT_MAX]
+        except MigratorError as error:
+            log.debug("kept disks cannot be looked at: %s", error)
+            return ()
 
     def _look_at_cpus(self, wanted: Mapping[str, GuestCpu]) -> None:
         if self._cpu is None or self.clock() - self._cpu.at >= _CPU_S:

@@ -62,6 +62,7 @@ def create(
     request_id: str,
     user_id: str,
     project_id: str,
+    holds: bool = True,
 ) -> int:
     """Insert an active operation; its id. Raises InstanceBusy when the instance has one already."""
     moment = now_expression(connection)
@@ -72,6 +73,7 @@ def create(
                 kind=kind,
                 instance_uuid=instance_uuid,
                 active=True,
+                holds=holds,
                 moves=moves,
                 phase=phase,
                 forward=True,

@@ -81,6 +81,10 @@ class AbsentInputs(Message):
     arrived: bool = False
 
 
+class KeptInputs(Message):
+    kept: str  # UUID of the operation that set the disks aside
+
+
 class OfferedInputs(Message):
     copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
 

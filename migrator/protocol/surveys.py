@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from migrator.protocol.base import Age, Count, HostName, Key, Message, Number, Seconds, SourceName, Text
+from migrator.protocol.facts import KeptDisks
 
 
 class GuestCpu(Message):
@@ -86,3 +87,4 @@ class Survey(Message):
     runs: dict[Key, CpuAnswer] = Field(default_factory=dict)  # key of a CPU -> ...
     peers: dict[HostName, Reach] = Field(default_factory=dict)
     volumes: dict[SourceName, VolumeSight] = Field(default_factory=dict)
+    kept: tuple[KeptDisks, ...] = Field(default=(), max_length=10_000)  # aside, of instances that were evacuated

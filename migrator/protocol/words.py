@@ -31,6 +31,9 @@ class Ensure(StrEnum):
     POWERED = "powered"  # the domain is defined with this spec, and runs, is shut off or saved (see PoweredInputs)
     NOT_RUNNING = "not_running"  # nothing executes here, whether there is a domain or not; inputs as for SHUT_OFF
     SUSPENDED = "suspended"  # memory saved beside the first disk, and shut off
+    KEPT_RESTORED = "kept_restored"  # kept disks are in their place, and what was there is kept in theirs (KeptInputs)
+    KEPT_UNRESTORED = "kept_unrestored"  # the other way round
+    KEPT_DROPPED = "kept_dropped"  # kept disks are deleted, by an operator's word
     PAUSED = "paused"  # its CPUs are stopped
     UNPAUSED = "unpaused"  # they go on, if it was only paused
 

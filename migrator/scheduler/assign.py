@@ -16,6 +16,7 @@ from migrator.protocol import (
     CopiedInputs,
     DiskFact,
     Ensure,
+    KeptInputs,
     MeasuredInputs,
     Message,
     MigratingInputs,
@@ -204,6 +205,10 @@ def _absent(ask: Ask) -> Message:
     )
 
 
+def _kept_disks(ask: Ask) -> Message:
+    return KeptInputs(kept=ask.snapshot.operation.params.get("kept", ""))
+
+
 def _kept(ask: Ask) -> tuple[str, ...]:
     """Storage identities of the hosts where the instance lives on: the operation's other end, and wherever it has been
     moved since, for what is owed may be cleaned up much later."""
@@ -225,6 +230,9 @@ _INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
     Ensure.NOT_RUNNING: _shut_off,
     Ensure.ABSENT: _absent,
     Ensure.SET_ASIDE: _absent,
+    Ensure.KEPT_RESTORED: _kept_disks,
+    Ensure.KEPT_UNRESTORED: _kept_disks,
+    Ensure.KEPT_DROPPED: _kept_disks,
     Ensure.OFFERED: _offered,
     Ensure.COPIED: _copied,
     Ensure.POWERED: _powered,

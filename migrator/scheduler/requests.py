@@ -40,6 +40,7 @@ ALLOWED: Mapping[Kind, tuple[str, frozenset[str]]] = {
     Kind.EVACUATION: ("evacuate", frozenset({"active", "stopped", "suspended", "paused", "error"})),
     Kind.SUSPEND: ("suspend", frozenset({"active"})),
     Kind.RESUME: ("resume", frozenset({"suspended"})),
+    Kind.KEPT_RESTORE: ("restore kept disks", frozenset({"stopped"})),
     Kind.PAUSE: ("pause", frozenset({"active"})),
     Kind.UNPAUSE: ("unpause", frozenset({"paused"})),
 }

@@ -1,0 +1,47 @@
+"""``/v1/kept-disks``: what hosts keep of instances that were evacuated from them; put back or dropped by a word."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from migrator.api.auth import STRATEGIES
+from migrator.api.routing import new_request_id
+from migrator.api.services import Service, Services
+from migrator.scheduler import kept_disks
+from migrator.scheduler.requests import Caller
+
+router = APIRouter(prefix="/v1", tags=["native"])
+Ident = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="a UUID")]
+
+
+@router.get("/kept-disks")
+def index(
+    services: Service, host: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None
+) -> dict[str, Any]:
+    """``age_s``: how long they have been kept; ``left_s``: until their host deletes them; ``told_s``: how long ago its
+    agent said so."""
+    with services.db.read() as connection:
+        found = kept_disks.listed(connection, host)
+    return {"kept_disks": [{"host": f.host, "told_s": f.age_s, **f.disks.model_dump(mode="json")} for f in found]}
+
+
+@router.post("/kept-disks/{instance}/{operation}/restore", status_code=202)
+def restore(instance: Ident, operation: Ident, services: Service, request: Request) -> dict[str, Any]:
+    """Put them in the place of the instance's disks, which are kept in their stead. Errors: 404; 409 unless the
+    instance is stopped and on the host that keeps them."""
+    begun = kept_disks.restore(services.db, _caller(services, request), instance, operation)
+    services.reconciler.reconcile(begun)
+    return {"operation": {"id": begun}}
+
+
+@router.delete("/kept-disks/{instance}/{operation}", status_code=202)
+def drop(instance: Ident, operation: Ident, services: Service, request: Request) -> dict[str, Any]:
+    """Delete them before their time. Errors: 404."""
+    begun = kept_disks.drop(services.db, _caller(services, request), instance, operation)
+    for one in begun:
+        services.reconciler.reconcile(one)
+    return {"operations": [{"id": one} for one in begun]}
+
+
+def _caller(services: Services, request: Request) -> Caller:
+    return STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
