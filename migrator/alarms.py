@@ -17,6 +17,7 @@ class AlarmKind(StrEnum):
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
     NO_RECORD = "no-record"
+    SECOND_MACHINE = "second-machine"
     UNPROVEN_CLAIM = "unproven-claim"
     UNREADABLE = "operation-unreadable"
 
@@ -38,6 +39,8 @@ ADVICE: Mapping[AlarmKind, str] = {
     AlarmKind.DOMAIN_GONE: "start the instance, which defines its domain anew from the disks that are there; or say "
     "with `migrator reconcile {instance}` where it is",
     AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
+    AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "
+    "old machine is gone for good, `migrator host-replace {host}`",
     AlarmKind.UNPROVEN_CLAIM: "look at {host}: its agent reports copies of instances that it was never given",
     AlarmKind.UNREADABLE: "upgrade every server to one release; if they all run it, the operation's row is damaged: "
     "restore it from a backup",

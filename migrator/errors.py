@@ -74,6 +74,24 @@ class InstanceBusy(Conflict):
     code = "instance_busy"
 
 
+class OtherMachine(Conflict):
+    """The host is another machine than the one whose agent speaks: nothing that it says counts."""
+
+    code = "other_machine"
+
+
+class NameTaken(OtherMachine):
+    """That other machine is heard."""
+
+    code = "name_taken"
+
+
+class MachineNotApproved(OtherMachine):
+    """That other machine is silent, and an operator has to say that it is gone."""
+
+    code = "machine_not_approved"
+
+
 class AlreadyExists(Conflict):
     code = "already_exists"
 

@@ -6,6 +6,7 @@ wins. A value below its minimum stops the start with name, value and minimum (``
 
 import ipaddress
 import os
+import re
 import shlex
 import socket
 import tomllib
@@ -41,6 +42,14 @@ def _lease(value: float) -> float:
     return value
 
 
+def _address(value: str) -> str:
+    """One word of a command, which must not pass for an option."""
+    if not re.fullmatch(r"[A-Za-z0-9\[][A-Za-z0-9.:_%\]-]{0,254}", value):
+        raise ValueError("expected an IP address or a host's name, such as 10.0.0.21 or n1-ipmi.example")
+    return value
+
+
+HostAddress = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
@@ -76,8 +85,9 @@ class ServerSettings(_Base):
     live_migration_compression: Literal["", "xbzrle", "mt"] = ""  # of memory; "": none
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False
-    # run with a silent host's name and address ({host}, {address}); success is fencing evidence
+    # run with a silent host's name, and its address as an operator gave it ({host}, {address}); success is evidence
     fence_command: Annotated[str, AfterValidator(_command)] = ""
+    fence_addresses: dict[str, HostAddress] = Field(default_factory=dict)  # host -> {address}, unless it was set
     fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
     # an instance whose local disks were lost with its host is made anew from its image; False: 409, bring the host back
     evacuate_rebuilds: bool = True

@@ -17,14 +17,15 @@ from migrator.db import credentials
 from migrator.db import images as image_rows
 from migrator.db.engine import Database
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
-from migrator.protocol import Facts, HostReport, Number, Poll, Questions, Survey
-from migrator.scheduler import agents, surveys
+from migrator.protocol import Facts, HostReport, MachineId, Number, Poll, Questions, Survey
+from migrator.scheduler import agents, machines, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
 
 class Registration(BaseModel):
     incarnation: Number
+    machine: MachineId = ""
     report: HostReport
 
 
@@ -57,19 +58,21 @@ Host = Annotated[str, Depends(own_host)]
 @router.put("/hosts/{name}", status_code=204)
 async def register(host: Host, services: Service, body: Annotated[Registration, Body()]) -> None:
     """Describe the host; at each start of its agent and whenever the description changes."""
-    await services.admission.run(partial(agents.register, services.db, host, body.incarnation, body.report))
+    down_after = services.settings.service_down_time
+    told = (host, body.incarnation, body.report, body.machine, down_after)
+    await services.admission.run(partial(agents.register, services.db, *told))
 
 
 @router.post("/hosts/{name}/poll")
 async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> Response:
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
-    changes, else after ``wait_s``. Each poll is also the agent's heartbeat."""
+    changes, else after ``wait_s``. Each poll is also the agent's heartbeat, and ends the one that it made before."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + body.wait_s
-    with services.wakers.listening(host) as event:
-        looker = Looker(services, host, event)
+    with services.wakers.listening(host) as listener:
+        looker = Looker(services, host, listener.event)
         found = await looker.first(body)
-        while found.digest == body.seen and loop.time() < deadline and not services.wakers.closing:
+        while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):
             found = await looker.next(deadline)
     answer = found.model_copy(update={"answers": body.number})
     return Response(answer.model_dump_json(), media_type="application/json")
@@ -82,7 +85,8 @@ async def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()
 
 def _accept(services: Services, host: str, body: Facts) -> None:
     """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
-    services.reconciler.reconcile_each(agents.accept_facts(services.db, host, body))
+    told = agents.accept_facts(services.db, host, body, services.settings.service_down_time)
+    services.reconciler.reconcile_each(told)
 
 
 @router.get("/hosts/{name}/questions", response_model=Questions)
@@ -96,7 +100,12 @@ async def questions(host: Host, services: Service) -> Response:
 @router.put("/hosts/{name}/survey", status_code=204)
 async def put_survey(host: Host, services: Service, body: Annotated[Survey, Body()]) -> None:
     """What it found; in place of what it told last."""
-    await services.admission.run(partial(surveys.accept, services.db, host, body))
+    await services.admission.run(partial(_survey, services, host, body))
+
+
+def _survey(services: Services, host: str, body: Survey) -> None:
+    machines.check(services.db, host, body.machine, services.settings.service_down_time)
+    surveys.accept(services.db, host, body)
 
 
 @router.get("/images/{image_id}/file", dependencies=[Depends(host_of_token)])

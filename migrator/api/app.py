@@ -28,6 +28,7 @@ from migrator.api import (
     alarms,
     discovery,
     faults,
+    hosts,
     images,
     kept_disks,
     measured,
@@ -74,6 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(reconcile.router)
     app.include_router(kept_disks.router)
     app.include_router(volumes.router)
+    app.include_router(hosts.router)
     app.include_router(agent.router)
     for number, prefix in enumerate(IMAGE_PREFIXES):
         app.include_router(images.router, prefix=prefix, include_in_schema=number == 0)

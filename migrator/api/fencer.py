@@ -115,7 +115,7 @@ class Fencer:
                 return
             _note(connection, waiting, host, f"running the fence command for {host} on {self._by}")
         log.warning("running the fence command", extra={"host": host})
-        address = str(row.report.get("address", ""))
+        address = row.fence_address or self._settings.fence_addresses.get(host, "")
         outcome = run(self._settings.fence_command, host, address, self._settings.fence_timeout, self._stop)
         with self._db.write() as connection:
             if outcome is None:
@@ -136,6 +136,8 @@ class Fencer:
 def run(command: str, host: str, address: str, timeout_s: float, stop: threading.Event) -> Outcome | None:
     """Run the command to its end; None when ``stop`` was set before. Blocks up to ``timeout_s``, then kills the
     command with everything that it started."""
+    if (words := _unfit(command, host, address)) is not None:
+        return Outcome(False, words)
     with tempfile.TemporaryFile() as output:  # not a pipe: what the command leaves behind must not hold us up
         try:
             process = subprocess.Popen(
@@ -160,14 +162,27 @@ def run(command: str, host: str, address: str, timeout_s: float, stop: threading
 
 
 def arguments(command: str, host: str, address: str) -> list[str]:
-    """The command's words, with {host} and {address} filled in; where it names neither, both are appended."""
+    """The command's words, with {host} and {address} filled in; where it names neither, both are appended, the address
+    only where an operator gave one. Each is one word, whatever is in it."""
     words = shlex.split(command)
     if not any("{host}" in word or "{address}" in word for word in words):
-        words += ["{host}", "{address}"]
+        words += ["{host}", "{address}"] if address else ["{host}"]
     names = {"{host}": host, "{address}": address}
     for name, value in names.items():
         words = [word.replace(name, value) for word in words]
     return words
+
+
+def _unfit(command: str, host: str, address: str) -> str | None:
+    """Why the command cannot be run for this host. A host's word about itself is never taken for its address."""
+    if "{address}" in command and not address:
+        return (
+            f"the command names {{address}}, and none is known of {host}: set it with `migrator host-fence "
+            f"{host} --address ...`, or in fence_addresses"
+        )
+    if host.startswith("-") or address.startswith("-"):
+        return f"{host!r} or {address!r} would pass for an option of the command"
+    return None
 
 
 def _environment(host: str, address: str) -> dict[str, str]:

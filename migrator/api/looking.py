@@ -35,7 +35,7 @@ class Looker:
         """Note that the agent polls; all of the host's assignments, as they are now. Raises HostNotFound."""
         if self._rest_s() <= 0:
             return await self._in_thread(lambda: self._whole(poll))
-        await self._services.admission.run(lambda: agents.heartbeat(self._services.db, self._host, poll))
+        await self._services.admission.run(lambda: self._heartbeat(poll))
         await asyncio.sleep(self._rest_s())
         self._event.clear()
         return await self._in_thread(self._whole)
@@ -78,6 +78,9 @@ class Looker:
 
     def _whole(self, poll: Poll | None = None) -> Assignments:
         if poll is not None:
-            agents.heartbeat(self._services.db, self._host, poll)
+            self._heartbeat(poll)
         self._marks = agents.marks(self._services.db, self._host)  # first: what moves meanwhile is looked at again
         return agents.assignments(self._services.db, self._host, self._services.settings)
+
+    def _heartbeat(self, poll: Poll) -> None:
+        agents.heartbeat(self._services.db, self._host, poll, self._services.settings.service_down_time)

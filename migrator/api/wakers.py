@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter, to_thread
 
@@ -27,12 +27,20 @@ class Pace:
     took: float = 0.0
 
 
+@dataclass(slots=True, eq=False)
+class Listener:
+    """A host's long-poll. ``ended``: a later one of the same host took its place."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
+
+
 class Wakers:
     """``wake`` may be called from any thread; ``listening`` on the event loop given to ``bind``."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: dict[str, Listener] = {}
         self.paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._watching = CapacityLimiter(1)  # a thread of its own, so that no other work keeps it waiting
         self.closing = False
@@ -53,8 +61,8 @@ class Wakers:
 
     def _set(self, hosts: tuple[str, ...]) -> None:
         for host in hosts:
-            for event in self._listeners.get(host, ()):
-                event.set()
+            if host in self._listeners:
+                self._listeners[host].event.set()
 
     async def watch(self, look: Callable[[], Mapping[str, Hashable]]) -> None:
         """Wake each host whose mark has changed, for ever. ``look``: the marks of all hosts; called in a thread."""
@@ -73,13 +81,17 @@ class Wakers:
             await asyncio.sleep(min(_LONGEST_REST_S, max(FALLBACK_S, _REST * (clock() - began))))
 
     @contextlib.contextmanager
-    def listening(self, host: str) -> Iterator[asyncio.Event]:
-        """An event that is set at each ``wake`` for the host; register before looking, or a wake may be missed."""
-        event = asyncio.Event()
-        self._listeners[host].add(event)
+    def listening(self, host: str) -> Iterator["Listener"]:
+        """The host's one poll: its event is set at each ``wake`` for the host; register before looking, or a wake may
+        be missed. A poll that comes later ends this one."""
+        listener = Listener()
+        before = self._listeners.get(host)
+        self._listeners[host] = listener
+        if before is not None:
+            before.ended = True
+            before.event.set()
         try:
-            yield event
+            yield listener
         finally:
-            self._listeners[host].discard(event)
-            if not self._listeners[host]:
+            if self._listeners.get(host) is listener:
                 del self._listeners[host]

@@ -12,6 +12,9 @@ _STATUS = (*_COLUMNS, Column("Status", "status"))
 _REASON = (*_STATUS, Column("Disabled Reason", "disabled_reason"))
 _FORCED = (*_COLUMNS, Column("Forced down", "forced_down"))
 
+_MACHINE = (Column("Host", "name"), Column("Machine", "machine"))
+_ADDRESS = (Column("Host", "name"), Column("Address", "fence_address"))
+
 
 def _change(client: Client, arguments: Arguments, body: Mapping[str, Any], columns: tuple[Column, ...]) -> None:
     ident = client.service(arguments.host)["id"]
@@ -31,8 +34,20 @@ def _enable(client: Client, arguments: Arguments) -> None:
     _change(client, arguments, {"status": "enabled"}, _STATUS)
 
 
+def _replace(client: Client, arguments: Arguments) -> None:
+    body = {"machine": arguments.machine or "", "abandon": arguments.abandon}
+    show_rows(arguments, _MACHINE, [client.native("POST", f"/hosts/{arguments.host}/replace", body)["host"]])
+
+
+def _fence(client: Client, arguments: Arguments) -> None:
+    body = {"address": None if arguments.unset else arguments.address}
+    show_rows(arguments, _ADDRESS, [client.native("PUT", f"/hosts/{arguments.host}/fence", body)["host"]])
+
+
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "service-force-down": _force_down,
     "service-disable": _disable,
     "service-enable": _enable,
+    "host-replace": _replace,
+    "host-fence": _fence,
 }

@@ -19,6 +19,7 @@ def add(subparsers: Any) -> None:
     _add_cold_moves(subparsers)
     _add_preflight(subparsers)
     _add_services(subparsers)
+    _add_hosts(subparsers)
     _add_flavors_and_images(subparsers)
     _add_volumes(subparsers)
     _add_alarms(subparsers)
@@ -158,6 +159,18 @@ def _add_services(subparsers: Any) -> None:
             verb.add_argument("--unset", action="store_true", help="take it back, once the host has cleaned up")
         if name == "service-disable":
             verb.add_argument("--reason")
+
+
+def _add_hosts(subparsers: Any) -> None:
+    replace = _verb(subparsers, "host-replace", "another machine takes the place of a silent one for good", json=True)
+    replace.add_argument("host")
+    replace.add_argument("--machine", help="its identity, as `migrator alarms` names it; else the one that asked last")
+    replace.add_argument("--abandon", action="store_true", help="give up what is recorded of the old machine")
+    fence = _verb(subparsers, "host-fence", "set the address that the fence command is given for a host", json=True)
+    fence.add_argument("host")
+    which = fence.add_mutually_exclusive_group(required=True)
+    which.add_argument("--address", help="of its power switch or management board")
+    which.add_argument("--unset", action="store_true", help="it has none")
 
 
 def _add_flavors_and_images(subparsers: Any) -> None:

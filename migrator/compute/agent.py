@@ -14,9 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from migrator.compute import housekeeping, pace, pledge, survey
+from migrator.compute import housekeeping, machine, pace, pledge, survey
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.fact_queue import FactQueue
@@ -25,7 +26,16 @@ from migrator.compute.journal import Journal
 from migrator.compute.self_fencing import SelfFencing
 from migrator.compute.survey import Surveyor
 from migrator.compute.worker import StaleAssignment, Worker
-from migrator.errors import Forbidden, HostNotFound, MigratorError, ServerUnreachable, Unauthorized
+from migrator.errors import (
+    Forbidden,
+    HostNotFound,
+    HypervisorUnavailable,
+    MigratorError,
+    NameTaken,
+    OtherMachine,
+    ServerUnreachable,
+    Unauthorized,
+)
 from migrator.protocol import Assignment, Assignments, Fact, HostReport, Poll, UnreadableAssignment
 from migrator.settings import AgentSettings
 
@@ -63,9 +73,10 @@ class Agent:
         clock: Callable[[], float] = time.monotonic,
         fencing: SelfFencing | None = None,
         surveyor: Surveyor | None = None,
+        machine_file: Path | None = None,
     ) -> None:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
-        ``surveyor`` it tells nothing that is not about an operation."""
+        ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity."""
         self._settings = settings
         self._worker, self._driver = worker, driver
         self._incarnation = journal.incarnation
@@ -78,7 +89,7 @@ class Agent:
         self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
         self._fencing = fencing
         self._surveyor = surveyor
-        self._inventory = Inventory(driver, self._in_thread, self._tags())
+        self._inventory = Inventory(driver, self._in_thread, self._tags(), machine_file)
         self._registered: HostReport | None = None
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
         self._stopping = False
@@ -123,6 +134,7 @@ class Agent:
         await _set_within(self._inventory.first, _FIRST_LOOK_S)
         while True:
             try:
+                self._say_which_machine()
                 await self._register()
                 # Without a description the host may be known from before: its assignments are wanted all the more.
                 copies = self._inventory.take_copies()
@@ -135,14 +147,28 @@ class Agent:
                     self._fencing.lease.renew(sent)
             except Exception as error:  # whatever it is, the host must be heard again
                 failures += 1
-                if isinstance(error, HostNotFound):
+                if isinstance(error, (HostNotFound, OtherMachine)):
                     self._registered = None
+                if isinstance(error, OtherMachine):
+                    seen = ""
+                    await self._stand_aside(error)
                 await self._patience("poll", error, failures)
                 continue
             failures = 0
             if answer.digest != seen:
                 seen = answer.digest
                 self._apply(answer)
+
+    def _say_which_machine(self) -> None:
+        if not self._inventory.machine:
+            raise HypervisorUnavailable("which machine this is, its hypervisor has not told yet")
+        self._server.machine = self._inventory.machine
+
+    async def _stand_aside(self, error: OtherMachine) -> None:
+        """Another machine is this host: nothing is done here under its name, and nothing runs while it is heard."""
+        self._apply(Assignments(digest="", assignments=()))
+        if isinstance(error, NameTaken):
+            await self._in_thread(partial(machine.stop_guests, self._driver, self._tags()))
 
     async def _register(self) -> None:
         """At the start, whenever the description changed, and when the server does not know the host."""
@@ -252,7 +278,7 @@ class Agent:
         wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)
         if isinstance(error, ServerUnreachable):
             wait = max(wait, error.retry_after_s * random.uniform(1.0, 1.5))
-        if isinstance(error, (Unauthorized, Forbidden)):
+        if isinstance(error, (Unauthorized, Forbidden, OtherMachine)):
             wait = _REFUSED_S
         defect = None if isinstance(error, MigratorError) else error  # its traceback is wanted
         level = logging.WARNING if failures in (1, 10) or failures % 100 == 0 else logging.DEBUG

@@ -4,37 +4,54 @@ Never retries and never waits on its own: ``agent.py`` decides when to try again
 """
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import httpx
 
-from migrator.errors import Forbidden, HostNotFound, ImageUnavailable, MigratorError, ServerUnreachable, Unauthorized
+from migrator.errors import (
+    Forbidden,
+    HostNotFound,
+    ImageUnavailable,
+    MachineNotApproved,
+    MigratorError,
+    NameTaken,
+    ServerUnreachable,
+    Unauthorized,
+)
 from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey
 
 TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
 _LONGEST_REST_S = 15.0  # that a server can ask for: a host must be heard
-_ERRORS: dict[int, type[MigratorError]] = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
+_ERRORS: Mapping[int, type[MigratorError]] = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
+_CONFLICTS: Mapping[str, type[MigratorError]] = {kind.code: kind for kind in (NameTaken, MachineNotApproved)}
 
 
 class ServerClient:
-    """All methods raise ServerUnreachable (also for a 5xx), Unauthorized, Forbidden, HostNotFound."""
+    """All methods raise ServerUnreachable (also for a 5xx), Unauthorized, Forbidden, HostNotFound, NameTaken,
+    MachineNotApproved."""
 
     def __init__(
         self, server_url: str, host: str, token: str, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
+        self.machine = ""  # told with everything that is told
         self._path = f"/agent/v1/hosts/{host}"
         self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token))
 
     async def register(self, incarnation: int, report: HostReport) -> None:
-        body = {"incarnation": incarnation, "report": report.model_dump(mode="json")}
+        body = {"incarnation": incarnation, "machine": self.machine, "report": report.model_dump(mode="json")}
         await self._send("PUT", "", json=body)
 
     async def poll(self, poll: Poll) -> Assignments:
         """Blocks for up to ``poll.wait_s`` while nothing changes."""
-        answer = await self._send("POST", "/poll", content=poll.model_dump_json(), timeout=poll.wait_s + TIMEOUT_S)
+        answer = await self._send(
+            "POST",
+            "/poll",
+            content=poll.model_copy(update={"machine": self.machine}).model_dump_json(),
+            timeout=poll.wait_s + TIMEOUT_S,
+        )
         try:
             found = Assignments.model_validate_json(answer.content)
         except ValueError as error:
@@ -44,7 +61,7 @@ class ServerClient:
         return found
 
     async def put_facts(self, facts: tuple[Fact, ...]) -> None:
-        await self._send("POST", "/facts", content=Facts(facts=facts).model_dump_json())
+        await self._send("POST", "/facts", content=Facts(facts=facts, machine=self.machine).model_dump_json())
 
     async def questions(self) -> Questions:
         answer = await self._send("GET", "/questions")
@@ -54,7 +71,8 @@ class ServerClient:
             raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
 
     async def put_survey(self, survey: Survey) -> None:
-        await self._send("PUT", "/survey", content=survey.model_dump_json(exclude_defaults=True))
+        told = survey.model_copy(update={"machine": self.machine})
+        await self._send("PUT", "/survey", content=told.model_dump_json(exclude_defaults=True))
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -69,8 +87,15 @@ class ServerClient:
         if answer.is_success:
             return answer
         words = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
-        known = _ERRORS.get(answer.status_code)
+        known = _known(answer)
         raise known(words) if known is not None else ServerUnreachable(words, retry_after_s=_retry_after_s(answer))
+
+
+def _known(answer: httpx.Response) -> type[MigratorError] | None:
+    """What a refusal means: by its status, and where that has several meanings by its code."""
+    if answer.status_code == 409:
+        return next((kind for code, kind in _CONFLICTS.items() if f'"{code}"' in answer.text[:300]), None)
+    return _ERRORS.get(answer.status_code)
 
 
 def _retry_after_s(answer: httpx.Response) -> float:

@@ -216,6 +216,11 @@ def for_restoring(domain_xml: str, spec: InstanceSpec, host: HostShape, stamp: S
     return ET.tostring(domain, encoding="unicode")
 
 
+def read_host_uuid(capabilities: str) -> str:
+    """libvirt's UUID of the host: its firmware's, unless libvirtd's configuration sets another."""
+    return ET.fromstring(capabilities).findtext("host/uuid", "")
+
+
 def read_host_cpu(capabilities: str) -> tuple[str, str, tuple[str, ...], dict[str, int]]:
     """The host's CPU in libvirt's capabilities: model, vendor, features, topology."""
     cpu = ET.fromstring(capabilities).find("host/cpu")

@@ -29,6 +29,11 @@ from migrator.protocol import (
 
 
 class Driver(Protocol):
+    def machine(self) -> str:
+        """A UUID that no other machine has, not even one whose disk was copied from this one's. Raises
+        HypervisorUnavailable."""
+        ...
+
     def host_report(self) -> HostReport:
         """Describe the host: capacity, versions, CPU, machine types, storage pools with identities."""
         ...

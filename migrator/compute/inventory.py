@@ -7,9 +7,11 @@ nothing.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from migrator.compute.driver import Driver
+from migrator.compute.machine import identify
 from migrator.errors import MigratorError
 from migrator.protocol import Copy, HostReport
 
@@ -25,12 +27,15 @@ InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 class Inventory:
     """``report``: the newest description, None until there is one. ``take_copies``: a list not handed out yet."""
 
-    def __init__(self, driver: Driver, in_thread: InThread, tags: dict[str, Any]) -> None:
+    def __init__(self, driver: Driver, in_thread: InThread, tags: dict[str, Any], kept: Path | None = None) -> None:
+        """``kept``: the file that keeps the machine's identity."""
         self._driver = driver
         self._in_thread = in_thread
         self._tags = tags
+        self._kept = kept
         self._copies: tuple[Copy, ...] | None = None
         self.report: HostReport | None = None
+        self.machine = ""  # "": not known yet
         self.first = asyncio.Event()  # set after the first look, whether it saw anything or not
 
     async def keep(self) -> None:
@@ -39,6 +44,8 @@ class Inventory:
             try:
                 # Copies first: they can be listed while a pool's storage is not mounted, and a description cannot be
                 # given then, for a host that seems to share nothing would lose what it shares.
+                if not self.machine:
+                    self.machine = await self._in_thread(lambda: identify(self._driver, self._kept))
                 self._copies = tuple(await self._in_thread(self._driver.list_copies))
                 if self.report is None or looks % REPORT_LOOKS == 0:
                     self.report = await self._in_thread(self._driver.host_report)

@@ -2,8 +2,10 @@
 
 Owns the promise that the server relies on when it starts instances elsewhere, and its file, which outlives the agent.
 Every doubt shortens it: it is counted from the moment at which the last answered poll was *sent*, the file may only be
-older than the truth, and of two lengths that the server may believe the shorter one counts. Stops nothing itself
-(``self_fencing.py`` does).
+older than the truth, and of two lengths that the server may believe the shorter one counts. A file that is lost or
+damaged, and a reboot, count as a lapse, until nothing runs here and the server is heard. The file is of one boot, so of
+one machine, and of one host name: what was promised under another name lapses, whatever is answered under this one.
+Stops nothing itself (``self_fencing.py`` does).
 """
 
 import json
@@ -13,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 log = logging.getLogger("migrator.agent")
@@ -33,11 +35,13 @@ def boot_id() -> str:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the file says. ``contact``: seconds of ``boot_clock`` in the boot named; ``believed``: lengths in s that
-    the server may count with."""
+    the server may count with; ``before``: contact and length of a lease under another host name."""
 
+    host: str
     boot: str
     contact: float
     believed: tuple[float, ...]
+    before: tuple[float, float] | None = None
 
 
 class Lease:
@@ -45,22 +49,39 @@ class Lease:
     them. ``path`` None keeps it in memory."""
 
     def __init__(
-        self, path: Path | None, wanted_s: float, clock: Callable[[], float] = boot_clock, boot: str | None = None
+        self,
+        path: Path | None,
+        wanted_s: float,
+        clock: Callable[[], float] = boot_clock,
+        boot: str | None = None,
+        host: str = "",
     ) -> None:
-        """``wanted_s``: the setting, 0 for none."""
+        """``wanted_s``: the setting, 0 for none. ``host``: the name under which it is promised."""
         self.wanted_s = wanted_s
         self.clock = clock
-        self._path = path
+        self._path, self._host = path, host
         self._boot = boot if boot is not None else boot_id()
         self._lock = threading.Lock()
+        self._on_disk = False
         kept = self._load()
-        # After a reboot nothing runs that was running before: the count begins anew.
-        self._contact = kept.contact if kept.boot == self._boot else clock()
         self._believed = set(kept.believed)
+        self._contact = self._found(kept)
+        self._before = kept.before if kept.boot == self._boot else None
+        if kept.host != host and kept.believed:
+            log.warning("this host's lease was promised as %s: it lapses, and guests are stopped then", kept.host)
+            self._before = kept.contact, min(kept.believed)
+            self._believed, self._contact = set(), clock()
         self._saved = kept
         self._heard = self._contact
         self._lapsed = False
         self.lapsed()
+
+    def _found(self, kept: Kept) -> float:
+        """The last contact, as the file has it. After a reboot nothing runs that was running before, and what somebody
+        has started since must not run before the server is heard."""
+        if kept.boot == self._boot:
+            return kept.contact
+        return -math.inf if kept.believed else self.clock()
 
     @property
     def length_s(self) -> float:
@@ -77,7 +98,7 @@ class Lease:
     def stopped(self) -> None:
         """Nothing runs here: guests may run again if the server was heard meanwhile, or when it is."""
         with self._lock:
-            self._lapsed = False
+            self._lapsed, self._before = False, None
             self._contact = max(self._contact, self._heard)
 
     def promise(self) -> None:
@@ -111,36 +132,56 @@ class Lease:
                 log.warning("the lease's file cannot be written: %s", error)
 
     def _look(self) -> bool:
-        if self._believed and self.clock() - self._contact > min(self._believed):
+        leases = [(self._contact, min(self._believed))] if self._believed else []
+        leases += [self._before] if self._before is not None else []
+        if any(self.clock() - contact > length for contact, length in leases):
             self._lapsed = True
         return self._lapsed
 
     def _load(self) -> Kept:
-        if self._path is None or not self._path.exists():
-            return Kept(self._boot, self.clock(), ())
+        if self._path is None:
+            return Kept(self._host, self._boot, self.clock(), ())
         try:
             found = json.loads(self._path.read_text())
-            return Kept(str(found["boot"]), float(found["contact"]), tuple(float(s) for s in found["believed"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            before = found.get("before")
+            kept = Kept(
+                str(found.get("host", self._host)),
+                str(found["boot"]),
+                float(found["contact"]),
+                tuple(float(s) for s in found["believed"]),
+                (float(before[0]), float(before[1])) if before else None,
+            )
+        except FileNotFoundError:
+            if self.wanted_s:
+                log.warning("the lease's file is not there, so the lease counts as lapsed: %s", self._path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             log.error("the lease's file cannot be read, so the lease counts as lapsed: %s", error)
-            return Kept(self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())
+        else:
+            self._on_disk = True
+            return kept
+        return Kept(self._host, self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())
 
     def _save_news(self) -> None:
         with self._lock:
-            news = (self._boot, tuple(sorted(self._believed))) != (self._saved.boot, self._saved.believed)
-        if news:
+            kept = self._kept()
+            news = (kept.host, kept.boot, kept.believed) != (self._saved.host, self._saved.boot, self._saved.believed)
+        if news or not self._on_disk:
             self._save()
+
+    def _kept(self) -> Kept:
+        return Kept(self._host, self._boot, self._contact, tuple(sorted(self._believed)), self._before)
 
     def _save(self) -> None:
         """Whole or not at all. Not synced: what a power loss takes was of a boot that is over. Outside the lock, for
         a disk that hangs must not keep the guests from being stopped."""
         with self._lock:
-            kept = Kept(self._boot, self._contact, tuple(sorted(self._believed)))
-        if kept == self._saved:
+            kept = self._kept()
+        if kept == self._saved and (self._on_disk or self._path is None):
             return
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             half = self._path.with_suffix(".new")
-            half.write_text(json.dumps({"boot": kept.boot, "contact": kept.contact, "believed": kept.believed}))
+            half.write_text(json.dumps(asdict(kept)))
             os.replace(half, self._path)
+            self._on_disk = True
         self._saved = kept

@@ -19,6 +19,7 @@ from migrator.compute.libvirt_calls import connections, domains, hosts, jobs, po
 from migrator.compute.libvirt_measuring import LibvirtMeasuring
 from migrator.compute.libvirt_moves import LibvirtMoves
 from migrator.compute.libvirt_survey import LibvirtSurvey
+from migrator.compute.machine import machine_of
 from migrator.compute.offered_files import OfferedFiles
 from migrator.compute.transfer import Transfer
 from migrator.errors import DriverError, StorageError
@@ -44,6 +45,10 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         self._control = connections.connect(settings.libvirt_uri)
         self._transfers: dict[str, Transfer] = {}
         self._lock = threading.Lock()
+
+    def machine(self) -> str:
+        capabilities = self._control.call(lambda connection: connection.getCapabilities())
+        return machine_of(domain_xml.read_host_uuid(capabilities), _machine_id())
 
     def host_report(self) -> HostReport:
         connection = self._control
@@ -336,3 +341,11 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
 def _offered(uuid: str) -> str:
     """How the names of the pools begin through which an instance's files are offered."""
     return f"migrator-{uuid}-"
+
+
+def _machine_id() -> str:
+    """The installation's id; "" where there is none."""
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        return ""

@@ -29,7 +29,16 @@ def run_real_agent(settings: AgentSettings) -> int:
     cache = ImageCache(settings.state_path / "images", images.fetch)
     worker = Worker(guarded, journal, cache, time.monotonic)
     server = ServerClient(settings.server_url, settings.host, settings.token)
-    agent = Agent(settings, guarded, worker, journal, server, fencing=fencing, surveyor=Surveyor(guarded))
+    agent = Agent(
+        settings,
+        guarded,
+        worker,
+        journal,
+        server,
+        fencing=fencing,
+        surveyor=Surveyor(guarded),
+        machine_file=settings.state_path / "machine",
+    )
     try:
         asyncio.run(until_signalled(agent, server))
     finally:

@@ -153,5 +153,5 @@ def leased(driver: Driver, lease: Lease) -> Driver:
 
 def of_host(settings: AgentSettings, driver: Driver, path: Path | None) -> tuple[Driver, SelfFencing]:
     """The driver to work with, and what guards it. ``path``: the lease's file; None keeps it in memory."""
-    lease = Lease(path, settings.self_fencing_lease)
+    lease = Lease(path, settings.self_fencing_lease, host=settings.host)
     return leased(driver, lease), SelfFencing(lease, driver, settings.watchdog_device, {"host": settings.host})

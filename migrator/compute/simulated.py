@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from migrator.compute import compatibility, simulated_transfers
 from migrator.compute.fabric import Fabric
+from migrator.compute.machine import machine_of
 from migrator.compute.simulated_call import PROCESS, call
 from migrator.compute.simulated_life import SimulatedLife
 from migrator.compute.simulated_survey import VERSION, SimulatedSurvey
@@ -39,6 +40,9 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
     def __init__(self, name: str, fabric: Fabric) -> None:
         super().__init__(name, fabric)
         self._begun: dict[str, Transfer] = {}  # instance -> the last transfer begun on this connection
+
+    def machine(self) -> str:
+        return machine_of("simulated", self.name)
 
     @call
     def host_report(self) -> HostReport:

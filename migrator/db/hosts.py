@@ -10,12 +10,13 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, false, func, null, select, update
+from sqlalchemy.exc import IntegrityError
 
 from migrator.db import events, listening
 from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
 from migrator.db.tables import claims, hosts, instances
-from migrator.errors import HostNotFound
+from migrator.errors import HostNotFound, StaleRow
 from migrator.protocol import HostReport
 
 _COLUMN_MAX = 2**31 - 1
@@ -93,9 +94,9 @@ def placeable(
     return connection.execute(query).all()
 
 
-def register(connection: Connection, name: str, incarnation: int, report: HostReport) -> None:
+def register(connection: Connection, name: str, incarnation: int, report: HostReport, machine: str = "") -> None:
     """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
-    back meanwhile."""
+    back meanwhile. A new row is that of ``machine``. Raises StaleRow for one that somebody made at this moment."""
     lock(connection, [name])
     moment = now(connection)
     used = connection.execute(
@@ -119,8 +120,12 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
         "updated_at": moment,
     }
     if connection.execute(update(hosts).where(hosts.c.name == name).values(**values)).rowcount == 0:
-        identities = {"uuid": str(uuid.uuid4()), "hypervisor_uuid": str(uuid.uuid4())}
-        connection.execute(hosts.insert().values(name=name, created_at=moment, **identities, **values))
+        values |= {"uuid": str(uuid.uuid4()), "hypervisor_uuid": str(uuid.uuid4()), "machine": machine or None}
+        try:
+            with connection.begin_nested():
+                connection.execute(hosts.insert().values(name=name, created_at=moment, **values))
+        except IntegrityError as error:
+            raise StaleRow(f"Host {name} was registered at this moment; ask again") from error
 
 
 def seen(connection: Connection, name: str) -> None:

@@ -15,6 +15,7 @@ MAX_SEAL = 400  # characters: version, HMAC-SHA256 in hexadecimal, the name of a
 Seal = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_SEAL)]
 HostName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)]
 SourceName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]  # of a volume
+MachineId = Annotated[str, Field(pattern=r"^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$")]
 PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
 Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent
 Seconds = Annotated[float, Field(allow_inf_nan=False)]

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from migrator.protocol.base import Age, Count, HostName, Key, Message, Number, Seconds, SourceName, Text
+from migrator.protocol.base import Age, Count, HostName, Key, MachineId, Message, Number, Seconds, SourceName, Text
 from migrator.protocol.facts import KeptDisks
 
 
@@ -77,6 +77,7 @@ class HostCpu(Message):
 class Survey(Message):
     """What an agent found when it looked for ``Questions``: it changes nothing and is not about any operation."""
 
+    machine: MachineId = ""
     clock_offset_s: Seconds | None = None  # this host's clock before (+) the database's
     clock_error_s: Age = 0.0  # either way
     addresses: tuple[Text, ...] = ()  # every IP address of this host

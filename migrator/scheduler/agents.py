@@ -27,7 +27,7 @@ from migrator.protocol import (
     Problem,
     UnreadableFact,
 )
-from migrator.scheduler import auditing, loading, stamps
+from migrator.scheduler import auditing, loading, machines, stamps
 from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
 from migrator.scheduler.snapshot import Placed, Snapshot
@@ -36,13 +36,19 @@ from migrator.settings import ServerSettings
 log = logging.getLogger(__name__)
 
 
-def register(db: Database, host: str, incarnation: int, report: HostReport) -> None:
+def register(
+    db: Database, host: str, incarnation: int, report: HostReport, machine: str = "", down_after: float = 60.0
+) -> None:
+    """``machine``: that the agent runs on; ``down_after``: service_down_time. Raises NameTaken, MachineNotApproved."""
+    machines.admit(db, host, machine, down_after)
     with db.write() as connection:
-        hosts.register(connection, host, incarnation, report)
+        hosts.register(connection, host, incarnation, report, machine)
 
 
-def heartbeat(db: Database, host: str, poll: Poll) -> None:
-    """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound."""
+def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0) -> None:
+    """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound, and NameTaken or
+    MachineNotApproved for an agent on another machine than the host's."""
+    machines.check(db, host, poll.machine, down_after)
     with db.write() as connection:
         hosts.seen(connection, host)
     if poll.copies is None:
@@ -123,10 +129,11 @@ def _assigned(snapshot: Snapshot, host: str) -> list[Assignment]:
     return [mine] if mine is not None else []
 
 
-def accept_facts(db: Database, host: str, facts: Facts) -> list[int]:
+def accept_facts(db: Database, host: str, facts: Facts, down_after: float = 60.0) -> list[int]:
     """Store what is news; the ids of the operations to reconcile. Facts of other epochs are kept out by ``decide``,
     which compares them, and older facts of one host by their incarnation and sequence. Each fact stands alone: one that
     cannot be read is a problem of its operation, and one that cannot be stored is left out by name."""
+    machines.check(db, host, facts.machine, down_after)
     found = (*facts.facts, *(_as_fact(unreadable) for unreadable in facts.unreadable))
     try:
         return _accept(db, host, found)

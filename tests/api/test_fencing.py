@@ -30,7 +30,7 @@ class Site:
         self.ran = tmp_path / "ran"
         self.stop = threading.Event()
         seed.host(db, "compute1")
-        seed.host(db, LOST, last_seen=seed.BEGAN)
+        seed.host(db, LOST, last_seen=seed.BEGAN, fence_address="10.0.0.3")
         self.operation = self.evacuation("a")
 
     def evacuation(self, name: str, **more: Any) -> int:
@@ -237,6 +237,30 @@ def until(holds: Any, seconds: float = 15) -> None:
 )
 def test_arguments(command: str, words: list[str]) -> None:
     assert arguments(command, "n3", "10.0.0.3") == words
+
+
+def test_without_an_operators_address_none_is_appended_and_none_is_made_up() -> None:
+    """What the host says of itself is another machine's, or an option: it was shot, and counted as evidence."""
+    assert arguments("fence --off", "n3", "") == ["fence", "--off", "n3"]
+    outcome = run("fence -H {address}", "n3", "", 5, threading.Event())
+    assert outcome is not None
+    assert (outcome.ok, "migrator host-fence n3 --address" in outcome.words) == (False, True)
+
+
+@pytest.mark.parametrize("hostile", ["--action=on", "-x"])
+def test_a_name_or_an_address_that_would_pass_for_an_option_is_not_run(hostile: str, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    for host, address in ((hostile, "10.0.0.3"), ("n3", hostile)):
+        outcome = run(f"touch {ran} {{host}} {{address}}", host, address, 5, threading.Event())
+        assert outcome is not None
+        assert (outcome.ok, "option" in outcome.words, ran.exists()) == (False, True, False)
+
+
+def test_the_address_is_the_operators_and_not_what_the_host_says_of_itself(site: Site) -> None:
+    with site.db.write() as connection:
+        connection.execute(host_rows.update().where(host_rows.c.name == LOST).values(fence_address=None))
+    site.look(site.script('echo "$2" | grep -qx 10.9.9.9') + " {host} {address}", fence_addresses={LOST: "10.9.9.9"})
+    assert site.host().fencing["kind"] == "fence_command"
 
 
 def test_its_environment_and_its_input(monkeypatch: pytest.MonkeyPatch) -> None:

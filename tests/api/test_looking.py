@@ -10,6 +10,7 @@ from migrator.api import looking
 from migrator.api.admission import Admission
 from migrator.api.wakers import Wakers
 from migrator.protocol import Assignments, Poll
+from migrator.settings import ServerSettings
 
 POLL = Poll(incarnation=1)
 
@@ -39,7 +40,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 
 def looker(wakers: Wakers, event: asyncio.Event) -> looking.Looker:
-    services: Any = SimpleNamespace(db=None, settings=None, wakers=wakers, admission=Admission())
+    services: Any = SimpleNamespace(db=None, settings=ServerSettings(), wakers=wakers, admission=Admission())
     return looking.Looker(services, "one", event)
 
 
@@ -97,7 +98,8 @@ def test_one_look_for_all_hosts_wakes_those_of_which_something_else_is_asked() -
 
     async def main() -> None:
         wakers = Wakers()
-        with wakers.listening("one") as one, wakers.listening("two") as two, wakers.listening("three") as three:
+        with wakers.listening("one") as first, wakers.listening("two") as second, wakers.listening("three") as third:
+            one, two, three = first.event, second.event, third.event
             watching = asyncio.create_task(wakers.watch(lambda: dict(marks)))
             await asyncio.wait_for(asyncio.gather(one.wait(), two.wait()), 10)  # known for the first time
             one.clear()
@@ -128,3 +130,21 @@ def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_a
         assert counted.whole == before
 
     asyncio.run(main())
+
+
+def test_a_hosts_second_poll_ends_its_first() -> None:
+    async def run() -> None:
+        wakers = Wakers()
+        one, two = wakers.listening("one"), wakers.listening("two")
+        with one as first, two as other, wakers.listening("one") as second:
+            assert (first.ended, first.event.is_set()) == (True, True)
+            assert (second.ended, other.ended) == (False, False)
+            first.event.clear()
+            wakers.bind(asyncio.get_running_loop())
+            wakers.wake(["one"])
+            await asyncio.wait_for(second.event.wait(), 5)
+            assert not first.event.is_set()
+        with wakers.listening("one") as third:
+            assert not third.ended
+
+    asyncio.run(run())

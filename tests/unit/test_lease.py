@@ -29,9 +29,12 @@ class Site:
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.now, self.boot = path, 1000.0, "boot-1"
+        if path is not None:  # its agent ran before, without a lease
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"host": "n1", "boot": self.boot, "contact": self.now, "believed": []}))
 
-    def lease(self, wanted_s: float = LENGTH) -> Lease:
-        return Lease(self.path, wanted_s, lambda: self.now, self.boot)
+    def lease(self, wanted_s: float = LENGTH, host: str = "n1") -> Lease:
+        return Lease(self.path, wanted_s, lambda: self.now, self.boot, host)
 
     def told(self, wanted_s: float = LENGTH) -> Lease:
         lease = self.lease(wanted_s)
@@ -168,14 +171,82 @@ def test_a_poll_that_was_answered_while_lapsed_is_not_kept(site: Site) -> None:
     assert site.lease().lapsed(), "killed before it had stopped the guests"
 
 
-def test_after_a_reboot_it_counts_anew_and_the_promise_stands(site: Site) -> None:
+def test_after_a_reboot_it_has_lapsed_until_the_server_is_heard_and_nothing_runs(site: Site) -> None:
+    """Nothing runs that ran before; what somebody started since, as libvirt-guests does, is stopped."""
     site.told()
     site.boot, site.now = "boot-2", 5.0
     lease = site.lease()
+    assert lease.lapsed()
+    lease.stopped()
+    assert lease.lapsed(), "the server has not been heard"
+    lease.renew(site.now)
+    lease.stopped()
     assert not lease.lapsed()
     assert lease.length_s == LENGTH
     site.now += LENGTH + 1
     assert lease.lapsed()
+
+
+def test_a_reboot_without_a_promise_lapses_nothing(site: Site) -> None:
+    site.boot, site.now = "boot-2", 5.0
+    assert not site.told().lapsed()
+
+
+@pytest.mark.parametrize("registers", [True, False])
+def test_a_lost_file_counts_as_lapsed(site: Site, registers: bool) -> None:
+    site.told().renew(site.now)
+    assert site.path is not None
+    site.path.unlink()
+    lease = site.lease()
+    if registers:
+        lease.promise()  # tried, and the server does not answer
+    assert lease.lapsed()
+    assert site.lease().lapsed(), "nor does a second start help"
+
+
+def test_a_first_start_needs_nothing_but_the_server(tmp_path: Path) -> None:
+    """Nothing of ours runs, so nothing is stopped; and nothing is started before the server was heard."""
+    site = Site(None)
+    site.path = tmp_path / "new" / "lease"
+    lease = site.told()
+    assert lease.lapsed()
+    lease.renew(site.now)
+    lease.stopped()
+    assert not lease.lapsed()
+
+
+def test_an_agent_without_a_lease_keeps_that_nothing_was_promised(tmp_path: Path) -> None:
+    site = Site(None)
+    site.path = tmp_path / "lease"
+    site.told(0)
+    assert not site.told(LENGTH).lapsed(), "the setting is new, and guests that run go on"
+
+
+def test_a_lease_under_another_name_is_not_renewed(site: Site) -> None:
+    site.told()
+    site.now += 20
+    again = site.lease(host="n9")
+    again.promise()
+    again.promised(LENGTH)
+    while site.now < 1000 + LENGTH:
+        again.renew(site.now)
+        assert not again.lapsed()
+        site.now += 30
+    again.renew(site.now)
+    assert again.lapsed(), "for the server n1's has lapsed"
+    assert site.lease(host="n9").lapsed(), "a restarted agent knows, too"
+    again.stopped()
+    again.renew(site.now)
+    assert not again.lapsed()
+    site.now += LENGTH / 2
+    assert not again.lapsed()
+
+
+def test_a_file_of_the_release_before_is_believed(site: Site) -> None:
+    assert site.path is not None
+    site.path.write_text(json.dumps({"boot": "boot-1", "contact": 990.0, "believed": [LENGTH]}))
+    assert not site.lease().lapsed()
+    assert site.lease().length_s == LENGTH
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"boot": "boot-1"}'])

@@ -3,17 +3,19 @@ boundary; what it had in memory is lost, the database, the journal and the simul
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.compute import pace
 from migrator.compute.fabric import Fabric
 from migrator.compute.journal import LineJournal, MemoryMedium
+from migrator.compute.machine import machine_of, stop_guests
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_agents import NamedImages
 from migrator.compute.worker import StaleAssignment, Worker
 from migrator.db.listening import Heartbeat
-from migrator.errors import DriverError, HostNotFound, ServerUnreachable
+from migrator.errors import DriverError, HostNotFound, NameTaken, OtherMachine, ServerUnreachable
 from migrator.protocol import Assignment, Assignments, Fact, Facts, HostReport, Poll, UnreadableAssignment
 from migrator.scheduler import agents
 from migrator.scheduler.reconciler import Reconciler
@@ -23,6 +25,7 @@ from tests.world.faults import Fault, Faults, Killed
 
 POLL_S = 5.0  # how long a poll that nobody wakes waits
 RETRY_S = 0.5
+REFUSED_S = 15.0  # until an agent asks again that another machine's name was refused to
 
 
 class Server:
@@ -40,8 +43,8 @@ class Server:
         self.reconciler = Reconciler(db, settings, wake)
         self.heartbeat = Heartbeat(true_time)
 
-    def register(self, host: str, incarnation: int, report: HostReport) -> None:
-        agents.register(self.db, host, incarnation, report)
+    def register(self, host: str, incarnation: int, report: HostReport, machine: str) -> None:
+        agents.register(self.db, host, incarnation, report, machine, self.settings.service_down_time)
 
     def poll(self, host: str, poll: Poll) -> Assignments:
         agents.heartbeat(self.db, host, poll)
@@ -86,6 +89,7 @@ class AgentProcess:
         self.polled = 0
         self.poll_at = self.send_at = 0.0
         self.registered = False
+        self.machine = machine_of("simulated", host)
 
     @property
     def due(self) -> float:
@@ -125,24 +129,44 @@ class AgentProcess:
         try:
             if not self.registered:
                 report = self.driver.host_report()
-                self.network.register(self.host, self.journal.incarnation, report)
+                self.network.register(self.host, self.journal.incarnation, report, self.machine)
                 self.registered = True
             copies = tuple(self.driver.list_copies())
         except DriverError:
             copies = None
         except ServerUnreachable:
             return
+        except OtherMachine as error:
+            self._stand_aside(error)
+            return
         try:
             self.polled += 1
-            poll = Poll(incarnation=self.journal.incarnation, number=self.polled, seen=self.seen, copies=copies)
+            poll = Poll(
+                incarnation=self.journal.incarnation,
+                number=self.polled,
+                seen=self.seen,
+                copies=copies,
+                machine=self.machine,
+            )
             answer = self.network.poll(self.host, poll)
         except HostNotFound:
             self.registered = False
+        except OtherMachine as error:
+            self._stand_aside(error)
         except ServerUnreachable:
             return
         else:
             self.poll_at = self.clock() + POLL_S
             self.receive(answer)
+
+    def _stand_aside(self, error: OtherMachine) -> None:
+        self.registered, self.seen, self.poll_at = False, "", self.clock() + REFUSED_S
+        for operation_id in list(self.held):
+            del self.held[operation_id]
+            self.worker.forget(operation_id)
+        if isinstance(error, NameTaken):
+            with suppress(DriverError):
+                stop_guests(self.driver, {})
 
     def _act(self, held: Held) -> None:
         assignment = held.assignment
@@ -165,7 +189,9 @@ class AgentProcess:
     def _send(self) -> None:
         facts, self.outbox = self.outbox, {}
         try:
-            self.network.facts(self.host, Facts(facts=tuple(facts.values())))
+            self.network.facts(self.host, Facts(facts=tuple(facts.values()), machine=self.machine))
+        except OtherMachine as error:
+            self._stand_aside(error)
         except ServerUnreachable:
             self.outbox = facts | self.outbox
             self.send_at = self.clock() + RETRY_S

@@ -79,6 +79,7 @@ class World:
         self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
         self._beat()
         self._driver_fault: Fault | None = None
+        self.names: tuple[str, ...] = HOSTS  # of machines
         for name in HOSTS:
             self.fabric.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
             self.journals[name] = []
@@ -168,8 +169,8 @@ class World:
             raise Killed(host)
 
     # the network: what an agent calls
-    def register(self, host: str, incarnation: int, report: HostReport) -> None:
-        self._call(host, "register", lambda: self.server.register(host, incarnation, report))
+    def register(self, host: str, incarnation: int, report: HostReport, machine: str) -> None:
+        self._call(host, "register", lambda: self.server.register(host, incarnation, report, machine))
 
     def poll(self, host: str, poll: Poll) -> Assignments:
         answer: Assignments = self._call(host, "poll", lambda: self.server.poll(host, poll))
@@ -237,7 +238,7 @@ class World:
         self.later = [(at, act) for at, act in self.later if at > self.time]
         for act in ready:
             act()
-        for name in HOSTS:
+        for name in self.names:
             agent = self.agents.get(name)
             if agent is not None and agent.due <= self.time:
                 self.guarded(agent.step)
@@ -267,7 +268,7 @@ class World:
 
     def at_rest(self) -> bool:
         fabric = self.fabric
-        if self.later or len(self.agents) + len(self.dead) < len(HOSTS):
+        if self.later or len(self.agents) + len(self.dead) < len(self.names):
             return False
         if fabric.transfers or fabric.stopping or fabric.copies:
             return False

@@ -1,0 +1,77 @@
+"""Which machine a host is: the one whose agent may speak for its name, and another one that wants to.
+
+Owns ``hosts.machine`` and ``hosts.claimant`` ({machine, at, approved}). Never decides who may take a name over
+(``scheduler/machines.py`` does).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, null, or_, select, true, update
+
+from migrator.db import hosts as host_rows
+from migrator.db import listening
+from migrator.db.tables import claims, copies, facts, hosts, instances, operations, surveys
+
+
+def known(connection: Connection, host: str) -> Row[Any] | None:
+    """The host's row with ``silent_s`` and ``listening_s``, locked until the transaction ends; None for a new host."""
+    if not host_rows.lock(connection, [host]):
+        return None
+    return host_rows.get(connection, host)
+
+
+def of(connection: Connection, host: str) -> Row[Any] | None:
+    """``machine``, and ``claimed_s``: how long ago another one wanted the name. None: there is no such host."""
+    claimed_s = (listening.clock_expression(connection) - hosts.c.claimant["at"].as_float()).label("claimed_s")
+    return connection.execute(select(hosts.c.machine, claimed_s).where(hosts.c.name == host)).one_or_none()
+
+
+def forget_claimant(connection: Connection, host: str) -> None:
+    connection.execute(update(hosts).where(hosts.c.name == host).values(claimant=null()))
+
+
+def recorded(connection: Connection, host: str) -> Sequence[str]:
+    """What is recorded of the host and was the old machine's, in words: instances, claims, operations under way."""
+    found = connection.execute(
+        select(instances.c.uuid)
+        .where(instances.c.host == host, instances.c.deleted.is_(False))
+        .order_by(instances.c.id)
+    )
+    words = [f"instance {uuid}" for uuid in found.scalars()]
+    held = connection.execute(select(claims.c.instance_uuid).where(claims.c.host == host).order_by(claims.c.id))
+    words += [f"a claim of {uuid}" for uuid in held.scalars() if f"instance {uuid}" not in words]
+    active = select(operations.c.id, operations.c.kind).where(
+        operations.c.active == true(), or_(operations.c.source == host, operations.c.destination == host)
+    )
+    words += [f"operation {row.id} ({row.kind})" for row in connection.execute(active.order_by(operations.c.id))]
+    return words
+
+
+def bind(connection: Connection, host: str, machine: str) -> None:
+    """From now on this machine is the host."""
+    connection.execute(update(hosts).where(hosts.c.name == host).values(machine=machine, claimant=null()))
+
+
+def replace(connection: Connection, host: str, machine: str) -> None:
+    """Another machine is the host from now on: nothing that the one before said counts any more."""
+    under_way = exists().where(operations.c.id == facts.c.operation_id, operations.c.active == true())
+    connection.execute(delete(facts).where(facts.c.host == host, under_way))
+    connection.execute(delete(copies).where(copies.c.host == host))
+    connection.execute(delete(surveys).where(surveys.c.host == host))
+    values = {"machine": machine, "claimant": null(), "proofs": null(), "boot": null(), "resume_boot": null()}
+    connection.execute(update(hosts).where(hosts.c.name == host).values(incarnation=0, **values))
+
+
+def claim(connection: Connection, host: str, machine: str) -> None:
+    """Remember the machine that wants the name, for an operator to see and approve."""
+    row = connection.execute(select(hosts.c.claimant).where(hosts.c.name == host).with_for_update()).scalar_one() or {}
+    approved = bool(row.get("approved")) and row.get("machine") == machine
+    wanted = {"machine": machine, "at": listening.clock(connection), "approved": approved}
+    connection.execute(update(hosts).where(hosts.c.name == host).values(claimant=wanted))
+
+
+def approve(connection: Connection, host: str, machine: str) -> None:
+    """An operator's word that this machine takes the place of the silent one."""
+    wanted = {"machine": machine, "at": listening.clock(connection), "approved": True}
+    connection.execute(update(hosts).where(hosts.c.name == host).values(claimant=wanted))

@@ -1,0 +1,116 @@
+"""Two machines with one host name and credential, as a cloned image makes them: one acts, whatever is under way."""
+
+from collections.abc import Iterable
+
+import pytest
+from sqlalchemy import select
+
+from migrator.compute.simulated_world import MIB
+from migrator.db.tables import alarms
+from migrator.protocol import DomainState
+from tests.world import evacuations, moves
+from tests.world.clients import built
+from tests.world.conftest import MakeWorld
+from tests.world.processes import AgentProcess
+from tests.world.rules import broken
+from tests.world.scenarios import SCENARIOS, outcome
+from tests.world.world import HOSTS, World
+
+CLONE = "n1-clone"
+UNDER_WAY = (
+    *("build", "delete", "start", "stop", "reboot-soft", "suspend", "resume", "pause", "live-shared", "live-block"),
+    *("cold-local-confirmed", "cold-local-reverted", "cold-shared-confirmed", "resize-shared-confirmed"),
+)
+
+
+def twin(world: World, of: str) -> AgentProcess:
+    """Another machine with the same name, credential and journal."""
+    world.names = (*HOSTS, CLONE)
+    world.fabric.add_host(CLONE, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
+    world.journals[CLONE] = list(world.journals[of])
+    agent = AgentProcess(CLONE, world.fabric, world.journals[CLONE], world.faults, world)
+    agent.host = of
+    world.agents[CLONE] = agent
+
+    def wake(names: Iterable[str]) -> None:
+        for one in world.agents.values():
+            if one.host in set(names):
+                one.poll_at = min(one.poll_at, world.time)
+
+    world.wake = wake  # type: ignore[assignment,method-assign]
+    world.restart_server()
+    return agent
+
+
+def raised(world: World) -> list[str]:
+    with world.db.read() as connection:
+        query = select(alarms.c.host).where(alarms.c.kind == "second-machine", alarms.c.cleared_at.is_(None))
+        return list(connection.execute(query).scalars())
+
+
+@pytest.mark.parametrize("name", UNDER_WAY)
+@pytest.mark.parametrize("of", ["n1", "n2"])
+def test_a_second_machine_acts_on_nothing(make_world: MakeWorld, name: str, of: str) -> None:
+    plain = make_world()
+    SCENARIOS[name](plain)
+    expected = outcome(plain)
+    world = make_world()
+    world.tick()
+    clone = twin(world, of)
+    world.tick()
+    SCENARIOS[name](world)
+    assert world.fabric.overlaps() == []
+    assert broken(world) == []
+    assert outcome(world) == expected
+    assert clone.held == {}
+    assert world.fabric.hosts[CLONE].domains == {}
+    assert raised(world) == [of]
+
+
+def test_a_second_machine_that_never_registers_gets_no_assignment(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.tick()
+    clone = twin(world, "n1")
+    clone.registered = True
+    uuid = built(world, "local")
+    assert world.fabric.running_on(uuid) == ["n1"]
+    assert clone.held == {}
+
+
+def test_guests_that_somebody_started_on_the_second_machine_are_stopped(make_world: MakeWorld) -> None:
+    world = make_world()
+    uuid = built(world, "shared")
+    clone = twin(world, "n1")
+    spec = world.fabric.hosts["n1"].domains[uuid].spec
+    world.fabric.hosts["n1"].domains[uuid].state = DomainState.RUNNING
+    clone.driver.define(spec, "cloned", 1)
+    world.fabric.set_state(CLONE, uuid, DomainState.PAUSED, "starting-up", world.time)  # its disk is locked by n1
+    moves.pass_time(world, 20)
+    assert world.fabric.hosts[CLONE].domains[uuid].state is DomainState.SHUT_OFF
+    assert world.fabric.running_on(uuid) == ["n1"]
+
+
+def test_a_silent_machine_is_not_replaced_while_its_instances_are_recorded(make_world: MakeWorld) -> None:
+    world = make_world()
+    uuid = built(world, "shared")
+    clone = twin(world, "n1")
+    world.silence("n1")  # cut off, and its guest runs on
+    moves.pass_time(world)
+    assert not clone.registered
+    with pytest.raises(Exception, match="silent, but nothing says"):
+        evacuations.ask(world, uuid)
+    assert world.fabric.running_on(uuid) == ["n1"]
+    world.agents.pop(CLONE)
+    world.names = HOSTS
+    world.bring_back("n1")
+    world.run()
+    assert broken(world) == []
+
+
+def test_a_machine_that_restarts_its_agent_is_the_same_machine(make_world: MakeWorld) -> None:
+    world = make_world()
+    built(world, "local")
+    for _ in range(3):
+        world.killed("n1")
+        world.run(lambda: "n1" in world.agents and world.agents["n1"].registered, longest=5)
+    assert raised(world) == []
