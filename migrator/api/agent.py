@@ -111,8 +111,8 @@ def _survey(services: Services, host: str, body: Survey) -> None:
 @router.get("/images/{image_id}/file", dependencies=[Depends(host_of_token)])
 def image_file(image_id: str, services: Service) -> FileResponse:
     with services.db.read() as connection:
-        image = image_rows.get(connection, image_id)
+        image = image_rows.get(connection, image_id, deleted=True)
     path = services.settings.image_dir / image.id
-    if image.status != "active" or not path.is_file():
+    if image.status not in ("active", image_rows.DELETED) or not path.is_file():
         raise ImageNotFound(f"Image {image_id} has no data.")
     return FileResponse(path, media_type="application/octet-stream")

@@ -214,6 +214,7 @@ def _keep_totals(services: Services, stop: threading.Event) -> None:
             if time.monotonic() - looked_at >= _STATISTICS_S:
                 looked_at = time.monotonic()
                 services.db.analyze()
+                images.remove_abandoned(services)
         except Exception:
             log.exception("what has ended could not be counted; it is tried again")
 

@@ -5,6 +5,7 @@ Bytes are streamed into ``image_dir`` under a temporary name, hashed on the way,
 """
 
 import hashlib
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -76,6 +77,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "tags": list,
 }
 _FILTERS = ("name", "status", "visibility", "owner", "disk_format", "container_format")
+IN_USE_HEADER = "X-Migrator-In-Use"
+log = logging.getLogger("migrator.api")
 router = APIRouter(tags=["images"])
 
 
@@ -163,14 +166,36 @@ def download(image_id: str, services: Service) -> Response:
 
 
 @router.delete("/images/{image_id}", status_code=204)
-def delete(image_id: str, services: Service) -> None:
+def delete(image_id: str, services: Service) -> Response:
+    """It is gone for every client. Its bytes stay as long as instances need them, whose number ``X-Migrator-In-Use``
+    says: they move, and are evacuated, as before."""
     _no_nul(image_id)
     with services.db.write() as connection:
         row = rows.get(connection, image_id)
         if row.protected:
             raise Conflict(f"Image {image_id} is protected and cannot be deleted.")
+        if row.status == "active" and (needed := rows.needed_by(connection, image_id)):
+            rows.change(connection, image_id, {"status": rows.DELETED})
+            return Response(status_code=204, headers={IN_USE_HEADER: f"{needed} instances"})
         rows.remove(connection, image_id)
     (services.settings.image_dir / row.id).unlink(missing_ok=True)
+    return Response(status_code=204)
+
+
+def remove_abandoned(services: Services) -> None:
+    """Deleted images that were kept for instances which are gone, too."""
+    with services.db.read() as connection:
+        if not rows.abandoned(connection):
+            return
+    with services.db.write() as connection:
+        gone = rows.abandoned(connection)
+        for image_id in gone:
+            rows.remove(connection, image_id)
+    for image_id in gone:
+        path = services.settings.image_dir / image_id
+        freed = path.stat().st_size if path.is_file() else 0
+        path.unlink(missing_ok=True)
+        log.info("deleted image %s, which no instance needs any more: %d bytes", image_id, freed)
 
 
 def _get(services: Services, image_id: str) -> rows.ImageRow:

@@ -4,18 +4,36 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    and_,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from migrator.db.clock import now
-from migrator.db.tables import images
+from migrator.db.tables import images, instances
 from migrator.errors import AlreadyExists, ImageNotFound
 
 ImageRow = Row[Any]
 
 
-def get(connection: Connection, image_id: str) -> ImageRow:
+DELETED = "deleted"  # by its owner; its bytes stay as long as an instance may need them
+
+
+def get(connection: Connection, image_id: str, *, deleted: bool = False) -> ImageRow:
+    """The image's row; a deleted one is only found when asked for. Raises ImageNotFound."""
     row = connection.execute(select(images).where(images.c.id == image_id)).one_or_none()
-    if row is None:
+    if row is None or (row.status == DELETED and not deleted):
         raise ImageNotFound(f"No image found with ID {image_id}")
     return row
 
@@ -23,6 +41,7 @@ def get(connection: Connection, image_id: str) -> ImageRow:
 def listed(connection: Connection, equal: Mapping[str, Any], ids: Sequence[str] | None = None) -> Sequence[ImageRow]:
     """Newest first. ``equal`` is column -> value; ``ids`` narrows to those."""
     query = select(images).where(*(images.c[column] == value for column, value in equal.items()))
+    query = query.where(images.c.status != DELETED)
     if ids is not None:
         query = query.where(images.c.id.in_(ids))
     return connection.execute(query.order_by(images.c.created_at.desc(), images.c.id)).all()
@@ -32,7 +51,7 @@ def with_data(connection: Connection, ids: Collection[str]) -> set[str]:
     """Those of ``ids`` whose bytes agents can fetch."""
     if not ids:
         return set()
-    query = select(images.c.id).where(images.c.id.in_(ids), images.c.status == "active")
+    query = select(images.c.id).where(images.c.id.in_(ids), images.c.status.in_(("active", DELETED)))
     return set(connection.execute(query).scalars())
 
 
@@ -53,3 +72,19 @@ def change(connection: Connection, image_id: str, values: Mapping[str, Any]) -> 
 def remove(connection: Connection, image_id: str) -> None:
     if connection.execute(delete(images).where(images.c.id == image_id)).rowcount == 0:
         raise ImageNotFound(f"No image found with ID {image_id}")
+
+
+def needed_by(connection: Connection, image_id: str) -> int:
+    """How many instances have disks, a kernel or a ramdisk of it."""
+    return int(connection.execute(select(func.count()).where(_needs(literal(image_id)))).scalar_one())
+
+
+def abandoned(connection: Connection) -> Sequence[str]:
+    """Ids of the deleted images that no instance needs any more."""
+    query = select(images.c.id).where(images.c.status == DELETED, ~exists().where(_needs(images.c.id)))
+    return connection.execute(query).scalars().all()
+
+
+def _needs(image_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """An instance's spec names every image that it needs: ids are UUIDs, which are in it for no other reason."""
+    return and_(instances.c.deleted == false(), cast(instances.c.spec, Text).contains(image_id))

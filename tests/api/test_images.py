@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from migrator.api import images
 from migrator.api.app import IMAGE_PREFIXES
+from migrator.db import credentials, instance_records
+from tests.api import seed
 from tests.api.conftest import Web
 
 BYTES = bytes(range(256)) * 1000
@@ -72,3 +75,28 @@ def test_a_protected_image_stays(web: Web) -> None:
     ident = made(web, protected=True, id=str(uuid.uuid4()))
     assert web("DELETE", f"/image/v2/images/{ident}").status_code == 409
     assert web("GET", f"/image/v2/images/{ident}").status_code == 200
+
+
+def test_a_deleted_image_that_instances_need_is_gone_for_clients_and_there_for_hosts(web: Web) -> None:
+    kernel, root = made(web, id=str(uuid.uuid4())), made(web, id=str(uuid.uuid4()))
+    spec = {"uuid": kernel, "name": "a", "vcpus": 1, "memory_mb": 64, "kernel_id": kernel}
+    spec |= {"disks": [{"target": "vda", "pool": "local", "size_gb": 1, "image_id": root}]}
+    instance = seed.instance(web.db, "a", uuid=str(uuid.uuid4()), spec=spec)
+    agent = {"Authorization": f"Bearer {credentials.issue(web.db, 'compute1')}"}
+    for ident in (kernel, root):
+        upload(web, ident)
+        answer = web("DELETE", f"/image/v2/images/{ident}")
+        assert (answer.status_code, answer.headers["X-Migrator-In-Use"]) == (204, "1 instances")
+        assert web("GET", f"/image/v2/images/{ident}").status_code == 404
+        assert web("DELETE", f"/image/v2/images/{ident}").status_code == 404
+        assert web("POST", "/image/v2/images", json={"id": ident}).status_code == 409
+        assert web("GET", f"/agent/v1/images/{ident}/file", headers=agent).status_code == 200
+    assert web("GET", "/image/v2/images").json()["images"] == []
+
+    images.remove_abandoned(web.services)
+    assert len(list(web.image_dir.iterdir())) == 2
+    with web.db.write() as connection:
+        instance_records.terminated(connection, instance)
+    images.remove_abandoned(web.services)
+    assert list(web.image_dir.iterdir()) == []
+    assert web("GET", f"/agent/v1/images/{root}/file", headers=agent).status_code == 404
