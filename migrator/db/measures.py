@@ -15,7 +15,7 @@ from migrator.db.tables import ended_totals as ended_totals_table
 from migrator.db.tables import hosts, instances, operations
 
 SETTLED_S = 5.0  # by then whoever ended an operation has committed, and the last statistics have come in
-_AT_ONCE = 1000  # rows; more are read by the next look
+_AT_ONCE = 500  # rows; more are read by the next look
 _O = operations.c
 
 

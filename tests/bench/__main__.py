@@ -14,6 +14,8 @@ PARTS = {
     "evacuate": "Evacuating the instances of a dead host, from one client's requests to all running",
     "placing": "A scheduling decision, with its claim",
     "api": "The pages that dashboards poll",
+    "agents": "Thousands of agents that start together, and lose their server together",
+    "million": "Lists and metrics beside a million operations that are over",
     "memory": "Memory at rest",
 }
 REPORT = Path(__file__).parents[2] / "docs" / "benchmarks.md"

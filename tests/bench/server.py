@@ -14,8 +14,8 @@ from tests.postgres import free_port
 
 @contextlib.contextmanager
 def running(database: str, image_dir: Path, **settings: str) -> Iterator[tuple[str, int]]:
-    """Yields (URL of the server, its pid); ends with the process gone."""
-    port = free_port()
+    """Yields (URL of the server, its pid); ends with the process gone. ``port``: a known one, or a free one."""
+    port = int(settings.pop("port", 0)) or free_port()
     environment = os.environ | {
         "MIGRATOR_DATABASE": database,
         "MIGRATOR_LISTEN": f"127.0.0.1:{port}",

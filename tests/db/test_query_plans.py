@@ -107,6 +107,15 @@ def test_a_list_is_read_in_its_order(db: Database, name: str) -> None:
     assert (_scans(db, steps), sorts) == ([], [])
 
 
+def test_what_has_moved_lately_is_read_by_when_it_changed(db: Database) -> None:
+    query = MigrationQuery(changes_since=9e9, limit=10)
+    steps = plans(db, lambda connection, _: migration_list.page(connection, query))
+    assert _scans(db, steps) == []
+    assert any("ix_operations_moves_updated_at" in step for step in steps), steps
+    if db.is_sqlite:
+        assert not [step for step in steps if step.startswith("SCAN")], steps
+
+
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_that_matches_nothing_reads_nothing(db: Database, name: str) -> None:
     steps = plans(db, lambda connection, _: instances.page(connection, FILTERS[name], detail=True))
