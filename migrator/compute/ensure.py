@@ -46,6 +46,7 @@ from migrator.protocol import (
 # Paused for these reasons, a domain that its operation stamped and that has no job is what a transfer left behind:
 # a receiving end that never ran, or a sending end whose guest lives elsewhere.
 _LEFT_BEHIND = ("migration", "starting-up")
+_LIVE = "live-migration"  # the kind of operation whose destination is given a domain by its source's libvirt
 _MEASURING_S = 5.0  # what should take one second has failed by then
 _WELL_COUNTED_MIB, _MOST_TIMES = 384, 3
 
@@ -204,7 +205,8 @@ def _without_domain(tools: Tools, assignment: Assignment, inputs: AbsentInputs) 
     if not inputs.kill and _transfer_active(driver, spec.uuid):
         return {"note": "a transfer is still active: left alone"}
     domain = driver.domain(spec.uuid)
-    if assignment.role is Role.DESTINATION and domain.arrived(assignment.operation_id) and not inputs.arrived:
+    moved_here = assignment.kind == _LIVE and assignment.role is Role.DESTINATION
+    if moved_here and domain.arrived(assignment.operation_id) and not inputs.arrived:
         raise Conflict(
             f"the guest has arrived here by this migration (its domain is kept, and {domain.state} now): what it has "
             "here is newer than what it left behind, and is left alone"
