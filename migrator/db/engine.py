@@ -32,7 +32,17 @@ _PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of
 
 
 def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    text = orjson.dumps(value).decode()
+    # PostgreSQL keeps a NUL in JSON, and then fails to read any field beside it.
+    return orjson.dumps(_without_nul(value)).decode() if r"\u0000" in text else text
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(inner) for key, inner in value.items()}
+    return [_without_nul(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 class Database:
