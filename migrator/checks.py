@@ -52,6 +52,11 @@ _TABLE = (
         "configure the pool in its agent's storage; leave block_migration at auto",
     ),
     Check(
+        "image",
+        "can the destination fetch the images under the disks, and kernel and ramdisk, where it does not share them?",
+        "register the image again under its id, with the same bytes",
+    ),
+    Check(
         "volumes",
         "does the destination reach the instance's volumes, as large as they are known to be?",
         "let the volume's server serve it, and the destination's firewall pass it; see `migrator volume-list`",

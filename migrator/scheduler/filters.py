@@ -38,6 +38,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("memory", host_checks.memory),
     Filter("disk", host_checks.disk),
     Filter("storage", host_checks.storage),
+    Filter("image", guest_checks.image),
     Filter("volumes", guest_checks.volumes),
     Filter("network", host_checks.network, live=True),
     Filter("arch", guest_checks.arch),

@@ -56,6 +56,7 @@ class Need:
     in_place: bool = False  # the source itself will do
     holders: frozenset[str] = frozenset()  # hosts besides the source that still have something of the instance
     surviving: Mapping[str, str] = field(default_factory=dict)  # pool -> identity of the storage that has its disks
+    missing_images: tuple[str, ...] = ()  # that it needs and the catalogue has no bytes of; looked up beforehand only
     live: bool = False  # it is to run on while it is moved
     unfit: str = ""  # why nothing may begin with the instance now
     origin: "Origin | None" = None  # of a live migration

@@ -106,6 +106,19 @@ def clock(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, _offset(here), _offset(there), max(here.age_s, there.age_s))
 
 
+def image(candidate: Candidate, need: Need) -> Finding:
+    """A host that was given the image before may have it still: then the move goes well all the same."""
+    if not need.missing_images:
+        return verdict(None, "the catalogue has every image that it needs", "")
+    pools, guest = candidate.host.report.storage, need.guest
+    own = guest.storage if guest is not None else {}
+    if all(pool in pools and own.get(pool) == pools[pool].identity for pool in need.instance.pools):
+        return verdict(None, "the disks, and what they lie over, are shared", "")
+    names = ", ".join(need.missing_images)
+    words = f"the catalogue does not have image {names} any more: {candidate.host.name} needs it, unless it has a copy"
+    return unknown(words, f"needs {names}")
+
+
 def volumes(candidate: Candidate, need: Need) -> Finding:
     wanted = need.instance.volumes
     if not wanted:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from migrator.db import claims, hosts, instance_records
+from migrator.db import claims, hosts, images, instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, InstanceSpec
@@ -83,8 +83,10 @@ def _preflight(connection: Connection, row: Any, candidates: Sequence[Candidate]
 def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
     vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
     guest, age_s = _guest(row.uuid, origin)
+    spec = InstanceSpec.model_validate(row.spec)
     return Need(
-        instance=InstanceSpec.model_validate(row.spec),
+        instance=spec,
+        missing_images=missing_images(connection, spec),
         vcpus=vcpus,
         memory_mb=memory_mb,
         disk_gb=disk_gb,
@@ -96,6 +98,12 @@ def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
         unfit=_unfit(row),
         origin=origin,
     )
+
+
+def missing_images(connection: Connection, spec: InstanceSpec) -> tuple[str, ...]:
+    """Of those that its disks are made from, its kernel and its ramdisk: the ones without bytes in the catalogue."""
+    wanted = {image.id for image in spec.images}
+    return tuple(sorted(wanted - images.with_data(connection, wanted)))
 
 
 def _unfit(row: Any) -> str:

@@ -108,7 +108,7 @@ def test_a_host_without_servers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 @pytest.mark.parametrize("line", [["preflight"], ["preflight", "web", "--from", "n1"]])
 def test_a_server_or_a_host(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line) == 1
-    assert capsys.readouterr().err == "migrator: name a server, or a host with --from\n"
+    assert capsys.readouterr().err == "migrator: name a server, or a host with --from or --evacuate\n"
 
 
 # --- the baseline -----------------------------------------------------------------------------------------------
