@@ -9,6 +9,8 @@ from enum import StrEnum
 
 
 class AlarmKind(StrEnum):
+    AGENT_IMPAIRED = "agent-impaired"
+    AGENT_LOST = "agent-lost"
     CLOCK_STEPPED = "clock-stepped"
     SPLIT = "split"
     LOST = "lost"
@@ -28,6 +30,10 @@ DISPUTES = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER)
 
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
 ADVICE: Mapping[AlarmKind, str] = {
+    AlarmKind.AGENT_IMPAIRED: "make room on the disk of {host} that holds the agent's state_path, or mend it: "
+    "until then nothing is begun there, and only what stops a guest is done",
+    AlarmKind.AGENT_LOST: "find out what became of the agent's journal on {host}: compare its guests with the record "
+    "before a database is restored; the alarm ends with the agent's next start",
     AlarmKind.CLOCK_STEPPED: "see that the database's machine keeps its time (chrony or ntpd, slewing); no host was "
     "given up or kept for it",
     AlarmKind.SPLIT: "stop the copy that is wrong with virsh on its host; `migrator timeline` tells what was found",

@@ -96,6 +96,18 @@ class AlreadyExists(Conflict):
     code = "already_exists"
 
 
+class IncarnationSuperseded(Conflict):
+    """A host's agent registers as older than one that was heard: its journal is an older copy, or another agent took
+    its place."""
+
+    code = "incarnation_superseded"
+
+    @property
+    def known(self) -> int:
+        """The newest incarnation that was heard."""
+        return int(self.details.get("known", 0))
+
+
 class Forbidden(MigratorError):
     code = "forbidden"
 

@@ -118,6 +118,10 @@ class Operation:
         """True while the way back is open."""
         return self.point_of_no_return is None or self.index(phase) < self.index(self.point_of_no_return)
 
+    def undone_by_hosts(self, phase: str) -> bool:
+        """Whether some host has something to undo when the operation turns round in that phase."""
+        return any(isinstance(before.undo, Ensure) for before in self.phases[: self.index(phase) + 1])
+
 
 S, A, B = Actor.SCHEDULER, Actor.SOURCE, Actor.DESTINATION
 

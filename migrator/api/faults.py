@@ -13,6 +13,7 @@ from migrator.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    IncarnationSuperseded,
     MigratorError,
     NotFound,
     NotOffered,
@@ -76,10 +77,12 @@ def headers_of(error: MigratorError) -> dict[str, str]:
 
 
 def native_body(error: MigratorError) -> tuple[int, dict[str, Any]]:
-    """Status and body for ``/v1`` and ``/agent/v1``: the stable code, the message and what to do."""
+    """Status and body for ``/v1`` and ``/agent/v1``: the stable code, the message, what to do, and what a program
+    needs of it."""
     status = status_of(error)
     message = error.message if status != 500 else UNEXPECTED
-    return status, {"error": {"code": error.code, "message": message, "advice": error.advice}}
+    more = {"details": error.details} if isinstance(error, IncarnationSuperseded) else {}
+    return status, {"error": {"code": error.code, "message": message, "advice": error.advice, **more}}
 
 
 def not_routed(status: str = "404 Not Found") -> dict[str, Any]:

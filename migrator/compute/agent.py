@@ -25,7 +25,7 @@ from migrator.compute.inventory import LOOK_S, Inventory
 from migrator.compute.journal import Journal
 from migrator.compute.self_fencing import SelfFencing
 from migrator.compute.survey import Surveyor
-from migrator.compute.worker import StaleAssignment, Worker
+from migrator.compute.worker import Worker
 from migrator.errors import (
     Forbidden,
     HostNotFound,
@@ -36,7 +36,7 @@ from migrator.errors import (
     ServerUnreachable,
     Unauthorized,
 )
-from migrator.protocol import Assignment, Assignments, Fact, HostReport, Poll, UnreadableAssignment
+from migrator.protocol import PROTOCOL, Assignment, Assignments, Fact, HostReport, Poll, UnreadableAssignment
 from migrator.settings import AgentSettings
 
 log = logging.getLogger("migrator.agent")
@@ -79,7 +79,7 @@ class Agent:
         ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity."""
         self._settings = settings
         self._worker, self._driver = worker, driver
-        self._incarnation = journal.incarnation
+        self._journal = journal
         self._server = server
         self._clock = clock
         self._holders: dict[str, Holder] = {}
@@ -91,12 +91,13 @@ class Agent:
         self._surveyor = surveyor
         self._inventory = Inventory(driver, self._in_thread, self._tags(), machine_file)
         self._registered: HostReport | None = None
+        self._heard = False  # this agent was registered once
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
         self._stopping = False
         self.busy = False  # after ``run``: a step did not end in time, and goes on
 
     async def run(self, stop: asyncio.Event) -> None:
-        log.info("agent starts", extra=self._tags(incarnation=self._incarnation))
+        log.info("agent starts", extra=self._tags(incarnation=self._journal.incarnation))
         if self._fencing is not None:
             await self._in_thread(partial(self._fencing.begin, _FIRST_LOOK_S))
         parts = [self._inventory.keep(), self._poll_loop(), self._send_loop()]
@@ -125,7 +126,7 @@ class Agent:
 
     async def _end_fencing(self, fencing: SelfFencing) -> None:
         report = self._registered or self._inventory.report
-        withdrawn = await pledge.withdraw(self._server, self._incarnation, report, fencing.lease, self._tags())
+        withdrawn = await pledge.withdraw(self._server, self._journal.incarnation, report, fencing.lease, self._tags())
         await asyncio.to_thread(partial(fencing.end, withdrawn=withdrawn))
 
     # the server's word
@@ -137,10 +138,11 @@ class Agent:
                 self._say_which_machine()
                 await self._register()
                 # Without a description the host may be known from before: its assignments are wanted all the more.
-                copies = self._inventory.take_copies()
+                found = self._inventory.take_copies()
+                copies = self._worker.served(found) if found is not None else None
                 wait = min(self._settings.poll_wait, LOOK_S)
                 number += 1
-                poll = Poll(incarnation=self._incarnation, number=number, seen=seen, wait_s=wait, copies=copies)
+                poll = Poll(incarnation=self._journal.incarnation, number=number, seen=seen, wait_s=wait, copies=copies)
                 sent = self._fencing.lease.clock() if self._fencing is not None else 0.0
                 answer = await self._server.poll(poll)
                 if self._fencing is not None:
@@ -171,13 +173,27 @@ class Agent:
             await self._in_thread(partial(machine.stop_guests, self._driver, self._tags()))
 
     async def _register(self) -> None:
-        """At the start, whenever the description changed, and when the server does not know the host."""
-        report = self._inventory.report
-        if report is not None and report != self._registered:
-            lease = self._fencing.lease if self._fencing is not None else None
-            await pledge.register(self._server, self._incarnation, report, lease)
-            self._registered = report
-            log.info("registered", extra=self._tags())
+        """At the start, whenever the description changed, and when the server does not know the host. A host that
+        cannot be described is heard all the same: what must be stopped here is stopped."""
+        if self._journal.impaired:
+            await self._in_thread(self._journal.recover)
+        found = self._inventory.report
+        if found is None:
+            return
+        journal = self._journal
+        report = found.model_copy(
+            update={"impaired": journal.impaired, "lost": journal.lost, "protocol": PROTOCOL},
+        )
+        if report == self._registered:
+            return
+        lease = self._fencing.lease if self._fencing is not None else None
+        try:
+            await pledge.register(self._server, journal, report, lease, first=not self._heard)
+        except OSError as error:
+            log.error("the host cannot be registered: %s", error, extra=self._tags())
+            return
+        self._registered, self._heard = report, True
+        log.info("registered", extra=self._tags())
 
     def _apply(self, answer: Assignments) -> None:
         wanted: dict[str, Assignment | UnreadableAssignment] = {}
@@ -233,9 +249,6 @@ class Agent:
         async with turn:
             try:
                 fact = await self._in_thread(lambda: self._worker.act(assignment))
-            except StaleAssignment as error:
-                log.info("%s", error, extra=self._tags(assignment))
-                return None
             except Exception:  # a defect must not end the agent: the other operations need it
                 log.exception("the assignment could not be tried", extra=self._tags(assignment))
                 return None

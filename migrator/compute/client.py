@@ -15,6 +15,7 @@ from migrator.errors import (
     Forbidden,
     HostNotFound,
     ImageUnavailable,
+    IncarnationSuperseded,
     MachineNotApproved,
     MigratorError,
     NameTaken,
@@ -86,6 +87,8 @@ class ServerClient:
             raise ServerUnreachable(f"{method} {self._path}{path}: {type(error).__name__} {error}") from error
         if answer.is_success:
             return answer
+        if answer.status_code == 409 and (heard := _known_incarnation(answer)) is not None:
+            raise IncarnationSuperseded(f"the server has heard incarnation {heard}", details={"known": heard})
         words = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
         known = _known(answer)
         raise known(words) if known is not None else ServerUnreachable(words, retry_after_s=_retry_after_s(answer))
@@ -101,6 +104,15 @@ def _known(answer: httpx.Response) -> type[MigratorError] | None:
 def _retry_after_s(answer: httpx.Response) -> float:
     said = answer.headers.get("Retry-After", "")
     return min(_LONGEST_REST_S, float(said)) if said.isascii() and said.isdigit() and len(said) < 5 else 0.0
+
+
+def _known_incarnation(answer: httpx.Response) -> int | None:
+    """The one that the server has heard, if it refuses an older one."""
+    try:
+        error = answer.json()["error"]
+        return int(error["details"]["known"]) if error["code"] == IncarnationSuperseded.code else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 class ImageClient:

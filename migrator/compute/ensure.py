@@ -235,6 +235,14 @@ def _left_behind(assignment: Assignment, domain: DomainFact, *, paused: bool) ->
     return domain.state is DomainState.PAUSED and (domain.reason in _LEFT_BEHIND or (paused and by_hand(domain)))
 
 
+def stop_only(tools: Tools, assignment: Assignment) -> None:
+    """What of the assignment needs no journal and no free byte: a guest that must not run here is stopped."""
+    if assignment.ensure in (Ensure.ABSENT, Ensure.SET_ASIDE):
+        inputs = AbsentInputs.model_validate(assignment.inputs)
+        if inputs.kill and tools.driver.domain(assignment.instance.uuid).state not in DEAD:
+            tools.driver.destroy(assignment.instance.uuid)
+
+
 HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.OBSERVED: observed,
     Ensure.MOVABLE: movable,

@@ -32,7 +32,6 @@ class Memory:
     """What one incarnation remembers of one operation. Losing it costs time, never safety: a restarted agent waits
     the settle time again, a guest asked to shut down gets its whole time again, and a copy is looked through again."""
 
-    generation: int = 0
     started_epoch: int | None = None  # this process made the transfer call, and has not lost the hypervisor since
     quiet_since: float | None = None  # no job seen from then on
     error: str | None = None  # why the transfer could not be started

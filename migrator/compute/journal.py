@@ -1,31 +1,28 @@
-"""The agent's memory that outlives it: incarnations, epochs seen, transfers begun.
+"""The agent's memory that outlives it: incarnations, epochs, transfers begun, the newest operation of an instance.
 
-Append-only JSON lines, each on the disk (fsync) before the method that wrote it returns. A line torn by a crash is
-the last one and was never relied upon: it is cut off at the next start. Never asks the hypervisor, never decides.
+Append-only JSON lines, each on the disk (fsync) before the method that wrote it returns. A line that a crash cut off is
+the last one and was never relied upon. A journal that cannot be written or read never ends the agent: it goes on
+without what needs one, says so (``impaired``, ``lost``), and tries again. Never asks the hypervisor, never decides.
 """
 
 import contextlib
+import errno
 import fcntl
-import json
+import logging
 import os
-import threading
+import socket
 import time
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from migrator.errors import Conflict, MigratorError, StorageError
+from migrator.compute.line_journal import JournalFull, LineJournal, Medium, MemoryMedium
+from migrator.errors import Conflict
 
+__all__ = ["FileMedium", "Journal", "JournalFull", "LineJournal", "Medium", "MemoryMedium", "open_journal"]
 
-class JournalDamaged(MigratorError):
-    """A line other than the last cannot be read: what was begun here is unknown, so nothing may be begun."""
-
-    code = "journal_damaged"
-
-
-class JournalFull(StorageError):
-    """A line could not be written: what it was about must not be begun. Nothing of it is left."""
+log = logging.getLogger("migrator.agent")
 
 
 class Journal(Protocol):
@@ -35,6 +32,16 @@ class Journal(Protocol):
     @property
     def incarnation(self) -> int:
         """Of this start of the agent; higher than that of every earlier one."""
+        ...
+
+    @property
+    def impaired(self) -> str:
+        """Why nothing can be written down now; "" if it can."""
+        ...
+
+    @property
+    def lost(self) -> str:
+        """What of the earlier journal could not be read; "" for nothing."""
         ...
 
     def begun(self, operation_id: str, epoch: int) -> bool:
@@ -53,118 +60,22 @@ class Journal(Protocol):
         """0 for an operation never seen."""
         ...
 
-    def note_epoch(self, operation_id: str, epoch: int) -> None:
-        """Remember an epoch; a lower one than is known changes nothing."""
+    def newest(self, instance_uuid: str) -> int:
+        """The serial of the newest operation that was served here for the instance; 0 for none."""
         ...
 
+    def note_epoch(self, operation_id: str, epoch: int, instance_uuid: str = "", serial: int = 0) -> None:
+        """Remember an epoch, and the operation as one that was served for the instance; older ones than are known
+        change nothing."""
+        ...
 
-class Medium(Protocol):
-    """Where lines are kept. ``append`` and ``replace`` return when the lines are safe."""
+    def raise_incarnation(self, above: int) -> None:
+        """The server knows a later start of this host's agent than the journal does."""
+        ...
 
-    def lines(self) -> list[bytes]: ...
-
-    def append(self, line: bytes) -> None: ...
-
-    def replace(self, lines: Iterable[bytes]) -> None: ...
-
-    def close(self) -> None: ...
-
-
-# The newest operations survive a compaction. Should a host see as many during one transfer, the domain's stamp still
-# tells that it was begun.
-KEPT_OPERATIONS = 2000
-COMPACT_LINES = 20_000
-
-
-class LineJournal:
-    """``Journal`` over any medium. Opening one raises the incarnation durably.
-
-    Line shapes: ``{"incarnation": 3}``, ``{"operation": "...", "epoch": 2}`` and the latter with ``"begun": true``.
-    """
-
-    def __init__(self, medium: Medium, before: int = 0) -> None:
-        """``before``: the incarnation before the first one of an empty journal."""
-        self._medium = medium
-        self._lock = threading.Lock()
-        self._incarnation = before
-        self._epochs: dict[str, int] = {}  # in the order last touched
-        self._begun: dict[str, set[int]] = {}
-        self._lines = 0
-        self._read()
-        self._incarnation += 1
-        if self._lines > COMPACT_LINES:
-            self._compact()
-        else:
-            self._append({"incarnation": self._incarnation})
-
-    @property
-    def incarnation(self) -> int:
-        return self._incarnation
-
-    def begun(self, operation_id: str, epoch: int) -> bool:
-        return epoch in self._begun.get(operation_id, ())
-
-    def last_begun(self, operation_id: str) -> int | None:
-        return max(self._begun.get(operation_id, ()), default=None)
-
-    def begin(self, operation_id: str, epoch: int) -> None:
-        with self._lock:
-            if not self.begun(operation_id, epoch):
-                self._append({"operation": operation_id, "epoch": epoch, "begun": True})
-                self._remember(operation_id, epoch, begun=True)
-
-    def highest_epoch(self, operation_id: str) -> int:
-        return self._epochs.get(operation_id, 0)
-
-    def note_epoch(self, operation_id: str, epoch: int) -> None:
-        with self._lock:
-            if epoch > self.highest_epoch(operation_id):
-                self._append({"operation": operation_id, "epoch": epoch})
-                self._remember(operation_id, epoch, begun=False)
-
-    def close(self) -> None:
-        self._medium.close()
-
-    def _read(self) -> None:
-        lines = self._medium.lines()
-        self._incarnation = 0 if lines else self._incarnation
-        for number, line in enumerate(lines, start=1):
-            try:
-                entry = json.loads(line)
-                if "incarnation" in entry:
-                    self._incarnation = max(self._incarnation, int(entry["incarnation"]))
-                else:
-                    self._remember(str(entry["operation"]), int(entry["epoch"]), begun=bool(entry.get("begun")))
-            except (ValueError, KeyError, TypeError) as error:
-                raise JournalDamaged(
-                    f"line {number} of the agent's journal cannot be read: {line[:80]!r}",
-                    advice="make sure that no transfer is active on this host, then move the journal away",
-                ) from error
-        self._lines = len(lines)
-
-    def _remember(self, operation_id: str, epoch: int, *, begun: bool) -> None:
-        known = self._epochs.pop(operation_id, 0)
-        self._epochs[operation_id] = max(known, epoch)
-        if begun:
-            self._begun.setdefault(operation_id, set()).add(epoch)
-
-    def _append(self, entry: dict[str, object]) -> None:
-        if self._lines > 2 * COMPACT_LINES:
-            self._compact()
-        self._medium.append(_line(entry))
-        self._lines += 1
-
-    def _compact(self) -> None:
-        for operation_id in list(self._epochs)[:-KEPT_OPERATIONS]:
-            del self._epochs[operation_id]
-            self._begun.pop(operation_id, None)
-        entries: list[dict[str, object]] = [{"incarnation": self._incarnation}]
-        for operation_id, epoch in self._epochs.items():
-            entries.append({"operation": operation_id, "epoch": epoch})
-            begun = sorted(self._begun.get(operation_id, ()))
-            entries += [{"operation": operation_id, "epoch": e, "begun": True} for e in begun]
-        self._medium.replace(_line(entry) for entry in entries)
-        self._lines = len(entries)
+    def recover(self) -> None:
+        """Try to write again, if the last attempt failed. Never raises."""
+        ...
 
 
 class FileMedium:
@@ -172,39 +83,40 @@ class FileMedium:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = open(path.with_name(path.name + ".lock"), "ab", buffering=0)  # noqa: SIM115 - held for life
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise Conflict(f"another agent holds {path}", advice="run one agent a host") from error
-        self._file = self._open()
+        self._lock = _hold(path)
+        self._file: FileIO | None = None
         self._torn_at: int | None = None  # a line could not be written, and was not cut off: it begins there
 
     def lines(self) -> list[bytes]:
-        content = self._path.read_bytes()
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
         whole, _, torn = content.rpartition(b"\n")
         if torn:
-            os.ftruncate(self._file.fileno(), len(content) - len(torn))
-            os.fsync(self._file.fileno())
+            self._torn_at = len(content) - len(torn)
+            with contextlib.suppress(OSError):  # tried again before the next line
+                self._cut(self._opened())
         return whole.split(b"\n") if whole else []
 
     def append(self, line: bytes) -> None:
         try:
-            self._cut()
-            self._torn_at = os.fstat(self._file.fileno()).st_size
-            _write(self._file, line)
+            file = self._opened()
+            self._cut(file)
+            self._torn_at = os.fstat(file.fileno()).st_size
+            _write(file, line)
             self._torn_at = None
         except OSError as error:
-            with contextlib.suppress(OSError):  # tried again before the next line
-                self._cut()
+            with contextlib.suppress(OSError):
+                if self._file is not None:
+                    self._cut(self._file)
             raise JournalFull(f"cannot write to the agent's journal {self._path}: {error}") from error
 
-    def _cut(self) -> None:
+    def _cut(self, file: FileIO) -> None:
         """Half a line in the middle could not be read by the next agent."""
         if self._torn_at is not None:
-            os.ftruncate(self._file.fileno(), self._torn_at)
+            os.ftruncate(file.fileno(), self._torn_at)
+            os.fsync(file.fileno())
             self._torn_at = None
 
     def replace(self, lines: Iterable[bytes]) -> None:
@@ -213,50 +125,83 @@ class FileMedium:
             with open(part, "wb", buffering=0) as file:
                 _write(file, b"".join(lines))
             os.replace(part, self._path)
-            self._file.close()
-            self._file = self._open()
+            self._torn_at = None
+            self._close_file()  # the old one has no name any more
+            self._opened()
         except OSError as error:
             raise JournalFull(f"cannot write the agent's journal {self._path} anew: {error}") from error
 
+    def keep_aside(self) -> str:
+        aside = self._path.with_name(f"{self._path.name}.damaged-{int(time.time())}")
+        try:
+            os.link(self._path, aside)
+        except OSError as error:
+            log.warning("the damaged journal cannot be kept aside: %s", error)
+            return ""
+        return str(aside)
+
     def close(self) -> None:
-        self._file.close()
+        self._close_file()
         self._lock.close()
 
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _opened(self) -> FileIO:
+        """Opened again after a failure, whichever it was."""
+        if self._file is None:
+            self._file = self._open()
+        return self._file
+
     def _open(self) -> FileIO:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - held for life
-        _sync_directory(self._path.parent)
+        try:
+            _sync_directory(self._path.parent)
+        except OSError:
+            file.close()
+            raise
         return file
 
 
-class MemoryMedium:
-    """Lines in a list that the caller keeps across simulated restarts."""
-
-    def __init__(self, kept: list[bytes]) -> None:
-        self._kept = kept
-
-    def lines(self) -> list[bytes]:
-        return [line.rstrip(b"\n") for line in self._kept]
-
-    def append(self, line: bytes) -> None:
-        self._kept.append(line)
-
-    def replace(self, lines: Iterable[bytes]) -> None:
-        self._kept[:] = list(lines)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 def open_journal(path: Path) -> LineJournal:
-    """The agent's journal at ``path``. Raises Conflict while another process holds it, JournalDamaged.
+    """The agent's journal at ``path``. Raises Conflict while another process holds it.
 
     A new one counts from the time of day: there may have been one before, and the server hears nobody who is older than
     whom it has heard."""
     return LineJournal(FileMedium(path), before=int(time.time()))
 
 
-def _line(entry: dict[str, object]) -> bytes:
-    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+class _Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+def _hold(path: Path) -> _Closeable:
+    """Keep a second agent away from ``path``: by a lock on the disk, or where that cannot be made (a full disk) by a
+    name of this machine."""
+    held = Conflict(f"another agent holds {path}", advice="run one agent a host")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path.with_name(path.name + ".lock"), "ab", buffering=0)  # noqa: SIM115 - held for life
+    except OSError as error:
+        log.error("the lock of the agent's journal cannot be made: %s", error)
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0migrator-agent:{path}"[:100])
+        except OSError as taken:
+            name.close()
+            if taken.errno == errno.EADDRINUSE:
+                raise held from taken
+            raise
+        return name
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise held from error
+    return lock
 
 
 def _write(file: FileIO, data: bytes) -> None:

@@ -9,8 +9,9 @@ import logging
 from typing import Any
 
 from migrator.compute.client import ServerClient
+from migrator.compute.journal import Journal
 from migrator.compute.lease import Lease
-from migrator.errors import MigratorError
+from migrator.errors import IncarnationSuperseded, MigratorError
 from migrator.protocol import HostReport
 
 log = logging.getLogger("migrator.agent")
@@ -18,15 +19,24 @@ log = logging.getLogger("migrator.agent")
 _LAST_WORD_S = 5.0
 
 
-async def register(server: ServerClient, incarnation: int, report: HostReport, lease: Lease | None) -> None:
-    """Put the host's description, with the lease that guards it. Raises as ``ServerClient.register`` does, and
-    OSError when the promise cannot be kept on the disk."""
-    if lease is None:
-        await server.register(incarnation, report)
-        return
-    lease.promise()
-    await server.register(incarnation, report.model_copy(update={"self_fencing_lease_s": lease.wanted_s}))
-    lease.promised(lease.wanted_s)
+async def register(
+    server: ServerClient, journal: Journal, report: HostReport, lease: Lease | None, *, first: bool = False
+) -> None:
+    """Put the host's description, with the lease that guards it. Raises as ``ServerClient.register`` does, and OSError
+    when the promise cannot be kept on the disk. ``first``: of this agent, whose journal may be older than what the
+    server has heard of this host, or lost: it goes on above that. Later it is another agent that took its place."""
+    if lease is not None:
+        lease.promise()
+        report = report.model_copy(update={"self_fencing_lease_s": lease.wanted_s})
+    try:
+        await server.register(journal.incarnation, report)
+    except IncarnationSuperseded as error:
+        if not first:
+            raise
+        journal.raise_incarnation(error.known)
+        await server.register(journal.incarnation, report.model_copy(update={"lost": journal.lost}))
+    if lease is not None:
+        lease.promised(lease.wanted_s)
 
 
 async def withdraw(

@@ -5,16 +5,17 @@ no sleeping, no clock but the one it is given, so that a simulated world can dri
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from migrator.compute import admission
 from migrator.compute.driver import Driver
-from migrator.compute.ensure import HANDLERS
+from migrator.compute.ensure import HANDLERS, stop_only
 from migrator.compute.ensuring import Memory, Tools, begun
 from migrator.compute.images import ImageStore
-from migrator.compute.journal import Journal
+from migrator.compute.journal import Journal, JournalFull
 from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
 from migrator.protocol import (
     UNKNOWN_ASSIGNMENT,
@@ -22,6 +23,7 @@ from migrator.protocol import (
     Assignment,
     AttemptFact,
     AttemptState,
+    Copy,
     DiskFact,
     DomainFact,
     DomainState,
@@ -41,12 +43,6 @@ _WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.REB
 _WITH_JOB = (Ensure.OBSERVED, Ensure.MIGRATING, Ensure.NOT_MIGRATING, *_CLEARS)
 
 
-class StaleAssignment(MigratorError):
-    """A newer word about the operation is already known here; this one must not be acted on."""
-
-    code = "stale_assignment"
-
-
 class Worker:
     """Not safe for two assignments of one instance at a time; the caller takes turns."""
 
@@ -64,15 +60,17 @@ class Worker:
         self._sequence = itertools.count(1)
 
     def act(self, assignment: Assignment) -> Fact:
-        """One bounded attempt, then what is there. Raises StaleAssignment; everything that the hypervisor says is
-        in the fact's ``problem``."""
+        """One bounded attempt, then what is there. Everything that the hypervisor says is in the fact's ``problem``. Of
+        an assignment that is older than what this host remembers nothing is done, and nothing is said of the domain."""
         memory = self._memories.setdefault(assignment.operation_id, Memory())
+        journal = self._tools.journal
+        refused = admission.refusal(journal, assignment)
+        if refused is not None:
+            return self._fact(assignment, problem=refused, served=journal.newest(assignment.instance.uuid))
         parts: dict[str, Any] = {}
         try:
-            self._admit(assignment, memory)
+            self._note(assignment)
             parts |= HANDLERS[assignment.ensure](self._tools, memory, assignment)
-        except StaleAssignment:
-            raise
         except _TOLD as error:
             parts["problem"] = self._problem(error, memory)
         try:
@@ -80,6 +78,23 @@ class Worker:
         except _TOLD as error:
             parts["domain"] = None
             parts.setdefault("problem", self._problem(error, memory))
+        return self._fact(assignment, **parts)
+
+    def _note(self, assignment: Assignment) -> None:
+        """Raises JournalFull, after what must be stopped was stopped."""
+        try:
+            admission.note(self._tools.journal, assignment)
+        except JournalFull:
+            if assignment.ensure not in admission.WITHOUT_JOURNAL:
+                stop_only(self._tools, assignment)
+                raise
+
+    def refuse(self, assignment: UnreadableAssignment) -> Fact:
+        """The answer to an assignment that this agent does not understand: a problem, and nothing is touched."""
+        problem = Problem(code=UNKNOWN_ASSIGNMENT, message=assignment.reason, final=False)
+        return self._fact(assignment, problem=problem)
+
+    def _fact(self, assignment: Assignment | UnreadableAssignment, **parts: Any) -> Fact:
         return Fact(
             operation_id=assignment.operation_id,
             epoch=assignment.epoch,
@@ -89,16 +104,10 @@ class Worker:
             **parts,
         )
 
-    def refuse(self, assignment: UnreadableAssignment) -> Fact:
-        """The answer to an assignment that this agent does not understand: a problem, and nothing is touched."""
-        return Fact(
-            operation_id=assignment.operation_id,
-            epoch=assignment.epoch,
-            phase=assignment.phase,
-            incarnation=self._tools.journal.incarnation,
-            sequence=next(self._sequence),
-            problem=Problem(code=UNKNOWN_ASSIGNMENT, message=assignment.reason, final=False),
-        )
+    def served(self, copies: Sequence[Copy]) -> tuple[Copy, ...]:
+        """The copies, each with the newest operation that was served for it."""
+        newest = self._tools.journal.newest
+        return tuple(copy.model_copy(update={"served": newest(copy.uuid)}) for copy in copies)
 
     def transferring(self, uuid: str) -> bool:
         """Whether this process's migrate call for the instance is still open; asks no hypervisor."""
@@ -107,17 +116,6 @@ class Worker:
     def forget(self, operation_id: str) -> None:
         """The operation wants nothing of this host any more. What the journal knows of it stays."""
         self._memories.pop(operation_id, None)
-
-    def _admit(self, assignment: Assignment, memory: Memory) -> None:
-        """Raises StaleAssignment, and JournalFull: an epoch that could not be kept must not be acted on."""
-        journal, operation = self._tools.journal, assignment.operation_id
-        if assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation:
-            raise StaleAssignment(
-                f"operation {operation}: epoch {assignment.epoch}, generation {assignment.generation} is older than "
-                f"epoch {journal.highest_epoch(operation)}, generation {memory.generation}"
-            )
-        journal.note_epoch(operation, assignment.epoch)
-        memory.generation = assignment.generation
 
     def _problem(self, error: MigratorError | ValidationError | OSError, memory: Memory) -> Problem:
         if isinstance(error, ValidationError):

@@ -30,6 +30,7 @@ class HeldCopy:
     stamp_epoch: int | None = None
     stamp_host: str | None = None
     believed: bool = True
+    served: int = 0  # serial of the newest operation that the host served for the instance
 
 
 _COLUMNS = [copies.c[name] for name in HeldCopy.__dataclass_fields__]

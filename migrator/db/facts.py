@@ -33,6 +33,7 @@ def keep(
         "incarnation": incarnation,
         "sequence": sequence,
         "received_at": clock_expression(connection),
+        "told_at": clock_expression(connection),
         "body": dict(body),
     }
     if kept is None:
@@ -44,7 +45,10 @@ def keep(
         return True
     readable = kept.problem == UNREADABLE_FACT and (body.get("problem") or {}).get("code") != UNREADABLE_FACT
     number, newest = (incarnation, sequence), (kept.incarnation, kept.sequence)
-    if number < newest or (number == newest and not readable):
+    if number == newest and not readable:  # told again: no news, but its host still looks
+        connection.execute(update(facts).where(mine).values(told_at=clock_expression(connection)))
+        return False
+    if number < newest:
         return False
     connection.execute(update(facts).where(mine).values(**values))
     return True

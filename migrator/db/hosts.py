@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, false, func, null, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, false, func, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db import events, listening
@@ -20,9 +20,11 @@ from migrator.errors import HostNotFound, StaleRow
 from migrator.protocol import HostReport
 
 _COLUMN_MAX = 2**31 - 1
+SILENCE_S = 30.0  # an agent that listens is heard more often
 HostRow = Row[Any]
 """A row of ``hosts`` plus, by the servers' clock, ``silent_s``: seconds since the agent's last poll, and
-``listening_s``: seconds for which there has been a server to poll. ``behind_s``: added to a moment by the servers'
+``listening_s``: seconds for which there has been a server to poll, ``heard_s``: since its
+last silence. ``behind_s``: added to a moment by the servers'
 clock, such as ``last_seen``, it makes one by the database's."""
 
 
@@ -31,7 +33,9 @@ clock, such as ``last_seen``, it makes one by the database's."""
 def _all(dialect: str) -> Select[Any]:
     silent_s = (listening.clock_of(dialect) - hosts.c.last_seen).label("silent_s")
     listening_s = listening.seconds(dialect).label("listening_s")
-    return select(*hosts.c, silent_s, listening_s, listening.behind().label("behind_s"))
+    since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
+    heard_s = (listening.clock_of(dialect) - since).label("heard_s")
+    return select(*hosts.c, silent_s, listening_s, heard_s, listening.behind().label("behind_s"))
 
 
 @cache
@@ -117,10 +121,12 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
         "free_disk_gb": disk_gb * report.disk_allocation_ratio - used[2],
         "incarnation": incarnation,
         "last_seen": listening.clock(connection),
+        "heard_since": _heard_since(connection),
         "updated_at": moment,
     }
     if connection.execute(update(hosts).where(hosts.c.name == name).values(**values)).rowcount == 0:
         values |= {"uuid": str(uuid.uuid4()), "hypervisor_uuid": str(uuid.uuid4()), "machine": machine or None}
+        values["heard_since"] = values["last_seen"]
         try:
             with connection.begin_nested():
                 connection.execute(hosts.insert().values(name=name, created_at=moment, **values))
@@ -133,8 +139,22 @@ def seen(connection: Connection, name: str) -> None:
     Raises HostNotFound."""
     if connection.execute(select(hosts.c.id).where(hosts.c.name == name)).first() is None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
-    beat = update(hosts).where(hosts.c.name == name).values(last_seen=listening.clock_expression(connection))
+    values = {"last_seen": listening.clock_expression(connection), "heard_since": _heard_since(connection)}
+    beat = update(hosts).where(hosts.c.name == name).values(values)
     put_off(connection, lambda: connection.execute(beat))
+
+
+def _heard_since(connection: Connection) -> ColumnElement[float]:
+    """Anew after a silence: what its agent has not reported yet, it may be about to."""
+    moment = listening.clock_expression(connection)
+    since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
+    return case((hosts.c.last_seen < moment - SILENCE_S, moment), else_=since)
+
+
+def incarnation(connection: Connection, name: str) -> int:
+    """The newest of its agents that was heard; 0 for none. Nobody changes it before the transaction ends."""
+    query = select(hosts.c.incarnation).where(hosts.c.name == name)
+    return int(connection.execute(query.with_for_update()).scalar_one_or_none() or 0)
 
 
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, bindparam, false, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from migrator.db import serials
 from migrator.db.clock import now_expression
 from migrator.db.listening import clock_of
 from migrator.db.tables import facts, operations
@@ -43,8 +44,9 @@ _PLACES = _ALL_PLACES.where(
 
 @cache
 def _facts(dialect: str) -> Select[Any]:
+    told_s = (clock_of(dialect) - func.coalesce(facts.c.told_at, facts.c.received_at)).label("told_s")
     age_s = (clock_of(dialect) - facts.c.received_at).label("age_s")
-    return select(*facts.c, age_s).where(facts.c.operation_id.in_(bindparam("ids", expanding=True)))
+    return select(*facts.c, age_s, told_s).where(facts.c.operation_id.in_(bindparam("ids", expanding=True)))
 
 
 def create(
@@ -72,6 +74,7 @@ def create(
                 uuid=str(uuid.uuid4()),
                 kind=kind,
                 instance_uuid=instance_uuid,
+                serial=serials.following(connection, instance_uuid),
                 active=True,
                 holds=holds,
                 moves=moves,
@@ -271,7 +274,8 @@ def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str
 
 
 def facts_of(connection: Connection, ids: Collection[int]) -> Sequence[Row[Any]]:
-    """Rows of ``facts`` of these operations plus ``age_s``: seconds since the fact arrived, by the database's clock."""
+    """Rows of ``facts`` of these operations plus ``age_s``: seconds since the fact arrived, and ``told_s``: since it
+    was told last, unchanged or not."""
     if not ids:
         return ()
     return connection.execute(_facts(connection.dialect.name), {"ids": list(ids)}).all()

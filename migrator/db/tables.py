@@ -66,6 +66,7 @@ hosts = Table(
     Column("fence_address", String(255)),  # of its power switch or management board, by an operator
     Column("boot", String(36)),  # the machine's boot that registered last
     Column("resume_boot", String(36)),  # that boot's agent starts the guests that ran before; None: nothing to start
+    Column("heard_since", Double),  # by the servers' clock: without a silence since
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),
     Index("ix_hosts_placement", "disabled", "forced_down", "free_memory_mb"),
@@ -97,6 +98,7 @@ copies = Table(  # what each host says it holds: the audit of record against rea
     Column("host", String(255), primary_key=True),
     Column("instance_uuid", String(36), primary_key=True),
     Column("state", String(16), nullable=False),
+    Column("served", BigInteger, nullable=False, default=0, server_default="0"),  # serial, see `operations`
     Column("seen_at", Double, nullable=False),
     Column("stamp_operation", String(36)),  # by the domain's metadata: who defined, started or moved it last
     Column("stamp_epoch", BigInteger),
@@ -205,6 +207,7 @@ instances = Table(
     Column("delete_requested", Boolean, nullable=False, default=False),
     # ["operation/epoch", ...] of copies whose stamps are newer than the record, once an operator has compared them
     Column("accepted_stamps", JSON),
+    Column("served", BigInteger, nullable=False, default=0, server_default="0"),  # newest serial that a host told
     Column("deleted", Boolean, nullable=False, default=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),
@@ -264,6 +267,8 @@ operations = Table(
     Column("forward", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
+    # Grows with each operation of an instance; agents refuse those that are older than what they have served.
+    Column("serial", BigInteger, nullable=False, default=0, server_default="0"),
     Column("status", String(32), nullable=False),  # os-migrations' word; while active Phase.shown
     Column("source", String(255)),
     Column("destination", String(255)),
@@ -340,6 +345,7 @@ facts = Table(
     Column("incarnation", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("received_at", Double, nullable=False),
+    Column("told_at", Double),  # last, be it unchanged
     Column("body", JSON, nullable=False),  # protocol.Fact
 )
 

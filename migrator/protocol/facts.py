@@ -141,4 +141,5 @@ class Fact(Message):
     measurement: Measurement | None = None
     kept: tuple[KeptDisks, ...] = ()  # aside, by this operation
     problem: Problem | None = None
+    served: Number | None = None  # serial of the newest operation that this host served for the instance, if refused
     note: Text | None = None  # one line for the timeline: "asked the guest to shut down"

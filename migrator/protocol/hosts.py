@@ -48,3 +48,6 @@ class HostReport(Message):
     simulated: bool = False
     self_fencing_lease_s: float = Field(0, ge=0)  # 0: its agent does not stop instances by itself
     tls: TlsReport | None = None  # None: it does not encrypt migrations
+    impaired: Text = ""  # why its agent cannot write down what it does, so that nothing is begun there; "": it can
+    lost: Text = ""  # what its agent could not read of what it had written down; "": nothing
+    protocol: Count = 1  # that its agent speaks; from 2 on it sends unchanged facts again

@@ -68,3 +68,8 @@ KERNEL, RAMDISK = "kernel", "ramdisk"  # and of what it boots from, where its ro
 # Codes of the problems of two versions that do not understand each other.
 UNKNOWN_ASSIGNMENT = "unknown_assignment"  # an agent does not know what it should make true
 UNREADABLE_FACT = "unreadable_fact"  # a server cannot read what a host reported
+
+PROTOCOL = 2
+# Codes of the problems of a host that knows more of an operation, or of its instance, than the server's record.
+SUPERSEDED = "operation_superseded"  # it has served a newer operation of the instance
+STALE_EPOCH = "stale_epoch"  # it knows a later epoch of the operation

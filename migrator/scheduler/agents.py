@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
-from migrator.db import hosts, keys, operations, progress
 from migrator.db.engine import Connection, Database
-from migrator.errors import MigratorError
+from migrator.errors import IncarnationSuperseded, MigratorError
 from migrator.protocol import (
     UNREADABLE_FACT,
     Assignment,
@@ -39,10 +40,23 @@ log = logging.getLogger(__name__)
 def register(
     db: Database, host: str, incarnation: int, report: HostReport, machine: str = "", down_after: float = 60.0
 ) -> None:
-    """``machine``: that the agent runs on; ``down_after``: service_down_time. Raises NameTaken, MachineNotApproved."""
+    """``machine``: that the agent runs on; ``down_after``: service_down_time. Raises NameTaken, MachineNotApproved, and
+    IncarnationSuperseded for an agent that is older than one that was heard."""
     machines.admit(db, host, machine, down_after)
     with db.write() as connection:
+        known = hosts.incarnation(connection, host)
+        if incarnation < known:
+            raise IncarnationSuperseded(
+                f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",
+                advice="run one agent a host; one whose journal is older goes on above that by itself",
+                details={"known": known},
+            )
         hosts.register(connection, host, incarnation, report, machine)
+        for kind, words in ((AlarmKind.AGENT_IMPAIRED, report.impaired), (AlarmKind.AGENT_LOST, report.lost)):
+            if words:
+                alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
+            else:
+                alarms.clear_alarm(connection, kind, host=host)
 
 
 def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0) -> None:
@@ -170,11 +184,24 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
                 _measure(connection, row.id, fact)
             elif row.outcome:
                 _measure_rest(connection, row, fact)
+            if fact.epoch > row.epoch:  # of before the database was restored: it must never count for a later one
+                continue
+            if fact.served is not None:
+                fact = _refused(connection, row, fact, fact.served)
             if row.active and _keep(connection, row.id, host, fact):
                 touched.append(row.id)
                 if fact.job is not None and fact.job.active:
                     progress.add(connection, row.id, fact.job.model_dump(mode="json"))
     return list(dict.fromkeys(touched))
+
+
+def _refused(connection: Connection, row: operations.OperationRow, fact: Fact, served: int) -> Fact:
+    """The host has served a newer operation of the instance. One that the record has, too, took over what this one has
+    to clean up; else the record is older than the host, and a later operation must have a higher serial."""
+    known = serials.known(connection, row.instance_uuid, served)
+    if not known:
+        serials.told(connection, row.instance_uuid, served)
+    return fact.model_copy(update={"served": served if known else None})
 
 
 def _keep(connection: Connection, operation_id: int, host: str, fact: Fact) -> bool:

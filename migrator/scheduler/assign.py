@@ -88,6 +88,7 @@ def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
         kind=operation.kind.value,
         epoch=operation.epoch,
         generation=operation.generation,
+        serial=operation.serial,
         phase=ask.phase.name,
         forward=operation.forward,
         role=Role.DESTINATION if ask.actor is Actor.DESTINATION and host != operation.source else Role.SOURCE,

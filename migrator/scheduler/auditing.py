@@ -82,6 +82,7 @@ def _judged(
             copy.stamp_epoch,
             issued.get(uuid),
             issued.get(uuid) is not None or uuid in believed,
+            copy.served,
         )
         for uuid, copy in told.items()
     }

@@ -11,7 +11,7 @@ from typing import Any
 from migrator.operations import OPERATIONS, Actor, Effect, Operation, Phase
 from migrator.protocol import DomainState, Ensure, Fact
 from migrator.scheduler import guest_end, reading
-from migrator.scheduler.satisfied import Judgement, Progress, judge
+from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.torn import verdict_of
 from migrator.scheduler.verdict import Verdict
@@ -99,6 +99,8 @@ def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
 
 
 def _judge(snapshot: Snapshot, undo: Ensure, fact: Fact) -> Judgement:
+    if reading.taken_over(snapshot, fact):
+        return DONE
     return judge(undo, fact, reading.power_wanted(snapshot.operation))
 
 

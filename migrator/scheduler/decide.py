@@ -10,6 +10,7 @@ from migrator.scheduler.backward import go_back
 from migrator.scheduler.forward import go_on
 from migrator.scheduler.reading import disputed
 from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot
+from migrator.scheduler.unreported import named
 from migrator.scheduler.waiting import wait
 
 
@@ -22,4 +23,5 @@ def decide(snapshot: Snapshot) -> Plan:
     phase = table.phase(operation.phase)
     if disputed(snapshot, phase):
         return wait(snapshot, f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`")
-    return go_on(snapshot, table, phase) if operation.forward else go_back(snapshot, table, phase)
+    plan = go_on(snapshot, table, phase) if operation.forward else go_back(snapshot, table, phase)
+    return named(snapshot, plan)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
-from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
+from migrator.protocol import STALE_EPOCH, SUPERSEDED, AttemptState, DomainState, Ensure, Fact, Power
 from migrator.scheduler import choosing, evacuated_disks, guest_end, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
-from migrator.scheduler.satisfied import Judgement, Progress, judge, judge_copy
+from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.torn import BROKEN_OFF, broken_off, half, torn_after_arrival, verdict_of
 from migrator.scheduler.verdict import Verdict, job_active, rests
@@ -79,7 +79,9 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return wait(snapshot, f"{source} is back: waiting to hear whether the instance runs there")
     if judgement.progress is Progress.DONE:
         return _next(snapshot, table, phase, fact=fact)
-    if judgement.progress is Progress.FAILED and table.reversible(phase.name):
+    # It would wait for ever otherwise, and hold the instance.
+    refused = judgement.code in (SUPERSEDED, STALE_EPOCH) and not table.undone_by_hosts(phase.name)
+    if (refused or judgement.progress is Progress.FAILED) and table.reversible(phase.name):
         return reverse(snapshot, judgement.code, _words(phase, host, judgement))
     return wait(snapshot, _reason(snapshot, phase, host, judgement))
 
@@ -95,6 +97,8 @@ def _reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Judgement) -
 
 def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
     assert isinstance(phase.do, Ensure)
+    if reading.taken_over(snapshot, fact):
+        return DONE
     if phase.do is Ensure.COPIED:
         offered = reading.fresh(snapshot, snapshot.operation.source)
         return judge_copy(offered, fact, reading.moved_targets(snapshot))

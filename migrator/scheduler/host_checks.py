@@ -39,7 +39,9 @@ def up(candidate: Candidate, _need: Need) -> Finding:
 
 
 def enabled(candidate: Candidate, _need: Need) -> Finding:
-    disabled = candidate.host.disabled
+    disabled, impaired = candidate.host.disabled, candidate.host.report.impaired
+    if impaired and not disabled:
+        return verdict(f"its agent begins nothing: {impaired}", "", "impaired")
     return verdict("it is disabled" if disabled else None, "", "disabled" if disabled else "enabled")
 
 

@@ -42,6 +42,7 @@ def host_view(row: Any, down_after: float) -> HostView:
         forced_down=row.forced_down,
         speaks=speaks,
         awaited=not speaks and row.listening_s <= patience_s,
+        heard_s=row.heard_s,
         now=row.last_seen + row.silent_s + row.behind_s,
     )
 
@@ -74,6 +75,7 @@ def operation_view(row: Any, moment: float) -> OperationView:
         forward=row.forward,
         epoch=row.epoch,
         generation=row.generation,
+        serial=row.serial,
         source=row.source,
         destination=row.destination,
         requested_host=row.requested_host,
@@ -152,6 +154,8 @@ def _snapshot(
         hosts={name: with_fencing(h, view, settings, row.phase_since) for name, (h, view) in seen.items()},
         facts={f.host: Fact.model_validate(f.body) for f in facts},
         ages={f.host: f.age_s for f in facts},
+        told={f.host: f.told_s for f in facts},
+        report_timeout_s=settings.agent_report_timeout,
         home=instance.host,
         deleted=instance.deleted,
         deleting=bool(instance.delete_requested),

@@ -9,6 +9,7 @@ from typing import Any
 from migrator.operations import Actor, Kind, Operation, Phase
 from migrator.protocol import (
     MEMORY,
+    SUPERSEDED,
     AttemptState,
     DomainState,
     Ensure,
@@ -65,6 +66,13 @@ def newest(snapshot: Snapshot, host: str | None, epoch: int) -> Fact | None:
     """The newest fact that the host gave under ``epoch``, of whatever phase."""
     fact = snapshot.facts.get(host or "")
     return fact if fact is not None and fact.epoch == epoch else None
+
+
+def taken_over(snapshot: Snapshot, fact: Fact) -> bool:
+    """Whether the host has served an operation of the record that is newer than this one, which merely cleans up after
+    itself: what it left there is the newer one's."""
+    refused = fact.problem is not None and fact.problem.code == SUPERSEDED
+    return refused and fact.served is not None and not snapshot.operation.holds
 
 
 def state_of(fact: Fact | None) -> DomainState | None:

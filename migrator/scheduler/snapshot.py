@@ -1,5 +1,6 @@
 """What ``decide`` sees and what it answers. Plain values: no SQL, no HTTP, no clock."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ class HostView:
     awaited: bool = False  # silent, but the servers themselves came back only a moment ago
     evidence: str | None = None  # why its guests do not run, although it is silent (see ``fencing.py``)
     fence_failed: str | None = None  # what the fence command said when it last failed
+    heard_s: float = math.inf  # since it was last silent
     now: float = 0.0  # s since the epoch by the database's clock, when this was read
 
     @property
@@ -61,6 +63,7 @@ class OperationView:
     source: str | None
     destination: str | None
     requested_host: str | None = None
+    serial: int = 0  # see ``db/serials.py``
     params: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
     cancel_requested: bool = False
@@ -106,6 +109,8 @@ class Snapshot:
     hosts: Mapping[str, HostView]  # the operation's source and destination, and the instance's host, where known
     facts: Mapping[str, Fact]  # host -> newest fact, of whatever epoch and phase
     ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
+    told: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since it told that fact last
+    report_timeout_s: float = 0.0  # agent_report_timeout; 0: never
     home: str | None = None  # the instance's host by its record
     deleted: bool = False  # the instance is
     deleting: bool = False  # somebody asked for its deletion

@@ -12,6 +12,7 @@ import pytest
 from migrator.compute import pledge
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
+from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.lease import Lease
 from migrator.compute.self_fencing import LeaseLapsed, SelfFencing, leased
 from migrator.compute.watchdog import Watchdog
@@ -290,7 +291,7 @@ class Server:
 
 
 def register(server: Server) -> None:
-    asyncio.run(pledge.register(cast(ServerClient, server), 1, REPORT, server.lease))
+    asyncio.run(pledge.register(cast(ServerClient, server), LineJournal(MemoryMedium([])), REPORT, server.lease))
 
 
 def withdraw(server: Server, report: HostReport | None = REPORT) -> bool:

@@ -13,10 +13,17 @@ from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.machine import machine_of, stop_guests
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_agents import NamedImages
-from migrator.compute.worker import StaleAssignment, Worker
+from migrator.compute.worker import Worker
 from migrator.db.listening import Heartbeat
-from migrator.errors import DriverError, HostNotFound, NameTaken, OtherMachine, ServerUnreachable
-from migrator.protocol import Assignment, Assignments, Fact, Facts, HostReport, Poll, UnreadableAssignment
+from migrator.errors import (
+    DriverError,
+    HostNotFound,
+    IncarnationSuperseded,
+    NameTaken,
+    OtherMachine,
+    ServerUnreachable,
+)
+from migrator.protocol import PROTOCOL, Assignment, Assignments, Fact, Facts, HostReport, Poll, UnreadableAssignment
 from migrator.scheduler import agents
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
@@ -129,9 +136,8 @@ class AgentProcess:
         try:
             if not self.registered:
                 report = self.driver.host_report()
-                self.network.register(self.host, self.journal.incarnation, report, self.machine)
-                self.registered = True
-            copies = tuple(self.driver.list_copies())
+                self._register(report.model_copy(update={"protocol": PROTOCOL}))
+            copies = self.worker.served(self.driver.list_copies())
         except DriverError:
             copies = None
         except ServerUnreachable:
@@ -168,16 +174,21 @@ class AgentProcess:
             with suppress(DriverError):
                 stop_guests(self.driver, {})
 
+    def _register(self, report: HostReport) -> None:
+        try:
+            self.network.register(self.host, self.journal.incarnation, report, self.machine)
+        except IncarnationSuperseded as error:
+            self.journal.raise_incarnation(error.known)
+            self.network.register(self.host, self.journal.incarnation, report, self.machine)
+        self.registered = True
+
     def _act(self, held: Held) -> None:
         assignment = held.assignment
         held.due = self.clock() + pace.SETTLED_S
         if isinstance(assignment, UnreadableAssignment):
             self._tell(held, self.worker.refuse(assignment))
             return
-        try:
-            fact = self.worker.act(assignment)
-        except StaleAssignment:
-            return
+        fact = self.worker.act(assignment)
         self._tell(held, fact)
         held.due = self.clock() + pace.pause_s(assignment, fact, held.reports.unchanged)
 

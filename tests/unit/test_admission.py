@@ -1,0 +1,57 @@
+"""What a worker does with a journal that cannot be written: it stops what must be stopped, and begins nothing."""
+
+import pytest
+
+from migrator.compute.admission import WITHOUT_JOURNAL
+from migrator.compute.journal import JournalFull, MemoryMedium
+from migrator.protocol import AbsentInputs, DomainState, Ensure, ShutOffInputs
+from tests.unit.two_hosts import OTHER, SPEC, World, state
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.boot()
+    return world
+
+
+def no_space(*_: object) -> None:
+    raise JournalFull("no space left")
+
+
+STOPPING = {
+    Ensure.SHUT_OFF: ShutOffInputs(soft=False),
+    Ensure.NOT_RUNNING: ShutOffInputs(soft=False),
+    Ensure.ABSENT: AbsentInputs(delete_pools=("local",), kill=True),
+    Ensure.SET_ASIDE: AbsentInputs(delete_pools=("local",), kill=True),
+}
+
+
+@pytest.mark.parametrize("ensure", STOPPING)
+def test_a_guest_is_stopped_without_a_journal_and_its_files_are_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, ensure: Ensure
+) -> None:
+    inputs = STOPPING[ensure]
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryMedium, "append", no_space)
+        fact = world.act("a", ensure, inputs, operation_id=OTHER, serial=9)
+        assert state(fact) is DomainState.SHUT_OFF
+        assert (SPEC.uuid, "vda") in world.fabric.storages["local-a"].disks
+        if isinstance(inputs, AbsentInputs):
+            assert fact.problem is not None
+            assert "no space left" in fact.problem.message
+    assert world.act("a", ensure, inputs, operation_id=OTHER, serial=9).problem is None
+
+
+@pytest.mark.parametrize("ensure", [e for e in Ensure if e not in WITHOUT_JOURNAL and e not in STOPPING])
+def test_an_epoch_that_cannot_be_kept_is_not_acted_on_and_is_a_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch, ensure: Ensure
+) -> None:
+    monkeypatch.setattr(MemoryMedium, "append", no_space)
+    world.calls.clear()
+    fact = world.act("a", ensure, operation_id=OTHER, serial=9)
+    assert fact.problem is not None
+    assert "no space left" in fact.problem.message
+    looks = {"migration_running", "job", "domain", "disks", "host_report", "migration_error", "kept_disks"}
+    assert {call.removeprefix("a.") for call in world.calls} <= looks
+    assert world.fabric.running_on(SPEC.uuid) == ["a"]
