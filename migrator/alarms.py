@@ -20,6 +20,7 @@ class AlarmKind(StrEnum):
     DOMAIN_GONE = "domain-gone"
     NO_RECORD = "no-record"
     SECOND_MACHINE = "second-machine"
+    STORAGE_MARKER = "storage-marker"
     UNPROVEN_CLAIM = "unproven-claim"
     UNREADABLE = "operation-unreadable"
 
@@ -47,6 +48,8 @@ ADVICE: Mapping[AlarmKind, str] = {
     AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
     AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "
     "old machine is gone for good, `migrator host-replace {host}`",
+    AlarmKind.STORAGE_MARKER: "one of the two storages was copied from the other: give {host}'s a marker of its own "
+    "(remove .migrator-storage-id and its line in the agent's state_path/storage), or mount the right one there",
     AlarmKind.UNPROVEN_CLAIM: "look at {host}: its agent reports copies of instances that it was never given",
     AlarmKind.UNREADABLE: "upgrade every server to one release; if they all run it, the operation's row is damaged: "
     "restore it from a backup",

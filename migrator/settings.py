@@ -94,6 +94,8 @@ class ServerSettings(_Base):
     # an instance whose local disks were lost with its host is made anew from its image; False: 409, bring the host back
     evacuate_rebuilds: bool = True
     evacuate_silent_hosts: bool = False  # policy: silence for service_down_time is fencing evidence by itself
+    # s before a host fell silent that its last proof in shared storage may have been written; 0: the marker is enough
+    shared_storage_proof_max_age: float = Field(900.0, ge=0)
     max_limit: int = Field(1000, ge=1)  # rows a page
 
     @model_validator(mode="after")

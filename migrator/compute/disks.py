@@ -45,9 +45,11 @@ class Disks:
     """The pools of one host (``pools``: name -> directory; ``kept``: see ``Identities``). All methods are safe to call
     again."""
 
-    def __init__(self, pools: Mapping[str, Path], default_pool: str, kept: Path | None = None) -> None:
+    def __init__(
+        self, pools: Mapping[str, Path], default_pool: str, kept: Path | None = None, host: str = "host"
+    ) -> None:
         self._pools = dict(pools)
-        self._identities = Identities(pools, kept)
+        self._identities = Identities(pools, kept, host)
         self._default = default_pool
         # Builds that need the same new base wait for one copy instead of making one each.
         self._making = threading.Lock()
@@ -114,6 +116,19 @@ class Disks:
             with contextlib.suppress(StorageAway):
                 found[name] = self._identities.of(name)
         return found
+
+    def prove(self, pools: Sequence[str]) -> dict[str, str]:
+        """Something new in each of these pools, for another host to find there."""
+        return {name: self._identities.prove(name) for name in pools}
+
+    def compare_storage(
+        self, storage: Mapping[str, str], proofs: Mapping[str, str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """See ``Driver``."""
+        own = self.identities()
+        same = {name for name, identity in storage.items() if own.get(name) == identity}
+        found = frozenset(name for name in same if self._identities.proven(name, proofs.get(name, "")))
+        return found, frozenset(same - found)
 
     def present(self) -> dict[str, Path]:
         """Pool name -> directory, of every pool whose storage is there now."""
@@ -246,7 +261,9 @@ class Disks:
         identity, pool = self._identities.of(name), self._pool(name)
         usage = os.statvfs(pool)
         total, free = (count * usage.f_frsize // GIB for count in (usage.f_blocks, usage.f_bavail))
-        return StoragePool(identity=identity, path=str(pool), total_gb=total, free_gb=free)
+        return StoragePool(
+            identity=identity, path=str(pool), total_gb=total, free_gb=free, proof=self._identities.last_proof(name)
+        )
 
     def _fact(self, uuid: str, disk: DiskSpec) -> DiskFact:
         path = self.path(uuid, disk)

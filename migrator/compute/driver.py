@@ -150,6 +150,19 @@ class Driver(Protocol):
         """Count the time that has passed, and delete what was kept for long enough: those are the answer."""
         ...
 
+    # shared storage
+    def prove(self, pools: Sequence[str]) -> Mapping[str, str]:
+        """Write something new into each of these pools; pool -> what another host finds there if it has the same
+        storage. On the disk when it returns. Raises StorageError."""
+        ...
+
+    def compare_storage(
+        self, storage: Mapping[str, str], proofs: Mapping[str, str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Pools with the identity that another host found (pool -> identity): those in which what that one wrote is
+        found, and those in which it is not, which are another storage with a copied marker."""
+        ...
+
     # life
     def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = "") -> None:
         """Make the domain exist with this spec, stamped; no-op for one that has a process. ``machine``: the machine

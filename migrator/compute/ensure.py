@@ -26,7 +26,7 @@ from migrator.compute.ensure_power import (
     suspended,
     unpaused,
 )
-from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun
+from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun, with_proofs
 from migrator.compute.steering import steering
 from migrator.errors import Conflict, DriverError, HypervisorUnavailable
 from migrator.protocol import (
@@ -55,19 +55,27 @@ def observed(_tools: Tools, _memory: Memory, _assignment: Assignment) -> Mapping
     return NOTHING
 
 
-def movable(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def movable(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     checks = tuple(tools.driver.check_source(assignment.instance))
     if not all(check.ok for check in checks):
         return {"checks": checks}
-    return {"checks": checks, "guest": tools.driver.describe_guest(assignment.instance)}
+    guest = tools.driver.describe_guest(assignment.instance)
+    return {"checks": checks, "guest": with_proofs(tools, memory, assignment.instance, guest)}
 
 
 def compatible(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """A pool with the source's marker is the source's only if what that one wrote is found in it: a copied disk, or the
+    replica of another site, has the marker too."""
     inputs = CompatibleInputs.model_validate(assignment.inputs)
-    checks = tools.driver.check_destination(
-        assignment.instance, inputs.guest, inputs.block, over_commit=inputs.over_commit
-    )
-    return {"checks": tuple(checks)}
+    driver, spec, guest = tools.driver, assignment.instance, inputs.guest
+    mine = {pool: identity for pool, identity in guest.storage.items() if pool in spec.pools}
+    proven, unproven = driver.compare_storage(mine, guest.proofs)
+    if inputs.trust_marker:
+        proven, unproven = proven | unproven, frozenset()
+    storage = {pool: identity for pool, identity in guest.storage.items() if pool not in unproven}
+    judged = guest.model_copy(update={"storage": storage})
+    checks = driver.check_destination(spec, judged, inputs.block, over_commit=inputs.over_commit)
+    return {"checks": tuple(checks), "proven": tuple(sorted(proven)), "unproven": tuple(sorted(unproven))}
 
 
 def measured(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from migrator.compute.driver import Driver
-from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools
+from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools, with_proofs
 from migrator.errors import Conflict, HypervisorUnavailable, StorageError
 from migrator.protocol import (
     MEMORY,
@@ -18,7 +18,7 @@ from migrator.protocol import (
 )
 
 
-def described(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def described(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     """A guest that boots anew finds out for itself which CPU it has, and gets the consoles of its new host; one that
     brings its memory along cannot."""
     spec = assignment.instance
@@ -28,7 +28,7 @@ def described(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[
     guest = tools.driver.describe_guest(spec)
     if all(disk.target != MEMORY for disk in guest.disks):
         guest = guest.model_copy(update={"cpu_xml": None, "listens": ()})
-    return {"checks": checks, "guest": guest}
+    return {"checks": checks, "guest": with_proofs(tools, memory, spec, guest)}
 
 
 def offered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:

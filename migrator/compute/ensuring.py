@@ -12,7 +12,7 @@ from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal
 from migrator.compute.steering import Steering
 from migrator.errors import StorageError
-from migrator.protocol import Assignment, DomainFact, DomainState, InstanceSpec, JobFact, Measurement
+from migrator.protocol import Assignment, DomainFact, DomainState, GuestDescription, InstanceSpec, JobFact, Measurement
 
 DEAD = (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
 
@@ -41,6 +41,7 @@ class Memory:
     measured: Measurement | None = None
     steered: Steering | None = None  # what this process last set on it
     stop_since: float | None = None
+    proofs: Mapping[str, str] | None = None  # what was written into the instance's pools for this operation
     asked_at: float | None = None
     copy_epoch: int | None = None  # this process began the copy, and it has not failed since
 
@@ -63,3 +64,10 @@ def refuse_missing_disks(driver: Driver, spec: InstanceSpec) -> None:
     missing = [disk.path for disk in driver.disks(spec) if not disk.exists]
     if missing:
         raise StorageError(f"disk missing: {', '.join(missing)}", advice="bring the file back, then start again")
+
+
+def with_proofs(tools: Tools, memory: Memory, spec: InstanceSpec, guest: GuestDescription) -> GuestDescription:
+    """With something new in each pool of the instance, for the destination to find."""
+    if memory.proofs is None:
+        memory.proofs = tools.driver.prove(spec.pools)
+    return guest.model_copy(update={"proofs": dict(memory.proofs)})

@@ -32,7 +32,7 @@ class HostFiles:
     """``connect`` opens a reader of the files that the host at a libvirt URI offers."""
 
     def __init__(self, settings: AgentSettings, connect: Callable[[str], Reader]) -> None:
-        self._disks = Disks(settings.storage, settings.default_pool, settings.state_path / "storage")
+        self._disks = Disks(settings.storage, settings.default_pool, settings.state_path / "storage", settings.host)
         self._memory = SavedMemory(settings.storage)
         self._kept = KeptAside(self._disks.present, settings.host, settings.evacuated_disk_retention)
         self._connect_reader = connect
@@ -111,6 +111,14 @@ class HostFiles:
     def copy_job(self, uuid: str) -> JobFact | None:
         copy = self._copies.get(uuid)
         return None if copy is None else copy.fact()
+
+    def prove(self, pools: Sequence[str]) -> Mapping[str, str]:
+        return self._disks.prove(pools)
+
+    def compare_storage(
+        self, storage: Mapping[str, str], proofs: Mapping[str, str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        return self._disks.compare_storage(storage, proofs)
 
     def copy_error(self, uuid: str) -> DriverError | None:
         copy = self._copies.get(uuid)

@@ -5,7 +5,7 @@ and making another is an agent's restart; all that outlives that is in the fabri
 fault hook, then lets the world catch up with the clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from migrator.compute import compatibility, simulated_transfers
 from migrator.compute.fabric import Fabric
@@ -14,6 +14,7 @@ from migrator.compute.simulated_call import PROCESS, call
 from migrator.compute.simulated_life import SimulatedLife
 from migrator.compute.simulated_survey import VERSION, SimulatedSurvey
 from migrator.compute.simulated_world import MEASURING_S, MIB, Domain, Transfer
+from migrator.compute.storage_identity import PROOF_S
 from migrator.errors import DriverError
 from migrator.protocol import (
     MEMORY,
@@ -29,6 +30,7 @@ from migrator.protocol import (
     JobFact,
     Measurement,
     MigratingInputs,
+    StoragePool,
 )
 
 
@@ -57,13 +59,30 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             machine_types=host.machine_types,
             vcpus=host.vcpus,
             memory_mb=host.memory_mb,
-            storage={name: pool.pool(f"/simulated/{self.name}/{name}") for name, pool in host.pools.items()},
+            storage={name: self._pool_report(name) for name in host.pools},
             default_pool="local",
             address=self.name,
             live_migration_uri=f"simulated://{self.name}",
             networks=host.networks,
             simulated=True,
         )
+
+    def _pool_report(self, name: str) -> StoragePool:
+        pool = self.host.pools[name]
+        return pool.pool(f"/simulated/{self.name}/{name}", pool.prove(self.name, self.fabric.clock(), PROOF_S))
+
+    @call
+    def prove(self, pools: Sequence[str]) -> Mapping[str, str]:
+        return {name: self._storage(name).prove(self.name, self.fabric.clock()) for name in pools}
+
+    @call
+    def compare_storage(
+        self, storage: Mapping[str, str], proofs: Mapping[str, str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        own = self.host.pools
+        same = {name for name, identity in storage.items() if name in own and own[name].identity == identity}
+        found = frozenset(name for name in same if proofs.get(name, "") in own[name].proofs)
+        return found, frozenset(same - found)
 
     @call
     def list_copies(self, *, live: bool = False) -> Sequence[Copy]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from uuid import NAMESPACE_OID, uuid5
 
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, InstanceSpec, JobFact, StoragePool
@@ -89,13 +90,26 @@ class Storage:
     total_gb: int = 100
     disks: Files = field(default_factory=Files)
     taken_bytes: int = 0  # by what is none of ours
+    proofs: set[str] = field(default_factory=set)  # what hosts wrote there to be found by others
+    newest: dict[str, tuple[str, float]] = field(default_factory=dict)  # host -> its last one, and when
 
     def __post_init__(self) -> None:
         if not isinstance(self.disks, Files):
             self.disks = Files(self.disks)
 
-    def pool(self, path: str) -> StoragePool:
-        return StoragePool(identity=self.identity, path=path, total_gb=self.total_gb, free_gb=self.free_bytes // GIB)
+    def pool(self, path: str, proof: str = "") -> StoragePool:
+        free_gb = self.free_bytes // GIB
+        return StoragePool(identity=self.identity, path=path, total_gb=self.total_gb, free_gb=free_gb, proof=proof)
+
+    def prove(self, host: str, now: float, young_s: float = 0.0) -> str:
+        """Something new from the host, unless its last one is younger than that."""
+        last, at = self.newest.get(host, ("", 0.0))
+        if last in self.proofs and now - at < young_s:
+            return last
+        made = f"{host}/{uuid5(NAMESPACE_OID, f'{self.identity} {host} {len(self.proofs)}')}"
+        self.proofs.add(made)
+        self.newest[host] = made, now
+        return made
 
     @property
     def free_bytes(self) -> int:

@@ -6,8 +6,11 @@ not pass for another storage. Never looks at an instance's files.
 """
 
 import json
+import logging
 import os
+import re
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -15,7 +18,13 @@ from uuid import UUID, uuid4
 from migrator.compute.files import publish, sync
 from migrator.errors import StorageError
 
+log = logging.getLogger("migrator.agent")
+
 MARKER = ".migrator-storage-id"
+PROOFS = ".migrator-proofs"  # folder a host, with an empty file for each proof
+PROOF_S = 300.0  # the host's own proof is written anew after so long
+_KEPT = 500  # of a host's proofs; a move may wait for long before its destination looks
+_PROOF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}/[0-9a-f-]{36}")
 
 
 class StorageAway(StorageError):
@@ -26,8 +35,10 @@ class Identities:
     """The storage identities of one host (``pools``: name -> directory). ``kept``: the file that outlives the agent;
     None: remembered by this object only."""
 
-    def __init__(self, pools: Mapping[str, Path], kept: Path | None = None) -> None:
-        self._pools, self._kept = dict(pools), kept
+    def __init__(self, pools: Mapping[str, Path], kept: Path | None = None, host: str = "host") -> None:
+        """``host``: the name under which proofs are written."""
+        self._pools, self._kept, self._host = dict(pools), kept, host
+        self._newest: dict[str, tuple[str, float]] = {}  # pool -> the host's own proof, and when it was written
         self._lock = threading.Lock()
         self._known: dict[str, str] | None = None
 
@@ -50,6 +61,39 @@ class Identities:
                 f"the storage {wanted} of the pool {pool} {what}: {marker}",
                 advice=f"mount it; if another one is to take its place for good, remove {pool} from {self._kept}",
             )
+
+    def last_proof(self, pool: str) -> str:
+        """The host's own proof in the pool, not older than ``PROOF_S`` unless the pool cannot be written."""
+        made, at = self._newest.get(pool, ("", 0.0))
+        if not made or time.monotonic() - at >= PROOF_S:
+            try:
+                made = self.prove(pool)
+                self._newest[pool] = made, time.monotonic()
+            except StorageError as error:  # a full pool is described all the same
+                log.warning("%s", error)
+        return made
+
+    def prove(self, pool: str) -> str:
+        """Write something new that another host finds if it has the same storage: a name that no cache knows. Raises
+        StorageError."""
+        self.check(pool)
+        made = f"{self._host}/{uuid4()}"
+        path = self._pools[pool] / PROOFS / made
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(exist_ok=False)
+            sync(path)
+            sync(path.parent)
+            _prune(path.parent)
+        except OSError as error:
+            raise StorageError(f"cannot write a proof into the pool {pool}: {error}") from error
+        return made
+
+    def proven(self, pool: str, proof: str) -> bool:
+        """Whether another host's proof is found here."""
+        if not _PROOF.fullmatch(proof) or pool not in self._pools:
+            return False
+        return (self._pools[pool] / PROOFS / proof).exists()
 
     def _load(self) -> dict[str, str]:
         if self._known is None:
@@ -91,3 +135,10 @@ def _read(marker: Path) -> str | None:
         return None
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot read the storage identity {marker}: {error}") from error
+
+
+def _prune(folder: Path) -> None:
+    """Only the newest of this host's proofs are kept."""
+    found = sorted(os.scandir(folder), key=lambda entry: entry.stat().st_mtime)
+    for entry in found[:-_KEPT]:
+        os.unlink(entry.path)

@@ -113,6 +113,7 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
     disk_gb = min(sum(pool.total_gb for pool in report.storage.values()), _COLUMN_MAX)
     values = {
         "report": report.model_dump(mode="json"),
+        "proofs": _proofs(connection, name, report),
         "vcpus": report.vcpus,
         "memory_mb": report.memory_mb,
         "disk_gb": disk_gb,
@@ -132,6 +133,15 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
                 connection.execute(hosts.insert().values(name=name, created_at=moment, **values))
         except IntegrityError as error:
             raise StaleRow(f"Host {name} was registered at this moment; ask again") from error
+
+
+def _proofs(connection: Connection, name: str, report: HostReport) -> Mapping[str, Any]:
+    """Pool -> what the host wrote there last, and when that was told, by the servers' clock."""
+    known = connection.execute(select(hosts.c.proofs).where(hosts.c.name == name)).scalar_one_or_none() or {}
+    told = {pool: found.proof for pool, found in report.storage.items() if found.proof}
+    moment = listening.clock(connection)
+    old = {pool: known[pool] for pool, proof in told.items() if known.get(pool, {}).get("token") == proof}
+    return {pool: {"token": proof, "at": moment} for pool, proof in told.items()} | old
 
 
 def seen(connection: Connection, name: str) -> None:

@@ -31,6 +31,7 @@ class Assignment(Message):
 class CompatibleInputs(Message):
     guest: GuestDescription
     block: bool | None = None  # what the request asked for; None is "find out"
+    trust_marker: bool = False  # a pool with the source's marker is shared without a proof
     over_commit: bool = False  # copied disks need room for what they hold, not for what the guest sees
 
 

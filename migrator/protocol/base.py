@@ -15,7 +15,15 @@ MAX_SEAL = 400  # characters: version, HMAC-SHA256 in hexadecimal, the name of a
 Seal = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=MAX_SEAL)]
 HostName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)]
 SourceName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=512)]  # of a volume
-MachineId = Annotated[str, Field(pattern=r"^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$")]
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+MachineId = Annotated[str, Field(pattern=rf"^({_UUID})?$")]
+# What a host wrote into a pool, for another one to find there: its name and a UUID. Never a path to anywhere else.
+Proof = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,254}/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$"
+    ),
+]
 PhaseName = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=32)]
 Age = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # s since it was looked at, when it is sent
 Seconds = Annotated[float, Field(allow_inf_nan=False)]

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from migrator.protocol.base import Age, Amount, Big, Count, Key, Message, Number, PhaseName, Text
+from migrator.protocol.base import Age, Amount, Big, Count, Key, Message, Number, PhaseName, Proof, Text
 from migrator.protocol.words import MAY_GO_ON, DomainState
 
 
@@ -109,6 +109,7 @@ class GuestDescription(Message):
     vcpus: Big = 0
     disks: tuple[DiskFact, ...] = ()
     storage: dict[str, str] = Field(default_factory=dict)  # pool -> storage identity, of the source
+    proofs: dict[str, Proof] = Field(default_factory=dict)  # pool -> what the source wrote there for this operation
     hypervisor_version: Big = 0
     devices: tuple[Text, ...] = ()  # of the host, passed through to the guest
     listens: tuple[Text, ...] = ()  # addresses on which its consoles listen; only those that not every host has
@@ -138,6 +139,9 @@ class Fact(Message):
     disks: tuple[DiskFact, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     guest: GuestDescription | None = None
+    # Pools in which this host found what the source wrote there; None: an agent that does not look.
+    proven: tuple[str, ...] | None = None
+    unproven: tuple[str, ...] = ()  # with the source's marker, and without what it wrote: another storage
     measurement: Measurement | None = None
     kept: tuple[KeptDisks, ...] = ()  # aside, by this operation
     problem: Problem | None = None

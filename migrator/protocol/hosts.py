@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from migrator.protocol.base import Big, Count, Message, Text
+from migrator.protocol.base import Big, Count, Message, Proof, Text
 
 
 class StoragePool(Message):
@@ -10,6 +10,7 @@ class StoragePool(Message):
     path: str
     total_gb: Count
     free_gb: Count
+    proof: Proof = ""  # that the host wrote there last; "": it never did
 
 
 class TlsReport(Message):

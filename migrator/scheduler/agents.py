@@ -192,6 +192,9 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
                 touched.append(row.id)
                 if fact.job is not None and fact.job.active:
                     progress.add(connection, row.id, fact.job.model_dump(mode="json"))
+        for row, fact in told:  # alarms last: their rows are locked after all others
+            if host == row.destination:
+                _compare_storage(connection, row, host, fact)
     return list(dict.fromkeys(touched))
 
 
@@ -202,6 +205,16 @@ def _refused(connection: Connection, row: operations.OperationRow, fact: Fact, s
     if not known:
         serials.told(connection, row.instance_uuid, served)
     return fact.model_copy(update={"served": served if known else None})
+
+
+def _compare_storage(connection: Connection, row: operations.OperationRow, host: str, fact: Fact) -> None:
+    """A marker that two storages have is an alarm about the host that looked; it is over when it finds a proof."""
+    if fact.unproven:
+        pools = ", ".join(fact.unproven)
+        words = f"{pools} has the same marker as {row.source}'s and is another storage: it is not taken for shared"
+        alarms.raise_alarm(connection, AlarmKind.STORAGE_MARKER, words, host=host)
+    elif fact.proven:
+        alarms.clear_alarm(connection, AlarmKind.STORAGE_MARKER, host=host)
 
 
 def _keep(connection: Connection, operation_id: int, host: str, fact: Fact) -> bool:

@@ -16,6 +16,7 @@ from migrator.protocol import (
     CopiedInputs,
     DiskFact,
     Ensure,
+    GuestDescription,
     KeptInputs,
     MeasuredInputs,
     Message,
@@ -102,12 +103,24 @@ def _compatible(ask: Ask) -> Message:
     operation = ask.snapshot.operation
     over_commit = bool(operation.params.get("over_commit"))
     return CompatibleInputs(
-        guest=reading.guest_of(operation), block=operation.params.get("block"), over_commit=over_commit
+        guest=reading.guest_of(operation),
+        block=operation.params.get("block"),
+        trust_marker=bool(operation.params.get("trust_marker")),
+        over_commit=over_commit,
     )
 
 
+def _for_destination(ask: Ask) -> GuestDescription:
+    """The guest, without those pools that only seem to be the destination's too: what is in them is copied."""
+    guest, shared = reading.guest_of(ask.snapshot.operation), reading.shared_by_both(ask.snapshot)
+    destination = reading.view_of(ask.snapshot, ask.snapshot.operation.destination)
+    own = destination.report.storage if destination is not None else {}
+    copied = [p for p, i in guest.storage.items() if p in own and own[p].identity == i and p not in shared]
+    return guest.model_copy(update={"storage": {p: i for p, i in guest.storage.items() if p not in copied}})
+
+
 def _prepared(ask: Ask) -> Message:
-    return PreparedInputs(guest=reading.guest_of(ask.snapshot.operation))
+    return PreparedInputs(guest=_for_destination(ask))
 
 
 def _measured(ask: Ask) -> Message:
@@ -161,7 +174,7 @@ def _copied(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
     return CopiedInputs(
-        guest=reading.guest_of(operation),
+        guest=_for_destination(ask),
         source_uri=snapshot.hosts[operation.source].report.live_migration_uri,
         copy_disks=reading.moved_targets(snapshot),
     )

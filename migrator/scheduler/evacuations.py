@@ -15,7 +15,7 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power
-from migrator.scheduler import evacuated_disks, fencing
+from migrator.scheduler import evacuated_disks, fencing, shared_proofs
 from migrator.scheduler.loading import host_view, with_fencing
 from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.settings import ServerSettings
@@ -75,7 +75,13 @@ def evacuate(
         power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
         if power is Power.SAVED and spec.home_pool not in surviving:
             power = Power.SHUT_OFF  # its memory was lost with the host
-        params = {"surviving": surviving, "power": power.value, "admin_pass": None if shared else password}
+        proven = shared_proofs.check(source, [p for p in surviving if p in spec.pools], settings)
+        params = {
+            "surviving": surviving,
+            "trust_marker": not settings.shared_storage_proof_max_age,
+            "power": power.value,
+            "admin_pass": None if shared else password,
+        }
         context = {"guest": described(report).model_dump(mode="json"), "disks": disks}
         operation_id = begin(
             connection,
@@ -89,6 +95,7 @@ def evacuate(
             seen=row,
         )
         _note_evidence(connection, operation_id, uuid, source, settings)
+        shared_proofs.note(connection, operation_id, uuid, source.name, proven)
         _note_disks(connection, operation_id, uuid, disks)
         return Evacuation(operation_id, shared, None if shared else password, disks)
 
@@ -208,7 +215,8 @@ def _where_kept(spec: InstanceSpec, surviving: Mapping[str, str]) -> str:
 def described(report: HostReport) -> GuestDescription:
     """What can be said of a guest whose host cannot be asked."""
     storage = {name: pool.identity for name, pool in report.storage.items()}
-    return GuestDescription(arch=report.arch, storage=storage)
+    proofs = {name: pool.proof for name, pool in report.storage.items() if pool.proof}
+    return GuestDescription(arch=report.arch, storage=storage, proofs=proofs)
 
 
 def _password() -> str:

@@ -102,7 +102,19 @@ def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
     if phase.do is Ensure.COPIED:
         offered = reading.fresh(snapshot, snapshot.operation.source)
         return judge_copy(offered, fact, reading.moved_targets(snapshot))
+    if phase.do is Ensure.COMPATIBLE and (lost := _unproven(snapshot, fact)):
+        return lost
     return judge(phase.do, fact, reading.power_asked(snapshot.operation))
+
+
+def _unproven(snapshot: Snapshot, fact: Fact) -> Judgement | None:
+    """Disks that outlived their host are only where what that host wrote is found: a copied marker is none."""
+    surviving = snapshot.operation.params.get("surviving", {})
+    lost = [pool for pool in surviving if pool in fact.unproven]
+    if not lost:
+        return None
+    words = f"storage: {', '.join(lost)} has the same marker here, but not what {snapshot.operation.source} wrote there"
+    return Judgement(Progress.FAILED, "check_failed", words)
 
 
 def _words(phase: Phase, host: str, judgement: Judgement) -> str:
@@ -311,7 +323,9 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return {}
     guest = {"guest": fact.guest.model_dump(mode="json")} if fact.guest is not None else {}
     if phase.do is Ensure.COMPATIBLE:
-        return {"shared": {snapshot.operation.destination: sorted(reading.shared_by_both(snapshot))}}
+        shared = reading.shared_by_both(snapshot)
+        found = shared if fact.proven is None else shared & set(fact.proven)
+        return {"shared": {snapshot.operation.destination: sorted(found)}}
     if phase.do is Ensure.MOVABLE:
         return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
     if phase.do is Ensure.DESCRIBED:

@@ -53,12 +53,17 @@ def host(db: Database, name: str, **more: Any) -> None:
 def pools(db: Database, host_name: str, **identities: str) -> None:
     """Give the host these storage pools, in place of those it had: name -> identity."""
     made = {
-        name: StoragePool(identity=identity, path=f"/{name}", total_gb=100, free_gb=90).model_dump(mode="json")
+        name: StoragePool(
+            identity=identity, path=f"/{name}", total_gb=100, free_gb=90, proof=f"{host_name}/{uuids.uuid4()}"
+        ).model_dump(mode="json")
         for name, identity in identities.items()
     }
+    proofs = {name: {"token": pool["proof"], "at": 4_000_000_000.0} for name, pool in made.items()}
     with db.write() as connection:
         report = connection.execute(select(hosts.c.report).where(hosts.c.name == host_name)).scalar_one()
-        connection.execute(update(hosts).where(hosts.c.name == host_name).values(report=report | {"storage": made}))
+        connection.execute(
+            update(hosts).where(hosts.c.name == host_name).values(report=report | {"storage": made}, proofs=proofs)
+        )
 
 
 def flavor(db: Database, **more: Any) -> None:

@@ -92,3 +92,43 @@ def test_a_wiped_pool_is_noticed_by_the_same_process(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "mount")
     with pytest.raises(StorageAway):
         mine.facts(SPEC)
+
+
+def test_another_host_finds_a_proof_only_in_the_same_storage(tmp_path: Path) -> None:
+    pool, clone = tmp_path / "pool", tmp_path / "clone"
+    pool.mkdir()
+    one, other = Disks({"a": pool}, "a", host="n1"), Disks({"a": pool}, "a", host="n2")
+    identity = one.identities()["a"]
+    shutil.copytree(pool, clone)
+    proofs = one.prove(["a"])
+    assert other.compare_storage({"a": identity}, proofs) == (frozenset({"a"}), frozenset())
+    copied = Disks({"a": clone}, "a", host="n3")
+    assert copied.identities()["a"] == identity
+    assert copied.compare_storage({"a": identity}, proofs) == (frozenset(), frozenset({"a"}))
+    assert other.compare_storage({"a": identity}, {}) == (frozenset(), frozenset({"a"}))
+    assert other.compare_storage({"a": "another"}, proofs) == (frozenset(), frozenset())
+    assert one.prove(["a"]) != proofs, "each is new"
+
+
+@pytest.mark.parametrize("proof", ["../../etc/passwd", "/etc/passwd", "n1/../../x", "", "n1", "../" + "0" * 36])
+def test_a_proof_names_nothing_outside_of_its_folder(tmp_path: Path, proof: str) -> None:
+    mine = Disks({"a": tmp_path}, "a")
+    assert mine.compare_storage({"a": mine.identities()["a"]}, {"a": proof})[0] == frozenset()
+
+
+def test_a_hosts_own_proof_is_written_seldom_and_a_full_pool_is_described_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Disks({"a": tmp_path}, "a", host="n1")
+    first = mine.pool_reports()["a"].proof
+    assert first
+    assert mine.pool_reports()["a"].proof == first
+    monkeypatch.setattr("migrator.compute.storage_identity.PROOF_S", 0.0)
+    again = mine.pool_reports()["a"].proof
+    assert again != first
+    monkeypatch.setattr("pathlib.Path.touch", _full)
+    assert mine.pool_reports()["a"].proof == again
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")

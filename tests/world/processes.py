@@ -13,6 +13,7 @@ from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.machine import machine_of, stop_guests
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_agents import NamedImages
+from migrator.compute.storage_identity import PROOF_S
 from migrator.compute.worker import Worker
 from migrator.db.listening import Heartbeat
 from migrator.errors import (
@@ -95,7 +96,7 @@ class AgentProcess:
         self.seen = ""
         self.polled = 0
         self.poll_at = self.send_at = 0.0
-        self.registered = False
+        self.registered, self.registered_at = False, 0.0
         self.machine = machine_of("simulated", host)
 
     @property
@@ -134,9 +135,10 @@ class AgentProcess:
     def _poll(self) -> None:
         self.poll_at = self.clock() + RETRY_S
         try:
-            if not self.registered:
+            if not self.registered or self.clock() - self.registered_at >= PROOF_S:
                 report = self.driver.host_report()
                 self._register(report.model_copy(update={"protocol": PROTOCOL}))
+                self.registered_at = self.clock()
             copies = self.worker.served(self.driver.list_copies())
         except DriverError:
             copies = None

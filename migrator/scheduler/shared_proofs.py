@@ -1,0 +1,40 @@
+"""What proves that disks outlived their host on shared storage: what that host wrote there last, and how long before it
+fell silent.
+
+Owns the limit on that age and what is said of it. Never looks into a pool: an evacuation's destination does.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from migrator.db import events
+from migrator.db.engine import Connection
+from migrator.errors import Conflict
+from migrator.settings import ServerSettings
+
+
+def ages(row: Any) -> Mapping[str, float]:
+    """Pool -> seconds between the host's last proof there and its last word. ``row``: of ``hosts``. Pure."""
+    return {pool: max(0.0, row.last_seen - float(found["at"])) for pool, found in (row.proofs or {}).items()}
+
+
+def check(row: Any, pools: Sequence[str], settings: ServerSettings) -> Mapping[str, float]:
+    """The ages of what proves that these pools are shared. Raises Conflict for one that is too old, or missing."""
+    limit, known = settings.shared_storage_proof_max_age, ages(row)
+    if not limit:
+        return {pool: known[pool] for pool in pools if pool in known}
+    for pool in pools:
+        if pool not in known or known[pool] > limit:
+            found = f"{known[pool]:.0f} s before it fell silent" if pool in known else "never"
+            raise Conflict(
+                f"Whether another host really shares {pool} with {row.name} is not proven: {row.name} wrote its last "
+                f"proof there {found}, and shared_storage_proof_max_age is {limit:g} s",
+                advice="make sure that every host has the same storage there; with the setting 0 the marker is enough",
+            )
+    return {pool: known[pool] for pool in pools}
+
+
+def note(connection: Connection, operation_id: int, uuid: str, host: str, proven: Mapping[str, float]) -> None:
+    for pool, age_s in sorted(proven.items()):
+        words = f"{host} wrote its last proof into {pool} {age_s:.0f} s before it fell silent; it is looked for"
+        events.add(connection, "storage", words, operation_id=operation_id, instance_uuid=uuid, host=host, epoch=1)
