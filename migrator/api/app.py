@@ -29,6 +29,7 @@ from migrator.api import (
     discovery,
     faults,
     hosts,
+    image_upload,
     images,
     kept_disks,
     measured,
@@ -170,6 +171,7 @@ def serve(settings: ServerSettings) -> int:
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()
+    image_upload.tidy(services)
     heartbeat = listening.Heartbeat()
     beat(services.db, heartbeat)  # before anybody's silence is judged
     beside = [

@@ -6,6 +6,7 @@ from typing import Any
 from migrator.db import flavors as flavor_rows
 from migrator.db import images as image_rows
 from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
+from migrator.image_inspection import QEMU_FORMATS
 
 _GIB = 1024**3
 
@@ -40,6 +41,11 @@ def bootable(connection: Any, image_id: str | None) -> Mapping[str, Any]:
         raise BadRequest("Can not find requested image")
     if image["status"] != "active":
         raise BadRequest(f"Image {image_id} is not active.")
+    if (disk_format := image["disk_format"] or "raw") not in QEMU_FORMATS:
+        raise BadRequest(
+            f"Image {image_id} is no disk to boot from: its disk_format is {disk_format}, and not one of "
+            f"{', '.join(QEMU_FORMATS)}."
+        )
     return image
 
 

@@ -1,20 +1,18 @@
 """Images in Glance v2's wire format, the part that clients and the lab use: list, show, create, upload, download,
 delete. Mounted where ``openstack`` (``/image/v2``), ``nova`` (``/v2.1/v2``) and Glance clients (``/v2``) look.
 
-Bytes are streamed into ``image_dir`` under a temporary name, hashed on the way, and renamed when complete.
+What becomes of the bytes is ``image_upload``'s; which formats are taken is the setting ``image_formats``.
 """
 
-import hashlib
 import logging
-import os
-import secrets
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from migrator.api import image_upload
 from migrator.api.faults import UnsupportedMediaType
 from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.routing import read_json
@@ -22,6 +20,7 @@ from migrator.api.server_view import iso_z
 from migrator.api.services import Service, Services
 from migrator.db import images as rows
 from migrator.errors import BadRequest, Conflict, ImageNotFound
+from migrator.image_inspection import BOOT_FILES
 
 # Attribute of the API -> column; everything else a client sets is a property.
 _COLUMNS = {
@@ -62,7 +61,7 @@ _DEFAULTS = {
     "min_ram": 0,
     "tags": [],
 }
-_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso")
+_CONTAINERS = ("bare", *BOOT_FILES)
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "id": str,
     "name": (str, type(None)),
@@ -105,7 +104,7 @@ def show(image_id: str, services: Service) -> dict[str, Any]:
 @router.post("/images", status_code=201)
 async def create(request: Request, services: Service) -> dict[str, Any]:
     body = await read_json(request)
-    values = _values(body if body is not None else {})
+    values = _values(body if body is not None else {}, services.settings.image_formats)
 
     def write() -> rows.ImageRow:
         with services.db.write() as connection:
@@ -124,35 +123,9 @@ async def upload(image_id: str, request: Request, services: Service) -> None:
     row = await run_in_threadpool(_get, services, image_id)
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
-    directory = services.settings.image_dir
-    directory.mkdir(parents=True, exist_ok=True)
-    part = directory / f".{row.id}.{secrets.token_hex(4)}"
-    try:
-        measured = await _receive(request, part)
-        await run_in_threadpool(_finish, services, row.id, part, measured)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-async def _receive(request: Request, part: Path) -> dict[str, Any]:
-    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-    with part.open("wb") as file:
-        async for chunk in request.stream():
-            md5.update(chunk)
-            sha256.update(chunk)
-            size += len(chunk)
-            await run_in_threadpool(file.write, chunk)
-        file.flush()
-        await run_in_threadpool(os.fsync, file.fileno())
-    return {"size": size, "checksum": md5.hexdigest(), "checksum_sha256": sha256.hexdigest()}
-
-
-def _finish(services: Services, image_id: str, part: Path, measured: dict[str, Any]) -> None:
-    with services.db.write() as connection:
-        if rows.get(connection, image_id).status != "queued":
-            raise Conflict("Image status transition from active to saving is not allowed")
-        os.replace(part, services.settings.image_dir / image_id)
-        rows.change(connection, image_id, {"status": "active", **measured})
+    if row.disk_format is None or row.container_format is None:
+        raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
+    await image_upload.receive(request, services, row)
 
 
 @router.get("/images/{image_id}/file")
@@ -208,7 +181,7 @@ def _no_nul(*texts: str) -> None:
         raise ImageNotFound("No image has a NUL character in its name or id.")
 
 
-def _values(body: Any) -> dict[str, Any]:
+def _values(body: Any, formats: Collection[str]) -> dict[str, Any]:
     """Columns and properties of a new image. Raises BadRequest that names the attribute."""
     if not isinstance(body, dict):
         raise BadRequest("The body of a new image is a JSON object.")
@@ -225,12 +198,12 @@ def _values(body: Any) -> dict[str, Any]:
             if len(properties) > _MOST_PROPERTIES:
                 raise BadRequest(f"An image has at most {_MOST_PROPERTIES} properties.")
             continue
-        _check(name, value)
+        _check(name, value, formats)
         values[_COLUMNS[name]] = value
     return values | {"properties": properties}
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: Any, formats: Collection[str]) -> None:
     fits = isinstance(value, _TYPES[name]) and not (_TYPES[name] is int and isinstance(value, bool))
     if not fits:
         raise BadRequest(f"Attribute '{name}' is {shortened(repr(value))}, which is not of its type.")
@@ -238,8 +211,13 @@ def _check(name: str, value: Any) -> None:
         raise BadRequest(f"Attribute '{name}' is longer than 255 characters.")
     if isinstance(value, int) and not 0 <= value <= 2147483647:
         raise BadRequest(f"Attribute '{name}' is {value}; from 0 to 2147483647.")
-    if name == "disk_format" and value is not None and value not in _FORMATS:
-        raise BadRequest(f"Attribute 'disk_format' is {value!r}; one of {', '.join(_FORMATS)}.")
+    if name == "disk_format" and value is not None and value not in (*formats, *BOOT_FILES):
+        raise BadRequest(
+            f"Attribute 'disk_format' is {value!r}; this server takes disks as {', '.join(formats)} (image_formats), "
+            f"and kernels and ramdisks as {', '.join(BOOT_FILES)}."
+        )
+    if name == "container_format" and value is not None and value not in _CONTAINERS:
+        raise BadRequest(f"Attribute 'container_format' is {value!r}; one of {', '.join(_CONTAINERS)}.")
     if name == "visibility" and value not in ("public", "private", "shared", "community"):
         raise BadRequest(f"Attribute 'visibility' is {value!r}; one of public, private, shared, community.")
     if name == "id" and not is_uuid(value):

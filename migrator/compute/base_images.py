@@ -7,6 +7,7 @@ never deletes one.
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -27,19 +28,32 @@ def fetched(image_id: str, images: Mapping[str, Path]) -> Path:
     return images[image_id]
 
 
-def make(pool: Path, image: ImageRef, images: Mapping[str, Path]) -> Path:
+class BaseLocks:
+    """One lock for each base: builds that need the same one wait for one copy, and nobody else waits for them."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Path, threading.Lock] = {}
+        self._changing = threading.Lock()
+
+    def of(self, base: Path) -> threading.Lock:
+        with self._changing:
+            return self._locks.setdefault(base, threading.Lock())
+
+
+def make(pool: Path, image: ImageRef, images: Mapping[str, Path], locks: BaseLocks) -> Path:
     """The base of this image in a pool, made where there is none. Raises StorageError, also for a base of that id with
     another content."""
     base = pool / BASE / plain(image.id)
     if not base.exists():
-        file = fetched(image.id, images)
-        qemu_img.image_size(file, image.disk_format)
-        publish(base, partial(shutil.copyfile, file))
-    if image.checksum_sha256 and (found := _checksum(base)) != image.checksum_sha256:
-        raise StorageError(
-            f"{base} is another image of the same id: its checksum is {found}, and not {image.checksum_sha256}",
-            advice="move the instances that were made from it away, then remove it",
-        )
+        qemu_img.image_size(fetched(image.id, images), image.disk_format)
+    with locks.of(base):
+        if not base.exists():
+            publish(base, partial(shutil.copyfile, fetched(image.id, images)))
+        if image.checksum_sha256 and (found := _checksum(base)) != image.checksum_sha256:
+            raise StorageError(
+                f"{base} is another image of the same id: its checksum is {found}, and not {image.checksum_sha256}",
+                advice="move the instances that were made from it away, then remove it",
+            )
     return base
 
 

@@ -8,7 +8,6 @@ at all (``files``), and none where the pool's storage is not mounted (``storage_
 import contextlib
 import os
 import shutil
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 from migrator.compute import base_images, config_drive, qemu_img, saved_memory
-from migrator.compute.base_images import BASE, fetched
+from migrator.compute.base_images import BASE, BaseLocks, fetched
 from migrator.compute.files import free_bytes, locked, plain, publish
 from migrator.compute.storage_identity import Identities, StorageAway
 from migrator.errors import StorageError
@@ -51,8 +50,7 @@ class Disks:
         self._pools = dict(pools)
         self._identities = Identities(pools, kept, host)
         self._default = default_pool
-        # Builds that need the same new base wait for one copy instead of making one each.
-        self._making = threading.Lock()
+        self._base_locks = BaseLocks()
 
     # where things are
     def directory(self, uuid: str, pool: str) -> Path:
@@ -161,13 +159,12 @@ class Disks:
     def make(self, spec: InstanceSpec, images: Mapping[str, Path], admin_pass: str | None = None) -> None:
         """Make what is missing of the spec's disks, kernel and ramdisk. Raises StorageError."""
         known = {image.id: image for image in spec.images}
-        with self._making:
-            for disk in spec.disks:
-                if disk.config_drive:
-                    self._make_config_drive(spec, disk, admin_pass)
-                else:
-                    self._make_one(spec.uuid, disk, images, known)
-            self._make_boot_files(spec, images)
+        for disk in spec.disks:
+            if disk.config_drive:
+                self._make_config_drive(spec, disk, admin_pass)
+            else:
+                self._make_one(spec.uuid, disk, images, known)
+        self._make_boot_files(spec, images)
 
     def grow(self, spec: InstanceSpec) -> None:
         """Make disks that are smaller than the spec says as large as it says. Raises StorageError."""
@@ -182,17 +179,16 @@ class Disks:
         config drive is made anew."""
         own, facts = self.identities(), {fact.target: fact for fact in guest.disks}
         known = {image.id: image for image in spec.images}
-        with self._making:
-            for disk in spec.disks:
-                if own.get(disk.pool) == guest.storage.get(disk.pool, ""):
-                    continue
-                if disk.config_drive:
-                    self._make_config_drive(spec, disk, None)
-                elif disk.target in facts:
-                    self._make_target(self.path(spec.uuid, disk), disk.pool, facts[disk.target], images, known)
-                else:
-                    raise StorageError(f"the source does not describe the disk {disk.target}")
-            self._make_boot_files(spec, images)
+        for disk in spec.disks:
+            if own.get(disk.pool) == guest.storage.get(disk.pool, ""):
+                continue
+            if disk.config_drive:
+                self._make_config_drive(spec, disk, None)
+            elif disk.target in facts:
+                self._make_target(self.path(spec.uuid, disk), disk.pool, facts[disk.target], images, known)
+            else:
+                raise StorageError(f"the source does not describe the disk {disk.target}")
+        self._make_boot_files(spec, images)
 
     def prepare_copy(
         self, spec: InstanceSpec, guest: GuestDescription, targets: Collection[str], images: Mapping[str, Path]
@@ -201,11 +197,10 @@ class Disks:
         are backed by, kernel and ramdisk. Raises StorageError."""
         bases = {fact.target: fact.backing_image_id for fact in guest.disks}
         known = {image.id: image for image in spec.images}
-        with self._making:
-            for disk in spec.disks:
-                if disk.target in targets and (base := bases.get(disk.target)) is not None:
-                    base_images.make(self._pool(disk.pool), _ref(base, known), images)
-            self._make_boot_files(spec, images)
+        for disk in spec.disks:
+            if disk.target in targets and (base := bases.get(disk.target)) is not None:
+                base_images.make(self._pool(disk.pool), _ref(base, known), images, self._base_locks)
+        self._make_boot_files(spec, images)
 
     def check_complete(self, spec: InstanceSpec, places: Mapping[str, Path]) -> None:
         """Whether these directories (pool -> directory) hold every disk that the spec has in those pools, none larger
@@ -318,7 +313,7 @@ class Disks:
             self._overlay(path, pool, _ref(base, known), images, source.virtual_bytes)
 
     def _overlay(self, path: Path, pool: str, image: ImageRef, images: Mapping[str, Path], size: int) -> None:
-        base = base_images.make(self._pool(pool), image, images)
+        base = base_images.make(self._pool(pool), image, images, self._base_locks)
         # A relative name stays true where another host mounts the same pool elsewhere.
         backing = f"../{BASE}/{base.name}"
         publish(path, lambda part: qemu_img.overlay(part, backing, image.disk_format, size))

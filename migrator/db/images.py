@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from migrator.db.clock import now
 from migrator.db.tables import images, instances
-from migrator.errors import AlreadyExists, ImageNotFound
+from migrator.errors import AlreadyExists, Conflict, ImageNotFound
 
 ImageRow = Row[Any]
 
@@ -67,6 +67,22 @@ def create(connection: Connection, values: Mapping[str, Any]) -> ImageRow:
 
 def change(connection: Connection, image_id: str, values: Mapping[str, Any]) -> None:
     connection.execute(update(images).where(images.c.id == image_id).values(updated_at=now(connection), **values))
+
+
+def activate(connection: Connection, image_id: str, values: Mapping[str, Any]) -> None:
+    """The image has its bytes from now on. Of two that say so the first wins: the other waits for its transaction, and
+    then finds the image changed. Raises Conflict, and ImageNotFound for one that was deleted."""
+    queued = update(images).where(images.c.id == image_id, images.c.status == "queued")
+    changed = connection.execute(queued.values(status="active", updated_at=now(connection), **values))
+    if changed.rowcount == 0:
+        status = get(connection, image_id).status
+        raise Conflict(f"Image status transition from {status} to saving is not allowed")
+
+
+def without_virtual_size(connection: Connection) -> Sequence[ImageRow]:
+    """Active images whose virtual size nobody has recorded."""
+    query = select(images).where(images.c.status == "active", images.c.virtual_size.is_(None))
+    return connection.execute(query.order_by(images.c.id)).all()
 
 
 def remove(connection: Connection, image_id: str) -> None:

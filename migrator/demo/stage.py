@@ -227,7 +227,7 @@ def _all_up(cloud: Cloud, hosts: list[str]) -> list[str]:
 
 
 def _small_image(cloud: Cloud, url: str) -> str:
-    wanted = {"name": "tick", "disk_format": "qcow2", "container_format": "bare"}
+    wanted = {"name": "tick", "disk_format": "raw", "container_format": "bare"}
     image = str(cloud.call("POST", "/image/v2/images", wanted)["id"])
     headers = {"Content-Type": "application/octet-stream"}
     httpx.put(f"{url}/image/v2/images/{image}/file", content=b"simulated", headers=headers).raise_for_status()

@@ -14,6 +14,7 @@ from migrator.db import images as image_rows
 from migrator.db import instance_records
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Connection, Database
+from migrator.image_inspection import QEMU_FORMATS
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.scheduler.requests import Caller, begin
@@ -129,7 +130,7 @@ def _disks(new: NewInstance) -> tuple[DiskSpec, ...]:
     config drive."""
     flavor, image = new.flavor, new.image
     extra, pool = flavor.get("extra_specs") or {}, _pool(new)
-    disk_format = "raw" if image and image["disk_format"] == "raw" else "qcow2"
+    disk_format = "raw" if image and QEMU_FORMATS.get(image["disk_format"]) == "raw" else "qcow2"
     root_image = image["id"] if image else None
     disks = []
     if new.boot_volume is None:
@@ -145,7 +146,10 @@ def _disks(new: NewInstance) -> tuple[DiskSpec, ...]:
 
 def _image_ref(row: Any) -> ImageRef:
     return ImageRef(
-        id=row.id, size_bytes=row.size, checksum_sha256=row.checksum_sha256, disk_format=row.disk_format or "raw"
+        id=row.id,
+        size_bytes=row.size,
+        checksum_sha256=row.checksum_sha256,
+        disk_format=QEMU_FORMATS.get(row.disk_format, row.disk_format or "raw"),
     )
 
 

@@ -86,7 +86,7 @@ class Site:
         return float(found[0].report["self_fencing_lease_s"]) if found else None
 
     def boot(self) -> str:
-        image = {"name": "tiny", "disk_format": "qcow2", "container_format": "bare"}
+        image = {"name": "tiny", "disk_format": "raw", "container_format": "bare"}
         ident = self.call("POST", "/image/v2/images", json=image)["id"]
         octets = {"Content-Type": "application/octet-stream"}
         self.call("PUT", f"/image/v2/images/{ident}/file", content=b"\0" * 4096, headers=octets)

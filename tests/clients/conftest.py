@@ -230,7 +230,7 @@ def _fill(cloud: Cloud) -> None:
         flavor = {"name": name, "id": key, "vcpus": 1, "ram": ram, "disk": disk}
         assert cloud.post("/flavors", {"flavor": flavor}).status_code == 200
     images = f"{cloud.root}/image/v2/images"
-    image = {"name": "tiny", "disk_format": "qcow2", "container_format": "bare", "visibility": "public"}
+    image = {"name": "tiny", "disk_format": "raw", "container_format": "bare", "visibility": "public"}
     created = httpx.post(images, json=image, timeout=PATIENCE * 30)
     assert created.status_code == 201, created.text
     stored = httpx.put(

@@ -172,7 +172,7 @@ def cluster(postgres_server: str, tmp_path: Path) -> Iterator[Cluster]:
 def _fill(cluster: Cluster) -> None:
     flavor = {"name": "m1.nano", "id": "1", "vcpus": 1, "ram": MEMORY_MB, "disk": 1}
     assert cluster.one.http.post("/v2.1/flavors", json={"flavor": flavor}).status_code == 200
-    wanted = {"name": "tiny", "disk_format": "qcow2", "container_format": "bare", "visibility": "public"}
+    wanted = {"name": "tiny", "disk_format": "raw", "container_format": "bare", "visibility": "public"}
     image = cluster.one.http.post("/image/v2/images", json=wanted).json()["id"]
     kind = {"Content-Type": "application/octet-stream"}
     stored = cluster.one.http.put(f"/image/v2/images/{image}/file", content=b"\0" * 4096, headers=kind)
