@@ -9,7 +9,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel
 
 from migrator.api.looking import Looker
 from migrator.api.services import Service, Services
@@ -17,14 +16,14 @@ from migrator.db import credentials
 from migrator.db import images as image_rows
 from migrator.db.engine import Database
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
-from migrator.protocol import Facts, HostReport, MachineId, Number, Poll, Questions, Survey
+from migrator.protocol import Facts, HostReport, Incarnation, MachineId, Message, Poll, Questions, Survey
 from migrator.scheduler import agents, machines, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
 
-class Registration(BaseModel):
-    incarnation: Number
+class Registration(Message):
+    incarnation: Incarnation
     machine: MachineId = ""
     report: HostReport
 

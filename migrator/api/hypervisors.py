@@ -10,6 +10,7 @@ from migrator.api.os_services import as_uuid
 from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
 from migrator.db import hosts as rows
 from migrator.errors import BadRequest, NotFound, NotOffered
+from migrator.protocol import HostReport
 from migrator.scheduler import loading
 
 _UUIDS, _PLAIN = (2, 53), (2, 88)
@@ -40,7 +41,7 @@ def show(request: ApiRequest) -> Answer:
 
 def statistics(request: ApiRequest) -> Answer:
     used = _used(request)
-    views = [_capacity(row, used) for row in _all(request)]
+    views = [_capacity(row, loading.report_of(row)[0], used) for row in _all(request)]
     total: dict[str, Any] = {key: sum(view[key] for view in views) for key in _capacity_keys()}
     return Answer(200, {"hypervisor_statistics": {"count": len(views), **total}})
 
@@ -139,25 +140,25 @@ def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> 
 
 
 def _full(request: ApiRequest, row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
-    report = row.report
+    report, unreadable = loading.report_of(row)
     service_id = row.uuid if request.version >= _UUIDS else row.id
     body = _brief(request, row, used) | {
-        "hypervisor_type": report["hypervisor_type"],
-        "hypervisor_version": report["hypervisor_version"],
-        "host_ip": report["address"],
-        "service": {"id": service_id, "host": row.name, "disabled_reason": row.disabled_reason},
+        "hypervisor_type": report.hypervisor_type,
+        "hypervisor_version": report.hypervisor_version,
+        "host_ip": report.address,
+        "service": {"id": service_id, "host": row.name, "disabled_reason": row.disabled_reason or unreadable or None},
     }
     if request.version >= _PLAIN:
         return body | {"uptime": None}
     cpu = {
-        "arch": report["arch"],
-        "model": report["cpu_model"],
-        "vendor": report["cpu_vendor"],
-        "features": report["cpu_features"],
-        "topology": report["cpu_topology"],
+        "arch": report.arch,
+        "model": report.cpu_model,
+        "vendor": report.cpu_vendor,
+        "features": report.cpu_features,
+        "topology": report.cpu_topology,
     }
     shown_cpu = cpu if request.version >= (2, 28) else orjson.dumps(cpu).decode()
-    return body | _capacity(row, used) | {"cpu_info": shown_cpu}
+    return body | _capacity(row, report, used) | {"cpu_info": shown_cpu}
 
 
 def _capacity_keys() -> tuple[str, ...]:
@@ -176,10 +177,10 @@ def _capacity_keys() -> tuple[str, ...]:
     )
 
 
-def _capacity(row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
+def _capacity(row: rows.HostRow, report: HostReport, used: Mapping[str, Any]) -> dict[str, Any]:
     """What the host has, and what claims hold of it (claims, not guests: a stopped instance keeps its place)."""
     mine = used.get(row.name)
-    memory = (int(mine.memory_mb) if mine else 0) + row.report["reserved_host_memory_mb"]
+    memory = (int(mine.memory_mb) if mine else 0) + report.reserved_host_memory_mb
     disk = int(mine.disk_gb) if mine else 0
     return {
         "vcpus": row.vcpus,
@@ -192,7 +193,7 @@ def _capacity(row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
         "free_disk_gb": row.disk_gb - disk,
         "current_workload": 0,
         "running_vms": int(mine.count) if mine else 0,
-        "disk_available_least": min((pool["free_gb"] for pool in row.report["storage"].values()), default=0),
+        "disk_available_least": min((pool.free_gb for pool in report.storage.values()), default=0),
     }
 
 

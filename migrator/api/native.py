@@ -145,7 +145,7 @@ def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
     if row.waiting:
         names = [name for name in (row.source, row.destination) if name]
         views = [loading.host_view(h, services.settings.service_down_time) for h in hosts.by_names(connection, names)]
-        silent = [v for v in views if not v.up and f"host {v.name}" in row.waiting]
+        silent = [v for v in views if not (v.up or v.unreadable) and f"host {v.name}" in row.waiting]
         if silent:
             body["waiting"] = f"{row.waiting} for {silent[0].silent_s:.0f} s"
     return body

@@ -139,7 +139,7 @@ def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
         "status": "disabled" if row.disabled else "enabled",
         "state": "up" if view.up else "down",
         "updated_at": iso_us(row.last_seen + row.behind_s),
-        "disabled_reason": row.disabled_reason,
+        "disabled_reason": row.disabled_reason or view.unreadable or None,
     }
     return shown | ({"forced_down": row.forced_down} if request.version >= (2, 11) else {})
 

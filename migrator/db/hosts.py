@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, false, func, null, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -17,7 +18,7 @@ from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound, StaleRow
-from migrator.protocol import HostReport
+from migrator.protocol import HostReport, StoragePool
 
 _COLUMN_MAX = 2**31 - 1
 SILENCE_S = 30.0  # an agent that listens is heard more often
@@ -65,10 +66,17 @@ def every(connection: Connection) -> Sequence[HostRow]:
     return connection.execute(_all(connection.dialect.name).order_by(hosts.c.name)).all()
 
 
-def storage(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
-    """Host -> its pools (``HostReport.storage``)."""
+def storage(connection: Connection) -> Mapping[str, Mapping[str, StoragePool]]:
+    """Host -> its pools (``HostReport.storage``); a host whose pools cannot be read has none."""
     rows = connection.execute(select(hosts.c.name, hosts.c.report["storage"].label("pools")).order_by(hosts.c.name))
-    return {row.name: row.pools or {} for row in rows}
+    return {row.name: _pools_of(row.pools) for row in rows}
+
+
+def _pools_of(pools: Any) -> Mapping[str, StoragePool]:
+    try:
+        return {name: StoragePool.model_validate(pool) for name, pool in (pools or {}).items()}
+    except (ValidationError, AttributeError):
+        return {}
 
 
 def placeable(

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from migrator.protocol.base import MAX_SEAL, Message, Number
+from migrator.protocol.base import MAX_SEAL, Count, Message, Number
 from migrator.protocol.facts import DiskFact, GuestDescription
 from migrator.protocol.instances import InstanceSpec
 from migrator.protocol.words import Ensure, Power, Role
@@ -16,8 +16,8 @@ class Assignment(Message):
 
     operation_id: str
     kind: str
-    epoch: int
-    generation: int  # of the operation's row
+    epoch: Count
+    generation: Number  # of the operation's row
     serial: Number = 0  # grows with each operation of an instance, also over a restored database; 0: of an older server
     phase: str
     forward: bool  # False while the operation is being undone

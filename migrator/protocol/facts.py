@@ -4,7 +4,21 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from migrator.protocol.base import Age, Amount, Big, Count, Key, Message, Number, PhaseName, Proof, Text
+from migrator.protocol.base import (
+    Age,
+    Amount,
+    Big,
+    Count,
+    Incarnation,
+    Key,
+    Message,
+    Number,
+    PhaseName,
+    Proof,
+    Sequence,
+    Text,
+    Xml,
+)
 from migrator.protocol.words import MAY_GO_ON, DomainState
 
 
@@ -102,7 +116,7 @@ class Problem(Message):
 class GuestDescription(Message):
     """The source's answer to MOVABLE, handed to the destination with COMPATIBLE and PREPARED."""
 
-    cpu_xml: str | None = None  # the running guest's CPU, as libvirt expanded it
+    cpu_xml: Xml | None = None  # the running guest's CPU, as libvirt expanded it
     machine: str = ""  # "pc-i440fx-7.2"
     arch: str = "x86_64"
     memory_mb: Big = 0
@@ -131,8 +145,8 @@ class Fact(Message):
     operation_id: Key
     epoch: Count
     phase: PhaseName
-    incarnation: Number  # grows by one at each start of the agent (journalled)
-    sequence: Number  # grows with each fact of one incarnation
+    incarnation: Incarnation  # grows by one at each start of the agent (journalled)
+    sequence: Sequence  # grows with each fact of one incarnation
     domain: DomainFact | None = None  # None: could not be observed
     job: JobFact | None = None
     attempt: AttemptFact | None = None

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from migrator.protocol.base import Big, Count, Message, Proof, Text
+from migrator.protocol.base import Age, Big, Count, Message, Moment, Proof, Text
 
 
 class StoragePool(Message):
@@ -18,8 +18,8 @@ class TlsReport(Message):
 
     issuers: tuple[Text, ...] = ()  # those that signed them
     trusted: tuple[Text, ...] = ()  # those whose certificates it accepts
-    not_before: float = Field(0, ge=0, allow_inf_nan=False)  # s since the epoch, from when to when they all hold
-    not_after: float = Field(0, ge=0, allow_inf_nan=False)
+    not_before: Moment = 0.0  # s since the epoch, from when to when they all hold
+    not_after: Moment = 0.0
     words: Text = ""  # why they cannot be used, whatever the time; "": they can
 
 
@@ -47,7 +47,7 @@ class HostReport(Message):
     live_migration_uri: str  # with the address filled in
     networks: tuple[str, ...] = ()
     simulated: bool = False
-    self_fencing_lease_s: float = Field(0, ge=0)  # 0: its agent does not stop instances by itself
+    self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances by itself
     tls: TlsReport | None = None  # None: it does not encrypt migrations
     impaired: Text = ""  # why its agent cannot write down what it does, so that nothing is begun there; "": it can
     lost: Text = ""  # what its agent could not read of what it had written down; "": nothing

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import Count, Key, Message, Number, PhaseName
+from migrator.protocol.base import Count, Incarnation, Key, Message, PhaseName, Sequence
 from migrator.protocol.facts import Fact
 from migrator.protocol.words import DomainState, Ensure
 
@@ -33,8 +33,8 @@ class UnreadableFact(Message):
     operation_id: Key
     epoch: Count
     phase: PhaseName
-    incarnation: Number
-    sequence: Number
+    incarnation: Incarnation
+    sequence: Sequence
     reason: str = ""
 
 

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import Key, MachineId, Message, Number, Seal
+from migrator.protocol.base import Incarnation, Key, MachineId, Message, Number, Seal
 from migrator.protocol.facts import Fact
 from migrator.protocol.items import (
     UnreadableAssignment,
@@ -32,7 +32,7 @@ class Copy(Message):
 class Poll(Message):
     """The body of a long-poll: POST /agent/v1/hosts/{name}/poll."""
 
-    incarnation: Number
+    incarnation: Incarnation
     machine: MachineId = ""  # that the agent runs on; must be the one that registered the host
     number: Number = 0  # of this poll; the answer repeats it, and an answer to an older poll is thrown away
     seen: str = ""  # digest of the last assignments received

@@ -2,14 +2,27 @@
 
 from pydantic import Field
 
-from migrator.protocol.base import Age, Count, HostName, Key, MachineId, Message, Number, Seconds, SourceName, Text
+from migrator.protocol.base import (
+    Age,
+    Count,
+    HostName,
+    Key,
+    MachineId,
+    Message,
+    Moment,
+    Number,
+    Seconds,
+    SourceName,
+    Text,
+    Xml,
+)
 from migrator.protocol.facts import KeptDisks
 
 
 class GuestCpu(Message):
     """A CPU as a guest sees it: what a host is asked whether it can run. Known by ``guest_cpu.key``."""
 
-    xml: Text
+    xml: Xml
     machine: Text = ""
     arch: Text = "x86_64"
 
@@ -22,8 +35,8 @@ class Peer(Message):
 class Questions(Message):
     """What an agent should look at, so that a move can be judged before anybody asks for it."""
 
-    now: float  # s since the epoch by the database's clock, when this was answered
-    again_s: float  # until it should ask again
+    now: Moment  # s since the epoch by the database's clock, when this was answered
+    again_s: Age  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
     volumes: tuple[str, ...] = ()  # sources of those that instances have
@@ -68,7 +81,7 @@ class GuestSight(Message):
 class HostCpu(Message):
     """What a host's hypervisor can give a guest: its own CPU (libvirt's host-model), and the named models it has."""
 
-    xml: Text = ""
+    xml: Xml = ""
     models: tuple[Text, ...] = ()
     arch: Text = "x86_64"
     virt_type: Text = "kvm"

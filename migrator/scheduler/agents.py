@@ -14,8 +14,9 @@ import orjson
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
+from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
-from migrator.errors import IncarnationSuperseded, MigratorError
+from migrator.errors import BadRequest, IncarnationSuperseded, MigratorError
 from migrator.protocol import (
     UNREADABLE_FACT,
     Assignment,
@@ -35,13 +36,15 @@ from migrator.scheduler.snapshot import Placed, Snapshot
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
+_CLOCKS_DIFFER_S = 7 * 24 * 3600
 
 
 def register(
     db: Database, host: str, incarnation: int, report: HostReport, machine: str = "", down_after: float = 60.0
 ) -> None:
     """``machine``: that the agent runs on; ``down_after``: service_down_time. Raises NameTaken, MachineNotApproved, and
-    IncarnationSuperseded for an agent that is older than one that was heard."""
+    IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for an incarnation that
+    only a wrong clock can have counted from."""
     machines.admit(db, host, machine, down_after)
     with db.write() as connection:
         known = hosts.incarnation(connection, host)
@@ -51,12 +54,22 @@ def register(
                 advice="run one agent a host; one whose journal is older goes on above that by itself",
                 details={"known": known},
             )
+        if incarnation > _newest(connection):
+            raise BadRequest(
+                f"Incarnation {incarnation} of {host} lies in the future: no later agent of it would be heard.",
+                advice="set the host's clock, stop its transfers, and move the agent's journal away",
+            )
         hosts.register(connection, host, incarnation, report, machine)
         for kind, words in ((AlarmKind.AGENT_IMPAIRED, report.impaired), (AlarmKind.AGENT_LOST, report.lost)):
             if words:
                 alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
             else:
                 alarms.clear_alarm(connection, kind, host=host)
+
+
+def _newest(connection: Connection) -> int:
+    """Incarnations count from the time of day at which the agent's journal was begun, or from 0."""
+    return int(now(connection)) + _CLOCKS_DIFFER_S
 
 
 def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0) -> None:
@@ -177,8 +190,9 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
         hosts.seen(connection, host)
         known = operations.ids_by_uuid(connection, [fact.operation_id for fact in found])
         told = [(known[fact.operation_id], fact) for fact in found if fact.operation_id in known]
+        newest = max(_newest(connection), hosts.incarnation(connection, host))
         for row, fact in sorted(told, key=lambda pair: int(pair[0].id)):  # both ends lock their operations in one order
-            if host not in (row.source, row.destination):
+            if host not in (row.source, row.destination) or fact.incarnation > newest:
                 continue
             if host == row.destination:  # the source may still hold the statistics of an earlier arrival
                 _measure(connection, row.id, fact)

@@ -46,8 +46,11 @@ class Ask:
 
 
 def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
-    """Host name -> its assignment. Empty while the scheduler itself is the actor, and while a dispute is open."""
+    """Host name -> its assignment. Empty while the scheduler itself is the actor, while a dispute is open, and while a
+    host's description cannot be read."""
     operation = snapshot.operation
+    if any(host.unreadable for host in snapshot.hosts.values()):
+        return {}
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
     found: dict[str, Assignment] = {}

@@ -19,6 +19,9 @@ def decide(snapshot: Snapshot) -> Plan:
     operation = snapshot.operation
     if not operation.active:
         return NOTHING
+    for host in snapshot.hosts.values():
+        if host.unreadable:  # what it shares with the other host is unknown, and so is what may be deleted
+            return wait(snapshot, f"waiting for host {host.name}: {host.unreadable}")
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
     if disputed(snapshot, phase):

@@ -39,7 +39,7 @@ def of_host(
 ) -> list[EvacuationPreflight]:
     """For every instance of the host. ``to``: the destinations to look at; none named: every host. Raises
     HostNotFound."""
-    report = HostReport.model_validate(hosts.get(connection, host).report)
+    report, _ = loading.report_of(hosts.get(connection, host))
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
     candidates = loading.candidates(rows, settings.service_down_time)
     storage, found = hosts.storage(connection), []

@@ -14,9 +14,9 @@ from migrator.db import copies, events, hosts, images, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
-from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power
+from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power, StoragePool
 from migrator.scheduler import evacuated_disks, fencing, shared_proofs
-from migrator.scheduler.loading import host_view, with_fencing
+from migrator.scheduler.loading import host_view, report_of, with_fencing
 from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.settings import ServerSettings
 
@@ -62,7 +62,9 @@ def evacuate(
         row = at_rest(connection, uuid, Kind.EVACUATION)
         source = _source(connection, row, host, settings)
         refuse_second_copy(Kind.EVACUATION, row, _live_elsewhere(connection, row, settings))
-        spec, report = InstanceSpec.model_validate(row.spec), HostReport.model_validate(source.report)
+        spec, (report, unreadable) = InstanceSpec.model_validate(row.spec), report_of(source)
+        if unreadable:  # which of its disks are shared is unknown
+            raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: host {row.host}: {unreadable}")
         surviving = surviving_pools(storage, spec, report, row.host)
         disks = evacuated_disks.fates(spec, surviving)
         kept = [disk for disk in spec.disks if not disk.config_drive]
@@ -170,7 +172,7 @@ def rebuild_refusal(connection: Connection, disks: Sequence[Mapping[str, Any]], 
 
 
 def surviving_pools(
-    storage: Mapping[str, Mapping[str, Any]], spec: InstanceSpec, report: HostReport, lost: str
+    storage: Mapping[str, Mapping[str, StoragePool]], spec: InstanceSpec, report: HostReport, lost: str
 ) -> dict[str, str]:
     """The instance's pools that another host shares: pool -> storage identity. Found out, not asked. ``storage``: host
     -> its pools."""
@@ -178,7 +180,7 @@ def surviving_pools(
     found: dict[str, str] = {}
     for other, pools in storage.items():
         if other != lost:
-            found |= {p: i for p, i in own.items() if p in pools and pools[p]["identity"] == i}
+            found |= {p: i for p, i in own.items() if p in pools and pools[p].identity == i}
     return found
 
 

@@ -63,8 +63,10 @@ def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
 
 def _lapsed(row: Any) -> Evidence | None:
     """Only time in which servers listened counts: how long they did not, only a clock tells that anybody may set."""
-    lease = float(row.report.get("self_fencing_lease_s", 0.0))
-    if lease <= 0 or min(row.silent_s, row.listening_s) <= lapses_after(lease):
+    lease = row.report.get("self_fencing_lease_s", 0.0)
+    if not isinstance(lease, (int, float)) or lease <= 0:  # a value that cannot be read is no evidence
+        return None
+    if min(row.silent_s, row.listening_s) <= lapses_after(lease):
         return None
     words = (
         f"its self-fencing lease of {lease:g} s has lapsed: not heard for {row.silent_s:.0f} s, and "

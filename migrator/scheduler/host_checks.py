@@ -31,7 +31,9 @@ def refused(candidate: Candidate, need: Need) -> Finding | None:
 
 def up(candidate: Candidate, _need: Need) -> Finding:
     host, words = candidate.host, None
-    if host.forced_down:
+    if host.unreadable:
+        words = host.unreadable
+    elif host.forced_down:
         words = "forced down by an operator"
     elif not host.up:
         words = f"its agent is down (silent for {host.silent_s:.0f} s)"

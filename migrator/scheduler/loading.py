@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from migrator.db import alarms, copies, hosts, instance_records, operations, progress, transfers
 from migrator.db.engine import Connection
 from migrator.errors import InstanceNotFound
@@ -30,20 +32,35 @@ UNREADABLE: tuple[type[Exception], ...] = (
 DECLARED_DEAD_S = 15.0
 
 
+_NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
+
+
+def report_of(row: Any) -> tuple[HostReport, str]:
+    """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
+    used for nothing: a bad row is one host's fault, and never that of whoever reads all of them."""
+    try:
+        return HostReport.model_validate(row.report), ""
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
+        return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
+
+
 def host_view(row: Any, down_after: float) -> HostView:
+    report, unreadable = report_of(row)
     patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
     speaks = row.silent_s <= patience_s
     return HostView(
         name=row.name,
-        report=HostReport.model_validate(row.report),
+        report=report,
         silent_s=row.silent_s,
-        up=not row.forced_down and row.silent_s <= down_after,
+        up=not row.forced_down and row.silent_s <= down_after and not unreadable,
         disabled=row.disabled,
         forced_down=row.forced_down,
         speaks=speaks,
         awaited=not speaks and row.listening_s <= patience_s,
         heard_s=row.heard_s,
         now=row.last_seen + row.silent_s + row.behind_s,
+        unreadable=unreadable,
     )
 
 

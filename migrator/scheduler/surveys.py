@@ -33,7 +33,7 @@ def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
     return Questions(
         now=moment,
         again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
-        peers=tuple(Peer.model_construct(name=row.name, uri=row.uri) for row in peers),
+        peers=tuple(Peer.model_construct(name=row.name, uri=row.uri) for row in peers if row.uri),
         cpus={key: GuestCpu.model_construct(**body) for key, body in cpus.items()},
         volumes=tuple(in_use),
     )

@@ -11,6 +11,7 @@ from migrator.compute.libvirt_calls.connections import unless
 from migrator.protocol import JobFact, MigratingInputs
 
 _NO_LIMIT_MIB_S = (2**63 - 1) // 2**20  # what libvirt itself begins with
+_LARGEST = 2**63 - 1
 _COUNTED_S = 1  # in which pages written to are counted
 # QEMU samples 512 pages a GiB (its migration/dirtyrate.h): each that was written to stands for 2 MiB in that time.
 DIRTY_GRAIN_MIB_S = 1024 / 512 / _COUNTED_S
@@ -58,7 +59,8 @@ def ended_job(domain: Any, *, keep: bool = True) -> JobFact | None:
 def _job_fact(statistics: Mapping[str, Any], *, active: bool) -> JobFact | None:
     if statistics.get("type", 0) == libvirt.VIR_DOMAIN_JOB_NONE:
         return None
-    known = {field: statistics[name] for field, name in _JOB_FIELDS.items() if name in statistics}
+    # libvirt counts without a sign; its "unknown" is more than a message or a database keeps.
+    known = {field: min(statistics[name], _LARGEST) for field, name in _JOB_FIELDS.items() if name in statistics}
     return JobFact(active=active, **known)
 
 

@@ -1,0 +1,101 @@
+"""An agent that was broken into says the worst it can over HTTP: it harms its own host, and nobody else is stopped."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from migrator.db import credentials
+from migrator.db.tables import hosts
+from tests.api import seed
+from tests.api.conftest import Web
+
+GOOD: dict[str, Any] = {
+    "vcpus": 8,
+    "memory_mb": 16384,
+    "address": "10.0.0.1",
+    "live_migration_uri": "qemu+tcp://10.0.0.1/system",
+}
+READERS = (
+    "/v2.1/os-services",
+    "/v2.1/os-hypervisors/detail",
+    "/v2.1/os-availability-zone/detail",
+    "/v1/preflight?from=compute2",
+    "/metrics",
+)
+
+
+class Hostile:
+    """The agent of ``compute1``, with a credential that is its own."""
+
+    def __init__(self, web: Web) -> None:
+        self.web = web
+        self._token = credentials.issue(web.db, "compute1")
+
+    def __call__(self, method: str, path: str, content: str) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        return self.web(method, f"/agent/v1/hosts/compute1{path}", None, headers=headers, content=content)
+
+    def register(self, incarnation: str = "1", **report: str) -> Any:
+        """``report``: JSON text of each field."""
+        fields = {key: f'"{value}"' if isinstance(value, str) else str(value) for key, value in GOOD.items()} | report
+        inside = ", ".join(f'"{key}": {value}' for key, value in fields.items())
+        return self("PUT", "", f'{{"incarnation": {incarnation}, "report": {{{inside}}}}}')
+
+
+@pytest.fixture
+def hostile(web: Web) -> Hostile:
+    return Hostile(web)
+
+
+def stored(web: Web) -> Any:
+    with web.db.read() as connection:
+        return connection.execute(select(hosts.c.report).where(hosts.c.name == "compute1")).scalar_one()
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"self_fencing_lease_s": "Infinity"},
+        {"self_fencing_lease_s": "NaN"},
+        {"self_fencing_lease_s": "1e400"},
+        {"vcpus": "9" * 5000},
+        {"cpu_topology": '{"sockets": 18446744073709551616}'},
+        {"cpu_model": '"a\\u0000b"'},
+        {"cpu_model": '"a\\ud800b"'},
+        {"cpu_model": f'"{"x" * 5000}"'},
+        {"networks": "[" + ",".join(['"n"'] * 10_001) + "]"},
+        {"cpu_topology": "[" * 1000 + "]" * 1000},
+    ],
+    ids=lambda report: next(iter(report)),
+)
+def test_a_description_that_cannot_be_kept_is_refused_and_everybody_else_goes_on(
+    hostile: Hostile, report: dict[str, str]
+) -> None:
+    before = stored(hostile.web)
+    answer = hostile.register(**report)
+    assert answer.status_code == 400, answer.text[:300]
+    assert stored(hostile.web) == before
+    assert {path: hostile.web("GET", path).status_code for path in READERS} == dict.fromkeys(READERS, 200)
+
+
+def test_an_agent_from_the_future_is_not_registered(hostile: Hostile) -> None:
+    answer = hostile.register(incarnation=str(2**40))
+    assert answer.status_code == 400
+    assert "lies in the future" in answer.text
+    assert hostile.register(incarnation=str(2**63 - 1)).status_code == 400
+
+
+@pytest.mark.parametrize("bad", [{"self_fencing_lease_s": None}, {"vcpus": "many"}, {"storage": {"local": 1}}])
+def test_a_stored_description_that_cannot_be_read_is_one_unusable_host_that_says_so(
+    web: Web, bad: dict[str, Any]
+) -> None:
+    seed.instance(web.db, "vm", host="compute2")
+    with web.db.write() as connection:
+        report = connection.execute(select(hosts.c.report).where(hosts.c.name == "compute1")).scalar_one()
+        connection.execute(update(hosts).where(hosts.c.name == "compute1").values(report=report | bad))
+    assert {path: web("GET", path).status_code for path in READERS} == dict.fromkeys(READERS, 200)
+    found = {service["host"]: service for service in web("GET", "/v2.1/os-services").json()["services"]}
+    assert (found["compute1"]["state"], found["compute2"]["state"]) == ("down", "up")
+    assert "cannot be read" in found["compute1"]["disabled_reason"]
+    assert found["compute2"]["disabled_reason"] is None
