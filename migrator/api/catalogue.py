@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from migrator import supported
 from migrator.db import flavors as flavor_rows
 from migrator.db import images as image_rows
 from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
@@ -47,6 +48,18 @@ def bootable(connection: Any, image_id: str | None) -> Mapping[str, Any]:
             f"{', '.join(QEMU_FORMATS)}."
         )
     return image
+
+
+def check_supported(flavor: Mapping[str, Any], image: Mapping[str, Any] | None = None) -> None:
+    """Raises BadRequest that names what of a flavor, and of an image to boot, is not honoured."""
+    said = [
+        *supported.refused_swap(flavor["swap_mb"] or 0),
+        *supported.refused_extra_specs(flavor["extra_specs"] or {}),
+    ]
+    if said:
+        raise BadRequest(f"Flavor {flavor['flavorid']}: {'; '.join(said)}.")
+    if image is not None and (said := supported.refused_properties(image["properties"] or {})):
+        raise BadRequest(f"Image {image['id']}: {'; '.join(said)}.")
 
 
 def check_fits(flavor: Mapping[str, Any], image: Mapping[str, Any]) -> None:

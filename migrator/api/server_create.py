@@ -9,6 +9,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrator import supported
 from migrator.api import catalogue
 from migrator.api.block_devices import block_devices
 from migrator.api.server_schemas import MOST_METADATA, TRUE
@@ -21,6 +22,7 @@ from migrator.scheduler.building import NewInstance
 
 DEFAULT_ZONE = "nova"
 _LONGEST_NAME = 255
+HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")  # one field by two names
 MOST_AT_ONCE = 100  # instances one request may ask for
 
 
@@ -28,6 +30,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     """One for each instance wanted, in order. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
+    _refuse_hints(body)
     check_metadata(server.get("metadata", {}))
     count = _count(server)
     disks = block_devices(server)
@@ -39,6 +42,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
         zone, host = _placement(connection, server)
         for ident in filter(None, (disks.boot_volume, *disks.volumes)):
             _check_free(connection, ident)
+    catalogue.check_supported(flavor, image)
     if image is not None:
         catalogue.check_fits(flavor, image)
     names = _names(server["name"], count)
@@ -102,6 +106,12 @@ def _refuse_unsupported(server: Mapping[str, Any]) -> None:
     for group in server.get("security_groups", ()):
         if group.get("name") not in (None, "default"):
             raise BadRequest(f"Security group {group['name']} not found.")
+
+
+def _refuse_hints(body: Mapping[str, Any]) -> None:
+    hints = {name for key in HINTS for name in body.get(key) or ()}
+    if said := supported.refused_hints(hints):
+        raise BadRequest(f"Invalid input for field/attribute os:scheduler_hints: {'; '.join(said)}.")
 
 
 def _count(server: Mapping[str, Any]) -> int:

@@ -1,9 +1,10 @@
 """Draws ``docs/operations.md`` from the table of operations, and the README's part of it, so that no picture differs
-from the code. Run as a module from the checkout, it writes both."""
+from the code. Run as a module from the checkout, it writes both, and ``docs/supported.md``."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from migrator.cli.drawing_supported import supported_page
 from migrator.meanwhile import DURING_LIVE_MIGRATION
 from migrator.operations import OPERATIONS, Kind, Operation, Phase
 
@@ -91,3 +92,4 @@ if __name__ == "__main__":
     docs, front = Path("docs/operations.md"), Path("README.md")
     docs.write_text(document())
     front.write_text(readme(front.read_text()))
+    Path("docs/supported.md").write_text(supported_page())

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from migrator import supported
 from migrator.db import images as image_rows
 from migrator.db import instance_records
 from migrator.db import volumes as volume_rows
@@ -19,8 +20,8 @@ from migrator.operations import Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.scheduler.requests import Caller, begin
 
-STORAGE_EXTRA_SPEC = "migrator:storage"  # flavor extra spec that names the pool of the instance's disks
-EPHEMERAL_EXTRA_SPEC = "migrator:ephemeral_storage"  # the same for its ephemeral disk; without it, where the root is
+STORAGE_EXTRA_SPEC = supported.STORAGE  # flavor extra spec that names the pool of the instance's disks
+EPHEMERAL_EXTRA_SPEC = supported.EPHEMERAL_STORAGE  # the same for its ephemeral disk; without it, where the root is
 DEFAULT_POOL = "local"
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from migrator.cli.drawing import document, readme
+from migrator.cli.drawing_supported import supported_page
 from migrator.operations import OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"
@@ -10,6 +11,10 @@ PAGE = Path(__file__).parents[2] / "docs/operations.md"
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == document(), "run script/docs"
+
+
+def test_the_page_of_what_is_supported_is_up_to_date() -> None:
+    assert (PAGE.parent / "supported.md").read_text() == supported_page(), "run script/docs"
 
 
 def test_the_front_page_is_up_to_date() -> None:

@@ -1,0 +1,37 @@
+"""Draws ``docs/supported.md`` from the rows of ``migrator/supported.py``; never writes by itself."""
+
+from collections.abc import Iterable
+
+from migrator.supported import EXTRA_SPECS, IMAGE_PROPERTIES, REFUSED_EXTRA_SPECS, REFUSED_PROPERTIES, Honoured, Refused
+
+_HEAD = """# What is honoured, and what is refused by name
+
+Generated from `migrator/supported.py` by `script/docs`; do not edit. What is refused is answered with 400 and its name
+before anything is begun: at the creation of a server, and for flavors at a resize, too. Any other extra spec or image
+property is a label: it is stored and shown, and changes nothing.
+
+## Scheduler hints
+
+`os:scheduler_hints` (`OS-SCH-HNT:scheduler_hints`): every hint is refused.
+
+## A flavor's swap
+
+Only 0: guests get no swap disk.
+"""
+
+
+def supported_page() -> str:
+    """The whole page, Markdown."""
+    specs = _part("Extra specs of flavors", EXTRA_SPECS, REFUSED_EXTRA_SPECS)
+    return "\n".join([_HEAD, *specs, *_part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)])
+
+
+def _part(title: str, honoured: Iterable[Honoured], refused: Iterable[Refused]) -> Iterable[str]:
+    yield f"## {title}\n"
+    yield "| name | values | |"
+    yield "| --- | --- | --- |"
+    for row in honoured:
+        yield f"| `{row.name}` | {'any' if row.values is None else ', '.join(row.values)} | {row.what} |"
+    for scope in refused:
+        yield f"| any other `{scope.name}…` | refused | {scope.what} |"
+    yield ""

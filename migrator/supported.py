@@ -1,0 +1,136 @@
+"""What a client may ask for beside the plain fields, and what becomes of it: one row each, honoured or refused by name.
+
+The API reads these rows where it decides, and ``docs/supported.md`` is drawn from them (``script/docs``). What is in no
+row is a label: it is stored and shown, and changes nothing. Data and pure functions only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_OFF = ("false", "False", "no", "0")
+_LONGEST_KEY = 255  # of a refused name that is repeated in the answer
+_MOST_NAMED = 10  # refused names in one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Honoured:
+    """``values``: those that are honoured, any other is refused; None: every one."""
+
+    name: str
+    what: str
+    values: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """``name``: how the names begin that no row of ``Honoured`` has; each of them is refused."""
+
+    name: str
+    what: str
+
+
+STORAGE, EPHEMERAL_STORAGE = "migrator:storage", "migrator:ephemeral_storage"
+EXTRA_SPECS = (
+    Honoured(STORAGE, "the storage pool of the instance's disks"),
+    Honoured(EPHEMERAL_STORAGE, "the storage pool of its ephemeral disk"),
+    Honoured("hw:cpu_policy", "vCPUs are never pinned", ("shared",)),
+    Honoured("hw:boot_menu", "there is no boot menu", _OFF),
+    Honoured("hw:firmware_type", "guests boot by BIOS", ("bios",)),
+    Honoured("hide_hypervisor_id", "the hypervisor shows itself", _OFF),
+)
+REFUSED_EXTRA_SPECS = (
+    Refused("accel:", "accelerators"),
+    Refused("aggregate_instance_extra_specs:", "placement by aggregates"),
+    Refused("capabilities:", "placement by what hosts have"),
+    Refused("hw:", "the guest's hardware"),
+    Refused("hw_rng:", "a source of random numbers"),
+    Refused("hw_video:", "the video card"),
+    Refused("os:", "the guest's operating system"),
+    Refused("pci_passthrough:", "devices of the host"),
+    Refused("powervm:", "another hypervisor"),
+    Refused("quota:", "limits on processor, disk and network"),
+    Refused("resources", "placement by resources, numbered groups too"),
+    Refused("trait", "placement by traits, numbered groups too"),
+    Refused("group_policy", "placement of numbered groups"),
+    Refused("vmware:", "another hypervisor"),
+)
+
+IMAGE_PROPERTIES = (
+    Honoured("kernel_id", "the image whose file is booted directly"),
+    Honoured("ramdisk_id", "the ramdisk for it"),
+    Honoured("os_command_line", "the command line for it"),
+    Honoured("hw_disk_bus", "disks are on virtio", ("virtio",)),
+    Honoured("hw_vif_model", "network cards are virtio", ("virtio",)),
+    Honoured("hw_firmware_type", "guests boot by BIOS", ("bios",)),
+    Honoured("hw_vm_mode", "hardware virtualization", ("hvm",)),
+    Honoured("vm_mode", "the same, by its old name", ("hvm",)),
+    Honoured("img_hv_type", "QEMU or KVM", ("qemu", "kvm")),
+    Honoured("hypervisor_type", "the same, by its old name", ("qemu", "kvm")),
+    Honoured("hw_qemu_guest_agent", "there is no channel for a guest agent", _OFF),
+    Honoured("hw_vif_multiqueue_enabled", "network cards have one queue", _OFF),
+    Honoured("hw_boot_menu", "there is no boot menu", _OFF),
+    Honoured("hw_cpu_policy", "vCPUs are never pinned", ("shared",)),
+    Honoured("os_require_quiesce", "disks are never quiesced", _OFF),
+    Honoured("img_config_drive", "the server's config_drive asks for one", ("optional",)),
+    Honoured("os_type", "guests are not adapted to a system", ("linux",)),
+    Honoured("os_distro", "a label: changes nothing about the guest"),
+    Honoured("os_version", "a label: changes nothing about the guest"),
+    Honoured("os_admin_user", "a label: changes nothing about the guest"),
+    Honoured("os_hash_algo", "a label of the image service"),
+    Honoured("os_hash_value", "a label of the image service"),
+    Honoured("os_hidden", "a label of the image service"),
+)
+REFUSED_PROPERTIES = (
+    Refused("hw_", "the guest's hardware"),
+    Refused("os_", "the guest's operating system"),
+    Refused("img_", "how the image is used"),
+    Refused("trait:", "placement by traits"),
+    Refused("vm_mode", "the kind of virtualization"),
+    Refused("hypervisor_type", "the kind of hypervisor"),
+)
+
+
+def refused_extra_specs(specs: Mapping[str, Any]) -> list[str]:
+    """A sentence for each that cannot be honoured."""
+    return _refused("extra spec", specs, EXTRA_SPECS, REFUSED_EXTRA_SPECS)
+
+
+def refused_properties(properties: Mapping[str, Any]) -> list[str]:
+    """A sentence for each property of an image that cannot be honoured."""
+    return _refused("image property", properties, IMAGE_PROPERTIES, REFUSED_PROPERTIES)
+
+
+def refused_hints(hints: Iterable[str]) -> list[str]:
+    """A sentence for each scheduler hint: none is honoured yet."""
+    said = [f"scheduler hint {_short(name)} is not supported" for name in sorted(hints)[:_MOST_NAMED]]
+    return [*said, "supported hints: none"] if said else []
+
+
+def refused_swap(swap_mb: int) -> list[str]:
+    """A sentence when a flavor wants a swap disk."""
+    return [f"swap {swap_mb} is not supported; supported: 0 (guests get no swap disk)"] if swap_mb else []
+
+
+def _refused(kind: str, asked: Mapping[str, Any], rows: Iterable[Honoured], scopes: Iterable[Refused]) -> list[str]:
+    honoured, beginnings = {row.name: row for row in rows}, tuple(row.name for row in scopes)
+    said = []
+    for key, value in sorted(asked.items()):
+        row = honoured.get(key)
+        if row is None and key.startswith(beginnings):
+            names = (
+                ", ".join(name for name in honoured if name.startswith(_scope(key, beginnings))) or "none of its kind"
+            )
+            said.append(f"{kind} {_short(key)} is not supported; supported: {names}")
+        elif row is not None and row.values is not None and str(value) not in row.values:
+            known = ", ".join(row.values)
+            said.append(f"{kind} {_short(key)} is {_short(str(value))}; supported: {known} ({row.what})")
+    return said[:_MOST_NAMED]
+
+
+def _scope(key: str, beginnings: Iterable[str]) -> str:
+    return next(beginning for beginning in beginnings if key.startswith(beginning))
+
+
+def _short(text: str) -> str:
+    return repr(text[:_LONGEST_KEY])
