@@ -90,6 +90,14 @@ REFUSED_PROPERTIES = (
     Refused("hypervisor_type", "the kind of hypervisor"),
 )
 
+HOSTNAME = "hostname"
+FIELDS = (  # of a server, at its creation, in PUT and at a resize; only what is shown may be asked for
+    Honoured("OS-DCF:diskConfig", "partitions in the guest are never resized", ("MANUAL",)),
+    Honoured("accessIPv4", "servers have no access address", ("",)),
+    Honoured("accessIPv6", "servers have no access address", ("",)),
+    Honoured(HOSTNAME, "it is made from the server's name"),
+)
+
 
 def refused_extra_specs(specs: Mapping[str, Any]) -> list[str]:
     """A sentence for each that cannot be honoured."""
@@ -110,6 +118,17 @@ def refused_hints(hints: Iterable[str]) -> list[str]:
 def refused_swap(swap_mb: int) -> list[str]:
     """A sentence when a flavor wants a swap disk."""
     return [f"swap {swap_mb} is not supported; supported: 0 (guests get no swap disk)"] if swap_mb else []
+
+
+def refused_fields(asked: Mapping[str, Any], hostname: str) -> list[str]:
+    """A sentence for each field that differs from what is shown. ``hostname``: the one that is shown."""
+    said = []
+    for row in FIELDS:
+        (shown,) = row.values or (hostname,)
+        value = asked.get(row.name)
+        if value is not None and value != shown:
+            said.append(f"{row.name} {_short(str(value))} is not supported; supported: {shown!r} ({row.what})")
+    return said
 
 
 def _refused(kind: str, asked: Mapping[str, Any], rows: Iterable[Honoured], scopes: Iterable[Refused]) -> list[str]:

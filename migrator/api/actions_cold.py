@@ -51,6 +51,7 @@ def _resize(request: ApiRequest, row: Any, value: Any) -> Begun:
         flavor = catalogue.flavor(connection, str(value["flavorRef"]))
         image = catalogue.image_if_known(connection, row.image_id) if row.image_id else None
     if _may_move(row, Kind.RESIZE):
+        catalogue.check_fields(value)
         catalogue.check_supported(flavor)
         if image is not None:
             catalogue.check_fits(flavor, image)

@@ -13,7 +13,7 @@ from migrator import supported
 from migrator.api import catalogue
 from migrator.api.block_devices import block_devices
 from migrator.api.server_schemas import MOST_METADATA, TRUE
-from migrator.api.server_view import Version
+from migrator.api.server_view import Version, hostname
 from migrator.db import instances as instance_rows
 from migrator.db import volumes
 from migrator.db.engine import Database
@@ -46,6 +46,8 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     if image is not None:
         catalogue.check_fits(flavor, image)
     names = _names(server["name"], count)
+    for name in names:
+        catalogue.check_fields(server, hostname(name))
     return [
         NewInstance(
             name=name,
@@ -93,7 +95,6 @@ _UNSUPPORTED = {
     "user_data": "user_data is not supported: there is no metadata service, and the config drive carries none",
     "block_device_mapping": "block_device_mapping is not supported: send block_device_mapping_v2",
     "trusted_image_certificates": "trusted_image_certificates is not supported: images carry no signatures",
-    "hostname": "hostname is not supported: the guest's host name is its own",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from migrator.api import paging, server_create, server_query, server_schemas, server_view
+from migrator.api import catalogue, paging, server_create, server_query, server_schemas, server_view
 from migrator.api.routing import Answer, ApiRequest, Route
 from migrator.db import instance_records, transfers
 from migrator.db import instances as instance_rows
@@ -58,7 +58,7 @@ def create(request: ApiRequest) -> Answer:
     server = {
         "id": uuid,
         "links": server_view.links(request.base, request.root, "servers", uuid),
-        "OS-DCF:diskConfig": body["server"].get("OS-DCF:diskConfig", "MANUAL"),
+        "OS-DCF:diskConfig": "MANUAL",
         "security_groups": [{"name": "default"}],
         "adminPass": body["server"].get("adminPass") or server_create.password(),
     }
@@ -104,8 +104,9 @@ def show(request: ApiRequest) -> Answer:
 def rename(request: ApiRequest) -> Answer:
     """PUT: name and description."""
     uuid = request.params["id"]
-    find(request, uuid)
+    row = find(request, uuid)
     wanted = request.body["server"]
+    catalogue.check_fields(wanted, server_view.hostname(wanted.get("name", row.name)))
     values = {name: wanted[name] for name in ("name", "description") if name in wanted}
     with request.services.db.write() as connection:
         instance_records.change(connection, uuid, values)

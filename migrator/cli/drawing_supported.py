@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 
-from migrator.supported import EXTRA_SPECS, IMAGE_PROPERTIES, REFUSED_EXTRA_SPECS, REFUSED_PROPERTIES, Honoured, Refused
+from migrator.supported import (
+    EXTRA_SPECS,
+    FIELDS,
+    IMAGE_PROPERTIES,
+    REFUSED_EXTRA_SPECS,
+    REFUSED_PROPERTIES,
+    Honoured,
+    Refused,
+)
 
 _HEAD = """# What is honoured, and what is refused by name
 
@@ -19,11 +27,24 @@ property is a label: it is stored and shown, and changes nothing.
 Only 0: guests get no swap disk.
 """
 
+_FIELDS = """## Fields of a server
+
+At its creation, in PUT and at a resize; any other value is refused.
+
+| name | value | |
+| --- | --- | --- |
+"""
+
 
 def supported_page() -> str:
     """The whole page, Markdown."""
     specs = _part("Extra specs of flavors", EXTRA_SPECS, REFUSED_EXTRA_SPECS)
-    return "\n".join([_HEAD, *specs, *_part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)])
+    fields = _FIELDS + "".join(f"| `{row.name}` | {_shown(row)} | {row.what} |\n" for row in FIELDS)
+    return "\n".join([_HEAD, fields, *specs, *_part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)])
+
+
+def _shown(row: Honoured) -> str:
+    return "as it is shown" if row.values is None else ", ".join(value or "empty" for value in row.values)
 
 
 def _part(title: str, honoured: Iterable[Honoured], refused: Iterable[Refused]) -> Iterable[str]:
