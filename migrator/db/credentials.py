@@ -5,13 +5,16 @@ import secrets
 
 from sqlalchemy import Connection, delete, select
 
+from migrator import host_name
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials
 
 
 def issue(db: Database, host: str) -> str:
-    """A new token for the host's agent; the old one stops working. It is shown once and cannot be read back."""
+    """A new token for the host's agent; the old one stops working. It is shown once and cannot be read back.
+    Raises BadRequest for what is no host's name."""
+    host_name.check(host)
     token = secrets.token_urlsafe(32)
     with db.write() as connection:
         connection.execute(delete(agent_credentials).where(agent_credentials.c.host == host))

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from migrator import host_name
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
@@ -45,6 +46,7 @@ def register(
     """``machine``: that the agent runs on; ``down_after``: service_down_time. Raises NameTaken, MachineNotApproved, and
     IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for an incarnation that
     only a wrong clock can have counted from."""
+    host_name.check(host)
     machines.admit(db, host, machine, down_after)
     with db.write() as connection:
         known = hosts.incarnation(connection, host)
