@@ -1,0 +1,215 @@
+"""Planted bugs in the agent: handlers, worker, self-fencing."""
+
+from tests.mutation.mutant import Mutant
+
+ENSURE = "migrator/compute/ensure.py"
+ENSURE_MOVING = "migrator/compute/ensure_moving.py"
+ENSURE_POWER = "migrator/compute/ensure_power.py"
+SELF_FENCING = "migrator/compute/self_fencing.py"
+WORKER = "migrator/compute/worker.py"
+
+MUTANTS = (
+    Mutant(
+        "begun is not looked up",
+        ENSURE,
+        ("    if tools.journal.begun(operation, epoch):\n        return _steered(driver, memory, uuid, inputs)\n"),
+        "",
+    ),
+    Mutant(
+        "stamp is not looked at",
+        ENSURE,
+        "if (domain.stamp_operation, domain.stamp_epoch) == (operation, epoch):",
+        "if False:",
+    ),
+    Mutant(
+        "not journalled before",
+        ENSURE,
+        ("    tools.journal.begin(operation, epoch)\n    memory.quiet_since"),
+        "    memory.quiet_since",
+    ),
+    Mutant(
+        "beside another job",
+        ENSURE,
+        (
+            "    if driver.migration_running(uuid) or (job is not None and job.active):\n"
+            '        raise Conflict("another job is active on the domain")\n'
+        ),
+        "",
+    ),
+    Mutant(
+        "somebody else's job ended",
+        ENSURE,
+        "if active and begun(tools, assignment, driver.domain(uuid)):",
+        "if active:",
+    ),
+    Mutant(
+        "absent beside a copy",
+        ENSURE,
+        (
+            "    if not driver.stop_copy(spec.uuid):\n"
+            '        return {"domain": None, "note": "a copy is still being ended"}  # its half-made '
+            "files would be overlooked\n"
+        ),
+        "    driver.stop_copy(spec.uuid)\n",
+    ),
+    Mutant(
+        "absent beside a transfer",
+        ENSURE,
+        (
+            "    if not inputs.kill and _transfer_active(driver, spec.uuid):\n"
+            '        return {"note": "a transfer is still active: left alone"}\n'
+        ),
+        "",
+    ),
+    Mutant(
+        "absent destroys what runs",
+        ENSURE,
+        "if not inputs.kill and not _left_behind(assignment, domain, paused=inputs.paused):",
+        "if False:",
+    ),
+    Mutant(
+        "files go though the domain is there",
+        ENSURE,
+        ("    if driver.domain(spec.uuid).state is DomainState.ABSENT:\n        driver.remove_files"),
+        ("    if True:\n        driver.remove_files"),
+    ),
+    Mutant(
+        "left behind by anybody",
+        ENSURE,
+        ("    if domain.stamp_operation != assignment.operation_id:\n        return False\n"),
+        "",
+    ),
+    Mutant(
+        "kill first is dropped",
+        ENSURE,
+        (
+            "    if inputs.kill and driver.domain(spec.uuid).state not in DEAD:\n"
+            "        driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: it "
+            "may run elsewhere\n"
+        ),
+        "",
+    ),
+    Mutant(
+        "a process is no hindrance",
+        ENSURE_MOVING,
+        ('    if state not in DEAD:\n        raise Conflict(f"the domain is {state} here: its disks are left alone")'),
+        "    return",
+    ),
+    Mutant(
+        "missing shared disks made anew",
+        ENSURE_MOVING,
+        ('    if missing:\n        raise StorageError(\n            f"disk missing on shared'),
+        ('    if False:\n        raise StorageError(\n            f"disk missing on shared'),
+    ),
+    Mutant(
+        "copy begun again in a new epoch is not",
+        ENSURE_MOVING,
+        "if memory.copy_epoch != assignment.epoch:",
+        "if memory.copy_epoch is None:",
+    ),
+    Mutant(
+        "suspended is started over",
+        ENSURE_POWER,
+        (
+            "    if state is DomainState.SAVED:\n"
+            '        raise Conflict("the instance is suspended: resume it", advice="resume it, or its '
+            'saved memory would be lost")\n'
+        ),
+        "",
+    ),
+    Mutant(
+        "powered over a process",
+        ENSURE_POWER,
+        (
+            "    if state not in DEAD:\n"
+            '        raise Conflict(f"the domain is {state}, and should become {inputs.power}: it is '
+            'left alone")\n'
+        ),
+        "",
+    ),
+    Mutant(
+        "powered without its disks",
+        ENSURE_POWER,
+        ("    refuse_missing_disks(driver, spec)\n    return _POWERING"),
+        "    return _POWERING",
+    ),
+    Mutant(
+        "running without its disks",
+        ENSURE_POWER,
+        (
+            "    refuse_missing_disks(driver, spec)\n"
+            "    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)"
+        ),
+        "    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)",
+    ),
+    Mutant(
+        "stopped with old memory beside",
+        ENSURE_POWER,
+        "            tools.driver.drop_memory(uuid)  # of an earlier life: beside",
+        "            pass  # of an earlier life: beside",
+    ),
+    Mutant(
+        "powered keeps old memory",
+        ENSURE_POWER,
+        "        driver.drop_memory(spec.uuid)  # it ran on",
+        "        pass  # it ran on",
+    ),
+    Mutant(
+        "not running leaves a paused one",
+        ENSURE_POWER,
+        ("        driver.destroy(uuid)  # paused it does not hear, and crashed it may still have a process"),
+        "        pass",
+    ),
+    Mutant(
+        "unpaused whatever paused it",
+        ENSURE_POWER,
+        "if domain.state is not DomainState.PAUSED or domain.reason not in MAY_GO_ON:",
+        "if domain.state is not DomainState.PAUSED:",
+    ),
+    Mutant(
+        "pause without forward",
+        ENSURE_POWER,
+        ("    if assignment.forward:\n        state = driver.domain(uuid).state\n        if state not in"),
+        ("    if True:\n        state = driver.domain(uuid).state\n        if state not in"),
+    ),
+    Mutant(
+        "older epochs are admitted",
+        WORKER,
+        ("assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation"),
+        "assignment.generation < memory.generation",
+    ),
+    Mutant(
+        "older generations are admitted",
+        WORKER,
+        ("assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation"),
+        "assignment.epoch < journal.highest_epoch(operation)",
+    ),
+    Mutant(
+        "domain before job",
+        WORKER,
+        (
+            "        job = driver.job(uuid) if assignment.ensure in _WITH_JOB else None\n"
+            "        domain = driver.domain(uuid)"
+        ),
+        (
+            "        domain = driver.domain(uuid)\n"
+            "        job = driver.job(uuid) if assignment.ensure in _WITH_JOB else None"
+        ),
+    ),
+    Mutant(
+        "a cut call counts as an end",
+        WORKER,
+        ("            memory.started_epoch = None\n            memory.quiet_since = None\n        advice"),
+        ("            pass\n        advice"),
+    ),
+    Mutant("epochs are not noted", WORKER, "        journal.note_epoch(operation, assignment.epoch)\n", ""),
+    Mutant(
+        "lapsed lease: memory is restored",
+        SELF_FENCING,
+        (
+            "    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:\n"
+            "        self._check()\n"
+        ),
+        "    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:\n",
+    ),
+)

@@ -1,0 +1,231 @@
+"""Planted bugs in verdict and the way forward and back."""
+
+from tests.mutation.mutant import Mutant
+
+BACKWARD = "migrator/scheduler/backward.py"
+FORWARD = "migrator/scheduler/forward.py"
+TORN = "migrator/scheduler/torn.py"
+VERDICT = "migrator/scheduler/verdict.py"
+
+MUTANTS = (
+    Mutant(
+        "cancel past the point of no return",
+        FORWARD,
+        "if operation.cancel_requested and table.reversible(phase.name):",
+        "if operation.cancel_requested:",
+    ),
+    Mutant(
+        "fence by evidence though heard",
+        FORWARD,
+        "if phase.fencing and not reading.heard(snapshot, host):",
+        "if phase.fencing:",
+    ),
+    Mutant(
+        "source up in fence: no turning back", FORWARD, "if phase.fencing and snapshot.hosts[host].up:", "if False:"
+    ),
+    Mutant(
+        "no evidence stops a copy",
+        FORWARD,
+        "if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):",
+        "if False:",
+    ),
+    Mutant("source is back: ignored", FORWARD, "    if _source_is_back(snapshot, table, phase):", "    if False:"),
+    Mutant(
+        "torn after arrival ignored", FORWARD, "    if torn_after_arrival(snapshot, table, phase):", "    if False:"
+    ),
+    Mutant(
+        "source untold: not waited for",
+        FORWARD,
+        "if judgement.progress is Progress.DONE and _source_is_untold(snapshot, phase):",
+        "if False:",
+    ),
+    Mutant(
+        "failed past no return turns back",
+        FORWARD,
+        "if judgement.progress is Progress.FAILED and table.reversible(phase.name):",
+        "if judgement.progress is Progress.FAILED:",
+    ),
+    Mutant(
+        "awaited host given up",
+        FORWARD,
+        (
+            "    if reading.awaited(snapshot, host):\n"
+            "        return wait(snapshot, reading.silence(snapshot, host))\n"
+            "    if phase.do"
+        ),
+        "    if phase.do",
+    ),
+    Mutant("fence although awaited", FORWARD, "if view is not None and view.awaited:", "if False:"),
+    Mutant(
+        "source is back though there runs", FORWARD, "return alive and there is not DomainState.RUNNING", "return alive"
+    ),
+    Mutant(
+        "alarms in transfer ignored",
+        FORWARD,
+        ("    if found in ALARMS:\n        return alarm(snapshot, found)\n    if operation.cancel_requested:"),
+        "    if operation.cancel_requested:",
+    ),
+    Mutant(
+        "attempt NONE counts as ended",
+        FORWARD,
+        "attempt is not None and attempt.state is AttemptState.ENDED",
+        "attempt is not None and attempt.state is not AttemptState.RUNNING",
+    ),
+    Mutant(
+        "lost destination of a half",
+        FORWARD,
+        "whole = source is not None and still_here(source) and not half(source)",
+        "whole = source is not None and still_here(source)",
+    ),
+    Mutant(
+        "lost source without the destination's word",
+        FORWARD,
+        "if destination is not None and reading.fenced(snapshot, operation.source):",
+        "if reading.fenced(snapshot, operation.source):",
+    ),
+    Mutant(
+        "timeouts without an active job",
+        FORWARD,
+        "if source is not None and job_active(source) and (late :=",
+        "if source is not None and (late :=",
+    ),
+    Mutant(
+        "fenced and not holding",
+        FORWARD,
+        "if reading.fenced(snapshot, host) and phase.holds:",
+        "if reading.fenced(snapshot, host):",
+    ),
+    Mutant(
+        "reverse keeps the epoch",
+        BACKWARD,
+        ("        forward=False,\n        raise_epoch=True,"),
+        ("        forward=False,\n        raise_epoch=False,"),
+    ),
+    Mutant(
+        "judged though not holding",
+        BACKWARD,
+        "judged = operation.holds and reading.judged_by_verdict(table, phase)",
+        "judged = reading.judged_by_verdict(table, phase)",
+    ),
+    Mutant(
+        "destination verdict: no forward again",
+        BACKWARD,
+        ("    if found is Verdict.DESTINATION:\n        return _forward_again(snapshot, table)\n"),
+        "",
+    ),
+    Mutant(
+        "not still here: up all the same",
+        BACKWARD,
+        "if phase.undo is Ensure.NOT_MIGRATING and not still_here(fact):",
+        "if False:",
+    ),
+    Mutant(
+        "nobody is back from the dead",
+        BACKWARD,
+        "if (back := _back_from_the_dead(snapshot, table)) is not None:",
+        "if (back := None) is not None:",
+    ),
+    Mutant(
+        "claim released though owed",
+        BACKWARD,
+        "if effect is Effect.RELEASE_DESTINATION and operation.holds and owes:",
+        "if False:",
+    ),
+    Mutant(
+        "silent host's undo owed without fencing",
+        BACKWARD,
+        "given_up and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host))",
+        "given_up and snapshot.operation.holds",
+    ),
+    Mutant(
+        "owed though only awaited",
+        BACKWARD,
+        "given_up = gone and not reading.awaited(snapshot, host)",
+        "given_up = gone",
+    ),
+    Mutant("everything is owed", BACKWARD, "owing=phase.name if phase.undo in _CLEANING else None", "owing=phase.name"),
+    Mutant(
+        "forward again in the same epoch",
+        BACKWARD,
+        ("        forward=True,\n        raise_epoch=True,\n        error={},\n        outcome"),
+        ("        forward=True,\n        raise_epoch=False,\n        error={},\n        outcome"),
+    ),
+    Mutant(
+        "incoming is still here",
+        BACKWARD,
+        "domain.state in (DomainState.ABSENT, DomainState.INCOMING):",
+        "domain.state in (DomainState.ABSENT,):",
+    ),
+    Mutant(
+        "retry in the same epoch",
+        BACKWARD,
+        ("        forward=True,\n        raise_epoch=True,\n        effect=effect,"),
+        ("        forward=True,\n        raise_epoch=False,\n        effect=effect,"),
+    ),
+    Mutant(
+        "alarm on the way back ignored",
+        BACKWARD,
+        ("    if found in ALARMS:\n        return alarm(snapshot, found)\n    if isinstance"),
+        "    if isinstance",
+    ),
+    Mutant(
+        "open attempt is no job",
+        VERDICT,
+        "return fact.attempt is not None and fact.attempt.state is AttemptState.RUNNING",
+        "return False",
+    ),
+    Mutant(
+        "paused source, silent destination: source",
+        VERDICT,
+        "return Verdict.SOURCE if settled and at_source is not DomainState.PAUSED else Verdict.WAIT",
+        "return Verdict.SOURCE if settled else Verdict.WAIT",
+    ),
+    Mutant(
+        "running source, silent destination: source",
+        VERDICT,
+        ("    if at_destination is None:\n        return Verdict.WAIT\n    if job_active(source):"),
+        ("    if at_destination is None:\n        return Verdict.SOURCE\n    if job_active(source):"),
+    ),
+    Mutant(
+        "absent source is settled",
+        VERDICT,
+        "settled = at_source is not DomainState.ABSENT and not job_active(source)",
+        "settled = not job_active(source)",
+    ),
+    Mutant(
+        "paused twice with a job",
+        VERDICT,
+        "if rests(source) and rests(destination) and not job_active(source):",
+        "if rests(source) and rests(destination):",
+    ),
+    Mutant(
+        "absent and something: source",
+        VERDICT,
+        "return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD",
+        "return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.SOURCE",
+    ),
+    Mutant(
+        "paused and incoming: source",
+        VERDICT,
+        "at_destination not in _NOT_STARTED - {DomainState.INCOMING}:",
+        "at_destination not in _NOT_STARTED:",
+    ),
+    Mutant(
+        "broken off only when failed",
+        TORN,
+        "return fact.domain.reason in FAILED or not job_active(fact)",
+        "return fact.domain.reason in FAILED",
+    ),
+    Mutant(
+        "torn and destination silent: as found",
+        TORN,
+        "return found if operation.cancel_requested else Verdict.TORN",
+        "return found",
+    ),
+    Mutant(
+        "torn, source untold: destination",
+        TORN,
+        "return Verdict.WAIT if untold else Verdict.DESTINATION",
+        "return Verdict.DESTINATION",
+    ),
+)

@@ -1,0 +1,103 @@
+"""Planted bugs in reading and judging facts, assignments, waits."""
+
+from tests.mutation.mutant import Mutant
+
+ASSIGN = "migrator/scheduler/assign.py"
+READING = "migrator/scheduler/reading.py"
+SATISFIED = "migrator/scheduler/satisfied.py"
+TIMEOUTS = "migrator/scheduler/timeouts.py"
+WAITING = "migrator/scheduler/waiting.py"
+
+MUTANTS = (
+    Mutant(
+        "not migrating while the attempt is open",
+        SATISFIED,
+        "return _when(fact.domain is not None and ended and not job_active(fact))",
+        "return _when(fact.domain is not None and not (fact.job is not None and fact.job.active))",
+    ),
+    Mutant(
+        "paused is not running",
+        SATISFIED,
+        "return _when(_state(fact) in (*_STOPPED, DomainState.ABSENT))",
+        "return _when(_state(fact) in (*_STOPPED, DomainState.ABSENT, DomainState.PAUSED))",
+    ),
+    Mutant(
+        "offered with a problem",
+        SATISFIED,
+        "return _when(fact.problem is None and _state(fact) in _STOPPED)",
+        "return _when(_state(fact) in _STOPPED)",
+    ),
+    Mutant(
+        "absent with its disks",
+        SATISFIED,
+        ("return _when(_state(fact) is DomainState.ABSENT and not any(disk.exists for disk in fact.disks))"),
+        "return _when(_state(fact) is DomainState.ABSENT)",
+    ),
+    Mutant(
+        "copied with a problem",
+        SATISFIED,
+        "if copied.domain is not None and copied.problem is None and all(",
+        "if copied.domain is not None and all(",
+    ),
+    Mutant("powered with a problem", SATISFIED, "and (power is Power.RUNNING or fact.problem is None))", ")"),
+    Mutant(
+        "rebuilt with a problem",
+        SATISFIED,
+        ("Ensure.REBUILT: lambda fact: _when(all(disk.exists for disk in fact.disks) and fact.problem is None),"),
+        "Ensure.REBUILT: lambda fact: _when(all(disk.exists for disk in fact.disks)),",
+    ),
+    Mutant(
+        "prepared without looking",
+        SATISFIED,
+        "looked = bool(fact.disks) or (fact.domain is not None and fact.problem is None)",
+        "looked = True",
+    ),
+    Mutant(
+        "suspended with a problem",
+        SATISFIED,
+        ("Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED and fact.problem is None),"),
+        "Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED),",
+    ),
+    Mutant(
+        "facts of any epoch",
+        READING,
+        "fact.epoch != operation.epoch or fact.phase != operation.phase",
+        "fact.phase != operation.phase",
+    ),
+    Mutant(
+        "facts of any phase",
+        READING,
+        "fact.epoch != operation.epoch or fact.phase != operation.phase",
+        "fact.epoch != operation.epoch",
+    ),
+    Mutant("facts of silent hosts", READING, "return fact if heard(snapshot, host) else None", "return fact"),
+    Mutant(
+        "shared as now, not as agreed", READING, ("    if agreed is not None:\n        return frozenset(agreed)\n"), ""
+    ),
+    Mutant(
+        "post-copy is timed",
+        TIMEOUTS,
+        ("    if source.domain is not None and source.domain.reason in _POST_COPY:\n        return None\n"),
+        "",
+    ),
+    Mutant(
+        "fence asks a host that is up to stop",
+        ASSIGN,
+        "if operation.forward and phase.fencing and actor is phase.actor and snapshot.hosts[host].up:",
+        "if False:",
+    ),
+    Mutant("cleaning keeps nothing", ASSIGN, "        keep=_kept(ask),\n", ""),
+    Mutant(
+        "a move's cleaning kills",
+        ASSIGN,
+        "kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,",
+        "kill=snapshot.operation.kind is Kind.EVACUATION,",
+    ),
+    Mutant(
+        "kept: not where it lives now",
+        ASSIGN,
+        "for name in {snapshot.operation.destination, snapshot.home} - {here}:",
+        "for name in {snapshot.operation.destination} - {here}:",
+    ),
+    Mutant("alarms at once", WAITING, ("    if not _confirmed(snapshot):\n        return NOTHING\n"), ""),
+)

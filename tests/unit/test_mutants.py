@@ -1,0 +1,20 @@
+"""The list of planted bugs stays true: each changes what stands in the code today. ``script/mutate`` runs them."""
+
+import pytest
+
+from tests.mutation.mutant import Mutant
+from tests.mutation.mutants import ALL
+from tests.mutation.runner import ROOT
+
+
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
+def test_a_mutant_changes_what_stands_exactly_once_in_its_file(mutant: Mutant) -> None:
+    text = (ROOT / mutant.file).read_text()
+    changed = mutant.applied(text)
+    assert changed != text
+    compile(changed, mutant.file, "exec")
+
+
+def test_no_two_mutants_share_a_name() -> None:
+    names = [(mutant.file, mutant.name) for mutant in ALL]
+    assert len(set(names)) == len(names)
