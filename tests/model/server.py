@@ -132,6 +132,13 @@ _VIEWS: dict[View, dict[str, Any]] = {
     True: {"silent_s": 0, "up": True, "speaks": True},
     False: {"silent_s": 99, "up": False},
     "fenced": {"silent_s": 99, "up": False, "forced_down": True, "evidence": "forced down by an operator"},
+    "awaited": {
+        "silent_s": 99,
+        "up": False,
+        "awaited": True,
+        "forced_down": True,
+        "evidence": "forced down by an operator",
+    },
     "unfenced": {"silent_s": 99, "up": False, "fence_failed": "no answer"},
     "back": {"silent_s": 0, "up": False, "forced_down": True, "speaks": True, "evidence": "forced down by an operator"},
 }

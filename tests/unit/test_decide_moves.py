@@ -12,7 +12,7 @@ from tests.model import server
 from tests.model.server import Seen, View
 from tests.unit.deciding import BACK, GONE, OFF, RUNS, SAVED, UP, letter, op, plan
 
-M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
+M, R, E, L = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION, Kind.LIVE_MIGRATION
 
 # --- the copy -------------------------------------------------------------------------------------------------------
 
@@ -204,6 +204,11 @@ def test_evidence_takes_the_place_of_a_silent_host_s_word_and_is_written_down() 
     assert [line.name for line in found.timeline] == ["evidence", "phase"]
 
 
+def test_evidence_counts_only_after_the_host_could_have_spoken_to_the_servers_again() -> None:
+    found = plan(op(E, "fence"), ups=("awaited", True))
+    assert (found.phase, found.waiting) == (None, "waiting for host a, which is silent")
+
+
 def test_without_evidence_it_says_what_it_waits_for_and_a_fence_that_failed_ends_it() -> None:
     assert "evidence that a" in str(plan(op(E, "fence"), ups=(False, True)).waiting)
     found = plan(op(E, "fence"), ups=("unfenced", True))
@@ -243,6 +248,13 @@ def test_an_evacuated_host_that_returns_with_its_guest_running_keeps_it(
 def test_a_forced_down_host_that_answers_stops_a_guest_whose_disks_are_kept_before_it_starts_elsewhere() -> None:
     found = [plan(op(E, "fence", shared=True), said, ups=("back", True)) for said in (None, RUNS, OFF, GONE)]
     assert [letter(one) for one in found] == [".", ".", "N", "N"]
+
+
+@pytest.mark.parametrize(("destination", "after"), [(None, "w"), (GONE, "R"), ({"dom": "incoming"}, "R")])
+def test_a_live_move_whose_source_is_fenced_turns_back_only_by_the_destinations_word(
+    destination: Any, after: str
+) -> None:
+    assert letter(plan(op(L, "transfer"), None, destination, ups=("fenced", True))) == after
 
 
 @pytest.mark.parametrize("lost", ["a", "b"])

@@ -156,6 +156,21 @@ def test_a_lost_journal_is_made_good_by_the_stamp(world: World) -> None:
     assert any(b"begun" in line for line in world.journals["a"])
 
 
+@pytest.mark.parametrize("look", [Ensure.MIGRATING, Ensure.NOT_MIGRATING, Ensure.ABSENT])
+def test_the_job_is_looked_at_before_the_domain(world: World, look: Ensure) -> None:
+    """A transfer that ends between both would read as one that never moved its guest, the other way round."""
+    world.prepare()
+    world.transfer()
+    world.calls.clear()
+    if look is Ensure.MIGRATING:
+        world.transfer()
+    else:
+        world.act("a", look, AbsentInputs() if look is Ensure.ABSENT else None, operation_id=MOVE)
+    seen = [call.removeprefix("a.") for call in world.calls]
+    last_job = len(seen) - 1 - seen[::-1].index("job")
+    assert "domain" in seen[last_job:]
+
+
 def test_a_failed_transfer_ends_with_the_hypervisors_words(world: World) -> None:
     world.prepare()
     world.transfer()
@@ -267,6 +282,16 @@ def test_absent_on_the_source_waits_for_the_end_of_the_transfer(world: World) ->
     world.transfer()
     fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), operation_id=MOVE)
     assert attempt(fact) is AttemptState.RUNNING
+    assert [disk.exists for disk in fact.disks] == [True]
+
+
+def test_a_source_that_pauses_for_the_switch_over_is_no_leftover_while_its_transfer_is_active(world: World) -> None:
+    world.prepare()
+    world.transfer()
+    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), operation_id=MOVE)
+    assert state(fact) is DomainState.PAUSED
+    assert SPEC.uuid in world.fabric.transfers
     assert [disk.exists for disk in fact.disks] == [True]
 
 

@@ -3,6 +3,13 @@
 from collections.abc import Sequence
 
 from tests.mutation.mutant import Mutant
-from tests.mutation.mutants import agent, database, decision, facts
+from tests.mutation.mutants import agent, database, decision, facts, memory, records
 
-ALL: Sequence[Mutant] = (*decision.MUTANTS, *facts.MUTANTS, *agent.MUTANTS, *database.MUTANTS)
+ALL: Sequence[Mutant] = (
+    *agent.MUTANTS,
+    *database.MUTANTS,
+    *decision.MUTANTS,
+    *facts.MUTANTS,
+    *memory.MUTANTS,
+    *records.MUTANTS,
+)

@@ -1,12 +1,12 @@
-"""Planted bugs in the agent: handlers, worker, self-fencing."""
+"""Planted bugs in the agent's handlers and worker."""
 
 from tests.mutation.mutant import Mutant
 
 ENSURE = "migrator/compute/ensure.py"
 ENSURE_MOVING = "migrator/compute/ensure_moving.py"
 ENSURE_POWER = "migrator/compute/ensure_power.py"
-SELF_FENCING = "migrator/compute/self_fencing.py"
 WORKER = "migrator/compute/worker.py"
+PROTOCOL_FACTS = "migrator/protocol/facts.py"
 
 MUTANTS = (
     Mutant(
@@ -70,8 +70,8 @@ MUTANTS = (
     Mutant(
         "files go though the domain is there",
         ENSURE,
-        ("    if driver.domain(spec.uuid).state is DomainState.ABSENT:\n        driver.remove_files"),
-        ("    if True:\n        driver.remove_files"),
+        "return None if driver.domain(spec.uuid).state is DomainState.ABSENT else NOTHING",
+        "return None",
     ),
     Mutant(
         "left behind by anybody",
@@ -84,8 +84,8 @@ MUTANTS = (
         ENSURE,
         (
             "    if inputs.kill and driver.domain(spec.uuid).state not in DEAD:\n"
-            "        driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: it "
-            "may run elsewhere\n"
+            "        driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: "
+            "it may run elsewhere\n"
         ),
         "",
     ),
@@ -112,8 +112,8 @@ MUTANTS = (
         ENSURE_POWER,
         (
             "    if state is DomainState.SAVED:\n"
-            '        raise Conflict("the instance is suspended: resume it", advice="resume it, or its '
-            'saved memory would be lost")\n'
+            '        raise Conflict("the instance is suspended: resume it", advice="resume it, or '
+            'its saved memory would be lost")\n'
         ),
         "",
     ),
@@ -138,9 +138,10 @@ MUTANTS = (
         ENSURE_POWER,
         (
             "    refuse_missing_disks(driver, spec)\n"
-            "    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)"
+            "    driver.define_and_start(spec, assignment.operation_id, assignment.epoch, "
+            "seal=assignment.seal)"
         ),
-        "    driver.define_and_start(spec, assignment.operation_id, assignment.epoch)",
+        ("    driver.define_and_start(spec, assignment.operation_id, assignment.epoch, seal=assignment.seal)"),
     ),
     Mutant(
         "stopped with old memory beside",
@@ -171,18 +172,7 @@ MUTANTS = (
         ENSURE_POWER,
         ("    if assignment.forward:\n        state = driver.domain(uuid).state\n        if state not in"),
         ("    if True:\n        state = driver.domain(uuid).state\n        if state not in"),
-    ),
-    Mutant(
-        "older epochs are admitted",
-        WORKER,
-        ("assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation"),
-        "assignment.generation < memory.generation",
-    ),
-    Mutant(
-        "older generations are admitted",
-        WORKER,
-        ("assignment.epoch < journal.highest_epoch(operation) or assignment.generation < memory.generation"),
-        "assignment.epoch < journal.highest_epoch(operation)",
+        equivalent="a pause has no undo that asks for it",
     ),
     Mutant(
         "domain before job",
@@ -202,14 +192,57 @@ MUTANTS = (
         ("            memory.started_epoch = None\n            memory.quiet_since = None\n        advice"),
         ("            pass\n        advice"),
     ),
-    Mutant("epochs are not noted", WORKER, "        journal.note_epoch(operation, assignment.epoch)\n", ""),
     Mutant(
-        "lapsed lease: memory is restored",
-        SELF_FENCING,
+        "a transient domain has arrived",
+        PROTOCOL_FACTS,
+        "if not self.persistent or self.stamp_operation != operation_id:",
+        "if self.stamp_operation != operation_id:",
+    ),
+    Mutant(
+        "another operation's domain has arrived",
+        PROTOCOL_FACTS,
+        "if not self.persistent or self.stamp_operation != operation_id:",
+        "if not self.persistent:",
+    ),
+    Mutant(
+        "an arrived guest is a leftover",
+        ENSURE,
+        "if moved_here and domain.arrived(assignment.operation_id) and not inputs.arrived:",
+        "if False:",
+    ),
+    Mutant(
+        "disks are set aside beside a domain",
+        ENSURE,
         (
-            "    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:\n"
-            "        self._check()\n"
+            "    left = _without_domain(tools, assignment, inputs)\n"
+            "    if left is not None:\n"
+            "        return left\n"
+            "    driver.set_aside"
         ),
-        "    def restore_memory(self, spec: InstanceSpec, operation_id: str, epoch: int) -> None:\n",
+        ("    _without_domain(tools, assignment, inputs)\n    driver.set_aside"),
+    ),
+    Mutant(
+        "a stop forgets the guest's memory file",
+        ENSURE_POWER,
+        ("    driver.stop_copy(uuid)\n    return NOTHING"),
+        "    return NOTHING",
+    ),
+    Mutant(
+        "a crashed process is started over",
+        ENSURE_POWER,
+        ("    if state is DomainState.CRASHED:\n        driver.destroy(spec.uuid)"),
+        ("    if False:\n        driver.destroy(spec.uuid)"),
+    ),
+    Mutant(
+        "a suspended guest boots from its disks",
+        ENSURE_POWER,
+        "    if driver.domain(spec.uuid).state is DomainState.SAVED:",
+        "    if False:",
+    ),
+    Mutant(
+        "a guest is never asked to shut down twice",
+        ENSURE_POWER,
+        "if memory.asked_at is None or now - memory.asked_at >= ASK_AGAIN_S:",
+        "if memory.asked_at is None:",
     ),
 )

@@ -1,8 +1,9 @@
-"""Planted bugs in verdict and the way forward and back."""
+"""Planted bugs in the verdict, the way forward and the way back."""
 
 from tests.mutation.mutant import Mutant
 
 BACKWARD = "migrator/scheduler/backward.py"
+DECIDE = "migrator/scheduler/decide.py"
 FORWARD = "migrator/scheduler/forward.py"
 TORN = "migrator/scheduler/torn.py"
 VERDICT = "migrator/scheduler/verdict.py"
@@ -42,8 +43,8 @@ MUTANTS = (
     Mutant(
         "failed past no return turns back",
         FORWARD,
-        "if judgement.progress is Progress.FAILED and table.reversible(phase.name):",
-        "if judgement.progress is Progress.FAILED:",
+        "if (refused or judgement.progress is Progress.FAILED) and table.reversible(phase.name):",
+        "if refused or judgement.progress is Progress.FAILED:",
     ),
     Mutant(
         "awaited host given up",
@@ -94,6 +95,7 @@ MUTANTS = (
         FORWARD,
         "if reading.fenced(snapshot, host) and phase.holds:",
         "if reading.fenced(snapshot, host):",
+        equivalent="an operation that does not hold has no phase that is left by this",
     ),
     Mutant(
         "reverse keeps the epoch",
@@ -116,7 +118,7 @@ MUTANTS = (
     Mutant(
         "not still here: up all the same",
         BACKWARD,
-        "if phase.undo is Ensure.NOT_MIGRATING and not still_here(fact):",
+        "if phase.undo is Ensure.NOT_MIGRATING and not _stayed(snapshot, fact):",
         "if False:",
     ),
     Mutant(
@@ -155,6 +157,7 @@ MUTANTS = (
         BACKWARD,
         "domain.state in (DomainState.ABSENT, DomainState.INCOMING):",
         "domain.state in (DomainState.ABSENT,):",
+        equivalent="an arriving domain is on the destination, and never on a source",
     ),
     Mutant(
         "retry in the same epoch",
@@ -177,8 +180,11 @@ MUTANTS = (
     Mutant(
         "paused source, silent destination: source",
         VERDICT,
-        "return Verdict.SOURCE if settled and at_source is not DomainState.PAUSED else Verdict.WAIT",
-        "return Verdict.SOURCE if settled else Verdict.WAIT",
+        ("        # not sync that it forgot it, and its reason is gone.\n        return Verdict.WAIT"),
+        (
+            "        # not sync that it forgot it, and its reason is gone.\n"
+            "        return Verdict.WAIT if at_source is not DomainState.PAUSED else Verdict.SOURCE"
+        ),
     ),
     Mutant(
         "running source, silent destination: source",
@@ -189,8 +195,11 @@ MUTANTS = (
     Mutant(
         "absent source is settled",
         VERDICT,
-        "settled = at_source is not DomainState.ABSENT and not job_active(source)",
-        "settled = not job_active(source)",
+        ("        # not sync that it forgot it, and its reason is gone.\n        return Verdict.WAIT"),
+        (
+            "        # not sync that it forgot it, and its reason is gone.\n"
+            "        return Verdict.WAIT if at_source is not DomainState.ABSENT else Verdict.SOURCE"
+        ),
     ),
     Mutant(
         "paused twice with a job",
@@ -228,4 +237,53 @@ MUTANTS = (
         "return Verdict.WAIT if untold else Verdict.DESTINATION",
         "return Verdict.DESTINATION",
     ),
+    Mutant(
+        "a source that a power cut brought back is the guest",
+        VERDICT,
+        ("    if here and not _switched(source):\n        return Verdict.DESTINATION\n"),
+        "",
+    ),
+    Mutant(
+        "an arrived guest counts only while it runs",
+        VERDICT,
+        "here = at_destination is DomainState.RUNNING or arrived(destination)",
+        "here = at_destination is DomainState.RUNNING",
+    ),
+    Mutant(
+        "a silent destination proves that the source has it",
+        VERDICT,
+        ("        # not sync that it forgot it, and its reason is gone.\n        return Verdict.WAIT"),
+        ("        # not sync that it forgot it, and its reason is gone.\n        return Verdict.SOURCE"),
+    ),
+    Mutant(
+        "a stopped source is here though nobody says so",
+        BACKWARD,
+        "return told or given_up or not guest_end.stopped(fact)",
+        "return True",
+    ),
+    Mutant(
+        "a cancelled move counts a silent destination as lost",
+        BACKWARD,
+        "given_up = snapshot.operation.cancel_requested and reading.fenced(snapshot, destination)",
+        "given_up = snapshot.operation.cancel_requested",
+    ),
+    Mutant(
+        "a stopped source proves what a fenced destination has",
+        FORWARD,
+        ("whole = source is not None and still_here(source) and not half(source) and not guest_end.stopped(source)"),
+        "whole = source is not None and still_here(source) and not half(source)",
+    ),
+    Mutant(
+        "a forced-down host that answers gives up its disks",
+        FORWARD,
+        "if phase.fencing and not reading.keeps_disks(snapshot):",
+        "if False:",
+    ),
+    Mutant(
+        "a deletion ends beside a copy",
+        FORWARD,
+        "if phase.do is Effect.AWAIT_NO_COPY and snapshot.copies:",
+        "if False:",
+    ),
+    Mutant("an unread description acts", DECIDE, "        if host.unreadable:", "        if False:"),
 )

@@ -83,8 +83,8 @@ MUTANTS = (
     Mutant(
         "fence asks a host that is up to stop",
         ASSIGN,
-        "if operation.forward and phase.fencing and actor is phase.actor and snapshot.hosts[host].up:",
-        "if False:",
+        "if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):",
+        "if fencing and not reading.keeps_disks(snapshot):",
     ),
     Mutant("cleaning keeps nothing", ASSIGN, "        keep=_kept(ask),\n", ""),
     Mutant(
@@ -100,4 +100,34 @@ MUTANTS = (
         "for name in {snapshot.operation.destination} - {here}:",
     ),
     Mutant("alarms at once", WAITING, ("    if not _confirmed(snapshot):\n        return NOTHING\n"), ""),
+    Mutant(
+        "a forced-down host is asked to stop what only it has",
+        ASSIGN,
+        "if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):",
+        "if fencing and snapshot.hosts[host].up:",
+    ),
+    Mutant(
+        "an unreadable host is asked for all it did",
+        ASSIGN,
+        ("    if any(host.unreadable for host in snapshot.hosts.values()):\n        return {}\n"),
+        "",
+    ),
+    Mutant(
+        "an instance in dispute is acted on",
+        ASSIGN,
+        ("    if reading.disputed(snapshot, phase):\n        return found\n"),
+        "",
+    ),
+    Mutant(
+        "shared disks that outlive nothing are kept",
+        READING,
+        ("return all(disk.pool in shared for disk in snapshot.instance.disks if not disk.config_drive)"),
+        "return True",
+    ),
+    Mutant(
+        "a transfer in dispute is cut off",
+        READING,
+        ("return bool(snapshot.disputed) and not (phase.do is Ensure.MIGRATING and _begun(snapshot))"),
+        "return bool(snapshot.disputed)",
+    ),
 )

@@ -1,0 +1,100 @@
+"""Planted bugs in records against copies, machines, stamps."""
+
+from tests.mutation.mutant import Mutant
+
+AUDITING = "migrator/scheduler/auditing.py"
+MACHINES = "migrator/scheduler/machines.py"
+STAMPS = "migrator/scheduler/stamps.py"
+
+MUTANTS = (
+    Mutant(
+        "a second machine is let in",
+        MACHINES,
+        ("    if row.silent_s <= down_after:\n        return Standing.TAKEN\n"),
+        "",
+    ),
+    Mutant(
+        "a silent machine is replaced whatever it holds",
+        MACHINES,
+        "return Standing.REPLACES if approved or empty else Standing.HELD",
+        "return Standing.REPLACES",
+    ),
+    Mutant(
+        "a machine is replaced after an outage of the servers",
+        MACHINES,
+        "if row.listening_s <= down_after or not machine:",
+        "if not machine:",
+    ),
+    Mutant(
+        "approval is for any machine",
+        MACHINES,
+        'approved = claimant.get("machine") == machine and claimant.get("approved")',
+        'approved = claimant.get("approved")',
+    ),
+    Mutant(
+        "any seal is a server's", STAMPS, "return host if hmac.compare_digest(digest, right) else None", "return host"
+    ),
+    Mutant(
+        "a seal is for any instance",
+        STAMPS,
+        ('signed = orjson.dumps(["migrator stamp", _VERSION, instance_uuid, operation_uuid, epoch, host])'),
+        'signed = orjson.dumps(["migrator stamp", _VERSION, operation_uuid, epoch, host])',
+    ),
+    Mutant(
+        "a seal is for any epoch",
+        STAMPS,
+        ('signed = orjson.dumps(["migrator stamp", _VERSION, instance_uuid, operation_uuid, epoch, host])'),
+        'signed = orjson.dumps(["migrator stamp", _VERSION, instance_uuid, operation_uuid, host])',
+    ),
+    Mutant(
+        "a seal is for any host",
+        STAMPS,
+        ('signed = orjson.dumps(["migrator stamp", _VERSION, instance_uuid, operation_uuid, epoch, host])'),
+        ('signed = orjson.dumps(["migrator stamp", _VERSION, instance_uuid, operation_uuid, epoch])'),
+    ),
+    Mutant("every claim of a host is believed", AUDITING, "issued.get(uuid) is not None or uuid in believed,", "True,"),
+    Mutant(
+        "no claim of a host is believed without a seal",
+        AUDITING,
+        "issued.get(uuid) is not None or uuid in believed,",
+        "issued.get(uuid) is not None,",
+    ),
+    Mutant(
+        "a newer stamp is overlooked",
+        AUDITING,
+        "return epoch is None or (copy.stamp_epoch or 0) > epoch",
+        "return False",
+    ),
+    Mutant(
+        "an unknown operation's stamp is old",
+        AUDITING,
+        "return epoch is None or (copy.stamp_epoch or 0) > epoch",
+        "return epoch is not None and (copy.stamp_epoch or 0) > epoch",
+    ),
+    Mutant(
+        "a vanished domain is overlooked",
+        AUDITING,
+        "        if copy is None and record.launched_at is not None:",
+        "        if False:",
+    ),
+    Mutant("a guest without a record is overlooked", AUDITING, "        if live and not owed:", "        if False:"),
+    Mutant("a copy elsewhere is overlooked", AUDITING, "if copy is not None and live and not explained:", "if False:"),
+    Mutant(
+        "a copy that a host still has to clean up is an alarm",
+        AUDITING,
+        "        if live and not owed:",
+        "        if live:",
+    ),
+    Mutant(
+        "a stop by itself is not recorded",
+        AUDITING,
+        ('    if wanted is None or wanted["power_state"] == record.power_state:\n        return\n'),
+        "    return\n",
+    ),
+    Mutant(
+        "the record of a copy in doubt is changed",
+        AUDITING,
+        ("if any(operation.holds for operation in subject.operations) or subject.newer or record.launched_at is None:"),
+        ("if any(operation.holds for operation in subject.operations) or record.launched_at is None:"),
+    ),
+)
