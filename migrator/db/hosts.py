@@ -169,10 +169,11 @@ def _heard_since(connection: Connection) -> ColumnElement[float]:
     return case((hosts.c.last_seen < moment - SILENCE_S, moment), else_=since)
 
 
-def incarnation(connection: Connection, name: str) -> int:
-    """The newest of its agents that was heard; 0 for none. Nobody changes it before the transaction ends."""
+def incarnation(connection: Connection, name: str, *, lock: bool = False) -> int:
+    """The newest of its agents that was heard; 0 for none. ``lock``: nobody changes it before the transaction ends,
+    which then locks no operation any more."""
     query = select(hosts.c.incarnation).where(hosts.c.name == name)
-    return int(connection.execute(query.with_for_update()).scalar_one_or_none() or 0)
+    return int(connection.execute(query.with_for_update() if lock else query).scalar_one_or_none() or 0)
 
 
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:

@@ -49,7 +49,7 @@ def register(
     host_name.check(host)
     machines.admit(db, host, machine, down_after)
     with db.write() as connection:
-        known = hosts.incarnation(connection, host)
+        known = hosts.incarnation(connection, host, lock=True)
         if incarnation < known:
             raise IncarnationSuperseded(
                 f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",

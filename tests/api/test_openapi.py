@@ -100,7 +100,7 @@ def _asked(token: str, operation: Any) -> tuple[int, str | None]:
     return count, failed
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_no_request_is_answered_with_a_server_error(web: Web, token: str) -> None:
     found = [(operation.label, *_asked(token, operation)) for operation in _operations(web)]
     failed = [f"{label}: {words[:600]}" for label, _, words in found if words is not None]

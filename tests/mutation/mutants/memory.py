@@ -80,12 +80,8 @@ MUTANTS = (
     Mutant(
         "kept disks are counted by another host",
         KEPT_DISKS,
-        (
-            "            if age.written is None:  # another host's to count, or its disk is full: "
-            "not counted\n"
-            "                    continue\n"
-        ),
-        "",
+        "if age.written is None:  # another host's to count",
+        "if False:  # another host's to count",
     ),
     Mutant("kept disks go at once", KEPT_DISKS, "if age.seconds >= self._retention_s:", "if True:"),
     Mutant(
