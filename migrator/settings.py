@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from migrator import peer_address
 from migrator.errors import SettingInvalid
 
 _LEASE_MIN_S = 30.0
@@ -144,8 +145,13 @@ class AgentSettings(_Base):
     cpu_mode: Literal["host-passthrough", "host-model", "custom", "none"] = "host-model"
     cpu_models: tuple[str, ...] = ()
     machine_type: str | None = None  # None: libvirt's newest for "pc"
-    live_migration_inbound_addr: str = ""  # "": the address that reaches the server
-    live_migration_uri: str = ""  # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
+    live_migration_inbound_addr: Annotated[str, AfterValidator(peer_address.checked_host)] = (
+        ""  # "": the address that reaches the server
+    )
+    # its query counts where this host opens others, and is told to nobody
+    live_migration_uri: Annotated[str, AfterValidator(peer_address.checked_template)] = (
+        ""  # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
+    )
     live_migration_with_native_tls: bool = False  # memory and disks are encrypted by QEMU, with its own certificates
     networks: dict[str, str] = Field(default_factory=dict)  # network name -> bridge
     reserved_host_memory_mb: int = Field(512, ge=0)
@@ -171,8 +177,15 @@ class AgentSettings(_Base):
 
     def migration_uri(self, host: str) -> str:
         """Where other hosts find the libvirtd of ``host`` (an address, bracketed if it is IPv6's)."""
+        return self._uri_template().partition("?")[0].replace("%s", host)
+
+    def peer_uri(self, uri: str) -> str:
+        """How this host opens the peer that says ``uri`` of itself. Raises ValueError for what is no peer's address."""
+        return peer_address.opened(uri, self._uri_template())
+
+    def _uri_template(self) -> str:
         usual = "qemu+tls://%s/system" if self.live_migration_with_native_tls else "qemu+tcp://%s/system"
-        return (self.live_migration_uri or usual).replace("%s", host)
+        return self.live_migration_uri or usual
 
 
 def is_loopback(endpoint: str) -> bool:

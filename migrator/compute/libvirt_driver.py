@@ -40,7 +40,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
     """``compute/driver.py``'s protocol over one libvirtd."""
 
     def __init__(self, settings: AgentSettings) -> None:
-        HostFiles.__init__(self, settings, OfferedFiles)
+        HostFiles.__init__(self, settings, self._reader)
         self._settings = settings
         self._control = connections.connect(settings.libvirt_uri)
         self._transfers: dict[str, Transfer] = {}
@@ -271,6 +271,12 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         self._control.close()
 
     # parts
+    def _reader(self, uri: str) -> OfferedFiles:
+        try:
+            return OfferedFiles(self._settings.peer_uri(uri))
+        except ValueError as error:
+            raise DriverError(f"the source is not opened: {error}") from error
+
     def _copy(self, domain: Any) -> Copy:
         """With its stamp, unless somebody wrote over that: one such domain hides no other."""
         copy = Copy(uuid=domain.UUIDString(), state=self._state(domain)[0])

@@ -7,6 +7,7 @@ What lasts has its own connection: a control call on the same one would hang unt
 import threading
 from typing import Any
 
+from migrator import peer_address
 from migrator.compute import domain_xml
 from migrator.compute.libvirt_calls import connections, domains, jobs
 from migrator.compute.libvirt_domains import LibvirtDomains
@@ -27,6 +28,7 @@ class LibvirtMoves(LibvirtDomains):
     def start_migration(
         self, spec: InstanceSpec, operation_id: str, epoch: int, inputs: MigratingInputs, seal: str = ""
     ) -> None:
+        inputs = self._checked(inputs)
         self.stamp(spec.uuid, operation_id, epoch, seal)
         paths = {disk.target: disk.path for disk in inputs.destination_disks}
 
@@ -50,6 +52,14 @@ class LibvirtMoves(LibvirtDomains):
                 raise DriverError(f"a transfer of {spec.uuid} is already under way")
             transfer = self._transfers[spec.uuid] = Transfer(spec.uuid, move)
         transfer.start()
+
+    def _checked(self, inputs: MigratingInputs) -> MigratingInputs:
+        """With the URI that this host's own setting makes of the peer's address. Raises DriverError."""
+        try:
+            peer_address.checked_host(inputs.destination_address)
+            return inputs.model_copy(update={"uri": self._settings.peer_uri(inputs.uri)})
+        except ValueError as error:
+            raise DriverError(f"the destination is not opened: {error}") from error
 
     def migration_running(self, uuid: str) -> bool:
         transfer = self._transfers.get(uuid)

@@ -50,6 +50,10 @@ class LibvirtSurvey:
         return compatibility.cpu(lacking is None, lacking or "this host has every feature of the guest's CPU")
 
     def reach(self, uri: str) -> str | None:
+        try:
+            uri = self._settings.peer_uri(uri)
+        except ValueError as error:
+            return str(error)
         if (words := knock(uri)) is not None:
             return words
         peer = connections.connect(uri, open_timeout_s=_OPEN_S)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
+from migrator import peer_address
 from migrator.protocol import bounds
 
 # What the server keeps in columns of its own fits them on both databases.
@@ -30,6 +31,8 @@ Proof = Annotated[
         pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,254}/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$"
     ),
 ]
+PeerHost = Annotated[str, AfterValidator(peer_address.checked_host)]
+PeerUri = Annotated[str, AfterValidator(peer_address.checked_uri)]
 PhaseName = Annotated[str, Field(max_length=32)]
 Seconds = Annotated[float, Field(ge=-1e10, le=1e10)]
 Age = Annotated[float, Field(ge=0, le=1e10)]  # s since it was looked at, when it is sent

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from migrator.protocol.base import Age, Big, Count, Message, Moment, Proof, Text
+from migrator.protocol.base import Age, Big, Count, Message, Moment, PeerHost, PeerUri, Proof, Text
 
 
 class StoragePool(Message):
@@ -43,8 +43,8 @@ class HostReport(Message):
     disk_allocation_ratio: float = Field(1.0, gt=0, le=1000)
     storage: dict[str, StoragePool] = Field(default_factory=dict)
     default_pool: str = "local"
-    address: str  # live_migration_inbound_addr
-    live_migration_uri: str  # with the address filled in
+    address: PeerHost  # live_migration_inbound_addr
+    live_migration_uri: PeerUri  # with the address filled in
     networks: tuple[str, ...] = ()
     simulated: bool = False
     self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances by itself

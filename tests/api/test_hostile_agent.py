@@ -99,3 +99,24 @@ def test_a_stored_description_that_cannot_be_read_is_one_unusable_host_that_says
     assert (found["compute1"]["state"], found["compute2"]["state"]) == ("down", "up")
     assert "cannot be read" in found["compute1"]["disabled_reason"]
     assert found["compute2"]["disabled_reason"] is None
+
+
+@pytest.mark.parametrize("uri", ["qemu+ext:///system?command=/tmp/run", "qemu+ssh://10.0.0.1/system"])
+def test_an_address_that_would_run_programs_on_other_hosts_is_refused_and_one_that_is_stored_makes_its_host_unusable(
+    hostile: Hostile, uri: str
+) -> None:
+    web, before = hostile.web, stored(hostile.web)
+    answer = hostile.register(live_migration_uri=f'"{uri}"')
+    assert answer.status_code == 400
+    assert "live_migration_uri" in answer.text
+    assert "expected qemu+tcp://HOST" in answer.text
+    assert hostile.register(address='"10.0.0.1/x"').status_code == 400
+    assert stored(web) == before
+    with web.db.write() as connection:  # by an older server
+        report = before | {"live_migration_uri": uri}
+        connection.execute(update(hosts).where(hosts.c.name == "compute1").values(report=report))
+    assert {path: web("GET", path).status_code for path in READERS} == dict.fromkeys(READERS, 200)
+    service = next(s for s in web("GET", "/v2.1/os-services").json()["services"] if s["host"] == "compute1")
+    assert service["state"] == "down"
+    assert "cannot be read" in service["disabled_reason"]
+    assert "live_migration_uri" in service["disabled_reason"]

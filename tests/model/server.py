@@ -116,7 +116,7 @@ def new(kind: Kind, number: int, source: int | None, requested: int | None = Non
 
 def _report(name: str) -> HostReport:
     pools = {p: StoragePool(identity=i, path="/", total_gb=9, free_gb=9) for p, i in _storage(name).items()}
-    return HostReport(vcpus=4, memory_mb=4096, storage=pools, address=name, live_migration_uri=name)
+    return HostReport(vcpus=4, memory_mb=4096, storage=pools, address=name, live_migration_uri=f"simulated://{name}")
 
 
 def _storage(name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from migrator.protocol import Copy, DomainState, HostReport, InstanceSpec
 from migrator.settings import AgentSettings, load
 
 LENGTH = 300.0
-REPORT = HostReport(vcpus=1, memory_mb=1024, address="n1", live_migration_uri="x")
+REPORT = HostReport(vcpus=1, memory_mb=1024, address="n1", live_migration_uri="qemu+tcp://n1/system")
 SPEC = InstanceSpec(uuid="u", name="u", vcpus=1, memory_mb=64)
 
 

@@ -78,9 +78,9 @@ def test_without_a_source_nothing_is_known() -> None:
 
 def test_the_uri_follows_the_setting_unless_it_is_given() -> None:
     plain, native = AgentSettings(), AgentSettings(live_migration_with_native_tls=True)
-    given = AgentSettings(live_migration_with_native_tls=True, live_migration_uri="qemu+ssh://%s/system")
+    given = AgentSettings(live_migration_with_native_tls=True, live_migration_uri="qemu+tcp://%s:77/system")
     found = [settings.migration_uri("h") for settings in (plain, native, given)]
-    assert found == ["qemu+tcp://h/system", "qemu+tls://h/system", "qemu+ssh://h/system"]
+    assert found == ["qemu+tcp://h/system", "qemu+tls://h/system", "qemu+tcp://h:77/system"]
 
 
 @pytest.mark.parametrize("encrypts", [(), ("a",), ("b",), ("a", "b")])
