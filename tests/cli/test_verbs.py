@@ -134,6 +134,23 @@ def test_record_and_copies_of_a_server(cloud: Cloud, vm: str) -> None:
     assert (unknown.code, "could not be found" in unknown.err) == (1, True)
 
 
+def test_who_a_host_is_and_how_it_is_fenced(cloud: Cloud) -> None:
+    fenced = cells(ok(cloud.migrator("host-fence", "n1", "--address", "192.0.2.7")))
+    assert "192.0.2.7" in fenced.values()
+    assert cloud.migrator("host-fence", "n1", "--address", "--action=on").code != 0
+    assert "192.0.2.7" not in cells(ok(cloud.migrator("host-fence", "n1", "--unset"))).values()
+    refused = cloud.migrator("host-replace", "n1", "--machine", "11111111-2222-3333-4444-555555555555")
+    assert refused.code == 1
+    assert refused.err.startswith("migrator: ")
+
+
+def test_kept_disks_of_a_server_that_has_none(cloud: Cloud, vm: str) -> None:
+    assert cloud.migrator("kept-disks", "--json").json == []
+    for verb in ("kept-disks-restore", "kept-disks-drop"):
+        refused = cloud.migrator(verb, vm)
+        assert (refused.code, f"no host keeps disks of {vm}" in refused.err) == (1, True)
+
+
 def test_hosts(cloud: Cloud) -> None:
     assert set(HOSTS) <= {row["host"] for row in cloud.migrator("service-list", "--json").json}
     assert HOSTS[0] in ok(cloud.migrator("hypervisor-list"))
@@ -341,6 +358,17 @@ def standing(cloud: Cloud) -> tuple[str, str]:
 # --- evacuation -------------------------------------------------------------------------------------------------
 
 
+def once_silent(cloud: Cloud, *arguments: str) -> str:
+    """What `evacuate` prints once it is taken: a host that spoke a moment ago is not lost yet."""
+
+    def taken() -> Ran | None:
+        ran = cloud.migrator("evacuate", *arguments)
+        assert ran.code == 0 or "is still in use" in ran.err, ran.out + ran.err
+        return ran if ran.code == 0 else None
+
+    return str(cloud.until("the lost host to be silent", taken, 60).out)
+
+
 def test_evacuate(cloud: Cloud) -> None:
     for name in ("ran", "stood", "given"):
         cloud.boot(name, host="n1", config_drive=True)
@@ -354,7 +382,7 @@ def test_evacuate(cloud: Cloud) -> None:
         assert local in refused.err
         assert cloud.migrator("evacuate", "ran", local).code == 1
         ok(cloud.migrator("service-force-down", "n1"))
-        made = properties(ok(cloud.migrator("evacuate", "ran", local, "--poll")))
+        made = properties(once_silent(cloud, "ran", local, "--poll"))
         assert re.fullmatch("[A-Za-z0-9]{12}", made["adminPass"])
         assert (
             properties(ok(cloud.migrator("evacuate", "given", "n2", local, "--password", "s3cret")))["adminPass"]
