@@ -82,6 +82,9 @@ class Phase:
     between_hosts: bool = False  # nothing to do or undo when source and destination are the same host
     planning: bool = False  # left out unless the way of the transfer is to be chosen (live_migration_strategy = auto)
     fencing: bool = False  # evidence that the host is fenced counts as done
+    # The phase whose undoing proves, in the same epoch, the copy that stays, before this undo stops or destroys another
+    # one. The way back that begins here begins there.
+    undo_proof: str = ""
 
     def task(self, params: Mapping[str, Any]) -> str | None:
         """The instance's task_state, for an operation that was requested with ``params``."""
@@ -267,10 +270,32 @@ def _cold(kind: Kind, action: str) -> Operation:
                 task_state="resize_migrating",
                 owed=True,
                 between_hosts=True,
+                undo_proof="keep",
             ),
-            Phase("start", B, Ensure.POWERED, Ensure.NOT_RUNNING, shown="post-migrating", task_state="resize_finish"),
+            Phase(
+                "start",
+                B,
+                Ensure.POWERED,
+                Ensure.NOT_RUNNING,
+                shown="post-migrating",
+                task_state="resize_finish",
+                undo_proof="keep",
+            ),
+            # On the way back nothing at the destination is stopped or deleted before the source has shown its disks.
+            Phase(
+                "keep",
+                A,
+                Effect.NONE,
+                Ensure.DISKS_WHOLE,
+                meanwhile=Ensure.OBSERVED,
+                shown="post-migrating",
+                task_state="resize_finish",
+                between_hosts=True,
+            ),
             Phase("record", S, Effect.RECORD_RESIZED, shown="post-migrating", task_state="resize_finish"),
             Phase(VERIFY, Actor.OPERATOR, Effect.AWAIT_CONFIRMATION, shown="finished"),
+            # The source's copy is given up only after the destination has shown, freshly, that it has the disks.
+            Phase("attest", B, Ensure.DISKS_WHOLE, shown="confirming", between_hosts=True),
             Phase("confirm", S, Effect.RECORD_CONFIRMED, shown="confirming"),
             Phase("cleanup", A, Ensure.ABSENT, shown="confirming", holds=False, between_hosts=True),
             Phase("release", S, Effect.RELEASE_SOURCE, shown="confirming", holds=False),

@@ -10,7 +10,7 @@ from migrator.api import action_schemas as schemas
 from migrator.api import catalogue
 from migrator.api.action_rules import ActionRule, Begun
 from migrator.api.routing import ApiRequest
-from migrator.db import hosts
+from migrator.db import hosts, operations
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
 from migrator.scheduler import loading, moves
@@ -65,6 +65,20 @@ def _confirm(request: ApiRequest, row: Any, _value: Any) -> Begun:
 
 
 def _revert(request: ApiRequest, row: Any, _value: Any) -> Begun:
+    """The source has to show its disks before anything else is done: one that is silent cannot."""
+    services = request.services
+    with services.db.read() as connection:
+        active = operations.active_of_instance(connection, row.uuid)
+        names = {active.source} if active is not None and active.source and row.vm_state == "resized" else set()
+        found = hosts.by_names(connection, names)
+    for host in found:
+        if not loading.host_view(host, services.settings.service_down_time).up:
+            raise Conflict(
+                f"Cannot 'revertResize' instance {row.uuid}: host {host.name}, which has the instance's former disks, "
+                "is down, and has to show them before those it runs on are given up. Wait until it is back; or "
+                "confirm, and the instance stays where it is; or, when that host is lost too, evacuate it once it is "
+                "fenced"
+            )
     return Begun(moves.revert(request.services.db, request.caller, row.uuid))
 
 

@@ -13,6 +13,8 @@ _HEAD = """# Operations
 Generated from `migrator/operations.py` by `script/docs`; do not edit. Read a table down for the way forward and up for
 the way back. Once the phase after the line is reached, there is only forward. *Frees the instance*: the operation only
 waits for a host to clean up. *May be owed*: on the way back, a silent host is not waited for here.
+*Undone after a proof*: the way back first undoes the phase named, in which the host whose copy stays shows that it is
+whole.
 """
 _ARCHITECTURE = """```mermaid
 flowchart LR
@@ -85,6 +87,8 @@ def _table(operation: Operation) -> Iterable[str]:
 def _row(phase: Phase) -> str:
     remarks = ", ".join(words for word, words in _REMARKS.items() if getattr(phase, word))
     remarks += "" if phase.holds else "frees the instance"
+    if phase.undo_proof:
+        remarks += f"{', ' if remarks else ''}undone after {phase.undo_proof}'s proof"
     return f"| {phase.name} | {phase.actor} | {phase.do} | {phase.undo or '-'} | {phase.meanwhile or '-'} | {remarks} |"
 
 

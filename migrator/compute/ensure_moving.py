@@ -12,6 +12,7 @@ from migrator.protocol import (
     Assignment,
     CopiedInputs,
     DiskFact,
+    DisksWholeInputs,
     InstanceSpec,
     OfferedInputs,
     RebuiltInputs,
@@ -45,6 +46,17 @@ def offered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
 def withdrawn(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     tools.driver.withdraw(assignment.instance.uuid)
     return NOTHING
+
+
+def disks_whole(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Reads, and changes nothing. A disk that is missing is no error: that it is missing is the answer."""
+    targets = DisksWholeInputs.model_validate(assignment.inputs).checksums
+    driver, spec = tools.driver, assignment.instance
+    disks = driver.disks(spec)
+    if not targets or not all(disk.exists for disk in disks):
+        return {"disks": tuple(disks)}
+    _refuse_process(driver, spec.uuid)
+    return {"disks": _summed(driver, spec, targets, driver.checksums(spec, targets))}
 
 
 def copied(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:

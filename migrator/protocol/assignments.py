@@ -87,6 +87,10 @@ class KeptInputs(Message):
     kept: str  # UUID of the operation that set the disks aside
 
 
+class DisksWholeInputs(Message):
+    checksums: tuple[str, ...] = ()  # targets whose checksum is wanted, for it is known what it must be
+
+
 class OfferedInputs(Message):
     copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
 

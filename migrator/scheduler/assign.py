@@ -15,6 +15,7 @@ from migrator.protocol import (
     CompatibleInputs,
     CopiedInputs,
     DiskFact,
+    DisksWholeInputs,
     Ensure,
     GuestDescription,
     KeptInputs,
@@ -28,7 +29,7 @@ from migrator.protocol import (
     Role,
     ShutOffInputs,
 )
-from migrator.scheduler import choosing, reading
+from migrator.scheduler import choosing, proof, reading
 from migrator.scheduler.convergence import downtime_steps
 from migrator.scheduler.snapshot import Means, Placed, Snapshot
 
@@ -173,6 +174,10 @@ def _offered(ask: Ask) -> Message:
     return OfferedInputs(copy_disks=reading.moved_targets(ask.snapshot))
 
 
+def _disks_whole(ask: Ask) -> Message:
+    return DisksWholeInputs(checksums=tuple(proof.expected_checksums(ask.snapshot, ask.actor)))
+
+
 def _copied(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
@@ -251,6 +256,7 @@ _INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
     Ensure.KEPT_UNRESTORED: _kept_disks,
     Ensure.KEPT_DROPPED: _kept_disks,
     Ensure.OFFERED: _offered,
+    Ensure.DISKS_WHOLE: _disks_whole,
     Ensure.COPIED: _copied,
     Ensure.POWERED: _powered,
     Ensure.REBUILT: _rebuilt,

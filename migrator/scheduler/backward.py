@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from migrator.operations import OPERATIONS, Actor, Effect, Operation, Phase
-from migrator.protocol import DomainState, Ensure, Fact
-from migrator.scheduler import guest_end, reading
+from migrator.operations import OPERATIONS, VERIFY, Actor, Effect, Operation, Phase
+from migrator.protocol import DomainState, Ensure, Fact, Power
+from migrator.scheduler import guest_end, proof, reading
 from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge
 from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.torn import verdict_of
@@ -30,6 +30,7 @@ def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") ->
     error = {"code": code, "message": message, "phase": operation.phase}
     error["status"] = status or ("failed" if moved_data else "error")
     return Plan(
+        phase=table.phase(operation.phase).undo_proof or None,
         forward=False,
         raise_epoch=True,
         error=error,
@@ -44,6 +45,12 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return back
     if phase.undo is None or reading.skipped(operation, phase):
         return up(snapshot, table, phase)
+    if phase.undo is Ensure.DISKS_WHOLE:
+        return _keep(snapshot, table, phase)
+    if snapshot.deleting and phase.undo in (Ensure.POWERED, Ensure.WITHDRAWN):  # what deletes it does that, too
+        return up(snapshot, table, phase)
+    if phase.undo_proof in _owed(operation) and operation.holds and phase.undo in _CLEANING:
+        return up(snapshot, table, phase, owing=phase.name)  # not before the copy that stays is proven
     # Once the instance is free, where it is says nothing about this operation: it may have moved on, or be deleted.
     judged = operation.holds and reading.judged_by_verdict(table, phase)
     found = verdict_of(snapshot) if judged else None
@@ -79,6 +86,78 @@ def _stayed(snapshot: Snapshot, fact: Fact) -> bool:
     told = reading.state_of(reading.fresh(snapshot, destination)) is not None
     given_up = snapshot.operation.cancel_requested and reading.fenced(snapshot, destination)
     return told or given_up or not guest_end.stopped(fact)
+
+
+def _keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+    """The source shows its disks before the destination's copy is stopped or deleted. Where it cannot, the instance
+    stays where it has arrived."""
+    operation, host = snapshot.operation, snapshot.operation.source
+    assert host is not None
+    if not operation.holds and (snapshot.deleted or snapshot.home != host):  # it lives elsewhere, or nowhere
+        return up(snapshot, table, phase)
+    if not operation.holds and not reading.heard(snapshot, operation.destination):  # so that the proof is fresh
+        return wait(snapshot, reading.silence(snapshot, operation.destination or ""))
+    reverted = operation.holds and (operation.error or {}).get("status") == "reverted"
+    if reverted and (operation.confirm_requested or snapshot.deleting):
+        return replace(_stay(snapshot, "the revert was called off: it is confirmed instead"), confirm=True)
+    if snapshot.deleting:
+        return up(snapshot, table, phase)
+    fact = reading.fresh(snapshot, host)
+    if fact is None:
+        return _keeper_unheard(snapshot, table, phase, host)
+    judged = proof.judge_whole(snapshot, Actor.SOURCE, fact)
+    if judged.progress is Progress.DONE:
+        plan = up(snapshot, table, phase)
+        line = Timeline("proof", f"{host} has its disks whole: {_shown(fact)}", host)
+        return replace(plan, timeline=(line, *plan.timeline))
+    reason = f"{host} has not what it should have: {judged.message}"
+    if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):
+        return _stay(snapshot, f"not undone, for {reason}; the instance stays on {operation.destination}")
+    return wait(snapshot, f"{reason}; {_untouched(operation)}" if judged.message else "")
+
+
+def _shown(fact: Fact) -> str:
+    return ", ".join(f"{disk.target} {disk.virtual_bytes} bytes {disk.checksum or ''}".strip() for disk in fact.disks)
+
+
+def _untouched(operation: OperationView) -> str:
+    reverted = (operation.error or {}).get("status") == "reverted"
+    way_out = "; wait, or confirm, which keeps the instance there" if reverted else ""
+    return f"nothing on {operation.destination} is deleted before {operation.source} has shown its disks{way_out}"
+
+
+def _keeper_unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
+    operation = snapshot.operation
+    if reading.heard(snapshot, host):
+        return wait(snapshot, "")
+    silent = f"{reading.silence(snapshot, host)}: {_untouched(operation)}"
+    if reading.awaited(snapshot, host) or not operation.holds or not reading.fenced(snapshot, host):
+        return wait(snapshot, silent)
+    if proof.may_stay(snapshot):
+        return _stay(snapshot, f"not undone, for {host} is lost; the instance stays on {operation.destination}")
+    if not proof.arrived(snapshot) or reading.fenced(snapshot, operation.destination):
+        # The instance is free to be evacuated, and the copy stays until it lives elsewhere, or the source has shown it.
+        return up(snapshot, table, phase, owing=phase.name)
+    return wait(snapshot, silent)
+
+
+def _stay(snapshot: Snapshot, message: str) -> Plan:
+    """Forward again, to where an operator is waited for: the copy at the destination is the one that is proven. What
+    could not be started there is put down there, stopped."""
+    operation = snapshot.operation
+    context: dict[str, Any] = {proof.WINDOW: None, "owed": []}
+    if late := not proof.recorded(snapshot):
+        context |= {"power": Power.SHUT_OFF.value, proof.STAYED: True}
+    return Plan(
+        phase="start" if late else VERIFY,
+        forward=True,
+        raise_epoch=True,
+        error={},
+        cancel=False,
+        context=context,
+        waiting="" if operation.waiting else None,
+        timeline=(Timeline("reverse", message, operation.destination),),
+    )
 
 
 def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
@@ -117,6 +196,8 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     """A silent host is waited for, unless its part can be owed: nothing that it did could run the guest, or the host
     is fenced."""
     gone = not reading.heard(snapshot, host)
+    if gone and not snapshot.operation.holds and phase.undo_proof in _owed(snapshot.operation):
+        return replace(wait(snapshot, reading.silence(snapshot, host)), phase=phase.undo_proof, raise_epoch=True)
     given_up = gone and not reading.awaited(snapshot, host)
     if given_up and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host)):
         return up(snapshot, table, phase, owing=phase.name if phase.undo in _CLEANING else None)
@@ -150,14 +231,15 @@ def up(
         "context": {"owed": owed} if owing else {},
         "waiting": "" if operation.waiting else None,
     }
-    above = _above(table, phase, owed if not operation.holds else None)
+    above = _turned_above(table, phase, operation)
+    above = above or _above(table, phase, owed if not operation.holds else None)
     if above is not None:
         entering = Timeline("phase", f"undo {above.name}", host=reading.host_of(operation, above.actor))
         clear = effect is Effect.RELEASE_DESTINATION and not table.moves
         lines = (entering,) if above.undo is not None else ()
         return Plan(phase=above.name, clear_destination=clear, timeline=lines, **common)
     if operation.holds and owed:
-        return _owing(snapshot, owed[0], common)
+        return _owing(snapshot, table, owed, common)
     return _over(snapshot, table, common)
 
 
@@ -170,11 +252,25 @@ def _above(table: Operation, phase: Phase, owed: list[str] | None) -> Phase | No
     return table.phases[index - 1] if index > 0 else None
 
 
-def _owing(snapshot: Snapshot, first: str, common: dict[str, Any]) -> Plan:
-    """Everything that concerns the instance is undone: it is free, and the operation stays for the silent host."""
+def _turned_above(table: Operation, phase: Phase, operation: OperationView) -> Phase | None:
+    """From the proof on to where the operation turned round: what is between them was never done."""
+    failed = str((operation.error or {}).get("phase", ""))
+    proves = phase.undo is Ensure.DISKS_WHOLE and operation.holds
+    if not proves or not any(p.name == failed and p.undo_proof == phase.name for p in table.phases):
+        return None
+    return table.phase(failed)
+
+
+def _owing(snapshot: Snapshot, table: Operation, owed: list[str], common: dict[str, Any]) -> Plan:
+    """Everything that concerns the instance is undone: it is free, and the operation stays for the silent host. What is
+    deleted there, perhaps much later, needs a new proof of the copy that stays."""
     error = snapshot.operation.error or {}
     line = Timeline("owing", f"{error.get('message', '')}; what is left behind is cleaned up when its host returns")
-    return Plan(phase=first, holds=False, timeline=(line,), **common)
+    first = next((n for n in owed if table.phase(n).undo_proof and table.phase(n).undo is Ensure.ABSENT), None)
+    if first is not None and (proves := table.phase(first).undo_proof) not in owed:
+        owed = [*owed[: owed.index(first)], proves, *owed[owed.index(first) :]]
+    common |= {"context": {**common["context"], "owed": owed}, "raise_epoch": True}
+    return Plan(phase=owed[0], holds=False, timeline=(line,), **common)
 
 
 def _over(snapshot: Snapshot, table: Operation, common: dict[str, Any]) -> Plan:

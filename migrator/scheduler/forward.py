@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from migrator.operations import Effect, Operation, Phase
+from migrator.operations import VERIFY, Actor, Effect, Operation, Phase
 from migrator.protocol import STALE_EPOCH, SUPERSEDED, AttemptState, DomainState, Ensure, Fact, Power
-from migrator.scheduler import choosing, evacuated_disks, guest_end, reading, timeouts
+from migrator.scheduler import choosing, evacuated_disks, guest_end, proof, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
@@ -35,6 +35,8 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _transfer(snapshot, table, phase)
     if phase.do is Effect.AWAIT_CONFIRMATION:
         return _verify(snapshot, table, phase)
+    if phase.do is Ensure.DISKS_WHOLE and phase.holds and table.reversible(phase.name):
+        return _attest(snapshot, table, phase)
     if operation.cancel_requested and table.reversible(phase.name):
         return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
     if phase.do is Effect.AWAIT_NO_COPY and snapshot.copies:
@@ -195,11 +197,36 @@ def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _next(snapshot, table, phase)
     if operation.cancel_requested:
         return reverse(snapshot, "reverted", "reverted on request", status="reverted")
-    if window and operation.phase_age_s >= window:
+    passed, kept = proof.counted(snapshot)
+    if passed:
         plan = _next(snapshot, table, phase)
         line = Timeline("confirm", f"confirmed by itself, {window:g} s after it was finished")
         return replace(plan, timeline=(line, *plan.timeline))
+    if kept is not None:
+        return replace(wait(snapshot, ""), context={proof.WINDOW: kept})
     return wait(snapshot, "")
+
+
+def _attest(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+    """The destination shows its disks before the source's are given up. Whoever confirmed may still revert."""
+    operation, host = snapshot.operation, snapshot.operation.destination
+    if host is None or reading.skipped(operation, phase) or snapshot.deleting:  # what is deleted needs no proof
+        return _next(snapshot, table, phase)
+    if operation.cancel_requested:
+        return replace(reverse(snapshot, "reverted", "reverted on request", status="reverted"), confirm=False)
+    fact = reading.fresh(snapshot, host)
+    kept = f"what {operation.source} has is kept until {host} has shown its disks; revert goes back to it"
+    if fact is None:
+        heard = reading.heard(snapshot, host)
+        return wait(snapshot, "" if heard else f"{reading.silence(snapshot, host)}: {kept}")
+    found = proof.judge_whole(snapshot, Actor.DESTINATION, fact)
+    if found.progress is Progress.DONE:
+        return _next(snapshot, table, phase)
+    if found.progress is Progress.PENDING:
+        return wait(snapshot, f"{host}: {found.message}: {kept}" if found.message else "")
+    line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
+    waiting = "" if operation.waiting else None
+    return Plan(phase=VERIFY, confirm=False, context={proof.WINDOW: None}, waiting=waiting, timeline=(line,))
 
 
 def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
@@ -328,6 +355,9 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return {"shared": {snapshot.operation.destination: sorted(found)}}
     if phase.do is Ensure.MOVABLE:
         return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
+    if phase.do is Ensure.COPIED:
+        targets = reading.moved_targets(snapshot)
+        return {proof.COPIED: {d.target: d.checksum for d in fact.disks if d.target in targets and d.checksum}}
     if phase.do is Ensure.DESCRIBED:
         return guest | {"power": reading.power_found(fact).value}
     if phase.do is Ensure.SET_ASIDE:

@@ -98,11 +98,21 @@ def revert(db: Database, caller: Caller, uuid: str) -> int:
 def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
     row = operations.active_of_instance(connection, uuid, lock=True)  # or it may confirm itself meanwhile
     instance = instance_records.get(connection, uuid)
-    waits = row is not None and row.phase == VERIFY and row.forward
-    if row is None or not waits or row.confirm_requested or row.cancel_requested:
+    if row is None or not _answers(row, verb):
         state = f"task_state {instance.task_state}" if instance.task_state else f"vm_state {instance.vm_state}"
         raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in {state}")
     return row
+
+
+def _answers(row: Any, verb: str) -> bool:
+    """Whether the operation waits for this word: in VERIFY_RESIZE for either; and for the other one as long as nothing
+    has been given up: a revert until the source has shown its disks, a confirmation until the destination has."""
+    if row.phase == VERIFY and row.forward:
+        return not (row.confirm_requested or row.cancel_requested)
+    if verb == "revertResize":
+        return bool(row.forward and row.phase == "attest" and not row.cancel_requested)
+    reverted = not row.forward and (row.error or {}).get("status") == "reverted"
+    return bool(reverted and row.phase in (VERIFY, "record", "keep") and not row.confirm_requested)
 
 
 def _note(connection: Connection, caller: Caller, row: Any, name: str) -> None:

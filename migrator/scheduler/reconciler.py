@@ -224,6 +224,10 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
         values["steering"] = {**operation.steering, **plan.steering}
     if plan.waiting is not None:
         values["waiting"] = plan.waiting or None
+    if plan.cancel is not None:
+        values["cancel_requested"] = plan.cancel
+    if plan.confirm is not None:
+        values["confirm_requested"] = plan.confirm
     if plan.error is not None:
         values["error"] = dict(plan.error) or None
     if plan.outcome is not None:

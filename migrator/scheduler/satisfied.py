@@ -112,7 +112,8 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.SUSPENDED: lambda fact: _when(_state(fact) is DomainState.SAVED and fact.problem is None),
 }
 """``Ensure.MIGRATING`` is missing on purpose: only a verdict, from both hosts' facts, ends a transfer. So are
-``COPIED`` (``judge_copy``), which both hosts' checksums end, and ``POWERED``, which depends on what was wanted."""
+``COPIED`` (``judge_copy``), which both hosts' checksums end, ``POWERED``, which depends on what was wanted, and
+``DISKS_WHOLE`` (``proof.judge_whole``), which depends on what the disks were."""
 
 
 def judge(ensure: Ensure, fact: Fact, power: Power = Power.RUNNING) -> Judgement:

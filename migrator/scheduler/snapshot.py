@@ -163,6 +163,8 @@ class Plan:
     end: str | None = None
     steering: Mapping[str, Any] = field(default_factory=dict)  # merged over the row's
     holds: bool | None = None  # False: the instance is free from here on
+    cancel: bool | None = None  # whether somebody's wish to cancel or revert, or to confirm, still counts
+    confirm: bool | None = None
     timeline: tuple[Timeline, ...] = ()
 
     @property

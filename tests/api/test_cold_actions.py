@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.db.tables import events, facts, operations
+from migrator.db.tables import events, facts, hosts, operations
 from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.driving import IMAGE, NOBODY, Api, api
@@ -280,6 +280,18 @@ def test_confirm_and_revert(resized: tuple[Api, str], name: str, status: int, ab
     again = ask(api, uuid, {name: None})
     assert again.status == 409
     assert again.message.startswith(f"Cannot '{name}' instance {uuid} while it is in")
+
+
+def test_a_revert_is_refused_while_the_source_is_down_and_says_what_can_be_done(resized: tuple[Api, str]) -> None:
+    api, uuid = resized
+    with api.db.write() as connection:
+        connection.execute(hosts.update().where(hosts.c.name == "compute1").values(last_seen=1.0))
+    answer = ask(api, uuid, {"revertResize": None})
+    assert answer.status == 409
+    for word in ("compute1", "is down", "Wait", "confirm", "evacuate"):
+        assert word in answer.message, answer.message
+    assert not only_operation(api).cancel_requested
+    assert ask(api, uuid, {"confirmResize": None}).status == 204
 
 
 @pytest.mark.parametrize("name", ["confirmResize", "revertResize"])

@@ -112,6 +112,15 @@ def _sums(state: State, i: int, order: Order) -> tuple[tuple[str, int], ...]:
     return tuple(known) if len(known) == len(order.copies) else ()
 
 
+def _disks_whole(state: State, i: int, order: Order, _refuse: bool) -> Answer:
+    if not order.copies or store(state, i).disk is None:
+        return state, NOTHING
+    sums = _sums(state, i, order)
+    if state.hosts[i].dom == "running" or not sums:
+        return state, REFUSED
+    return state, {"sums": sums}
+
+
 def _withdrawn(state: State, i: int, _order: Order, refuse: bool) -> Answer:
     return (state, REFUSED) if refuse else (on(state, i, offered=False), NOTHING)
 
@@ -228,6 +237,7 @@ HANDLERS: Mapping[Ensure, Callable[[State, int, Order, bool], Answer]] = {
     Ensure.NOT_RUNNING: _not_running,
     Ensure.SUSPENDED: _suspended,
     Ensure.OFFERED: _offered,
+    Ensure.DISKS_WHOLE: _disks_whole,
     Ensure.WITHDRAWN: _withdrawn,
     Ensure.COPIED: _copied,
     Ensure.REBUILT: _rebuilt,

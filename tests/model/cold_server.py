@@ -166,13 +166,19 @@ _EFFECTS: Mapping[Effect, Callable[[State, Op, Plan], State]] = {
 
 
 def may_cancel(op: Op) -> bool:
-    """Only what moves is cancelled."""
+    """Only what moves is cancelled; and a confirmation, as long as it is not proven."""
     table = OPERATIONS[op.kind]
-    return table.moves and op.active and table.reversible(op.phase) and not (op.cancel or op.confirm)
+    asked = op.cancel or (op.confirm and op.phase != "attest")
+    return table.moves and op.active and table.reversible(op.phase) and not asked
 
 
 def may_confirm(op: Op) -> bool:
-    return op.active and op.kind in COLD and op.phase == "verify" and op.forward and not (op.cancel or op.confirm)
+    if not (op.active and op.holds) or op.kind not in COLD or op.confirm:
+        return False
+    reverting = (
+        not op.forward and dict(op.error).get("status") == "reverted" and op.phase in ("verify", "record", "keep")
+    )
+    return reverting or (op.phase == "verify" and op.forward and not op.cancel)
 
 
 def cancelled(state: State) -> State:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from migrator.operations import OPERATIONS
+from migrator.operations import OPERATIONS, VERIFY
 from tests.model.cold_agent import acted, polled
 from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, order, reconcile
 from tests.model.cold_state import TORN, State, Step, Store, observed, on, stores
 from tests.model.cold_steps import delivered, steps
 from tests.model.search import Calm, Violation
 from tests.model.server import Op, Seen
+
+_REFUSED = 3  # the epoch of a move that was reverted in vain
 
 
 class World(NamedTuple):
@@ -88,6 +90,7 @@ def _rank_contents(state: State) -> State:
     seen = [fact for fact in (*state.facts, *(host.fact for host in state.hosts)) if fact is not None]
     kept = [*stores(state), *(host.copying[1] for host in state.hosts if host.copying)]
     contents = {content for one in kept for content in one} | {c for fact in seen for _, c in fact.sums}
+    contents |= {content for _, content in state.op.copied}
     ranked = sorted(content for content in contents if content is not None and content > 0)
     rank: dict[int | None, int | None] = {content: place for place, content in enumerate(ranked, start=1)}
     if all(content == place for content, place in rank.items()):
@@ -107,7 +110,9 @@ def _rank_contents(state: State) -> State:
         )
         for host in state.hosts
     )
-    return state._replace(hosts=hosts, shared=of(state.shared), facts=tuple(told(fact) for fact in state.facts))
+    copied = tuple((target, rank.get(c, c) or c) for target, c in state.op.copied)
+    op, facts = state.op._replace(copied=copied), tuple(told(fact) for fact in state.facts)
+    return state._replace(op=op, hosts=hosts, shared=of(state.shared), facts=facts)
 
 
 # --- calm -----------------------------------------------------------------------------------------------------------
@@ -123,7 +128,8 @@ def _calm_round(state: State, reverts: bool, returned: bool) -> State:
             state = on(state, i, declared=False)
     state = _reconciled(state)
     if may_confirm(state.op):
-        state = _reconciled(cancelled(state) if reverts else confirmed(state))
+        once = reverts and state.op.epoch < _REFUSED  # who was refused confirms
+        state = _reconciled(cancelled(state) if once else confirmed(state))
     for i in range(len(state.hosts)):
         state = _turn(state, i)
     check(state)
@@ -188,7 +194,7 @@ def _at_rest(state: State) -> None:
 def _waits(state: State) -> None:
     """Rule 10 for those who are not there: whatever still waits says for whom or what."""
     op = state.op
-    if op.active and not op.waiting:
+    if op.active and not op.waiting and op.phase != VERIFY:  # there an operator is waited for
         raise Violation(f"{op.kind} rests in {op.phase} without a reason")
     if OPERATIONS[op.kind].moves and not (op.active and op.holds):
         free(state)

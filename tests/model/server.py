@@ -26,6 +26,7 @@ from migrator.protocol import (
 from migrator.scheduler import decide as decisions
 from migrator.scheduler.assign import assignments
 from migrator.scheduler.backward import refused
+from migrator.scheduler.proof import COPIED, STAYED
 from migrator.scheduler.snapshot import HostView, OperationView, Plan, Snapshot
 
 NAMES = ("a", "b", "c")
@@ -65,6 +66,7 @@ class Op(NamedTuple):
     power: str | None = None  # how the instance was found
     owed: tuple[str, ...] = ()
     shared: bool = False  # its disk lies where every host reaches it
+    copied: tuple[tuple[str, int], ...] = ()  # target -> content, when the copy was complete
 
     @property
     def new_flavor(self) -> str:
@@ -185,6 +187,10 @@ def _context(op: Op) -> dict[str, Any]:
         context["power"] = op.power
     if op.owed:
         context["owed"] = list(op.owed)
+    if STAYED in op.learnt:
+        context[STAYED] = True
+    if op.copied:
+        context[COPIED] = {target: str(content) for target, content in op.copied}
     return context
 
 
@@ -213,7 +219,8 @@ def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...])
     involved = [i for i in (op.source, op.destination) if i is not None]
     hosts = {NAMES[i]: HostView(name=NAMES[i], report=REPORTS[NAMES[i]], **_VIEWS[views[i]]) for i in involved}
     kept = {NAMES[i]: fact_of(f) for i, f in enumerate(facts) if f is not None}
-    return Snapshot(view, SPECS[op.shared], hosts, kept)
+    home = _name(op.destination if op.forward and not op.holds else op.source)
+    return Snapshot(view, SPECS[op.shared], hosts, kept, home=home)
 
 
 Decide = Callable[[Snapshot], Plan]
@@ -270,6 +277,9 @@ def applied(op: Op, plan: Plan, placed: int | None) -> Op:
         holds=op.holds if plan.holds is None else plan.holds,
         power=plan.context.get("power", op.power),
         owed=tuple(plan.context.get("owed", op.owed)),
+        cancel=op.cancel if plan.cancel is None else plan.cancel,
+        confirm=op.confirm if plan.confirm is None else plan.confirm,
+        copied=tuple((t, int(c)) for t, c in plan.context[COPIED].items()) if COPIED in plan.context else op.copied,
     )
 
 
@@ -292,7 +302,7 @@ def _orders(op: Op, views: tuple[View, ...]) -> dict[str, Order]:
             SHARED in a.inputs.get("keep", ()),
             "new" if a.instance.vcpus == FLAVORS["new"]["vcpus"] else "old",
             a.inputs.get("power"),
-            tuple(a.inputs.get("copy_disks", ())),
+            tuple(a.inputs.get("copy_disks", a.inputs.get("checksums", ()))),
             bool(a.inputs.get("shared")),
             bool(a.inputs.get("paused")),
         )

@@ -84,6 +84,15 @@ WORLDS = {
     ),
     "migration, reverted, its new host is dead": at_verify(world(M, reverts=True), **DEAD),
     "migration, its old host is dead": at_verify(world(M), 0, **DEAD),
+    "migration, reverted, its old host is dead": at_verify(world(M, reverts=True), 0, **DEAD),
+    "migration, reverted, its old host is silent": at_verify(world(M, reverts=True, vouches="-"), 0, silent=True),
+    "migration, reverted, its old host's disk is gone": at_verify(world(M, reverts=True), 0, store=Store()),
+    "migration, reverted, its old host is dead, its disk gone": at_verify(
+        world(M, reverts=True), 0, **DEAD, store=Store()
+    ),
+    "migration, reverted, its new host's disk is gone": at_verify(
+        world(M, reverts=True), 1, dom="shut_off", store=Store()
+    ),
     "migration, its hosts have leases": world(M, faults=2, vouches="lease"),
     "suspend": world(Kind.SUSPEND, hosts=1, faults=3),
     "resume": world(Kind.RESUME, was="saved", hosts=1, faults=3),
@@ -166,6 +175,24 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
     "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: forward._next(s, t, p)),
     "the record does not return": (BACK, backward, "up", _never_recorded),
+    "a revert asks for no proof": (
+        "migration, reverted, its old host's disk is gone",
+        backward,
+        "_keep",
+        lambda s, t, p: up(s, t, p),
+    ),
+    "a silent source has proven its disks": (
+        "migration, reverted, its old host is dead, its disk gone",
+        backward,
+        "_keeper_unheard",
+        lambda s, t, p, _: up(s, t, p),
+    ),
+    "a confirmation asks for no proof": (
+        "migration, reverted, its new host's disk is gone",
+        forward,
+        "_attest",
+        lambda s, t, p: forward._next(s, t, p),
+    ),
     "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: up(s, t, p, effect)),
     "a claim goes while its host owes": (BACK, backward, "_undo_effect", lambda s, t, p, e: up(s, t, p, effect=e)),
     "who comes back from the dead is not asked": (SEEMED, backward, "_back_from_the_dead", lambda *_: None),

@@ -143,21 +143,113 @@ def test_what_is_recorded_is_what_that_host_said_last_in_this_epoch(
 
 
 @pytest.mark.parametrize(
-    ("word", "window_s", "age_s", "after"),
-    [
-        ({}, 0.0, 1e9, "."),
-        ({}, 60.0, 59.0, "."),
-        ({}, 60.0, 60.0, "N"),
-        ({"confirm": True}, 0.0, 0.0, "N"),
-        ({"cancel": True}, 60.0, 60.0, "R"),
-    ],
+    ("word", "after"), [({}, "."), ({"confirm": True}, "N"), ({"cancel": True}, "R"), ({"deleting": True}, ".")]
 )
-def test_only_an_operator_or_the_window_ends_the_waiting(word: Any, window_s: float, age_s: float, after: str) -> None:
-    seen = server.snapshot_of(op(M, "verify", **word), (None, None), UP)
-    aged = replace(seen, operation=replace(seen.operation, phase_age_s=age_s), confirm_window_s=window_s)
-    found = decide(aged)
+def test_only_an_operator_s_word_ends_the_waiting(word: dict[str, Any], after: str) -> None:
+    deleting = word.pop("deleting", False)
+    seen = replace(server.snapshot_of(op(M, "verify", **word), (None, None), UP), deleting=deleting)
+    found = decide(seen)
     assert letter(found) == after
     assert found.error is None or found.error["status"] == "reverted"
+
+
+def waited(readings: list[float], window_s: float = 60.0, silent: tuple[float, ...] = ()) -> float | None:
+    """When a move in VERIFY_RESIZE confirms itself, if the clock is read so; ``silent``: the destination is then."""
+    context: dict[str, Any] = {}
+    for now in readings:
+        seen = server.snapshot_of(op(M, "verify"), (None, None), (True, now not in silent))
+        hosts = {name: replace(view, now=now) for name, view in seen.hosts.items()}
+        operation = replace(seen.operation, context=context)
+        found = decide(replace(seen, operation=operation, hosts=hosts, confirm_window_s=window_s))
+        if found.phase is not None:
+            assert found.phase == "attest"
+            return now
+        context = {**context, **found.context}
+    return None
+
+
+EVERY_5_S = [1000.0 + 5 * n for n in range(40)]
+
+
+def test_the_window_ends_the_waiting_once_so_much_time_was_counted() -> None:
+    assert waited(EVERY_5_S) == 1060.0
+    assert waited(EVERY_5_S, window_s=0) is None
+
+
+def test_time_in_which_the_destination_is_silent_does_not_count() -> None:
+    assert waited(EVERY_5_S, silent=tuple(EVERY_5_S[1:])) is None
+    gap = tuple(1005.0 + 5 * n for n in range(20))  # silent for 100 s: what is counted of it is no more than a step
+    late = waited(EVERY_5_S, silent=gap)
+    assert late is not None
+    assert late >= 1140.0
+
+
+@pytest.mark.parametrize("wrong", [1e6, -1e6])
+def test_one_wrong_reading_of_the_clock_never_confirms_early(wrong: float) -> None:
+    found = waited([*EVERY_5_S[:3], EVERY_5_S[3] + wrong, *EVERY_5_S[4:]])
+    assert found is not None
+    assert found >= 1040.0
+
+
+# --- what is proven ---------------------------------------------------------------------------------------------------
+
+WHOLE, LOST = OFF | {"disk": True}, OFF
+REVERTED = {"forward": False, "epoch": 2, "error": (("phase", "verify"), ("status", "reverted"))}
+
+
+def test_a_revert_stops_nothing_before_the_source_has_shown_its_disks() -> None:
+    now = op(M, "keep", **REVERTED)
+    assert plan(now, WHOLE).phase == "start"
+    waits = plan(now, ups=(False, True))
+    assert waits.phase is None
+    assert "confirm" in str(waits.waiting)
+
+
+@pytest.mark.parametrize(("source", "view"), [(LOST, True), (WHOLE | {"problem": "final"}, True), (None, "fenced")])
+def test_a_revert_whose_source_is_not_whole_ends_where_the_instance_is(source: Any, view: View) -> None:
+    found = plan(op(M, "keep", **REVERTED), source, ups=(view, True))
+    assert (found.phase, found.forward, found.raise_epoch) == ("verify", True, True)
+    assert (found.cancel, found.effect) == (False, None)
+
+
+def test_what_failed_to_start_beside_a_source_that_is_not_whole_is_recorded_where_its_copy_is() -> None:
+    now = op(M, "keep", **BACK)
+    found = plan(now, LOST)
+    assert (found.phase, found.forward, found.context["power"]) == ("start", True, "shut_off")
+    again = plan(now._replace(learnt=frozenset({"stayed"})), LOST)
+    assert (again.phase, again.forward) == (None, None), "once"
+    assert again.waiting
+
+
+def test_a_revert_that_is_not_proven_yet_can_be_confirmed() -> None:
+    found = plan(op(M, "keep", **REVERTED, confirm=True), ups=(False, True))
+    assert (found.phase, found.forward, found.cancel, found.confirm) == ("verify", True, False, True)
+
+
+@pytest.mark.parametrize("phase", ["copy", "start"])
+def test_the_way_back_begins_with_the_proof_and_goes_on_where_it_turned(phase: str) -> None:
+    turned = plan(op(M, phase), None, {"dom": "absent", "problem": "final"})
+    assert (turned.phase, turned.forward) == ("keep", False)
+    error = (("phase", phase), ("status", "error"))
+    assert plan(op(M, "keep", forward=False, epoch=2, error=error), WHOLE).phase == phase
+
+
+def test_a_copy_that_cannot_be_proven_is_kept_while_the_instance_goes_free() -> None:
+    error = (("phase", "copy"), ("status", "error"))
+    now = op(M, "keep", forward=False, epoch=2, error=error)
+    first = plan(now, ups=("fenced", True))
+    assert (first.phase, first.context["owed"]) == ("copy", ["keep"])
+    second = plan(now._replace(phase="copy", owed=("keep",)), None, GONE, ups=("fenced", True))
+    assert second.context["owed"] == ["keep", "copy"]
+
+
+def test_a_confirmation_waits_for_the_destination_and_can_be_reverted_meanwhile() -> None:
+    now = op(M, "attest", confirm=True)
+    assert plan(now, None, RUNS | {"disk": True}).phase == "confirm"
+    assert "revert" in str(plan(now, ups=(True, False)).waiting)
+    refused = plan(now, None, RUNS)
+    assert (refused.phase, refused.confirm) == ("verify", False)
+    assert letter(plan(now._replace(cancel=True), None, RUNS | {"disk": True})) == "R"
 
 
 # --- what is owed ---------------------------------------------------------------------------------------------------
@@ -168,13 +260,13 @@ def test_what_is_owed_is_undone_in_order_when_its_host_is_back_and_only_then_rel
     steps: list[str] = []
     while now.active and len(steps) < 20:
         facts: tuple[Seen | None, ...] = (
-            Seen(1, now.epoch, now.phase, "running"),
+            Seen(1, now.epoch, now.phase, "running", disk=True),
             Seen(1, now.epoch, now.phase, "absent"),
         )
         found = server.plan_of(now, facts, ups)
         if found.empty or (found.phase is None and found.end is None):
             assert not now.holds
-            assert (now.phase, now.waiting) == ("copy", None) or "b" in str(found.waiting)
+            assert (now.phase, now.waiting) == ("keep", None) or "b" in str(found.waiting)
             steps.append("waits")
             ups = UP
             continue
@@ -189,6 +281,7 @@ def test_what_is_owed_is_undone_in_order_when_its_host_is_back_and_only_then_rel
         "claim",
         "inspect",
         "waits",
+        "keep",
         "copy",
         "claim release_destination",
     ]

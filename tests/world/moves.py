@@ -207,6 +207,15 @@ def source_lost_in_verify(world: World, uuid: str) -> None:
     world.bring_back("n1")
 
 
+def source_is_wiped_in_verify(world: World, uuid: str) -> None:
+    """The revert finds nothing to go back to: the instance stays where it is, and is confirmed."""
+    if not verified(world, uuid):
+        return
+    world.fabric.storages["local-n1"].disks.clear()
+    insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+    confirm(world, uuid)
+
+
 def disk_fills_up(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     pool = world.fabric.hosts["n2"].pools["local"]
@@ -267,6 +276,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "cold-source-lost-in-verify": _move("local", migrate, source_lost_in_verify),
     "cold-destination-fenced-in-start": _move("local", migrate, destination_fenced_in_start),
     "cold-destination-fenced-in-verify": _move("shared", migrate, destination_fenced_in_verify),
+    "cold-source-wiped-in-verify": _move("local", migrate, source_is_wiped_in_verify),
     "cold-disk-fills-up": _move("local", migrate, disk_fills_up),
     "cold-copy-damaged": _move("local", migrate, copy_is_damaged),
 }

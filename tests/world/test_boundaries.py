@@ -90,6 +90,7 @@ ENDS = {
     "cold-source-daemon-dies": ("active", "n2", ["completed", "confirmed"]),
     "cold-link-cut": ("active", "n2", ["completed", "confirmed"]),
     "cold-source-lost-in-verify": ("active", "n1", ["completed", "reverted"]),
+    "cold-source-wiped-in-verify": ("active", "n2", ["completed", "confirmed"]),
     "resize-here-confirmed": ("active", "n1", ["completed", "confirmed"]),
     "resize-here-reverted": ("active", "n1", ["completed", "reverted"]),
     "suspend": ("suspended", "n1", ["completed", "completed"]),

@@ -1,0 +1,89 @@
+"""The proof that a copy of an instance's data is whole, before another one is given up; and how long a confirmation is
+waited for.
+
+Pure. Owns what a host must show of its disks, and what is expected of them. Never decides what follows from it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.operations import OPERATIONS, Actor
+from migrator.protocol import MEMORY, Fact
+from migrator.scheduler import reading
+from migrator.scheduler.satisfied import Judgement, Progress
+from migrator.scheduler.snapshot import Snapshot
+
+COPIED = "copied"  # in an operation's context: target -> checksum that both ends had when the copy was complete
+STAYED = "stayed"  # there too: it turned forward again, for its source had nothing to go back to
+WINDOW = "window"  # there too: what of resize_confirm_window has been counted, and until when
+_COUNT_S, _MOST_S = 60.0, 120.0  # between two countings, and counted by one
+_READINGS = 3  # of the clock that the shortest window needs: one that is wrong never confirms
+
+
+def expected_checksums(snapshot: Snapshot, actor: Actor) -> Mapping[str, str]:
+    """Target -> the checksum that its disk must have. The source's disks are as they were copied, until its guest is
+    put back; the destination's guest has written since."""
+    if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.holds:
+        return {}
+    return dict(snapshot.operation.context.get(COPIED, {}))
+
+
+def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
+    """Whether this end's copy is whole: every disk there, none smaller than it was, and its content what was copied."""
+    if fact.problem is not None:
+        progress = Progress.FAILED if fact.problem.final else Progress.PENDING
+        return Judgement(progress, fact.problem.code, fact.problem.message)
+    if fact.domain is None:
+        return Judgement(Progress.PENDING)
+    found = {disk.target: disk for disk in fact.disks}
+    wrong = [f"{target} is missing ({disk.path})" for target, disk in found.items() if not disk.exists]
+    for disk in reading.guest_of(snapshot.operation).disks:
+        if disk.target == MEMORY:  # its checksum tells
+            continue
+        size = found[disk.target].virtual_bytes if disk.target in found else disk.virtual_bytes
+        if disk.target in found and found[disk.target].exists and size < disk.virtual_bytes:
+            wrong.append(f"{disk.target} has {size} bytes, and had {disk.virtual_bytes}")
+    expected = expected_checksums(snapshot, actor)
+    sums = {target: disk.checksum for target, disk in found.items() if disk.checksum}
+    wrong += [f"{t} is {sums[t]}, and {c} was copied" for t, c in expected.items() if t in sums and sums[t] != c]
+    if wrong:
+        return Judgement(Progress.FAILED, "not_whole", "; ".join(wrong))
+    return Judgement(Progress.DONE if expected.keys() <= sums.keys() else Progress.PENDING)
+
+
+def arrived(snapshot: Snapshot) -> bool:
+    """On the way back of a cold move: whether it turned round after the copy was complete and proven."""
+    operation = snapshot.operation
+    table, failed = OPERATIONS[operation.kind], (operation.error or {}).get("phase", "")
+    return any(phase.name == failed for phase in table.phases) and table.index(failed) > table.index("copy")
+
+
+def may_stay(snapshot: Snapshot) -> bool:
+    """Whether the instance can stay at the destination: its copy was proven there; once only, where it never ran."""
+    return recorded(snapshot) or (arrived(snapshot) and not snapshot.operation.context.get(STAYED))
+
+
+def recorded(snapshot: Snapshot) -> bool:
+    """The same, after the record had named the destination."""
+    operation = snapshot.operation
+    table = OPERATIONS[operation.kind]
+    return arrived(snapshot) and table.index(str((operation.error or {})["phase"])) > table.index("record")
+
+
+def counted(snapshot: Snapshot) -> tuple[bool, Mapping[str, Any] | None]:
+    """Whether resize_confirm_window has passed, and what to keep of the counting; None: nothing new. Only time counts
+    in which the servers counted and the destination was heard, and one reading of the clock counts for little."""
+    window, host = snapshot.confirm_window_s, snapshot.operation.destination
+    view = reading.view_of(snapshot, host)
+    if not window or view is None or not reading.heard(snapshot, host):
+        return False, None
+    kept: Mapping[str, float] = snapshot.operation.context.get(WINDOW) or {}
+    if not kept or view.now < kept["at"]:
+        return False, {"counted_s": kept.get("counted_s", 0.0), "at": view.now}
+    passed = view.now - kept["at"]
+    counted_s = kept["counted_s"] + min(passed, _MOST_S, window / _READINGS)
+    if counted_s >= window:
+        return True, None
+    if passed < min(_COUNT_S, window / (2 * _READINGS)):
+        return False, None
+    return False, {"counted_s": counted_s, "at": view.now}

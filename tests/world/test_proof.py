@@ -1,0 +1,151 @@
+"""A copy is given up only after the other one was proven: reverts and confirmations whose other host is silent or not
+whole, and how each of them still comes to an end."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from migrator.db.tables import events
+from migrator.scheduler import moves as asked
+from migrator.scheduler import requests
+from tests.world import moves
+from tests.world.clients import insist
+from tests.world.conftest import MakeWorld
+from tests.world.rules import broken
+from tests.world.test_verify import record, waiting_move
+from tests.world.world import CALLER, World
+
+
+def disks(world: World, uuid: str) -> list[str]:
+    return sorted(s.identity for s in world.fabric.storages.values() if (uuid, "vda") in s.disks)
+
+
+def wipe(world: World, host: str) -> None:
+    world.fabric.storages[f"local-{host}"].disks.clear()
+
+
+def revert(world: World, uuid: str) -> None:
+    insist(world, lambda: asked.revert(world.db, CALLER, uuid))
+
+
+def confirm(world: World, uuid: str) -> None:
+    insist(world, lambda: asked.confirm(world.db, CALLER, uuid))
+
+
+def move(world: World, uuid: str) -> Any:
+    return moves.newest_move(world, uuid)
+
+
+def confirmed_after_all(world: World, uuid: str) -> None:
+    confirm(world, uuid)
+    world.settle()
+    assert (move(world, uuid).status, record(world, uuid)) == ("confirmed", ("active", 1, "n2"))
+    assert broken(world) == []
+
+
+def test_a_revert_whose_source_is_silent_leaves_the_guest_alone_until_somebody_confirms(make_world: MakeWorld) -> None:
+    world, uuid = waiting_move(make_world)
+    world.lose("n1")
+    moves.pass_time(world)
+    revert(world, uuid)
+    moves.pass_time(world, 300)
+    assert world.fabric.running_on(uuid) == ["n2"]
+    assert "confirm" in move(world, uuid).waiting
+    confirm(world, uuid)
+    world.run(lambda: not move(world, uuid).holds)
+    world.bring_back("n1")
+    world.settle()
+    assert record(world, uuid) == ("active", 1, "n2")
+    assert broken(world) == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_revert_whose_source_is_not_whole_ends_where_the_instance_is_and_says_why(
+    make_world: MakeWorld, damage: str
+) -> None:
+    world, uuid = waiting_move(make_world)
+    if damage == "gone":
+        wipe(world, "n1")
+    else:
+        world.fabric.storages["local-n1"].disks[uuid, "vda"].damage = "-flipped"
+    world.precious = uuid
+    revert(world, uuid)
+    moves.pass_time(world, 30)
+    assert (move(world, uuid).phase, world.fabric.running_on(uuid)) == ("verify", ["n2"])
+    with world.db.read() as connection:
+        said = connection.execute(select(events.c.message).where(events.c.name == "reverse")).scalars().all()
+    assert any("n1 has not what it should have: vda" in line for line in said), said
+    confirmed_after_all(world, uuid)
+
+
+def test_an_instance_whose_revert_cannot_be_done_can_be_deleted(make_world: MakeWorld) -> None:
+    world, uuid = waiting_move(make_world)
+    world.lose("n1")
+    moves.pass_time(world)
+    revert(world, uuid)
+    insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
+    world.run(lambda: "local-n2" not in disks(world, uuid))
+    world.bring_back("n1")
+    world.settle()
+    assert disks(world, uuid) == []
+    assert broken(world) == []
+
+
+def test_a_confirmation_waits_for_the_destination_and_can_be_turned_into_a_revert(make_world: MakeWorld) -> None:
+    world, uuid = waiting_move(make_world)
+    world.lose("n2")
+    moves.pass_time(world)
+    confirm(world, uuid)
+    moves.pass_time(world, 300)
+    assert "local-n1" in disks(world, uuid)
+    assert "revert" in move(world, uuid).waiting
+    world.fabric.settle_for(uuid, "n1")
+    revert(world, uuid)
+    world.bring_back("n2")
+    world.settle()
+    assert (move(world, uuid).status, record(world, uuid)) == ("reverted", ("active", 1, "n1"))
+    assert broken(world) == []
+
+
+def test_a_confirmation_is_refused_where_the_destination_has_lost_its_disk(make_world: MakeWorld) -> None:
+    world, uuid = waiting_move(make_world)
+    world.agents["n2"].driver.destroy(uuid)
+    wipe(world, "n2")
+    confirm(world, uuid)
+    moves.pass_time(world, 30)
+    assert (move(world, uuid).phase, disks(world, uuid)) == ("verify", ["local-n1"])
+    world.fabric.settle_for(uuid, "n1")
+    revert(world, uuid)
+    world.settle()
+    assert (move(world, uuid).status, record(world, uuid)) == ("reverted", ("active", 1, "n1"))
+
+
+def test_the_window_confirms_only_what_the_destination_has_shown(make_world: MakeWorld) -> None:
+    world, uuid = waiting_move(make_world)
+    world.settings = world.settings.model_copy(update={"resize_confirm_window": 300})
+    world.restart_server()
+    moves.pass_time(world, 100)
+    world.lose("n2")
+    moves.pass_time(world, 900)
+    assert move(world, uuid).phase == "verify"
+    assert "local-n1" in disks(world, uuid)
+    world.bring_back("n2")
+    world.settle()
+    assert move(world, uuid).status == "confirmed"
+    assert disks(world, uuid) == ["local-n2"]
+
+
+def test_a_start_that_fails_while_the_source_is_silent_deletes_nothing(make_world: MakeWorld) -> None:
+    world, uuid = waiting_move(make_world)
+    confirmed_after_all(world, uuid)
+    insist(world, lambda: asked.migrate(world.db, CALLER, uuid, host="n1"))
+    moves.in_phase(world, uuid, "start")
+    world.lose("n2")
+    requests.cancel(world.db, CALLER, move(world, uuid).id)
+    moves.pass_time(world, 300)
+    assert disks(world, uuid) == ["local-n1", "local-n2"]
+    assert move(world, uuid).waiting.startswith("waiting for host n2")
+    world.bring_back("n2")
+    world.settle()
+    assert record(world, uuid)[2] == "n2"
