@@ -105,6 +105,8 @@ def _keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     fact = reading.fresh(snapshot, host)
     if fact is None:
         return _keeper_unheard(snapshot, table, phase, host)
+    if reading.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
+        return up(snapshot, table, phase)
     judged = proof.judge_whole(snapshot, Actor.SOURCE, fact)
     if judged.progress is Progress.DONE:
         plan = up(snapshot, table, phase)

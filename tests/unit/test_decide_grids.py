@@ -61,7 +61,7 @@ GRIDS: list[tuple[Kind, bool, tuple[tuple[str, str, str], ...]]] = [
             ("offer", ".wNNNNNNNwN", ".wOw."),
             ("copy", ".wN.....ww.", ".OOO."),
             ("start", ".wNNNNN..NN", ".wOw."),
-            ("keep", ".wNNNNNNNNN", ".www."),
+            ("keep", ".wNNNNNNNNN", ".wNw."),
             ("record", "NNNNNNNNNNN", "NNNNN"),
             ("verify", "NNNNNNNNNNN", "NNNNN"),
             ("attest", "NNNNNNNNNNN", "NNNNN"),
