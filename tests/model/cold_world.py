@@ -6,7 +6,7 @@ from typing import NamedTuple
 from migrator.operations import OPERATIONS, VERIFY
 from tests.model.cold_agent import acted, polled
 from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, order, reconcile
-from tests.model.cold_state import TORN, State, Step, Store, observed, on, stores
+from tests.model.cold_state import TORN, State, Step, Store, observed, on, store, stores
 from tests.model.cold_steps import delivered, steps
 from tests.model.search import Calm, Violation
 from tests.model.server import Op, Seen
@@ -127,14 +127,29 @@ def _calm_round(state: State, reverts: bool, returned: bool) -> State:
         if not lost and host.declared and not _owes(state.op, i):
             state = on(state, i, declared=False)
     state = _reconciled(state)
-    if may_confirm(state.op):
-        once = reverts and state.op.epoch < _REFUSED  # who was refused confirms
-        state = _reconciled(cancelled(state) if once else confirmed(state))
+    if may_confirm(state.op) and not _nobody_can_help(state):
+        state = _reconciled(cancelled(state) if _reverted(state, reverts) else confirmed(state))
     for i in range(len(state.hosts)):
         state = _turn(state, i)
     check(state)
     state = _reconciled(state)
     return state if OPERATIONS[state.op.kind].moves else audited(state)
+
+
+def _reverted(state: State, reverts: bool) -> bool:
+    """The operator's word: who was refused one, for that host has not got its disks, says the other."""
+    return _gone(state) or (reverts and state.op.epoch < _REFUSED)
+
+
+def _gone(state: State) -> bool:
+    """Whether the destination has lost its disk."""
+    return state.op.destination is not None and store(state, state.op.destination).disk is None
+
+
+def _nobody_can_help(state: State) -> bool:
+    """One end has lost its disk, and the other end is lost: whoever is refused both words asks no more."""
+    source = state.op.source
+    return _gone(state) and source is not None and state.hosts[source].silent
 
 
 def _somebody_lost(state: State) -> bool:
