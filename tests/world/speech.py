@@ -26,4 +26,5 @@ class OlderServer(Speech):
     """A server that does not know how these agents describe a problem, and thus cannot read their facts."""
 
     def facts(self, said: Facts) -> Facts:
-        return Facts.model_validate({"facts": [f.model_dump(mode="json") | {"problem": "new"} for f in said.facts]})
+        strange = [fact.model_dump(mode="json") | {"problem": "new"} for fact in said.facts]
+        return Facts.model_validate({**said.model_dump(mode="json"), "facts": strange})
