@@ -36,6 +36,8 @@ def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
     if fact.domain is None:
         return Judgement(Progress.PENDING)
     found = {disk.target: disk for disk in fact.disks}
+    if unshown := [disk.target for disk in snapshot.instance.disks if disk.target not in found]:
+        return Judgement(Progress.PENDING, message=f"it has not shown {', '.join(unshown)}")
     wrong = [f"{target} is missing ({disk.path})" for target, disk in found.items() if not disk.exists]
     for disk in reading.guest_of(snapshot.operation).disks:
         if disk.target == MEMORY:  # its checksum tells

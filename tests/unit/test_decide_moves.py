@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.operations import OPERATIONS, Actor, Effect, Kind
+from migrator.scheduler import proof
 from migrator.scheduler.decide import decide
+from migrator.scheduler.satisfied import Progress
 from migrator.scheduler.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Seen, View
@@ -219,6 +221,16 @@ def test_what_failed_to_start_beside_a_source_that_is_not_whole_is_recorded_wher
     again = plan(now._replace(learnt=frozenset({"stayed"})), LOST)
     assert (again.phase, again.forward) == (None, None), "once"
     assert again.waiting
+
+
+@pytest.mark.parametrize("actor", [Actor.SOURCE, Actor.DESTINATION])
+def test_a_fact_that_leaves_a_disk_out_proves_nothing(actor: Actor) -> None:
+    now = op(M, "keep", **REVERTED)
+    fact = server.fact_of(Seen(1, now.epoch, now.phase, "shut_off", disk=True))
+    snapshot = server.snapshot_of(now, (None, None), UP)
+    assert proof.judge_whole(snapshot, actor, fact).progress is Progress.DONE
+    silent = proof.judge_whole(snapshot, actor, fact.model_copy(update={"disks": ()}))
+    assert (silent.progress, "vda" in silent.message) == (Progress.PENDING, True)
 
 
 def test_a_revert_that_is_not_proven_yet_can_be_confirmed() -> None:
