@@ -47,14 +47,16 @@ def until_over(client: Client, server_id: str, kind: str, after: int, what: str)
 
 def until_verified(client: Client, server_id: str, kind: str, after: int, doing: str) -> int:
     """Watch a cold move as nova does, in nova's words; 0 when it waits to be confirmed or is, 1 when it was undone."""
-    line = _Line(doing)
+    line, percent = _Line(doing), 0
     while True:
         operation = _find(client, server_id, kind, after)
         well = outcome(operation) if operation is not None else None
         if operation is not None and well is not None:
             break
         server = client.compute("GET", f"/servers/{server_id}")["server"]
-        line.show(server.get("progress") or 0, _trouble(operation))
+        # The server may be past what the operation was a moment ago, and has no progress then.
+        percent = max(percent, server.get("progress") or 0)
+        line.show(percent, _trouble(operation))
         time.sleep(_PAUSE_S)
     if well:
         line.show(100)

@@ -106,12 +106,12 @@ def _refuse_process(driver: Driver, uuid: str) -> None:
 def _summed(
     driver: Driver, spec: InstanceSpec, targets: Sequence[str], sums: Mapping[str, str] | None
 ) -> tuple[DiskFact, ...]:
-    """The disks, with the saved memory among them if it is one of the targets, and each with its checksum once that is
-    known."""
+    """The disks, each with its checksum once that is known; then with the saved memory, if it is one of the targets:
+    only its sum shows that it is there."""
     disks = list(driver.disks(spec))
-    if MEMORY in targets:
+    if MEMORY in targets and sums is not None:
         beside = next((str(PurePosixPath(disk.path).parent) for disk in disks if disk.pool == spec.home_pool), "")
         path = f"{beside}/{MEMORY}" if beside else MEMORY
-        disks.append(DiskFact(target=MEMORY, path=path, pool=spec.home_pool, exists=sums is not None, format="raw"))
+        disks.append(DiskFact(target=MEMORY, path=path, pool=spec.home_pool, exists=True, format="raw"))
     known = sums or {}
     return tuple(disk.model_copy(update={"checksum": known.get(disk.target)}) for disk in disks)

@@ -6,6 +6,7 @@ from migrator.protocol import (
     MEMORY,
     CopiedInputs,
     DiskSpec,
+    DisksWholeInputs,
     DomainState,
     Ensure,
     GuestDescription,
@@ -109,6 +110,23 @@ def test_a_full_disk_is_final_and_said_again(world: World) -> None:
     assert again.problem is None
     assert again.job is not None
     assert again.job.active
+
+
+def test_memory_that_is_not_summed_yet_is_not_said_to_be_missing(world: World) -> None:
+    """A restarted agent sums anew: until then nobody may conclude that there is nothing to go back to."""
+    suspend(world)
+    inputs = DisksWholeInputs(checksums=("vda", MEMORY))
+    first = world.act("a", Ensure.DISKS_WHOLE, inputs)
+    assert [(disk.target, disk.exists, disk.checksum) for disk in first.disks] == [("vda", True, None)]
+    for _ in range(100):
+        world.clock.now += 0.2
+        shown = world.act("a", Ensure.DISKS_WHOLE, inputs)
+        if sums(shown):
+            break
+    assert [(disk.target, disk.exists, disk.checksum is not None) for disk in shown.disks] == [
+        ("vda", True, True),
+        (MEMORY, True, True),
+    ]
 
 
 def test_a_restarted_agent_copies_what_is_missing(world: World) -> None:
