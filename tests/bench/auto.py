@@ -80,15 +80,13 @@ def _guest(cluster: Cluster, args: str) -> Iterator[tuple[str, TickFollower]]:
 
 
 def _serve(cluster: Cluster, way: str) -> None:
-    cluster.kill_server()
-    cluster.configure(
+    cluster.serve(
         live_migration_strategy=way,
         live_migration_bandwidth=LIMIT_MIB_S,
         live_migration_permit_auto_converge=1,
         live_migration_permit_post_copy=1,
         live_migration_completion_timeout=LONGEST_S // COUNTED_GIB,
     )
-    cluster.start_server()
 
 
 def _moved(cluster: Cluster, uuid: str, ticks: TickFollower, way: str) -> Moved:

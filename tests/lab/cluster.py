@@ -47,8 +47,7 @@ class Cluster:
         self.image = register_guest(self.url, kernel_args=GUEST_ARGS)
         for pool in ("shared", "local"):
             self._make_flavor(pool)
-        logs = [host.directory / "agent.log" for host in self.lab.hosts]
-        wait_for(lambda: len(self.services_up()) == len(self.lab.hosts), 30, "every agent to register", logs)
+        self.wait_services()
 
     def down(self) -> None:
         for host in self.lab.hosts:
@@ -76,6 +75,19 @@ class Cluster:
         self.server = spawn(command, self.root / "server.log")
         wait_for(self._answers, 30, "the server to answer", [self.root / "server.log"])
 
+    def serve(self, **settings: int | str) -> None:
+        """A new server with these settings, and every host up: agents that met a closed port come back seconds later,
+        and a host that has been silent for that long is down to a server that has just begun."""
+        self.kill_server()
+        self.configure(**settings)
+        self.start_server()
+        self.wait_services()
+
+    def wait_services(self) -> None:
+        """Until every host is up."""
+        logs = [host.directory / "agent.log" for host in self.lab.hosts]
+        wait_for(lambda: len(self.services_up()) == len(self.lab.hosts), 30, "every host to be up", logs)
+
     def kill_server(self, number: int = signal.SIGKILL) -> None:
         if self.server is not None:
             self.server.end(number)
@@ -97,7 +109,8 @@ class Cluster:
         return {entry["hypervisor_hostname"]: entry["memory_mb_used"] for entry in found}
 
     def boot(self, pool: str, image: str | None = None, **more: Any) -> str:
-        """An ACTIVE server's id. ``more``: of the body."""
+        """An ACTIVE server's id. ``more``: of the body. Every host is up first, whatever the test before did to one."""
+        self.wait_services()
         name = f"tick-{pool}"
         body = {"name": name, "flavorRef": name, "imageRef": image or self.image, "networks": "none"} | more
         made = self.http.post("/servers", json={"server": body})

@@ -34,13 +34,9 @@ class Flight:
 @pytest.fixture(scope="module")
 def slow(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with a server that limits every transfer's bandwidth."""
-    cluster.kill_server()
-    cluster.configure(live_migration_bandwidth=BANDWIDTH_MIB_S)
-    cluster.start_server()
+    cluster.serve(live_migration_bandwidth=BANDWIDTH_MIB_S)
     yield cluster
-    cluster.kill_server()
-    cluster.configure()
-    cluster.start_server()
+    cluster.serve()
 
 
 @pytest.fixture

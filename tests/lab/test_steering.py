@@ -77,9 +77,7 @@ def fly(cluster: Cluster, busy: str, record_property: lives.Tell) -> Iterator[Ca
 
     @contextmanager
     def flying(**settings: Any) -> Iterator[Flight]:
-        cluster.kill_server()
-        cluster.configure(**{"live_migration_bandwidth": BANDWIDTH_MIB_S} | settings)
-        cluster.start_server()
+        cluster.serve(**{"live_migration_bandwidth": BANDWIDTH_MIB_S} | settings)
         uuid = cluster.boot("shared", busy)
         source = cluster.where(uuid)
         with cluster.follow(uuid) as ticks:
@@ -91,9 +89,7 @@ def fly(cluster: Cluster, busy: str, record_property: lives.Tell) -> Iterator[Ca
         cluster.delete(uuid)
 
     yield flying
-    cluster.kill_server()
-    cluster.configure()
-    cluster.start_server()
+    cluster.serve()
 
 
 def test_it_is_held_and_let_go_and_its_end_is_forced(fly: Callable[..., Any]) -> None:

@@ -22,13 +22,9 @@ PERMITTED = {"live_migration_permit_auto_converge": 1, "live_migration_permit_po
 @pytest.fixture
 def choosing(cluster: Cluster) -> Iterator[Cluster]:
     """With a server that measures and chooses."""
-    cluster.kill_server()
-    cluster.configure(live_migration_strategy="auto", live_migration_bandwidth=BANDWIDTH_MIB_S, **PERMITTED)
-    cluster.start_server()
+    cluster.serve(live_migration_strategy="auto", live_migration_bandwidth=BANDWIDTH_MIB_S, **PERMITTED)
     yield cluster
-    cluster.kill_server()
-    cluster.configure()
-    cluster.start_server()
+    cluster.serve()
 
 
 def move(cluster: Cluster, image: str, record: lives.Tell) -> tuple[dict[str, Any], list[str]]:
