@@ -79,12 +79,7 @@ class LibvirtMoves(LibvirtDomains):
         return self._control.call(look)
 
     def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
-        def set_them(domain: Any) -> None:
-            if max_downtime_ms is not None:
-                domain.migrateSetMaxDowntime(max_downtime_ms)
-            jobs.limit_bandwidth(domain, bandwidth_mib_s)
-
-        self._unless_absent(uuid, set_them)
+        self._unless_absent(uuid, lambda domain: jobs.steer(domain, max_downtime_ms, bandwidth_mib_s))
 
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:
         def force(domain: Any) -> None:

@@ -95,6 +95,11 @@ class Pair:
         job = self.source.job(spec.uuid)
         return job is not None and job.active
 
+    def counted(self, spec: InstanceSpec) -> bool:
+        """Whether some of it has been sent."""
+        job = self.source.job(spec.uuid)
+        return job is not None and job.active and job.memory_processed_bytes + job.disk_processed_bytes > 0
+
     def over(self, spec: InstanceSpec) -> bool:
         return not self.source.migration_running(spec.uuid) and not self.active(spec)
 

@@ -16,12 +16,7 @@ class SteeringContract:
         spec = pair.boot(pool)
         pair.prepare(spec)
         pair.begin(spec, pool, pair.slow_mib_s, post_copy=post_copy)
-
-        def counted() -> bool:
-            job = pair.source.job(spec.uuid)
-            return job is not None and job.active and job.memory_processed_bytes + job.disk_processed_bytes > 0
-
-        pair.settle(counted)
+        pair.settle(lambda: pair.counted(spec))
         return spec
 
     @pytest.mark.parametrize("pool", POOLS)

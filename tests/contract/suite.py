@@ -230,6 +230,7 @@ class DriverContract(
         on_its_way = pair.destination.domain(spec.uuid)
         assert (on_its_way.state, on_its_way.arrived(MOVE)) == (DomainState.INCOMING, False)
         assert pair.source.domain(spec.uuid).persistent
+        pair.settle(lambda: pair.counted(spec))  # a limit that is lifted before libvirt sets it is none that is lifted
         pair.source.steer(spec.uuid, None, 0)
         pair.settle(lambda: not pair.source.migration_running(spec.uuid))
         pair.destination.destroy(spec.uuid)

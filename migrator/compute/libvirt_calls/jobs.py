@@ -142,6 +142,18 @@ def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
     return parameters
 
 
+def steer(domain: Any, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
+    """Of the active job: the pause that the guest may be given (None leaves it alone), and the bandwidth. No-op for a
+    guest that left meanwhile: for a moment libvirt still has its domain, which does not run."""
+    try:
+        if max_downtime_ms is not None:
+            domain.migrateSetMaxDowntime(max_downtime_ms)
+        limit_bandwidth(domain, bandwidth_mib_s)
+    except libvirt.libvirtError:
+        if domain.isActive():
+            raise
+
+
 def limit_bandwidth(domain: Any, mib_s: int) -> None:
     """Of the active job's memory; 0: no limit. The speed of a disk's copy libvirt does not change while it migrates:
     ``blockJobSetSpeed`` waits for the job until it times out."""
