@@ -44,9 +44,7 @@ def looker(wakers: Wakers, event: asyncio.Event) -> looking.Looker:
     return looking.Looker(services, "one", event)
 
 
-def test_nothing_is_worked_out_anew_while_no_operation_moves(
-    counted: Counted, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_worked_out_anew_while_no_operation_moves(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "_WHOLE_S", 3600.0)  # or a busy machine would have it looked at for its age
 
     async def main() -> None:

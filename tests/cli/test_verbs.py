@@ -228,6 +228,7 @@ def test_a_live_migration_is_looked_at_and_aborted(cloud: Cloud, vm: str) -> Non
     ok(cloud.migrator("live-migration", vm))
     (moving,) = cloud.until("listed", lambda: cloud.migrator("server-migration-list", vm, "--json").json)
     key = str(moving["id"])
+    ok(cloud.migrator("live-migration-steer", vm, key, "--hold"))  # or it may arrive before it is aborted
     cloud.until(
         "running", lambda: cloud.migrator("server-migration-show", vm, key, "--json").json["status"] == "running"
     )
@@ -248,8 +249,8 @@ def test_a_live_migration_is_steered_and_forced_to_its_end(cloud: Cloud, vm: str
     assert (nothing.code, "expected one or more of" in nothing.err) == (1, True)
     refused = cloud.migrator("live-migration-steer", vm, key, "--post-copy")
     assert (refused.code, "live_migration_permit_post_copy" in refused.err) == (1, True)
+    ok(cloud.migrator("live-migration-force-complete", vm, key))  # while it is held: else it may be over by then
     ok(cloud.migrator("live-migration-steer", vm, key, "--resume", "--bandwidth", "0"))
-    ok(cloud.migrator("live-migration-force-complete", vm, key))
     cloud.until("completed", lambda: cloud.migrator("migration-list", "--json").json[0]["status"] == "completed")
     status, host = cloud.state(vm)
     assert (status, host != source) == ("ACTIVE", True)
