@@ -18,7 +18,7 @@ from migrator.db.engine import Database
 from tests.api import seed
 from tests.api.conftest import Web
 
-EXAMPLES = 5  # a request each, per operation and mode
+EXAMPLES = 12  # a request each, per operation and mode
 IMAGE = "686a7f00-1f05-4966-968d-a684866b5da7"
 INSTANCE = "0d5b6c1e-7f5a-4c53-8a55-0f8b6b1d2a11"
 HOST = "compute1"

@@ -1,6 +1,7 @@
 """A domain's move: begun, counted, steered and ended."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import libvirt
@@ -144,11 +145,19 @@ def _transfer_parameters(inputs: MigratingInputs) -> dict[str, Any]:
 
 def steer(domain: Any, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
     """Of the active job: the pause that the guest may be given (None leaves it alone), and the bandwidth. No-op for a
-    guest that left meanwhile: for a moment libvirt still has its domain, which does not run."""
-    try:
+    guest that has left."""
+    with _unless_left(domain):
         if max_downtime_ms is not None:
             domain.migrateSetMaxDowntime(max_downtime_ms)
         limit_bandwidth(domain, bandwidth_mib_s)
+
+
+@contextlib.contextmanager
+def _unless_left(domain: Any) -> Iterator[None]:
+    """Swallow what libvirt refuses for a guest that has left: for a moment it still has the domain, which does not
+    run."""
+    try:
+        yield
     except libvirt.libvirtError:
         if domain.isActive():
             raise
@@ -162,7 +171,12 @@ def limit_bandwidth(domain: Any, mib_s: int) -> None:
 
 def complete(domain: Any, *, post_copy: bool) -> None:
     """End the active transfer although the guest writes faster than it is sent. Paused by this, it runs on by itself
-    wherever the transfer leaves it."""
+    wherever the transfer leaves it. No-op for a guest that has left."""
+    with _unless_left(domain):
+        _complete(domain, post_copy=post_copy)
+
+
+def _complete(domain: Any, *, post_copy: bool) -> None:
     if post_copy:
         domain.migrateStartPostCopy()
         return
