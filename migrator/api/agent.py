@@ -17,7 +17,7 @@ from migrator.db import images as image_rows
 from migrator.db.engine import Database
 from migrator.errors import Forbidden, ImageNotFound, Unauthorized
 from migrator.protocol import Facts, HostReport, Incarnation, MachineId, Message, Poll, Questions, Survey
-from migrator.scheduler import agents, machines, surveys
+from migrator.scheduler import agents, entitlements, machines, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
@@ -107,10 +107,11 @@ def _survey(services: Services, host: str, body: Survey) -> None:
     surveys.accept(services.db, host, body)
 
 
-@router.get("/images/{image_id}/file", dependencies=[Depends(host_of_token)])
-def image_file(image_id: str, services: Service) -> FileResponse:
+@router.get("/images/{image_id}/file")
+def image_file(image_id: str, services: Service, host: Annotated[str, Depends(host_of_token)]) -> FileResponse:
+    """Of an image that the host's assignments name. Errors: 403 for any other; 404."""
     with services.db.read() as connection:
-        image = image_rows.get(connection, image_id, deleted=True)
+        image = entitlements.image(connection, host, image_id)
     path = services.settings.image_dir / image.id
     if image.status not in ("active", image_rows.DELETED) or not path.is_file():
         raise ImageNotFound(f"Image {image_id} has no data.")

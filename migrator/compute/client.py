@@ -106,6 +106,14 @@ def _retry_after_s(answer: httpx.Response) -> float:
     return min(_LONGEST_REST_S, float(said)) if said.isascii() and said.isdigit() and len(said) < 5 else 0.0
 
 
+def _said(answer: httpx.Response) -> str:
+    """The server's words, where it said any."""
+    try:
+        return f": {str(answer.json()['error']['message'])[:300]}"
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def _known_incarnation(answer: httpx.Response) -> int | None:
     """The one that the server has heard, if it refuses an older one."""
     try:
@@ -128,7 +136,8 @@ class ImageClient:
                 if answer.status_code >= 500:
                     raise ServerUnreachable(f"image {image_id}: the server answered {answer.status_code}")
                 if not answer.is_success:
-                    raise ImageUnavailable(f"image {image_id}: the server answered {answer.status_code}")
+                    answer.read()
+                    raise ImageUnavailable(f"image {image_id}: the server answered {answer.status_code}{_said(answer)}")
                 yield answer.iter_bytes()
         except httpx.HTTPError as error:
             raise ServerUnreachable(f"image {image_id}: {type(error).__name__} {error}") from error

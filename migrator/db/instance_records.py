@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, false, select, update
 
 from migrator.db.clock import now_expression
-from migrator.db.tables import instances
+from migrator.db.tables import instances, operations
 from migrator.errors import InstanceNotFound
 
 _ONE = select(instances).where(instances.c.uuid == bindparam("wanted"))
@@ -36,6 +36,12 @@ def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[st
     if not uuids:
         return {}
     return {row.uuid: row for row in connection.execute(_SPECS, {"uuids": list(uuids)})}
+
+
+def specs_of_operations(connection: Connection, operation_ids: Collection[int]) -> Sequence[Any]:
+    """The spec of each instance that one of these operations is about."""
+    about = select(operations.c.instance_uuid).where(operations.c.id.in_(operation_ids))
+    return connection.execute(select(instances.c.spec).where(instances.c.uuid.in_(about))).scalars().all()
 
 
 def on_host(connection: Connection, host: str) -> Sequence[Row[Any]]:

@@ -4,14 +4,14 @@ Every change of whose it is compares with what it was, so that of two who want a
 """
 
 import uuid as uuids
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, false, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
-from migrator.db.tables import volumes
+from migrator.db.tables import instances, operations, volumes
 from migrator.errors import AlreadyExists, Conflict, VolumeNotFound
 
 _LOOKED_AT_MOST = 1000
@@ -41,9 +41,13 @@ def every(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(select(volumes).order_by(volumes.c.name, volumes.c.id)).all()
 
 
-def in_use(connection: Connection) -> Sequence[str]:
-    """Sources of those that instances have, the newest first, and no more than an agent could look at."""
-    query = select(volumes.c.source).where(volumes.c.instance_uuid.is_not(None))
+def of_host(connection: Connection, host: str, operation_ids: Collection[int] = ()) -> Sequence[str]:
+    """Sources of those that the instances have which are recorded on the host, or which these operations are about: the
+    newest first, and no more than an agent could look at."""
+    there = select(instances.c.uuid).where(instances.c.host == host, instances.c.deleted == false())
+    coming = select(operations.c.instance_uuid).where(operations.c.id.in_(operation_ids))
+    mine = or_(volumes.c.instance_uuid.in_(there), volumes.c.instance_uuid.in_(coming))
+    query = select(volumes.c.source).where(mine)
     return connection.execute(query.order_by(volumes.c.attached_at.desc()).limit(_LOOKED_AT_MOST)).scalars().all()
 
 

@@ -39,7 +39,7 @@ class Questions(Message):
     again_s: Age  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
-    volumes: tuple[str, ...] = ()  # sources of those that instances have
+    volumes: tuple[str, ...] = ()  # sources of those of its own instances and operations
 
 
 class CpuAnswer(Message):

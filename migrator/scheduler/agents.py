@@ -103,6 +103,12 @@ def marks(db: Database, host: str) -> Marks:
         return tuple((p.id, p.generation) for p in operations.places(connection, host) if _asks(p, host))
 
 
+def asked_of(connection: Connection, host: str) -> Sequence[int]:
+    """Ids of the operations that ask something of the host. Most of a whole host's evacuations ask nothing of their
+    destination any more, and only wait for the lost one."""
+    return [place.id for place in operations.places(connection, host) if _asks(place, host)]
+
+
 def _asks(place: Placed, host: str) -> bool:
     """Of an operation that this server does not know nothing is asked."""
     try:
@@ -127,9 +133,7 @@ def assignments(db: Database, host: str, settings: ServerSettings) -> Assignment
     cannot be read is left out."""
     found: list[Assignment] = []
     with db.read() as connection:
-        # Most of a whole host's evacuations ask nothing of this host any more, and only wait for the lost one.
-        ids = [place.id for place in operations.places(connection, host) if _asks(place, host)]
-        for snapshot in loading.readable(connection, ids, settings):
+        for snapshot in loading.readable(connection, asked_of(connection, host), settings):
             if snapshot.operation.active:
                 found += _assigned(snapshot, host)
         if found:

@@ -127,7 +127,8 @@ def volumes(candidate: Candidate, need: Need) -> Finding:
     seen = candidate.surveyed.survey.volumes if candidate.surveyed is not None else {}
     unseen = [volume.source for volume in wanted if volume.source not in seen]
     if candidate.surveyed is None or unseen:
-        return unknown(f"the agent of {candidate.host.name} has not looked at {', '.join(unseen)} yet", here)
+        words = f"{candidate.host.name} looks at {', '.join(unseen)} once the instance is there or about to come"
+        return unknown(words, here)
     age_s = candidate.surveyed.age_s + max(seen[volume.source].age_s for volume in wanted)
     faults = [words for volume in wanted if (words := _volume(volume, seen[volume.source]))]
     there = "; ".join(faults) or "reaches every one"

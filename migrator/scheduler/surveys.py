@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator import guest_cpu
-from migrator.db import hosts, surveys, volumes
+from migrator.db import hosts, surveys
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.protocol import GuestCpu, Peer, Questions, Survey
+from migrator.scheduler import entitlements
 from migrator.scheduler.finding import Surveyed
 from migrator.settings import ServerSettings
 
@@ -23,19 +24,19 @@ _SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand eac
 
 def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
     """What the host's agent should look at: the hosts that are up (in a large cluster those to which its instances
-    would be moved), every CPU that a guest anywhere sees, and the volumes that instances have."""
+    would be moved), every CPU that a guest anywhere sees, and the volumes of its own instances and operations."""
     with db.read() as connection:
         up = surveys.count_up(connection, settings.service_down_time)
         peers = surveys.peers(connection, host, settings.service_down_time, PEERS_MAX)
         cpus = surveys.cpus(connection)
-        in_use = volumes.in_use(connection)
+        sources = entitlements.volume_sources(connection, host)
         moment = now(connection)
     return Questions(
         now=moment,
         again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
         peers=tuple(Peer.model_construct(name=row.name, uri=row.uri) for row in peers if row.uri),
         cpus={key: GuestCpu.model_construct(**body) for key, body in cpus.items()},
-        volumes=tuple(in_use),
+        volumes=sources,
     )
 
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.db import credentials
-from migrator.db.tables import hosts
+from migrator.db import credentials, volumes
+from migrator.db.tables import hosts, operations
 from tests.api import seed
 from tests.api.conftest import Web
+from tests.api.driving import NOBODY
 
 GOOD: dict[str, Any] = {
     "vcpus": 8,
@@ -35,6 +36,10 @@ class Hostile:
     def __call__(self, method: str, path: str, content: str) -> Any:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         return self.web(method, f"/agent/v1/hosts/compute1{path}", None, headers=headers, content=content)
+
+    def fetch(self, image_id: str) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return self.web("GET", f"/agent/v1/images/{image_id}/file", None, headers=headers)
 
     def register(self, incarnation: str = "1", **report: str) -> Any:
         """``report``: JSON text of each field."""
@@ -120,3 +125,54 @@ def test_an_address_that_would_run_programs_on_other_hosts_is_refused_and_one_th
     assert service["state"] == "down"
     assert "cannot be read" in service["disabled_reason"]
     assert "live_migration_uri" in service["disabled_reason"]
+
+
+def held(web: Web, ident: str) -> str:
+    """An image with these bytes, and an instance of it on ``compute2``."""
+    seed.image(web.db, ident)
+    web.image_dir.mkdir(exist_ok=True)
+    (web.image_dir / ident).write_bytes(b"secret")
+    spec = {"uuid": ident, "name": "vm", "vcpus": 1, "memory_mb": 64}
+    spec |= {"images": [{"id": ident, "size_bytes": 6, "checksum_sha256": "0" * 64, "disk_format": "raw"}]}
+    return seed.instance(web.db, "vm", uuid=ident, host="compute2", spec=spec)
+
+
+def fetched(hostile: Hostile, ident: str) -> tuple[int, str]:
+    answer = hostile.fetch(ident)
+    return answer.status_code, answer.text
+
+
+def test_an_agent_fetches_an_image_only_while_an_operation_asks_its_host_for_an_instance_of_it(
+    hostile: Hostile,
+) -> None:
+    web, other = hostile.web, "11111111-1111-4111-8111-111111111111"
+    ident = held(web, seed.IMAGE)
+    held(web, other)
+    status, words = fetched(hostile, ident)
+    assert status == 403
+    assert f"No operation under way names image {ident} to compute1" in words
+    assert fetched(hostile, NOBODY)[0] == 403  # nor does it learn which images there are
+    for way in ({"source": "compute2", "destination": "compute1", "phase": "prepare"}, {"phase": "cleanup"}):
+        row = seed.migration(web.db, ident, "running", **way)
+        assert fetched(hostile, ident) == (200, "secret")
+        assert fetched(hostile, other)[0] == 403
+        with web.db.write() as connection:
+            connection.execute(update(operations).where(operations.c.id == row).values(active=False))
+        assert fetched(hostile, ident)[0] == 403
+    seed.migration(web.db, ident, "running", source="compute2", destination="compute1", phase="claim")
+    assert fetched(hostile, ident)[0] == 403  # nothing is asked of the host yet
+    for pattern in ("%25", "_", "..%2f"):
+        assert fetched(hostile, pattern)[0] in (403, 404)
+
+
+def test_an_agent_learns_only_of_volumes_of_its_own_instances_and_of_those_that_come(hostile: Hostile) -> None:
+    web, sources = hostile.web, {}
+    for name in ("here", "elsewhere", "coming"):
+        uuid = seed.instance(web.db, name, host="compute1" if name == "here" else "compute2")
+        sources[name] = f"nbd://10.0.0.9:10809/{name}"
+        with web.db.write() as connection:
+            volumes.attach(connection, volumes.create(connection, name, sources[name], 1, None), uuid, "vdb")
+        if name == "coming":
+            seed.migration(web.db, uuid, "running", source="compute2", destination="compute1", phase="check")
+    asked = hostile("GET", "/questions", "").json()
+    assert sorted(asked["volumes"]) == [sources["coming"], sources["here"]]

@@ -82,6 +82,7 @@ def test_a_deleted_image_that_instances_need_is_gone_for_clients_and_there_for_h
     spec = {"uuid": kernel, "name": "a", "vcpus": 1, "memory_mb": 64, "kernel_id": kernel}
     spec |= {"disks": [{"target": "vda", "pool": "local", "size_gb": 1, "image_id": root}]}
     instance = seed.instance(web.db, "a", uuid=str(uuid.uuid4()), spec=spec)
+    seed.migration(web.db, instance, "running")
     agent = {"Authorization": f"Bearer {credentials.issue(web.db, 'compute1')}"}
     for ident in (kernel, root):
         upload(web, ident)

@@ -110,7 +110,7 @@ WITH_VOLUME = replace(NEED, instance=SPEC.model_copy(update={"volumes": (VOLUME,
 @pytest.mark.parametrize(
     ("sights", "status", "words"),
     [
-        ({}, Status.UNKNOWN, f"the agent of b has not looked at {SOURCE} yet"),
+        ({}, Status.UNKNOWN, f"b looks at {SOURCE} once the instance is there or about to come"),
         ({SOURCE: VolumeSight(bytes=2 * GIB)}, Status.PASSED, ""),
         ({SOURCE: VolumeSight(bytes=GIB)}, Status.FAILED, f"{SOURCE} has 1024 MiB, and had 2 GiB"),
         ({SOURCE: VolumeSight(words="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
