@@ -160,6 +160,8 @@ class AgentSettings(_Base):
     disk_allocation_ratio: float = Field(1.0, gt=0)
     # s that the local disks of an evacuated instance are kept aside when its host returns; counted while the agent runs
     evacuated_disk_retention: float = Field(7 * 24 * 3600.0, ge=3600)
+    # s after which it removes what nothing uses (cached images, consoles' logs, half-made files); counted likewise
+    unused_file_retention: float = Field(24 * 3600.0, ge=3600)
     progress_interval: float = Field(0.5, gt=0)  # s between two progress facts of a transfer
     poll_wait: float = Field(25.0, ge=0, le=55)  # s the server may hold a poll
     simulated: bool = False  # the simulated hypervisor in place of libvirt

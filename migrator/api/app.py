@@ -32,6 +32,7 @@ from migrator.api import (
     image_upload,
     images,
     kept_disks,
+    leftovers,
     measured,
     metrics,
     native,
@@ -75,6 +76,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(alarms.router)
     app.include_router(reconcile.router)
     app.include_router(kept_disks.router)
+    app.include_router(leftovers.router)
     app.include_router(volumes.router)
     app.include_router(hosts.router)
     app.include_router(agent.router)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from migrator.cli import alarms, follow, kept_disks, moves, preflight, reconcile, services, volumes
+from migrator.cli import alarms, follow, kept_disks, leftovers, moves, preflight, reconcile, services, volumes
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
 from migrator.cli.output import Arguments, show_one, show_rows
@@ -164,6 +164,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **alarms.VERBS,
     **reconcile.VERBS,
     **kept_disks.VERBS,
+    **leftovers.VERBS,
     "flavor-create": _flavor_create,
     "flavor-key": _flavor_key,
     "image-list": _image_list,

@@ -24,6 +24,8 @@ def add(subparsers: Any) -> None:
     _add_volumes(subparsers)
     _add_alarms(subparsers)
     _add_kept_disks(subparsers)
+    left = _verb(subparsers, "leftovers", "list what hosts have that no record knows, or that nothing uses", json=True)
+    left.add_argument("host", nargs="?", help="without it: of every host")
 
 
 def _verb(subparsers: Any, name: str, text: str, *, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:

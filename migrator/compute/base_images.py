@@ -1,11 +1,13 @@
 """Images that many instances' disks lie over: ``<pool>/_base/<image id>``, and beside each its checksum.
 
 An image's id does not vouch for its content: it can be deleted, and another one be made under the same id. A disk over
-the wrong content is torn, so a base is used only for the content that the instance was made from. Never changes one,
-never deletes one.
+the wrong content is damaged, so a base is used only for the content that the instance was made from. Never changes one,
+never deletes one: ``leftovers`` does.
 """
 
+import contextlib
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from migrator.protocol import ImageRef
 
 BASE = "_base"
 SUM = ".sha256"
+OUT_OF_USE = ".unused."  # before the name of one that is about to be deleted (``idle_bases``)
 
 
 def fetched(image_id: str, images: Mapping[str, Path]) -> Path:
@@ -44,6 +47,8 @@ def make(pool: Path, image: ImageRef, images: Mapping[str, Path], locks: BaseLoc
     """The base of this image in a pool, made where there is none. Raises StorageError, also for a base of that id with
     another content."""
     base = pool / BASE / plain(image.id)
+    with contextlib.suppress(OSError):
+        os.utime(base)  # whoever looks for what is not used sees that this one is
     if not base.exists():
         qemu_img.image_size(fetched(image.id, images), image.disk_format)
     with locks.of(base):
@@ -55,6 +60,11 @@ def make(pool: Path, image: ImageRef, images: Mapping[str, Path], locks: BaseLoc
                 advice="move the instances that were made from it away, then remove it",
             )
     return base
+
+
+def forget_checksum(base: Path) -> None:
+    """The next file of this name may have another one. Raises OSError."""
+    base.with_name(base.name + SUM).unlink(missing_ok=True)
 
 
 def _checksum(base: Path) -> str:

@@ -23,6 +23,7 @@ from migrator.protocol import (
     InstanceSpec,
     JobFact,
     KeptDisks,
+    Leftover,
     Measurement,
     MigratingInputs,
 )
@@ -148,6 +149,16 @@ class Driver(Protocol):
 
     def tend_kept(self) -> Sequence[KeptDisks]:
         """Count the time that has passed, and delete what was kept for long enough: those are the answer."""
+        ...
+
+    # files that nothing uses
+    def leftovers(self) -> Sequence[Leftover]:
+        """What lies here and is used by nothing here, as it was seen in the last minutes."""
+        ...
+
+    def tidy(self) -> Sequence[Leftover]:
+        """Look for that anew, and remove what was not used for long enough and is nobody's data: those are the
+        answer."""
         ...
 
     # shared storage

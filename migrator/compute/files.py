@@ -78,6 +78,18 @@ def plain(name: str) -> str:
     return name
 
 
+def half_made(path: Path) -> bool:
+    """Whether the file is, or was, about to be published."""
+    return path.name.startswith(".") and path.name.endswith(PART)
+
+
+def entries(directory: Path) -> list[Path]:
+    """What is in a directory, by name; nothing in one that is not there. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(directory.iterdir())
+    return []
+
+
 def free_bytes(directory: Path) -> int:
     """What may still be written there. Raises StorageError."""
     try:

@@ -5,7 +5,7 @@ of ``compute/driver.py``'s protocol and means what is written there.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from migrator.compute.checksum import Checksums
 from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
 from migrator.compute.disks import Disks
 from migrator.compute.kept_disks import KeptAside
+from migrator.compute.leftovers import Leftovers
 from migrator.compute.probing import refuse_images
 from migrator.compute.saved_memory import SavedMemory
 from migrator.errors import DriverError, StorageError
-from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact, KeptDisks
+from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact, KeptDisks, Leftover
 from migrator.settings import AgentSettings
 
 
@@ -35,6 +36,8 @@ class HostFiles:
         self._disks = Disks(settings.storage, settings.default_pool, settings.state_path / "storage", settings.host)
         self._memory = SavedMemory(settings.storage)
         self._kept = KeptAside(self._disks.present, settings.host, settings.evacuated_disk_retention)
+        self._leftovers = Leftovers(self._disks.present, settings.state_path, settings.unused_file_retention)
+        self._seen_leftovers: Sequence[Leftover] = ()
         self._connect_reader = connect
         self._checksums = Checksums()
         self._copies: dict[str, Copy] = {}
@@ -81,6 +84,14 @@ class HostFiles:
 
     def tend_kept(self) -> Sequence[KeptDisks]:
         return self._kept.tend()
+
+    def leftovers(self) -> Sequence[Leftover]:
+        return self._seen_leftovers
+
+    def _tidy(self, present: Collection[str]) -> Sequence[Leftover]:
+        gone = self._leftovers.tidy(present)
+        self._seen_leftovers = self._leftovers.look(present)
+        return gone
 
     def drop_memory(self, uuid: str) -> None:
         self._memory.drop(uuid)

@@ -42,3 +42,12 @@ def tidy(driver: Driver, tags: Mapping[str, Any]) -> None:
             one.bytes / _MIB,
             extra=dict(tags),
         )
+    for left in driver.tidy():
+        log.info(
+            "removed what nothing used for %.0f h: %s (%s), %.1f MiB",
+            left.age_s / 3600,
+            left.path,
+            left.kind,
+            left.bytes / _MIB,
+            extra=dict(tags),
+        )

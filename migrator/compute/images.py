@@ -3,6 +3,7 @@
 Never changes an image, never gives out one whose checksum was not seen to match.
 """
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -41,7 +42,10 @@ class ImageCache:
         # The checksum is part of the name: other content under the same id is another file.
         path = self._directory / f"{UUID(image.id)}.{image.checksum_sha256[:16]}"
         with self._fetching:
-            if not path.is_file():
+            if path.is_file():
+                with contextlib.suppress(OSError):
+                    os.utime(path)  # one that is used is not a leftover
+            else:
                 self._download(image, path)
         return path
 

@@ -32,6 +32,7 @@ from migrator.protocol import (
     GuestDescription,
     HostReport,
     InstanceSpec,
+    Leftover,
 )
 from migrator.settings import AgentSettings
 
@@ -93,6 +94,9 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in domains.live(connection)]
 
         return self._control.call(glance if live else look)
+
+    def tidy(self) -> Sequence[Leftover]:
+        return self._tidy({copy.uuid for copy in self.list_copies()})
 
     def domain(self, uuid: str) -> DomainFact:
         def look(connection: Any) -> DomainFact:

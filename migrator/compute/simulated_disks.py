@@ -16,6 +16,8 @@ from migrator.protocol import (
     InstanceSpec,
     JobFact,
     KeptDisks,
+    Leftover,
+    LeftoverKind,
 )
 
 _IMAGE_GB = 1  # virtual size of a disk that takes its image's
@@ -144,6 +146,18 @@ class SimulatedDisks(Connection):
     @call
     def tend_kept(self) -> Sequence[KeptDisks]:
         return ()  # the retention is the real agent's own
+
+    @call
+    def leftovers(self) -> Sequence[Leftover]:
+        return [
+            Leftover(kind=LeftoverKind.DISKS, pool=pool, path=f"/simulated/{pool}/{uuid}", instance=uuid)
+            for pool, storage in self.host.pools.items()
+            for uuid in sorted({owner for owner, _ in storage.disks} - self.host.domains.keys())
+        ]
+
+    @call
+    def tidy(self) -> Sequence[Leftover]:
+        return ()  # what is removed are the real agent's own files
 
     @call
     def drop_memory(self, uuid: str) -> None:

@@ -23,6 +23,7 @@ from migrator.protocol import (
     GuestSight,
     HostCpu,
     KeptDisks,
+    Leftover,
     Peer,
     Questions,
     Reach,
@@ -40,6 +41,7 @@ _PEERS_A_SECOND = 2.0
 _PEERS_AT_LEAST = 20  # in a round
 _SOONER = 0.4
 _KEPT_MAX = 10_000
+_LEFTOVERS_MAX = 2_000
 _VOLUMES_S = 60.0  # between two looks at the same volume, unless it was out of reach
 _VOLUMES_AT_ONCE = 8  # in a round
 _AGAIN_S = (1.0, 15.0)  # first and longest wait when the server, or the hypervisor, does not answer
@@ -89,6 +91,7 @@ class Surveyor:
             runs={key: seen.what.model_copy(update={"age_s": now - seen.at}) for key, seen in self._runs.items()},
             volumes={s: seen.what.model_copy(update={"age_s": now - seen.at}) for s, seen in self._volumes.items()},
             kept=self._look_at_kept(),
+            leftovers=self._look_at_leftovers(),
             peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
         )
 
@@ -104,6 +107,13 @@ class Surveyor:
             return tuple(self.driver.kept_disks())[:_KEPT_MAX]
         except MigratorError as error:
             log.debug("kept disks cannot be looked at: %s", error)
+            return ()
+
+    def _look_at_leftovers(self) -> tuple[Leftover, ...]:
+        try:
+            return tuple(sorted(self.driver.leftovers(), key=lambda one: -one.age_s)[:_LEFTOVERS_MAX])
+        except MigratorError as error:
+            log.debug("what nothing uses cannot be looked at: %s", error)
             return ()
 
     def _look_at_cpus(self, wanted: Mapping[str, GuestCpu]) -> None:

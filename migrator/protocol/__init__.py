@@ -48,6 +48,7 @@ from migrator.protocol.facts import (
     GuestDescription,
     JobFact,
     KeptDisks,
+    Leftover,
     Measurement,
     Problem,
 )
@@ -79,6 +80,7 @@ from migrator.protocol.words import (
     UNREADABLE_FACT,
     DomainState,
     Ensure,
+    LeftoverKind,
     Power,
     Role,
 )
@@ -129,6 +131,8 @@ __all__ = [
     "KeptDisks",
     "KeptInputs",
     "Key",
+    "Leftover",
+    "LeftoverKind",
     "MachineId",
     "MeasuredInputs",
     "Measurement",

@@ -48,6 +48,17 @@ class KeptDisks(Message):
     left_s: Age = 0.0  # until the agent deletes them
 
 
+class Leftover(Message):
+    """A file, or an instance's directory, that nothing on its host uses."""
+
+    kind: Text  # a LeftoverKind, or what a newer agent calls it
+    pool: Text = ""  # "": not in a pool
+    path: Text
+    instance: Text = ""  # "": of none
+    bytes: Number = 0  # that it takes
+    age_s: Age = 0.0  # for how long the agent has seen it so and unchanged
+
+
 class DomainFact(Message):
     state: DomainState
     reason: str | None = None  # libvirt's reason in words: "migrated", "destroyed", "postcopy", ...

@@ -16,7 +16,7 @@ from migrator.protocol.base import (
     Text,
     Xml,
 )
-from migrator.protocol.facts import KeptDisks
+from migrator.protocol.facts import KeptDisks, Leftover
 
 
 class GuestCpu(Message):
@@ -102,3 +102,4 @@ class Survey(Message):
     peers: dict[HostName, Reach] = Field(default_factory=dict)
     volumes: dict[SourceName, VolumeSight] = Field(default_factory=dict)
     kept: tuple[KeptDisks, ...] = Field(default=(), max_length=10_000)  # aside, of instances that were evacuated
+    leftovers: tuple[Leftover, ...] = Field(default=(), max_length=2_000)  # those unused for longest

@@ -63,6 +63,17 @@ class Power(StrEnum):
     PAUSED = "paused"  # its memory in a process whose CPUs are stopped; moves live, and stays so
 
 
+class LeftoverKind(StrEnum):
+    """What lies on a host and is used by nothing there."""
+
+    CONSOLE = "console"  # log of a domain that is not there
+    IMAGE = "image"  # in the agent's cache
+    BASE = "base"  # an image under disks, under no disk any more
+    PART = "part"  # a file that was never completed
+    MEMORY = "memory"  # that a guest was restored from
+    DISKS = "disks"  # an instance's directory without its domain; never removed without an operator
+
+
 MEMORY = "memory"  # the saved memory's name among an instance's disks, wherever targets are named
 KERNEL, RAMDISK = "kernel", "ramdisk"  # and of what it boots from, where its root disk is a volume
 

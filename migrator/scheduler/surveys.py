@@ -15,6 +15,7 @@ from migrator.db.engine import Connection, Database
 from migrator.protocol import GuestCpu, Peer, Questions, Survey
 from migrator.scheduler import entitlements
 from migrator.scheduler.finding import Surveyed
+from migrator.scheduler.unexplained import unexplained
 from migrator.settings import ServerSettings
 
 PEERS_MAX = 100  # that one host is asked to look at
@@ -44,6 +45,9 @@ def accept(db: Database, host: str, survey: Survey) -> None:
     """Keep it in place of the last one. Raises HostNotFound."""
     with db.write() as connection:
         hosts.get(connection, host)
+        # On shared storage every host sees every instance's directory: what is explained is not kept for each of them.
+        leftovers = tuple(one for one, _ in unexplained(connection, host, survey.leftovers))
+        survey = survey.model_copy(update={"leftovers": leftovers})
         surveys.keep(connection, host, survey.model_dump(mode="json", exclude_defaults=True))
         cpus = {key: cpu for key, cpu in survey.cpus.items() if _own(key, cpu)}
         surveys.keep_cpus(connection, {key: cpu.model_dump(mode="json") for key, cpu in cpus.items()})

@@ -10,6 +10,7 @@ from migrator.errors import DomainNotFound, DriverError, StorageError
 from migrator.protocol import DomainState
 from tests.contract.cold import ColdContract
 from tests.contract.kept import KeptContract
+from tests.contract.leftovers import LeftoversContract
 from tests.contract.looking import LookingContract
 from tests.contract.measuring import MeasuringContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
@@ -19,7 +20,14 @@ from tests.contract.volumes import VolumesContract
 
 
 class DriverContract(
-    SteeringContract, PausingContract, MeasuringContract, ColdContract, KeptContract, LookingContract, VolumesContract
+    SteeringContract,
+    PausingContract,
+    MeasuringContract,
+    ColdContract,
+    KeptContract,
+    LeftoversContract,
+    LookingContract,
+    VolumesContract,
 ):
     @pytest.fixture
     def pair(self) -> Pair:

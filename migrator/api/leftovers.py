@@ -1,0 +1,26 @@
+"""``/v1/leftovers``: what lies on hosts and no record knows, or nothing uses."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from migrator.api.services import Service
+from migrator.scheduler import leftovers
+
+router = APIRouter(prefix="/v1", tags=["native"])
+
+
+@router.get("/leftovers")
+def index(
+    services: Service, host: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None
+) -> dict[str, Any]:
+    """``age_s``: for how long nothing has used it; ``removed``: whether its host's agent removes it after
+    ``unused_file_retention``; ``told_s``: how long ago that agent said so."""
+    with services.db.read() as connection:
+        found = leftovers.listed(connection, host)
+    return {
+        "leftovers": [
+            {"host": one.host, "told_s": one.told_s, "why": one.words, "removed": one.removed, **one.what.model_dump()}
+            for one in found
+        ]
+    }

@@ -1,0 +1,28 @@
+"""What the records say of instances whose directories lie on a host: one query. Never decides what is left over."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, or_, select, true
+
+from migrator.db.tables import hosts, instances, operations
+
+
+def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequence[Row[Any]]:
+    """Of those that there is a record of: (uuid, host, deleted, pools, involved). ``pools``: what the instance's host
+    says of its storage; ``involved``: an operation that has not ended has to do with ``host``."""
+    if not uuids:
+        return ()
+    o, i = operations.c, instances.c
+    involved = exists().where(
+        o.instance_uuid == i.uuid, o.active == true(), or_(o.source == host, o.destination == host)
+    )
+    query = select(i.uuid, i.host, i.deleted, hosts.c.report["storage"].label("pools"), involved.label("involved"))
+    return connection.execute(
+        query.outerjoin_from(instances, hosts, hosts.c.name == i.host).where(i.uuid.in_(uuids))
+    ).all()
+
+
+def pools(connection: Connection, host: str) -> Any:
+    """What the host says of its storage: pool -> body; None for an unknown host."""
+    return connection.execute(select(hosts.c.report["storage"]).where(hosts.c.name == host)).scalar_one_or_none()
