@@ -20,6 +20,6 @@ class LeftoversContract:
         assert [disk.exists for disk in driver.disks(spec)] == [True]
         driver.define(spec, OPERATION, 1)
         assert told() == []
-        driver.destroy(spec.uuid)
+        driver.undefine(spec.uuid)
         driver.remove_files(spec, POOLS)
         assert (KIND, "local") not in told()
