@@ -172,6 +172,12 @@ class ServerUnreachable(MigratorError):
         self.retry_after_s = retry_after_s
 
 
+class ServerDistrusted(ServerUnreachable):
+    """What answers is not proven to be the server: the agent says nothing to it, its credential least of all."""
+
+    code = "server_distrusted"
+
+
 class Unavailable(MigratorError):
     """The server cannot do it now, whoever asks; asking again after ``retry_after_s`` seconds may succeed."""
 

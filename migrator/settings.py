@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from migrator import peer_address
+from migrator import peer_address, server_address
 from migrator.errors import SettingInvalid
 
 _LEASE_MIN_S = 30.0
+_SECRET = ("database", "token", "fence_command")  # or holding a password: no error shows them
 
 
 def _endpoint(value: str) -> str:
@@ -63,6 +64,8 @@ class ServerSettings(_Base):
     listen: Endpoint = "127.0.0.1:8774"
     # A second door for agents only (credentials required), so that the API may stay on loopback.
     agent_listen: Endpoint | None = None
+    agent_tls_cert: Path | None = None  # PEM files; with both of them the agents' port speaks TLS
+    agent_tls_key: Path | None = None
     auth_strategy: Literal["none"] = "none"
     image_dir: Path = Path("/var/lib/migrator/images")
     # disk_formats that images may have; their content is inspected when it is uploaded
@@ -132,11 +135,21 @@ class ServerSettings(_Base):
             )
         return self
 
+    @model_validator(mode="after")
+    def _refuse_half_of_tls(self) -> Self:
+        if (self.agent_tls_cert is None) != (self.agent_tls_key is None):
+            missing = "agent_tls_cert" if self.agent_tls_cert is None else "agent_tls_key"
+            raise ValueError(f"{missing} is missing: agent_tls_cert and agent_tls_key are given both or neither")
+        if self.agent_tls_cert is not None and self.agent_listen is None:
+            raise ValueError("agent_tls_cert is for agent_listen, which is not given: HOST:PORT, such as 10.0.0.1:8775")
+        return self
+
 
 class AgentSettings(_Base):
-    server_url: str = "http://127.0.0.1:8774"
+    server_url: Annotated[str, AfterValidator(server_address.checked_url)] = "http://127.0.0.1:8774"
+    server_ca: Path | None = None  # a PEM file: the only authority whose certificate of an https:// server is accepted
     host: str = Field(default_factory=socket.gethostname)
-    token: str = ""  # from `migrator agent-credential HOST`
+    token: Annotated[str, AfterValidator(server_address.checked_token)] = ""  # from `migrator agent-credential HOST`
     state_path: Path = Path("/var/lib/migrator/agent")  # journal, image cache, consoles
     storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})
     default_pool: str = "local"
@@ -171,6 +184,8 @@ class AgentSettings(_Base):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.server_ca is not None and not self.server_url.startswith("https://"):
+            raise ValueError(f"server_ca is for TLS, and server_url = {self.server_url} is without: https://HOST:PORT")
         if self.default_pool not in self.storage:
             raise ValueError(f"default_pool = {self.default_pool} is not one of storage: {', '.join(self.storage)}")
         if self.cpu_mode == "custom" and not self.cpu_models:
@@ -210,7 +225,7 @@ def load(kind: type[T], path: str | Path | None = None, **overrides: Any) -> T:
     if path:
         try:
             values = tomllib.loads(Path(path).read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:  # also what is no UTF-8
             raise SettingInvalid(f"cannot read the configuration {path}: {error}") from error
     environment = {name for name in kind.model_fields if f"MIGRATOR_{name.upper()}" in os.environ}
     values = {k: v for k, v in values.items() if k not in environment} | {
@@ -220,6 +235,8 @@ def load(kind: type[T], path: str | Path | None = None, **overrides: Any) -> T:
         return kind(**values)
     except ValidationError as error:
         raise SettingInvalid("; ".join(_sentence(e) for e in error.errors())) from error
+    except SettingsError as error:  # a list or a table in the environment that is no JSON
+        raise SettingInvalid(f"{error}: in the environment, lists and tables are JSON") from error
 
 
 def _sentence(error: Any) -> str:
@@ -228,4 +245,5 @@ def _sentence(error: Any) -> str:
         return str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{name} is not a setting"
-    return f"{name} = {error['input']!r}: {str(error['msg']).removeprefix('Value error, ')}"
+    why = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {why}" if name in _SECRET else f"{name} = {error['input']!r}: {why}"

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from migrator import __version__
 from migrator.api import (
     agent,
+    agent_tls,
     alarms,
     discovery,
     faults,
@@ -44,6 +46,7 @@ from migrator.api import (
 )
 from migrator.api.auth import STRATEGIES
 from migrator.api.fencer import Fencer
+from migrator.api.listeners import ServerWithTls
 from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
 from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
@@ -170,6 +173,7 @@ def _split(endpoint: str) -> tuple[str, str]:
 
 def serve(settings: ServerSettings) -> int:
     """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
+    tls = agent_tls.context(settings)
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()
@@ -185,7 +189,7 @@ def serve(settings: ServerSettings) -> int:
     for thread in beside:
         thread.start()
     try:
-        asyncio.run(_listen(services))
+        asyncio.run(_listen(services, tls))
     finally:
         stop.set()
         for thread in beside:
@@ -223,7 +227,7 @@ def _keep_totals(services: Services, stop: threading.Event) -> None:
             log.exception("what has ended could not be counted; it is tried again")
 
 
-async def _listen(services: Services) -> None:
+async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
     settings = services.settings
     app = create_app(services)
     sockets = [_bind(settings.listen)]
@@ -237,7 +241,7 @@ async def _listen(services: Services) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = ServerWithTls(config, {sockets[-1]: tls} if tls is not None else {})
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=sockets))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -91,6 +91,7 @@ class Agent:
         self._surveyor = surveyor
         self._inventory = Inventory(driver, self._in_thread, self._tags(), machine_file)
         self._registered: HostReport | None = None
+        self._failed_by: dict[str, type[Exception]] = {}  # loop -> how it failed last
         self._heard = False  # this agent was registered once
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
         self._stopping = False
@@ -294,7 +295,9 @@ class Agent:
         if isinstance(error, (Unauthorized, Forbidden, OtherMachine)):
             wait = _REFUSED_S
         defect = None if isinstance(error, MigratorError) else error  # its traceback is wanted
-        level = logging.WARNING if failures in (1, 10) or failures % 100 == 0 else logging.DEBUG
+        other = self._failed_by.get(what) is not type(error)  # such as a server that is back, and refuses
+        self._failed_by[what] = type(error)
+        level = logging.WARNING if other or failures in (1, 10) or failures % 100 == 0 else logging.DEBUG
         log.log(level, "%s failed, again in %.1f s: %s", what, wait, error, exc_info=defect, extra=self._tags())
         await asyncio.sleep(wait)
 

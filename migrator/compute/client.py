@@ -3,14 +3,14 @@
 Never retries and never waits on its own: ``agent.py`` decides when to try again.
 """
 
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from migrator.compute import server_trust
 from migrator.errors import (
     Forbidden,
     HostNotFound,
@@ -19,6 +19,7 @@ from migrator.errors import (
     MachineNotApproved,
     MigratorError,
     NameTaken,
+    ServerDistrusted,
     ServerUnreachable,
     Unauthorized,
 )
@@ -35,11 +36,17 @@ class ServerClient:
     MachineNotApproved."""
 
     def __init__(
-        self, server_url: str, host: str, token: str, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        server_url: str,
+        host: str,
+        token: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        server_ca: Path | None = None,
     ) -> None:
+        """``server_ca``: the only authority that is trusted. Raises SettingInvalid."""
         self.machine = ""  # told with everything that is told
         self._path = f"/agent/v1/hosts/{host}"
-        self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token))
+        self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token, server_ca))
 
     async def register(self, incarnation: int, report: HostReport) -> None:
         body = {"incarnation": incarnation, "machine": self.machine, "report": report.model_dump(mode="json")}
@@ -84,7 +91,7 @@ class ServerClient:
                 method, self._path + path, headers={"Content-Type": "application/json"}, **request
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServerUnreachable(f"{method} {self._path}{path}: {type(error).__name__} {error}") from error
+            raise _unreachable(f"{method} {self._path}{path}", error) from error
         if answer.is_success:
             return answer
         if answer.status_code == 409 and (heard := _known_incarnation(answer)) is not None:
@@ -126,8 +133,9 @@ def _known_incarnation(answer: httpx.Response) -> int | None:
 class ImageClient:
     """``images.Fetch`` over HTTP, for the worker's threads."""
 
-    def __init__(self, server_url: str, token: str) -> None:
-        self._http = httpx.Client(base_url=server_url, **_manners(token))
+    def __init__(self, server_url: str, token: str, server_ca: Path | None = None) -> None:
+        """Raises SettingInvalid."""
+        self._http = httpx.Client(base_url=server_url, **_manners(token, server_ca))
 
     @contextmanager
     def fetch(self, image_id: str) -> Iterator[Iterator[bytes]]:
@@ -140,18 +148,20 @@ class ImageClient:
                     raise ImageUnavailable(f"image {image_id}: the server answered {answer.status_code}{_said(answer)}")
                 yield answer.iter_bytes()
         except httpx.HTTPError as error:
-            raise ServerUnreachable(f"image {image_id}: {type(error).__name__} {error}") from error
+            raise _unreachable(f"image {image_id}", error) from error
 
     def close(self) -> None:
         self._http.close()
 
 
-def _manners(token: str) -> dict[str, Any]:
+def _unreachable(what: str, error: Exception) -> ServerUnreachable:
+    distrust = server_trust.distrust(error)
+    if distrust is not None:
+        return ServerDistrusted(f"{what}: {distrust}", retry_after_s=server_trust.MENDED_BY_HAND_S)
+    return ServerUnreachable(f"{what}: {type(error).__name__} {error}")
+
+
+def _manners(token: str, server_ca: Path | None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}"}
-    return {"headers": headers, "timeout": TIMEOUT_S, "trust_env": False, "verify": _authorities()}
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    """Those that every client would read for itself, which takes 20 ms and 1 MiB each."""
-    return httpx.create_ssl_context(trust_env=False)
+    verify = server_trust.authorities(server_ca)
+    return {"headers": headers, "timeout": TIMEOUT_S, "trust_env": False, "verify": verify}

@@ -6,6 +6,7 @@ import os
 import time
 
 from migrator import logs
+from migrator.compute import server_trust
 from migrator.compute.agent import Agent, until_signalled
 from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.images import ImageCache
@@ -22,13 +23,14 @@ log = logging.getLogger("migrator.agent")
 def run_real_agent(settings: AgentSettings) -> int:
     """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
     logs.configure()
+    server_trust.check(settings)
     journal = open_journal(settings.state_path / "journal")
     driver = LibvirtDriver(settings)
     guarded, fencing = of_host(settings, driver, settings.state_path / "lease")
-    images = ImageClient(settings.server_url, settings.token)
+    images = ImageClient(settings.server_url, settings.token, settings.server_ca)
     cache = ImageCache(settings.state_path / "images", images.fetch)
     worker = Worker(guarded, journal, cache, time.monotonic)
-    server = ServerClient(settings.server_url, settings.host, settings.token)
+    server = ServerClient(settings.server_url, settings.host, settings.token, server_ca=settings.server_ca)
     agent = Agent(
         settings,
         guarded,

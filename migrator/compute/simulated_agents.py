@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from migrator import logs
+from migrator.compute import server_trust
 from migrator.compute.agent import Agent, on_signal
 from migrator.compute.client import ServerClient
 from migrator.compute.fabric import Fabric
@@ -93,13 +94,14 @@ def run_one(settings: AgentSettings) -> int:
     async def main() -> None:
         stop = asyncio.Event()
         on_signal(stop.set)
-        server = ServerClient(settings.server_url, settings.host, settings.token)
+        server = ServerClient(settings.server_url, settings.host, settings.token, server_ca=settings.server_ca)
         try:
             lease = settings.state_path / "lease"
             await make_agent(settings, demo_fabric([settings.host]), server, journal, lease=lease).run(stop)
         finally:
             await server.close()
 
+    server_trust.check(settings)
     journal = open_journal(settings.state_path / "journal")
     try:
         asyncio.run(main())

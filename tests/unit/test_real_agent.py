@@ -42,7 +42,7 @@ build = assignment(Ensure.RUNNING, kind="build", operation_id="op-build", role=R
 server.wanted["a"] = [build]
 agent._LAST_STEPS_S = 0.2
 real_agent.LibvirtDriver = lambda settings: Slow("a", fabric)
-real_agent.ServerClient = lambda *named: ServerClient(*named, httpx.MockTransport(server.answer))
+real_agent.ServerClient = lambda *named, **_: ServerClient(*named, httpx.MockTransport(server.answer))
 settings = AgentSettings(server_url="http://server", host="a", token="secret", state_path=told)
 sys.exit(real_agent.run_real_agent(settings))
 """
