@@ -28,15 +28,22 @@ class Registration(Message):
     report: HostReport
 
 
-async def host_of_token(services: Service, authorization: Annotated[str, Header()] = "") -> str:
+def token_of(authorization: Annotated[str, Header()] = "") -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized(
             "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
         )
+    return token
+
+
+Token = Annotated[str, Depends(token_of)]
+
+
+async def host_of_token(services: Service, token: Token) -> str:
     host = await services.admission.run(partial(_holder, services.db, token))
     if host is None:
-        raise Unauthorized("This agent's credential is not known.", advice="issue a new one for its host")
+        raise Unauthorized(credentials.UNKNOWN, advice=credentials.UNKNOWN_ADVICE)
     return host
 
 
@@ -55,11 +62,11 @@ Host = Annotated[str, Depends(own_host)]
 
 
 @router.put("/hosts/{name}", status_code=204)
-async def register(host: Host, services: Service, body: Annotated[Registration, Body()]) -> None:
+async def register(host: Host, token: Token, services: Service, body: Annotated[Registration, Body()]) -> None:
     """Describe the host; at each start of its agent and whenever the description changes."""
     down_after = services.settings.service_down_time
     told = (host, body.incarnation, body.report, body.machine, down_after)
-    await services.admission.run(partial(agents.register, services.db, *told))
+    await services.admission.run(partial(agents.register, services.db, *told, token=token))
 
 
 @router.post("/hosts/{name}/poll")

@@ -14,7 +14,7 @@ from migrator.db import operations
 from migrator.db.engine import Connection
 from migrator.errors import BadRequest, HostNotFound, NotFound
 from migrator.operations import Kind
-from migrator.scheduler import loading
+from migrator.scheduler import host_removal, loading
 
 BINARY = "nova-compute"
 ZONE = "nova"
@@ -84,6 +84,21 @@ def _old_values(call: str, body: dict[str, Any]) -> dict[str, Any]:
     return {"disabled": True, "disabled_reason": body.get("disabled_reason")}
 
 
+def delete(request: ApiRequest) -> Answer:
+    """Its agent's credential goes, too: the agent is refused from then on."""
+    ident = request.params["id"]
+    if request.version >= _UUIDS:
+        ident = as_uuid(ident)
+    elif not (ident.isascii() and ident.isdigit()):
+        raise BadRequest("Invalid input received: id must be an integer")
+    with request.services.db.read() as connection:
+        known = {row.uuid if request.version >= _UUIDS else str(row.id): row.name for row in rows.every(connection)}
+    if ident not in known:
+        raise NotFound(f"Service {ident} not found.")
+    host_removal.remove(request.services.db, known[ident], request.caller.user_id)
+    return Answer(204)
+
+
 def _by_uuid(request: ApiRequest) -> Answer:
     ident, body = as_uuid(request.params["id"]), request.body
     if "status" not in body and "forced_down" not in body:
@@ -147,4 +162,5 @@ def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
 ROUTES = (
     Route("GET", "/os-services", index, query=_QUERY, admin="os_compute_api:os-services:list"),
     Route("PUT", "/os-services/{id}", update, body=_BODY, admin="os_compute_api:os-services:update"),
+    Route("DELETE", "/os-services/{id}", delete, admin="os_compute_api:os-services:delete"),
 )

@@ -1,4 +1,4 @@
-"""Verbs of a host's compute service: enable, disable, force down."""
+"""Verbs of a host's compute service: enable, disable, force down, delete."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,6 +34,10 @@ def _enable(client: Client, arguments: Arguments) -> None:
     _change(client, arguments, {"status": "enabled"}, _STATUS)
 
 
+def _delete(client: Client, arguments: Arguments) -> None:
+    client.compute("DELETE", f"/os-services/{client.service(arguments.host)['id']}")
+
+
 def _replace(client: Client, arguments: Arguments) -> None:
     body = {"machine": arguments.machine or "", "abandon": arguments.abandon}
     show_rows(arguments, _MACHINE, [client.native("POST", f"/hosts/{arguments.host}/replace", body)["host"]])
@@ -48,6 +52,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "service-force-down": _force_down,
     "service-disable": _disable,
     "service-enable": _enable,
+    "host-delete": _delete,
     "host-replace": _replace,
     "host-fence": _fence,
 }

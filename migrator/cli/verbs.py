@@ -164,6 +164,8 @@ def _add_services(subparsers: Any) -> None:
 
 
 def _add_hosts(subparsers: Any) -> None:
+    delete = _verb(subparsers, "host-delete", "remove a host on which nothing is outstanding, and its credential")
+    delete.add_argument("host")
     replace = _verb(subparsers, "host-replace", "another machine takes the place of a silent one for good", json=True)
     replace.add_argument("host")
     replace.add_argument("--machine", help="its identity, as `migrator alarms` names it; else the one that asked last")

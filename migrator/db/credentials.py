@@ -9,6 +9,10 @@ from migrator import host_name
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials
+from migrator.errors import Unauthorized
+
+UNKNOWN = "This agent's credential is not known: its host was removed, or was given a newer one."
+UNKNOWN_ADVICE = "issue a new one with `migrator agent-credential HOST`, if the host is to take part"
 
 
 def issue(db: Database, host: str) -> str:
@@ -28,6 +32,13 @@ def host_of(connection: Connection, token: str) -> str | None:
     """The host whose agent holds this token, or None."""
     query = select(agent_credentials.c.host).where(agent_credentials.c.token_sha256 == _digest(token))
     return connection.execute(query).scalar_one_or_none()
+
+
+def hold(connection: Connection, host: str, token: str) -> None:
+    """See that the token is the host's, and keep it so until the transaction ends. Raises Unauthorized."""
+    query = select(agent_credentials.c.token_sha256).where(agent_credentials.c.host == host)
+    if connection.execute(query.with_for_update()).scalar_one_or_none() != _digest(token):
+        raise Unauthorized(UNKNOWN, advice=UNKNOWN_ADVICE)
 
 
 def _digest(token: str) -> str:

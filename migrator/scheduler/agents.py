@@ -13,7 +13,7 @@ import orjson
 
 from migrator import host_name
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, hosts, keys, operations, progress, serials
+from migrator.db import alarms, credentials, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
@@ -41,14 +41,24 @@ _CLOCKS_DIFFER_S = 7 * 24 * 3600
 
 
 def register(
-    db: Database, host: str, incarnation: int, report: HostReport, machine: str = "", down_after: float = 60.0
+    db: Database,
+    host: str,
+    incarnation: int,
+    report: HostReport,
+    machine: str = "",
+    down_after: float = 60.0,
+    *,
+    token: str | None = None,
 ) -> None:
-    """``machine``: that the agent runs on; ``down_after``: service_down_time. Raises NameTaken, MachineNotApproved, and
-    IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for an incarnation that
-    only a wrong clock can have counted from."""
+    """``machine``: that the agent runs on; ``down_after``: service_down_time; ``token``: the agent's, which must still
+    be the host's when it is registered, for the host may just be removed. Raises Unauthorized, NameTaken,
+    MachineNotApproved, and IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for
+    an incarnation that only a wrong clock can have counted from."""
     host_name.check(host)
     machines.admit(db, host, machine, down_after)
     with db.write() as connection:
+        if token is not None:
+            credentials.hold(connection, host, token)
         known = hosts.incarnation(connection, host, lock=True)
         if incarnation < known:
             raise IncarnationSuperseded(
@@ -84,8 +94,8 @@ def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0) -> 
         return
     try:
         with db.write() as connection:
-            hosts.lock(connection, [host])  # two polls of one host never write its copies at once
-            auditing.audit(connection, host, poll.copies)
+            if hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
+                auditing.audit(connection, host, poll.copies)
     except MigratorError:
         raise
     except Exception:  # the host was heard all the same, and its assignments are wanted

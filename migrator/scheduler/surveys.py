@@ -12,6 +12,7 @@ from migrator import guest_cpu
 from migrator.db import hosts, surveys
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
+from migrator.errors import HostNotFound
 from migrator.protocol import GuestCpu, Peer, Questions, Survey
 from migrator.scheduler import entitlements
 from migrator.scheduler.finding import Surveyed
@@ -44,7 +45,8 @@ def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
 def accept(db: Database, host: str, survey: Survey) -> None:
     """Keep it in place of the last one. Raises HostNotFound."""
     with db.write() as connection:
-        hosts.get(connection, host)
+        if not hosts.lock(connection, [host]):  # that it is not removed meanwhile
+            raise HostNotFound(f"Host {host} is not registered", advice="register it first")
         # On shared storage every host sees every instance's directory: what is explained is not kept for each of them.
         leftovers = tuple(one for one, _ in unexplained(connection, host, survey.leftovers))
         survey = survey.model_copy(update={"leftovers": leftovers})

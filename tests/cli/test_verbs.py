@@ -144,6 +144,14 @@ def test_who_a_host_is_and_how_it_is_fenced(cloud: Cloud) -> None:
     assert refused.err.startswith("migrator: ")
 
 
+def test_a_host_is_deleted_only_when_nothing_is_on_it(cloud: Cloud, vm: str) -> None:
+    host = cloud.server(vm)["OS-EXT-SRV-ATTR:host"]
+    refused = cloud.migrator("host-delete", host)
+    assert (refused.code, "Unable to delete compute service that is hosting instances" in refused.err) == (1, True)
+    unknown = cloud.migrator("host-delete", "nosuch")
+    assert unknown.err == "migrator: no host has the name nosuch (see `migrator service-list`)\n"
+
+
 def test_kept_disks_of_a_server_that_has_none(cloud: Cloud, vm: str) -> None:
     assert cloud.migrator("kept-disks", "--json").json == []
     for verb in ("kept-disks-restore", "kept-disks-drop"):
