@@ -19,8 +19,9 @@ class Check:
 _TABLE = (
     Check(
         "instance",
-        "does the instance run, or is it paused, with nothing else being done to it?",
-        "wait for what is being done; an instance that is stopped or suspended moves with `migrator migrate SERVER`",
+        "does the instance run, or is it paused, on a host that answers, with nothing else being done to it?",
+        "wait for what is being done, or for its host; one that is stopped or suspended moves with `migrator"
+        " migrate SERVER`, and away from a host that is lost with `migrator evacuate SERVER`",
     ),
     Check(
         "devices",

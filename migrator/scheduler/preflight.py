@@ -17,6 +17,7 @@ from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import findings
 from migrator.scheduler.finding import Candidate, Finding, Need, Origin, Status
 from migrator.scheduler.requests import ALLOWED
+from migrator.scheduler.snapshot import HostView
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
         guest_age_s=age_s,
         holders=frozenset(claims.holders(connection, row.uuid)) - {row.host or ""},
         live=True,
-        unfit=_unfit(row),
+        unfit=_unfit(row, origin),
         origin=origin,
     )
 
@@ -106,12 +107,19 @@ def missing_images(connection: Connection, spec: InstanceSpec) -> tuple[str, ...
     return tuple(sorted(wanted - images.with_data(connection, wanted)))
 
 
-def _unfit(row: Any) -> str:
+def _unfit(row: Any, origin: Origin | None) -> str:
     """Why no live migration may begin now; "": one may."""
     words = [] if row.vm_state in ALLOWED[Kind.LIVE_MIGRATION][1] else [f"it is {row.vm_state}"]
     words += [f"it is busy ({row.task_state})"] if row.task_state is not None else []
     words += ["it has no host"] if row.host is None else []
+    words += [_unheard(origin.host)] if origin is not None and not origin.host.up else []
     return ", ".join(words)
+
+
+def _unheard(host: HostView) -> str:
+    """Nothing moves live from a host whose agent does not answer, whatever the destination."""
+    silent = f"silent for {host.silent_s:.0f} s"
+    return f"its host {host.name} is " + ("forced down" if host.forced_down else host.unreadable or f"down ({silent})")
 
 
 def _guest(uuid: str, origin: Origin | None) -> tuple[GuestDescription | None, float]:

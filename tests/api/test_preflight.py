@@ -1,5 +1,6 @@
 """/v1/preflight and /v1/cpus over simulated hosts: their real surveyors look around, over HTTP, into both databases."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,24 @@ def test_a_busy_instance_says_so(cluster: Cluster) -> None:
     assert cluster.of(uuid)["instance"]["message"] == "it is busy (migrating)"
     building = seed.instance(cluster.web.db, "new", host=None, vm_state="building", task_state="scheduling")
     assert cluster.of(building)["instance"]["message"] == "it is building, it is busy (scheduling), it has no host"
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "forced_down", "words"),
+    [(90, False, r"its host compute1 is down \(silent for 9\d s\)"), (0, True, "its host compute1 is forced down")],
+)
+def test_from_a_host_that_does_not_answer_nothing_moves_live_whatever_the_destination(
+    cluster: Cluster, silent_s: float, forced_down: bool, words: str
+) -> None:
+    uuid = cluster.boot()
+    cluster.survey()
+    with cluster.web.db.write() as connection:
+        lost = update(hosts).where(hosts.c.name == "compute1")
+        connection.execute(lost.values(last_seen=hosts.c.last_seen - silent_s, forced_down=forced_down))
+    for destination in NAMES[1:]:
+        check = cluster.of(uuid, destination)["instance"]
+        assert (check["status"], bool(re.fullmatch(words, check["message"]))) == ("failed", True), check
+        assert "migrator evacuate SERVER" in check["advice"]
 
 
 @pytest.mark.parametrize(
