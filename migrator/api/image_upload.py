@@ -24,6 +24,7 @@ from migrator.api.faults import TooLarge
 from migrator.api.services import Services
 from migrator.db import images as rows
 from migrator.errors import BadRequest, StorageError
+from migrator.private_files import FILE, FOLDER, make_folder, narrow, opener
 
 log = logging.getLogger(__name__)
 _YOUNG_S = 60.0  # a part that is younger may be about to be locked
@@ -43,10 +44,10 @@ async def receive(request: Request, services: Services, row: rows.ImageRow) -> N
 
 @contextlib.contextmanager
 def _part(directory: Path, image_id: str) -> Iterator[tuple[Path, BinaryIO]]:
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     _drop_abandoned(directory)
     path = directory / f".{image_id}.{secrets.token_hex(8)}"
-    with path.open("xb") as file:
+    with open(path, "xb", opener=opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield path, file
@@ -97,6 +98,7 @@ def tidy(services: Services) -> None:
     directory = services.settings.image_dir
     if not directory.is_dir():
         return
+    narrow(f"image_dir = {directory}", [(directory, FOLDER), *((path, FILE) for path in directory.iterdir())])
     _drop_abandoned(directory)
     with services.db.read() as connection:
         unknown = rows.without_virtual_size(connection)

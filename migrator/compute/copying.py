@@ -19,6 +19,7 @@ from typing import Protocol
 
 from migrator.compute.files import appear, free_bytes
 from migrator.errors import DriverError, StorageError
+from migrator.private_files import PASSAGE, make_folder
 from migrator.protocol import JobFact
 
 PIECE_BYTES = 64 * 1024**2
@@ -143,7 +144,7 @@ class Copy(threading.Thread):
         """Every file open under its half-made name, as large as it will be, and its pieces queued."""
         try:
             for wanted in self._wanted:
-                wanted.path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(wanted.path.parent, PASSAGE)
                 drop_parts(wanted.path.parent, wanted.part.name)
                 size = reader.size(wanted.source)
                 descriptor = os.open(wanted.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

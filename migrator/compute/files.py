@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from migrator import private_files
 from migrator.errors import StorageError
+from migrator.private_files import PASSAGE, make_folder
 
 PART = ".part"
 STALE_S = 24 * 3600
@@ -23,13 +25,15 @@ _LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid
 
 
-def publish(path: Path, make: Callable[[Path], Any]) -> None:
+def publish(path: Path, make: Callable[[Path], Any], mode: int = private_files.FILE) -> None:
     """Make ``path`` appear complete or not at all; an existing one wins. Raises StorageError."""
     part = path.parent / f".{path.name}.{uuid4().hex}{PART}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, PASSAGE)
         _drop_stale_parts(path)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, private_files.FILE))
         make(part)
+        part.chmod(mode)
         appear(part, path)
     except OSError as error:
         raise StorageError(f"cannot make {path}: {error}") from error
@@ -93,7 +97,7 @@ def entries(directory: Path) -> list[Path]:
 def free_bytes(directory: Path) -> int:
     """What may still be written there. Raises StorageError."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory, PASSAGE)
         usage = os.statvfs(directory)
     except OSError as error:
         raise StorageError(f"cannot look at the directory {directory}: {error}") from error

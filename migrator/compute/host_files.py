@@ -15,6 +15,7 @@ from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
 from migrator.compute.disks import Disks
 from migrator.compute.kept_disks import KeptAside
 from migrator.compute.leftovers import Leftovers
+from migrator.compute.narrowing import narrow_pool
 from migrator.compute.probing import refuse_images
 from migrator.compute.saved_memory import SavedMemory
 from migrator.errors import DriverError, StorageError
@@ -39,6 +40,7 @@ class HostFiles:
         self._leftovers = Leftovers(self._disks.present, settings.state_path, settings.unused_file_retention)
         self._seen_leftovers: Sequence[Leftover] = ()
         self._connect_reader = connect
+        self._narrowed: set[str] = set()  # pools
         self._checksums = Checksums()
         self._copies: dict[str, Copy] = {}
         self._copies_lock = threading.Lock()
@@ -89,9 +91,17 @@ class HostFiles:
         return self._seen_leftovers
 
     def _tidy(self, present: Collection[str]) -> Sequence[Leftover]:
+        self._narrow()
         gone = self._leftovers.tidy(present)
         self._seen_leftovers = self._leftovers.look(present)
         return gone
+
+    def _narrow(self) -> None:
+        """Once for each pool, when it is there."""
+        for name, pool in self._disks.present().items():
+            if name not in self._narrowed:
+                self._narrowed.add(name)
+                narrow_pool(pool)
 
     def drop_memory(self, uuid: str) -> None:
         self._memory.drop(uuid)

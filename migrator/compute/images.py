@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from migrator.errors import ImageUnavailable, StorageError
+from migrator.private_files import make_folder, opener
 from migrator.protocol import ImageRef
 
 Fetch = Callable[[str], AbstractContextManager[Iterator[bytes]]]
@@ -52,8 +53,8 @@ class ImageCache:
     def _download(self, image: ImageRef, path: Path) -> None:
         part = path.with_name(path.name + ".part")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with self._fetch(image.id) as pieces, open(part, "wb") as file:
+            make_folder(self._directory)
+            with self._fetch(image.id) as pieces, open(part, "wb", opener=opener) as file:
                 found = hashlib.sha256()
                 for piece in pieces:
                     found.update(piece)

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from migrator.compute.line_journal import JournalFull, LineJournal, Medium, MemoryMedium
 from migrator.errors import Conflict
+from migrator.private_files import PASSAGE, make_folder, opener
 
 __all__ = ["FileMedium", "Journal", "JournalFull", "LineJournal", "Medium", "MemoryMedium", "open_journal"]
 
@@ -122,7 +123,7 @@ class FileMedium:
     def replace(self, lines: Iterable[bytes]) -> None:
         part = self._path.with_name(self._path.name + ".new")
         try:
-            with open(part, "wb", buffering=0) as file:
+            with open(part, "wb", buffering=0, opener=opener) as file:
                 _write(file, b"".join(lines))
             os.replace(part, self._path)
             self._torn_at = None
@@ -156,8 +157,8 @@ class FileMedium:
         return self._file
 
     def _open(self) -> FileIO:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - held for life
+        make_folder(self._path.parent, PASSAGE)
+        file = open(self._path, "ab", buffering=0, opener=opener)  # noqa: SIM115 - held for life
         try:
             _sync_directory(self._path.parent)
         except OSError:
@@ -183,8 +184,8 @@ def _hold(path: Path) -> _Closeable:
     name of this machine."""
     held = Conflict(f"another agent holds {path}", advice="run one agent a host")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_name(path.name + ".lock"), "ab", buffering=0)  # noqa: SIM115 - held for life
+        make_folder(path.parent, PASSAGE)
+        lock = open(path.with_name(path.name + ".lock"), "ab", buffering=0, opener=opener)  # noqa: SIM115 - held for life
     except OSError as error:
         log.error("the lock of the agent's journal cannot be made: %s", error)
         name = socket.socket(socket.AF_UNIX)

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from migrator.compute.files import sync
 from migrator.errors import Conflict, StorageError
+from migrator.private_files import PASSAGE, make_folder, write_text
 from migrator.protocol import KeptDisks
 
 AGE = ".kept_age"
@@ -72,7 +73,7 @@ class KeptAside:
                 home = directory.parent / str(UUID(uuid))
                 stead = _directory(home.parent, uuid, operation)
                 if not stead.exists():
-                    home.mkdir(exist_ok=True)  # it may have had nothing: then that is what can be put back
+                    make_folder(home, PASSAGE)  # it may have had nothing: then that is what can be put back
                     _rename(home, stead)
                     self._age(stead)
                 (directory / AGE).unlink(missing_ok=True)
@@ -152,7 +153,7 @@ class KeptAside:
         """A full disk only keeps them longer."""
         half = directory / f"{AGE}.new"
         with contextlib.suppress(OSError):
-            half.write_text(json.dumps({"host": self._host, "seconds": round(age.seconds, 1)}))
+            write_text(half, json.dumps({"host": self._host, "seconds": round(age.seconds, 1)}))
             os.replace(half, directory / AGE)
             age.written = age.seconds
 

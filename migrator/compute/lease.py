@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from migrator.private_files import PASSAGE, make_folder, write_text
+
 log = logging.getLogger("migrator.agent")
 
 _SAVED_PARTS = 20  # the file is at most a twentieth of the lease behind
@@ -179,9 +181,9 @@ class Lease:
         if kept == self._saved and (self._on_disk or self._path is None):
             return
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent, PASSAGE)
             half = self._path.with_suffix(".new")
-            half.write_text(json.dumps(asdict(kept)))
+            write_text(half, json.dumps(asdict(kept)))
             os.replace(half, self._path)
             self._on_disk = True
         self._saved = kept

@@ -20,9 +20,11 @@ from migrator.compute.libvirt_measuring import LibvirtMeasuring
 from migrator.compute.libvirt_moves import LibvirtMoves
 from migrator.compute.libvirt_survey import LibvirtSurvey
 from migrator.compute.machine import machine_of
+from migrator.compute.narrowing import CONSOLES
 from migrator.compute.offered_files import OfferedFiles
 from migrator.compute.transfer import Transfer
 from migrator.errors import DriverError, StorageError
+from migrator.private_files import PASSAGE, make_folder
 from migrator.protocol import (
     CheckResult,
     Copy,
@@ -322,8 +324,8 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
         return domain
 
     def _console(self, uuid: str) -> Path:
-        consoles = self._settings.state_path / "consoles"
-        consoles.mkdir(parents=True, exist_ok=True)
+        consoles = self._settings.state_path / CONSOLES
+        make_folder(consoles, PASSAGE)
         return consoles / f"{uuid}.log"
 
     def _shape(self, spec: InstanceSpec, arch: str, machine: str) -> domain_xml.HostShape:

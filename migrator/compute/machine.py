@@ -15,6 +15,7 @@ from typing import Any
 from migrator.compute.driver import Driver
 from migrator.compute.lease import boot_id
 from migrator.errors import MigratorError
+from migrator.private_files import PASSAGE, make_folder, write_text
 from migrator.protocol import DomainState
 
 log = logging.getLogger("migrator.agent")
@@ -37,9 +38,9 @@ def identify(driver: Driver, kept: Path | None, boot: Callable[[], str] = boot_i
     found = driver.machine()
     if kept is not None:
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(kept.parent, PASSAGE)
             half = kept.with_suffix(".new")
-            half.write_text(json.dumps({"boot": boot(), "machine": found}))
+            write_text(half, json.dumps({"boot": boot(), "machine": found}))
             os.replace(half, kept)
         except OSError as error:  # it can be found out again
             log.warning("the machine's identity cannot be kept in %s: %s", kept, error)

@@ -12,6 +12,7 @@ from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.images import ImageCache
 from migrator.compute.journal import open_journal
 from migrator.compute.libvirt_driver import LibvirtDriver
+from migrator.compute.narrowing import narrow_state
 from migrator.compute.self_fencing import of_host
 from migrator.compute.survey import Surveyor
 from migrator.compute.worker import Worker
@@ -24,6 +25,7 @@ def run_real_agent(settings: AgentSettings) -> int:
     """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
     logs.configure()
     server_trust.check(settings)
+    narrow_state(settings.state_path)
     journal = open_journal(settings.state_path / "journal")
     driver = LibvirtDriver(settings)
     guarded, fencing = of_host(settings, driver, settings.state_path / "lease")

@@ -16,6 +16,7 @@ from migrator.compute.agent import Agent, on_signal
 from migrator.compute.client import ServerClient
 from migrator.compute.fabric import Fabric
 from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_journal
+from migrator.compute.narrowing import narrow_state
 from migrator.compute.self_fencing import of_host
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB
@@ -102,6 +103,7 @@ def run_one(settings: AgentSettings) -> int:
             await server.close()
 
     server_trust.check(settings)
+    narrow_state(settings.state_path)
     journal = open_journal(settings.state_path / "journal")
     try:
         asyncio.run(main())

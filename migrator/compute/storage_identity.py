@@ -17,10 +17,12 @@ from uuid import UUID, uuid4
 
 from migrator.compute.files import publish, sync
 from migrator.errors import StorageError
+from migrator.private_files import PASSAGE, make_folder, write_text
 
 log = logging.getLogger("migrator.agent")
 
 MARKER = ".migrator-storage-id"
+_MARKER_MODE = 0o644  # no secret, and of another host's user where hosts differ in that
 PROOFS = ".migrator-proofs"  # folder a host, with an empty file for each proof
 PROOF_S = 300.0  # the host's own proof is written anew after so long
 _KEPT = 500  # of a host's proofs; a move may wait for long before its destination looks
@@ -80,7 +82,7 @@ class Identities:
         made = f"{self._host}/{uuid4()}"
         path = self._pools[pool] / PROOFS / made
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, PASSAGE)
             path.touch(exist_ok=False)
             sync(path)
             sync(path.parent)
@@ -108,8 +110,8 @@ class Identities:
         if self._kept is not None:
             half = self._kept.with_name(self._kept.name + ".new")
             try:
-                half.parent.mkdir(parents=True, exist_ok=True)
-                half.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+                make_folder(half.parent, PASSAGE)
+                write_text(half, json.dumps(known, indent=1, sort_keys=True) + "\n")
                 sync(half)
                 os.replace(half, self._kept)
                 sync(half.parent)
@@ -121,7 +123,7 @@ class Identities:
 def _made(marker: Path) -> str:
     """The identity in a marker, which is made where there is none."""
     if not marker.exists():
-        publish(marker, lambda part: part.write_text(f"{uuid4()}\n"))
+        publish(marker, lambda part: part.write_text(f"{uuid4()}\n"), mode=_MARKER_MODE)
     found = _read(marker)
     if found is None:
         raise StorageError(f"the storage identity {marker} went away")

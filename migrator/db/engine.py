@@ -9,6 +9,8 @@ A write transaction on SQLite begins IMMEDIATE, so that it never fails half way 
 of one process queue up before they ask SQLite, which would let them sleep and look again instead of waking the next.
 """
 
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from migrator.errors import DatabaseUnavailable, SettingInvalid
+from migrator.private_files import FILE, narrow
 
 __all__ = ["Connection", "Database"]
 
@@ -142,6 +145,7 @@ def _late(connection: Connection) -> Iterator[None]:
 def _make_engine(url: str) -> Engine:
     _check(url)
     if url.startswith("sqlite"):
+        _keep_private(url)
         engine = create_engine(
             url,
             connect_args={"timeout": _PATIENCE_S, "check_same_thread": False},
@@ -161,6 +165,16 @@ def _make_engine(url: str) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_S},
     )
+
+
+def _keep_private(url: str) -> None:
+    """SQLite gives what it makes beside a database the database's own mode."""
+    name = url.partition("sqlite:///")[2].partition("?")[0]
+    if not name or name.startswith((":memory:", "file:")):
+        return
+    with contextlib.suppress(OSError):  # SQLite says it better
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT, FILE))
+    narrow(f"the database {name}", [(Path(name + beside), FILE) for beside in ("", "-wal", "-shm", "-journal")])
 
 
 def _check(url: str) -> None:

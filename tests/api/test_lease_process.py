@@ -85,11 +85,15 @@ class Site:
             found = hosts.by_names(connection, ["n1"])
         return float(found[0].report["self_fencing_lease_s"]) if found else None
 
-    def boot(self) -> str:
+    def image(self) -> str:
         image = {"name": "tiny", "disk_format": "raw", "container_format": "bare"}
         ident = self.call("POST", "/image/v2/images", json=image)["id"]
         octets = {"Content-Type": "application/octet-stream"}
         self.call("PUT", f"/image/v2/images/{ident}/file", content=b"\0" * 4096, headers=octets)
+        return str(ident)
+
+    def boot(self) -> str:
+        ident = self.image()
         flavor = {"name": "nano", "id": "1", "vcpus": 1, "ram": 64, "disk": 1}
         self.call("POST", "/v2.1/flavors", json={"flavor": flavor})
         wanted = {"name": "a", "flavorRef": "1", "imageRef": ident, "networks": "none"}

@@ -1,0 +1,65 @@
+"""Files and folders that their own user alone can read, whatever the umask of the process.
+
+Owns the modes. QEMU runs as another user: libvirt makes it the owner of the files of its guest, images under the disks
+included, but not of the folders above them, so those may be passed through and not read.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from stat import S_IMODE, S_ISDIR, S_ISREG
+
+log = logging.getLogger("migrator.files")
+
+FILE, FOLDER, PASSAGE = 0o600, 0o700, 0o711
+
+
+def make_folder(path: Path, mode: int = FOLDER) -> None:
+    """It, and what is missing above it (PASSAGE); one that is there stays as it is. Raises OSError."""
+    if path.is_dir():
+        return
+    make_folder(path.parent, PASSAGE)
+    path.mkdir(mode, exist_ok=True)
+    path.chmod(mode)
+
+
+def opener(path: str, flags: int) -> int:
+    """For ``open``: a file that is made is private."""
+    return os.open(path, flags, FILE)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises OSError."""
+    with open(path, "w", opener=opener) as file:
+        os.fchmod(file.fileno(), FILE)  # it may have been there
+        file.write(text)
+
+
+def narrow(what: str, found: Iterable[tuple[Path, int]]) -> None:
+    """Take from others what an earlier release, or a person, gave them: each path is left no more than its mode. What
+    cannot be changed is left as it is."""
+    changed, failed = 0, ""
+    try:
+        for path, mode in found:
+            try:
+                changed += _narrow_one(path, mode)
+            except OSError as error:
+                failed = failed or f"{path}: {error.strerror}"
+    except OSError as error:  # a folder cannot be read
+        failed = str(error)
+    if changed:
+        log.warning("%s: %d files and folders were open to other users; they are closed now", what, changed)
+    if failed:
+        log.warning("%s: files that are open to other users cannot be closed: %s", what, failed)
+
+
+def _narrow_one(path: Path, mode: int) -> bool:
+    """Whether it was open. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.lstat().st_mode
+        if (S_ISREG(found) or S_ISDIR(found)) and S_IMODE(found) & 0o777 & ~mode:
+            path.chmod(S_IMODE(found) & mode)
+            return True
+    return False
