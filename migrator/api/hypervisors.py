@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from migrator import capacity
 from migrator.api import paging
 from migrator.api.os_services import as_uuid
 from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
@@ -178,10 +179,11 @@ def _capacity_keys() -> tuple[str, ...]:
 
 
 def _capacity(row: rows.HostRow, report: HostReport, used: Mapping[str, Any]) -> dict[str, Any]:
-    """What the host has, and what claims hold of it (claims, not guests: a stopped instance keeps its place)."""
-    mine = used.get(row.name)
-    memory = (int(mine.memory_mb) if mine else 0) + report.reserved_host_memory_mb
-    disk = int(mine.disk_gb) if mine else 0
+    """What the host has, and what claims hold of it (claims, not guests: a stopped instance keeps its place), beside
+    what no instance is given."""
+    mine, taken = used.get(row.name), capacity.taken(report)
+    memory = (int(mine.memory_mb) if mine else 0) + int(taken.memory_mb)
+    disk = (int(mine.disk_gb) if mine else 0) + int(taken.disk_gb)
     return {
         "vcpus": row.vcpus,
         "memory_mb": row.memory_mb,

@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -194,3 +194,8 @@ def _remove(directory: Path) -> None:
         return
     except OSError as error:
         raise StorageError(f"cannot remove {directory}: {error}") from error
+
+
+def kept_gb(kept: Iterable[KeptDisks]) -> int:
+    """GiB that they take, rounded up."""
+    return -(-sum(one.bytes for one in kept) // 1024**3)

@@ -15,6 +15,7 @@ from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
 from migrator.compute.host_addresses import host_addresses
 from migrator.compute.host_files import HostFiles
+from migrator.compute.kept_disks import kept_gb
 from migrator.compute.libvirt_calls import connections, domains, hosts, jobs, pools
 from migrator.compute.libvirt_measuring import LibvirtMeasuring
 from migrator.compute.libvirt_moves import LibvirtMoves
@@ -72,6 +73,8 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             vcpus=vcpus,
             memory_mb=connection.call(hosts.memory_mb),
             reserved_host_memory_mb=settings.reserved_host_memory_mb,
+            foreign_memory_mb=connection.call(_foreign_memory_mb),
+            kept_disks_gb=kept_gb(self.kept_disks()),
             cpu_allocation_ratio=settings.cpu_allocation_ratio,
             ram_allocation_ratio=settings.ram_allocation_ratio,
             disk_allocation_ratio=settings.disk_allocation_ratio,
@@ -252,7 +255,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
                 compatibility.memory_needed(spec, guest),
                 total_mb=total_mb,
                 reserved_mb=settings.reserved_host_memory_mb,
-                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=spec.uuid)),
+                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=(spec.uuid,))),
                 ratio=settings.ram_allocation_ratio,
             ),
             self._check_cpu(guest),
@@ -361,3 +364,8 @@ def _machine_id() -> str:
         return Path("/etc/machine-id").read_text().strip()
     except OSError:
         return ""
+
+
+def _foreign_memory_mb(connection: Any) -> int:
+    """Of migrator's own domains the server keeps account by claims."""
+    return hosts.memory_given_mb(connection, besides={domain.UUIDString() for domain in domains.ours(connection)})

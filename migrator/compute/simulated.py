@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from migrator.compute import compatibility, simulated_transfers
 from migrator.compute.fabric import Fabric
+from migrator.compute.kept_disks import kept_gb
 from migrator.compute.machine import machine_of
 from migrator.compute.simulated_call import PROCESS, call
 from migrator.compute.simulated_life import SimulatedLife
@@ -59,6 +60,8 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             machine_types=host.machine_types,
             vcpus=host.vcpus,
             memory_mb=host.memory_mb,
+            foreign_memory_mb=host.foreign_memory_mb,
+            kept_disks_gb=kept_gb(self._kept_disks()),
             storage={name: self._pool_report(name) for name in host.pools},
             default_pool="local",
             address=self.name,
@@ -163,7 +166,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
                 spec.memory_mb,
                 total_mb=host.memory_mb,
                 reserved_mb=512,
-                used_mb=sum(d.spec.memory_mb for d in live),
+                used_mb=host.foreign_memory_mb + sum(d.spec.memory_mb for d in live),
                 ratio=1.0,
             ),
             compatibility.cpu(fits, f"this host's CPU is {host.cpu_model}"),

@@ -102,6 +102,9 @@ class SimulatedDisks(Connection):
 
     @call
     def kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
+        return self._kept_disks(uuid)
+
+    def _kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
         now = self.fabric.clock()
         return [
             KeptDisks(

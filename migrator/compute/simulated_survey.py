@@ -19,7 +19,8 @@ class SimulatedSurvey(Connection):
 
     @call
     def memory_given_mb(self) -> int:
-        return sum(domain.spec.memory_mb for domain in self.host.domains.values() if domain.state in PROCESS)
+        live = (domain for domain in self.host.domains.values() if domain.state in PROCESS)
+        return self.host.foreign_memory_mb + sum(domain.spec.memory_mb for domain in live)
 
     @call
     def host_cpu(self) -> HostCpu:

@@ -181,6 +181,7 @@ class SimulatedHost:
     networks: tuple[str, ...] = ("private",)
     addresses: tuple[str, ...] = ()
     bandwidth_bytes_per_s: float = 1000 * MIB
+    foreign_memory_mb: int = 0  # of running domains that migrator did not make
     daemon_up: bool = True
     powered: bool = True
     domains: dict[str, Domain] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, false, func, null, select, update
 from sqlalchemy.exc import IntegrityError
 
+from migrator import capacity
 from migrator.db import events, listening
 from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
@@ -20,7 +21,6 @@ from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound, StaleRow
 from migrator.protocol import HostReport, StoragePool
 
-_COLUMN_MAX = 2**31 - 1
 SILENCE_S = 30.0  # an agent that listens is heard more often
 HostRow = Row[Any]
 """A row of ``hosts`` plus, by the servers' clock, ``silent_s``: seconds since the agent's last poll, and
@@ -118,16 +118,16 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
             func.coalesce(func.sum(claims.c.disk_gb), 0),
         ).where(claims.c.host == name)
     ).one()
-    disk_gb = min(sum(pool.total_gb for pool in report.storage.values()), _COLUMN_MAX)
+    total, left = capacity.total(report), capacity.left(report)
     values = {
         "report": report.model_dump(mode="json"),
         "proofs": _proofs(connection, name, report),
-        "vcpus": report.vcpus,
-        "memory_mb": report.memory_mb,
-        "disk_gb": disk_gb,
-        "free_vcpus": report.vcpus * report.cpu_allocation_ratio - used[0],
-        "free_memory_mb": (report.memory_mb - report.reserved_host_memory_mb) * report.ram_allocation_ratio - used[1],
-        "free_disk_gb": disk_gb * report.disk_allocation_ratio - used[2],
+        "vcpus": total.vcpus,
+        "memory_mb": total.memory_mb,
+        "disk_gb": total.disk_gb,
+        "free_vcpus": left.vcpus - used[0],
+        "free_memory_mb": left.memory_mb - used[1],
+        "free_disk_gb": left.disk_gb - used[2],
         "incarnation": incarnation,
         "last_seen": listening.clock(connection),
         "heard_since": _heard_since(connection),

@@ -38,6 +38,8 @@ class HostReport(Message):
     vcpus: Count
     memory_mb: Count
     reserved_host_memory_mb: Count = 512
+    foreign_memory_mb: Count = 0  # MiB that live domains which migrator did not make may use at most
+    kept_disks_gb: Count = 0  # GiB that disks take which are kept aside
     cpu_allocation_ratio: float = Field(4.0, gt=0, le=1000)
     ram_allocation_ratio: float = Field(1.0, gt=0, le=1000)
     disk_allocation_ratio: float = Field(1.0, gt=0, le=1000)

@@ -4,10 +4,9 @@ Each answers with a finding, or None where the question does not arise. ``filter
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from migrator.protocol import StoragePool
-from migrator.scheduler.finding import FAILURE_STANDS_S, KNOWN_S, Candidate, Finding, Need, Status, unknown, verdict
+from migrator.scheduler.finding import Candidate, Finding, Need, verdict
 
 _GIB = 1024**3
 
@@ -54,20 +53,12 @@ def vcpus(candidate: Candidate, need: Need) -> Finding:
 
 
 def memory(candidate: Candidate, need: Need) -> Finding:
-    """What claims leave, and what live domains leave, migrator's or not: the less of the two. Claims are of now;
-    domains come and go, and the host counts them again before anything is moved there."""
-    report, free, age_s = candidate.host.report, candidate.free_memory_mb, 0.0
+    """What claims and the domains that migrator did not make leave: the claim itself compares the same."""
+    report, free = candidate.host.report, candidate.free_memory_mb
     ratio, reserved = report.ram_allocation_ratio, report.reserved_host_memory_mb
     words = f"{report.memory_mb} MiB, {reserved} reserved, ratio {ratio:g}"
-    surveyed = candidate.surveyed if candidate.surveyed is not None and candidate.surveyed.age_s <= KNOWN_S else None
-    if surveyed is not None and (given := surveyed.survey.memory_given_mb) is not None:
-        words += f", {given} given to domains"
-        if (left := (report.memory_mb - reserved) * ratio - given) < free:
-            free, age_s = left, surveyed.age_s
-    found = _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
-    if found.status is Status.FAILED and age_s > FAILURE_STANDS_S:
-        found = unknown(f"{age_s:.0f} s ago: {found.words}", found.source, found.destination)
-    return replace(found, age_s=age_s)
+    words += f", {report.foreign_memory_mb} of other domains" if report.foreign_memory_mb else ""
+    return _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
 
 
 def disk(candidate: Candidate, need: Need) -> Finding:

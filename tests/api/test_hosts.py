@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from migrator.scheduler import agents
 from tests.api import seed
 from tests.api.conftest import Web
+from tests.bench import databases
 
 SERVICES = "/v2.1/os-services"
 
@@ -97,3 +99,12 @@ def test_a_disabled_host_is_not_available_in_the_zone(web: Web) -> None:
     assert zone["zoneName"] == "nova"
     available = {name: entry["nova-compute"]["available"] for name, entry in zone["hosts"].items()}
     assert available == {"compute1": False, "compute2": True}
+
+
+def test_what_other_domains_and_kept_disks_have_is_shown_as_used(web: Web) -> None:
+    report = databases.report().model_copy(update={"foreign_memory_mb": 3000, "kept_disks_gb": 7})
+    agents.register(web.db, "compute1", 1, report)
+    shown = web("GET", "/v2.1/os-hypervisors/detail", "2.80").json()["hypervisors"]
+    one = next(found for found in shown if found["hypervisor_hostname"] == "compute1")
+    assert (one["memory_mb_used"], one["free_ram_mb"]) == (3512, 65536 - 3512)
+    assert (one["local_gb_used"], one["free_disk_gb"]) == (7, 1993)

@@ -291,32 +291,12 @@ def test_clocks_are_compared_with_each_other_not_with_the_database() -> None:
 # --- capacity ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ratio", "status"), [(1.0, Status.FAILED), (2.0, Status.PASSED)])
-def test_memory_with_the_ratio_over_what_is_not_reserved_and_what_live_domains_have(
-    ratio: float, status: Status
-) -> None:
-    """4096 MiB, 512 reserved: 3584 by ratio 1, 7168 by ratio 2; domains, migrator's or not, were given 3200."""
-    survey = THERE.model_copy(update={"memory_given_mb": 3200})
-    found = finding("memory", there(survey, ram_allocation_ratio=ratio))
-    assert found.status is status
-    assert found.destination.endswith(f"(4096 MiB, 512 reserved, ratio {ratio:g}, 3200 given to domains)")
-
-
-@pytest.mark.parametrize(
-    ("age_s", "claimed", "status"),
-    [
-        (FAILURE_STANDS_S, 0, Status.FAILED),
-        (FAILURE_STANDS_S + 1, 0, Status.UNKNOWN),
-        (KNOWN_S + 1, 0, Status.PASSED),
-        (KNOWN_S + 1, 3000, Status.FAILED),
-    ],
-)
-def test_what_domains_had_a_while_ago_keeps_nobody_away(age_s: float, claimed: int, status: Status) -> None:
-    """The guest that filled the host may have left since, and an agent may have stopped to look; claims are of now."""
-    full = there(THERE.model_copy(update={"memory_given_mb": 3200}), age_s)
-    found = finding("memory", replace(full, free_memory_mb=full.free_memory_mb - claimed))
-    assert found.status is status
-    assert found.age_s == (age_s if age_s <= KNOWN_S else 0)
+@pytest.mark.parametrize(("free", "status"), [(511.0, Status.FAILED), (512.0, Status.PASSED)])
+def test_memory_is_what_the_claim_will_compare_and_domains_of_others_are_named(free: float, status: Status) -> None:
+    candidate = there(ram_allocation_ratio=2.0, foreign_memory_mb=3200)
+    found = finding("memory", replace(candidate, free_memory_mb=free))
+    assert (found.status, found.age_s) == (status, 0)
+    assert found.destination == f"{free:.0f} MiB free (4096 MiB, 512 reserved, ratio 2, 3200 of other domains)"
 
 
 def test_a_disk_that_is_copied_needs_room_in_its_pool_at_the_size_that_the_guest_sees() -> None:

@@ -1,6 +1,6 @@
 """What libvirt says of a host: its memory, and the CPUs that it can give a guest. Changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import libvirt
@@ -13,12 +13,12 @@ def memory_mb(connection: Any) -> int:
     return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
 
 
-def memory_given_mb(connection: Any, besides: str) -> int:
-    """MiB that live domains, migrator's or not, may use at most; the domain ``besides`` is not counted."""
+def memory_given_mb(connection: Any, besides: Collection[str] = ()) -> int:
+    """MiB that live domains, migrator's or not, may use at most; the domains ``besides`` are not counted."""
     total = 0
     for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         with unless_absent():
-            total += domain.info()[1] if domain.UUIDString() != besides else 0
+            total += domain.info()[1] if domain.UUIDString() not in besides else 0
     return total // 1024
 
 
