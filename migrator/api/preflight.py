@@ -67,7 +67,7 @@ def cpus(services: Service, host: Annotated[list[Name] | None, Query()] = None) 
 
 
 def _cpu(name: str, surveyed: Any) -> dict[str, Any]:
-    if surveyed is None:
+    if surveyed is None or surveyed.unreadable:
         return {"host": name, "cpu": None, "age_s": None}
     return {"host": name, "cpu": surveyed.survey.cpu.model_dump(mode="json"), "age_s": round(surveyed.age_s, 3)}
 

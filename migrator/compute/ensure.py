@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from migrator import peer_address
 from migrator.compute.driver import Driver
 from migrator.compute.ensure_kept import kept_dropped, kept_restored, kept_unrestored
 from migrator.compute.ensure_moving import copied, described, disks_whole, offered, rebuilt, withdrawn
@@ -83,12 +84,15 @@ def measured(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[st
     inputs = MeasuredInputs.model_validate(assignment.inputs)
     if memory.measured is None:
         try:
+            peer_address.checked_host(inputs.destination_address)
             memory.measured = _measurement(tools, memory, assignment.instance.uuid, inputs.destination_address)
         except HypervisorUnavailable:
             memory.measuring_since = None
             raise
         except DriverError as error:
             memory.measured = Measurement(words=error.message)
+        except ValueError as error:
+            memory.measured = Measurement(words=str(error))
     return {"measurement": memory.measured} if memory.measured is not None else NOTHING
 
 

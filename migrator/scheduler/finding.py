@@ -32,10 +32,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """What a host's agent found when nothing was moved, and for how long the server has known it (s)."""
+    """What a host's agent found when nothing was moved, and for how long the server has known it (s). ``unreadable``:
+    why it could not be read, and so is empty."""
 
     survey: Survey
     age_s: float
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def up(candidate: Candidate, _need: Need) -> Finding:
         words = "forced down by an operator"
     elif not host.up:
         words = f"its agent is down (silent for {host.silent_s:.0f} s)"
+    elif candidate.surveyed is not None and candidate.surveyed.unreadable:
+        words = candidate.surveyed.unreadable
     return verdict(words, "", words or f"spoke {host.silent_s:.0f} s ago")
 
 

@@ -1,14 +1,16 @@
 """The server's side of what agents look at when nothing is moved: what they are asked, what they found.
 
-Owns how often they look. Never decides anything: ``filters.py`` judges what is known here.
+Owns how often they look, and that each row stands alone: one that cannot be read is left out of what others are asked,
+and its host is unusable and says so. Never decides anything: ``filters.py`` judges what is known here.
 """
 
+import logging
 from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
 
-from migrator import guest_cpu
+from migrator import guest_cpu, peer_address
 from migrator.db import hosts, surveys
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
@@ -18,6 +20,8 @@ from migrator.scheduler import entitlements
 from migrator.scheduler.finding import Surveyed
 from migrator.scheduler.unexplained import unexplained
 from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
 
 PEERS_MAX = 100  # that one host is asked to look at
 _AGAIN_S = 5.0  # between two surveys of one host, at the least
@@ -36,10 +40,26 @@ def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
     return Questions(
         now=moment,
         again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
-        peers=tuple(Peer.model_construct(name=row.name, uri=row.uri) for row in peers if row.uri),
-        cpus={key: GuestCpu.model_construct(**body) for key, body in cpus.items()},
+        peers=tuple(Peer(name=row.name, uri=row.uri) for row in peers if row.uri and _opens(row.uri)),
+        cpus={key: cpu for key, body in cpus.items() if (cpu := _cpu(key, body)) is not None},
         volumes=sources,
     )
+
+
+def _opens(uri: str) -> bool:
+    """Whether other hosts may open it. One that says anything else is described as unreadable where hosts are shown."""
+    try:
+        return bool(peer_address.checked_uri(uri))
+    except ValueError:
+        return False
+
+
+def _cpu(key: str, body: Any) -> GuestCpu | None:
+    try:
+        return GuestCpu.model_validate(body)
+    except ValidationError as error:
+        log.warning("CPU %s of a guest cannot be read, so no host is asked about it: %s", key, _fields(error))
+        return None
 
 
 def accept(db: Database, host: str, survey: Survey) -> None:
@@ -65,16 +85,27 @@ def load(
 ) -> dict[str, Surveyed]:
     """The newest survey of each of these hosts (None: of all) that has one. Of what it says of peers and guests only
     what is ``about`` these hosts (None: all) and these instances is read: in a large cluster that is little of it."""
-    found = {name: _surveyed(row, about, guests) for name, row in surveys.of_hosts(connection, names).items()}
-    return {name: surveyed for name, surveyed in found.items() if surveyed is not None}
+    rows = surveys.of_hosts(connection, names)
+    return {name: _surveyed(row.body, row.age_s, about, guests) for name, row in rows.items()}
 
 
-def _surveyed(row: Any, about: Collection[str] | None, guests: Collection[str]) -> Surveyed | None:
-    body = dict(row.body)
-    if about is not None:
-        body["peers"] = {name: reach for name, reach in body.get("peers", {}).items() if name in about}
-    body["guests"] = {uuid: sight for uuid, sight in body.get("guests", {}).items() if uuid in guests}
+def _surveyed(body: Any, age_s: float, about: Collection[str] | None, guests: Collection[str]) -> Surveyed:
     try:
-        return Surveyed(Survey.model_validate(body), row.age_s)
-    except ValidationError:  # of another version; its agent tells anew in a moment
-        return None
+        part = {**body, "guests": _only(body.get("guests", {}), guests)}
+        if about is not None:
+            part["peers"] = _only(body.get("peers", {}), about)
+        return Surveyed(Survey.model_validate(part), age_s)
+    except ValidationError as error:
+        found = _fields(error)
+    except (AttributeError, TypeError) as error:  # not even a mapping
+        found = str(error)
+    words = f"what its agent found cannot be read ({found}); its agent looks again within a minute, if it is up"
+    return Surveyed(Survey(), age_s, words)
+
+
+def _only(found: Any, names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name in names}
+
+
+def _fields(error: ValidationError) -> str:
+    return ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))

@@ -57,6 +57,15 @@ def test_what_cannot_be_measured_is_an_answer(world: World, monkeypatch: pytest.
     assert (fact.measurement, fact.problem) == (Measurement(words="not supported"), None)
 
 
+@pytest.mark.parametrize("address", ["10.0.0.2/x", "-oProxyCommand=x", "a b", "10.0.0.2\n"])
+def test_an_address_that_is_none_is_an_answer_and_nothing_is_measured(world: World, address: str) -> None:
+    inputs = MeasuredInputs(destination_address=address)
+    fact = world.act("a", Ensure.MEASURED, inputs, operation_id=MOVE)
+    assert fact.measurement is not None
+    assert "is no address" in fact.measurement.words
+    assert "a.start_measuring" not in world.calls
+
+
 def test_what_is_never_counted_is_an_answer_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimulatedHypervisor, "measurement", lambda *_: None)
     assert measure(world).measurement is None
