@@ -1,9 +1,11 @@
-"""The log of every migrator process: one JSON object a line on stderr, with host, operation and epoch where known."""
+"""The log of every migrator process: one JSON object a line on stderr, with host, operation and epoch where known.
+What others said stays inside its line (``printable.py``)."""
 
-import json
 import logging
 import sys
 import time
+
+from migrator import printable
 
 _TAGS = ("host", "operation", "epoch", "phase", "incarnation")
 
@@ -19,7 +21,7 @@ class JsonLines(logging.Formatter):
         line |= {tag: value for tag in _TAGS if (value := getattr(record, tag, None)) is not None}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return printable.as_json(line)
 
 
 def configure() -> None:

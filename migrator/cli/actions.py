@@ -3,7 +3,6 @@
 The verbs that move are in ``moves.py``, those of hosts in ``services.py``.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from migrator.cli import alarms, follow, kept_disks, leftovers, moves, preflight, reconcile, services, volumes
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
-from migrator.cli.output import Arguments, show_one, show_rows
+from migrator.cli.output import Arguments, fail_with, say, show_one, show_rows
 from migrator.errors import BadRequest, MigratorError
 
 
@@ -95,10 +94,10 @@ def _each(client: Client, arguments: Arguments, kind: str, verb: str) -> int:
             server = client.server(name)
             after = follow.newest(client, server["id"]) if arguments.poll else 0
             _request(client, arguments, kind, server["id"])
-            print(f"Request to {verb} server {name} has been accepted.")
+            say(f"Request to {verb} server {name} has been accepted.")
             code |= _wait(client, arguments, server["id"], kind, after, f"{verb} {name}")
         except MigratorError as error:
-            print(f"migrator: {error.message}" + (f" ({error.advice})" if error.advice else ""), file=sys.stderr)
+            fail_with(error)
             code = 1
     return code
 

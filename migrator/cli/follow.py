@@ -11,7 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from migrator import printable
 from migrator.cli.client import Client
+from migrator.cli.output import fail, say, show
 from migrator.cli.tables import size
 
 _PAUSE_S = 0.25
@@ -27,11 +29,14 @@ def newest(client: Client, server_id: str) -> int:
 
 def until_over(client: Client, server_id: str, kind: str, after: int, what: str) -> int:
     """Watch the first operation of ``kind`` newer than ``after``; 0 when it went well, 1 when not."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[line]}"))
+    words = ("{task.description}", "{task.fields[line]}")  # no markup: it is others' text
+    first, last = (TextColumn(template, markup=False) for template in words)
     meter = _Meter()
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=100, line="")
+    with Progress(
+        first, BarColumn(), last, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(printable.escaped(what), total=100, line="")
         while True:
             operation = _find(client, server_id, kind, after)
             if operation is not None and (well := outcome(operation)) is not None:
@@ -39,9 +44,9 @@ def until_over(client: Client, server_id: str, kind: str, after: int, what: str)
             _draw(progress, task, meter, client, server_id, operation)
             time.sleep(_PAUSE_S)
     if well:
-        print("Finished")
+        say("Finished")
         return 0
-    print(f"Failed: {reason(operation)}", file=sys.stderr)
+    fail(f"Failed: {reason(operation)}")
     return 1
 
 
@@ -60,10 +65,11 @@ def until_verified(client: Client, server_id: str, kind: str, after: int, doing:
         time.sleep(_PAUSE_S)
     if well:
         line.show(100)
-        print("\nFinished")
+        show("\nFinished")
         return 0
-    print(f"\nError {doing} server")
-    print(f"Failed: {reason(operation)}", file=sys.stderr)
+    show("")
+    say(f"Error {doing} server")
+    fail(f"Failed: {reason(operation)}")
     return 1
 
 
@@ -95,6 +101,7 @@ class _Line:
 
     def show(self, percent: int, trouble: str = "") -> None:
         text = f"Server {self._doing}... {percent}% complete" + (f" ({trouble})" if trouble else "")
+        text = printable.escaped(text)
         if text != self._last:
             sys.stdout.write("\r" + text.ljust(len(self._last)))
             sys.stdout.flush()
@@ -125,7 +132,7 @@ def _draw(
         if moving and meter.read(moving[0], time.monotonic()):
             progress.update(task, completed=meter.percent)
             line = operation["waiting"] or meter.line()
-    progress.update(task, line=line)
+    progress.update(task, line=printable.escaped(line))
 
 
 class _Meter:

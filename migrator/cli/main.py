@@ -9,6 +9,7 @@ import os
 import sys
 
 from migrator import __version__
+from migrator.cli.output import fail_with
 from migrator.errors import MigratorError
 
 
@@ -29,8 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments) or 0)
     except MigratorError as error:
-        advice = f" ({error.advice})" if error.advice else ""
-        print(f"migrator: {error.message}{advice}", file=sys.stderr)
+        fail_with(error)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from migrator import printable
 from migrator.cli import follow
 from migrator.cli.client import Client
 from migrator.cli.listings import SERVER_MIGRATION_COLUMNS
-from migrator.cli.output import Arguments, show_one, show_rows
+from migrator.cli.output import Arguments, show, show_one, show_rows
 from migrator.cli.preflight import fate_words
 from migrator.cli.tables import Column, as_json, properties, table
 from migrator.errors import BadRequest, Conflict
@@ -74,7 +75,7 @@ def _evacuate(client: Client, arguments: Arguments) -> int:
     wanted = {name: value for name, value in wanted.items() if value is not None}
     body = {"evacuate": wanted | {"onSharedStorage": arguments.on_shared_storage}}
     answer = _act(client, server["id"], body, _EVACUATE)
-    print(properties({"adminPass": answer["adminPass"]}))
+    show(properties({"adminPass": answer["adminPass"]}))
     if not arguments.poll:
         return 0
     return follow.until_over(client, server["id"], "evacuation", after, f"evacuating {arguments.server}")
@@ -136,14 +137,14 @@ def timeline_text(found: Mapping[str, Any]) -> str:
     lines += [f"error: {follow.reason(operation)}"] if operation["error"] else []
     lines += [f"evidence: {operation['evidence']}"] if operation.get("evidence") else []
     lines += [f"owed: {o['phase']}" + (f" on {o['host']}" if o["host"] else "") for o in operation.get("owed", ())]
-    return "\n".join([*lines, table(_EVENT_COLUMNS, found["events"])])
+    return "\n".join([*map(printable.escaped, lines), table(_EVENT_COLUMNS, found["events"])])
 
 
 def _timeline(client: Client, arguments: Arguments) -> None:
     if not arguments.id.replace("-", "").isalnum():
         raise BadRequest(f"{arguments.id} is not an operation's id", advice="see `migrator migration-list`")
     found = client.native("GET", f"/operations/{arguments.id}/timeline")
-    print(as_json(found) if arguments.json else timeline_text(found))
+    show(as_json(found) if arguments.json else timeline_text(found))
 
 
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {

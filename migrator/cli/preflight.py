@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from migrator import printable
 from migrator.cli.client import Client
-from migrator.cli.output import Arguments
+from migrator.cli.output import Arguments, say, show
 from migrator.cli.tables import Column, as_json, table
 from migrator.errors import BadRequest, NotOffered
 from migrator.protocol import HostCpu
@@ -22,9 +23,9 @@ def _preflight(client: Client, arguments: Arguments) -> int:
         query["server"] = client.server(arguments.server)["id"]
     found = client.native("GET", "/preflight", **query)
     if arguments.json:
-        print(as_json(found))
+        show(as_json(found))
     else:
-        print("\n\n".join(matrix(one) for one in found["preflight"]) or f"{_host_of(arguments)} has no servers")
+        show("\n\n".join(matrix(one) for one in found["preflight"]) or f"{_host_of(arguments)} has no servers")
     return int(any(_nowhere(one) for one in found["preflight"]))
 
 
@@ -47,7 +48,8 @@ def matrix(found: Mapping[str, Any]) -> str:
     lines = [f"{_hosts(names, len(hosts))}: {reason}" for reason, names in reasons.items()]
     lines += [f"refused: {found['refusal']}"] if found.get("refusal") else []
     lines += [f"{fate['target']}: {fate_words(fate)}" for fate in found.get("disks", ())]
-    return "\n".join([f"{server['name']} ({server['id']}) on {server['host']}", _marks(hosts), *lines])
+    head = printable.escaped(f"{server['name']} ({server['id']}) on {server['host']}")
+    return "\n".join([head, _marks(hosts), *map(printable.escaped, lines)])
 
 
 def fate_words(fate: Mapping[str, Any]) -> str:
@@ -93,11 +95,11 @@ def _baseline(client: Client, arguments: Arguments) -> None:
         ) from error
     found = baseline(arguments.connect, hosts)
     if arguments.json:
-        print(as_json({"hosts": list(hosts), "model": found.model, "models": found.models, "cpu": found.xml}))
+        show(as_json({"hosts": list(hosts), "model": found.model, "models": found.models, "cpu": found.xml}))
         return
-    print(f"# runs on {', '.join(hosts)}")
-    print('cpu_mode = "custom"')
-    print(f"cpu_models = [{json.dumps(found.model)}]")
+    say(f"# runs on {', '.join(hosts)}")
+    say('cpu_mode = "custom"')
+    say(f"cpu_models = [{json.dumps(found.model)}]")
 
 
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {

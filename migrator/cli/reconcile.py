@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from migrator.cli.alarms import server_id
 from migrator.cli.client import Client
-from migrator.cli.output import Arguments
+from migrator.cli.output import Arguments, say, show
 from migrator.cli.tables import Column, as_json, table
 
 _COLUMNS = (
@@ -27,13 +27,13 @@ def _reconcile(client: Client, arguments: Arguments) -> None:
     else:
         found = client.native("GET", path)["reconcile"]
     if arguments.json:
-        print(as_json(found))
+        show(as_json(found))
         return
-    print(table(_COLUMNS, [_record(found["record"]), *(_copy(copy) for copy in found["copies"])]))
+    show(table(_COLUMNS, [_record(found["record"]), *(_copy(copy) for copy in found["copies"])]))
     for alarm in found["alarms"]:
-        print(f"{alarm['kind']}: {alarm['message']}")
+        say(f"{alarm['kind']}: {alarm['message']}")
     for operation in found["operations"]:
-        print(f"operation {operation['id']} ({operation['kind']}, {operation['phase']}): {operation['waiting'] or '-'}")
+        say(f"operation {operation['id']} ({operation['kind']}, {operation['phase']}): {operation['waiting'] or '-'}")
 
 
 def _record(record: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from migrator import printable
+
 Row = Mapping[str, Any]
 
 
@@ -20,25 +22,25 @@ class Column:
 
 
 def cell(value: Any) -> str:
-    """One cell: "-" for nothing, JSON for what has parts, one line always."""
+    """One cell: "-" for nothing, JSON for what has parts, one line always, nothing hidden in it."""
     if value is None:
         return "-"
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-    return text.replace("\r", "").replace("\n", " ")
+    return printable.escaped(text.replace("\r\n", " ").replace("\n", " "))
 
 
 def table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """``+----+`` rules around left-aligned cells; without rows, the header alone."""
-    return _grid([column.title for column in columns], [[column.of(row) for column in columns] for row in rows])
+    return _grid([cell(column.title) for column in columns], [[column.of(row) for column in columns] for row in rows])
 
 
 def properties(values: Row) -> str:
     """The two-column table of one thing, sorted by property."""
-    return _grid(["Property", "Value"], [[name, cell(values[name])] for name in sorted(values)])
+    return _grid(["Property", "Value"], [[cell(name), cell(values[name])] for name in sorted(values)])
 
 
 def as_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return printable.as_json(value, indent=2)
 
 
 def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -46,7 +46,11 @@ def test_a_guests_cpu_that_cannot_be_read_is_asked_of_nobody_and_the_rest_is(clu
     assert len(asked.peers) == 2
 
 
-@pytest.mark.parametrize("uri", ["qemu+ext:///system?command=x", "x" * 5000, 7, ["qemu+tcp://a/system"], None, "a\u202e"])
+@pytest.mark.parametrize(
+    "uri",
+    ["qemu+ext:///system?command=x", "x" * 5000, 7, ["qemu+tcp://a/system"], None, "a\u202e"],
+    ids=lambda uri: repr(uri)[:20],
+)
 def test_a_peer_whose_address_cannot_be_opened_is_left_out(cluster: Cluster, uri: Any) -> None:
     with cluster.web.db.write() as connection:
         connection.execute(update(hosts).where(hosts.c.name == "compute1").values(report={"live_migration_uri": uri}))
