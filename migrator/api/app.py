@@ -210,6 +210,7 @@ def _sweep(services: Services, stop: threading.Event) -> None:
     while not stop.wait(services.settings.sweep_interval):
         try:
             services.reconciler.sweep()
+            services.db.erase()
         except Exception:
             log.exception("the sweep failed; it is tried again")
 

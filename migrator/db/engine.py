@@ -31,6 +31,7 @@ __all__ = ["Connection", "Database"]
 _LATE = "migrator_late"  # in a connection's info: what ``put_off`` was given
 _CONNECT_S = 5  # to a PostgreSQL server
 _SAMPLE = 1000  # rows of an index
+_BRIEF_MS = 100  # for readers, before the write-ahead log is emptied
 _PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of all of them
 
 
@@ -56,6 +57,7 @@ class Database:
         self.engine = _make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = threading.Lock()
+        self._erasing = True  # an earlier process may have ended before it did
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -94,6 +96,25 @@ class Database:
             with self.write() as connection:
                 connection.exec_driver_sql(f"PRAGMA analysis_limit={_SAMPLE}")
                 connection.exec_driver_sql("ANALYZE")
+
+    def erase_later(self) -> None:
+        """Something secret was deleted."""
+        self._erasing = True
+
+    def erase(self) -> None:
+        """After ``erase_later``: no file of SQLite's holds what was deleted before, or, while somebody reads, the next
+        call tries again. PostgreSQL keeps dead rows until it vacuums, by itself."""
+        if not (self.is_sqlite and self._erasing):
+            return
+        self._erasing, done = False, False
+        try:
+            with self._turn(), _told(self.engine), self.engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BRIEF_MS}")  # writers wait meanwhile
+                busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_PATIENCE_S * 1000:.0f}")
+                done = not busy
+        finally:
+            self._erasing = self._erasing or not done
 
     def close(self) -> None:
         self.engine.dispose()
@@ -196,5 +217,6 @@ def _check(url: str) -> None:
 
 def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_PATIENCE_S * 1000:.0f}"):
+    patience = f"busy_timeout={_PATIENCE_S * 1000:.0f}"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", patience):
         connection.execute(f"PRAGMA {pragma}").close()

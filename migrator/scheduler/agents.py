@@ -30,7 +30,7 @@ from migrator.protocol import (
     Problem,
     UnreadableFact,
 )
-from migrator.scheduler import auditing, loading, machines, stamps
+from migrator.scheduler import auditing, loading, machines, passwords, stamps
 from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
 from migrator.scheduler.snapshot import Placed, Snapshot
@@ -143,12 +143,12 @@ def assignments(db: Database, host: str, settings: ServerSettings) -> Assignment
     cannot be read is left out."""
     found: list[Assignment] = []
     with db.read() as connection:
-        for snapshot in loading.readable(connection, asked_of(connection, host), settings):
+        asking = asked_of(connection, host)
+        key = keys.stamp_key(connection) if asking else b""
+        for snapshot in loading.readable(connection, asking, settings):
             if snapshot.operation.active:
-                found += _assigned(snapshot, host)
-        if found:
-            key = keys.stamp_key(connection)
-            found = [_sealed(key, host, assignment) for assignment in found]
+                found += _assigned(passwords.readable(key, snapshot), host)
+        found = [_sealed(key, host, assignment) for assignment in found]
     body = orjson.dumps([a.model_dump(mode="json") for a in found], option=orjson.OPT_SORT_KEYS)
     return Assignments(digest=hashlib.sha256(body).hexdigest()[:16], assignments=tuple(found))
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import copies, events, hosts, images, operations
+from migrator.db import copies, events, hosts, images, keys, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power, StoragePool
-from migrator.scheduler import evacuated_disks, fencing, shared_proofs
+from migrator.scheduler import evacuated_disks, fencing, passwords, shared_proofs
 from migrator.scheduler.loading import host_view, report_of, with_fencing
 from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.settings import ServerSettings
@@ -82,7 +82,7 @@ def evacuate(
             "surviving": surviving,
             "trust_marker": not settings.shared_storage_proof_max_age,
             "power": power.value,
-            "admin_pass": None if shared else password,
+            passwords.PARAM: None if shared else passwords.encrypted(keys.stamp_key(connection), password),
         }
         context = {"guest": described(report).model_dump(mode="json"), "disks": disks}
         operation_id = begin(

@@ -18,7 +18,7 @@ from migrator.db.engine import Connection, Database
 from migrator.db.listening import clock_expression
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler import loading, queueing, queueing_inbound, unreadable
+from migrator.scheduler import loading, passwords, queueing, queueing_inbound, unreadable
 from migrator.scheduler.decide import decide
 from migrator.scheduler.effects import EFFECTS
 from migrator.scheduler.placement import place
@@ -122,6 +122,8 @@ class Reconciler:
                 return (), False
         with self._db.write() as connection:
             begun = apply(connection, snapshot, plan)
+        if _ends_secrecy(operation, plan):
+            self._db.erase_later()
         if not _says_only(plan):
             touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
         return begun, plan.end is None
@@ -234,10 +236,14 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
         values["outcome"] = dict(plan.outcome)
     if plan.end is not None:
         values |= {"active": False, "status": plan.end, "waiting": None, "finished_at": now_expression(connection)}
-    if (plan.end is not None or plan.holds is False) and "admin_pass" in operation.params:
-        # a secret is kept no longer than it is needed
-        values["params"] = {k: v for k, v in operation.params.items() if k != "admin_pass"}
+    if _ends_secrecy(operation, plan):
+        values["params"] = {k: v for k, v in operation.params.items() if k != passwords.PARAM}
     return values
+
+
+def _ends_secrecy(operation: OperationView, plan: Plan) -> bool:
+    """Whether the operation has a password that nobody needs any more."""
+    return (plan.end is not None or plan.holds is False) and passwords.PARAM in operation.params
 
 
 def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[int]:
