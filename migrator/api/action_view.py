@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrator.api.public_words import public
 from migrator.api.server_view import Version, host_id, iso_us
 from migrator.db.instance_actions import AT_ONCE, Action
 from migrator.operations import table_of
@@ -83,9 +84,9 @@ def _phase(row: Any) -> str:
 
 def _why(action: Action, following: Any | None) -> str | None:
     if following is not None:
-        return str(following.message)
+        return public(following.message)
     error: Mapping[str, Any] = action.error or {}
-    return error.get("message")
+    return public(error["message"]) if error.get("message") else None
 
 
 def _event(name: str, action: Action, version: Version, admin: bool, host: str | None = None) -> dict[str, Any]:

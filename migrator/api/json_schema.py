@@ -15,6 +15,7 @@ from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from migrator import printable, xml_text
 from migrator.errors import BadRequest
 
 Schema = dict[str, Any]
@@ -87,6 +88,27 @@ def _sentence(error: ValidationError, *, query: bool) -> str:
     if query:
         return f"Invalid input for query parameters {path[0]}. Value: {value}. {words}"
     return f"Invalid input for field/attribute {shortened(path[-1])}. Value: {value}. {words}"
+
+
+# What JSON's bytes have where a text in them holds a character that XML cannot.
+MAY_HIDE = re.compile(rb"\\u(?:00[01]|[fF]{3}[eEfF])|\xef\xbf[\xbe\xbf]")
+
+
+def check_characters(value: Any, field: str = "body") -> None:
+    """Raises BadRequest that names the field in which a text or a name holds what no domain's XML can."""
+    waiting = [(field, value)]
+    while waiting:
+        field, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(field, item) for item in value]
+        elif isinstance(value, dict):
+            waiting += [part for name, item in value.items() for part in ((field, name), (name, item))]
+        elif isinstance(value, str) and (found := xml_text.forbidden(value)) is not None:
+            raise BadRequest(
+                f"Invalid input for field/attribute {shortened(printable.escaped(field))}. "
+                f"Value: {shortened(printable.escaped(value))}. It holds U+{ord(found):04X}: control characters, "
+                "U+FFFE and U+FFFF are not allowed."
+            )
 
 
 def shortened(text: str) -> str:

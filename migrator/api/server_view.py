@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from migrator.api.public_words import public
+
 Version = tuple[int, int]
 
 _REBOOTS = {"rebooting": "REBOOT", "reboot_pending": "REBOOT", "reboot_started": "REBOOT"} | {
@@ -194,10 +196,10 @@ def _fault(fault: Mapping[str, Any], admin: bool) -> dict[str, Any]:
     shown = {
         "code": fault.get("code", 500),
         "created": created if isinstance(created, str) else iso_z(created),
-        "message": fault.get("message", ""),
+        "message": public(fault.get("message", "")),
     }
     if fault.get("details") and (admin or shown["code"] != 500):
-        shown["details"] = str(fault["details"])
+        shown["details"] = public(fault["details"])
     return shown
 
 

@@ -16,7 +16,7 @@ from migrator.db import volumes
 from migrator.errors import BadRequest
 
 router = APIRouter(prefix="/v1", tags=["native"])
-Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\ufffe\uffff]+$")]
 
 
 class NewVolume(BaseModel):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from migrator import xml_text
 from migrator.compute import volume_xml
 from migrator.errors import DriverError
 from migrator.protocol import KERNEL, MAX_SEAL, RAMDISK, DiskSpec, InstanceSpec
@@ -78,7 +79,7 @@ def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
     domain = ET.Element("domain", {"type": host.virt_type})
     _text(domain, "name", spec.uuid)  # instance names repeat; libvirt's may not
     _text(domain, "uuid", spec.uuid)
-    _text(domain, "title", spec.name)
+    _text(domain, "title", spec.name.replace("\r", " ").replace("\n", " "))  # libvirt takes one line
     ET.SubElement(domain, "metadata").append(_stamp_element(stamp))
     _text(domain, "memory", str(spec.memory_mb), unit="MiB")
     _text(domain, "vcpu", str(spec.vcpus), placement="static")
@@ -98,12 +99,12 @@ def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
     for nic in spec.nics:
         _add_nic(devices, nic.network, nic.mac, host.bridges)
     _add_console(devices, host.console)
-    return ET.tostring(domain, encoding="unicode")
+    return _written(domain)
 
 
 def stamp_xml(stamp: Stamp) -> str:
     """The metadata element for libvirt's ``setMetadata``: bare, for libvirt itself adds namespace and prefix."""
-    return ET.tostring(_stamp_element(stamp, ""), encoding="unicode")
+    return _written(_stamp_element(stamp, ""))
 
 
 def pool(name: str, directory: Path) -> str:
@@ -111,7 +112,7 @@ def pool(name: str, directory: Path) -> str:
     element = ET.Element("pool", {"type": "dir"})
     _text(element, "name", name)
     _text(ET.SubElement(element, "target"), "path", str(directory))
-    return ET.tostring(element, encoding="unicode")
+    return _written(element)
 
 
 def read_stamp(metadata: str) -> Stamp:
@@ -190,7 +191,7 @@ def for_destination(domain_xml: str, disk_paths: Mapping[str, str], *, seal: str
     stamped = domain.find(f"metadata/{{{NAMESPACE}}}instance/{{{NAMESPACE}}}operation")
     if seal and stamped is not None:
         stamped.set("seal", seal)
-    return ET.tostring(domain, encoding="unicode")
+    return _written(domain)
 
 
 def for_restoring(domain_xml: str, spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
@@ -213,7 +214,7 @@ def for_restoring(domain_xml: str, spec: InstanceSpec, host: HostShape, stamp: S
     for old in domain.findall("metadata"):
         domain.remove(old)
     ET.SubElement(domain, "metadata").append(_stamp_element(stamp))
-    return ET.tostring(domain, encoding="unicode")
+    return _written(domain)
 
 
 def read_host_uuid(capabilities: str) -> str:
@@ -236,6 +237,11 @@ def read_machines(capabilities: str, arch: str) -> tuple[str, ...]:
     """Every machine type, aliases included, that the host emulates for ``arch``."""
     machines = ET.fromstring(capabilities).findall(f"guest/arch[@name='{arch}']//machine")
     return tuple(dict.fromkeys(name for machine in machines if (name := (machine.text or "").strip())))
+
+
+def _written(element: ET.Element) -> str:
+    """Without what libvirt's parser refuses: an older server let it into a name, and the instance is to start yet."""
+    return xml_text.stripped(ET.tostring(element, encoding="unicode"))
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator import xml_text
 from migrator.compute import domain_xml
 from migrator.compute.domain_xml import DiskPlace, HostShape, Stamp
 from migrator.errors import DriverError
@@ -241,3 +242,13 @@ def test_a_guest_that_is_off_names_no_cpu_but_a_chosen_one(cpu: str, named: bool
 def test_a_pool_names_its_directory() -> None:
     pool = ET.fromstring(domain_xml.pool("a&b", Path("/x")))
     assert (pool.get("type"), pool.findtext("name"), pool.findtext("target/path")) == ("dir", "a&b", "/x")
+
+
+def test_characters_that_libvirt_refuses_are_left_out_of_what_an_older_server_let_through() -> None:
+    bad = "we\x1bb\ufffe\ud800\r\n2"
+    spec = SPEC.model_copy(update={"name": bad, "kernel_args": "console=\x00ttyS0"})
+    stamp = Stamp(bad, "operation", 1)
+    for xml in (domain_xml.build(spec, HOST, stamp), domain_xml.stamp_xml(stamp)):
+        assert xml_text.forbidden(xml) is None
+        ET.fromstring(xml)
+    assert ET.fromstring(domain_xml.build(spec, HOST, stamp)).findtext("title") == "web  2"
