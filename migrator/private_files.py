@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
 
+from migrator.errors import SettingInvalid
+
 log = logging.getLogger("migrator.files")
 
 FILE, FOLDER, PASSAGE = 0o600, 0o700, 0o711
@@ -23,6 +25,15 @@ def make_folder(path: Path, mode: int = FOLDER) -> None:
     make_folder(path.parent, PASSAGE)
     path.mkdir(mode, exist_ok=True)
     path.chmod(mode)
+
+
+def check_setting(name: str, path: Path) -> None:
+    """Raises SettingInvalid where something that is no folder is in the way of this one. What cannot be looked at now
+    may be there later: storage that hangs, or is not mounted, keeps nobody from starting."""
+    with contextlib.suppress(OSError):
+        found = next((part for part in (path, *path.parents) if part.exists()), path)
+        if found.exists() and not found.is_dir():
+            raise SettingInvalid(f"{name} = {path}: {found} is not a folder")
 
 
 def opener(path: str, flags: int) -> int:

@@ -16,16 +16,18 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from migrator import peer_address, server_address
-from migrator.errors import SettingInvalid
+from migrator import host_name, peer_address, server_address
+from migrator.errors import BadRequest, SettingInvalid
 
 _LEASE_MIN_S = 30.0
+_FLOAT_MAX = 1e9  # s: 31 years
+_INT_MAX = 2**53
 _SECRET = ("database", "token", "fence_command")  # or holding a password: no error shows them
 
 
 def _endpoint(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not re.fullmatch(r"[A-Za-z0-9.:_%\[\]-]+", host) or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError("expected HOST:PORT, such as 127.0.0.1:8774")
     return value
 
@@ -51,12 +53,34 @@ def _address(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    try:
+        host_name.check(value)
+    except BadRequest as error:
+        raise ValueError(error.advice) from error
+    return value
+
+
 HostAddress = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
 class _Base(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIGRATOR_", extra="forbid", frozen=True)
+
+    @model_validator(mode="after")
+    def _refuse_what_nothing_can_use(self) -> Self:
+        """Text that is no path or word of any system call, and numbers that clocks and databases do not have."""
+        for name, value in self:
+            parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+            for part in parts if isinstance(parts, (list, tuple)) else (value,):
+                if isinstance(part, (str, Path)) and re.search("[\0\ud800-\udfff]", str(part)):
+                    raise ValueError(f"{name}: it has a character that no text has (NUL, or half of a surrogate pair)")
+                if isinstance(part, float) and not abs(part) <= _FLOAT_MAX:
+                    raise ValueError(f"{name} = {part}: expected {_FLOAT_MAX:g} at most")
+                if isinstance(part, int) and abs(part) > _INT_MAX:
+                    raise ValueError(f"{name} = {part}: expected {_INT_MAX} at most")
+        return self
 
 
 class ServerSettings(_Base):
@@ -148,7 +172,7 @@ class ServerSettings(_Base):
 class AgentSettings(_Base):
     server_url: Annotated[str, AfterValidator(server_address.checked_url)] = "http://127.0.0.1:8774"
     server_ca: Path | None = None  # a PEM file: the only authority whose certificate of an https:// server is accepted
-    host: str = Field(default_factory=socket.gethostname)
+    host: Annotated[str, AfterValidator(_host)] = Field(default_factory=socket.gethostname)
     token: Annotated[str, AfterValidator(server_address.checked_token)] = ""  # from `migrator agent-credential HOST`
     state_path: Path = Path("/var/lib/migrator/agent")  # journal, image cache, consoles
     storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})

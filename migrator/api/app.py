@@ -23,7 +23,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from migrator import __version__
+from migrator import __version__, private_files
 from migrator.api import (
     agent,
     agent_tls,
@@ -173,6 +173,7 @@ def _split(endpoint: str) -> tuple[str, str]:
 
 def serve(settings: ServerSettings) -> int:
     """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
+    private_files.check_setting("image_dir", settings.image_dir)
     tls = agent_tls.context(settings)
     upgrade(settings.database)
     services = build(settings)

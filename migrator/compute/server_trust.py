@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from migrator import private_files
 from migrator.errors import SettingInvalid
 from migrator.settings import AgentSettings, is_loopback
 
@@ -44,6 +45,9 @@ def authorities(server_ca: Path | None) -> ssl.SSLContext:
 
 def check(settings: AgentSettings) -> None:
     """Before anything is begun. Raises SettingInvalid; a credential that others could read is a warning."""
+    private_files.check_setting("state_path", settings.state_path)
+    for name, pool in settings.storage.items():
+        private_files.check_setting(f"storage.{name}", pool)
     if settings.server_ca is not None:
         authorities(settings.server_ca)
     url = urlsplit(settings.server_url)

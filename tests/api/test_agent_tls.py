@@ -166,49 +166,6 @@ def test_a_server_with_a_bad_certificate_does_not_start_and_says_why(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        ({"server_url": "https://s:1", "server_ca": "absent"}, "server_ca = {absent}: No such file or directory"),
-        ({"server_url": "https://s:1", "server_ca": "text"}, "server_ca = {text}: there is no certificate in it"),
-        ({"server_url": "http://s:1", "server_ca": "good"}, "server_ca is for TLS"),
-        ({"server_url": "s:8775"}, "server_url = 's:8775': expected http://HOST:PORT"),
-        ({"server_url": "https://s:99999"}, "expected http://HOST:PORT"),
-        ({"server_url": "https://[s"}, "expected http://HOST:PORT"),
-        ({"server_url": "https://s:1/?a"}, "expected http://HOST:PORT"),
-        ({"server_url": "https://user@s:1"}, "expected http://HOST:PORT"),
-        ({"token": "a b"}, "token: expected what"),
-        ({"token": "ö"}, "token: expected what"),
-        ({"storage": "/var"}, 'error parsing value for field "storage"'),
-    ],
-)
-def test_an_agent_with_a_bad_setting_does_not_start_and_says_why(
-    settings: dict[str, str],
-    why: str,
-    certified: dict[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for name, value in settings.items():
-        monkeypatch.setenv(f"MIGRATOR_{name.upper()}", str(certified.get(value, value)))
-    monkeypatch.setenv("MIGRATOR_SIMULATED", "1")
-    monkeypatch.setenv("MIGRATOR_STATE_PATH", str(tmp_path / "state"))
-    assert main(["agent"]) == 1
-    said = capsys.readouterr().err.strip()
-    assert said.startswith("migrator: ")
-    assert why.format(**certified) in said
-    assert "\n" not in said
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_configuration_that_is_no_text_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "server.toml"
-    config.write_bytes(b"\xff\xfe")
-    assert main(["server", "--config", str(config)]) == 1
-    assert f"cannot read the configuration {config}" in capsys.readouterr().err
-
-
 def test_plain_http_to_another_machine_is_warned_about_at_both_ends(tmp_path: Path) -> None:
     program = """
 import sys
