@@ -3,6 +3,7 @@
 Pure. What claims hold is subtracted by ``db/hosts.py``, in the row that every claim compares with.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migrator.protocol import HostReport
@@ -17,10 +18,14 @@ class Capacity:
     disk_gb: float
 
 
-def total(report: HostReport) -> Capacity:
-    """The whole host."""
+Limits = Mapping[str, int]
+"""vcpus, memory_mb, disk_gb: what an operator allowed; one that is missing is not limited."""
+
+
+def total(report: HostReport, limits: Limits) -> Capacity:
+    """The whole host, as far as an operator allowed it."""
     disk_gb = min(sum(pool.total_gb for pool in report.storage.values()), _COLUMN_MAX)
-    return Capacity(report.vcpus, report.memory_mb, disk_gb)
+    return _at_most(Capacity(report.vcpus, report.memory_mb, disk_gb), limits)
 
 
 def taken(report: HostReport) -> Capacity:
@@ -29,12 +34,21 @@ def taken(report: HostReport) -> Capacity:
     return Capacity(0, report.reserved_host_memory_mb + report.foreign_memory_mb, report.kept_disks_gb)
 
 
-def left(report: HostReport) -> Capacity:
+def left(report: HostReport, limits: Limits) -> Capacity:
     """What instances may be given, by the host's ratios. What foreign domains and kept disks have, they have whole: no
-    ratio makes it less."""
-    whole = total(report)
-    return Capacity(
+    ratio makes it less. The limits come last, for the ratios are the host's own word, too."""
+    whole = total(report, {})
+    by_report = Capacity(
         whole.vcpus * report.cpu_allocation_ratio,
         (whole.memory_mb - report.reserved_host_memory_mb) * report.ram_allocation_ratio - report.foreign_memory_mb,
         whole.disk_gb * report.disk_allocation_ratio - report.kept_disks_gb,
+    )
+    return _at_most(by_report, limits)
+
+
+def _at_most(found: Capacity, limits: Limits) -> Capacity:
+    return Capacity(
+        min(found.vcpus, limits.get("vcpus", found.vcpus)),
+        min(found.memory_mb, limits.get("memory_mb", found.memory_mb)),
+        min(found.disk_gb, limits.get("disk_gb", found.disk_gb)),
     )

@@ -98,6 +98,8 @@ class ServerSettings(_Base):
     service_down_time: float = Field(60.0, gt=0)  # s without a poll before a host counts as down
     # s that a host that is heard may say nothing of a step before its operation names that as the reason for waiting
     agent_report_timeout: float = Field(60.0, ge=45, le=86400)
+    # a host that registers first, or as another machine, takes instances only after `migrator host-approve`
+    approve_new_hosts: bool = False
     sweep_interval: float = Field(5.0, gt=0)  # s between two looks at every active operation
     shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to stop by itself
     max_concurrent_live_migrations: int = Field(1, ge=0)  # that leave one host at a time; 0: any number

@@ -66,7 +66,9 @@ async def register(host: Host, token: Token, services: Service, body: Annotated[
     """Describe the host; at each start of its agent and whenever the description changes."""
     down_after = services.settings.service_down_time
     told = (host, body.incarnation, body.report, body.machine, down_after)
-    await services.admission.run(partial(agents.register, services.db, *told, token=token))
+    approve_new = services.settings.approve_new_hosts
+    act = partial(agents.register, services.db, *told, token=token, approve_new=approve_new)
+    await services.admission.run(act)
 
 
 @router.post("/hosts/{name}/poll")

@@ -10,7 +10,7 @@ from migrator.api.routing import new_request_id
 from migrator.api.services import Service, Services
 from migrator.db import hosts
 from migrator.protocol import MachineId
-from migrator.scheduler import machines
+from migrator.scheduler import approval, machines
 from migrator.settings import HostAddress
 
 router = APIRouter(prefix="/v1", tags=["native"])
@@ -24,6 +24,16 @@ class Replacement(BaseModel):
 
     machine: MachineId = Field("", description="the one that asked last, unless it is named")
     abandon: bool = Field(False, description="what is recorded of the old machine is given up")
+
+
+class Approval(BaseModel):
+    """What instances may be given on a host at most, whatever its agent reports. Without a limit: what it reports."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    vcpus: int | None = Field(None, ge=0, le=2**31 - 1)
+    memory_mb: int | None = Field(None, ge=0, le=2**31 - 1)
+    disk_gb: int | None = Field(None, ge=0, le=2**31 - 1)
 
 
 class Fence(BaseModel):
@@ -42,6 +52,18 @@ def replace(name: Name, wanted: Replacement, services: Service, request: Request
     down_after = services.settings.service_down_time
     found = machines.approve(services.db, name, wanted.machine or None, down_after, abandon=wanted.abandon, by=by)
     return {"host": {"name": found.host, "machine": found.machine}}
+
+
+@router.post("/hosts/{name}/approve")
+def approve(name: Name, wanted: Approval, services: Service, request: Request) -> dict[str, Any]:
+    """Let instances be placed on a host, within these limits in place of earlier ones. Errors: 404; 409 for one whose
+    description cannot be read."""
+    by = _caller(services, request)
+    approval.approve(services.db, name, wanted.model_dump(exclude_none=True), by)
+    with services.db.read() as connection:
+        row = hosts.get(connection, name)
+    shown = {key: getattr(row, key) for key in ("name", "approved", "vcpus", "memory_mb", "disk_gb")}
+    return {"host": shown}
 
 
 @router.put("/hosts/{name}/fence")

@@ -7,7 +7,7 @@ import orjson
 
 from migrator import capacity
 from migrator.api import paging
-from migrator.api.os_services import as_uuid
+from migrator.api.os_services import as_uuid, reason_of
 from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
 from migrator.db import hosts as rows
 from migrator.errors import BadRequest, NotFound, NotOffered
@@ -136,7 +136,7 @@ def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> 
         "id": _id(request, row),
         "hypervisor_hostname": row.name,
         "state": "up" if view.up else "down",
-        "status": "disabled" if row.disabled else "enabled",
+        "status": "disabled" if view.disabled else "enabled",
     }
 
 
@@ -147,7 +147,7 @@ def _full(request: ApiRequest, row: rows.HostRow, used: Mapping[str, Any]) -> di
         "hypervisor_type": report.hypervisor_type,
         "hypervisor_version": report.hypervisor_version,
         "host_ip": report.address,
-        "service": {"id": service_id, "host": row.name, "disabled_reason": row.disabled_reason or unreadable or None},
+        "service": {"id": service_id, "host": row.name, "disabled_reason": reason_of(row, unreadable)},
     }
     if request.version >= _PLAIN:
         return body | {"uptime": None}

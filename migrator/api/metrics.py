@@ -56,7 +56,7 @@ class _Snapshot(Collector):
         down_s = self._settings.service_down_time
         told: Mapping[str, tuple[str, Any]] = {
             "up": ("1: the host's agent speaks, and nobody forced the host down.", lambda h: _up(h, down_s)),
-            "enabled": ("1: the scheduler may choose the host.", lambda h: not h.disabled),
+            "enabled": ("1: the scheduler may choose the host.", lambda h: h.approved and not h.disabled),
             "forced_down": ("1: somebody said that the host is down, which is evidence.", lambda h: h.forced_down),
             "silent_seconds": ("Since the host's agent last spoke.", lambda h: max(0.0, h.silent_s)),
             "free_vcpus": ("What is left to claim, by the host's allocation ratio.", lambda h: h.free_vcpus),

@@ -15,6 +15,7 @@ from migrator.db.engine import Connection
 from migrator.errors import BadRequest, HostNotFound, NotFound
 from migrator.operations import Kind
 from migrator.scheduler import host_removal, loading
+from migrator.scheduler.host_checks import approval_wanted
 
 BINARY = "nova-compute"
 ZONE = "nova"
@@ -144,6 +145,12 @@ def as_uuid(text: str) -> str:
     return str(uuid.UUID(text))
 
 
+def reason_of(row: Any, unreadable: str) -> str | None:
+    """Why it takes no instances, by whoever says so first: an operator, its row, or nobody's approval."""
+    wanted = "" if row.approved else approval_wanted(row.name)
+    return row.disabled_reason or unreadable or wanted or None
+
+
 def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
     view = loading.host_view(row, request.services.settings.service_down_time)
     shown = {
@@ -151,10 +158,10 @@ def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
         "host": row.name,
         "id": row.uuid if request.version >= _UUIDS else row.id,
         "zone": ZONE,
-        "status": "disabled" if row.disabled else "enabled",
+        "status": "disabled" if view.disabled else "enabled",
         "state": "up" if view.up else "down",
         "updated_at": iso_us(row.last_seen + row.behind_s),
-        "disabled_reason": row.disabled_reason or view.unreadable or None,
+        "disabled_reason": reason_of(row, view.unreadable),
     }
     return shown | ({"forced_down": row.forced_down} if request.version >= (2, 11) else {})
 

@@ -42,7 +42,7 @@ def zones_in_detail(request: ApiRequest) -> Answer:
     shown: dict[str, Any] = {}
     for row in rows:
         state = {
-            "available": not row.disabled,
+            "available": row.approved and not row.disabled,
             "active": loading.host_view(row, down_after).up,
             "updated_at": iso_us(row.last_seen + row.behind_s),
         }

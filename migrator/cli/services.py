@@ -13,6 +13,13 @@ _REASON = (*_STATUS, Column("Disabled Reason", "disabled_reason"))
 _FORCED = (*_COLUMNS, Column("Forced down", "forced_down"))
 
 _MACHINE = (Column("Host", "name"), Column("Machine", "machine"))
+_APPROVED = (
+    Column("Host", "name"),
+    Column("Approved", "approved"),
+    Column("vCPUs", "vcpus"),
+    Column("Memory MiB", "memory_mb"),
+    Column("Disk GiB", "disk_gb"),
+)
 _ADDRESS = (Column("Host", "name"), Column("Address", "fence_address"))
 
 
@@ -43,6 +50,12 @@ def _replace(client: Client, arguments: Arguments) -> None:
     show_rows(arguments, _MACHINE, [client.native("POST", f"/hosts/{arguments.host}/replace", body)["host"]])
 
 
+def _approve(client: Client, arguments: Arguments) -> None:
+    limits = {name: getattr(arguments, name) for name in ("vcpus", "memory_mb", "disk_gb")}
+    body = {name: value for name, value in limits.items() if value is not None}
+    show_rows(arguments, _APPROVED, [client.native("POST", f"/hosts/{arguments.host}/approve", body)["host"]])
+
+
 def _fence(client: Client, arguments: Arguments) -> None:
     body = {"address": None if arguments.unset else arguments.address}
     show_rows(arguments, _ADDRESS, [client.native("PUT", f"/hosts/{arguments.host}/fence", body)["host"]])
@@ -52,6 +65,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "service-force-down": _force_down,
     "service-disable": _disable,
     "service-enable": _enable,
+    "host-approve": _approve,
     "host-delete": _delete,
     "host-replace": _replace,
     "host-fence": _fence,

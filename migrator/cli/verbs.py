@@ -164,6 +164,12 @@ def _add_services(subparsers: Any) -> None:
 
 
 def _add_hosts(subparsers: Any) -> None:
+    approve = _verb(subparsers, "host-approve", "let instances be placed on a host, within limits", json=True)
+    approve.add_argument("host")
+    for name in ("vcpus", "memory-mb", "disk-gb"):
+        approve.add_argument(
+            f"--{name}", type=int, help="that instances may be given at most; else what the host reports"
+        )
     delete = _verb(subparsers, "host-delete", "remove a host on which nothing is outstanding, and its credential")
     delete.add_argument("host")
     replace = _verb(subparsers, "host-replace", "another machine takes the place of a silent one for good", json=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, false, select, update
+from sqlalchemy import Connection, false, select, true, update
 
 from migrator.db.clock import now_expression
 from migrator.db.tables import claims, hosts
@@ -23,6 +23,7 @@ def take(
         .where(
             hosts.c.name == host,
             hosts.c.disabled == false(),
+            hosts.c.approved == true(),
             hosts.c.forced_down == false(),
             hosts.c.free_vcpus >= vcpus,
             hosts.c.free_memory_mb >= memory_mb,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, false, func, null, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, false, func, null, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator import capacity
@@ -93,6 +93,7 @@ def placeable(
         _all(connection.dialect.name)
         .where(
             hosts.c.disabled == false(),
+            hosts.c.approved == true(),
             hosts.c.forced_down == false(),
             hosts.c.free_memory_mb >= memory_mb,
             hosts.c.free_vcpus >= vcpus,
@@ -106,11 +107,8 @@ def placeable(
     return connection.execute(query).all()
 
 
-def register(connection: Connection, name: str, incarnation: int, report: HostReport, machine: str = "") -> None:
-    """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
-    back meanwhile. A new row is that of ``machine``. Raises StaleRow for one that somebody made at this moment."""
-    lock(connection, [name])
-    moment = now(connection)
+def _counted(connection: Connection, name: str, report: HostReport, limits: capacity.Limits) -> Mapping[str, float]:
+    """What the host has, and what of it is free: worked out anew from its claims. Its row is locked."""
     used = connection.execute(
         select(
             func.coalesce(func.sum(claims.c.vcpus), 0),
@@ -118,16 +116,36 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
             func.coalesce(func.sum(claims.c.disk_gb), 0),
         ).where(claims.c.host == name)
     ).one()
-    total, left = capacity.total(report), capacity.left(report)
-    values = {
-        "report": report.model_dump(mode="json"),
-        "proofs": _proofs(connection, name, report),
+    total, left = capacity.total(report, limits), capacity.left(report, limits)
+    return {
         "vcpus": total.vcpus,
         "memory_mb": total.memory_mb,
         "disk_gb": total.disk_gb,
         "free_vcpus": left.vcpus - used[0],
         "free_memory_mb": left.memory_mb - used[1],
         "free_disk_gb": left.disk_gb - used[2],
+    }
+
+
+def register(
+    connection: Connection,
+    name: str,
+    incarnation: int,
+    report: HostReport,
+    machine: str = "",
+    *,
+    approved: bool = True,
+) -> None:
+    """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
+    back meanwhile. A new row is that of ``machine``, and ``approved`` or not. Raises StaleRow for one that somebody
+    made at this moment."""
+    lock(connection, [name])
+    moment = now(connection)
+    limits = connection.execute(select(hosts.c.allowed).where(hosts.c.name == name)).scalar_one_or_none() or {}
+    values = {
+        **_counted(connection, name, report, limits),
+        "report": report.model_dump(mode="json"),
+        "proofs": _proofs(connection, name, report),
         "incarnation": incarnation,
         "last_seen": listening.clock(connection),
         "heard_since": _heard_since(connection),
@@ -135,12 +153,21 @@ def register(connection: Connection, name: str, incarnation: int, report: HostRe
     }
     if connection.execute(update(hosts).where(hosts.c.name == name).values(**values)).rowcount == 0:
         values |= {"uuid": str(uuid.uuid4()), "hypervisor_uuid": str(uuid.uuid4()), "machine": machine or None}
+        values["approved"] = approved
         values["heard_since"] = values["last_seen"]
         try:
             with connection.begin_nested():
                 connection.execute(hosts.insert().values(name=name, created_at=moment, **values))
         except IntegrityError as error:
             raise StaleRow(f"Host {name} was registered at this moment; ask again") from error
+
+
+def approve(connection: Connection, name: str, report: HostReport, limits: capacity.Limits) -> None:
+    """An operator's word: instances may be placed there, and be given no more than the limits. Its row is locked."""
+    counted = _counted(connection, name, report, limits)
+    allowed = dict(limits) if limits else null()
+    said = {"approved": True, "allowed": allowed, "updated_at": now(connection)}
+    connection.execute(update(hosts).where(hosts.c.name == name).values(**counted, **said))
 
 
 def _proofs(connection: Connection, name: str, report: HostReport) -> Mapping[str, Any]:

@@ -75,20 +75,20 @@ def page(connection: Connection, query: InstanceQuery, *, detail: bool) -> Seque
 
 
 def host_states(connection: Connection, names: Collection[str], down_after: float) -> Mapping[str, str]:
-    """Host -> Nova's host_status: UP, UNKNOWN (silent for ``down_after`` s), DOWN (forced), MAINTENANCE (disabled)."""
+    """Host -> Nova's host_status: UP, UNKNOWN (silent for ``down_after`` s), DOWN (forced), MAINTENANCE (disabled, or
+    not approved)."""
     if not names:
         return {}
     silent = (listening.clock_expression(connection) - hosts.c.last_seen).label("silent_s")
-    rows = connection.execute(
-        select(hosts.c.name, hosts.c.forced_down, hosts.c.disabled, silent).where(hosts.c.name.in_(names))
-    )
+    columns = (hosts.c.name, hosts.c.forced_down, hosts.c.disabled, hosts.c.approved, silent)
+    rows = connection.execute(select(*columns).where(hosts.c.name.in_(names)))
     return {row.name: _host_state(row, down_after) for row in rows}
 
 
 def _host_state(row: Row[Any], down_after: float) -> str:
     if row.forced_down:
         return "DOWN"
-    if row.disabled:
+    if row.disabled or not row.approved:
         return "MAINTENANCE"
     return "UP" if row.silent_s <= down_after else "UNKNOWN"
 

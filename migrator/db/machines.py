@@ -53,13 +53,16 @@ def bind(connection: Connection, host: str, machine: str) -> None:
     connection.execute(update(hosts).where(hosts.c.name == host).values(machine=machine, claimant=null()))
 
 
-def replace(connection: Connection, host: str, machine: str) -> None:
-    """Another machine is the host from now on: nothing that the one before said counts any more."""
+def replace(connection: Connection, host: str, machine: str, *, approved: bool) -> None:
+    """Another machine is the host from now on: nothing that the one before said counts any more. ``approved``: the
+    operator's word about the host's capacity stands for it, too."""
     under_way = exists().where(operations.c.id == facts.c.operation_id, operations.c.active == true())
     connection.execute(delete(facts).where(facts.c.host == host, under_way))
     connection.execute(delete(copies).where(copies.c.host == host))
     connection.execute(delete(surveys).where(surveys.c.host == host))
-    values = {"machine": machine, "claimant": null(), "proofs": null(), "boot": null(), "resume_boot": null()}
+    gone = dict.fromkeys(("claimant", "proofs", "boot", "resume_boot"), null())
+    values: dict[str, Any] = {"machine": machine, **gone}
+    values |= {} if approved else {"approved": False}
     connection.execute(update(hosts).where(hosts.c.name == host).values(incarnation=0, **values))
 
 

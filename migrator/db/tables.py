@@ -55,6 +55,8 @@ hosts = Table(
     Column("free_disk_gb", Double, nullable=False),
     Column("disabled", Boolean, nullable=False, default=False),
     Column("disabled_reason", String(255)),
+    Column("approved", Boolean, nullable=False, default=True, server_default=true()),  # False: takes no instances yet
+    Column("allowed", JSON),  # {vcpus, memory_mb, disk_gb} that instances may be given at most; None: what it reports
     Column("forced_down", Boolean, nullable=False, default=False),
     Column("fencing", JSON),  # newest evidence that its guests do not run: {kind, by, at, words}
     Column("fence_attempt", JSON),  # newest run of the fence command: {at, by, ok, words}; ok None: it runs

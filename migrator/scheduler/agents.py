@@ -49,13 +49,15 @@ def register(
     down_after: float = 60.0,
     *,
     token: str | None = None,
+    approve_new: bool = False,
 ) -> None:
     """``machine``: that the agent runs on; ``down_after``: service_down_time; ``token``: the agent's, which must still
-    be the host's when it is registered, for the host may just be removed. Raises Unauthorized, NameTaken,
-    MachineNotApproved, and IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for
-    an incarnation that only a wrong clock can have counted from."""
+    be the host's when it is registered, for the host may just be removed; ``approve_new``: a new machine takes no
+    instances before an operator approved it. Raises Unauthorized, NameTaken, MachineNotApproved, and
+    IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for an incarnation that
+    only a wrong clock can have counted from."""
     host_name.check(host)
-    machines.admit(db, host, machine, down_after)
+    machines.admit(db, host, machine, down_after, approve_new=approve_new)
     with db.write() as connection:
         if token is not None:
             credentials.hold(connection, host, token)
@@ -71,7 +73,7 @@ def register(
                 f"Incarnation {incarnation} of {host} lies in the future: no later agent of it would be heard.",
                 advice="set the host's clock, stop its transfers, and move the agent's journal away",
             )
-        hosts.register(connection, host, incarnation, report, machine)
+        hosts.register(connection, host, incarnation, report, machine, approved=not approve_new)
         for kind, words in ((AlarmKind.AGENT_IMPAIRED, report.impaired), (AlarmKind.AGENT_LOST, report.lost)):
             if words:
                 alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)

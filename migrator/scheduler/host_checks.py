@@ -41,7 +41,13 @@ def up(candidate: Candidate, _need: Need) -> Finding:
     return verdict(words, "", words or f"spoke {host.silent_s:.0f} s ago")
 
 
+def approval_wanted(host: str) -> str:
+    return f"no operator has approved it yet: `migrator host-approve {host}`"
+
+
 def enabled(candidate: Candidate, _need: Need) -> Finding:
+    if not candidate.host.approved:
+        return verdict(approval_wanted(candidate.host.name), "", "not approved")
     disabled, impaired = candidate.host.disabled, candidate.host.report.impaired
     if impaired and not disabled:
         return verdict(f"its agent begins nothing: {impaired}", "", "impaired")

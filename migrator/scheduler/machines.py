@@ -49,13 +49,14 @@ def standing(row: Any, machine: str, down_after: float, *, empty: bool) -> Stand
     return Standing.REPLACES if approved or empty else Standing.HELD
 
 
-def admit(db: Database, host: str, machine: str, down_after: float) -> None:
-    """Let the machine register as the host. Raises NameTaken and MachineNotApproved; what is refused is an alarm."""
+def admit(db: Database, host: str, machine: str, down_after: float, *, approve_new: bool = False) -> None:
+    """Let the machine register as the host. ``approve_new``: another one takes instances only after an operator
+    approved it. Raises NameTaken and MachineNotApproved; what is refused is an alarm."""
     with db.write() as connection:
         row = machines.known(connection, host)
         found = standing(row, machine, down_after, empty=not machines.recorded(connection, host))
         if found is Standing.REPLACES:
-            machines.replace(connection, host, machine)
+            machines.replace(connection, host, machine, approved=not approve_new)
             words = f"machine {machine} took the place of {row.machine if row is not None else ''}"
             events.add(connection, "machine", words, host=host)
             alarms.clear_alarm(connection, AlarmKind.SECOND_MACHINE, host=host)

@@ -16,7 +16,8 @@ class HostView:
     report: HostReport
     silent_s: float  # seconds since its agent last polled, by the servers' clock
     up: bool  # polled within service_down_time and not forced down
-    disabled: bool = False
+    disabled: bool = False  # takes no instances: by an operator, or because none has approved it yet
+    approved: bool = True
     forced_down: bool = False
     speaks: bool = False  # polled within service_down_time, forced down or not
     awaited: bool = False  # silent, but the servers themselves came back only a moment ago

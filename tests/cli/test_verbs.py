@@ -144,6 +144,13 @@ def test_who_a_host_is_and_how_it_is_fenced(cloud: Cloud) -> None:
     assert refused.err.startswith("migrator: ")
 
 
+def test_a_host_is_approved_within_limits(cloud: Cloud) -> None:
+    limited = cells(ok(cloud.migrator("host-approve", "n3", "--vcpus", "1")))
+    assert (limited["Host"], limited["Approved"], limited["vCPUs"]) == ("n3", "True", "1")
+    assert cells(ok(cloud.migrator("host-approve", "n3")))["vCPUs"] != "1"
+    assert cloud.migrator("host-approve", "n3", "--vcpus", "-1").code == 1
+
+
 def test_a_host_is_deleted_only_when_nothing_is_on_it(cloud: Cloud, vm: str) -> None:
     host = cloud.server(vm)["OS-EXT-SRV-ATTR:host"]
     refused = cloud.migrator("host-delete", host)
