@@ -61,6 +61,13 @@ def _host(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    """As a ``Host`` header has it, without the port."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", value):
+        raise ValueError("expected names and addresses without ports, such as controller.example or 10.0.0.1")
+    return value.lower()
+
+
 HostAddress = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
@@ -91,6 +98,9 @@ class ServerSettings(_Base):
     agent_tls_cert: Path | None = None  # PEM files; with both of them the agents' port speaks TLS
     agent_tls_key: Path | None = None
     auth_strategy: Literal["none"] = "none"
+    # names by which clients and agents may call the server, besides loopback's and the address that they reached; while
+    # it is empty agents may use any name at agent_listen
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
     image_dir: Path = Path("/var/lib/migrator/images")
     # disk_formats that images may have; their content is inspected when it is uploaded
     image_formats: tuple[Literal["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx"], ...] = ("qcow2", "raw", "iso")

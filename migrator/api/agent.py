@@ -7,15 +7,14 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Header, Response
+from fastapi import APIRouter, Body, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 
 from migrator.api.looking import Looker
+from migrator.api.request_gate import token_of
 from migrator.api.services import Service, Services
-from migrator.db import credentials
 from migrator.db import images as image_rows
-from migrator.db.engine import Database
-from migrator.errors import Forbidden, ImageNotFound, Unauthorized
+from migrator.errors import Forbidden, ImageNotFound
 from migrator.protocol import Facts, HostReport, Incarnation, MachineId, Message, Poll, Questions, Survey
 from migrator.scheduler import agents, entitlements, machines, surveys
 
@@ -28,28 +27,16 @@ class Registration(Message):
     report: HostReport
 
 
-def token_of(authorization: Annotated[str, Header()] = "") -> str:
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized(
-            "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
-        )
-    return token
+async def token_of_head(authorization: Annotated[str, Header()] = "") -> str:
+    return token_of(authorization)
 
 
-Token = Annotated[str, Depends(token_of)]
+async def host_of_token(request: Request) -> str:
+    """The gate checked the credential before anything of the body was read."""
+    return str(request.state.agent_host)
 
 
-async def host_of_token(services: Service, token: Token) -> str:
-    host = await services.admission.run(partial(_holder, services.db, token))
-    if host is None:
-        raise Unauthorized(credentials.UNKNOWN, advice=credentials.UNKNOWN_ADVICE)
-    return host
-
-
-def _holder(db: Database, token: str) -> str | None:
-    with db.read() as connection:
-        return credentials.host_of(connection, token)
+Token = Annotated[str, Depends(token_of_head)]
 
 
 async def own_host(name: str, holder: Annotated[str, Depends(host_of_token)]) -> str:

@@ -21,7 +21,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from migrator import __version__, private_files
 from migrator.api import (
@@ -45,8 +44,11 @@ from migrator.api import (
     volumes,
 )
 from migrator.api.auth import STRATEGIES
+from migrator.api.doors import split
 from migrator.api.fencer import Fencer
 from migrator.api.listeners import ServerWithTls
+from migrator.api.refusals import OncePerInterval
+from migrator.api.request_gate import RequestGate
 from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
 from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
@@ -91,7 +93,7 @@ def create_app(services: Services) -> FastAPI:
         app.add_route(f"/v2.1{path}", endpoint.__call__, methods=_METHODS, include_in_schema=False)
     _add_handlers(app)
     app.add_middleware(RequestText)
-    app.add_middleware(_Doors, listen=services.settings.listen, agent_listen=services.settings.agent_listen)
+    app.add_middleware(RequestGate, services=services, authenticator=authenticator)
     openapi.install(app)
     return app
 
@@ -137,38 +139,6 @@ def _add_handlers(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed unexpectedly", request.method, request.url.path, exc_info=error)
         return JSONResponse(faults.fault(500, faults.UNEXPECTED), 500)
-
-
-class _Doors:
-    """Pure ASGI, for it is on every request's way: on the agents' door only ``/agent/v1`` is answered.
-
-    The rule names the API's own door, not the agents': a wildcard ``agent_listen`` is many local addresses, and
-    whatever is in doubt stays closed.
-    """
-
-    def __init__(self, app: ASGIApp, listen: str, agent_listen: str | None) -> None:
-        self._app = app
-        self._host, port = _split(listen)
-        self._port = int(port)
-        self._two_doors = agent_listen is not None
-        self._one_port = agent_listen is not None and _split(agent_listen)[1] == port
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        agents_only = scope["type"] == "http" and self._two_doors and not self._is_api_door(scope)
-        if agents_only and not scope["path"].startswith("/agent/v1/"):
-            words = {"error": {"code": "forbidden", "message": "This door is for agents only.", "advice": None}}
-            await JSONResponse(words, 403)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _is_api_door(self, scope: Scope) -> bool:
-        host, port = scope.get("server") or ("", None)
-        return port == self._port and (not self._one_port or host == self._host)
-
-
-def _split(endpoint: str) -> tuple[str, str]:
-    host, _, port = endpoint.rpartition(":")
-    return host.strip("[]"), port
 
 
 def serve(settings: ServerSettings) -> int:
@@ -243,6 +213,7 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="on",
     )
+    logging.getLogger("uvicorn.error").addFilter(OncePerInterval())
     server = ServerWithTls(config, {sockets[-1]: tls} if tls is not None else {})
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=sockets))
@@ -258,7 +229,7 @@ def _stop(server: Any, services: Services) -> None:
 
 
 def _bind(endpoint: str) -> socket.socket:
-    host, port = _split(endpoint)
+    host, port = split(endpoint)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol must be named: asyncio turns Nagle off (40 ms an answer) only where it sees TCP.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -13,7 +13,6 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from migrator.api import image_upload
-from migrator.api.faults import UnsupportedMediaType
 from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.routing import read_json
 from migrator.api.server_view import iso_z
@@ -117,9 +116,6 @@ async def create(request: Request, services: Service) -> dict[str, Any]:
 async def upload(image_id: str, request: Request, services: Service) -> None:
     """The image's bytes, as ``application/octet-stream``; once. Raises Conflict for a second time."""
     _no_nul(image_id)
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/octet-stream":
-        raise UnsupportedMediaType("An image's data is sent as application/octet-stream.")
     row = await run_in_threadpool(_get, services, image_id)
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")

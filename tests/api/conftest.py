@@ -20,6 +20,7 @@ class Web:
     def __init__(self, db: Database, directory: Path, **more: Any) -> None:
         self.db = db
         self.image_dir = directory / "images"
+        more.setdefault("allowed_hosts", ("testserver",))
         settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
         self.services = services.build(settings)
         self.client = TestClient(create_app(self.services), base_url="http://testserver")

@@ -261,7 +261,7 @@ def test_a_cpu_under_anothers_key_is_not_asked_for(cluster: Cluster) -> None:
 
 
 def test_only_its_own_agent_tells_of_a_host(cluster: Cluster) -> None:
-    headers = {"Authorization": f"Bearer {cluster.tokens['compute1']}"}
+    headers = {"Authorization": f"Bearer {cluster.tokens['compute1']}", "Content-Type": "application/json"}
     answer = cluster.web("PUT", "/agent/v1/hosts/compute2/survey", None, headers=headers, content="{}")
     assert answer.status_code == 403
     assert cluster.web("GET", "/agent/v1/hosts/compute2/questions", None).status_code == 401

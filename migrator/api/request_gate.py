@@ -1,0 +1,186 @@
+"""Refuses a request by its head alone: a wrong door, host, origin, credential, kind or size of body. What passes is
+held to its kind and size while its body arrives.
+
+Owns the order of these checks, and that nothing of a body is read before all of them. Never reads a body itself.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from migrator.api import faults, request_origin
+from migrator.api.auth import Authenticator
+from migrator.api.doors import Doors
+from migrator.api.refusals import Refusals
+from migrator.api.routing import MAX_BODY_BYTES, new_request_id, request_id_headers
+from migrator.api.services import Services
+from migrator.db import credentials
+from migrator.db.engine import Database
+from migrator.errors import BadRequest, Forbidden, MigratorError, Unauthorized
+
+MAX_AGENT_BODY_BYTES = 16 * 1024**2  # of a survey of the largest host, several times over
+JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
+OCTETS = ("application/octet-stream",)
+_UPLOAD = re.compile(r"/(image/v2|v2|v2\.1/v2)/images/[^/]+/file")
+_REASONS: tuple[tuple[type[MigratorError], str], ...] = (
+    (Unauthorized, "credentials"),
+    (Forbidden, "origin or port"),
+    (faults.UnsupportedMediaType, "kind of body"),
+    (faults.TooLarge, "size of body"),
+    (BadRequest, "host"),
+)
+
+
+class RequestGate:
+    """Pure ASGI, for it is on every request's way."""
+
+    def __init__(self, app: ASGIApp, services: Services, authenticator: Authenticator) -> None:
+        self._app, self._services, self._authenticator = app, services, authenticator
+        self._doors = Doors(services.settings.listen, services.settings.agent_listen)
+        self._allowed = frozenset(services.settings.allowed_hosts)
+        self._refusals = Refusals()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._admit(scope, receive)
+        except MigratorError as error:
+            await self._refuse(error, scope, send)
+            return
+        answer = _Answer(send)
+        failed: Exception | None = None
+        try:
+            await self._app(scope, body.receive, answer.unless(body))
+        except Exception as error:
+            failed = error
+        if body.refusal is not None and not answer.started:
+            await self._refuse(body.refusal, scope, send)
+        elif failed is not None:
+            raise failed
+
+    async def _admit(self, scope: Scope, receive: Receive) -> "_Body":
+        headers, of_agents = Headers(scope=scope), self._doors.agents_only(scope)
+        if of_agents and not scope["path"].startswith("/agent/v1/"):
+            raise Forbidden("This door is for agents only.")
+        self._check_sender(scope, any_host=of_agents and not self._allowed)
+        if scope["path"].startswith("/agent/"):
+            scope.setdefault("state", {})["agent_host"] = await self._agent(headers.get("authorization", ""))
+        elif _has_body(headers):
+            self._authenticator.caller(headers, new_request_id())
+        body = _Body(receive, headers.get("content-type", ""), *_expected(scope, self._services))
+        if _has_body(headers):
+            body.check(int(headers.get("content-length", "0")[:20]) or 1)
+        return body
+
+    def _check_sender(self, scope: Scope, *, any_host: bool) -> None:
+        """``any_host``: agents reach their own door by names that only their configuration knows; what is answered
+        there needs a credential, which no page has."""
+        if not any_host:
+            request_origin.check_host(scope["headers"], (scope.get("server") or ("",))[0], self._allowed)
+        request_origin.check_origin(scope["headers"], scope["scheme"])
+
+    async def _agent(self, authorization: str) -> str:
+        """The host whose agent calls. Raises Unauthorized and ServerBusy."""
+        token = token_of(authorization)
+        host = await self._services.admission.run(partial(_holder, self._services.db, token))
+        if host is None:
+            raise Unauthorized(credentials.UNKNOWN, advice=credentials.UNKNOWN_ADVICE)
+        return host
+
+    async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
+        reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
+        who = (scope.get("client") or ("unknown",))[0]
+        self._refusals.note(reason, f"{who} {scope['method']} {scope['path']}: {error.message}")
+        native = scope["path"].startswith(("/v1/", "/agent/")) or self._doors.agents_only(scope)
+        status, body = faults.native_body(error) if native else faults.body_of(error)
+        headers = request_id_headers(new_request_id()) | faults.headers_of(error)
+        await JSONResponse(body, status, headers)(scope, _nothing, send)
+
+
+class _Body:
+    """Hands on the parts of a request's body while they are of a kind and size that is expected."""
+
+    def __init__(self, receive: Receive, kind: str, kinds: tuple[str, ...], limit: int, setting: str) -> None:
+        self._receive, self._given = receive, kind
+        self._kinds, self._limit, self._setting = kinds, limit, setting
+        self._size = 0
+        self.refusal: MigratorError | None = None
+
+    def check(self, size: int) -> None:
+        """Raises UnsupportedMediaType and TooLarge."""
+        if self._given.split(";")[0].strip().lower() not in self._kinds:
+            given = f"is {self._given[:100]!r}" if self._given else "is missing"
+            raise faults.UnsupportedMediaType(
+                f"Unsupported Content-Type: it {given}; a request with a body here says {self._kinds[0]}."
+            )
+        if size > self._limit:
+            raise faults.TooLarge(f"The request's body is larger than {self._limit} bytes{self._setting}.")
+
+    async def receive(self) -> Message:
+        if self.refusal is not None:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        try:
+            if self._size:
+                self.check(self._size)
+        except MigratorError as error:
+            self.refusal = error
+            raise
+        return message
+
+
+class _Answer:
+    """The application's, unless its body was refused before it answered: it may take that for a fault of its own."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    def unless(self, body: _Body) -> Callable[[Message], Awaitable[None]]:
+        async def send(message: Message) -> None:
+            if self.started or body.refusal is None:
+                self.started = True
+                await self._send(message)
+
+        return send
+
+
+def token_of(authorization: str) -> str:
+    """Raises Unauthorized."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized(
+            "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
+        )
+    return token
+
+
+def _holder(db: Database, token: str) -> str | None:
+    with db.read() as connection:
+        return credentials.host_of(connection, token)
+
+
+def _has_body(headers: Headers) -> bool:
+    """That its length is announced. One that comes in parts may be empty, and is held to its kind once it is not."""
+    length = headers.get("content-length", "0")
+    return length.isascii() and length.isdecimal() and bool(length.strip("0"))
+
+
+def _expected(scope: Scope, services: Services) -> tuple[tuple[str, ...], int, str]:
+    """Kinds, bytes at most, and where that limit comes from."""
+    if scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]):
+        return OCTETS, services.settings.image_size_cap, " (image_size_cap)"
+    if scope["path"].startswith("/agent/"):
+        return JSON_TYPES, MAX_AGENT_BODY_BYTES, ""
+    return JSON_TYPES, MAX_BODY_BYTES, ""
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
