@@ -1,6 +1,7 @@
 """Removing a host: only one on which nothing is outstanding, and its agent does not come back by itself."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from sqlalchemy import select
 
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, claims, copies, credentials, surveys
+from migrator.db import host_removal as rows
+from migrator.db import hosts as host_rows
 from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials, events, hosts
 from migrator.db.tables import copies as copy_rows
@@ -175,6 +178,27 @@ def test_what_an_agent_had_begun_to_say_when_its_host_was_removed_leaves_nothing
     with db.read() as connection:
         assert connection.execute(select(hosts.c.name)).scalars().all() == ["compute2"]
         assert connection.execute(select(survey_rows)).all() == []
+
+
+def test_nothing_is_claimed_or_registered_on_a_host_that_is_being_removed(web: Web) -> None:
+    db, token = web.db, credentials.issue(web.db, "compute1")
+
+    def take() -> bool:
+        with db.write() as connection:
+            return claims.take(connection, "compute1", NOBODY, None, 1, 1, 1)  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(2) as threads:
+        with db.write() as connection:
+            rows.lock_credential(connection, "compute1")
+            assert host_rows.lock(connection, ["compute1"])
+            registered = threads.submit(agents.register, db, "compute1", 1, REPORT, token=token)
+            claimed = threads.submit(take)
+            rows.remove(connection, "compute1")
+        with pytest.raises(Unauthorized):
+            registered.result(30)
+        assert not claimed.result(30)
+    with db.read() as connection:
+        assert connection.execute(select(hosts.c.name)).scalars().all() == ["compute2"]
 
 
 def test_a_removed_host_comes_back_by_an_operators_word(web: Web) -> None:

@@ -144,6 +144,10 @@ def test_who_a_host_is_and_how_it_is_fenced(cloud: Cloud) -> None:
     assert refused.err.startswith("migrator: ")
 
 
+def test_leftovers_of_hosts_that_have_none(cloud: Cloud) -> None:
+    assert cloud.migrator("leftovers", "--json").json == []
+
+
 def test_a_host_is_approved_within_limits(cloud: Cloud) -> None:
     limited = cells(ok(cloud.migrator("host-approve", "n3", "--vcpus", "1")))
     assert (limited["Host"], limited["Approved"], limited["vCPUs"]) == ("n3", "True", "1")
