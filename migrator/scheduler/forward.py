@@ -242,13 +242,15 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if operation.cancel_requested:
         return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
     if found is Verdict.SOURCE and source is not None:
-        attempt = source.attempt
-        if attempt is not None and attempt.state is AttemptState.ENDED:
-            if (by_itself := guest_end.on_the_way(snapshot)) is not None:
-                return reverse(snapshot, "guest_stopped", by_itself)
+        attempt, problem = source.attempt, source.problem
+        over = attempt is not None and attempt.state is AttemptState.ENDED
+        refused = problem is not None and problem.final
+        if (over or refused) and (by_itself := guest_end.on_the_way(snapshot)) is not None:
+            return reverse(snapshot, "guest_stopped", by_itself)
+        if attempt is not None and over:
             return reverse(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
-        if source.problem is not None and source.problem.final:
-            return reverse(snapshot, source.problem.code, source.problem.message)
+        if problem is not None and refused:
+            return reverse(snapshot, problem.code, problem.message)
     if found is Verdict.HOLD and broken_off(source):
         return wait(snapshot, f"{operation.source}: {BROKEN_OFF}")
     if found is Verdict.HOLD and source is not None and not job_active(source):
@@ -317,7 +319,12 @@ def _next(
         return Plan(end=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
     following = table.phases[after]
     holds = False if operation.holds and not following.holds else None
-    lines = (*((chosen[1],) if chosen else ()), *evacuated_disks.set_aside(fact), _entering(snapshot, following))
+    lines = (
+        *((chosen[1],) if chosen else ()),
+        *guest_end.put_down(snapshot, phase, fact),
+        *evacuated_disks.set_aside(fact),
+        _entering(snapshot, following),
+    )
     return Plan(phase=following.name, timeline=lines, holds=holds, **common)
 
 

@@ -5,7 +5,8 @@ Pure. Never decides where the guest lives: that is the verdict's.
 
 from collections.abc import Mapping
 
-from migrator.protocol import DomainState, Fact
+from migrator.operations import Phase
+from migrator.protocol import DomainState, Ensure, Fact
 from migrator.scheduler import reading
 from migrator.scheduler.snapshot import Snapshot, Timeline
 from migrator.scheduler.verdict import arrived
@@ -19,6 +20,7 @@ _WORDS: Mapping[str, str] = {
     "destroyed": "somebody cut the guest's power",
     "saved": "somebody saved the guest's memory to a file",
 }
+_CRASHES = ("crashed", "panicked")
 
 
 def stopped(fact: Fact | None) -> bool:
@@ -40,6 +42,16 @@ def after_arrival(snapshot: Snapshot) -> tuple[Timeline, ...]:
         return ()
     words = _words(fact) or "the guest stopped; its hypervisor has forgotten why"
     return (Timeline("guest", f"{words} on {destination}, after it had arrived there", host=destination),)
+
+
+def put_down(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Timeline, ...]:
+    """The timeline's line of a guest that crashed while it was asked to stop, to be moved: the move goes on, and starts
+    it where it goes, as it would have."""
+    reason = fact.domain.reason if fact is not None and fact.domain is not None else None
+    if fact is None or phase.do is not Ensure.SHUT_OFF or not stopped(fact) or reason not in _CRASHES:
+        return ()
+    host = snapshot.operation.source
+    return (Timeline("guest", f"{_WORDS[reason]} on {host} while it was being stopped", host=host),)
 
 
 def perhaps_arrived(snapshot: Snapshot) -> str:
