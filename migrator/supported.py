@@ -98,6 +98,30 @@ FIELDS = (  # of a server, at its creation, in PUT and at a resize; only what is
     Honoured(HOSTNAME, "it is made from the server's name"),
 )
 
+# Filters of GET /servers that Nova documents and that compare nothing here; the others of Nova's are honoured.
+REFUSED_FILTERS = (
+    Refused("access_ip_v4", "servers have no access address"),
+    Refused("access_ip_v6", "servers have no access address"),
+    Refused("auto_disk_config", "partitions in the guest are never resized"),
+    Refused("created_at", "use changes-since and changes-before"),
+    Refused("hostname", "it is made from the server's name: use name"),
+    Refused("instance_type_id", "use flavor"),
+    Refused("kernel_id", "use image"),
+    Refused("launch_index", "it is always 0"),
+    Refused("launched_at", "use changes-since and changes-before"),
+    Refused("ramdisk_id", "use image"),
+    Refused("root_device_name", "use image"),
+    Refused("soft_deleted", "there is no soft deletion"),
+    Refused("terminated_at", "use deleted with changes-since"),
+    Refused("updated_at", "use changes-since and changes-before"),
+)
+
+
+def refused_filters(asked: Iterable[str]) -> list[str]:
+    """A sentence for each filter of servers that cannot be honoured."""
+    names = set(asked)
+    return [f"filter {row.name!r} is not supported: {row.what}" for row in REFUSED_FILTERS if row.name in names]
+
 
 def refused_extra_specs(specs: Mapping[str, Any]) -> list[str]:
     """A sentence for each that cannot be honoured."""

@@ -75,6 +75,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "tags": list,
 }
 _FILTERS = ("name", "status", "visibility", "owner", "disk_format", "container_format")
+_NO_FILTERS = frozenset(("id", "limit", "marker", "sort", "sort_key", "sort_dir", "member_status", *_FILTERS))
+_SIZES = ("size_min", "size_max")
 IN_USE_HEADER = "X-Migrator-In-Use"
 log = logging.getLogger("migrator.api")
 router = APIRouter(tags=["images"])
@@ -84,13 +86,27 @@ router = APIRouter(tags=["images"])
 def index(request: Request, services: Service) -> dict[str, Any]:
     """Newest first; ``name=``, ``status=`` … filter, ``id=in:a,b`` names several."""
     query = request.query_params
-    equal = {name: query[name] for name in _FILTERS if name in query}
+    equal = {name: query[name] for name in _FILTERS if name in query and (name, query[name]) != ("visibility", "all")}
+    more = [(name, value) for name, value in query.multi_items() if name not in _NO_FILTERS]
+    for name, value in more:
+        if name in _SIZES and not (value.isascii() and value.isdigit() and len(value) <= 18):
+            raise BadRequest(f"{name} is a number of bytes.")
     ids = query["id"].removeprefix("in:").split(",") if "id" in query else None
     _no_nul(*query.values())
     with services.db.read() as connection:
         found = rows.listed(connection, equal, ids)
-    shown = [view(row) for row in found]
+    shown = [image for image in map(view, found) if all(_fits(image, name, value) for name, value in more)]
     return {"images": shown, "first": "/v2/images", "schema": "/v2/schemas/images"}
+
+
+def _fits(image: dict[str, Any], name: str, value: str) -> bool:
+    if name == "tag":
+        return value in image["tags"]
+    if name in _SIZES:
+        size = image["size"] or 0
+        return bool(size >= int(value) if name == "size_min" else size <= int(value))
+    found = image.get(name)
+    return found is not None and str(found).lower() == value.lower() if isinstance(found, bool) else found == value
 
 
 @router.get("/images/{image_id}")

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from migrator import supported
+from migrator.api.json_schema import shortened
 from migrator.api.paging import first, limit_of
 from migrator.api.server_schemas import FALSE, MOST_TAGS, TRUE
 from migrator.api.server_view import Version, states_of
@@ -29,9 +31,12 @@ _EQUAL = {
     "user_id": "user_id",
     "key_name": "key_name",
     "availability_zone": "availability_zone",
+    "config_drive": "config_drive",
+    "progress": "progress",
+    "locked_by": "locked_by",
 }
-_ADMIN_ONLY = {"host", "node", "user_id", "key_name", "availability_zone"}
-_SINCE_283 = {"user_id", "key_name", "availability_zone"}  # open to everybody from 2.83
+_SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to everybody from 2.83
+_ADMIN_ONLY = {"host", "node", "locked_by"} | _SINCE_283
 
 
 def boolean(name: str, value: str) -> bool:
@@ -58,6 +63,8 @@ def parse(
     params: Params, version: Version, caller: Caller, *, most: int, policy: str = "index"
 ) -> InstanceQuery | None:
     """What is asked for; None when nothing can match (an unknown status). Raises BadRequest and Forbidden."""
+    if caller.is_admin and (refused := supported.refused_filters(params)):
+        raise BadRequest("; ".join(refused))
     query = _states(params, caller)
     if query is None:
         return None
@@ -145,8 +152,19 @@ def _equals(params: Params, version: Version, caller: Caller) -> dict[str, Any]:
     for name, column in _EQUAL.items():
         value = first(params, name)
         if value is not None and name not in closed:
-            found[column] = value
+            found[column] = _typed(name, value)
     return found
+
+
+def _typed(name: str, value: str) -> Any:
+    """Raises BadRequest."""
+    if name == "config_drive":
+        return boolean(name, value)
+    if name != "progress":
+        return value
+    if not (value.isascii() and value.isdigit() and len(value) <= 3):
+        raise BadRequest(f"Invalid value '{shortened(value)}' for progress: expected a number from 0 to 100.")
+    return int(value)
 
 
 def _locked(params: Params, version: Version) -> bool | None:

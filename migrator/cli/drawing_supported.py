@@ -7,6 +7,7 @@ from migrator.supported import (
     FIELDS,
     IMAGE_PROPERTIES,
     REFUSED_EXTRA_SPECS,
+    REFUSED_FILTERS,
     REFUSED_PROPERTIES,
     Honoured,
     Refused,
@@ -35,12 +36,34 @@ At its creation, in PUT and at a resize; any other value is refused.
 | --- | --- | --- |
 """
 
+_FILTERS = """## Filters of lists
+
+`GET /servers`: for administrators every filter that Nova documents is honoured, or refused with 400 and its name. For
+others those that Nova opens to them are honoured, and the rest is ignored, as Nova does.
+
+| name | | |
+| --- | --- | --- |
+"""
+_MORE_FILTERS = """
+`GET /os-migrations`: every documented filter is honoured; no migration is ever hidden, so `hidden=true` finds none.
+`GET /flavors`, `/os-hypervisors` and `/os-services`: every documented filter is honoured.
+`GET /images`: every attribute and property is compared, with `id=in:`, `tag`, `size_min` and `size_max` as in Glance;
+`limit`, `marker`, the sort parameters and `member_status` are ignored: all images are one page, the newest first.
+"""
+
 
 def supported_page() -> str:
     """The whole page, Markdown."""
     specs = _part("Extra specs of flavors", EXTRA_SPECS, REFUSED_EXTRA_SPECS)
     fields = _FIELDS + "".join(f"| `{row.name}` | {_shown(row)} | {row.what} |\n" for row in FIELDS)
-    return "\n".join([_HEAD, fields, *specs, *_part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)])
+    return "\n".join(
+        [_HEAD, fields, *specs, *_part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES), _filters()]
+    )
+
+
+def _filters() -> str:
+    rows = "".join(f"| `{row.name}` | refused | {row.what} |\n" for row in REFUSED_FILTERS)
+    return _FILTERS + rows + _MORE_FILTERS
 
 
 def _shown(row: Honoured) -> str:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from migrator import supported
 from migrator.api.server_query import parse
+from migrator.api.server_schemas import LIST_QUERY
 from migrator.db import instance_filters, instances
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden
@@ -71,12 +73,36 @@ def names(db: Database, caller: Caller = ADMIN, version: tuple[int, int] = (2, 9
         ({"sort_key": "display_name", "sort_dir": "asc"}, ["db-1", "db-2", "web-1", "web-2"]),
         ({"sort_key": "host|display_name", "sort_dir": "desc|asc"}, ["web-2", "db-1", "db-2", "web-1"]),
         ({"sort_key": "access_ip_v4", "sort_dir": "asc"}, ["db-2", "db-1", "web-2", "web-1"]),
+        ({"locked_by": "admin"}, ["db-2"]),
+        ({"locked_by": "owner"}, []),
+        ({"config_drive": "true"}, []),
+        ({"config_drive": "false"}, ["db-2", "db-1", "web-2", "web-1"]),
+        ({"progress": "0"}, ["db-2", "db-1", "web-2", "web-1"]),
+        ({"progress": "7"}, []),
         ({"limit": "2"}, ["db-2", "db-1"]),
         ({"limit": "0"}, []),
     ],
 )
 def test_filters(seeded: Database, params: dict[str, Any], expected: list[str]) -> None:
     assert names(seeded, **params) == expected
+
+
+@pytest.mark.parametrize("row", supported.REFUSED_FILTERS, ids=lambda row: row.name)
+def test_a_filter_that_compares_nothing_is_refused_by_name_and_ignored_for_others(
+    seeded: Database, row: supported.Refused
+) -> None:
+    with pytest.raises(BadRequest, match=row.name):
+        names(seeded, ADMIN, (2, 96), **{row.name: "x"})
+    assert names(seeded, MEMBER, (2, 96), **{row.name: "x"}) == ["theirs"]
+
+
+def test_every_filter_of_the_schema_is_honoured_or_refused(seeded: Database) -> None:
+    """One that nothing matches finds nothing: an ignored one would find all."""
+    scopes = {"all_tenants", "deleted", "limit", "marker", "sort_key", "sort_dir", "changes-since"}
+    refused = {row.name for row in supported.REFUSED_FILTERS}
+    nothing = {"progress": "99", "config_drive": "true", "power_state": "7"}
+    for name in set(LIST_QUERY[0][1]["properties"]) - scopes - refused:
+        assert names(seeded, ADMIN, (2, 96), **{name: nothing.get(name, "nosuch")}) == [], name
 
 
 def test_pages_join_without_gap_or_overlap(seeded: Database) -> None:
