@@ -1,41 +1,37 @@
 """An administrator's password on its way through the database, which never holds it as it was typed.
 
-Owns its form there: encrypted under a key that servers share and agents do not have, each time under a nonce of its own
-(HMAC-SHA256 as a stream, and over that as a tag). It keeps the password out of the database's files, logs and dumps of
-the operations; who has the whole database has the key, too. Pure but for the nonce.
+Owns its form there: a Fernet token under a key that servers share and agents do not have. It keeps the password out of
+the database's files, logs and dumps of the operations; who has the whole database has the key, too. Pure but for the
+token's nonce and time.
 """
 
+import base64
 import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
+
 from migrator.scheduler.snapshot import Snapshot
 
 PARAM = "admin_pass"  # of an operation; as it was typed where an earlier release began it
-_NONCE, _TAG = 16, 32
 _ENCRYPTED = "encrypted"
 
 
 def encrypted(key: bytes, password: str | None) -> Mapping[str, str] | None:
-    if password is None:
-        return None
-    nonce, plain = secrets.token_bytes(_NONCE), password.encode()
-    body = nonce + _mixed(key, nonce, plain)
-    return {_ENCRYPTED: (body + _tag(key, body)).hex()}
+    return None if password is None else {_ENCRYPTED: _fernet(key).encrypt(password.encode()).decode()}
 
 
 def decrypted(key: bytes, kept: Any) -> str | None:
     """None: there is none, or it cannot be read with this key."""
     if kept is None or isinstance(kept, str):
         return kept
-    whole = bytes.fromhex(kept[_ENCRYPTED])
-    body, tag = whole[:-_TAG], whole[-_TAG:]
-    if not hmac.compare_digest(tag, _tag(key, body)):
+    try:
+        return _fernet(key).decrypt(kept[_ENCRYPTED]).decode()
+    except InvalidToken:
         return None
-    return _mixed(key, body[:_NONCE], body[_NONCE:]).decode()
 
 
 def readable(key: bytes, snapshot: Snapshot) -> Snapshot:
@@ -47,16 +43,7 @@ def readable(key: bytes, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, operation=replace(snapshot.operation, params=plain))
 
 
-def _mixed(key: bytes, nonce: bytes, text: bytes) -> bytes:
-    blocks = range(len(text) // hashlib.sha256().digest_size + 1)
-    stream = b"".join(_keyed(key, b"stream", nonce + number.to_bytes(8)) for number in blocks)
-    return bytes(left ^ right for left, right in zip(text, stream, strict=False))
-
-
-def _tag(key: bytes, body: bytes) -> bytes:
-    return _keyed(key, b"tag", body)
-
-
-def _keyed(key: bytes, purpose: bytes, what: bytes) -> bytes:
-    own = hmac.new(key, b"migrator admin_pass " + purpose, hashlib.sha256).digest()
-    return hmac.new(own, what, hashlib.sha256).digest()
+def _fernet(key: bytes) -> Fernet:
+    """Under a key of its own, which tells nothing of the one that it is made from."""
+    own = hmac.new(key, b"migrator admin_pass", hashlib.sha256).digest()
+    return Fernet(base64.urlsafe_b64encode(own))
