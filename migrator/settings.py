@@ -101,6 +101,11 @@ class ServerSettings(_Base):
     # names by which clients and agents may call the server, besides loopback's and the address that they reached; while
     # it is empty agents may use any name at agent_listen
     allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    # at each of the two addresses; less where the process may not open so many files
+    max_connections: int = Field(8192, ge=16)
+    max_connections_per_address: int = Field(4096, ge=8)  # agents behind one proxy share an address
+    request_head_timeout: float = Field(10.0, ge=1)  # s from a request's first byte to its head's end
+    request_body_timeout: float = Field(30.0, ge=1)  # s in which a body ends, or 64 KiB more of it arrive
     image_dir: Path = Path("/var/lib/migrator/images")
     # disk_formats that images may have; their content is inspected when it is uploaded
     image_formats: tuple[Literal["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx"], ...] = ("qcow2", "raw", "iso")

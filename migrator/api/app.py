@@ -27,6 +27,7 @@ from migrator.api import (
     agent,
     agent_tls,
     alarms,
+    connections,
     discovery,
     faults,
     hosts,
@@ -207,6 +208,9 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
         sockets.append(_bind(settings.agent_listen))
     config = uvicorn.Config(
         app,
+        http=connections.guarded(connections.limits(settings)),
+        ws="none",
+        h11_max_incomplete_event_size=connections.MAX_HEAD_BYTES,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,
