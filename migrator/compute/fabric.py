@@ -103,9 +103,13 @@ class Fabric:
                     found.append((one, other))
         return found
 
+    def newest_version(self, uuid: str, target: str) -> int:
+        """0: the image's, or there is no such file."""
+        return self._versions.get((uuid, target), 0)
+
     def holders_of_newest(self, uuid: str, target: str) -> list[str]:
         """Storage identities that hold the newest data of a disk. Empty: the data is lost."""
-        newest = self._versions.get((uuid, target), 0)
+        newest = self.newest_version(uuid, target)
         return [
             storage.identity
             for storage in self.storages.values()

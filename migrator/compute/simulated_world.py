@@ -71,6 +71,11 @@ class Files(dict[tuple[str, str], SimulatedDisk]):
         super().clear()
         self.aside.clear()
 
+    def everything(self) -> list[tuple[tuple[str, str], SimulatedDisk]]:
+        """Every file, with its instance and target."""
+        aside = [((uuid, t), file) for (uuid, _), one in self.aside.items() for t, file in one.files.items()]
+        return [*self.items(), *aside]
+
     def every(self, uuid: str, target: str) -> list[SimulatedDisk]:
         """A file under every name that it has."""
         placed = [self[uuid, target]] if super().__contains__((uuid, target)) else []
@@ -78,8 +83,7 @@ class Files(dict[tuple[str, str], SimulatedDisk]):
         return placed + [files[target] for files in kept if target in files]
 
     def all_bytes(self) -> int:
-        aside = [file for one in self.aside.values() for file in one.files.values()]
-        return sum(file.virtual_bytes for file in (*self.values(), *aside))
+        return sum(file.virtual_bytes for _, file in self.everything())
 
 
 @dataclass

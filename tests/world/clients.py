@@ -15,6 +15,7 @@ def built(world: World, pool: str) -> str:
     world.run()
     assert uuid is not None
     assert world.fabric.running_on(uuid) == ["n1"]
+    world.handed_over.add(uuid)
     return uuid
 
 

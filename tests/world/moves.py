@@ -95,7 +95,6 @@ def revert(world: World, uuid: str) -> None:
 
 def delete(world: World, uuid: str) -> None:
     verified(world, uuid)
-    world.precious = None
     insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
 
 
@@ -237,7 +236,6 @@ def _move(pool: str, request: Step, then: Step, before: Step = as_it_is) -> Scen
         uuid = built(world, pool)
         before(world, uuid)
         world.faults.armed = True
-        world.precious = uuid
         request(world, uuid)
         then(world, uuid)
         world.settle()

@@ -48,7 +48,6 @@ def _suspension(*, resumed: bool) -> Callable[[World], None]:
         if resumed:
             moves.suspend(world, uuid)
         world.faults.armed = True
-        world.precious = uuid
         action = requests.resume if resumed else requests.suspend
         insist(world, lambda: action(world.db, CALLER, uuid))
         world.settle()
@@ -62,7 +61,6 @@ def _pausing(*, unpaused: bool) -> Callable[[World], None]:
         if unpaused:
             moves.pause(world, uuid)
         world.faults.armed = True
-        world.precious = uuid
         action = requests.unpause if unpaused else requests.pause
         insist(world, lambda: action(world.db, CALLER, uuid))
         world.settle()

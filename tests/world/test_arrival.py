@@ -40,7 +40,6 @@ def arrived_unseen(world: World, pool: str) -> str:
         world.time += 0.05
         world.fabric.advance()
     assert world.fabric.running_on(uuid) == ["n2"]
-    world.precious = uuid
     return uuid
 
 
@@ -118,7 +117,6 @@ def test_who_cancels_while_the_new_host_is_lost_gets_the_old_copy_and_the_newer_
     moves.pass_time(world)
     assert world.lost == []
     assert "the guest has arrived here" in newest(world).waiting
-    world.precious = None
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     world.settle()
     assert [storage.identity for storage in world.fabric.storages.values() if storage.disks] == []

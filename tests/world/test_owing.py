@@ -165,7 +165,6 @@ def test_a_host_that_was_never_declared_down_keeps_what_it_runs_when_it_is_back(
     uuid = built(world, "local")
     world.silence("n1")
     pass_time(world)
-    world.precious = uuid
     evacuate(world, uuid, "n2")
     world.run(lambda: newest_move(world, uuid).phase == "fence")
     pass_time(world)

@@ -69,7 +69,6 @@ def test_a_revert_whose_source_is_not_whole_ends_where_the_instance_is_and_says_
         wipe(world, "n1")
     else:
         world.fabric.storages["local-n1"].disks[uuid, "vda"].damage = "-flipped"
-    world.precious = uuid
     revert(world, uuid)
     moves.pass_time(world, 30)
     assert (move(world, uuid).phase, world.fabric.running_on(uuid)) == ("verify", ["n2"])

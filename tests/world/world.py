@@ -20,6 +20,7 @@ from migrator.scheduler.requests import Caller
 from migrator.settings import ServerSettings
 from tests.world.database import WorldDatabase
 from tests.world.faults import Fault, Faults, Killed
+from tests.world.newest import NewestData, given_up
 from tests.world.processes import RETRY_S, AgentProcess, Server
 from tests.world.speech import Speech
 
@@ -69,9 +70,10 @@ class World:
         self.agents: dict[str, AgentProcess] = {}
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.dead: set[str] = set()  # hosts without power, or whose agent is gone for good
-        self.precious: str | None = None  # the instance whose newest data must be somewhere at every instant
         self.treasures: set[tuple[str, str]] = set()  # (storage, instance): a disk must be there, in place or aside
         self.lost: list[str] = []
+        self.handed_over: set[str] = set()  # instances that their clients have had, whatever a database says of them
+        self.newest = NewestData(self.fabric, self._given_up, self.lost)
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self.away = False  # there is no server
@@ -162,10 +164,13 @@ class World:
 
     def _driver_call(self, host: str, method: str, when: str) -> None:
         if when == "before":
+            self.newest.begin()
             self._driver_fault = self.faults.arrive(host, method)
             if self._driver_fault is Fault.KILL_BEFORE:
                 raise Killed(host)
-        elif self._driver_fault is Fault.KILL_AFTER:
+            return
+        self.newest.end(f"at {self.time:.2f} {method} on {host}")
+        if self._driver_fault is Fault.KILL_AFTER:
             raise Killed(host)
 
     # the network: what an agent calls
@@ -233,7 +238,8 @@ class World:
     def tick(self) -> None:
         dues = [self.sweep_at, *(agent.due for agent in self.agents.values()), *(at for at, _ in self.later)]
         self.time = max(self.time + STEP_S, min(dues))
-        self.fabric.advance()
+        with self.newest.during("time"):
+            self.fabric.advance()
         ready = [act for at, act in self.later if at <= self.time]
         self.later = [(at, act) for at, act in self.later if at > self.time]
         for act in ready:
@@ -260,11 +266,9 @@ class World:
             if (uuid, "vda") not in self.fabric.storages[identity].disks:
                 self.lost.append(f"at {self.time:.2f} what {uuid} had on {identity} was destroyed")
                 self.treasures.discard((identity, uuid))
-        if self.build_pool == "volume":
-            return  # its newest data is in no pool; what a guest finds on it ``fabric`` watches
-        if self.precious is not None and not self.fabric.holders_of_newest(self.precious, "vda"):
-            self.lost.append(f"at {self.time:.2f} the newest data of {self.precious} was nowhere")
-            self.precious = None
+
+    def _given_up(self, uuid: str) -> bool:
+        return given_up(self.db, uuid, self.handed_over)
 
     def at_rest(self) -> bool:
         fabric = self.fabric
