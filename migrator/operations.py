@@ -85,6 +85,10 @@ class Phase:
     # The phase whose undoing proves, in the same epoch, the copy that stays, before this undo stops or destroys another
     # one. The way back that begins here begins there.
     undo_proof: str = ""
+    # The same on the way forward: the phase that proves the copy that stays, and proves it anew where this phase's host
+    # was silent meanwhile.
+    proof: str = ""
+    copied: bool = False  # left out where the two hosts share every disk, so that none is deleted
 
     def task(self, params: Mapping[str, Any]) -> str | None:
         """The instance's task_state, for an operation that was requested with ``params``."""
@@ -217,7 +221,25 @@ LIVE_MIGRATION = Operation(
             task_state="migrating",
         ),
         Phase("commit", S, Effect.MOVE_RECORD, shown="post-migrating", task_state="migrating"),
-        Phase("cleanup", A, Ensure.ABSENT, meanwhile=Ensure.OBSERVED, shown="post-migrating", task_state="migrating"),
+        # The source's disks are given up only after the destination has shown, freshly, that it has them.
+        Phase(
+            "attest",
+            B,
+            Ensure.DISKS_WHOLE,
+            meanwhile=Ensure.OBSERVED,
+            shown="post-migrating",
+            task_state="migrating",
+            copied=True,
+        ),
+        Phase(
+            "cleanup",
+            A,
+            Ensure.ABSENT,
+            meanwhile=Ensure.OBSERVED,
+            shown="post-migrating",
+            task_state="migrating",
+            proof="attest",
+        ),
         Phase("release", S, Effect.RELEASE_SOURCE, shown="post-migrating", task_state="migrating"),
     ),
     point_of_no_return="commit",

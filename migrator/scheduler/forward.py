@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from migrator.operations import VERIFY, Actor, Effect, Operation, Phase
+from migrator.operations import Effect, Operation, Phase
 from migrator.protocol import STALE_EPOCH, SUPERSEDED, AttemptState, DomainState, Ensure, Fact, Power
-from migrator.scheduler import choosing, evacuated_disks, guest_end, proof, reading, timeouts
+from migrator.scheduler import attestation, choosing, evacuated_disks, guest_end, proof, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge, judge_copy
 from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.torn import BROKEN_OFF, broken_off, half, torn_after_arrival, verdict_of
 from migrator.scheduler.verdict import Verdict, job_active, rests
-from migrator.scheduler.waiting import ALARMS, alarm, held_up, wait
+from migrator.scheduler.waiting import ALARMS, alarm, held_up, set_free, wait
 
 # change nothing, so a host that is down ends them at once
 _HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE, Ensure.MEASURED})
@@ -35,7 +35,7 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _transfer(snapshot, table, phase)
     if phase.do is Effect.AWAIT_CONFIRMATION:
         return _verify(snapshot, table, phase)
-    if phase.do is Ensure.DISKS_WHOLE and phase.holds and table.reversible(phase.name):
+    if phase.do is Ensure.DISKS_WHOLE:
         return _attest(snapshot, table, phase)
     if operation.cancel_requested and table.reversible(phase.name):
         return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
@@ -132,24 +132,20 @@ def _words(phase: Phase, host: str, judgement: Judgement) -> str:
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     if reading.heard(snapshot, host):
         return wait(snapshot, "")
+    silent = reading.silence(snapshot, host)
     if reading.awaited(snapshot, host):
-        return wait(snapshot, reading.silence(snapshot, host))
+        return wait(snapshot, silent)
+    if phase.proof and not reading.unplanned(snapshot, table.phase(phase.proof)):
+        plan = set_free(snapshot, host) if reading.fenced(snapshot, host) else wait(snapshot, silent)
+        return replace(plan, phase=phase.proof, raise_epoch=True)
     if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
         return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
     if reading.fenced(snapshot, host) and phase.holds:
         if table.reversible(phase.name):
             return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
         if table.moves:  # it arrived: only the lost host's cleaning is left, and the instance need not wait for that
-            return _set_free(snapshot, host)
-    return wait(snapshot, reading.silence(snapshot, host))
-
-
-def _set_free(snapshot: Snapshot, host: str) -> Plan:
-    waiting = wait(snapshot, reading.silence(snapshot, host))
-    if not snapshot.operation.holds:
-        return waiting
-    line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)
-    return replace(waiting, holds=False, timeline=(*waiting.timeline, line))
+            return set_free(snapshot, host)
+    return wait(snapshot, silent)
 
 
 def _evidence(snapshot: Snapshot, host: str | None) -> str:
@@ -208,25 +204,7 @@ def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
 
 
 def _attest(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
-    """The destination shows its disks before the source's are given up. Whoever confirmed may still revert."""
-    operation, host = snapshot.operation, snapshot.operation.destination
-    if host is None or reading.skipped(operation, phase) or snapshot.deleting:  # what is deleted needs no proof
-        return _next(snapshot, table, phase)
-    if operation.cancel_requested:
-        return replace(reverse(snapshot, "reverted", "reverted on request", status="reverted"), confirm=False)
-    fact = reading.fresh(snapshot, host)
-    kept = f"what {operation.source} has is kept until {host} has shown its disks; revert goes back to it"
-    if fact is None:
-        heard = reading.heard(snapshot, host)
-        return wait(snapshot, "" if heard else f"{reading.silence(snapshot, host)}: {kept}")
-    found = proof.judge_whole(snapshot, Actor.DESTINATION, fact)
-    if found.progress is Progress.DONE:
-        return _next(snapshot, table, phase)
-    if found.progress is Progress.PENDING:
-        return wait(snapshot, f"{host}: {found.message}: {kept}" if found.message else "")
-    line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
-    waiting = "" if operation.waiting else None
-    return Plan(phase=VERIFY, confirm=False, context={proof.WINDOW: None}, waiting=waiting, timeline=(line,))
+    return attestation.held_back(snapshot, table, phase) or _next(snapshot, table, phase)
 
 
 def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:

@@ -109,7 +109,10 @@ def skipped(operation: OperationView, phase: Phase) -> bool:
 
 
 def unplanned(snapshot: Snapshot, phase: Phase) -> bool:
-    """A phase that is left out, for the settings say how to transfer, or the guest is paused and writes nothing."""
+    """A phase that is left out: to plan the transfer, where the settings say how, or the guest is paused and writes
+    nothing; to prove copies, where there are none."""
+    if phase.copied:
+        return not moved_targets(snapshot)
     return phase.planning and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from migrator.operations import Kind
+from migrator.scheduler import reading
 from migrator.scheduler.snapshot import NOTHING, TORN, Plan, Snapshot, Timeline
 from migrator.scheduler.verdict import Verdict
 
@@ -22,6 +23,15 @@ def wait(snapshot: Snapshot, reason: str) -> Plan:
         return NOTHING
     line = (Timeline("waiting", reason),) if reason else (Timeline("waiting", "moving again"),)
     return Plan(waiting=reason, timeline=line)
+
+
+def set_free(snapshot: Snapshot, host: str) -> Plan:
+    """Wait for a host that is lost, which only has to clean up: the instance need not."""
+    waiting = wait(snapshot, reading.silence(snapshot, host))
+    if not snapshot.operation.holds:
+        return waiting
+    line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)
+    return replace(waiting, holds=False, timeline=(*waiting.timeline, line))
 
 
 def alarm(snapshot: Snapshot, found: Verdict) -> Plan:

@@ -25,6 +25,7 @@ WANTED = [
     (Kind.LIVE_MIGRATION, "prepare", False, {"a": Ensure.OBSERVED, "b": Ensure.ABSENT}),
     (Kind.LIVE_MIGRATION, "transfer", True, {"a": Ensure.MIGRATING, "b": Ensure.OBSERVED}),
     (Kind.LIVE_MIGRATION, "transfer", False, {"a": Ensure.NOT_MIGRATING, "b": Ensure.OBSERVED}),
+    (Kind.LIVE_MIGRATION, "attest", True, {"a": Ensure.OBSERVED, "b": Ensure.DISKS_WHOLE}),
     (Kind.LIVE_MIGRATION, "cleanup", True, {"a": Ensure.ABSENT, "b": Ensure.OBSERVED}),
     (Kind.REBOOT, "stop", True, {"a": Ensure.SHUT_OFF}),
     (Kind.BUILD, "start", False, {"b": Ensure.ABSENT}),

@@ -1,6 +1,7 @@
 """What ``decide`` and ``assignments`` make of an operation that no longer holds its instance, and of a lost host that
 is back before its instance was started elsewhere."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from migrator.operations import Effect, Kind
 from migrator.protocol import Ensure
 from migrator.scheduler.assign import assignments
+from migrator.scheduler.decide import decide
 from migrator.scheduler.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Op, View
@@ -35,12 +37,52 @@ def test_the_claim_of_what_was_owed_is_released_last() -> None:
 
 
 def test_an_instance_that_arrived_does_not_wait_for_a_source_that_is_fenced() -> None:
-    found = plan(op(L, "cleanup"), ups=("fenced", True))
+    found = plan(op(L, "cleanup", shared=True), ups=("fenced", True))
     assert (found.holds, found.phase, found.forward, found.end) == (False, None, None, None)
     assert str(found.waiting).startswith("waiting for host a")
-    again = op(L, "cleanup", holds=False, waiting=found.waiting)
+    again = op(L, "cleanup", shared=True, holds=False, waiting=found.waiting)
     assert plan(again, ups=("fenced", True)) == NOTHING
     assert plan(again, GONE).phase == "release"
+
+
+def test_what_a_silent_source_would_delete_is_proven_anew_when_it_is_back() -> None:
+    shown = RUNS | {"disk": True}
+    for view, holds in ((False, None), ("fenced", False)):
+        found = plan(op(L, "cleanup"), None, shown, ups=(view, True))
+        assert (found.phase, found.raise_epoch, found.holds) == ("attest", True, holds)
+        assert str(found.waiting).startswith("waiting for host a")
+        waits = op(L, "attest", epoch=2, holds=holds is None, waiting=found.waiting)
+        assert plan(waits, None, shown, ups=(view, True)) == NOTHING
+        assert plan(waits, None, shown | {"epoch": 1}).phase is None
+        assert plan(waits, None, shown).phase == "cleanup"
+
+
+@pytest.mark.parametrize(
+    ("phase", "view", "after"),
+    [
+        ("attest", True, "cleanup"),
+        ("attest", False, None),
+        ("attest", "fenced", None),
+        ("cleanup", True, None),
+        ("cleanup", False, "attest"),
+        ("cleanup", "fenced", "attest"),
+    ],
+)
+def test_a_deletion_needs_no_proof_and_is_not_sent_to_and_fro_while_the_source_is_silent(
+    phase: str, view: View, after: str | None
+) -> None:
+    snapshot = server.snapshot_of(op(L, phase), (None, None), (view, True))
+    assert decide(replace(snapshot, deleting=True)).phase == after
+
+
+def test_no_proof_is_asked_for_where_the_hosts_share_every_disk() -> None:
+    assert plan(op(L, "commit", shared=True)).phase == "cleanup"
+
+
+@pytest.mark.parametrize("ups", [("fenced", True), (True, "fenced")])
+def test_an_instance_that_arrived_is_free_while_its_copy_cannot_be_proven_for_a_host_is_lost(ups: Any) -> None:
+    found = plan(op(L, "attest"), ups=ups)
+    assert (found.holds, found.phase, found.end) == (False, None, None)
 
 
 E = Kind.EVACUATION

@@ -86,12 +86,13 @@ def _claims(world: World) -> list[str]:
                 func.coalesce(func.sum(claims.c.memory_mb), 0),
                 func.coalesce(func.sum(claims.c.disk_gb), 0),
             ).where(claims.c.host == host.name)
-            vcpus, memory, disk = connection.execute(query).one()
+            vcpus, memory, disk_gb = connection.execute(query).one()
             report = host.report
+            memory, disk_gb = memory + report["foreign_memory_mb"], disk_gb + report["kept_disks_gb"]
             total = (
                 host.vcpus * report["cpu_allocation_ratio"] - vcpus,
                 (host.memory_mb - report["reserved_host_memory_mb"]) * report["ram_allocation_ratio"] - memory,
-                host.disk_gb * report["disk_allocation_ratio"] - disk,
+                host.disk_gb * report["disk_allocation_ratio"] - disk_gb,
             )
             if total != (host.free_vcpus, host.free_memory_mb, host.free_disk_gb):
                 found.append(f"{host.name}: free {host.free_memory_mb} MiB, its claims leave {total}")

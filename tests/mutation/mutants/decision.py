@@ -49,12 +49,8 @@ MUTANTS = (
     Mutant(
         "awaited host given up",
         FORWARD,
-        (
-            "    if reading.awaited(snapshot, host):\n"
-            "        return wait(snapshot, reading.silence(snapshot, host))\n"
-            "    if phase.do"
-        ),
-        "    if phase.do",
+        ("    if reading.awaited(snapshot, host):\n        return wait(snapshot, silent)\n    if phase.proof"),
+        "    if phase.proof",
     ),
     Mutant("fence although awaited", FORWARD, "if view is not None and view.awaited:", "if False:"),
     Mutant(

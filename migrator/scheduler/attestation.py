@@ -1,0 +1,69 @@
+"""The destination shows its disks before the source's are given up.
+
+Pure. Owns what holds an operation back there: a proof that is missing or fails, a host that is silent. Who confirmed
+a cold move may still revert; after a live one there is no way back, and what the source has is kept meanwhile.
+"""
+
+from dataclasses import replace
+
+from migrator.operations import VERIFY, Actor, Operation, Phase
+from migrator.scheduler import proof, reading
+from migrator.scheduler.backward import reverse
+from migrator.scheduler.satisfied import Judgement, Progress
+from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.torn import torn_after_arrival
+from migrator.scheduler.verdict import Verdict
+from migrator.scheduler.waiting import alarm, set_free, wait
+
+
+def held_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan | None:
+    """None: the copy at the destination is proven, or needs no proof."""
+    operation, host = snapshot.operation, snapshot.operation.destination
+    if host is None or reading.skipped(operation, phase):
+        return None
+    if not table.reversible(phase.name) and not reading.heard(snapshot, operation.source):
+        return _without_source(snapshot)
+    if snapshot.deleting:  # what is deleted needs no proof
+        return None
+    if not operation.holds and (snapshot.deleted or snapshot.home != host):  # it lives elsewhere, or nowhere
+        return None
+    if operation.cancel_requested and table.reversible(phase.name):
+        return replace(reverse(snapshot, "reverted", "reverted on request", status="reverted"), confirm=False)
+    if torn_after_arrival(snapshot, table, phase):
+        return alarm(snapshot, Verdict.TORN)
+    if not table.reversible(phase.name) and reading.fenced(snapshot, host):
+        return set_free(snapshot, host)
+    fact = reading.fresh(snapshot, host)
+    if fact is None:
+        silent = f"{reading.silence(snapshot, host)}: {_kept(snapshot, table, phase)}"
+        return wait(snapshot, "" if reading.heard(snapshot, host) else silent)
+    if reading.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
+        return None
+    found = proof.judge_whole(snapshot, Actor.DESTINATION, fact)
+    if found.progress is Progress.DONE:
+        return None
+    return _not_whole(snapshot, table, phase, found)
+
+
+def _without_source(snapshot: Snapshot) -> Plan:
+    """A proof from before the source was silent would be old by the time it can delete anything."""
+    source = snapshot.operation.source or ""
+    if reading.fenced(snapshot, source):
+        return set_free(snapshot, source)
+    return wait(snapshot, reading.silence(snapshot, source))
+
+
+def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: Judgement) -> Plan:
+    operation, host = snapshot.operation, snapshot.operation.destination
+    if found.progress is Progress.PENDING or not table.reversible(phase.name):
+        missing = f"{host} has not what it should have: " if found.progress is Progress.FAILED else f"{host}: "
+        return wait(snapshot, f"{missing}{found.message}: {_kept(snapshot, table, phase)}" if found.message else "")
+    line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
+    waiting = "" if operation.waiting else None
+    return Plan(phase=VERIFY, confirm=False, context={proof.WINDOW: None}, waiting=waiting, timeline=(line,))
+
+
+def _kept(snapshot: Snapshot, table: Operation, phase: Phase) -> str:
+    operation = snapshot.operation
+    back = "; revert goes back to it" if table.reversible(phase.name) else ""
+    return f"what {operation.source} has is kept until {operation.destination} has shown its disks{back}"
