@@ -2,7 +2,7 @@
 
 from migrator.operations import Kind
 from migrator.protocol import Ensure
-from tests.model.live_state import LINE, State, on
+from tests.model.live_state import HALF, LINE, WHOLE, State, on
 from tests.model.live_transfer import job_fails
 from tests.model.search import Violation
 from tests.model.server import Order, Seen
@@ -89,11 +89,18 @@ def looked(state: State, i: int) -> State:
         host.reason,
         job,
         attempt,
-        host.disk if order.ensure is not Ensure.ABSENT or order.deletes else False,
+        bool(host.disk) and (order.ensure is not Ensure.ABSENT or order.deletes),
         not checks_fail,
         "final" if problem and not checks_fail else None,
+        _arrived(state, i, order),
     )
     return _put(state, i, fact)
+
+
+def _arrived(state: State, i: int, order: Order) -> bool:
+    host = state.hosts[i]
+    bears = (host.stamp or (0, 0))[0] == order.number
+    return order.kind is Kind.LIVE_MIGRATION and not order.source and host.kept and bears
 
 
 def _put(state: State, i: int, fact: Seen) -> State:
@@ -151,6 +158,8 @@ def _absent(state: State, i: int, order: Order, refuse: bool) -> tuple[State, bo
     host = state.hosts[i]
     if not order.kill and state.job is not None and i in state.job[1:]:
         return state, False
+    if _arrived(state, i, order):
+        return state, True
     if host.dom not in ("absent", "shut_off", "crashed"):
         left = (host.stamp or (0, 0))[0] == order.number and (
             (host.dom == "incoming" and not order.source)
@@ -165,11 +174,20 @@ def _absent(state: State, i: int, order: Order, refuse: bool) -> tuple[State, bo
         raise Violation(f"cleans source {i} before the record has moved")
     if order.kill and state.job is not None and i in state.job[1:]:
         state = state._replace(job=None)
-    state = on(state, i, dom="absent", reason=None, stamp=None)
+    state = on(state, i, dom="absent", reason=None, stamp=None, kept=False, unsynced=None)
     if refuse:
         return state, True
-    state = on(state, i, disk=False if order.deletes else host.disk)
+    if order.deletes:
+        _may_delete(state, i, order)
+        state = on(state, i, disk="")
     return (state._replace(home=None) if state.home == i else state), False
+
+
+def _may_delete(state: State, i: int, order: Order) -> None:
+    """Of the copies that are whole, one stays: the guest's own, or the best that is left of it."""
+    left = [other.disk for j, other in enumerate(state.hosts) if j != i]
+    if order.kind is Kind.LIVE_MIGRATION and state.hosts[i].disk == WHOLE and WHOLE not in left:
+        raise Violation(f"deletes on {i} the only disk that is whole")
 
 
 def _running(state: State, i: int, order: Order, refuse: bool) -> tuple[State, bool]:
@@ -179,7 +197,7 @@ def _running(state: State, i: int, order: Order, refuse: bool) -> tuple[State, b
     if refuse or host.dom not in ("absent", "shut_off", "crashed"):
         return state, True
     if order.kind is Kind.BUILD and order.forward:
-        state = on(state, i, disk=True)
+        state = on(state, i, disk=WHOLE)
     if not state.hosts[i].disk:
         return state, True
     state = on(state, i, dom="running", reason=None, stamp=(order.number, order.epoch))
@@ -193,8 +211,10 @@ def _shut_off(state: State, i: int, _order: Order, _refuse: bool) -> tuple[State
     return (state if dom in ("shut_off", "incoming") else on(state, i, dom="shut_off", reason="shutdown")), False
 
 
-def _disk(state: State, i: int, _order: Order, refuse: bool) -> tuple[State, bool]:
-    return (state, True) if refuse else (on(state, i, disk=True), False)
+def _disk(state: State, i: int, order: Order, refuse: bool) -> tuple[State, bool]:
+    """Made for what is copied hither; a build's is whole at once."""
+    made = HALF if order.kind is Kind.LIVE_MIGRATION else WHOLE
+    return (state, True) if refuse else (on(state, i, disk=state.hosts[i].disk or made), False)
 
 
 HANDLERS = {

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from migrator.protocol import PAUSED_BY_HAND
 from tests.model.server import Op, Order, Seen
 
+HALF, WHOLE = "half", "whole"
 LINE = 1  # facts under way from one host
 
 
@@ -21,7 +22,11 @@ class Host(NamedTuple):
     dom: str = "absent"
     reason: str | None = None
     stamp: tuple[int, int] | None = None  # operation, epoch
-    disk: bool = False
+    disk: str = ""  # HALF while it is being copied hither, WHOLE
+    kept: bool = False  # an arrived domain, persistent
+    unsynced: tuple[int, int] | None = (
+        None  # stamp of a definition that libvirt has forgotten, and a power cut brings back
+    )
     libvirtd: bool = True
     silent: bool = False
     held: Order | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from migrator.protocol import PAUSED_BY_HAND
-from tests.model.live_state import State, Step, on
+from tests.model.live_state import WHOLE, State, Step, on
 
 
 def libvirtd_dies(state: State, i: int) -> State:
@@ -43,11 +43,12 @@ def _job_forward(state: State, undefined: bool, stage: str, source: int, destina
     elif stage == "switch":
         after = state._replace(job=("resumed", source, destination), home=destination)
         arrived = {"dom": "paused", "reason": PAUSED_BY_HAND} if rests else {"dom": "running"}
-        yield "resume there", on(after, destination, **arrived)
+        yield "resume there", on(after, destination, disk=WHOLE, kept=True, unsynced=None, **arrived)
     else:
         after = state._replace(job=None)
         if undefined:
-            yield "confirm", on(after, source, dom="absent", stamp=None, reason=None)
+            forgotten = state.hosts[source].stamp
+            yield "confirm", on(after, source, dom="absent", stamp=None, reason=None, unsynced=forgotten)
         else:
             yield "confirm", on(after, source, dom="shut_off", reason="migrated")
 

@@ -8,6 +8,7 @@ from migrator.protocol import Ensure
 from migrator.scheduler.verdict import Verdict
 from tests.model import server
 from tests.model.live_agent import acted, crashed, delivered, looked, polled
+from tests.model.live_disasters import disk_is_lost, guest_ends, power_cut
 from tests.model.live_server import reconcile
 from tests.model.live_state import State, Step, on
 from tests.model.live_transfer import job_steps, libvirtd_dies
@@ -19,6 +20,7 @@ class World(NamedTuple):
 
     start: State
     undefined: bool = False
+    disasters: frozenset[str] = frozenset()  # "power", "guest", "disk"
     may_cancel: bool = False
     may_delete: bool = False
 
@@ -92,7 +94,33 @@ def _steps(world: World, state: State) -> Iterator[Step]:
         return
     for i in range(len(state.hosts)):
         yield from _host_steps(state, i)
+    if state.faults > 0:
+        yield from _disasters(world, state._replace(faults=state.faults - 1))
     yield from job_steps(state, world.undefined)
+
+
+def _disasters(world: World, state: State) -> Iterator[Step]:
+    for i, host in enumerate(state.hosts):
+        if "power" in world.disasters:
+            yield f"power cut {i}", power_cut(state, i)
+        if "disk" in world.disasters and host.disk and _unproven(state, i):
+            yield f"disk lost {i}", disk_is_lost(state, i)
+    if "guest" in world.disasters and state.home is not None and state.hosts[state.home].dom == "running":
+        yield "guest ends", guest_ends(state)
+
+
+def _unproven(state: State, i: int) -> bool:
+    """Whether the guest has arrived there, and its disks have still to be shown before the source's are deleted. Who
+    was told to delete them may do so any time: no proof outlives its moment."""
+    op = state.op
+    if not op.active or i != op.destination or op.source is None or op.phase not in ("attest", "cleanup"):
+        return False
+    source, said = state.hosts[op.source], (state.facts[i], *state.hosts[i].line)
+    told = (source.held, source.late, source.half[0] if source.half else None)
+    if any(order and order.ensure is Ensure.ABSENT for order in told):
+        return False
+    shown = [fact for fact in said if fact and (fact.epoch, fact.phase, fact.disk) == (op.epoch, op.phase, True)]
+    return not shown if op.phase == "attest" else source.silent
 
 
 def _host_steps(state: State, i: int) -> Iterator[Step]:
@@ -175,6 +203,14 @@ def _reconciled(state: State) -> State:
 
 def _at_rest(state: State) -> None:
     op = state.op
+    if (
+        op.active
+        and op.waiting
+        and op.phase == "attest"
+        and state.home is not None
+        and not state.hosts[state.home].disk
+    ):
+        return  # what is left of its data is kept until somebody has looked
     if op.active:
         alarms = (Verdict.LOST.value.upper(), Verdict.SPLIT.value.upper())
         raise Violation(

@@ -108,6 +108,7 @@ class Seen(NamedTuple):
     disk: bool = False
     checks: bool = True
     problem: str | None = None
+    arrived: bool = False  # the domain is persistent and bears the operation's stamp
     sums: tuple[tuple[str, int], ...] = ()  # target -> content
 
 
@@ -157,7 +158,7 @@ def fact_of(seen: Seen) -> Fact:
         phase=seen.phase,
         incarnation=1,
         sequence=1,
-        domain=DomainFact(state=DomainState(seen.dom), reason=seen.reason) if seen.dom else None,
+        domain=_domain(seen),
         job=JobFact(active=seen.job),
         attempt=AttemptFact(state=AttemptState(seen.attempt)) if seen.attempt else None,
         disks=_disks(seen),
@@ -165,6 +166,13 @@ def fact_of(seen: Seen) -> Fact:
         guest=_GUEST if seen.dom is not None else None,
         problem=problem,
     )
+
+
+def _domain(seen: Seen) -> DomainFact | None:
+    if seen.dom is None:
+        return None
+    stamp = str(seen.number) if seen.arrived else None
+    return DomainFact(state=DomainState(seen.dom), reason=seen.reason, stamp_operation=stamp, persistent=seen.arrived)
 
 
 def _disks(seen: Seen) -> tuple[DiskFact, ...]:

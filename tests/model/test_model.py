@@ -7,15 +7,20 @@ import pytest
 from migrator.operations import Kind
 from migrator.protocol import PAUSED_BY_HAND, DomainState
 from migrator.scheduler import decide as decisions
-from migrator.scheduler import reading
+from migrator.scheduler import proof, reading
+from migrator.scheduler import verdict as verdicts
 from migrator.scheduler.backward import up
+from migrator.scheduler.satisfied import DONE
 from migrator.scheduler.verdict import Verdict, rests, verdict
 from tests.model import server
-from tests.model.live_state import Host, State
+from tests.model.live_state import WHOLE, Host, State
 from tests.model.live_world import World
 from tests.model.search import Found, explore
 
 LIMIT = 12_000  # states a world; a number higher by orders of magnitude finds more only overnight
+
+
+L = Kind.LIVE_MIGRATION
 
 
 def world(
@@ -29,7 +34,7 @@ def world(
     **may: Any,
 ) -> World:
     placed = source is not None
-    first = Host(dom="running", disk=True) if placed else Host()
+    first = Host(dom="running", disk=WHOLE) if placed else Host()
     if paused:
         first = first._replace(dom="paused", reason=PAUSED_BY_HAND)
     state = State(
@@ -47,6 +52,15 @@ def world(
     return World(state, **may)
 
 
+FEWER = 4_000  # states of a world with disasters: it is the others' again, and what they add comes early
+DISASTERS = {
+    "move, power cuts": (FEWER, world(L, 2, 2, requested=1, undefined=True, disasters=frozenset({"power"}))),
+    "move, the guest ends by itself": (
+        FEWER,
+        world(L, 2, 2, requested=1, undefined=True, may_cancel=True, disasters=frozenset({"guest"})),
+    ),
+    "move, a disk is lost": (FEWER, world(L, 2, 2, requested=1, undefined=True, disasters=frozenset({"disk"}))),
+}
 WORLDS = {
     "move, one fault": world(Kind.LIVE_MIGRATION, 2, 1, requested=1, may_cancel=True),
     "move, two faults": world(Kind.LIVE_MIGRATION, 2, 2, requested=1, may_cancel=True),
@@ -58,6 +72,7 @@ WORLDS = {
         Kind.LIVE_MIGRATION, 2, 1, requested=1, may_cancel=True, paused=True, undefined=True
     ),
     "move, paused, deleted meanwhile": world(Kind.LIVE_MIGRATION, 2, 1, requested=1, may_delete=True, paused=True),
+    **{name: move for name, (_, move) in DISASTERS.items()},
     "build": world(Kind.BUILD, 2, 2, source=None, may_cancel=True),
     "build, deleted meanwhile": world(Kind.BUILD, 2, 1, source=None, may_delete=True),
     "delete": world(Kind.DELETE, 1, 3),
@@ -68,7 +83,7 @@ WORLDS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_no_interleaving_breaks_a_rule(name: str) -> None:
-    states = explore(WORLDS[name], LIMIT)
+    states = explore(WORLDS[name], DISASTERS[name][0] if name in DISASTERS else LIMIT)
     print(f"{name}: {states} states")
     assert states > 100
 
@@ -116,6 +131,28 @@ def test_the_search_finds_a_paused_guest_that_is_left_behind(monkeypatch: pytest
     with pytest.raises(Found) as found:
         explore(WORLDS["move, paused"], LIMIT)
     print(found.value.rule)
+
+
+def _not_anew(snapshot: Any, phase: Any) -> bool:
+    late = phase.name == "attest" and snapshot.operation.phase == "cleanup"
+    return late or UNPLANNED(snapshot, phase)
+
+
+UNPLANNED = reading.unplanned
+DELETED_TOO_EARLY = {
+    "what arrived is told by nothing but that it runs": ("move, power cuts", verdicts, "arrived", lambda _: False),
+    "a cleanup asks for no proof": ("move, a disk is lost", proof, "judge_whole", lambda *_: DONE),
+    "a proof from before a silence counts": ("move, a disk is lost", reading, "unplanned", _not_anew),
+}
+
+
+@pytest.mark.parametrize("name", DELETED_TOO_EARLY)
+def test_the_search_finds_a_copy_that_is_given_up_too_early(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, part, attribute, planted = DELETED_TOO_EARLY[name]
+    monkeypatch.setattr(part, attribute, planted)
+    with pytest.raises(Found) as found:
+        explore(*DISASTERS[where][::-1])
+    print(f"{name}: {found.value.rule}")
 
 
 @pytest.mark.parametrize("name", PLANTED)
