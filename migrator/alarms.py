@@ -18,6 +18,7 @@ class AlarmKind(StrEnum):
     COPY_ELSEWHERE = "copy-elsewhere"
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
+    HOST_SETUP = "host-setup"
     NO_RECORD = "no-record"
     SECOND_MACHINE = "second-machine"
     STORAGE_MARKER = "storage-marker"
@@ -45,6 +46,7 @@ ADVICE: Mapping[AlarmKind, str] = {
     "`migrator reconcile {instance}`, and say which copy is right",
     AlarmKind.DOMAIN_GONE: "start the instance, which defines its domain anew from the disks that are there; or say "
     "with `migrator reconcile {instance}` where it is",
+    AlarmKind.HOST_SETUP: "do on {host} what the alarm says; its agent looks again each minute",
     AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
     AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "
     "old machine is gone for good, `migrator host-replace {host}`",

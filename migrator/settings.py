@@ -115,6 +115,8 @@ class ServerSettings(_Base):
     agent_report_timeout: float = Field(60.0, ge=45, le=86400)
     # a host that registers first, or as another machine, takes instances only after `migrator host-approve`
     approve_new_hosts: bool = False
+    # when a host was rebooted, start those of its guests that ran (as Nova has it)
+    resume_guests_state_on_host_boot: bool = False
     sweep_interval: float = Field(5.0, gt=0)  # s between two looks at every active operation
     shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to stop by itself
     max_concurrent_live_migrations: int = Field(1, ge=0)  # that leave one host at a time; 0: any number

@@ -22,12 +22,12 @@ def upgrade() -> None:
         table.add_column(sa.Column("proofs", sa.JSON()))
         table.add_column(sa.Column("fence_address", sa.String(255)))
         table.add_column(sa.Column("boot", sa.String(36)))
-        table.add_column(sa.Column("resume_boot", sa.String(36)))
+        table.add_column(sa.Column("resume_until", sa.Double))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("hosts") as table:
-        for name in ("machine", "claimant", "proofs", "fence_address", "boot", "resume_boot"):
+        for name in ("machine", "claimant", "proofs", "fence_address", "boot", "resume_until"):
             table.drop_column(name)
     with op.batch_alter_table("listening") as table:
         for name in ("clock", "steps", "step_s", "stepped_at"):

@@ -74,9 +74,11 @@ class Agent:
         fencing: SelfFencing | None = None,
         surveyor: Surveyor | None = None,
         machine_file: Path | None = None,
+        boot: str = "",
     ) -> None:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
-        ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity."""
+        ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity;
+        ``boot`` is its ``lease.boot_id``."""
         self._settings = settings
         self._worker, self._driver = worker, driver
         self._journal = journal
@@ -93,6 +95,7 @@ class Agent:
         self._registered: HostReport | None = None
         self._failed_by: dict[str, type[Exception]] = {}  # loop -> how it failed last
         self._heard = False  # this agent was registered once
+        self._boot = boot
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
         self._stopping = False
         self.busy = False  # after ``run``: a step did not end in time, and goes on
@@ -143,7 +146,8 @@ class Agent:
                 copies = self._worker.served(found) if found is not None else None
                 wait = min(self._settings.poll_wait, LOOK_S)
                 number += 1
-                poll = Poll(incarnation=self._journal.incarnation, number=number, seen=seen, wait_s=wait, copies=copies)
+                told = {"incarnation": self._journal.incarnation, "boot": self._boot, "number": number}
+                poll = Poll(**told, seen=seen, wait_s=wait, copies=copies)
                 sent = self._fencing.lease.clock() if self._fencing is not None else 0.0
                 answer = await self._server.poll(poll)
                 if self._fencing is not None:

@@ -248,6 +248,7 @@ class Fabric:
 
     def power_on(self, name: str) -> None:
         self.hosts[name].powered = True
+        self.hosts[name].boots += 1
         self.start_daemon(name)
 
     def end_copies(self, name: str) -> None:

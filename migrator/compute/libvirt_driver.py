@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator.compute import certificates, compatibility, domain_xml, survey_xml
+from migrator.compute import certificates, compatibility, domain_xml, libvirt_guests, survey_xml
 from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
 from migrator.compute.host_addresses import host_addresses
@@ -84,6 +84,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             live_migration_uri=settings.migration_uri(bracketed(address)),
             networks=tuple(settings.networks),
             tls=certificates.report(address) if settings.live_migration_with_native_tls else None,
+            warnings=libvirt_guests.warnings(),
         )
 
     def list_copies(self, *, live: bool = False) -> Sequence[Copy]:

@@ -11,6 +11,7 @@ from migrator.compute.agent import Agent, until_signalled
 from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.images import ImageCache
 from migrator.compute.journal import open_journal
+from migrator.compute.lease import boot_id
 from migrator.compute.libvirt_driver import LibvirtDriver
 from migrator.compute.narrowing import narrow_state
 from migrator.compute.self_fencing import of_host
@@ -42,6 +43,7 @@ def run_real_agent(settings: AgentSettings) -> int:
         fencing=fencing,
         surveyor=Surveyor(guarded),
         machine_file=settings.state_path / "machine",
+        boot=boot_id(),
     )
     try:
         asyncio.run(until_signalled(agent, server))

@@ -188,6 +188,7 @@ class SimulatedHost:
     foreign_memory_mb: int = 0  # of running domains that migrator did not make
     daemon_up: bool = True
     powered: bool = True
+    boots: int = 0  # how often it was started after the first time
     domains: dict[str, Domain] = field(default_factory=dict)
     offers: dict[str, set[str]] = field(default_factory=dict)  # instance -> targets that other hosts may read
     unsynced: dict[str, Domain] = field(default_factory=dict)  # forgotten, as long as the host keeps its power

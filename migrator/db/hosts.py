@@ -189,6 +189,18 @@ def seen(connection: Connection, name: str) -> None:
     put_off(connection, lambda: connection.execute(beat))
 
 
+def booted(connection: Connection, name: str, boot: str, within_s: float) -> bool:
+    """Note the boot of the host's machine; whether another one ended ``within_s`` seconds ago, by the servers' clock,
+    at the most. The host's row is locked."""
+    moment = listening.clock(connection)
+    row = connection.execute(select(hosts.c.boot, hosts.c.resume_until).where(hosts.c.name == name)).one()
+    if row.boot == boot:
+        return row.resume_until is not None and moment < row.resume_until
+    until = moment + within_s if row.boot is not None else None
+    connection.execute(update(hosts).where(hosts.c.name == name).values(boot=boot, resume_until=until))
+    return until is not None
+
+
 def _heard_since(connection: Connection) -> ColumnElement[float]:
     """Anew after a silence: what its agent has not reported yet, it may be about to."""
     moment = listening.clock_expression(connection)

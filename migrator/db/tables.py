@@ -67,7 +67,7 @@ hosts = Table(
     Column("proofs", JSON),  # pool -> {token, at}: what it last wrote there, by the servers' clock
     Column("fence_address", String(255)),  # of its power switch or management board, by an operator
     Column("boot", String(36)),  # the machine's boot that registered last
-    Column("resume_boot", String(36)),  # that boot's agent starts the guests that ran before; None: nothing to start
+    Column("resume_until", Double),  # by the servers' clock: until then the guests that ran before are started again
     Column("heard_since", Double),  # by the servers' clock: without a silence since
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),

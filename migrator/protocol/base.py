@@ -24,6 +24,7 @@ HostName = Annotated[str, Field(max_length=255)]
 SourceName = Annotated[str, Field(max_length=512)]  # of a volume
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 MachineId = Annotated[str, Field(pattern=rf"^({_UUID})?$")]
+BootId = Annotated[str, Field(pattern=rf"^({_UUID})?$")]
 # What a host wrote into a pool, for another one to find there: its name and a UUID. Never a path to anywhere else.
 Proof = Annotated[
     str,

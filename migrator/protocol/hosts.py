@@ -51,6 +51,7 @@ class HostReport(Message):
     simulated: bool = False
     self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances by itself
     tls: TlsReport | None = None  # None: it does not encrypt migrations
+    warnings: tuple[Text, ...] = Field(default=(), max_length=20)  # what of its setup endangers instances
     impaired: Text = ""  # why its agent cannot write down what it does, so that nothing is begun there; "": it can
     lost: Text = ""  # what its agent could not read of what it had written down; "": nothing
     protocol: Count = 1  # that its agent speaks; from 2 on it sends unchanged facts again

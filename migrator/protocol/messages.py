@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import Incarnation, Key, MachineId, Message, Number, Seal
+from migrator.protocol.base import BootId, Incarnation, Key, MachineId, Message, Number, Seal
 from migrator.protocol.facts import Fact
 from migrator.protocol.items import (
     UnreadableAssignment,
@@ -34,6 +34,7 @@ class Poll(Message):
 
     incarnation: Incarnation
     machine: MachineId = ""  # that the agent runs on; must be the one that registered the host
+    boot: BootId = ""  # of that machine, a new one each time it starts; "": not told
     number: Number = 0  # of this poll; the answer repeats it, and an answer to an older poll is thrown away
     seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)

@@ -30,7 +30,7 @@ from migrator.protocol import (
     Problem,
     UnreadableFact,
 )
-from migrator.scheduler import auditing, loading, machines, passwords, stamps
+from migrator.scheduler import auditing, host_boots, loading, machines, passwords, stamps
 from migrator.scheduler.assign import asked
 from migrator.scheduler.assign import assignments as assignments_of
 from migrator.scheduler.snapshot import Placed, Snapshot
@@ -74,7 +74,9 @@ def register(
                 advice="set the host's clock, stop its transfers, and move the agent's journal away",
             )
         hosts.register(connection, host, incarnation, report, machine, approved=not approve_new)
-        for kind, words in ((AlarmKind.AGENT_IMPAIRED, report.impaired), (AlarmKind.AGENT_LOST, report.lost)):
+        told = {AlarmKind.AGENT_IMPAIRED: report.impaired, AlarmKind.AGENT_LOST: report.lost}
+        told[AlarmKind.HOST_SETUP] = "; ".join(report.warnings)
+        for kind, words in told.items():
             if words:
                 alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
             else:
@@ -86,9 +88,10 @@ def _newest(connection: Connection) -> int:
     return int(now(connection)) + _CLOCKS_DIFFER_S
 
 
-def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0) -> None:
-    """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound, and NameTaken or
-    MachineNotApproved for an agent on another machine than the host's."""
+def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0, *, resume: bool = False) -> None:
+    """Note that the agent spoke, and compare the copies it holds with the record. ``resume``:
+    resume_guests_state_on_host_boot. Raises HostNotFound, and NameTaken or MachineNotApproved for an agent on another
+    machine than the host's."""
     machines.check(db, host, poll.machine, down_after)
     with db.write() as connection:
         hosts.seen(connection, host)
@@ -97,7 +100,10 @@ def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0) -> 
     try:
         with db.write() as connection:
             if hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
-                auditing.audit(connection, host, poll.copies)
+                rebooted = host_boots.noted(connection, host, poll.boot)
+                stopped = auditing.audit(connection, host, poll.copies)
+                if resume and rebooted:
+                    host_boots.resume(connection, host, stopped)
     except MigratorError:
         raise
     except Exception:  # the host was heard all the same, and its assignments are wanted

@@ -43,16 +43,16 @@ class Difference:
     holds: bool = True
 
 
-def audit(connection: Connection, host: str, told: Iterable[Copy]) -> None:
-    """Store the host's list, note how its instances are, raise and clear its alarms. The host's row is locked."""
+def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[str]:
+    """Store the host's list, note how its instances are, raise and clear its alarms; those whose guests ran by the
+    record, and were found stopped. The host's row is locked."""
     before = copies.of_host(connection, host)
     held = _judged(connection, host, {copy.uuid: copy for copy in told}, before)
     copies.replace(connection, host, list(held.values()), before)
     raised = {(row.kind, row.instance_uuid) for row in alarms.listed(connection, host=host)}
     suspect = {uuid for kind, uuid in raised if kind in AUDITED}
     subjects = _subjects(connection, host, held, before, suspect)
-    for subject in subjects:
-        _note_power(connection, host, subject)
+    stopped = [subject.uuid for subject in subjects if _note_power(connection, host, subject)]
     found = [difference for subject in subjects for difference in differences(host, subject)]
     _raise(connection, host, [one for one in found if one.holds])
     kept = {(one.kind.value, one.uuid) for one in found}
@@ -60,6 +60,7 @@ def audit(connection: Connection, host: str, told: Iterable[Copy]) -> None:
     for kind, uuid in over:
         alarms.clear_alarm(connection, AlarmKind(kind), host=host, instance_uuid=uuid)
     _claims(connection, host, held.values(), raised=(AlarmKind.UNPROVEN_CLAIM.value, "") in raised)
+    return stopped
 
 
 def _judged(
@@ -171,23 +172,24 @@ def _renamed(host: str, copy: HeldCopy) -> str:
     return f" (its stamp was issued for {other}: is {host} that host, renamed?)" if other not in (None, host) else ""
 
 
-def _note_power(connection: Connection, host: str, subject: Subject) -> None:
-    """A guest that stopped, started or vanished by itself."""
+def _note_power(connection: Connection, host: str, subject: Subject) -> bool:
+    """A guest that stopped, started or vanished by itself; whether it ran by the record, and is there and stopped."""
     record, copy = subject.record, subject.copy
     if record is None or record.deleted or record.host != host or not record.quiet:
-        return
+        return False
     if any(operation.holds for operation in subject.operations) or subject.newer or record.launched_at is None:
-        return
+        return False
     wanted = POWER.get(DomainState(copy.state)) if copy is not None else _GONE
     if wanted is None or wanted["power_state"] == record.power_state:
-        return
+        return False
     if copy is not None and record.vm_state == "error":
-        return
+        return False
     # One that waits for its confirmation stays in VERIFY_RESIZE, however its guest is.
     only = ("power_state",) if record.vm_state in ("resized", "error") else tuple(wanted)
     instance_records.change(connection, record.uuid, {name: wanted[name] for name in only})
     words = f"found {copy.state} on {host}" if copy is not None else f"found no domain on {host}"
     events.add(connection, "power", words, instance_uuid=record.uuid, host=host)
+    return copy is not None and record.vm_state == "active" and wanted["vm_state"] == "stopped"
 
 
 def _raise(connection: Connection, host: str, found: Iterable[Difference]) -> None:

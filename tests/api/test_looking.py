@@ -21,7 +21,7 @@ class Counted:
     def __init__(self) -> None:
         self.heartbeats = self.whole = self.generation = 0
 
-    def heartbeat(self, *_: Any) -> None:
+    def heartbeat(self, *_: Any, **_more: Any) -> None:
         self.heartbeats += 1
 
     def marks(self, *_: Any) -> tuple[tuple[int, int], ...]:

@@ -55,7 +55,8 @@ class Server:
         agents.register(self.db, host, incarnation, report, machine, self.settings.service_down_time)
 
     def poll(self, host: str, poll: Poll) -> Assignments:
-        agents.heartbeat(self.db, host, poll)
+        resume = self.settings.resume_guests_state_on_host_boot
+        agents.heartbeat(self.db, host, poll, resume=resume)
         return agents.assignments(self.db, host, self.settings).model_copy(update={"answers": poll.number})
 
     def facts(self, host: str, facts: Facts) -> None:
@@ -98,6 +99,7 @@ class AgentProcess:
         self.poll_at = self.send_at = 0.0
         self.registered, self.registered_at = False, 0.0
         self.machine = machine_of("simulated", host)
+        self.boot = machine_of("boot", host, str(fabric.hosts[host].boots))
 
     @property
     def due(self) -> float:
@@ -151,6 +153,7 @@ class AgentProcess:
             self.polled += 1
             poll = Poll(
                 incarnation=self.journal.incarnation,
+                boot=self.boot,
                 number=self.polled,
                 seen=self.seen,
                 copies=copies,

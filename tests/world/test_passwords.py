@@ -90,9 +90,8 @@ def test_a_password_that_an_earlier_release_stored_is_erased_with_its_operation(
     assert stored(world) == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_erasing_waits_for_a_reader_and_succeeds_after_it(world: World) -> None:
-    if not world.db.is_sqlite:
-        pytest.skip("PostgreSQL vacuums by itself")
     world.db.erase()
     with world.db.write() as connection:
         connection.exec_driver_sql("CREATE TABLE told (word TEXT)")

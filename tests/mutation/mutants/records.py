@@ -88,8 +88,8 @@ MUTANTS = (
     Mutant(
         "a stop by itself is not recorded",
         AUDITING,
-        ('    if wanted is None or wanted["power_state"] == record.power_state:\n        return\n'),
-        "    return\n",
+        ('    if wanted is None or wanted["power_state"] == record.power_state:\n        return False\n'),
+        "    return False\n",
     ),
     Mutant(
         "the record of a copy in doubt is changed",
