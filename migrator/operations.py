@@ -81,6 +81,7 @@ class Phase:
     retry: bool = False  # when it fails, another host is tried, if none was asked for by name
     between_hosts: bool = False  # nothing to do or undo when source and destination are the same host
     planning: bool = False  # left out unless the way of the transfer is to be chosen (live_migration_strategy = auto)
+    lends: bool = False  # left out unless a running guest's read-only disk is to be copied, before it is moved
     fencing: bool = False  # evidence that the host is fenced counts as done
     # The phase whose undoing proves, in the same epoch, the copy that stays, before this undo stops or destroys another
     # one. The way back that begins here begins there.
@@ -201,6 +202,19 @@ LIVE_MIGRATION = Operation(
         Phase("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION, shown="queued", task_state="migrating"),
         Phase("check", B, Ensure.COMPATIBLE, shown="preparing", task_state="migrating", retry=True),
         Phase("measure", A, Ensure.MEASURED, shown="preparing", task_state="migrating", planning=True),
+        # A config drive is a disk that nobody writes to: it is copied as it is, where the hosts do not share its pool.
+        Phase("lend", A, Ensure.LENT, Ensure.WITHDRAWN, shown="preparing", task_state="migrating", lends=True),
+        Phase(
+            "fetch",
+            B,
+            Ensure.COPIED,
+            Ensure.ABSENT,
+            meanwhile=Ensure.LENT,
+            shown="preparing",
+            task_state="migrating",
+            lends=True,
+            retry=True,
+        ),
         Phase(
             "prepare",
             B,

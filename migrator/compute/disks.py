@@ -81,6 +81,13 @@ class Disks:
         pools |= {self._first_pool(spec)} if MEMORY in targets else set()
         return {pool: self.directory(spec.uuid, pool) for pool in sorted(pools)}
 
+    def config_drives(self, spec: InstanceSpec, targets: Collection[str]) -> dict[str, tuple[str, Path]]:
+        """Target -> pool and path of these config drives. Raises StorageError for a target that is none."""
+        found = {d.target: (d.pool, self.path(spec.uuid, d)) for d in spec.disks if d.config_drive}
+        if others := [target for target in targets if target not in found]:
+            raise StorageError(f"{', '.join(others)} of {spec.uuid} is no config drive, and is not lent")
+        return {target: found[target] for target in targets}
+
     def all_homes(self, uuid: str) -> list[Path]:
         """The instance's directory in every pool, whether it is there or not."""
         return [directory / str(UUID(uuid)) for directory in self._pools.values()]
@@ -175,15 +182,15 @@ class Disks:
                 qemu_img.resize(Path(fact.path), disk.format, disk.size_gb * GIB)
 
     def make_targets(self, spec: InstanceSpec, guest: GuestDescription, images: Mapping[str, Path]) -> None:
-        """Empty disks of the source's size, over the same backing image, in the pools not shared with the source; a
-        config drive is made anew."""
+        """Empty disks of the source's size, over the same backing image, in the pools not shared with the source. A
+        config drive was copied before, for a running guest goes on with the one that it has. Raises StorageError."""
         own, facts = self.identities(), {fact.target: fact for fact in guest.disks}
         known = {image.id: image for image in spec.images}
         for disk in spec.disks:
             if own.get(disk.pool) == guest.storage.get(disk.pool, ""):
                 continue
             if disk.config_drive:
-                self._make_config_drive(spec, disk, None)
+                _refuse_missing(self.path(spec.uuid, disk))
             elif disk.target in facts:
                 self._make_target(self.path(spec.uuid, disk), disk.pool, facts[disk.target], images, known)
             else:
@@ -345,6 +352,14 @@ def _refuse_locked(home: Path) -> None:
         raise StorageError(
             f"{path} is in use, and is not taken away: a guest runs from it, here or on another host",
             advice="find out where the instance runs",
+        )
+
+
+def _refuse_missing(drive: Path) -> None:
+    if not drive.exists():
+        raise StorageError(
+            f"the config drive {drive} has not come here from the source, and another one is not made in its stead",
+            advice="see that the server is not older than this agent, and move the instance again",
         )
 
 

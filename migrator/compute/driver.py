@@ -83,8 +83,14 @@ class Driver(Protocol):
         StorageError, also for a file that libvirt would take for something that it is not."""
         ...
 
+    def lend(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str]:
+        """Source: the same for config drives of a guest that runs; target -> the path to read it at. Nothing that the
+        guest can write to lies beside them there: it could be made to look like an image between two looks. Raises
+        StorageError, also for a target that is no config drive."""
+        ...
+
     def withdraw(self, uuid: str) -> None:
-        """Source: end what ``offer`` began. No-op for none; files are never touched."""
+        """Source: end what ``offer`` and ``lend`` began. No-op for none; the instance's own files are never touched."""
         ...
 
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:

@@ -15,7 +15,7 @@ from typing import Any
 from migrator import peer_address
 from migrator.compute.driver import Driver
 from migrator.compute.ensure_kept import kept_dropped, kept_restored, kept_unrestored
-from migrator.compute.ensure_moving import copied, described, disks_whole, offered, rebuilt, withdrawn
+from migrator.compute.ensure_moving import copied, described, disks_whole, lent, offered, rebuilt, withdrawn
 from migrator.compute.ensure_power import (
     by_hand,
     disks_present,
@@ -273,6 +273,7 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.KEPT_DROPPED: kept_dropped,
     Ensure.DESCRIBED: described,
     Ensure.OFFERED: offered,
+    Ensure.LENT: lent,
     Ensure.DISKS_WHOLE: disks_whole,
     Ensure.WITHDRAWN: withdrawn,
     Ensure.COPIED: copied,

@@ -1,4 +1,5 @@
-"""The handlers that move an instance which does not run: described, offered, copied, rebuilt. See ``ensure.py``."""
+"""The handlers that move files: described, offered, copied, rebuilt of an instance that does not run, and lent of one
+that does. See ``ensure.py``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -41,6 +42,18 @@ def offered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
         return NOTHING
     driver.offer(spec, targets)
     return {"disks": _summed(driver, spec, targets, driver.checksums(spec, targets))}
+
+
+def lent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+    """Of a guest that runs only what it cannot write to is lent, and nothing else lies where it is read from."""
+    targets = OfferedInputs.model_validate(assignment.inputs).copy_disks
+    driver, spec = tools.driver, assignment.instance
+    written = set(targets) - {disk.target for disk in spec.disks if disk.config_drive}
+    if written or not targets:
+        raise Conflict(f"{', '.join(sorted(written)) or 'nothing'} is no config drive: only those are lent")
+    places = driver.lend(spec, targets)
+    disks = _summed(driver, spec, targets, driver.checksums(spec, targets))
+    return {"disks": tuple(d.model_copy(update={"path": places[d.target]}) for d in disks if d.target in places)}
 
 
 def withdrawn(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:

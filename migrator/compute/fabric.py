@@ -54,6 +54,7 @@ class Fabric:
         self.executions: list[Execution] = []
         self.losses: list[str] = []  # guests that ran on data older than what they had written
         self._versions: dict[tuple[str, str], int] = {}  # newest version of each disk's data, and saved memory's
+        self.tokens = itertools.count(1)  # of config drives that were made
         self._writes = itertools.count(1)
         self._cuts: set[frozenset[str]] = set()
 
@@ -237,6 +238,7 @@ class Fabric:
         host, now = self.hosts[name], self.clock()
         host.powered = False
         host.offers.clear()
+        host.lent.clear()
         self.end_copies(name)
         for uuid, domain in list(host.domains.items()):
             if domain.state is DomainState.INCOMING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from migrator.compute import qemu_img
+from migrator.compute import lent_files, qemu_img
 from migrator.compute.checksum import Checksums
 from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
 from migrator.compute.disks import Disks
@@ -166,6 +166,16 @@ class HostFiles:
             except OSError as error:
                 raise StorageError(f"cannot read {home}: {error}") from error
         return homes
+
+    def _lendable(self, spec: InstanceSpec, targets: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
+        """Directories that hold these config drives and nothing else (pool -> directory), and where in them they are
+        (target -> path)."""
+        drives = self._disks.config_drives(spec, targets)
+        directories = {}
+        for pool in {pool for pool, _ in drives.values()}:
+            home, paths = self._disks.directory(spec.uuid, pool), [p for own, p in drives.values() if own == pool]
+            directories[pool] = lent_files.lend(home, paths)
+        return directories, {t: str(directories[pool] / path.name) for t, (pool, path) in drives.items()}
 
     def _missing(self, spec: InstanceSpec, inputs: CopiedInputs) -> list[Wanted]:
         there = {fact.target: fact for fact in inputs.guest.disks}

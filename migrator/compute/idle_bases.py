@@ -62,6 +62,8 @@ def _used(pool: Path) -> set[str] | None:
     used = set()
     for home in (path for path in entries(pool) if _HOLDER.fullmatch(path.name) and path.is_dir()):
         for path in entries(home):
+            if path.is_dir():  # links to config drives that are being lent: no disks
+                continue
             if half_made(path):
                 return None
             try:

@@ -6,11 +6,11 @@ instance, and never looks at files (``host_files``) or XML (``domain_xml``) itse
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator.compute import certificates, compatibility, domain_xml, libvirt_guests, survey_xml
+from migrator.compute import certificates, compatibility, domain_xml, lent_files, libvirt_guests, survey_xml
 from migrator.compute.addresses import address_towards, bracketed
 from migrator.compute.files import sync
 from migrator.compute.host_addresses import host_addresses
@@ -135,8 +135,20 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
         self._control.call(open_pools)
 
+    def lend(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str]:
+        directories, places = self._lendable(spec, targets)
+
+        def open_pools(connection: Any) -> None:
+            for pool, directory in directories.items():
+                pools.open_pool(connection, f"{_offered(spec.uuid)}{pool}.lent", directory)
+
+        self._control.call(open_pools)
+        return places
+
     def withdraw(self, uuid: str) -> None:
         self._control.call(lambda connection: pools.close_pools(connection, _offered(uuid)))
+        for home in self._disks.all_homes(uuid):
+            lent_files.take_back(home)
 
     # life
     def define(self, spec: InstanceSpec, operation_id: str, epoch: int, machine: str = "", seal: str = "") -> None:

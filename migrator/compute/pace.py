@@ -11,6 +11,7 @@ SLOWEST_S = {
     Ensure.NOT_RUNNING: 0.5,
     Ensure.MEASURED: 0.1,  # the guest waits for nothing, but somebody may
     Ensure.OFFERED: 1.0,  # until the checksums are known
+    Ensure.LENT: 1.0,
     Ensure.DISKS_WHOLE: 1.0,
     Ensure.COPIED: 0.5,
     Ensure.ABSENT: 2.0,

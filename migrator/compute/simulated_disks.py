@@ -58,7 +58,8 @@ class SimulatedDisks(Connection):
             size = _CONFIG_DRIVE_BYTES if disk.config_drive else (disk.size_gb or _IMAGE_GB) * GIB
             self._storage(disk.pool).make(spec.uuid, disk, size, disk.image_id)
             if new and disk.config_drive:
-                self._file(spec, disk.target).admin_pass = admin_pass
+                drive = self._file(spec, disk.target)
+                drive.admin_pass, drive.token = admin_pass, f"-{next(self.fabric.tokens)}"
 
     @call
     def grow_disks(self, spec: InstanceSpec) -> None:
@@ -78,6 +79,9 @@ class SimulatedDisks(Connection):
         described = {fact.target: fact for fact in guest.disks}
         for disk in spec.disks:
             if self._storage(disk.pool).identity == guest.storage.get(disk.pool):
+                continue
+            if disk.config_drive:
+                self._file(spec, disk.target)  # it was copied before, and is not made anew
                 continue
             if disk.target not in described:
                 raise StorageError(f"the source does not describe the disk {disk.target}")
@@ -175,8 +179,20 @@ class SimulatedDisks(Connection):
         self.host.offers[spec.uuid] = set(targets)
 
     @call
+    def lend(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str]:
+        drives = {disk.target: disk for disk in spec.disks if disk.config_drive}
+        if others := [target for target in targets if target not in drives]:
+            raise StorageError(f"{', '.join(others)} of {spec.uuid} is no config drive, and is not lent")
+        for target in targets:
+            self._file(spec, target)
+        places = {target: self._path(spec.uuid, drives[target].pool, f".lent/{target}") for target in targets}
+        self.host.offers[spec.uuid], self.host.lent[spec.uuid] = set(targets), places
+        return places
+
+    @call
     def withdraw(self, uuid: str) -> None:
         self.host.offers.pop(uuid, None)
+        self.host.lent.pop(uuid, None)
 
     @call
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
@@ -201,6 +217,9 @@ class SimulatedDisks(Connection):
         if lacking:
             raise StorageError(f"the file of the image {', '.join(sorted(lacking))} was not fetched")
         missing = [target for target in inputs.copy_disks if self._find(spec, target) is None]
+        places, lent = {d.target: d.path for d in inputs.guest.disks}, self.fabric.hosts[source].lent.get(spec.uuid, {})
+        if unknown := [target for target in missing if target in lent and places.get(target) != lent[target]]:
+            raise StorageError(f"{source} does not lend {', '.join(unknown)} at {places}")
         self._copies[spec.uuid] = simulated_copies.begin(
             self.fabric, source, self.name, spec, missing, self.fabric.clock()
         )

@@ -35,6 +35,7 @@ class SimulatedDisk:
     version: int = 0  # of the guest's data; 0 is the image's
     damage: str = ""  # what became of the data on its way; a test may plant it
     admin_pass: str | None = None  # a config drive's
+    token: str = ""  # a config drive's, that no other one has which was made anew
     remembers: dict[str, int] = field(default_factory=dict)  # saved memory: the disks' versions that it goes with
 
     @property
@@ -43,7 +44,7 @@ class SimulatedDisk:
 
     @property
     def checksum(self) -> str:
-        return f"{self.version}-{self.virtual_bytes}{self.damage}"
+        return f"{self.version}-{self.virtual_bytes}{self.token}{self.damage}"
 
 
 @dataclass
@@ -191,6 +192,7 @@ class SimulatedHost:
     boots: int = 0  # how often it was started after the first time
     domains: dict[str, Domain] = field(default_factory=dict)
     offers: dict[str, set[str]] = field(default_factory=dict)  # instance -> targets that other hosts may read
+    lent: dict[str, dict[str, str]] = field(default_factory=dict)  # instance -> target -> path to read it at
     unsynced: dict[str, Domain] = field(default_factory=dict)  # forgotten, as long as the host keeps its power
 
     def memory_of(self, spec: InstanceSpec) -> SimulatedDisk | None:

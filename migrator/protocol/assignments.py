@@ -96,7 +96,7 @@ class OfferedInputs(Message):
 
 
 class CopiedInputs(Message):
-    guest: GuestDescription  # the source's answer to DESCRIBED: its disks, with their paths there
+    guest: GuestDescription  # the source's answer to DESCRIBED or MOVABLE: its disks, with the paths to read them at
     source_uri: str  # libvirt URI of the source: "qemu+tcp://10.0.0.1/system"
     copy_disks: tuple[str, ...] = ()
 

@@ -25,8 +25,9 @@ class Ensure(StrEnum):
     SET_ASIDE = "set_aside"  # no domain; the files are kept aside instead of being deleted (inputs as for ABSENT)
     DESCRIBED = "described"  # source: describe the instance, whether it runs or not, and check that it can leave
     OFFERED = "offered"  # source: its disks can be read from the destination, and their checksums are known
+    LENT = "lent"  # source: config drives of a guest that runs can be read from the destination (OfferedInputs)
     DISKS_WHOLE = "disks_whole"  # touch nothing, report the instance's disks: there, how large, with which checksums
-    WITHDRAWN = "withdrawn"  # source: they cannot be read from elsewhere any more
+    WITHDRAWN = "withdrawn"  # source: what was offered or lent cannot be read from elsewhere any more
     COPIED = "copied"  # destination: has what the source offers; checksums of what was written are known
     REBUILT = "rebuilt"  # destination: disks on shared storage are found, the others made anew from their image
     POWERED = "powered"  # the domain is defined with this spec, and runs, is shut off or saved (see PoweredInputs)

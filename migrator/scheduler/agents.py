@@ -18,6 +18,7 @@ from migrator.db import facts as fact_rows
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, IncarnationSuperseded, MigratorError
+from migrator.operations import table_of
 from migrator.protocol import (
     UNREADABLE_FACT,
     Assignment,
@@ -228,12 +229,19 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
                 fact = _refused(connection, row, fact, fact.served)
             if row.active and _keep(connection, row.id, host, fact):
                 touched.append(row.id)
-                if fact.job is not None and fact.job.active:
+                if fact.job is not None and fact.job.active and not _lent(row, fact):
                     progress.add(connection, row.id, fact.job.model_dump(mode="json"))
         for row, fact in told:  # alarms last: their rows are locked after all others
             if host == row.destination:
                 _compare_storage(connection, row, host, fact)
     return list(dict.fromkeys(touched))
+
+
+def _lent(row: operations.OperationRow, fact: Fact) -> bool:
+    """Whether the fact is of a copy made before the transfer: its few bytes would be a low that no transfer reaches
+    again, which would look stalled from its beginning."""
+    table = table_of(row.kind)
+    return table is not None and any(phase.lends and phase.name == fact.phase for phase in table.phases)
 
 
 def _refused(connection: Connection, row: operations.OperationRow, fact: Fact, served: int) -> Fact:

@@ -174,6 +174,10 @@ def _offered(ask: Ask) -> Message:
     return OfferedInputs(copy_disks=reading.moved_targets(ask.snapshot))
 
 
+def _lent(ask: Ask) -> Message:
+    return OfferedInputs(copy_disks=reading.lent_targets(ask.snapshot))
+
+
 def _disks_whole(ask: Ask) -> Message:
     return DisksWholeInputs(checksums=tuple(proof.expected_checksums(ask.snapshot, ask.actor)))
 
@@ -181,10 +185,12 @@ def _disks_whole(ask: Ask) -> Message:
 def _copied(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
+    guest, places = _for_destination(ask), operation.context.get(reading.LENT, {}) if ask.phase.lends else {}
+    disks = [d.model_copy(update={"path": places.get(d.target, d.path)}) for d in guest.disks]
     return CopiedInputs(
-        guest=_for_destination(ask),
+        guest=guest.model_copy(update={"disks": tuple(disks)}),
         source_uri=snapshot.hosts[operation.source].report.live_migration_uri,
-        copy_disks=reading.moved_targets(snapshot),
+        copy_disks=reading.fetched_targets(snapshot, ask.phase),
     )
 
 
@@ -256,6 +262,7 @@ _INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
     Ensure.KEPT_UNRESTORED: _kept_disks,
     Ensure.KEPT_DROPPED: _kept_disks,
     Ensure.OFFERED: _offered,
+    Ensure.LENT: _lent,
     Ensure.DISKS_WHOLE: _disks_whole,
     Ensure.COPIED: _copied,
     Ensure.POWERED: _powered,

@@ -43,7 +43,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
     if (back := _back_from_the_dead(snapshot, table)) is not None:
         return back
-    if phase.undo is None or reading.skipped(operation, phase):
+    if phase.undo is None or reading.skipped(operation, phase) or reading.left_out(snapshot, phase):
         return up(snapshot, table, phase)
     if phase.undo is Ensure.DISKS_WHOLE:
         return _keep(snapshot, table, phase)
@@ -234,7 +234,7 @@ def up(
         "waiting": "" if operation.waiting else None,
     }
     above = _turned_above(table, phase, operation)
-    above = above or _above(table, phase, owed if not operation.holds else None)
+    above = above or _above(snapshot, table, phase, owed if not operation.holds else None)
     if above is not None:
         entering = Timeline("phase", f"undo {above.name}", host=reading.host_of(operation, above.actor))
         clear = effect is Effect.RELEASE_DESTINATION and not table.moves
@@ -245,13 +245,13 @@ def up(
     return _over(snapshot, table, common)
 
 
-def _above(table: Operation, phase: Phase, owed: list[str] | None) -> Phase | None:
+def _above(snapshot: Snapshot, table: Operation, phase: Phase, owed: list[str] | None) -> Phase | None:
     """The next phase to undo: the one above, or the next of those that were put off."""
     if owed is not None:
         later = owed[owed.index(phase.name) + 1 :]
         return table.phase(later[0]) if later else None
-    index = table.index(phase.name)
-    return table.phases[index - 1] if index > 0 else None
+    before = table.phases[: table.index(phase.name)]
+    return next((p for p in reversed(before) if not (p.lends and reading.left_out(snapshot, p))), None)
 
 
 def _turned_above(table: Operation, phase: Phase, operation: OperationView) -> Phase | None:

@@ -9,7 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.operations import Effect, Operation, Phase
-from migrator.protocol import STALE_EPOCH, SUPERSEDED, AttemptState, DomainState, Ensure, Fact, Power
+from migrator.protocol import (
+    STALE_EPOCH,
+    SUPERSEDED,
+    UNKNOWN_ASSIGNMENT,
+    AttemptState,
+    DomainState,
+    Ensure,
+    Fact,
+    Power,
+)
 from migrator.scheduler import attestation, choosing, evacuated_disks, guest_end, proof, reading, timeouts
 from migrator.scheduler.backward import reverse, still_here
 from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge, judge_copy
@@ -83,6 +92,7 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return _next(snapshot, table, phase, fact=fact)
     # It would wait for ever otherwise, and hold the instance.
     refused = judgement.code in (SUPERSEDED, STALE_EPOCH) and not table.undone_by_hosts(phase.name)
+    refused = refused or (phase.lends and judgement.code == UNKNOWN_ASSIGNMENT)  # an agent that cannot lend
     if (refused or judgement.progress is Progress.FAILED) and table.reversible(phase.name):
         return reverse(snapshot, judgement.code, _words(phase, host, judgement))
     return wait(snapshot, _reason(snapshot, phase, host, judgement))
@@ -103,7 +113,7 @@ def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
         return DONE
     if phase.do is Ensure.COPIED:
         offered = reading.fresh(snapshot, snapshot.operation.source)
-        return judge_copy(offered, fact, reading.moved_targets(snapshot))
+        return judge_copy(offered, fact, reading.fetched_targets(snapshot, phase))
     if phase.do is Ensure.COMPATIBLE and (lost := _unproven(snapshot, fact)):
         return lost
     return judge(phase.do, fact, reading.power_asked(snapshot.operation))
@@ -135,7 +145,7 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     silent = reading.silence(snapshot, host)
     if reading.awaited(snapshot, host):
         return wait(snapshot, silent)
-    if phase.proof and not reading.unplanned(snapshot, table.phase(phase.proof)):
+    if phase.proof and not reading.left_out(snapshot, table.phase(phase.proof)):
         plan = set_free(snapshot, host) if reading.fenced(snapshot, host) else wait(snapshot, silent)
         return replace(plan, phase=phase.proof, raise_epoch=True)
     if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
@@ -281,15 +291,16 @@ def _next(
 ) -> Plan:
     """Leave ``phase`` downward; past the last one the operation is over."""
     operation = snapshot.operation
-    after = table.index(phase.name) + 1
-    while after < len(table.phases) and reading.unplanned(snapshot, table.phases[after]):
+    after, learnt = table.index(phase.name) + 1, _learnt(snapshot, phase, fact)
+    wiser = replace(snapshot, operation=replace(operation, context={**operation.context, **learnt}))
+    while after < len(table.phases) and reading.left_out(wiser, table.phases[after]):
         after += 1
     chosen = _chosen(snapshot, phase, fact)
     common: dict[str, Any] = {
         "effect": effect if effect is not Effect.NONE else None,
         "effect_fact": _recorded(snapshot, effect) if effect is not None else fact,
-        "context": {**_learnt(snapshot, phase, fact), **({"strategy": chosen[0]} if chosen else {})},
-        "outcome": reading.outcome_of(snapshot) or None if phase.do is Ensure.COPIED else outcome,
+        "context": {**learnt, **({"strategy": chosen[0]} if chosen else {})},
+        "outcome": reading.outcome_of(snapshot) or None if phase.do is Ensure.COPIED and not phase.lends else outcome,
         "waiting": "" if operation.waiting else None,
     }
     if after == len(table.phases):
@@ -340,7 +351,9 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return {"shared": {snapshot.operation.destination: sorted(found)}}
     if phase.do is Ensure.MOVABLE:
         return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
-    if phase.do is Ensure.COPIED:
+    if phase.do is Ensure.LENT:
+        return {reading.LENT: {disk.target: disk.path for disk in fact.disks}}
+    if phase.do is Ensure.COPIED and not phase.lends:
         targets = reading.moved_targets(snapshot)
         return {proof.COPIED: {d.target: d.checksum for d in fact.disks if d.target in targets and d.checksum}}
     if phase.do is Ensure.DESCRIBED:

@@ -35,13 +35,12 @@ def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
         return Judgement(progress, fact.problem.code, fact.problem.message)
     if fact.domain is None:
         return Judgement(Progress.PENDING)
-    table, found = OPERATIONS[snapshot.operation.kind], {disk.target: disk for disk in fact.disks}
+    found = {disk.target: disk for disk in fact.disks}
     if unshown := [disk.target for disk in snapshot.instance.disks if disk.target not in found]:
         return Judgement(Progress.PENDING, message=f"it has not shown {', '.join(unshown)}")
     wrong = [f"{target} is missing ({disk.path})" for target, disk in found.items() if not disk.exists]
-    made_anew = {disk.target for disk in snapshot.instance.disks if disk.config_drive and table.live}
     for disk in reading.guest_of(snapshot.operation).disks:
-        if disk.target == MEMORY or disk.target in made_anew:  # its checksum tells; it has what is configured now
+        if disk.target == MEMORY:  # its checksum tells
             continue
         size = found[disk.target].virtual_bytes if disk.target in found else disk.virtual_bytes
         if disk.target in found and found[disk.target].exists and size < disk.virtual_bytes:

@@ -24,6 +24,7 @@ from migrator.scheduler import convergence
 from migrator.scheduler.snapshot import HostView, OperationView, Placed, Snapshot
 from migrator.scheduler.verdict import Verdict, verdict
 
+LENT = "lent"  # in an operation's context: target -> path at which the source lends its config drive
 # what a source's domain was, and how the instance is wanted wherever it is put
 _POWER = {DomainState.RUNNING: Power.RUNNING, DomainState.SAVED: Power.SAVED}
 
@@ -108,11 +109,13 @@ def skipped(operation: OperationView, phase: Phase) -> bool:
     return phase.between_hosts and operation.same_host
 
 
-def unplanned(snapshot: Snapshot, phase: Phase) -> bool:
-    """A phase that is left out: to plan the transfer, where the settings say how, or the guest is paused and writes
-    nothing; to prove copies, where there are none."""
+def left_out(snapshot: Snapshot, phase: Phase) -> bool:
+    """A phase that is not for this operation: to plan the transfer, where the settings say how, or the guest is paused
+    and writes nothing; to copy config drives, or to prove copies, where there are none."""
     if phase.copied:
         return not moved_targets(snapshot)
+    if phase.lends:
+        return not lent_targets(snapshot)
     return phase.planning and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
 
 
@@ -211,8 +214,19 @@ def moved_targets(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(targets)
 
 
+def lent_targets(snapshot: Snapshot) -> tuple[str, ...]:
+    """What a live migration copies before it begins to transfer: config drives in pools that the hosts do not share."""
+    shared = shared_by_both(snapshot)
+    return tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and d.config_drive)
+
+
+def fetched_targets(snapshot: Snapshot, phase: Phase) -> tuple[str, ...]:
+    """What the destination fetches in this phase."""
+    return lent_targets(snapshot) if phase.lends else moved_targets(snapshot)
+
+
 def copied_live(snapshot: Snapshot) -> tuple[str, ...]:
-    """Targets that a live migration copies; a config drive is made anew by the destination."""
+    """Targets that the transfer of a live migration copies; config drives are there by then."""
     shared = shared_by_both(snapshot)
     return tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and not d.config_drive)
 

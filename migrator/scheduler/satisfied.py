@@ -79,6 +79,11 @@ def _offered(fact: Fact) -> Judgement:
     return _when(fact.problem is None and _state(fact) in _STOPPED)
 
 
+def _lent(fact: Fact) -> Judgement:
+    """It names what it lends, and where; their checksums may come later."""
+    return _when(fact.problem is None and fact.domain is not None and bool(fact.disks))
+
+
 def _absent(fact: Fact) -> Judgement:
     if _state(fact) is DomainState.RUNNING:
         return Judgement(Progress.PENDING, message="its domain runs, and is left alone")
@@ -101,6 +106,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
     Ensure.SET_ASIDE: _absent,
     Ensure.DESCRIBED: _movable,
     Ensure.OFFERED: _offered,
+    Ensure.LENT: _lent,
     Ensure.WITHDRAWN: lambda fact: _when(fact.domain is not None and fact.problem is None),
     Ensure.KEPT_RESTORED: _offered,
     Ensure.KEPT_UNRESTORED: lambda fact: _when(fact.domain is not None and fact.problem is None),

@@ -67,6 +67,21 @@ class Pair:
         self.source.stamp(spec.uuid, MOVE, 2, "seal-here")
         self.source.start_migration(spec, MOVE, 2, inputs, "seal-here")
 
+    def borrow(self, spec: InstanceSpec, *targets: str) -> None:
+        """Lend these config drives of a guest that runs, and copy them."""
+        self.read_lent(spec, self.source.lend(spec, targets))
+
+    def read_lent(self, spec: InstanceSpec, places: Mapping[str, str]) -> None:
+        guest, targets = self.source.describe_guest(spec), tuple(places)
+        disks = [disk.model_copy(update={"path": places.get(disk.target, disk.path)}) for disk in guest.disks]
+        inputs = CopiedInputs(
+            guest=guest.model_copy(update={"disks": tuple(disks)}),
+            source_uri=self.source.host_report().live_migration_uri,
+            copy_disks=targets,
+        )
+        self.destination.start_copy(spec, inputs, self.images)
+        self.settle(lambda: not self.copying(spec))
+
     def fetch(self, spec: InstanceSpec, *targets: str) -> None:
         """Offer these files of a guest that does not run, and begin to copy them."""
         guest = self.source.describe_guest(spec)

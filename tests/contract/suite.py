@@ -11,6 +11,7 @@ from migrator.protocol import DomainState
 from tests.contract.cold import ColdContract
 from tests.contract.kept import KeptContract
 from tests.contract.leftovers import LeftoversContract
+from tests.contract.lending import LendingContract
 from tests.contract.looking import LookingContract
 from tests.contract.measuring import MeasuringContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
@@ -26,6 +27,7 @@ class DriverContract(
     ColdContract,
     KeptContract,
     LeftoversContract,
+    LendingContract,
     LookingContract,
     VolumesContract,
 ):

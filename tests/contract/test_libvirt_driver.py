@@ -15,6 +15,7 @@ from migrator.compute.driver import Driver
 from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
 from migrator.lab.layout import LOCAL
 from migrator.protocol import (
+    CopiedInputs,
     DiskSpec,
     DomainState,
     GuestDescription,
@@ -66,6 +67,7 @@ class World:
 
     def prepare(self, spec: InstanceSpec, **inputs: int) -> MigratingInputs:
         guest = self.source.describe_guest(spec)
+        self.copy_drives(spec, guest)
         self.destination.make_target_disks(spec, guest, self.images)
         host = self.hosts.both[self.to]
         return MigratingInputs(
@@ -76,6 +78,19 @@ class World:
             destination_disks=tuple(self.destination.disks(spec)),
             **inputs,
         )
+
+    def copy_drives(self, spec: InstanceSpec, guest: GuestDescription) -> None:
+        if not (targets := tuple(disk.target for disk in spec.disks if disk.config_drive)):
+            return
+        places = self.source.lend(spec, targets)
+        disks = tuple(d.model_copy(update={"path": places.get(d.target, d.path)}) for d in guest.disks)
+        uri = f"qemu+tcp://{self.hosts.both[1 - self.to].address}/system"
+        lent = guest.model_copy(update={"disks": disks})
+        inputs = CopiedInputs(guest=lent, source_uri=uri, copy_disks=targets)
+        self.destination.start_copy(spec, inputs, self.images)
+        wait_for(lambda: (job := self.destination.copy_job(spec.uuid)) is not None and not job.active, 30)
+        assert self.destination.copy_error(spec.uuid) is None
+        self.source.withdraw(spec.uuid)
 
     def ended(self, spec: InstanceSpec) -> bool:
         return not self.source.migration_running(spec.uuid)

@@ -135,14 +135,14 @@ def test_the_search_finds_a_paused_guest_that_is_left_behind(monkeypatch: pytest
 
 def _not_anew(snapshot: Any, phase: Any) -> bool:
     late = phase.name == "attest" and snapshot.operation.phase == "cleanup"
-    return late or UNPLANNED(snapshot, phase)
+    return late or LEFT_OUT(snapshot, phase)
 
 
-UNPLANNED = reading.unplanned
+LEFT_OUT = reading.left_out
 DELETED_TOO_EARLY = {
     "what arrived is told by nothing but that it runs": ("move, power cuts", verdicts, "arrived", lambda _: False),
     "a cleanup asks for no proof": ("move, a disk is lost", proof, "judge_whole", lambda *_: DONE),
-    "a proof from before a silence counts": ("move, a disk is lost", reading, "unplanned", _not_anew),
+    "a proof from before a silence counts": ("move, a disk is lost", reading, "left_out", _not_anew),
 }
 
 

@@ -216,13 +216,28 @@ def test_a_config_drive_is_made_once_beside_the_disks(tmp_path: Path, image: Pat
     assert Path(fact.path).read_bytes() == before
 
 
-def test_a_live_moves_destination_makes_its_config_drive_anew(tmp_path: Path, image: Path) -> None:
+def test_a_live_moves_destination_keeps_the_config_drive_that_was_copied_and_makes_none(
+    tmp_path: Path, image: Path
+) -> None:
     source, destination = disks(tmp_path / "one"), disks(tmp_path / "two")
     instance = spec(A, CONFIG)
     source.make(instance, {IMAGE: image})
     guest = GuestDescription(disks=tuple(source.facts(instance)[:1]), storage=source.identities())
+    with pytest.raises(StorageError, match="has not come here from the source"):
+        destination.make_targets(instance, guest, {IMAGE: image})
+    drive = destination.path(INSTANCE, CONFIG)
+    assert not drive.exists()
+    drive.write_bytes(b"as it was")
     destination.make_targets(instance, guest, {IMAGE: image})
-    assert destination.facts(instance)[1].exists
+    assert drive.read_bytes() == b"as it was"
+
+
+def test_only_a_config_drive_of_the_instance_is_one(tmp_path: Path) -> None:
+    mine = disks(tmp_path / "pool")
+    assert mine.config_drives(spec(A, CONFIG), ["sda"]) == {"sda": ("a", mine.path(INSTANCE, CONFIG))}
+    for target in ("vda", "memory", "sdb", "../sda"):
+        with pytest.raises(StorageError, match="is no config drive"):
+            mine.config_drives(spec(A, CONFIG), ["sda", target])
 
 
 def test_disks_grow_and_never_shrink(tmp_path: Path, image: Path) -> None:

@@ -85,6 +85,8 @@ GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
     (Ensure.PAUSED, RUN, {}, ("......D.", "........", "FFFFFFFF")),
     (Ensure.UNPAUSED, RUN, {}, (".......D", ".......D", "FFFFFFFD")),
     (Ensure.OFFERED, RUN, {}, ("...DDD..", "........", "FFFFFFFF")),
+    (Ensure.LENT, RUN, {}, ("........", "........", "FFFFFFFF")),
+    (Ensure.LENT, RUN, WHOLE, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.WITHDRAWN, RUN, {}, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.ABSENT, RUN, {"disks": disks(False)}, (".D......", ".D......", "FDFFFFFF")),
     (Ensure.ABSENT, RUN, {"disks": disks(True)}, ("........", "........", "FFFFFFFF")),

@@ -76,13 +76,22 @@ def _live(
         if paused:
             moves.pause(world, uuid)
         world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
+        drives = config_drives(world, uuid)
         world.faults.armed = True
         insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
         if meanwhile is not None:
             meanwhile(world, uuid)
         world.settle()
+        assert config_drives(world, uuid) <= drives, "a config drive was made anew"
 
     return scenario
+
+
+def config_drives(world: World, uuid: str) -> set[str]:
+    """What tells one from another that was made anew, of all that lie anywhere."""
+    return {
+        file.token for s in world.fabric.storages.values() for (owner, _), file in s.disks.items() if owner == uuid
+    } - {""}
 
 
 def _row(world: World, uuid: str) -> Any:

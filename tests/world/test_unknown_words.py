@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.db.tables import alarms, operations
+from migrator.protocol import Assignments, Ensure
 from migrator.scheduler import requests
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
 from tests.world.rules import broken
-from tests.world.scenarios import SCENARIOS
+from tests.world.scenarios import SCENARIOS, config_drives
 from tests.world.speech import OlderAgents, OlderServer, Speech
 from tests.world.world import CALLER, World
 
@@ -58,6 +59,35 @@ def test_every_kind_of_operation_waits_with_a_reason_until_both_sides_know_the_s
     assert broken(world) == []
     named = "upgrade it" if older == "agents" else "cannot read the host's report"
     assert any(named in reason for reason in speech.waiting), speech.waiting
+
+
+class CannotLend(OlderAgents):
+    """Agents of the release before: one word of this server's is strange to them."""
+
+    def answer(self, said: Assignments) -> Assignments:
+        strange = [a for a in said.assignments if a.ensure is Ensure.LENT]
+        known = tuple(a for a in said.assignments if a.ensure is not Ensure.LENT)
+        told = super().answer(said.model_copy(update={"assignments": tuple(strange)}))
+        return told.model_copy(update={"assignments": known, "digest": said.digest})
+
+
+@pytest.mark.parametrize(("pool", "host"), [("local", "n1"), ("shared", "n2")])
+def test_an_agent_that_cannot_lend_refuses_a_live_migration_that_needs_it(
+    make_world: MakeWorld, pool: str, host: str
+) -> None:
+    world = make_world()
+    uuid = built(world, pool)
+    drives = config_drives(world, uuid)
+    world.speech = CannotLend()
+    world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
+    world.settle()
+    assert broken(world) == []
+    assert world.fabric.running_on(uuid) == [host]
+    assert config_drives(world, uuid) == drives
+    if host == "n1":
+        error = _row(world, uuid).error
+        assert (error["code"], error["phase"]) == ("unknown_assignment", "lend")
+        assert "upgrade it" in error["message"]
 
 
 DAMAGE: dict[str, dict[str, Any]] = {

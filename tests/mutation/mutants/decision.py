@@ -30,6 +30,24 @@ MUTANTS = (
         "if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):",
         "if False:",
     ),
+    Mutant(
+        "a source that cannot lend is waited for",
+        FORWARD,
+        "refused = refused or (phase.lends and judgement.code == UNKNOWN_ASSIGNMENT)",
+        "refused = refused",
+    ),
+    Mutant(
+        "what the destination found out is not used yet",
+        FORWARD,
+        "reading.left_out(wiser, table.phases[after])",
+        "reading.left_out(snapshot, table.phases[after])",
+    ),
+    Mutant(
+        "the copy of a config drive is the transfer's result",
+        FORWARD,
+        "if phase.do is Ensure.COPIED and not phase.lends else outcome,",
+        "if phase.do is Ensure.COPIED else outcome,",
+    ),
     Mutant("source is back: ignored", FORWARD, "    if _source_is_back(snapshot, table, phase):", "    if False:"),
     Mutant(
         "torn after arrival ignored", FORWARD, "    if torn_after_arrival(snapshot, table, phase):", "    if False:"
