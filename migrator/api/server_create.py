@@ -11,7 +11,7 @@ from typing import Any
 
 from migrator import supported
 from migrator.api import catalogue
-from migrator.api.block_devices import block_devices
+from migrator.api.block_devices import BlockDevices, block_devices
 from migrator.api.server_schemas import MOST_METADATA, TRUE
 from migrator.api.server_view import Version, hostname
 from migrator.db import instances as instance_rows
@@ -38,11 +38,9 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
         raise BadRequest("Cannot attach one or more volumes to multiple instances")
     with db.read() as connection:
         flavor = catalogue.flavor(connection, str(server["flavorRef"]))
-        image = None if disks.boot_volume else catalogue.bootable(connection, disks.image_id)
+        image, volume_image = _images(connection, disks)
         zone, host = _placement(connection, server)
-        for ident in filter(None, (disks.boot_volume, *disks.volumes)):
-            _check_free(connection, ident)
-    catalogue.check_supported(flavor, image)
+    catalogue.check_supported(flavor, image or volume_image)
     if image is not None:
         catalogue.check_fits(flavor, image)
     names = _names(server["name"], count)
@@ -128,13 +126,25 @@ def _count(server: Mapping[str, Any]) -> int:
     return most
 
 
-def _check_free(connection: Any, volume_id: str) -> None:
+def _images(connection: Any, disks: BlockDevices) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """(the image that the root disk is made from, or the one whose kernel boots the root volume). Raises BadRequest,
+    for volumes that cannot be attached too."""
+    free = {ident: _free(connection, ident) for ident in filter(None, (disks.boot_volume, *disks.volumes))}
+    if disks.boot_volume is None:
+        return catalogue.bootable(connection, disks.image_id), None
+    kernel = free[disks.boot_volume].image_id
+    return None, catalogue.image_if_known(connection, kernel) if kernel else None
+
+
+def _free(connection: Any, volume_id: str) -> Any:
+    """The volume's row. Raises BadRequest for one that is unknown or in use."""
     try:
         row = volumes.get(connection, volume_id)
     except VolumeNotFound as error:
         raise BadRequest(f"Block Device Mapping is Invalid: failed to get volume {volume_id}.") from error
     if row.instance_uuid is not None:
         raise BadRequest(f"Invalid volume: volume {volume_id} is attached to instance {row.instance_uuid}")
+    return row
 
 
 def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, str | None]:

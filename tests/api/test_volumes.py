@@ -18,6 +18,7 @@ from migrator.scheduler.snapshot import NOTHING
 from tests.api import seed
 from tests.api.conftest import Web
 
+KERNEL, OTHER_KERNEL = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
 SOURCE = "nbd://10.0.0.250:10809/data"
 
 
@@ -49,6 +50,18 @@ def create(client: TestClient, *disks: dict[str, Any], image: str = "", **more: 
 def spec(db: Database, uuid: str) -> dict[str, Any]:
     with db.read() as connection:
         return dict(instance_records.get(connection, uuid).spec)
+
+
+def test_what_the_image_of_a_root_volume_wants_is_honoured_or_refused_by_name(client: TestClient, db: Database) -> None:
+    wanting = {ident: {"hw_disk_bus": bus} for ident, bus in ((KERNEL, "virtio"), (OTHER_KERNEL, "scsi"))}
+    for number, (ident, properties) in enumerate(wanting.items()):
+        seed.image(db, ident, properties=properties)
+        made = create(client, attached(volume(client, f"root{number}", image_id=ident), boot_index=0))
+        if properties["hw_disk_bus"] == "virtio":
+            assert made.status_code == 202, made.text
+        else:
+            assert made.status_code == 400, made.text
+            assert "image property 'hw_disk_bus'" in made.json()["badRequest"]["message"]
 
 
 def test_a_volume_is_registered_listed_shown_and_forgotten(client: TestClient) -> None:
