@@ -14,6 +14,7 @@ _o = operations.c
 _LIVE = "live-migration"
 _LATEST = 10
 _NEARLY = 0.8  # of a limit: no more would have been tried
+_SLOWED = frozenset({"held", "bandwidth_mib_s"})  # wishes under which a mean rate says nothing of the network
 _LASTING_MS = 500  # in less the beginning counts for too much
 _carrier = case((_o.kind == _LIVE, _o.source), else_=_o.destination)
 _query = select(_o.instance_uuid, _o.kind, _o.outcome, facts.c.body["job"].label("job")).join(
@@ -28,13 +29,14 @@ def of_operation(connection: Connection, operation_id: int) -> Mapping[str, Any]
 
 
 def reached_mib_s(connection: Connection, source: str, destination: str) -> float | None:
-    """MiB/s of the fastest of the last live migrations from host to host that lasted and were not held back by a
-    limit; None: there were none."""
-    wanted = select(_o.outcome, _o.context["limit_mib_s"].label("limit")).where(
+    """MiB/s of the fastest of the last live migrations from host to host that lasted and were held back neither by a
+    limit nor by an operator's hand; None: there were none."""
+    wanted = select(_o.outcome, _o.steering, _o.context["limit_mib_s"].label("limit")).where(
         _o.kind == _LIVE, _o.source == source, _o.destination == destination, _o.status == "completed"
     )
     newest = connection.execute(wanted.order_by(_o.id.desc()).limit(_LATEST)).all()
-    rates = [(rate, row.limit) for row in newest if (rate := _rate(row.outcome or {})) is not None]
+    unsteered = [row for row in newest if not _SLOWED.intersection(row.steering or {})]
+    rates = [(rate, row.limit) for row in unsteered if (rate := _rate(row.outcome or {})) is not None]
     return max((rate for rate, limit in rates if not limit or rate < _NEARLY * limit), default=None)
 
 

@@ -29,6 +29,9 @@ def outcome(mib: int, seconds: float) -> dict[str, Any]:
         ([{"outcome": outcome(100, 2), "source": "n2", "destination": "n1"}], None),
         ([{"outcome": outcome(100, 2), "context": {"limit_mib_s": 52}}], None),
         ([{"outcome": outcome(100, 2), "context": {"limit_mib_s": 200}}], 50),
+        ([{"outcome": outcome(100, 2), "steering": {"held": False, "released_at": 7.0}}], None),
+        ([{"outcome": outcome(100, 2), "steering": {"bandwidth_mib_s": 0}}], None),
+        ([{"outcome": outcome(100, 2), "steering": {"max_downtime_ms": 900, "force": True}}], 50),
     ],
 )
 def test_the_fastest_that_was_not_held_back(db: Database, rows: list[dict[str, Any]], expected: float | None) -> None:

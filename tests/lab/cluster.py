@@ -168,10 +168,14 @@ class Cluster:
         return events
 
     def wait_transfer(self, uuid: str, source: LabHost) -> None:
-        """Until libvirt itself counts bytes of a running transfer: the middle."""
+        """Until libvirt itself counts bytes of a running transfer: the middle. Fails as soon as there will be none."""
 
         def moving() -> bool:
-            return "Data processed" in source.run(["virsh", "domjobinfo", uuid], check=False)
+            if "Data processed" in source.run(["virsh", "domjobinfo", uuid], check=False):
+                return True
+            operation = self.operation(uuid)
+            assert not operation["finished_at"], (operation, self.timeline(uuid))
+            return False
 
         wait_for(moving, 30, f"the transfer of {uuid}")
         time.sleep(1.0)

@@ -51,7 +51,9 @@ def test_a_busy_guest_is_measured_and_fetched(choosing: Cluster, record_property
     strategy = operation["strategy"]
     assert strategy["measured"]["dirty_mib_s"] > BANDWIDTH_MIB_S
     assert strategy["measured"]["link_mib_s"] > 0
-    assert (strategy["bandwidth_mib_s"], strategy["bandwidth_by"]) == (BANDWIDTH_MIB_S, "live_migration_bandwidth")
+    network = strategy["network_mib_s"]  # what earlier tests' transfers reached, on a busy machine less than the limit
+    by = "live_migration_bandwidth" if network >= BANDWIDTH_MIB_S else "earlier transfers"
+    assert (strategy["bandwidth_mib_s"], strategy["bandwidth_by"]) == (min(BANDWIDTH_MIB_S, network), by)
     assert strategy["chosen"] == "post-copy"
     assert strategy["predicted_total_ms"] > 0
     assert "pre-copy never ends" in lines[0]
