@@ -19,6 +19,11 @@ class MigratorError(Exception):
         self.advice = advice
         self.details = dict(details or {})
 
+    @property
+    def sentence(self) -> str:
+        """The message with its advice, for a log or a terminal."""
+        return f"{self.message} ({self.advice})" if self.advice else self.message
+
 
 class BadRequest(MigratorError):
     """The request itself is wrong; sending it again unchanged cannot succeed."""

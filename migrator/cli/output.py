@@ -31,7 +31,7 @@ def fail(text: str) -> None:
 
 
 def fail_with(error: MigratorError) -> None:
-    fail(f"migrator: {error.message}" + (f" ({error.advice})" if error.advice else ""))
+    fail(f"migrator: {error.sentence}")
 
 
 def show_rows(arguments: Arguments, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -298,11 +298,12 @@ class Agent:
             wait = max(wait, error.retry_after_s * random.uniform(1.0, 1.5))
         if isinstance(error, (Unauthorized, Forbidden, OtherMachine)):
             wait = _REFUSED_S
-        defect = None if isinstance(error, MigratorError) else error  # its traceback is wanted
+        # A defect's traceback is wanted.
+        words, defect = (error.sentence, None) if isinstance(error, MigratorError) else (str(error), error)
         other = self._failed_by.get(what) is not type(error)  # such as a server that is back, and refuses
         self._failed_by[what] = type(error)
         level = logging.WARNING if other or failures in (1, 10) or failures % 100 == 0 else logging.DEBUG
-        log.log(level, "%s failed, again in %.1f s: %s", what, wait, error, exc_info=defect, extra=self._tags())
+        log.log(level, "%s failed, again in %.1f s: %s", what, wait, words, exc_info=defect, extra=self._tags())
         await asyncio.sleep(wait)
 
     def _tags(self, assignment: Assignment | None = None, **more: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ async def keep(driver: Driver, in_thread: InThread, tags: Mapping[str, Any]) -> 
         try:
             await in_thread(lambda: tidy(driver, tags))
         except MigratorError as error:
-            log.warning("housekeeping: %s", error, extra=dict(tags))
+            log.warning("housekeeping: %s", error.sentence, extra=dict(tags))
         except Exception:  # a defect here must not end the agent
             log.exception("housekeeping", extra=dict(tags))
         await asyncio.sleep(EVERY_S)

@@ -52,7 +52,7 @@ class Inventory:
                 looks += 1
                 wait = LOOK_S
             except MigratorError as error:
-                log.warning("cannot look at the host: %s", error, extra=self._tags)
+                log.warning("cannot look at the host: %s", error.sentence, extra=self._tags)
                 wait = _AGAIN_S
             except Exception:  # a defect here must not end the agent
                 log.exception("cannot look at the host", extra=self._tags)

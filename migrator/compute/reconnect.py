@@ -51,8 +51,16 @@ class Reconnecting(Generic[C]):
     (CVE-2024-4418): agents died of it when their libvirtd was slow.
     """
 
-    def __init__(self, transport: Transport[C], where: str, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
-        self._transport, self._where, self._timeout_s = transport, where, open_timeout_s
+    def __init__(
+        self,
+        transport: Transport[C],
+        where: str,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        *,
+        advice: str = "see whether it runs",
+    ) -> None:
+        """``where``: the daemon, as errors name it; ``advice``: what to do when it cannot be reached."""
+        self._transport, self._where, self._timeout_s, self._advice = transport, where, open_timeout_s, advice
         self._lock = threading.Lock()  # of what follows; never held while a daemon is waited for
         self._idle: list[C] = []
         self._closed = False
@@ -152,7 +160,7 @@ class Reconnecting(Generic[C]):
                 return opening.connection
             opening.abandoned = True
             words = str(opening.error or words)
-        raise HypervisorUnavailable(f"cannot reach {self._where}: {words}", advice="see whether it runs")
+        raise HypervisorUnavailable(f"cannot reach {self._where}: {words}", advice=self._advice)
 
 
 class _BrokenError(Exception):

@@ -126,8 +126,7 @@ class Worker:
             # A call that was cut off says nothing about the transfer: only a settled look does.
             memory.started_epoch = None
             memory.quiet_since = None
-        advice = f" ({error.advice})" if error.advice else ""
-        return Problem(code=error.code, message=error.message + advice, final=not isinstance(error, _TRANSIENT))
+        return Problem(code=error.code, message=error.sentence, final=not isinstance(error, _TRANSIENT))
 
     def _observe(self, assignment: Assignment, memory: Memory) -> Mapping[str, Any]:
         driver, uuid = self._tools.driver, assignment.instance.uuid

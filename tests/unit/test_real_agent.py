@@ -1,14 +1,15 @@
-"""A real agent's process, over a simulated hypervisor, that is asked to end in the middle of a step."""
+"""A real agent's process: without its hypervisor, and over a simulated one, asked to end in the middle of a step."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from migrator.compute.journal import open_journal
 from migrator.errors import Conflict
+from tests.waiting import PATIENCE, wait_for
 
 # Makes disks for a while, and starts the guest then. What it did it writes into the directory that it is given.
 PROGRAM = """
@@ -48,12 +49,32 @@ sys.exit(real_agent.run_real_agent(settings))
 """
 
 
+def test_an_agent_whose_libvirtd_is_down_says_what_to_start(tmp_path: Path) -> None:
+    config, log = tmp_path / "agent.toml", tmp_path / "agent.log"
+    uri = f"qemu+unix:///system?socket={tmp_path}/nobody-listens"
+    lines = {"host": "n1", "server_url": "http://127.0.0.1:9", "token": "t", "libvirt_uri": uri}
+    lines["state_path"] = str(tmp_path / "state")
+    config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items()))
+    command = [sys.executable, "-m", "migrator.cli.main", "agent", "--config", str(config)]
+    with log.open("w") as written:
+        process = subprocess.Popen(command, stderr=written)
+    try:
+        wait_for(lambda: "start it (systemctl start libvirtd" in log.read_text(), 20, "the advice", [log])
+        assert uri in log.read_text()
+        assert "Traceback" not in log.read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE * 10) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+
+
 def test_a_step_that_outlasts_the_agent_does_not_act_beside_the_next_one(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)])
     try:
-        _until((tmp_path / "making").exists)
+        wait_for((tmp_path / "making").exists, 20, "the step")
         process.send_signal(signal.SIGTERM)
-        _until(lambda: _given_up(tmp_path / "journal"))
+        wait_for(lambda: _given_up(tmp_path / "journal"), 20, "the agent to give up its journal")
         time.sleep(3.5)
         assert not (tmp_path / "started").exists()
         assert process.wait(5) == 1
@@ -69,10 +90,3 @@ def _given_up(journal: Path) -> bool:
     except Conflict:
         return False
     return True
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -17,13 +17,14 @@ Error = libvirt.libvirtError
 
 # Seconds between two probes of a silent libvirtd, and how many it may leave unanswered.
 KEEPALIVE = (5, 3)
+_ADVICE = "start it (systemctl start libvirtd, or virtqemud where that one is installed), or correct libvirt_uri"
 
 
 def connect(
     uri: str, *, keepalive: tuple[int, int] = KEEPALIVE, open_timeout_s: float = OPEN_TIMEOUT_S
 ) -> Reconnecting[Any]:
     """Connections to the libvirtd at ``uri``, none opened yet."""
-    return Reconnecting(_Libvirt(uri, keepalive), f"libvirtd at {uri}", open_timeout_s)
+    return Reconnecting(_Libvirt(uri, keepalive), f"libvirtd at {uri}", open_timeout_s, advice=_ADVICE)
 
 
 def alone(uri: str, act: Callable[[Any], None]) -> None:
