@@ -206,9 +206,10 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
     sockets = [_bind(settings.listen)]
     if settings.agent_listen is not None:
         sockets.append(_bind(settings.agent_listen))
+    limits = connections.limits(settings)
     config = uvicorn.Config(
         app,
-        http=connections.guarded(connections.limits(settings)),
+        http=connections.guarded(limits),
         ws="none",
         h11_max_incomplete_event_size=connections.MAX_HEAD_BYTES,
         log_config=None,
@@ -218,7 +219,7 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
         lifespan="on",
     )
     logging.getLogger("uvicorn.error").addFilter(OncePerInterval())
-    server = ServerWithTls(config, {sockets[-1]: tls} if tls is not None else {})
+    server = ServerWithTls(config, limits, {sockets[-1]: tls} if tls is not None else {})
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=sockets))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,5 @@
-"""How many connections there may be, of one address and in all, and how long a request's head and body may take.
+"""How many connections there may be, of one address and in all, and how long a request's head and body may take, and
+its answer may lie unread.
 
 Owns the counts of this process and the timers of each connection; HTTP itself is uvicorn's. Each door has counts of its
 own: whoever fills the agents' keeps nobody from the API's.
@@ -101,6 +102,7 @@ class GuardedProtocol(H11Protocol):
         self._waits_for: str | None = None  # "head" or "body"
         self._timer: asyncio.TimerHandle | None = None
         self._arrived = 0  # bytes in this period
+        self._unread = UnreadAnswer(self.loop, self.bounds)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -115,6 +117,7 @@ class GuardedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_for(None)
+        self._unread.forget()
         if self._counted is not None:
             self.bounds.leave(*self._counted)
             self._counted = None
@@ -127,7 +130,16 @@ class GuardedProtocol(H11Protocol):
         super().data_received(data)
         self._wait_for(self._missing())
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread.watch(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.forget()
+
     def on_response_complete(self) -> None:
+        self._unread.watch(self.transport)  # before the connection is closed, which waits for the client as well
         super().on_response_complete()
         self._wait_for(self._missing())
 
@@ -168,3 +180,30 @@ class GuardedProtocol(H11Protocol):
         address = (self.client or ("unknown", 0))[0]
         self.bounds.refusals.note(f"a request's {self._waits_for} took too long", address)
         self.transport.abort()
+
+
+class UnreadAnswer:
+    """Ends a connection whose client takes nothing of its answer in one period of ``body_s``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, bounds: Limits) -> None:
+        self._loop, self._bounds = loop, bounds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, transport: asyncio.Transport) -> None:
+        waiting = transport.get_write_buffer_size()
+        if waiting and self._timer is None:
+            self._timer = self._loop.call_later(self._bounds.body_s, self._look, transport, waiting)
+
+    def forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, transport: asyncio.Transport, before: int) -> None:
+        self._timer = None
+        if transport.get_write_buffer_size() < before:
+            self.watch(transport)
+            return
+        address = (transport.get_extra_info("peername") or ("unknown",))[0]
+        self._bounds.refusals.note("an answer was not read", address)
+        transport.abort()

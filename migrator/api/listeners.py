@@ -5,31 +5,29 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
+from functools import partial
 
 import uvicorn
 
-_HANDSHAKE_S = 10.0  # a connection that has not finished it is closed
-_GOODBYE_S = 2.0  # for the other end to confirm that a connection ends
+from migrator.api.connections import Limits
+from migrator.api.tls_handshakes import TlsHandshake
 
 
 class ServerWithTls(uvicorn.Server):
-    """``serve(sockets)``, of which those in ``tls`` (socket -> context) speak TLS."""
+    """``serve(sockets)``; those in ``tls`` (socket -> context) speak TLS, under ``limits`` until they do."""
 
-    def __init__(self, config: uvicorn.Config, tls: Mapping[socket.socket, ssl.SSLContext]) -> None:
+    def __init__(self, config: uvicorn.Config, limits: Limits, tls: Mapping[socket.socket, ssl.SSLContext]) -> None:
         super().__init__(config)
-        self._tls = tls
+        self._limits, self._tls = limits, tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([each for each in sockets or [] if each not in self._tls])
         for each, context in self._tls.items():
             self.servers.append(
                 await asyncio.get_running_loop().create_server(
-                    self._protocol,
+                    partial(TlsHandshake, self._protocol, context, self._limits),
                     sock=each,
-                    ssl=context,
                     backlog=self.config.backlog,
-                    ssl_handshake_timeout=_HANDSHAKE_S,
-                    ssl_shutdown_timeout=_GOODBYE_S,
                 )
             )
 

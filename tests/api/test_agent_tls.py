@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.errors import ImageUnavailable, ServerUnreachable
 from migrator.lab.certificates import Authority
+from tests.api.test_connections_process import Crowd
 from tests.api.test_lease_process import Site
 from tests.postgres import free_port
 
@@ -31,7 +33,7 @@ class TlsSite(Site):
         self.port = free_port()
         self.ours = authority(directory / "ours")
 
-    def tls_server(self, pair: Pair) -> Any:
+    def tls_server(self, pair: Pair, **settings: Any) -> Any:
         return self.process(
             "server",
             database=self.db.url,
@@ -40,6 +42,7 @@ class TlsSite(Site):
             agent_tls_cert=pair[0],
             agent_tls_key=pair[1],
             image_dir=self.directory / "images",
+            **settings,
         )
 
     def agent_of(self, host: str, url: str, **settings: Any) -> Any:
@@ -96,6 +99,25 @@ def test_an_agent_comes_back_by_itself_once_its_server_has_a_good_certificate(si
         assert not site.knows("n1")
         with site.tls_server(site.ours.certify("server", "127.0.0.1")):
             site.until(lambda: site.knows("n1"), 60)
+
+
+def test_handshakes_that_do_not_end_are_counted_and_closed_in_time(site: TlsSite) -> None:
+    with (
+        site.tls_server(site.ours.certify("server", "127.0.0.1"), max_connections_per_address=20),
+        ExitStack() as stack,
+    ):
+        site.until(site.listening, 30)
+        crowd = Crowd(f"https://127.0.0.1:{site.port}")
+        stack.callback(crowd.close)
+        crowd.send(b"\x16\x03", 100)
+        site.until(lambda: crowd.open() <= 20, 20)
+        assert crowd.open() >= 18, "what is left is let try"
+        assert site.http.get("/healthz").status_code == 200
+        site.until(lambda: crowd.open() == 0, 60)
+        with site.agent_of("n1", f"https://127.0.0.1:{site.port}", server_ca=site.ours.certificate):
+            site.until(lambda: site.knows("n1"), 30)
+        log = (site.directory / "server.log").read_text()
+        assert [log.count(words) for words in ("max_connections_per_address", "a TLS handshake failed")] == [1, 1]
 
 
 def images(url: str, db: Database, ours: Path, other: Path) -> None:

@@ -25,7 +25,7 @@ class Crowd:
     """Connections to one server, closed at the end."""
 
     def __init__(self, url: str) -> None:
-        host, _, port = url.removeprefix("http://").rpartition(":")
+        host, _, port = url.partition("://")[2].rpartition(":")
         self._at = (host, int(port))
         self.sockets: list[socket.socket] = []
 
@@ -132,6 +132,18 @@ def test_a_body_that_does_not_come_is_closed_in_time(server: Site, crowd: Crowd)
 def test_a_head_without_an_end_is_refused(server: Site, crowd: Crowd) -> None:
     crowd.send(HALF_A_HEAD + b"x" * 30_000)
     wait_for(lambda: crowd.open() == 0, 20, "closed")
+    assert server.http.get("/healthz").status_code == 200
+
+
+def test_an_answer_that_nobody_reads_ends_its_connection(server: Site) -> None:
+    """Small ones too, of which each waits in the server's memory once the system's buffers are full."""
+    host, _, port = server.url.removeprefix("http://").rpartition(":")
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect((host, int(port)))
+        lazy.sendall(asked * 100)
+        wait_for(lambda: "an answer was not read" in (server.directory / "server.log").read_text(), 30, "its end")
     assert server.http.get("/healthz").status_code == 200
 
 
