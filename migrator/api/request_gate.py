@@ -26,6 +26,7 @@ MAX_AGENT_BODY_BYTES = 16 * 1024**2  # of a survey of the largest host, several 
 JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 OCTETS = ("application/octet-stream",)
 _UPLOAD = re.compile(r"/(image/v2|v2|v2\.1/v2)/images/[^/]+/file")
+_OF_HOST = re.compile(r"/agent/v1/hosts/([^/]+)")
 _REASONS: tuple[tuple[type[MigratorError], str], ...] = (
     (Unauthorized, "credentials"),
     (Forbidden, "origin or port"),
@@ -70,7 +71,9 @@ class RequestGate:
             raise Forbidden("This door is for agents only.")
         self._check_sender(scope, any_host=of_agents and not self._allowed)
         if scope["path"].startswith("/agent/"):
-            scope.setdefault("state", {})["agent_host"] = await self._agent(headers.get("authorization", ""))
+            holder = await self._agent(headers.get("authorization", ""))
+            _check_owner(scope["path"], holder)
+            scope.setdefault("state", {})["agent_host"] = holder
         elif _has_body(headers):
             self._authenticator.caller(headers, new_request_id())
         body = _Body(receive, headers.get("content-type", ""), *_expected(scope, self._services))
@@ -160,6 +163,13 @@ def token_of(authorization: str) -> str:
             "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
         )
     return token
+
+
+def _check_owner(path: str, holder: str) -> None:
+    """Raises Forbidden where the path is another host's."""
+    of_host = _OF_HOST.match(path)
+    if of_host is not None and of_host[1] != holder:
+        raise Forbidden(f"This credential belongs to host {holder}, not to {of_host[1]}.")
 
 
 def _holder(db: Database, token: str) -> str | None:

@@ -74,6 +74,16 @@ def test_nothing_of_a_body_is_read_without_an_agents_credential(
         assert (asked.status, asked.parts_read) == (401, 0)
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("PUT", "/survey"), ("POST", "/facts"), ("POST", "/poll")])
+@pytest.mark.parametrize("name", ["compute2", "compute", "compute1%2f", "Compute1", "compute%32"])
+def test_nothing_of_a_body_is_read_for_another_agents_host(
+    web: Web, db: Database, method: str, path: str, name: str
+) -> None:
+    own = {"Authorization": f"Bearer {credentials.issue(db, 'compute1')}", "Content-Length": "9000000"}
+    asked = Raw(web)(method, f"/agent/v1/hosts/{name}{path}", JSON | own, parts=8000)
+    assert (asked.status, asked.parts_read) == (403, 0)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
