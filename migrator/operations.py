@@ -81,7 +81,9 @@ class Phase:
     retry: bool = False  # when it fails, another host is tried, if none was asked for by name
     between_hosts: bool = False  # nothing to do or undo when source and destination are the same host
     planning: bool = False  # left out unless the way of the transfer is to be chosen (live_migration_strategy = auto)
-    lends: bool = False  # left out unless a running guest's read-only disk is to be copied, before it is moved
+    # Left out unless a running guest's read-only disk, or an image that the catalogue has lost, is to be copied, before
+    # it is moved.
+    lends: bool = False
     fencing: bool = False  # evidence that the host is fenced counts as done
     # The phase whose undoing proves, in the same epoch, the copy that stays, before this undo stops or destroys another
     # one. The way back that begins here begins there.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from migrator.compute import qemu_img
 from migrator.compute.files import plain, publish
-from migrator.errors import StorageError
+from migrator.errors import ImageUnavailable, StorageError
 from migrator.protocol import ImageRef
 
 BASE = "_base"
@@ -25,9 +25,12 @@ OUT_OF_USE = ".unused."  # before the name of one that is about to be deleted (`
 
 
 def fetched(image_id: str, images: Mapping[str, Path]) -> Path:
-    """The local file of an image. Raises StorageError."""
+    """The local file of an image. Raises ImageUnavailable."""
     if image_id not in images:
-        raise StorageError(f"the file of the image {image_id} was not fetched")
+        raise ImageUnavailable(
+            f"nobody has the image {image_id} any more: neither the catalogue nor the host that the instance was on",
+            advice="register the image again under its id",
+        )
     return images[image_id]
 
 
@@ -59,6 +62,14 @@ def make(pool: Path, image: ImageRef, images: Mapping[str, Path], locks: BaseLoc
                 f"{base} is another image of the same id: its checksum is {found}, and not {image.checksum_sha256}",
                 advice="move the instances that were made from it away, then remove it",
             )
+    return base
+
+
+def lendable(base: Path, image: ImageRef) -> Path | None:
+    """The base, if it is there and names no other file that whoever reads it would open. Raises StorageError."""
+    if not base.exists():
+        return None
+    qemu_img.image_size(base, image.disk_format)
     return base
 
 

@@ -23,6 +23,7 @@ from migrator.private_files import PASSAGE, make_folder
 from migrator.protocol import JobFact
 
 PIECE_BYTES = 64 * 1024**2
+_STREAMED = 8 * 1024**2
 READERS = 2  # connections to the source; more only fight for its one dispatching thread
 STOP_WAIT_S = 4.5
 PARTIAL = ".copying.part"
@@ -42,6 +43,19 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def pieces(reader: Reader, path: str) -> Iterator[bytes]:
+    """All of a file, from its beginning to its end. Raises DriverError."""
+    size = reader.size(path)
+    for start in range(0, size, _STREAMED):
+        piece = bytearray(min(_STREAMED, size - start))
+
+        def put(offset: int, data: bytes, start: int = start, piece: bytearray = piece) -> None:
+            piece[offset - start : offset - start + len(data)] = data
+
+        reader.read(path, start, len(piece), put)
+        yield bytes(piece)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,20 @@ class Disks:
             raise StorageError(f"{', '.join(others)} of {spec.uuid} is no config drive, and is not lent")
         return {target: found[target] for target in targets}
 
+    def lendable_images(self, spec: InstanceSpec, wanted: Collection[str]) -> dict[str, tuple[str, Path]]:
+        """Image id -> pool and file, of what this host has as its image was: under the instance's disks, and beside
+        them. Raises StorageError."""
+        refs, boot, home = [i for i in spec.images if i.id in wanted], self.boot_files(spec), self._first_pool(spec)
+        found: dict[str, tuple[str, Path]] = {}
+        for ref in refs:
+            for pool in dict.fromkeys(disk.pool for disk in spec.disks):
+                base = base_images.lendable(self._pool(pool) / BASE / plain(ref.id), ref)
+                found |= {ref.id: (pool, base)} if base is not None else {}
+        for image_id, path in ((spec.kernel_id, boot.kernel), (spec.ramdisk_id, boot.ramdisk)):
+            if image_id is not None and image_id in wanted and path is not None and path.exists():
+                found[image_id] = (home, path)
+        return found
+
     def all_homes(self, uuid: str) -> list[Path]:
         """The instance's directory in every pool, whether it is there or not."""
         return [directory / str(UUID(uuid)) for directory in self._pools.values()]

@@ -5,7 +5,8 @@ faults). One contract suite (``tests/contract``) runs against both. Every method
 ``errors.DriverError`` and its children, and blocks no longer than its docstring says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -83,10 +84,16 @@ class Driver(Protocol):
         StorageError, also for a file that libvirt would take for something that it is not."""
         ...
 
-    def lend(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str]:
+    def lend(self, spec: InstanceSpec, targets: Sequence[str], images: Sequence[str] = ()) -> Mapping[str, str]:
         """Source: the same for config drives of a guest that runs; target -> the path to read it at. Nothing that the
         guest can write to lies beside them there: it could be made to look like an image between two looks. Raises
-        StorageError, also for a target that is no config drive."""
+        StorageError, also for a target that is no config drive. ``images``: ids of images; id -> path of those that lie
+        here as they were: under the instance's disks, or as its kernel or ramdisk."""
+        ...
+
+    def lent_file(self, source_uri: str, path: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Destination: the bytes of a file that the source lends, in order, for whoever knows its checksum. Raises
+        DriverError, also while they are read."""
         ...
 
     def withdraw(self, uuid: str) -> None:

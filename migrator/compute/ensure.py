@@ -28,6 +28,7 @@ from migrator.compute.ensure_power import (
     unpaused,
 )
 from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun, with_proofs
+from migrator.compute.images import available
 from migrator.compute.steering import steering
 from migrator.errors import Conflict, DriverError, HypervisorUnavailable
 from migrator.protocol import (
@@ -123,7 +124,7 @@ def _times(found: Measurement) -> int:
 def prepared(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     inputs = PreparedInputs.model_validate(assignment.inputs)
     spec = assignment.instance
-    tools.driver.make_target_disks(spec, inputs.guest, tools.images.ensure(spec.images))
+    tools.driver.make_target_disks(spec, inputs.guest, available(tools.images, spec.images))
     return NOTHING
 
 

@@ -2,12 +2,13 @@
 that does. See ``ensure.py``."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from migrator.compute.driver import Driver
 from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools, with_proofs
-from migrator.errors import Conflict, HypervisorUnavailable, StorageError
+from migrator.compute.images import Fetch, available
+from migrator.errors import Conflict, HypervisorUnavailable, ImageUnavailable, StorageError
 from migrator.protocol import (
     MEMORY,
     Assignment,
@@ -35,25 +36,36 @@ def described(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
 
 def offered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     """A disk that a process writes to is never offered: what is copied would be torn."""
-    targets = OfferedInputs.model_validate(assignment.inputs).copy_disks
-    driver, spec = tools.driver, assignment.instance
+    inputs = OfferedInputs.model_validate(assignment.inputs)
+    driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
     _refuse_process(driver, spec.uuid)
-    if not targets:
+    if inputs.images:
+        places = driver.lend(spec, (), inputs.images)
+    elif not targets:
         return NOTHING
-    driver.offer(spec, targets)
-    return {"disks": _summed(driver, spec, targets, driver.checksums(spec, targets))}
+    else:
+        places = {}
+    disks: tuple[DiskFact, ...] = ()
+    if targets:
+        driver.offer(spec, targets)
+        disks = _summed(driver, spec, targets, driver.checksums(spec, targets))
+    return {"disks": (*disks, *_lent_images(inputs, places))}
 
 
 def lent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
     """Of a guest that runs only what it cannot write to is lent, and nothing else lies where it is read from."""
-    targets = OfferedInputs.model_validate(assignment.inputs).copy_disks
-    driver, spec = tools.driver, assignment.instance
+    inputs = OfferedInputs.model_validate(assignment.inputs)
+    driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
     written = set(targets) - {disk.target for disk in spec.disks if disk.config_drive}
-    if written or not targets:
+    if written or not (targets or inputs.images):
         raise Conflict(f"{', '.join(sorted(written)) or 'nothing'} is no config drive: only those are lent")
-    places = driver.lend(spec, targets)
-    disks = _summed(driver, spec, targets, driver.checksums(spec, targets))
-    return {"disks": tuple(d.model_copy(update={"path": places[d.target]}) for d in disks if d.target in places)}
+    places = driver.lend(spec, targets, inputs.images)
+    disks = _summed(driver, spec, targets, driver.checksums(spec, targets)) if targets else ()
+    drives = [d.model_copy(update={"path": places[d.target]}) for d in disks if d.target in places]
+    found = (*drives, *_lent_images(inputs, places))
+    if not found:
+        raise ImageUnavailable(f"{', '.join(inputs.images)} is in no catalogue, and is not here as it was, either")
+    return {"disks": found}
 
 
 def withdrawn(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
@@ -78,11 +90,12 @@ def copied(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str,
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
     _refuse_process(driver, spec.uuid)
     if not targets:
+        images = _images(tools, spec, inputs)
         if spec.home:  # what it boots from is no disk, and yet needs to be here
-            driver.make_target_disks(spec, inputs.guest, tools.images.ensure(spec.images))
+            driver.make_target_disks(spec, inputs.guest, images)
         return {"disks": tuple(driver.disks(spec))}
     if memory.copy_epoch != assignment.epoch:
-        driver.start_copy(spec, inputs, tools.images.ensure(spec.images))
+        driver.start_copy(spec, inputs, _images(tools, spec, inputs))
         memory.copy_epoch = assignment.epoch
     job, error = driver.copy_job(spec.uuid), driver.copy_error(spec.uuid)
     if job is not None and job.active:
@@ -106,8 +119,23 @@ def rebuilt(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
             f"disk missing on shared storage: {', '.join(missing)}",
             advice="mount the shared storage on this host, or find out who removed the file",
         )
-    driver.make_disks(spec, tools.images.ensure(spec.images), inputs.admin_pass)
+    driver.make_disks(spec, available(tools.images, spec.images), inputs.admin_pass)
     return NOTHING
+
+
+def _images(tools: Tools, spec: InstanceSpec, inputs: CopiedInputs) -> dict[str, Path]:
+    """What its disks lie over, its kernel and its ramdisk: the catalogue's, or else the source's."""
+
+    def lent(path: str) -> Fetch:
+        return lambda _image_id: tools.driver.lent_file(inputs.source_uri, path)
+
+    return available(tools.images, spec.images, {image_id: lent(path) for image_id, path in inputs.images.items()})
+
+
+def _lent_images(inputs: OfferedInputs, places: Mapping[str, str]) -> list[DiskFact]:
+    """Named by their ids, where a disk is named by its target."""
+    lent = [(image_id, places[image_id]) for image_id in inputs.images if image_id in places]
+    return [DiskFact(target=i, path=path, pool="", exists=True, format="raw", readonly=True) for i, path in lent]
 
 
 def _refuse_process(driver: Driver, uuid: str) -> None:

@@ -4,14 +4,15 @@ Owns what is remembered of them in this process: checksums, and the copies that 
 of ``compute/driver.py``'s protocol and means what is written there.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from migrator.compute import lent_files, qemu_img
 from migrator.compute.checksum import Checksums
-from migrator.compute.copying import Copy, Reader, Wanted, drop_parts
+from migrator.compute.copying import Copy, Reader, Wanted, drop_parts, pieces
 from migrator.compute.disks import Disks
 from migrator.compute.kept_disks import KeptAside
 from migrator.compute.leftovers import Leftovers
@@ -167,15 +168,23 @@ class HostFiles:
                 raise StorageError(f"cannot read {home}: {error}") from error
         return homes
 
-    def _lendable(self, spec: InstanceSpec, targets: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
-        """Directories that hold these config drives and nothing else (pool -> directory), and where in them they are
-        (target -> path)."""
+    def _lendable(
+        self, spec: InstanceSpec, targets: Sequence[str], images: Sequence[str]
+    ) -> tuple[dict[str, Path], dict[str, str]]:
+        """Directories that hold these config drives and images and nothing else (pool -> directory), and where in them
+        they are (target or image id -> path)."""
         drives = self._disks.config_drives(spec, targets)
-        directories = {}
-        for pool in {pool for pool, _ in drives.values()}:
-            home, paths = self._disks.directory(spec.uuid, pool), [p for own, p in drives.values() if own == pool]
-            directories[pool] = lent_files.lend(home, paths)
-        return directories, {t: str(directories[pool] / path.name) for t, (pool, path) in drives.items()}
+        made_from = self._disks.lendable_images(spec, images)
+        lent, directories = {**drives, **made_from}, {}
+        for pool in {pool for pool, _ in lent.values()}:
+            paths, bases = ([p for own, p in group.values() if own == pool] for group in (drives, made_from))
+            directories[pool] = lent_files.lend(self._disks.directory(spec.uuid, pool), paths, bases)
+        return directories, {name: str(directories[pool] / path.name) for name, (pool, path) in lent.items()}
+
+    @contextlib.contextmanager
+    def lent_file(self, source_uri: str, path: str) -> Iterator[Iterator[bytes]]:
+        with contextlib.closing(self._connect_reader(source_uri)) as reader:
+            yield pieces(reader, path)
 
     def _missing(self, spec: InstanceSpec, inputs: CopiedInputs) -> list[Wanted]:
         there = {fact.target: fact for fact in inputs.guest.disks}

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -22,10 +22,28 @@ Fetch = Callable[[str], AbstractContextManager[Iterator[bytes]]]
 
 
 class ImageStore(Protocol):
-    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
-        """Image id -> local file for every image named, fetching what is missing. Raises ServerUnreachable,
-        ImageUnavailable, StorageError."""
+    def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:
+        """Image id -> local file for every image named, fetching what is missing: from ``elsewhere``, where the
+        catalogue has it not, or has another content. Raises ServerUnreachable, ImageUnavailable, StorageError, and what
+        ``elsewhere`` raises."""
         ...
+
+
+def available(
+    store: ImageStore, images: Sequence[ImageRef], elsewhere: Mapping[str, Fetch] | None = None
+) -> dict[str, Path]:
+    """``ensure`` without those that nobody has: a host may need none of them, for it has what was made from them. Who
+    needs one that is missing says so. ``elsewhere``: image id -> where else it is. Raises ServerUnreachable,
+    StorageError."""
+    found: dict[str, Path] = {}
+    for image in images:
+        where = (elsewhere or {}).get(image.id)
+        try:
+            found |= store.ensure((image,), where)
+        except ImageUnavailable:
+            if where is not None:
+                raise
+    return found
 
 
 class ImageCache:
@@ -36,10 +54,10 @@ class ImageCache:
         self._fetch = fetch
         self._fetching = threading.Lock()
 
-    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
-        return {image.id: self._one(image) for image in images}
+    def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:
+        return {image.id: self._one(image, elsewhere) for image in images}
 
-    def _one(self, image: ImageRef) -> Path:
+    def _one(self, image: ImageRef, elsewhere: Fetch | None) -> Path:
         # The checksum is part of the name: other content under the same id is another file.
         path = self._directory / f"{UUID(image.id)}.{image.checksum_sha256[:16]}"
         with self._fetching:
@@ -47,14 +65,22 @@ class ImageCache:
                 with contextlib.suppress(OSError):
                     os.utime(path)  # one that is used is not a leftover
             else:
-                self._download(image, path)
+                self._obtain(image, path, elsewhere)
         return path
 
-    def _download(self, image: ImageRef, path: Path) -> None:
+    def _obtain(self, image: ImageRef, path: Path, elsewhere: Fetch | None) -> None:
+        try:
+            self._download(image, path, self._fetch)
+        except ImageUnavailable:
+            if elsewhere is None:
+                raise
+            self._download(image, path, elsewhere)
+
+    def _download(self, image: ImageRef, path: Path, fetch: Fetch) -> None:
         part = path.with_name(path.name + ".part")
         try:
             make_folder(self._directory)
-            with self._fetch(image.id) as pieces, open(part, "wb", opener=opener) as file:
+            with fetch(image.id) as pieces, open(part, "wb", opener=opener) as file:
                 found = hashlib.sha256()
                 for piece in pieces:
                     found.update(piece)

@@ -19,20 +19,21 @@ from migrator.private_files import FOLDER, make_folder
 LENT = ".lent"
 
 
-def lend(home: Path, files: Sequence[Path]) -> Path:
-    """The directory below ``home`` with links to these files of it, and nothing else. Raises StorageError."""
+def lend(home: Path, files: Sequence[Path], images: Sequence[Path] = ()) -> Path:
+    """The directory below ``home`` with links to these files of it, and nothing else. ``images``: files that begin like
+    disk images, and that no guest has written. Raises StorageError."""
     directory = home / LENT
     try:
         make_folder(directory, FOLDER)
         if not S_ISDIR(directory.lstat().st_mode):
             raise StorageError(f"{directory} is no directory of ours: nothing is lent")
-        wanted = {file.name: file for file in files}
+        wanted = {file.name: file for file in (*files, *images)}
         for link in entries(directory):
             if link.name not in wanted or not link.samefile(wanted[link.name]):
                 link.unlink()
         for name, file in wanted.items():
             _link(file, directory / name)
-        refuse_images(directory, ())
+        refuse_images(directory, {directory / image.name for image in images})
     except OSError as error:
         raise StorageError(f"cannot lend from {home}: {error}") from error
     return directory

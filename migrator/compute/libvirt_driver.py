@@ -135,8 +135,8 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
         self._control.call(open_pools)
 
-    def lend(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str]:
-        directories, places = self._lendable(spec, targets)
+    def lend(self, spec: InstanceSpec, targets: Sequence[str], images: Sequence[str] = ()) -> Mapping[str, str]:
+        directories, places = self._lendable(spec, targets, images)
 
         def open_pools(connection: Any) -> None:
             for pool, directory in directories.items():

@@ -15,6 +15,7 @@ from migrator.compute import server_trust
 from migrator.compute.agent import Agent, on_signal
 from migrator.compute.client import ServerClient
 from migrator.compute.fabric import Fabric
+from migrator.compute.images import Fetch
 from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_journal
 from migrator.compute.narrowing import narrow_state
 from migrator.compute.self_fencing import of_host
@@ -31,7 +32,7 @@ _THREADS = 16  # for all hosts together: a simulated call returns at once
 class NamedImages:
     """``ImageStore`` that fetches nothing: simulated disks have no bytes."""
 
-    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
+    def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:  # noqa: ARG002
         return {image.id: Path("/simulated/images") / image.id for image in images}
 
 

@@ -1,13 +1,14 @@
 """The simulated hypervisor's files: disks, saved memory, their checksums and their way to another host."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from migrator.compute import simulated_copies
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_call import PROCESS, Connection, call
 from migrator.compute.simulated_world import GIB, MIB, FileCopy, SimulatedDisk
-from migrator.errors import DriverError, StorageError
+from migrator.errors import DriverError, HypervisorUnavailable, ImageUnavailable, StorageError
 from migrator.protocol import (
     MEMORY,
     CopiedInputs,
@@ -52,9 +53,9 @@ class SimulatedDisks(Connection):
     @call
     def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
         for disk in spec.disks:
-            if disk.image_id is not None and disk.image_id not in images:
-                raise StorageError(f"the file of the image {disk.image_id} was not fetched")
             new = self._find(spec, disk.target) is None
+            if new and disk.image_id is not None and disk.image_id not in images:
+                raise ImageUnavailable(f"nobody has the image {disk.image_id} any more")
             size = _CONFIG_DRIVE_BYTES if disk.config_drive else (disk.size_gb or _IMAGE_GB) * GIB
             self._storage(disk.pool).make(spec.uuid, disk, size, disk.image_id)
             if new and disk.config_drive:
@@ -87,7 +88,7 @@ class SimulatedDisks(Connection):
                 raise StorageError(f"the source does not describe the disk {disk.target}")
             fact = described[disk.target]
             if fact.backing_image_id is not None and fact.backing_image_id not in images:
-                raise StorageError(f"the file of the image {fact.backing_image_id} was not fetched")
+                raise ImageUnavailable(f"nobody has the image {fact.backing_image_id} any more")
             self._storage(disk.pool).make(spec.uuid, disk, fact.virtual_bytes, fact.backing_image_id)
 
     @call
@@ -179,20 +180,40 @@ class SimulatedDisks(Connection):
         self.host.offers[spec.uuid] = set(targets)
 
     @call
-    def lend(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str]:
+    def lend(self, spec: InstanceSpec, targets: Sequence[str], images: Sequence[str] = ()) -> Mapping[str, str]:
         drives = {disk.target: disk for disk in spec.disks if disk.config_drive}
         if others := [target for target in targets if target not in drives]:
             raise StorageError(f"{', '.join(others)} of {spec.uuid} is no config drive, and is not lent")
         for target in targets:
             self._file(spec, target)
         places = {target: self._path(spec.uuid, drives[target].pool, f".lent/{target}") for target in targets}
-        self.host.offers[spec.uuid], self.host.lent[spec.uuid] = set(targets), places
-        return places
+        if targets:
+            self.host.offers[spec.uuid], self.host.lent[spec.uuid] = set(targets), places
+        held = {fact.backing_image_id for fact in self._disk_facts(spec)} | {spec.kernel_id, spec.ramdisk_id}
+        lent = {i: self._path(spec.uuid, spec.home_pool, f".lent/{i}") for i in images if i in held}
+        self.host.lent_images[spec.uuid] = {path: image for image, path in lent.items()}
+        return {**places, **lent}
+
+    @contextlib.contextmanager
+    def lent_file(self, source_uri: str, path: str) -> Iterator[Iterator[bytes]]:
+        yield iter((self._lent_image(source_uri, path).encode(),))  # the content of an image is its id
+
+    @call
+    def _lent_image(self, source_uri: str, path: str) -> str:
+        source = source_uri.removeprefix("simulated://")
+        host = self.fabric.hosts.get(source)
+        if host is None or not (host.powered and host.daemon_up and self.fabric.reachable(source, self.name)):
+            raise simulated_copies.lost(source)
+        for lent in host.lent_images.values():
+            if path in lent:
+                return lent[path]
+        raise HypervisorUnavailable(f"{source} does not offer {path}")
 
     @call
     def withdraw(self, uuid: str) -> None:
         self.host.offers.pop(uuid, None)
         self.host.lent.pop(uuid, None)
+        self.host.lent_images.pop(uuid, None)
 
     @call
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
@@ -213,9 +234,9 @@ class SimulatedDisks(Connection):
         source = inputs.source_uri.removeprefix("simulated://")
         if source not in self.fabric.hosts or source == self.name:
             raise DriverError(f"unable to connect to server at {inputs.source_uri!r}")
-        lacking = {disk.image_id for disk in spec.disks if disk.image_id is not None} - set(images)
-        if lacking:
-            raise StorageError(f"the file of the image {', '.join(sorted(lacking))} was not fetched")
+        under = {d.backing_image_id for d in inputs.guest.disks if d.target in inputs.copy_disks and d.backing_image_id}
+        if lacking := under - set(images):
+            raise ImageUnavailable(f"nobody has the image {', '.join(sorted(lacking))} any more")
         missing = [target for target in inputs.copy_disks if self._find(spec, target) is None]
         places, lent = {d.target: d.path for d in inputs.guest.disks}, self.fabric.hosts[source].lent.get(spec.uuid, {})
         if unknown := [target for target in missing if target in lent and places.get(target) != lent[target]]:

@@ -193,6 +193,8 @@ class SimulatedHost:
     domains: dict[str, Domain] = field(default_factory=dict)
     offers: dict[str, set[str]] = field(default_factory=dict)  # instance -> targets that other hosts may read
     lent: dict[str, dict[str, str]] = field(default_factory=dict)  # instance -> target -> path to read it at
+    lent_images: dict[str, dict[str, str]] = field(default_factory=dict)  # instance -> path -> the image that is there
+    fetched_images: set[str] = field(default_factory=set)  # in its agent's cache
     unsynced: dict[str, Domain] = field(default_factory=dict)  # forgotten, as long as the host keeps its power
 
     def memory_of(self, spec: InstanceSpec) -> SimulatedDisk | None:

@@ -93,12 +93,14 @@ class DisksWholeInputs(Message):
 
 class OfferedInputs(Message):
     copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
+    images: tuple[str, ...] = ()  # ids of those that the catalogue has no bytes of: what there is of them is lent, too
 
 
 class CopiedInputs(Message):
     guest: GuestDescription  # the source's answer to DESCRIBED or MOVABLE: its disks, with the paths to read them at
     source_uri: str  # libvirt URI of the source: "qemu+tcp://10.0.0.1/system"
     copy_disks: tuple[str, ...] = ()
+    images: dict[str, str] = Field(default_factory=dict)  # id -> the path at which the source lends it
 
 
 class PoweredInputs(Message):

@@ -171,11 +171,11 @@ def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:
 
 
 def _offered(ask: Ask) -> Message:
-    return OfferedInputs(copy_disks=reading.moved_targets(ask.snapshot))
+    return OfferedInputs(copy_disks=reading.moved_targets(ask.snapshot), images=reading.lent_images(ask.snapshot))
 
 
 def _lent(ask: Ask) -> Message:
-    return OfferedInputs(copy_disks=reading.lent_targets(ask.snapshot))
+    return OfferedInputs(copy_disks=reading.lent_targets(ask.snapshot), images=reading.lent_images(ask.snapshot))
 
 
 def _disks_whole(ask: Ask) -> Message:
@@ -185,12 +185,14 @@ def _disks_whole(ask: Ask) -> Message:
 def _copied(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
-    guest, places = _for_destination(ask), operation.context.get(reading.LENT, {}) if ask.phase.lends else {}
+    guest, lent = _for_destination(ask), operation.context.get(reading.LENT, {})
+    places = lent if ask.phase.lends else {}
     disks = [d.model_copy(update={"path": places.get(d.target, d.path)}) for d in guest.disks]
     return CopiedInputs(
         guest=guest.model_copy(update={"disks": tuple(disks)}),
         source_uri=snapshot.hosts[operation.source].report.live_migration_uri,
         copy_disks=reading.fetched_targets(snapshot, ask.phase),
+        images={image: lent[image] for image in reading.lent_images(snapshot) if image in lent},
     )
 
 

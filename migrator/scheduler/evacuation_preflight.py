@@ -12,11 +12,11 @@ from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import HostReport, InstanceSpec
-from migrator.scheduler import evacuated_disks, evacuations, loading
+from migrator.scheduler import evacuated_disks, evacuations, loading, lost_images
 from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import findings
 from migrator.scheduler.finding import Need
-from migrator.scheduler.preflight import Judged, Preflight, missing_images
+from migrator.scheduler.preflight import Judged, Preflight
 from migrator.scheduler.requests import ALLOWED
 from migrator.settings import ServerSettings
 
@@ -67,7 +67,7 @@ def _need(
         guest=evacuations.described(report),
         holders=frozenset(claims.holders(connection, row.uuid)) - {row.host},
         surviving=surviving,
-        missing_images=missing_images(connection, spec),
+        missing_images=lost_images.of(connection, spec),
     )
 
 

@@ -353,6 +353,8 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
     if phase.do is Ensure.LENT:
         return {reading.LENT: {disk.target: disk.path for disk in fact.disks}}
+    if phase.do is Ensure.OFFERED and (images := reading.lent_images(snapshot)):
+        return {reading.LENT: {disk.target: disk.path for disk in fact.disks if disk.target in images}}
     if phase.do is Ensure.COPIED and not phase.lends:
         targets = reading.moved_targets(snapshot)
         return {proof.COPIED: {d.target: d.checksum for d in fact.disks if d.target in targets and d.checksum}}

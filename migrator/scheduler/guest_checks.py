@@ -115,6 +115,9 @@ def image(candidate: Candidate, need: Need) -> Finding:
     if all(pool in pools and own.get(pool) == pools[pool].identity for pool in need.instance.pools):
         return verdict(None, "the disks, and what they lie over, are shared", "")
     names = ", ".join(need.missing_images)
+    if need.live and need.source is not None:
+        words = f"the catalogue does not have image {names} any more: it is fetched from {need.source}"
+        return verdict(None, words, f"needs {names}")
     words = f"the catalogue does not have image {names} any more: {candidate.host.name} needs it, unless it has a copy"
     return unknown(words, f"needs {names}")
 

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from migrator.db import claims, hosts, images, instance_records
+from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, InstanceSpec
-from migrator.scheduler import loading, surveys
+from migrator.scheduler import loading, lost_images, surveys
 from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import findings
 from migrator.scheduler.finding import Candidate, Finding, Need, Origin, Status
@@ -87,7 +87,7 @@ def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
     spec = InstanceSpec.model_validate(row.spec)
     return Need(
         instance=spec,
-        missing_images=missing_images(connection, spec),
+        missing_images=lost_images.of(connection, spec),
         vcpus=vcpus,
         memory_mb=memory_mb,
         disk_gb=disk_gb,
@@ -99,12 +99,6 @@ def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
         unfit=_unfit(row, origin),
         origin=origin,
     )
-
-
-def missing_images(connection: Connection, spec: InstanceSpec) -> tuple[str, ...]:
-    """Of those that its disks are made from, its kernel and its ramdisk: the ones without bytes in the catalogue."""
-    wanted = {image.id for image in spec.images}
-    return tuple(sorted(wanted - images.with_data(connection, wanted)))
 
 
 def _unfit(row: Any, origin: Origin | None) -> str:

@@ -115,7 +115,7 @@ def left_out(snapshot: Snapshot, phase: Phase) -> bool:
     if phase.copied:
         return not moved_targets(snapshot)
     if phase.lends:
-        return not lent_targets(snapshot)
+        return not lent_targets(snapshot) and not lent_images(snapshot)
     return phase.planning and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
 
 
@@ -218,6 +218,15 @@ def lent_targets(snapshot: Snapshot) -> tuple[str, ...]:
     """What a live migration copies before it begins to transfer: config drives in pools that the hosts do not share."""
     shared = shared_by_both(snapshot)
     return tuple(d.target for d in snapshot.instance.disks if d.pool not in shared and d.config_drive)
+
+
+def lent_images(snapshot: Snapshot) -> tuple[str, ...]:
+    """Images that the catalogue had lost when the move was asked for, and that the destination needs: under disks that
+    are copied, and as kernel and ramdisk where they do not lie on a pool that both hosts share."""
+    shared, instance = shared_by_both(snapshot), snapshot.instance
+    needed = {d.backing_image_id for d in guest_of(snapshot.operation).disks if d.pool not in shared}
+    needed |= {instance.kernel_id, instance.ramdisk_id} if instance.home_pool not in shared else set()
+    return tuple(image for image in snapshot.operation.params.get("lost_images", ()) if image in needed)
 
 
 def fetched_targets(snapshot: Snapshot, phase: Phase) -> tuple[str, ...]:

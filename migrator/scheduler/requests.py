@@ -16,6 +16,7 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, InstanceBusy, StaleRow
 from migrator.operations import OPERATIONS, VERIFY, Kind
 from migrator.protocol import DomainState
+from migrator.scheduler import lost_images
 
 T = TypeVar("T")
 _TRIES = 10  # of a request whose instance changes between two of its statements
@@ -218,6 +219,8 @@ def begin(
     ``context``: what is known of the instance already, where no phase can find it out."""
     table = OPERATIONS[kind]
     first = table.phases[0]
+    if seen is not None and table.moves:
+        params = {**(params or {}), **lost_images.to_lend(connection, seen.spec)}
     operation_id = operations.create(
         connection,
         kind=kind.value,

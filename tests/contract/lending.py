@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.errors import StorageError
+from migrator.errors import DriverError, StorageError
 from migrator.protocol import MEMORY, DiskSpec, DomainState, InstanceSpec
 from tests.contract.pair import OPERATION, Pair
 
@@ -48,6 +48,28 @@ class LendingContract:
         for target in ("vda", MEMORY, "sdb"):
             with pytest.raises(StorageError):
                 pair.source.lend(spec, ["sda", target])
+
+    def test_an_image_that_disks_lie_over_is_read_at_the_source_as_it_was(self, pair: Pair) -> None:
+        """Of a running guest, as of one that is shut off; what is written to the disk over it changes nothing of it."""
+        spec = boot_with_drive(pair)
+        base = next(disk.image_id for disk in spec.disks if disk.image_id)
+        uri = pair.source.host_report().live_migration_uri
+        places = pair.source.lend(spec, ["sda"], [base, "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f00ff"])
+        assert places.keys() == {"sda", base}
+        assert pair.source.lend(spec, ["sda"], [base]) == places
+        with pair.destination.lent_file(uri, places[base]) as pieces:
+            assert b"".join(pieces) == pair.content(base)
+        pair.source.withdraw(spec.uuid)
+        with pytest.raises(DriverError), pair.destination.lent_file(uri, places[base]) as pieces:
+            list(pieces)
+        pair.source.destroy(spec.uuid)
+        pair.source.offer(spec, ["vda"])
+        places = pair.source.lend(spec, (), [base])
+        pair.source.offer(spec, ["vda"])
+        with pair.destination.lent_file(uri, places[base]) as pieces:
+            assert b"".join(pieces) == pair.content(base)
+        assert pair.sums(pair.source, spec, "vda")
+        pair.source.withdraw(spec.uuid)
 
     def test_a_config_drive_that_did_not_come_is_not_made_by_a_live_migration(self, pair: Pair) -> None:
         spec = boot_with_drive(pair)

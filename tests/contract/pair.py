@@ -40,6 +40,11 @@ class Pair:
     images: dict[str, Path] = field(default_factory=dict)
     slow_mib_s: int = 10
 
+    def content(self, image: str) -> bytes:
+        """Of the image's file; an image that is simulated holds its id."""
+        file = self.images[image]
+        return file.read_bytes() if file.is_file() else image.encode()
+
     def boot(self, pool: str) -> InstanceSpec:
         spec = self.spec(pool)
         self.source.make_disks(spec, self.images)

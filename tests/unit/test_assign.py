@@ -158,7 +158,7 @@ def test_an_evacuated_host_ends_its_guest_unless_it_is_back_in_service_or_has_th
 )
 def test_what_is_not_shared_is_offered_and_copied_with_its_saved_memory(power: str, targets: list[str]) -> None:
     learnt = {"power": power}
-    assert asked("a", M, "offer", learnt=learnt) == {"copy_disks": targets}
+    assert asked("a", M, "offer", learnt=learnt) == {"copy_disks": targets, "images": []}
     copied = asked("b", M, "copy", learnt=learnt)
     assert (copied["copy_disks"], copied["source_uri"]) == (targets, "qemu+tcp://10.0.0.2/system")
     assert copied["guest"]["storage"] == {"local": "A", "shared": "G"}

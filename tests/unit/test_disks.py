@@ -17,7 +17,7 @@ import pytest
 from migrator.compute.disks import Disks
 from migrator.compute.files import locked
 from migrator.compute.storage_identity import MARKER
-from migrator.errors import StorageError
+from migrator.errors import ImageUnavailable, StorageError
 from migrator.protocol import DiskSpec, GuestDescription, ImageRef, InstanceSpec
 from tests.unit.fifo import Opened
 
@@ -108,7 +108,7 @@ def test_a_failure_leaves_nothing_under_any_name(tmp_path: Path, image: Path) ->
     mine = disks(tmp_path / "pool")
     with pytest.raises(StorageError):
         mine.make(spec(A, image_format="qcow2"), {IMAGE: image})  # it is not a qcow2
-    with pytest.raises(StorageError, match="not fetched"):
+    with pytest.raises(ImageUnavailable, match="nobody has the image"):
         mine.make(spec(A), {})
     assert [path for path in (tmp_path / "pool").rglob("*") if path.is_file()] == []
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.images import ImageCache
+from migrator.compute.base_images import fetched
+from migrator.compute.images import ImageCache, available
 from migrator.errors import ImageUnavailable, ServerUnreachable
 from migrator.protocol import ImageRef
 
@@ -69,3 +70,42 @@ def test_half_an_image_is_never_given_out(tmp_path: Path) -> None:
     source.breaks = False
     assert cache.ensure([IMAGE])[IMAGE.id].read_bytes() == CONTENT
     assert source.fetched == 2
+
+
+@contextmanager
+def lost(image_id: str) -> Iterator[Iterator[bytes]]:
+    raise ImageUnavailable(f"image {image_id}: the server answered 404")
+    yield iter(())
+
+
+def test_what_the_catalogue_lost_comes_from_elsewhere_with_the_right_checksum_or_not_at_all(tmp_path: Path) -> None:
+    elsewhere = Source()
+    elsewhere.content = b"damaged" * 100
+    cache = ImageCache(tmp_path, lost)
+    with pytest.raises(ImageUnavailable, match="404"):
+        cache.ensure([IMAGE])
+    with pytest.raises(ImageUnavailable, match="checksum"):
+        cache.ensure([IMAGE], elsewhere.fetch)
+    assert list(tmp_path.iterdir()) == []
+    elsewhere.content = CONTENT
+    assert cache.ensure([IMAGE], elsewhere.fetch)[IMAGE.id].read_bytes() == CONTENT
+    assert cache.ensure([IMAGE])[IMAGE.id].read_bytes() == CONTENT
+
+
+def test_a_catalogue_that_has_it_is_asked_and_nobody_else(tmp_path: Path) -> None:
+    catalogue, elsewhere = Source(), Source()
+    ImageCache(tmp_path, catalogue.fetch).ensure([IMAGE], elsewhere.fetch)
+    assert (catalogue.fetched, elsewhere.fetched) == (1, 0)
+
+
+def test_a_catalogue_with_another_content_under_the_id_has_it_not(tmp_path: Path) -> None:
+    catalogue, elsewhere = Source(), Source()
+    catalogue.content = b"made anew" * 100
+    cache = ImageCache(tmp_path, catalogue.fetch)
+    assert cache.ensure([IMAGE], elsewhere.fetch)[IMAGE.id].read_bytes() == CONTENT
+
+
+def test_of_images_that_nobody_has_nothing_is_said_until_one_is_needed(tmp_path: Path) -> None:
+    assert available(ImageCache(tmp_path, lost), [IMAGE]) == {}
+    with pytest.raises(ImageUnavailable, match=IMAGE.id):
+        fetched(IMAGE.id, {})

@@ -78,7 +78,7 @@ def test_the_destination_reads_what_is_lent_and_the_transfer_leaves_it_alone() -
     plan = after(moving("lend"), a=fact("lend", domain=RUNS, disks=(disk("sda", LENT["lent"]["sda"]),)))
     assert (plan.phase, plan.context) == ("fetch", LENT)
     found = assignments(moving("fetch", learnt=LENT))
-    assert found["a"].inputs == {"copy_disks": ["sda"]}
+    assert found["a"].inputs == {"copy_disks": ["sda"], "images": []}
     inputs = found["b"].inputs
     assert inputs["copy_disks"] == ["sda"]
     assert [d["path"] for d in inputs["guest"]["disks"]] == ["/pool/i/disk", "/pool/i/.lent/disk.config"]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import idle_bases
+from migrator.compute import idle_bases, qemu_img
+from migrator.compute.disks import Disks
 from migrator.compute.lent_files import LENT, lend, take_back
 from migrator.errors import StorageError
-from migrator.protocol import CopiedInputs, DiskSpec, Ensure, Fact, OfferedInputs, Role
+from migrator.protocol import CopiedInputs, DiskSpec, Ensure, Fact, ImageRef, OfferedInputs, Role
 from tests.unit.cold_steps import sums
 from tests.unit.two_hosts import BUILD, SPEC, World
 
@@ -69,6 +70,26 @@ def test_images_under_disks_are_found_idle_although_a_config_drive_is_lent(home:
     (home / "disk").write_bytes(b"raw")
     lend(home, [home / "disk.config"])
     assert idle_bases.find(home.parent) == [home.parent / "_base" / image]
+
+
+def test_an_image_under_disks_is_lent_beside_a_config_drive_and_only_if_it_names_no_other_file(tmp_path: Path) -> None:
+    disks = Disks({"local": tmp_path}, "local")
+    ref = ImageRef(id="11111111-2222-4333-8444-555555555555", size_bytes=1, checksum_sha256="", disk_format="qcow2")
+    spec = BOTH.model_copy(update={"images": (ref,), "kernel_id": None, "ramdisk_id": None})
+    home, base = tmp_path / spec.uuid, tmp_path / "_base" / ref.id
+    for directory in (home, base.parent):
+        directory.mkdir(exist_ok=True)
+    assert disks.lendable_images(spec, [ref.id]) == {}
+    (home / "disk.config").write_bytes(b"an ISO")
+    qemu_img.create(base, "qcow2", 1 << 20)
+    assert disks.lendable_images(spec, []) == {}
+    assert disks.lendable_images(spec, [ref.id]) == {ref.id: ("local", base)}
+    directory = lend(home, [home / "disk.config"], [base])
+    assert sorted(path.name for path in directory.iterdir()) == [ref.id, "disk.config"]
+    base.unlink()
+    qemu_img.overlay(base, "/etc/hostname", "raw", 1 << 20)
+    with pytest.raises(StorageError):
+        disks.lendable_images(spec, [ref.id])
 
 
 # --- the workers ----------------------------------------------------------------------------------------------------

@@ -333,6 +333,8 @@ def test_an_image_that_the_catalogue_lacks_matters_where_disks_are_not_shared(
 ) -> None:
     host = HostView(name="b", report=report(local=identity, live_migration_uri=B_URI), silent_s=1, up=True)
     candidate = Candidate(host, 8, 4096, 100)
-    found = dict(findings(candidate, replace(NEED, missing_images=missing)))["image"]
+    found = dict(findings(candidate, replace(NEED, missing_images=missing, live=False)))["image"]
     assert found.status is status
     assert ("im" in found.words) is (status is Status.UNKNOWN)
+    moved = dict(findings(candidate, replace(NEED, missing_images=missing, source="a", live=True)))["image"]
+    assert moved.status is Status.PASSED  # it comes from the source

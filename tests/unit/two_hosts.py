@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from migrator.compute.fabric import Fabric
+from migrator.compute.images import Fetch
 from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.simulated_world import MIB
@@ -48,7 +49,7 @@ class Clock:
 
 
 class NoImages:
-    def ensure(self, images: Sequence[ImageRef]) -> dict[str, Path]:
+    def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:  # noqa: ARG002
         return {image.id: Path("/nowhere") for image in images}
 
 

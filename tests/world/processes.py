@@ -2,29 +2,41 @@
 boundary; what it had in memory is lost, the database, the journal and the simulated hypervisor are not."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from migrator.compute import pace
 from migrator.compute.fabric import Fabric
+from migrator.compute.images import Fetch
 from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.machine import machine_of, stop_guests
 from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_agents import NamedImages
 from migrator.compute.storage_identity import PROOF_S
 from migrator.compute.worker import Worker
 from migrator.db.listening import Heartbeat
 from migrator.errors import (
     DriverError,
     HostNotFound,
+    ImageUnavailable,
     IncarnationSuperseded,
     NameTaken,
     OtherMachine,
     ServerUnreachable,
 )
-from migrator.protocol import PROTOCOL, Assignment, Assignments, Fact, Facts, HostReport, Poll, UnreadableAssignment
+from migrator.protocol import (
+    PROTOCOL,
+    Assignment,
+    Assignments,
+    Fact,
+    Facts,
+    HostReport,
+    ImageRef,
+    Poll,
+    UnreadableAssignment,
+)
 from migrator.scheduler import agents
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
@@ -84,6 +96,25 @@ class Held:
     reports: pace.Reports = field(default_factory=pace.Reports)
 
 
+class CachedImages:
+    """``ImageStore`` of a host whose catalogue lacks ``lost``. The content of an image is its id."""
+
+    def __init__(self, host: str, fabric: Fabric, lost: set[str]) -> None:
+        self.host, self.fabric, self.lost = host, fabric, lost
+
+    def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:
+        cached = self.fabric.hosts[self.host].fetched_images
+        for image in images:
+            if image.id in self.lost and image.id not in cached:
+                if elsewhere is None:
+                    raise ImageUnavailable(f"image {image.id}: the server answered 404")
+                with elsewhere(image.id) as pieces:
+                    if b"".join(pieces).decode() != image.id:
+                        raise ImageUnavailable(f"image {image.id} has another checksum")
+            cached.add(image.id)
+        return {image.id: Path("/simulated/images") / image.id for image in images}
+
+
 class AgentProcess:
     """The agent's loops without their threads: what ``compute/agent.py`` does, one step at a time."""
 
@@ -91,7 +122,7 @@ class AgentProcess:
         self.host, self.clock, self.network = host, fabric.clock, network
         self.driver = SimulatedHypervisor(host, fabric)
         self.journal = LineJournal(JournalMedium(kept, host, faults))
-        self.worker = Worker(self.driver, self.journal, NamedImages(), fabric.clock)
+        self.worker = Worker(self.driver, self.journal, CachedImages(host, fabric, network.lost_images), fabric.clock)
         self.held: dict[str, Held] = {}
         self.outbox: dict[str, Fact] = {}
         self.seen = ""

@@ -72,6 +72,7 @@ class World:
         self.dead: set[str] = set()  # hosts without power, or whose agent is gone for good
         self.treasures: set[tuple[str, str]] = set()  # (storage, instance): a disk must be there, in place or aside
         self.lost: list[str] = []
+        self.lost_images: set[str] = set()  # that the catalogue has no bytes of
         self.handed_over: set[str] = set()  # instances that their clients have had, whatever a database says of them
         self.newest = NewestData(self.fabric, self._given_up, self.lost)
         self.build_pool = ""  # of the instance built last
