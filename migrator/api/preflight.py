@@ -12,6 +12,7 @@ from migrator.checks import CHECKS
 from migrator.db import hosts
 from migrator.errors import BadRequest
 from migrator.scheduler import evacuation_preflight, preflight, surveys
+from migrator.scheduler.evacuation_preflight import EvacuationPreflight
 from migrator.scheduler.filters import CODES, EVACUATION_CODES
 from migrator.scheduler.finding import KNOWN_S, Finding, Status
 from migrator.scheduler.preflight import Judged, Preflight
@@ -49,11 +50,18 @@ def _evacuation(services: Services, host: str, to: frozenset[str]) -> dict[str, 
     with services.db.read() as connection:
         found = evacuation_preflight.of_host(connection, host, to, services.settings)
     told = [
-        _view(one.preflight) | {"disks": list(one.disks), "refusal": one.refusal or None, "loses_data": one.loses_data}
+        _view(one.preflight) | {"disks": _disks(one), "refusal": one.refusal or None, "loses_data": one.loses_data}
         for one in found
     ]
     asks = [{"code": code, "asks": CHECKS[code].asks} for code in EVACUATION_CODES]
     return {"known_s": KNOWN_S, "checks": asks, "preflight": told}
+
+
+def _disks(one: EvacuationPreflight) -> list[dict[str, Any]]:
+    """``proof_age_s``: of what is kept in a pool, the seconds between the host's last proof there and its last word;
+    null where it never wrote one."""
+    ages = {pool: round(age_s, 3) for pool, age_s in one.proof_ages.items()}
+    return [{**fate, "proof_age_s": ages.get(fate["pool"]) if fate["kept"] else None} for fate in one.disks]
 
 
 @router.get("/cpus")

@@ -47,7 +47,7 @@ def matrix(found: Mapping[str, Any]) -> str:
                 reasons.setdefault(_reason(check), []).append(host["host"])
     lines = [f"{_hosts(names, len(hosts))}: {reason}" for reason, names in reasons.items()]
     lines += [f"refused: {found['refusal']}"] if found.get("refusal") else []
-    lines += [f"{fate['target']}: {fate_words(fate)}" for fate in found.get("disks", ())]
+    lines += [f"{fate['target']}: {fate_words(fate)}{_proof(fate)}" for fate in found.get("disks", ())]
     head = printable.escaped(f"{server['name']} ({server['id']}) on {server['host']}")
     return "\n".join([head, _marks(hosts), *map(printable.escaped, lines)])
 
@@ -60,6 +60,15 @@ def fate_words(fate: Mapping[str, Any]) -> str:
         return "made anew (config drive)"
     origin = f"made anew from image {fate['image_id']}" if fate["made_from"] == "image" else "made anew, empty"
     return f"LOST with pool {fate['pool']} of the host, {origin}"
+
+
+def _proof(fate: Mapping[str, Any]) -> str:
+    """How old what shows that the pool is really shared is; a volume is in none."""
+    if not fate["kept"] or not fate.get("pool"):
+        return ""
+    age_s = fate.get("proof_age_s")
+    found = "its host never wrote one" if age_s is None else f"written {age_s:.0f} s before its host's last word"
+    return f" (last proof in {fate['pool']}: {found})"
 
 
 def _marks(hosts: Sequence[Mapping[str, Any]]) -> str:

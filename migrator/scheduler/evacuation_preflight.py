@@ -12,7 +12,7 @@ from migrator.db import claims, hosts, instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import HostReport, InstanceSpec
-from migrator.scheduler import evacuated_disks, evacuations, loading, lost_images
+from migrator.scheduler import evacuated_disks, evacuations, loading, lost_images, shared_proofs
 from migrator.scheduler.effects import amounts
 from migrator.scheduler.filters import findings
 from migrator.scheduler.finding import Need
@@ -23,10 +23,12 @@ from migrator.settings import ServerSettings
 
 @dataclass(frozen=True, slots=True)
 class EvacuationPreflight:
-    """``disks``: see ``evacuated_disks.fates``. ``refusal``: why none could begin, wherever it went; "": nothing."""
+    """``disks``: see ``evacuated_disks.fates``. ``proof_ages``: see ``shared_proofs.ages``, of the pools that would be
+    kept. ``refusal``: why none could begin, wherever it went; "": nothing."""
 
     preflight: Preflight
     disks: Sequence[Mapping[str, Any]]
+    proof_ages: Mapping[str, float]
     refusal: str
 
     @property
@@ -39,7 +41,9 @@ def of_host(
 ) -> list[EvacuationPreflight]:
     """For every instance of the host. ``to``: the destinations to look at; none named: every host. Raises
     HostNotFound."""
-    report, _ = loading.report_of(hosts.get(connection, host))
+    lost = hosts.get(connection, host)
+    report, _ = loading.report_of(lost)
+    ages = shared_proofs.ages(lost)
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
     candidates = loading.candidates(rows, settings.service_down_time)
     storage, found = hosts.storage(connection), []
@@ -49,8 +53,11 @@ def of_host(
         disks = evacuated_disks.fates(spec, surviving)
         need = _need(connection, row, spec, report, surviving)
         judged = [Judged(candidate.host.name, findings(candidate, need)) for candidate in candidates]
+        kept = [pool for pool in surviving if pool in spec.pools]
         refusal = _unfit(row) or evacuations.rebuild_refusal(connection, disks, settings) or _without_root(disks)
-        found.append(EvacuationPreflight(Preflight(row, judged), disks, refusal))
+        refusal = refusal or shared_proofs.refusal(lost, kept, settings)
+        proof_ages = {pool: ages[pool] for pool in kept if pool in ages}
+        found.append(EvacuationPreflight(Preflight(row, judged), disks, proof_ages, refusal))
     return found
 
 

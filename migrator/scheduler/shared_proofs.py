@@ -34,6 +34,15 @@ def check(row: Any, pools: Sequence[str], settings: ServerSettings) -> Mapping[s
     return {pool: known[pool] for pool in pools}
 
 
+def refusal(row: Any, pools: Sequence[str], settings: ServerSettings) -> str:
+    """What ``check`` would raise; "": nothing."""
+    try:
+        check(row, pools, settings)
+    except Conflict as error:
+        return error.sentence
+    return ""
+
+
 def note(connection: Connection, operation_id: int, uuid: str, host: str, proven: Mapping[str, float]) -> None:
     for pool, age_s in sorted(proven.items()):
         words = f"{host} wrote its last proof into {pool} {age_s:.0f} s before it fell silent; it is looked for"

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from migrator.db.engine import Database
-from migrator.db.tables import images, operations
+from migrator.db.tables import hosts, images, operations
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -68,7 +68,7 @@ def cloud(db: Database, tmp_path: Path) -> Iterator[Cloud]:
 
 def test_preflight_says_which_disks_are_kept_and_where_the_instance_could_go(cloud: Cloud) -> None:
     found = cloud.preflight()
-    assert found["disks"] == FATES
+    assert found["disks"] == [{**fate, "proof_age_s": 0.0 if fate["kept"] else None} for fate in FATES]
     assert (found["refusal"], found["loses_data"]) == (None, True)
     assert {host["host"]: host["status"] for host in found["hosts"]} == {
         "n1": "unknown",
@@ -108,6 +108,25 @@ def test_an_image_that_is_gone_is_said_before_anything_is_begun(cloud: Cloud) ->
     assert refused.status_code == 409
     assert f"the image {seed.IMAGE}" in refused.json()["conflictingRequest"]["message"]
     assert "not in the catalogue any more" in cloud.preflight()["refusal"]
+
+
+@pytest.mark.parametrize(("age_s", "shown"), [(850.0, 850.0), (950.0, 950.0), (None, None)])
+def test_preflight_shows_how_old_the_proof_of_a_shared_pool_is_and_refuses_as_the_evacuation(
+    cloud: Cloud, age_s: float | None, shown: float | None
+) -> None:
+    proofs = {} if age_s is None else {"shared": {"token": "n3/1", "at": 5000.0 - age_s}}
+    with cloud.db.write() as connection:
+        connection.execute(update(hosts).where(hosts.c.name == "n3").values(last_seen=5000.0, proofs=proofs))
+    found = cloud.preflight()
+    assert {fate["target"]: fate["proof_age_s"] for fate in found["disks"] if fate["kept"]} == {"vdb": shown}
+    answer = cloud.evacuate()
+    if age_s == 850.0:
+        assert (found["refusal"], answer.status_code) == (None, 200)
+        return
+    assert answer.status_code == 409
+    words = "950 s before it fell silent" if age_s else "its last proof there never"
+    assert words in found["refusal"]
+    assert words in answer.json()["conflictingRequest"]["message"]
 
 
 def test_preflight_wants_one_question(cloud: Cloud) -> None:

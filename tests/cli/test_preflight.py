@@ -194,3 +194,20 @@ def test_a_host_that_has_not_told_yet(monkeypatch: pytest.MonkeyPatch, capsys: p
     Answers(monkeypatch, {"cpus": [{"host": "n1", "cpu": None, "age_s": None}]})
     assert main(["cpu-baseline"]) == 1
     assert "nothing is known of the CPU of n1 (see whether its agent runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        (
+            {"pool": "shared", "proof_age_s": 240.4},
+            " (last proof in shared: written 240 s before its host's last word)",
+        ),
+        ({"pool": "shared", "proof_age_s": None}, " (last proof in shared: its host never wrote one)"),
+        ({"pool": None, "proof_age_s": None}, ""),
+    ],
+)
+def test_an_evacuations_kept_disk_is_shown_with_the_age_of_its_pools_proof(fate: Mapping[str, Any], words: str) -> None:
+    kept = {"target": "vda", "kept": True, "made_from": None, "image_id": None, **fate}
+    told = matrix({"server": SERVER, "hosts": [host("n2", "passed", check("cpu"))], "disks": [kept]})
+    assert told.splitlines()[-1] == f"vda: kept: other hosts have it too{words}"

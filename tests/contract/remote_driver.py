@@ -9,11 +9,14 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 from migrator.compute.driver import Driver
 from migrator.settings import AgentSettings
+
+STREAMED = "lent_file"  # all of it is read over there
 
 
 class Remote:
@@ -32,7 +35,7 @@ class Remote:
             assert self._process.stdout is not None
             ok, value = pickle.load(self._process.stdout)
             if ok:
-                return value
+                return nullcontext(value) if name == STREAMED else value
             raise value
 
         return call
@@ -65,7 +68,11 @@ def _serve() -> None:
         except EOFError:
             return
         try:
-            answer = (True, getattr(driver, name)(*arguments, **named))
+            value = getattr(driver, name)(*arguments, **named)
+            if name == STREAMED:
+                with value as pieces:
+                    value = list(pieces)
+            answer = (True, value)
         except Exception as error:
             answer = (False, error)
         pickle.dump(answer, answers)

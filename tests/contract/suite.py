@@ -16,6 +16,7 @@ from tests.contract.looking import LookingContract
 from tests.contract.measuring import MeasuringContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
 from tests.contract.pausing import PausingContract
+from tests.contract.proving import ProvingContract
 from tests.contract.steering import SteeringContract
 from tests.contract.volumes import VolumesContract
 
@@ -29,6 +30,7 @@ class DriverContract(
     LeftoversContract,
     LendingContract,
     LookingContract,
+    ProvingContract,
     VolumesContract,
 ):
     @pytest.fixture
