@@ -66,8 +66,11 @@ def _prepared(fact: Fact) -> bool:
 
 
 def _not_migrating(fact: Fact) -> Judgement:
+    """A call that the other hypervisor does not answer is held by libvirt, and ends when it does."""
+    if fact.domain is not None and job_active(fact):
+        return Judgement(Progress.PENDING, message="its transfer was told to end, and has not yet")
     ended = fact.attempt is not None and fact.attempt.state is not AttemptState.RUNNING
-    return _when(fact.domain is not None and ended and not job_active(fact))
+    return _when(fact.domain is not None and ended)
 
 
 def _not_running(fact: Fact) -> Judgement:

@@ -4,31 +4,14 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from migrator.lab import LabHost
-from migrator.lab.layout import SHARED
-from migrator.lab.ticks import TickFollower
-from tests.lab.cluster import MEMORY_MB, Cluster, process_of
+from tests.lab.cluster import Cluster, process_of
+from tests.lab.flights import BANDWIDTH_MIB_S, Flight, assert_safe, flown
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
-
-BANDWIDTH_MIB_S = 8  # some 60 MiB take long enough to have a middle
-
-
-@dataclass
-class Flight:
-    """A transfer that is in its middle."""
-
-    cluster: Cluster
-    uuid: str
-    source: LabHost
-    destination: LabHost
-    ticks: TickFollower
-    claims_before: dict[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -41,45 +24,8 @@ def slow(cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture
 def flight(slow: Cluster, request: pytest.FixtureRequest) -> Iterator[Flight]:
-    before = slow.used_memory()
-    uuid = slow.boot(getattr(request, "param", "shared"))
-    source = slow.where(uuid)
-    destination = next(host for host in slow.lab.hosts if host.name != source.name)
-    with slow.follow(uuid) as ticks:
-        ticks.wait_ticks(10, timeout=60)
-        slow.migrate(uuid, destination.name)
-        slow.wait_transfer(uuid, source)
-        yield Flight(slow, uuid, source, destination, ticks, before)
-    slow.delete(uuid)
-    assert slow.used_memory() == before
-
-
-def assert_safe(flight: Flight) -> str:
-    """Every rule that holds however it went; gives the operation's status."""
-    cluster = flight.cluster
-    operation = cluster.wait_operation(flight.uuid)
-    host = cluster.where(flight.uuid)
-    # A guest whose host was cut off waits for its disk until GlusterFS has found its brick again, and so does whoever
-    # looks at the mount: 42 s (network.ping-timeout) where the cut was not noticed at once.
-    flight.ticks.wait_ticks(15, timeout=90)
-    for each in cluster.lab.hosts:
-        each.run(["ls", str(SHARED)], timeout=90)
-    assert cluster.runners(flight.uuid) == [host.name]
-    last = flight.ticks.last()
-    assert last is not None
-    assert last.host == host.name
-    assert flight.ticks.problems == []
-    assert len(flight.ticks.boots) == 1
-    used = {name: used - flight.claims_before[name] for name, used in cluster.used_memory().items()}
-    assert used == {name: MEMORY_MB if name == host.name else 0 for name in used}
-    shown = cluster.show(flight.uuid)
-    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", None)
-    if operation["status"] == "completed":
-        assert host.name == flight.destination.name
-    else:
-        assert host.name == flight.source.name
-        assert operation["error"], operation
-    return str(operation["status"])
+    with flown(slow, getattr(request, "param", "shared")) as begun:
+        yield begun
 
 
 def test_server_killed(flight: Flight) -> None:

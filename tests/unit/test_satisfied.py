@@ -181,3 +181,18 @@ def test_a_source_that_has_become_unreadable_is_named() -> None:
 def test_a_copy_that_differs_says_which_disk_and_how() -> None:
     found = judge_copy(summed(vda="1", vdb="x"), summed(vda="1", vdb="y"), ("vda", "vdb"))
     assert (found.code, found.message) == ("checksum_mismatch", "the copy differs: vdb is y, but x at the source")
+
+
+def test_a_transfer_that_does_not_end_although_it_was_told_to_says_so() -> None:
+    """libvirt holds a call whose other end does not answer."""
+    held = Fact(
+        operation_id="o",
+        epoch=1,
+        phase="transfer",
+        incarnation=1,
+        sequence=1,
+        domain=DomainFact(state=DomainState.RUNNING),
+        job=JobFact(active=True),
+    )
+    found = judge(Ensure.NOT_MIGRATING, held)
+    assert (found.progress, found.message) == (Progress.PENDING, "its transfer was told to end, and has not yet")
