@@ -97,7 +97,8 @@ def evacuate(
             seen=row,
         )
         _note_evidence(connection, operation_id, uuid, source, settings)
-        shared_proofs.note(connection, operation_id, uuid, source.name, proven)
+        sharers = _sharers(storage, {p: i for p, i in surviving.items() if p in spec.pools}, row.host)
+        shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
         _note_disks(connection, operation_id, uuid, disks)
         return Evacuation(operation_id, shared, None if shared else password, disks)
 
@@ -182,6 +183,17 @@ def surviving_pools(
         if other != lost:
             found |= {p: i for p, i in own.items() if p in pools and pools[p].identity == i}
     return found
+
+
+def _sharers(
+    storage: Mapping[str, Mapping[str, StoragePool]], surviving: Mapping[str, str], lost: str
+) -> dict[str, list[str]]:
+    """Pool -> the hosts that report the same storage as the lost one."""
+
+    def report_it(pool: str, identity: str) -> list[str]:
+        return [h for h, pools in storage.items() if h != lost and pool in pools and pools[pool].identity == identity]
+
+    return {pool: report_it(pool, identity) for pool, identity in surviving.items()}
 
 
 def _check_storage(

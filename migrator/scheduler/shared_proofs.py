@@ -12,6 +12,8 @@ from migrator.db.engine import Connection
 from migrator.errors import Conflict
 from migrator.settings import ServerSettings
 
+_NAMED = 5  # hosts in one line
+
 
 def ages(row: Any) -> Mapping[str, float]:
     """Pool -> seconds between the host's last proof there and its last word. ``row``: of ``hosts``. Pure."""
@@ -43,7 +45,31 @@ def refusal(row: Any, pools: Sequence[str], settings: ServerSettings) -> str:
     return ""
 
 
-def note(connection: Connection, operation_id: int, uuid: str, host: str, proven: Mapping[str, float]) -> None:
-    for pool, age_s in sorted(proven.items()):
-        words = f"{host} wrote its last proof into {pool} {age_s:.0f} s before it fell silent; it is looked for"
+def note(
+    connection: Connection,
+    operation_id: int,
+    uuid: str,
+    host: str,
+    proven: Mapping[str, float],
+    sharers: Mapping[str, Sequence[str]],
+) -> None:
+    """What the evacuation takes for shared, on whose word: one host's false claim must be seen, or it cannot be
+    removed. ``sharers``: pool -> the hosts that report the same storage there."""
+    for pool, names in sorted(sharers.items()):
+        said = [f"{pool} of {host} counts as shared, for {_listed(names)} the same storage there"]
+        if pool in proven:
+            said.append(
+                f"{host} wrote its last proof into it {proven[pool]:.0f} s before it fell silent; it is looked for"
+            )
+        said.append(
+            "if no other host really shares it, remove the one that says so (migrator host-delete) and ask again"
+        )
+        words = "; ".join(said)
         events.add(connection, "storage", words, operation_id=operation_id, instance_uuid=uuid, host=host, epoch=1)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} reports"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more} report"
