@@ -44,9 +44,18 @@ def has_job(flight: Flight) -> bool:
     return "Outgoing migration" in flight.source.run(["virsh", "domjobinfo", flight.uuid], check=False)
 
 
+@pytest.fixture(scope="module")
+def patient(cluster: Cluster) -> Iterator[Cluster]:
+    """With a server that takes no agent for dead that only stands still for a while, on however busy a machine."""
+    cluster.serve(service_down_time=120)
+    yield cluster
+    cluster.serve()
+
+
 @pytest.fixture
-def queued(cluster: Cluster) -> Iterator[Flight]:
+def queued(patient: Cluster) -> Iterator[Flight]:
     """The source's libvirtd has the call, and waits; the destination's does nothing until it is let go."""
+    cluster = patient
     before = cluster.used_memory()
     uuid = cluster.boot("shared")
     source = cluster.where(uuid)
