@@ -137,7 +137,9 @@ class Disks:
         return found
 
     def prove(self, pools: Sequence[str]) -> dict[str, str]:
-        """Something new in each of these pools, for another host to find there."""
+        """Something new in each of these pools, for another host to find there. Raises StorageError."""
+        for name in pools:
+            self._pool(name)
         return {name: self._identities.prove(name) for name in pools}
 
     def compare_storage(

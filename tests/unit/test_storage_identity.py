@@ -7,6 +7,7 @@ import pytest
 
 from migrator.compute.disks import Disks
 from migrator.compute.storage_identity import MARKER, StorageAway
+from migrator.errors import StorageError
 from migrator.protocol import DiskFact, DiskSpec, GuestDescription, InstanceSpec
 
 SPEC = InstanceSpec(
@@ -132,3 +133,10 @@ def test_a_hosts_own_proof_is_written_seldom_and_a_full_pool_is_described_all_th
 
 def _full(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_a_pool_that_this_host_does_not_have_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    mine = host(tmp_path)
+    with pytest.raises(StorageError, match="no storage pool nowhere"):
+        mine.prove(["local", "nowhere"])
+    assert not (tmp_path / "local" / ".migrator-proofs").exists()
