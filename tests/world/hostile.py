@@ -30,6 +30,7 @@ from tests.world.world import World
 LIAR = "n3"
 _KEPT = 200  # messages that it remembers of each kind
 _AT_ONCE = 12
+_MANY, _LATER = 150, 0.1
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
@@ -43,6 +44,10 @@ class Liar:
         self._copies: list[Copy] = []
         self._reports: list[HostReport] = []
         self.told = 0
+
+    def speaks(self) -> bool:
+        """At every occasion; after a while at some, for a world that waits has very many."""
+        return self.told < _MANY or self._rng.random() < _LATER
 
     def overhear(self, message: Facts | Poll | HostReport) -> None:
         if isinstance(message, Facts):
@@ -139,7 +144,7 @@ class HostileWorld(World):
 
     def _lie(self) -> None:
         """At once, before the server has acted upon the truth."""
-        if self._poll is None or self.away or LIAR in self.dead:
+        if self._poll is None or self.away or LIAR in self.dead or not self.liar.speaks():
             return
         own, report, facts = self._poll, self.liar.report(), self.liar.facts(self._poll.incarnation)
         if report is not None:

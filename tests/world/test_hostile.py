@@ -16,6 +16,7 @@ from tests.world.evacuations import evacuate, to_the_end
 from tests.world.hostile import LIAR, HostileWorld
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS, outcome
+from tests.world.test_boundaries import ENDS
 from tests.world.world import World
 
 # These need a third host.
@@ -24,33 +25,21 @@ _THREE = {*disagreements.SCENARIOS, "evacuated-destination-dies", "evacuated-out
 # more, and to take a true word for a lie would cost data.
 _ANY_WORD_COUNTS = {"evacuated-local", "evacuated-volume-mixed", "evacuated-back-in-start"}
 BETWEEN_TWO = [name for name in SCENARIOS if name not in _THREE | _ANY_WORD_COUNTS]
-SEEDS = range(2)
-
-
-def ended(world: World, scenario: str) -> object:
-    SCENARIOS[scenario](world)
-    return outcome(world)
-
-
-def copy_of(template: Path, directory: Path, name: str) -> str:
-    shutil.copyfile(template, path := directory / f"{name}.db")
-    return f"sqlite:///{path}"
+SEED = 1
 
 
 @pytest.mark.parametrize("scenario", BETWEEN_TWO)
 def test_every_kind_of_operation_ends_as_beside_an_honest_host(
     scenario: str, sqlite_template: Path, tmp_path: Path
 ) -> None:
-    honest = World(copy_of(sqlite_template, tmp_path, "honest"))
-    expected = ended(honest, scenario)
-    honest.close()
-    for seed in SEEDS:
-        world = HostileWorld(copy_of(sqlite_template, tmp_path, f"hostile{seed}"), lies=seed)
-        assert (ended(world, scenario), broken(world)) == (expected, []), f"lies of seed {seed}"
-        assert world.liar.told > 5, "it said too little to show anything"
-        assert world.fabric.hosts[LIAR].domains == {}
-        assert alarmed(world) <= {LIAR}
-        world.close()
+    shutil.copyfile(sqlite_template, tmp_path / "world.db")
+    world = HostileWorld(f"sqlite:///{tmp_path}/world.db", lies=SEED)
+    SCENARIOS[scenario](world)
+    assert (outcome(world), broken(world)) == (ENDS[scenario], [])
+    assert world.liar.told > 5, "it said too little to show anything"
+    assert world.fabric.hosts[LIAR].domains == {}
+    assert alarmed(world) <= {LIAR}
+    world.close()
 
 
 def alarmed(world: World) -> set[str | None]:
