@@ -189,8 +189,8 @@ MUTANTS = (
     Mutant(
         "a cut call counts as an end",
         WORKER,
-        ("            memory.started_epoch = None\n            memory.quiet_since = None\n        advice"),
-        ("            pass\n        advice"),
+        ("            memory.started_epoch = None\n            memory.quiet_since = None\n        return"),
+        ("            pass\n        return"),
     ),
     Mutant(
         "a transient domain has arrived",

@@ -12,8 +12,8 @@ MUTANTS = (
     Mutant(
         "not migrating while the attempt is open",
         SATISFIED,
-        "return _when(fact.domain is not None and ended and not job_active(fact))",
-        "return _when(fact.domain is not None and not (fact.job is not None and fact.job.active))",
+        "return _when(fact.domain is not None and ended)",
+        "return _when(fact.domain is not None)",
     ),
     Mutant(
         "paused is not running",
