@@ -202,6 +202,7 @@ class Server:
 
     def __init__(self, world: World, told: asyncio.Event) -> None:
         self._world, self._told = world, told
+        self.machine = "a-machine"
         self.asked = 0
         self.surveys: list[Survey] = []
 
@@ -240,6 +241,41 @@ def test_an_agent_asks_until_the_server_answers_and_tells_how_far_its_clock_is(
     assert survey.clock_offset_s == pytest.approx(100.0)
     assert survey.clock_error_s == pytest.approx(0.202)
     assert survey.peers.keys() == {"n1", "n2"}
+
+
+def test_nothing_is_asked_or_told_before_it_is_known_which_machine_this_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A survey without one was the alarm that another machine wants this host's name."""
+    monkeypatch.setattr(surveying, "_AGAIN_S", (0.0, 0.0))
+    tried = 0
+
+    class Starting(Server):
+        @property
+        def machine(self) -> str:
+            nonlocal tried
+            tried += 1
+            return "" if tried < 5 else "a-machine"
+
+        @machine.setter
+        def machine(self, _known: str) -> None: ...
+
+        async def questions(self) -> Questions:
+            assert tried >= 5
+            return await super().questions()
+
+    async def in_thread(act: Callable[[], Survey]) -> Survey:
+        return act()
+
+    async def until_told() -> None:
+        told = asyncio.Event()
+        server = cast(ServerClient, Starting(world, told))
+        task = asyncio.create_task(surveying.keep(world.surveyor, server, in_thread, {}))
+        await asyncio.wait_for(told.wait(), 5)
+        task.cancel()
+
+    asyncio.run(until_told())
+    assert tried >= 5
 
 
 # --- the host itself --------------------------------------------------------------------------------------------
