@@ -159,13 +159,16 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
 
 
 def _steered(driver: Driver, memory: Memory, uuid: str, inputs: MigratingInputs) -> Mapping[str, Any]:
-    """Set what should be set differently by now. A refusal is no reason to give the transfer up: it is told, and tried
-    again at the next look."""
+    """Set what should be set differently by now, and again once memory is sent what was set before that. A refusal is
+    no reason to give the transfer up: it is told, and tried again at the next look."""
     wanted, before = steering(inputs, memory.job), memory.steered
-    if memory.job is None or wanted == before:
+    sending = memory.job is not None and memory.job.memory_processed_bytes > 0
+    lost = memory.steered_early and sending
+    if memory.job is None or (wanted == before and not lost):
         return NOTHING
+    other = before is None or lost or replace(wanted, force=before.force) != before
     try:
-        if before is None or replace(wanted, force=before.force) != before:
+        if other:
             driver.steer(uuid, wanted.max_downtime_ms, wanted.bandwidth_mib_s)
         if wanted.force and (before is None or not before.force):
             driver.force_completion(uuid, post_copy=inputs.post_copy)
@@ -173,7 +176,7 @@ def _steered(driver: Driver, memory: Memory, uuid: str, inputs: MigratingInputs)
         raise
     except DriverError as error:
         return {"note": f"the transfer could not be steered: {error.message}"}
-    memory.steered = wanted
+    memory.steered, memory.steered_early = wanted, not sending and (other or memory.steered_early)
     return NOTHING
 
 

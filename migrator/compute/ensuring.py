@@ -40,6 +40,7 @@ class Memory:
     counts: list[int] = field(default_factory=list)  # of what is being measured, MiB/s
     measured: Measurement | None = None
     steered: Steering | None = None  # what this process last set on it
+    steered_early: bool = False  # before the first byte of memory: libvirt sets what the transfer began with after that
     stop_since: float | None = None
     proofs: Mapping[str, str] | None = None  # what was written into the instance's pools for this operation
     asked_at: float | None = None

@@ -68,7 +68,10 @@ def step(fabric: "Fabric", transfer: Transfer) -> None:
 
 
 def steer(fabric: "Fabric", transfer: Transfer, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
-    """What is left of the present round goes on at the new rate."""
+    """What is left of the present round goes on at the new rate. Before the first byte it is lost, as libvirt loses it:
+    what the transfer was begun with is set after that."""
+    if transfer.stage == "setup":
+        return
     now, before = fabric.clock(), transfer.limit_bytes_per_s
     transfer.max_downtime_ms = max_downtime_ms or transfer.max_downtime_ms
     transfer.limit_bytes_per_s = min(bandwidth_mib_s * MIB or float("inf"), transfer.full_bytes_per_s)
@@ -115,7 +118,7 @@ def job_fact(fabric: "Fabric", transfer: Transfer, now: float) -> JobFact:
     return JobFact(
         active=active,
         memory_total_bytes=int(total),
-        memory_processed_bytes=int(transfer.processed),
+        memory_processed_bytes=int(transfer.processed + (transfer.remaining - remaining if active else 0)),
         memory_remaining_bytes=int(min(remaining, total)),
         disk_total_bytes=int(transfer.disk_bytes),
         disk_processed_bytes=int(transfer.disk_bytes if transfer.rounds else 0),

@@ -49,6 +49,11 @@ class Flight:
     def steer(self, **wanted: Any) -> None:
         self.v1("POST", "steer", json=wanted)
 
+    def steer_at_once(self, **wanted: Any) -> None:
+        """As soon as the transfer's phase has begun: perhaps before libvirt has sent a byte."""
+        path = f"{self.cluster.url}/v1/operations/{self.cluster.operation(self.uuid)['id']}/steer"
+        wait_for(lambda: httpx.post(path, json=wanted, trust_env=False).is_success, 30, "the transfer's phase")
+
     def max_downtime_ms(self) -> int:
         """What libvirt has been told by now."""
         said = self.source.run(["virsh", "migrate-getmaxdowntime", self.uuid])
@@ -77,10 +82,10 @@ def busy(cluster: Cluster) -> str:
 @pytest.fixture
 def fly(cluster: Cluster, busy: str, record_property: lives.Tell) -> Iterator[Callable[..., Any]]:
     """``with fly(setting=value) as flight``: a server with these settings, and a busy guest on its way. ``image``: of
-    another guest."""
+    another guest; ``at_once``: how it is steered from the beginning."""
 
     @contextmanager
-    def flying(image: str = busy, **settings: Any) -> Iterator[Flight]:
+    def flying(image: str = busy, at_once: Settings | None = None, **settings: Any) -> Iterator[Flight]:
         cluster.serve(**{"live_migration_bandwidth": BANDWIDTH_MIB_S} | settings)
         uuid = cluster.boot("shared", image)
         source = cluster.where(uuid)
@@ -88,8 +93,11 @@ def fly(cluster: Cluster, busy: str, record_property: lives.Tell) -> Iterator[Ca
             ticks.wait_ticks(10, timeout=60)
             began = time.monotonic()
             cluster.migrate(uuid)
+            flight = Flight(cluster, uuid, source, ticks, began, record_property)
+            if at_once:
+                flight.steer_at_once(**at_once)
             cluster.wait_transfer(uuid, source)
-            yield Flight(cluster, uuid, source, ticks, began, record_property)
+            yield flight
         cluster.delete(uuid)
 
     yield flying
@@ -109,6 +117,17 @@ def test_it_is_held_and_let_go_and_its_end_is_forced(fly: Callable[..., Any]) ->
         path = f"/servers/{flight.uuid}/migrations/{flight.cluster.operation(flight.uuid)['id']}/action"
         assert flight.cluster.http.post(path, json={"force_complete": None}).status_code == 202
         assert flight.assert_ran_once("completed")["outcome"]["downtime_ms"] > 100
+
+
+def test_one_that_is_held_at_once_is_held(fly: Callable[..., Any]) -> None:
+    """libvirt sets what a transfer is begun with after it has taken a wish for it, and says nothing."""
+    with fly(at_once={"held": True}, live_migration_downtime=1000) as flight:
+        wait_for(lambda: len(flight.v1("GET", "progress")["progress"]) >= 6, 20, "progress by the second")
+        newest = flight.v1("GET", "progress")["progress"][-1]
+        assert newest["bytes_per_s"] < 2 << 20
+        assert newest["memory_remaining_bytes"] > 0
+        flight.steer(held=False, bandwidth_mib_s=0)
+        flight.assert_ran_once("completed")
 
 
 def test_the_next_agent_goes_on_with_the_step_that_is_due_and_that_one_is_enough(fly: Callable[..., Any]) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import Behaviour
+from migrator.compute.simulated_transfers import SETUP_S
+from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.compute.steering import steering
 from migrator.errors import DriverError, HypervisorUnavailable
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, JobFact, MigratingInputs, Role
@@ -84,6 +85,22 @@ def test_a_wish_is_carried_out_at_the_next_look(world: World, set_on: list[tuple
     world.transfer(bandwidth_mib_s=3)
     world.transfer(bandwidth_mib_s=3)
     assert set_on == [(10, 3)]
+
+
+def test_a_wish_of_before_the_first_byte_is_carried_out_once_memory_is_sent(
+    world: World, set_on: list[tuple[Any, ...]]
+) -> None:
+    world.transfer()
+    world.clock.now += SETUP_S / 4
+    world.transfer()
+    world.clock.now += SETUP_S / 4
+    world.transfer(bandwidth_mib_s=3)
+    assert world.fabric.transfers[SPEC.uuid].stage == "setup"
+    world.clock.now += 1
+    for _ in range(3):
+        world.transfer(bandwidth_mib_s=3)
+    assert set_on == [(10, 3), (10, 3)]
+    assert world.fabric.transfers[SPEC.uuid].limit_bytes_per_s == 3 * MIB
 
 
 def test_forced_it_is_paused_once_and_arrives_running(world: World, set_on: list[tuple[Any, ...]]) -> None:
