@@ -54,7 +54,7 @@ FAILED = {"dom": "paused", "reason": "postcopy-failed", "job": True, "attempt": 
 
 
 @pytest.mark.parametrize("there", GONE)
-@pytest.mark.parametrize("phase", ["transfer", "cleanup"])
+@pytest.mark.parametrize("phase", ["transfer", "attest", "cleanup"])
 def test_a_destination_that_died_is_an_alarm_even_after_the_guest_had_arrived(
     phase: str, there: dict[str, Any]
 ) -> None:
