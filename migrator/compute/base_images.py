@@ -51,7 +51,7 @@ def make(pool: Path, image: ImageRef, images: Mapping[str, Path], locks: BaseLoc
     another content."""
     base = pool / BASE / plain(image.id)
     with contextlib.suppress(OSError):
-        os.utime(base)  # whoever looks for what is not used sees that this one is
+        os.utime(base)  # so that it is seen to be used
     if not base.exists():
         qemu_img.image_size(fetched(image.id, images), image.disk_format)
     with locks.of(base):
@@ -66,7 +66,7 @@ def make(pool: Path, image: ImageRef, images: Mapping[str, Path], locks: BaseLoc
 
 
 def lendable(base: Path, image: ImageRef) -> Path | None:
-    """The base, if it is there and names no other file that whoever reads it would open. Raises StorageError."""
+    """The base, if it is there and names no other file that its reader would open. Raises StorageError."""
     if not base.exists():
         return None
     qemu_img.image_size(base, image.disk_format)

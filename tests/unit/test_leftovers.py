@@ -1,5 +1,6 @@
 """What nothing on a host uses: found, left alone for its time, then removed; and never a disk."""
 
+import fcntl
 import os
 import struct
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from migrator.compute.leftovers import Leftovers
 from migrator.protocol import ImageRef, Leftover, LeftoverKind
 
 DAY = 24 * 3600.0
+FLOCK = "hhqqi0q"  # fcntl(2), struct flock: type, whence, start, length, pid
 GONE, HERE = "5f0c6c52-7b1f-4d43-a4a3-9f0d2a2b0001", "5f0c6c52-7b1f-4d43-a4a3-9f0d2a2b0002"
 IMAGE, OTHER = "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0001", "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0002"
 PART = ".disk.0123.part"
@@ -150,16 +152,35 @@ def test_a_base_goes_in_two_steps_and_comes_back_if_a_disk_was_laid_over_it_mean
     assert base.read_bytes() == b"x"
 
 
-def test_while_a_disk_is_half_made_no_base_goes_and_their_time_goes_on(
-    tmp_path: Path, host: Callable[[], Leftovers], clock: Clock
+@pytest.mark.parametrize("name", [PART, "disk"])
+def test_while_it_cannot_be_told_what_a_disk_lies_over_no_base_goes_and_their_time_goes_on(
+    name: str, tmp_path: Path, host: Callable[[], Leftovers], clock: Clock
 ) -> None:
+    """It is half made, or cannot be read."""
     base, leftovers = made(tmp_path, LeftoverKind.BASE), host()
     leftovers.tidy(())
-    part = write(tmp_path / "pool" / GONE / PART)
     assert passed(leftovers, clock, 0.9) == []
-    part.unlink()
-    assert passed(leftovers, clock, 0.2) == []
+    disk = tmp_path / "pool" / GONE / name
+    if name == PART:
+        write(disk)
+    else:
+        disk.parent.mkdir()
+        disk.symlink_to("away")
+    assert passed(leftovers, clock, 0.3) == []
+    assert base.exists()
+    disk.unlink()
+    assert passed(leftovers, clock, 0.1) == []
     assert not base.exists(), "it was out of use for its whole time"
+
+
+def test_what_a_process_has_locked_stays(tmp_path: Path, host: Callable[[], Leftovers], clock: Clock) -> None:
+    """As QEMU locks what its guest uses."""
+    log, leftovers = made(tmp_path, LeftoverKind.CONSOLE), host()
+    with log.open("r+b") as held:
+        fcntl.fcntl(held, fcntl.F_OFD_SETLK, struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 1, 0))
+        assert passed(leftovers, clock, 3) == []
+        assert log.exists()
+    assert passed(leftovers, clock, 0.1) == [log.name]
 
 
 def test_a_base_is_made_anew_under_a_name_that_was_given_up(

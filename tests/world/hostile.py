@@ -1,6 +1,6 @@
 """An agent that was broken into: it says the worst it can, all the time, and has heard all that the others say.
 
-Owns the lies. They are messages that the protocol allows, made from true ones of other hosts: whoever listens on the
+Owns the lies. They are messages that the protocol allows, made from true ones of other hosts: one who listens on the
 network, or reads a backup of the database, could send them. Never touches the simulated hypervisors: what it does to
 its own guests is its own affair.
 """
