@@ -92,7 +92,7 @@ class Driver(Protocol):
         ...
 
     def lent_file(self, source_uri: str, path: str) -> AbstractContextManager[Iterator[bytes]]:
-        """Destination: the bytes of a file that the source lends, in order, for a caller that knows its checksum. Raises
+        """Destination: the bytes of a file that the source lends, in order, for a reader with its checksum. Raises
         DriverError, also while they are read."""
         ...
 
