@@ -20,6 +20,9 @@ from migrator.scheduler import agents, entitlements, machines, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
+# A poll that is held until its end is the last word of its host meanwhile: of so many, one may be late.
+_POLLS_BEFORE_DOWN = 3
+
 
 class Registration(Message):
     incarnation: Incarnation
@@ -55,9 +58,10 @@ async def register(host: Host, token: Token, services: Service, body: Annotated[
 @router.post("/hosts/{name}/poll")
 async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> Response:
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
-    changes, else after ``wait_s``. Each poll is also the agent's heartbeat, and ends the one that it made before."""
+    changes, else after ``wait_s``, or sooner, before the host would count as down. Each poll is also the agent's
+    heartbeat, and ends the one that it made before."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + body.wait_s
+    deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
     with services.wakers.listening(host) as listener:
         looker = Looker(services, host, listener.event)
         found = await looker.first(body)

@@ -1,6 +1,7 @@
 """How often a long-poll works its host's assignments out: when an operation moved, and else only now and then."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 from migrator.api import looking
 from migrator.api.admission import Admission
 from migrator.api.wakers import Wakers
+from migrator.db import credentials
+from migrator.db.engine import Database
 from migrator.protocol import Assignments, Poll
 from migrator.settings import ServerSettings
+from tests.api import seed
+from tests.api.conftest import Web
 
 POLL = Poll(incarnation=1)
 
@@ -150,3 +155,18 @@ def test_a_hosts_second_poll_ends_its_first() -> None:
             assert not third.ended
 
     asyncio.run(run())
+
+
+def test_a_poll_that_is_held_to_its_end_ends_before_its_host_counts_as_down(db: Database, tmp_path: Path) -> None:
+    """An agent of which nothing is asked was silent for a whole poll: longer than this server waits for it."""
+    web = Web(db, tmp_path, service_down_time=6.0)
+    seed.host(db, "compute1")
+    headers = {"Authorization": f"Bearer {credentials.issue(db, 'compute1')}", "Content-Type": "application/json"}
+    seen = ""
+    for wait_s in (0.0, 55.0):
+        poll = Poll(incarnation=1, seen=seen, wait_s=wait_s).model_dump_json()
+        answer = web("POST", "/agent/v1/hosts/compute1/poll", None, headers=headers, content=poll)
+        seen = answer.json()["digest"]
+    (service,) = web("GET", "/v2.1/os-services?host=compute1").json()["services"]
+    assert service["state"] == "up"
+    web.services.db.close()
