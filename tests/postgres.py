@@ -3,11 +3,12 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.ports import free_port
 
 
 def binaries() -> Path:
@@ -15,12 +16,6 @@ def binaries() -> Path:
     if not found:
         raise RuntimeError("PostgreSQL's server is missing: run script/bootstrap (Debian package postgresql)")
     return found[-1].parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _memory() -> Path | None:

@@ -12,6 +12,7 @@ _LIBVIRT = (
     "install it with `apt install libvirt-dev pkg-config gcc` and `pip install 'migrator[libvirt]'`; "
     "a simulated host needs none: simulated = true"
 )
+_LAB = "run it from a checkout, after script/bootstrap: an installed package goes without the lab and its tools"
 
 
 def add(subparsers: Any) -> None:
@@ -96,8 +97,12 @@ def _database(arguments: argparse.Namespace) -> int:
 
 
 def _lab(arguments: argparse.Namespace) -> int:
-    from migrator.lab import commands
-
+    try:
+        from migrator.lab import commands
+    except ModuleNotFoundError as error:
+        if error.name != "migrator.lab":
+            raise
+        raise LibraryMissing("the lab is not installed", advice=_LAB) from error
     act = {"up": commands.up, "down": commands.down, "status": commands.status}[arguments.what]
     found = act(arguments)
     if arguments.what == "status":

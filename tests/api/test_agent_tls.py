@@ -19,7 +19,7 @@ from migrator.errors import ImageUnavailable, ServerUnreachable
 from migrator.lab.certificates import Authority
 from tests.api.test_connections_process import Crowd
 from tests.api.test_lease_process import Site
-from tests.postgres import free_port
+from tests.ports import free_port
 
 Pair = tuple[Path, Path]
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from migrator.db import credentials, hosts
 from migrator.db.engine import Database
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 LEASE_S = 30  # the shortest there is
@@ -29,9 +29,7 @@ class Site:
         self.directory = directory
         self.log, self.watchdog = directory / "agent.log", directory / "watchdog"
         self.watchdog.touch()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self.db = Database(f"sqlite:///{directory}/migrator.db")
         headers = {"OpenStack-API-Version": "compute 2.96"}
         self.http = httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE * 30, trust_env=False)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 from migrator.api import faults
 from migrator.db import flavors
 from tests.api.conftest import Web
+from tests.ports import free_port
 
 LINE = (
     "from migrator.api.app import serve; from migrator.settings import ServerSettings; "
@@ -105,12 +105,6 @@ def test_the_document_describes_every_path(web: Web) -> None:
     assert {"/v2.1/flavors", "/v2.1/servers/{id}/action", "/v1/operations", "/image/v2/images"} <= set(paths)
     body = paths["/v2.1/flavors"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["flavor"]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_the_agents_door_shows_no_api_and_sigterm_ends_the_process(tmp_path: Path, database_url: str) -> None:

@@ -15,7 +15,7 @@ from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.errors import DatabaseUnavailable, ServerBusy
 from tests.api.conftest import Web
-from tests.postgres import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

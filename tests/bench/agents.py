@@ -25,7 +25,7 @@ from migrator.db.engine import Database
 from migrator.db.tables import hosts
 from tests.bench import databases
 from tests.bench.server import cpu_s, resident_mib, running
-from tests.postgres import free_port
+from tests.ports import free_port
 
 AGENTS = int(os.environ.get("MIGRATOR_BENCH_AGENTS", "2000"))
 _PATIENCE_S = 300.0

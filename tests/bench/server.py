@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.postgres import free_port
+from tests.ports import free_port
 
 
 @contextlib.contextmanager

@@ -1,20 +1,13 @@
 """Whatever goes wrong, the command line says one sentence, and the exit code tells whose fault it was."""
 
-import socket
-
 import pytest
 
 from migrator.cli.main import main
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 def test_nobody_listening_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "--url", f"http://127.0.0.1:{_free_port()}/v2.1"]) == 1
+    assert main(["list", "--url", f"http://127.0.0.1:{free_port()}/v2.1"]) == 1
     error = capsys.readouterr().err
     assert "no server answers" in error
     assert "migrator server" in error
@@ -35,7 +28,7 @@ def test_a_wrong_command_line_is_2(line: list[str]) -> None:
 
 
 def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    port = _free_port()
+    port = free_port()
     monkeypatch.delenv("MIGRATOR_URL", raising=False)
     monkeypatch.setenv("OS_ENDPOINT", f"http://127.0.0.1:{port}/v2.1")
     assert main(["image-list"]) == 1

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.demo.simulated_hosts import TOKENS, URL, SimulatedHosts
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 HOSTS = ("n1", "n2", "n3")
@@ -190,9 +190,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Server, simulated hosts n1 to n3, image "tiny"; flavors "1" (m1.nano, 64 MiB), "2" (m1.big, 4 GiB) and "3"
     (m1.disk: 10 GiB of disk, which take some seconds to copy)."""
     directory = tmp_path_factory.mktemp("cloud")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     cloud = Cloud(f"http://127.0.0.1:{port}", directory)
     database = f"sqlite:///{directory}/migrator.db"
     server = {

@@ -29,7 +29,7 @@ from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.protocol import DomainState
 from migrator.settings import AgentSettings
-from tests import postgres
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 HOSTS = ("n1", "n2", "n3", "n4")
@@ -42,7 +42,7 @@ class ServerProcess:
     """One ``migrator server`` on a port of its own, which it keeps when it is started again."""
 
     def __init__(self, database: str, directory: Path, name: str) -> None:
-        self.port = postgres.free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = directory / f"{name}.log"
         self._environment = os.environ | {

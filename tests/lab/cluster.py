@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from migrator.lab import Lab, LabHost
 from migrator.lab.image import KERNEL_ARGS, register_guest
 from migrator.lab.process import Process, spawn
 from migrator.lab.ticks import TickFollower
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 AGENTS_PORT = 8775
@@ -29,7 +29,7 @@ class Cluster:
     def __init__(self, lab: Lab, root: Path) -> None:
         self.lab = lab
         self.root = root
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self.agent_url = f"http://{lab.server_address}:{AGENTS_PORT}"
         self.server: Process | None = None
         self.http = httpx.Client(base_url=f"{self.url}/v2.1", timeout=PATIENCE * 30, trust_env=False)
@@ -223,9 +223,3 @@ def process_of(host: LabHost, uuid: str) -> Process:
     found = [process for process, command in named if f"guest={uuid}" in command]
     assert len(found) == 1
     return found[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])

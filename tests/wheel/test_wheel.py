@@ -1,0 +1,111 @@
+"""What is installed from a wheel, without a checkout, serves, has the database's revisions, and says what it lacks."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from migrator.lab.process import spawn
+from tests.ports import free_port
+from tests.waiting import PATIENCE, wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the wheel and what it needs, and an empty folder to run it in."""
+
+    bin: Path
+    folder: Path
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("MIGRATOR_", "PYTHON"))}
+        return ours | {f"MIGRATOR_{name.upper()}": value for name, value in settings.items()}
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        command, environment = [str(self.bin / "migrator"), *arguments], self.environment(**settings)
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=self.folder, env=environment, timeout=PATIENCE * 60
+        )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Built from this checkout; the libraries' versions are the lock's."""
+    where = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(where)]
+    subprocess.run([*build, str(ROOT)], check=True, timeout=PATIENCE * 60)
+    (wheel,) = where.glob("migrator-*.whl")
+    venv.create(where / "venv", with_pip=True)
+    versions = [
+        line.removesuffix(" \\") for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
+    ]
+    (where / "versions").write_text("\n".join(versions))
+    install = [
+        str(where / "venv/bin/python"),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-compile",
+        "-c",
+        str(where / "versions"),
+    ]
+    subprocess.run([*install, str(wheel)], check=True, timeout=PATIENCE * 120)
+    (where / "empty").mkdir()
+    return Installed(where / "venv/bin", where / "empty")
+
+
+def test_its_server_makes_a_database_and_answers(installed: Installed) -> None:
+    port, log = free_port(), installed.folder / "log"
+    environment = installed.environment(
+        database=f"sqlite:///{installed.folder}/m.db",
+        image_dir=str(installed.folder / "images"),
+        listen=f"127.0.0.1:{port}",
+    )
+    server = spawn([str(installed.bin / "migrator"), "server"], log, environment)
+    try:
+        url = f"http://127.0.0.1:{port}/v2.1/flavors"
+        assert wait_for(lambda: answer(url), 30, "the installed server to answer", [log]).json() == {"flavors": []}
+    finally:
+        server.end()
+
+
+def answer(url: str) -> httpx.Response | None:
+    try:
+        return httpx.get(url, trust_env=False)
+    except httpx.TransportError:
+        return None
+
+
+def test_it_brings_a_database_to_the_newest_revision(installed: Installed) -> None:
+    done = installed.run("db", "upgrade", database="sqlite:///upgraded.db")
+    assert (done.returncode, done.stdout) == (0, "the database is at the newest revision\n"), done.stderr
+    assert (installed.folder / "upgraded.db").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"), [(("lab", "status"), "from a checkout"), (("agent",), "pip install 'migrator[libvirt]'")]
+)
+def test_what_it_lacks_is_one_sentence(installed: Installed, arguments: tuple[str, ...], advice: str) -> None:
+    done = installed.run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    (sentence,) = done.stderr.splitlines()
+    assert advice in sentence
+
+
+def test_nothing_of_the_lab_the_demo_or_the_tests_travels_with_it(installed: Installed) -> None:
+    asked = "import importlib.util as u, json; print(json.dumps([n for n in %r if u.find_spec(n)]))"
+    names = ["migrator", "migrator.lab", "migrator.demo", "tests", "alembic", "pytest"]
+    command = [str(installed.bin / "python"), "-c", asked % names]
+    found = subprocess.run(
+        command, capture_output=True, text=True, cwd=installed.folder, env=installed.environment(), check=True
+    )
+    assert json.loads(found.stdout) == ["migrator", "alembic"]  # alembic: the library
