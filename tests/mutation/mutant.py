@@ -4,14 +4,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _DECISION = ("tests/unit", "tests/model", "tests/world", "tests/api")
-_AGENT = ("tests/unit", "tests/contract/test_simulated.py", "tests/world", "tests/api")
+_AGENT = ("tests/contract/test_simulated.py", "tests/unit", "tests/world", "tests/api")
 _DATABASE = ("tests/db", "tests/unit", "tests/api", "tests/world")
 
 # The longest prefix of the file decides. The cheapest suite comes first: the first one that fails kills a mutant.
 SUITES: Mapping[str, tuple[str, ...]] = {
     "migrator/": _DECISION,
+    "migrator/api/": ("tests/api",),
     "migrator/compute/": _AGENT,
     "migrator/db/": _DATABASE,
+}
+# Tests that a file has of its own are asked before them, all at once: they take seconds.
+_DECIDING = tuple(
+    f"tests/unit/test_{name}.py"
+    for name in (
+        "decide",
+        "decide_moves",
+        "decide_grids",
+        "verdict",
+        "torn",
+        "satisfied",
+        "assign",
+        "auditing",
+        "stamps",
+        "timeouts",
+        "owing",
+        "lending",
+        "completing",
+        "reconciling",
+    )
+)
+_WORKING = tuple(
+    f"tests/unit/test_{name}.py"
+    for name in (
+        "worker",
+        "cold_worker",
+        "power_worker",
+        "steering",
+        "admission",
+        "kept_disks",
+        "restoring",
+        "lent_files",
+        "journal",
+    )
+)
+OWN: Mapping[str, tuple[str, ...]] = {
+    "migrator/": (),
+    "migrator/api/": ("tests/api/test_request_gate.py", "tests/api/test_surface.py", "tests/api/test_agent_tls.py"),
+    "migrator/capacity.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
+    "migrator/compute/": _WORKING,
+    "migrator/compute/idle_bases.py": ("tests/unit/test_leftovers.py",),
+    "migrator/compute/leftovers.py": ("tests/unit/test_leftovers.py",),
+    "migrator/compute/lease.py": ("tests/unit/test_lease.py",),
+    "migrator/compute/self_fencing.py": ("tests/unit/test_lease.py",),
+    "migrator/compute/lent_files.py": ("tests/unit/test_lent_files.py",),
+    "migrator/db/claims.py": (
+        "tests/db/test_claims.py",
+        "tests/db/test_capacity.py",
+        "tests/db/test_owed_claims.py",
+        "tests/api/test_approval.py",
+    ),
+    "migrator/db/host_removal.py": ("tests/api/test_host_removal.py",),
+    "migrator/db/hosts.py": ("tests/db/test_host_boots.py", "tests/db/test_capacity.py", "tests/api/test_approval.py"),
+    "migrator/db/leftovers.py": ("tests/api/test_leftovers.py",),
+    "migrator/db/machines.py": ("tests/db/test_machines.py", "tests/api/test_host_removal.py"),
+    "migrator/protocol/": (*_DECIDING, *_WORKING),
+    "migrator/scheduler/": _DECIDING,
+    "migrator/scheduler/approval.py": ("tests/api/test_approval.py",),
+    "migrator/scheduler/attestation.py": (*_DECIDING, "tests/world/test_attestation.py"),
+    "migrator/scheduler/entitlements.py": ("tests/api/test_hostile_agent.py",),
+    "migrator/scheduler/host_boots.py": ("tests/db/test_host_boots.py", "tests/world/test_host_boot.py"),
+    "migrator/scheduler/host_removal.py": ("tests/api/test_host_removal.py",),
+    "migrator/scheduler/leftovers.py": ("tests/api/test_leftovers.py",),
+    "migrator/scheduler/machines.py": ("tests/db/test_machines.py",),
+    "migrator/scheduler/unexplained.py": ("tests/api/test_leftovers.py",),
 }
 
 
@@ -27,8 +93,13 @@ class Mutant:
     equivalent: str = ""
 
     @property
-    def suites(self) -> tuple[str, ...]:
-        return SUITES[max((prefix for prefix in SUITES if self.file.startswith(prefix)), key=len)]
+    def suites(self) -> tuple[tuple[str, ...], ...]:
+        """What is asked, in this order: paths of tests that are run at once."""
+        own = self._longest(OWN)
+        return (*((own,) if own else ()), *((suite,) for suite in self._longest(SUITES)))
+
+    def _longest(self, suites: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        return suites[max((prefix for prefix in suites if self.file.startswith(prefix)), key=len)]
 
     def applied(self, text: str) -> str:
         """The file's text with the bug in it. Raises ValueError when ``old`` does not stand there exactly once."""

@@ -76,18 +76,19 @@ def _try(tree: Path, mutant: Mutant) -> Outcome:
     return Outcome(mutant, killed, time.monotonic() - began)
 
 
-def _failure(tree: Path, suite: str) -> str:
+def _failure(tree: Path, suite: Sequence[str]) -> str:
     """The first test that fails in the suite, or the suite's name when it ends otherwise; "" when all pass."""
+    name = suite[0] if len(suite) == 1 else f"{suite[0]} and others"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-x", "-q", "--no-header", "--tb=no", "-rfE"]
     command.append(f"--ignore={_OF_THE_LIST}")
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
-            [*command, suite], cwd=tree, env=environment, capture_output=True, text=True, timeout=_LONGEST_S
+            [*command, *suite], cwd=tree, env=environment, capture_output=True, text=True, timeout=_LONGEST_S
         )
     except subprocess.TimeoutExpired:
-        return f"{suite} (does not end)"
+        return f"{name} (does not end)"
     if done.returncode == 0:
         return ""
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-    return failed[0].split(" ", 1)[1].split(" - ")[0] if failed else f"{suite} (exit status {done.returncode})"
+    return failed[0].split(" ", 1)[1].split(" - ")[0] if failed else f"{name} (exit status {done.returncode})"

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from tests.mutation.mutant import Mutant
-from tests.mutation.mutants import agent, database, decision, facts, memory, records
+from tests.mutation.mutants import agent, database, decision, facts, gate, giving_up, host_words, memory, records
 
 ALL: Sequence[Mutant] = (
     *agent.MUTANTS,
     *database.MUTANTS,
     *decision.MUTANTS,
     *facts.MUTANTS,
+    *gate.MUTANTS,
+    *giving_up.MUTANTS,
+    *host_words.MUTANTS,
     *memory.MUTANTS,
     *records.MUTANTS,
 )

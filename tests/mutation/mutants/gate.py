@@ -1,0 +1,80 @@
+"""Planted bugs in what is refused by a request's head: doors, hosts, origins, credentials, sizes."""
+
+from tests.mutation.mutant import Mutant
+
+DOORS = "migrator/api/doors.py"
+GATE = "migrator/api/request_gate.py"
+ORIGIN = "migrator/api/request_origin.py"
+
+MUTANTS = (
+    Mutant(
+        "two doors of one port are one",
+        DOORS,
+        "not (port == self._port and (not self._one_port or host == self._host))",
+        "port != self._port",
+    ),
+    Mutant(
+        "an address of the agents' wildcard door is the API's",
+        DOORS,
+        "return self._two_doors and not (port == self._port and (not self._one_port or host == self._host))",
+        'return self._two_doors and port != self._port and host != ""',
+    ),
+    Mutant(
+        "the agents' door serves everything",
+        GATE,
+        'if of_agents and not scope["path"].startswith("/agent/v1/"):',
+        "if False:",
+    ),
+    Mutant("one agent speaks for another", GATE, '            _check_owner(scope["path"], holder)\n', ""),
+    Mutant(
+        "a body is read before its sender is known",
+        GATE,
+        "        elif _has_body(headers):\n            self._authenticator",
+        "        elif False:\n            self._authenticator",
+    ),
+    Mutant(
+        "agents' door takes any name though names are set",
+        GATE,
+        "any_host=of_agents and not self._allowed)",
+        "any_host=of_agents)",
+    ),
+    Mutant(
+        "pages of other origins are served",
+        GATE,
+        '        request_origin.check_origin(scope["headers"], scope["scheme"])\n',
+        "",
+    ),
+    Mutant(
+        "each part of a body has the whole limit",
+        GATE,
+        'self._size += len(message.get("body", b""))',
+        'self._size = len(message.get("body", b""))',
+    ),
+    Mutant(
+        "an announced length is believed to be small",
+        GATE,
+        "        if _has_body(headers):\n            body.check",
+        "        if False:\n            body.check",
+    ),
+    Mutant(
+        "the image's limit is every agent's",
+        GATE,
+        'return JSON_TYPES, MAX_AGENT_BODY_BYTES, ""',
+        'return JSON_TYPES, services.settings.image_size_cap, ""',
+    ),
+    Mutant(
+        "a stranger's address is ours", ORIGIN, "(_is_address(name) and name == server.lower())", "_is_address(name)"
+    ),
+    Mutant(
+        "a site of the same domain is ours",
+        ORIGIN,
+        'frozenset({"same-origin", "none"})',
+        'frozenset({"same-origin", "same-site", "none"})',
+    ),
+    Mutant(
+        "an origin of another scheme is ours",
+        ORIGIN,
+        "_with_port(where, of) != _with_port(host.lower(), scheme)",
+        "where != host.lower()",
+    ),
+)
