@@ -1,5 +1,6 @@
 """Databases for every test that touches SQL: each such test runs on SQLite and on PostgreSQL."""
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
         path = tmp_path / "migrator.db"
-        path.write_bytes(template.read_bytes())
+        shutil.copy(template, path)  # with its mode: a database is its user's alone
         yield f"sqlite:///{path}"
         return
     server: str = request.getfixturevalue("postgres_server")

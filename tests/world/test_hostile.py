@@ -32,7 +32,7 @@ SEED = 1
 def test_every_kind_of_operation_ends_as_beside_an_honest_host(
     scenario: str, sqlite_template: Path, tmp_path: Path
 ) -> None:
-    shutil.copyfile(sqlite_template, tmp_path / "world.db")
+    shutil.copy(sqlite_template, tmp_path / "world.db")
     world = HostileWorld(f"sqlite:///{tmp_path}/world.db", lies=SEED)
     SCENARIOS[scenario](world)
     assert (outcome(world), broken(world)) == (ENDS[scenario], [])

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from migrator.db.tables import operations
 from migrator.scheduler import requests
 from tests.world import moves
+from tests.world.backups import backup, restore
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
-from tests.world.restoring import backup, restore
 from tests.world.scenarios import SCENARIOS
 from tests.world.world import CALLER, World
 

@@ -1,12 +1,12 @@
 """Several faults in one run, chosen by seed. ``MIGRATOR_WORLD_RUNS`` runs from ``MIGRATOR_WORLD_SEED`` on; a failure
-prints the command that replays it."""
+prints the command that replays it, to the last identifier (``test_replay.py``)."""
 
 import os
-from random import Random
 
 import pytest
 
 from tests.world.conftest import MakeWorld
+from tests.world.replay import RATE, scenario_of
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS
 
@@ -18,8 +18,8 @@ RUNS = int(os.environ.get("MIGRATOR_WORLD_RUNS", "150"))
 def test_many_faults_by_seed(make_world: MakeWorld) -> None:
     failures = []
     for seed in range(SEED, SEED + RUNS):
-        name = Random(seed).choice(list(SCENARIOS))
-        world = make_world(seed=seed, rate=0.06)
+        name = scenario_of(seed)
+        world = make_world(seed=seed, rate=RATE)
         try:
             SCENARIOS[name](world)
             found = broken(world)
