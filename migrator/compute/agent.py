@@ -15,12 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from migrator.compute import housekeeping, machine, pace, pledge, survey
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.compute.fact_queue import FactQueue
+from migrator.compute.host_threads import HANGS_S, HostThreads
 from migrator.compute.inventory import LOOK_S, Inventory
 from migrator.compute.journal import Journal
 from migrator.compute.self_fencing import SelfFencing
@@ -45,9 +46,7 @@ _FIRST_LOOK_S = 5.0  # the first poll waits so long for the host's description
 _BACKOFF_S = (0.1, 5.0)  # first and longest wait for an unreachable server
 _REFUSED_S = 15.0  # a wrong credential is mended by hand
 _LAST_STEPS_S = 10.0
-_THREADS = 16
-
-T = TypeVar("T")
+_RECOVERY_S = 1.0  # for the journal; the host is heard meanwhile
 
 
 @dataclass
@@ -87,42 +86,38 @@ class Agent:
         self._holders: dict[str, Holder] = {}
         self._turns: dict[str, asyncio.Lock] = {}  # instance -> whose turn it is
         self._outbox = FactQueue()
-        self._own_threads = threads is None
-        self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix=f"agent-{settings.host}")
+        self._at_work: dict[str, Assignment] = {}  # instance -> the assignment whose step is in a thread now
+        self._threads = HostThreads(f"agent-{settings.host}", threads)
         self._fencing = fencing
         self._surveyor = surveyor
-        self._inventory = Inventory(driver, self._in_thread, self._tags(), machine_file)
+        self._inventory = Inventory(driver, self._threads.look, self._tags(), machine_file)
         self._registered: HostReport | None = None
         self._failed_by: dict[str, type[Exception]] = {}  # loop -> how it failed last
         self._heard = False  # this agent was registered once
         self._boot = boot
-        self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
-        self._stopping = False
+        self._recovering: asyncio.Task[None] | None = None
         self.busy = False  # after ``run``: a step did not end in time, and goes on
 
     async def run(self, stop: asyncio.Event) -> None:
         log.info("agent starts", extra=self._tags(incarnation=self._journal.incarnation))
         if self._fencing is not None:
-            await self._in_thread(partial(self._fencing.begin, _FIRST_LOOK_S))
+            await self._threads.look(partial(self._fencing.begin, _FIRST_LOOK_S))
         parts = [self._inventory.keep(), self._poll_loop(), self._send_loop()]
-        parts.append(housekeeping.keep(self._driver, self._in_thread, self._tags()))
+        parts.append(housekeeping.keep(self._driver, self._threads.look, self._tags()))
         if self._surveyor is not None:
-            parts.append(survey.keep(self._surveyor, self._server, self._in_thread, self._tags()))
+            parts.append(survey.keep(self._surveyor, self._server, self._threads.look, self._tags()))
         loops = [asyncio.create_task(part) for part in parts]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
-        self._stopping = True
+        self._threads.stopping = True
         holding = [holder.task for holder in self._holders.values() if holder.task is not None]
         for task in (stopped, *loops, *holding):
             task.cancel()
         outcomes = await asyncio.gather(*loops, *holding, return_exceptions=True)
-        if self._calls:  # a step that was begun is finished, so that the journal is not closed under it
-            _, late = await asyncio.wait(set(self._calls), timeout=_LAST_STEPS_S)
-            self.busy = bool(late)
+        # A step that was begun is finished, so that the journal is not closed under it.
+        self.busy = await self._threads.finish(_LAST_STEPS_S)
         if self._fencing is not None:
             await self._end_fencing(self._fencing)
-        if self._own_threads:
-            self._threads.shutdown(wait=False, cancel_futures=True)
         log.info("agent ends; transfers go on without it", extra=self._tags())
         for outcome in outcomes:
             if isinstance(outcome, Exception):
@@ -175,13 +170,13 @@ class Agent:
         """Another machine is this host: nothing is done here under its name, and nothing runs while it is heard."""
         self._apply(Assignments(digest="", assignments=()))
         if isinstance(error, NameTaken):
-            await self._in_thread(partial(machine.stop_guests, self._driver, self._tags()))
+            await self._threads.look(partial(machine.stop_guests, self._driver, self._tags()))
 
     async def _register(self) -> None:
         """At the start, whenever the description changed, and when the server does not know the host. A host that
         cannot be described is heard all the same: what must be stopped here is stopped."""
         if self._journal.impaired:
-            await self._in_thread(self._journal.recover)
+            await self._recover()
         found = self._inventory.report
         if found is None:
             return
@@ -199,6 +194,11 @@ class Agent:
             return
         self._registered, self._heard = report, True
         log.info("registered", extra=self._tags())
+
+    async def _recover(self) -> None:
+        if self._recovering is None or self._recovering.done():
+            self._recovering = asyncio.create_task(self._threads.look(self._journal.recover))
+        await asyncio.wait([self._recovering], timeout=_RECOVERY_S)
 
     def _apply(self, answer: Assignments) -> None:
         wanted: dict[str, Assignment | UnreadableAssignment] = {}
@@ -226,17 +226,34 @@ class Agent:
         while True:
             assignment = holder.assignment
             holder.changed.clear()
-            fact = await self._act(assignment)
+            fact = await self._watched(holder, reports)
             if fact is None:
                 await _set_within(holder.changed, pace.SETTLED_S)
                 continue
-            due = reports.due(fact, self._clock(), self._settings.progress_interval)
-            if due is not None:
-                self._outbox.put(due)
+            self._tell(fact, reports)
             if isinstance(assignment, Assignment):
                 await self._rest(holder, assignment, pace.pause_s(assignment, fact, reports.unchanged))
             else:
                 await _set_within(holder.changed, pace.SETTLED_S)
+
+    def _tell(self, fact: Fact, reports: pace.Reports) -> None:
+        due = reports.due(fact, self._clock(), self._settings.progress_interval)
+        if due is not None:
+            self._outbox.put(due)
+
+    async def _watched(self, holder: Holder, reports: pace.Reports) -> Fact | None:
+        """One step; as long as it does not return, that is what is told of the newest assignment."""
+        acting = asyncio.create_task(self._act(holder.assignment))
+        try:
+            while not (await asyncio.wait([acting], timeout=HANGS_S))[0]:
+                if isinstance(holder.assignment, Assignment):
+                    at_work = self._at_work.get(holder.assignment.instance.uuid)
+                    self._tell(self._worker.unreturned(holder.assignment, at_work, HANGS_S), reports)
+        except asyncio.CancelledError:
+            acting.cancel()
+            await asyncio.wait([acting])
+            raise
+        return acting.result()
 
     async def _rest(self, holder: Holder, assignment: Assignment, seconds: float) -> None:
         """Until the assignment changes, ``seconds`` have passed, or our own migrate call has returned."""
@@ -252,11 +269,14 @@ class Agent:
             return self._worker.refuse(assignment)
         turn = self._turns.setdefault(assignment.instance.uuid, asyncio.Lock())
         async with turn:
+            self._at_work[assignment.instance.uuid] = assignment
             try:
-                fact = await self._in_thread(lambda: self._worker.act(assignment))
+                fact = await self._threads.step(lambda: self._worker.act(assignment))
             except Exception:  # a defect must not end the agent: the other operations need it
                 log.exception("the assignment could not be tried", extra=self._tags(assignment))
                 return None
+            finally:
+                del self._at_work[assignment.instance.uuid]
         if fact.problem is not None:
             log.warning("%s: %s", assignment.ensure, fact.problem.message, extra=self._tags(assignment))
         return fact
@@ -275,21 +295,6 @@ class Agent:
                 await self._patience("facts", error, failures)
 
     # parts
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        """``function`` to its end, even if the task that waits for it is cancelled: whoever's turn is next must not
-        begin beside it."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, function)
-        self._calls.add(future)
-        future.add_done_callback(self._calls.discard)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            if not self._stopping:
-                await asyncio.wait([future])
-                if not future.cancelled():
-                    future.exception()  # nobody wants it any more
-            raise
-
     async def _patience(self, what: str, error: Exception, failures: int) -> None:
         first, longest = _BACKOFF_S
         # Thousands of agents lose their server at the same moment: none comes back with another.

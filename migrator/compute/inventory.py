@@ -36,29 +36,44 @@ class Inventory:
         self._copies: tuple[Copy, ...] | None = None
         self.report: HostReport | None = None
         self.machine = ""  # "": not known yet
+        self._listed = asyncio.Event()  # set after the first list of copies, whether there was one or not
         self.first = asyncio.Event()  # set after the first look, whether it saw anything or not
 
     async def keep(self) -> None:
-        looks = 0
+        """For ever. The copies apart from the description: they can be listed while a pool's storage is not mounted, or
+        hangs, and a description cannot be given then, for a host that seems to share nothing would lose what it
+        shares."""
+        await asyncio.gather(
+            self._repeat(self._list_copies, LOOK_S), self._repeat(self._describe, LOOK_S * REPORT_LOOKS)
+        )
+
+    async def _repeat(self, look: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:
+            wait = every_s
             try:
-                # Copies first: they can be listed while a pool's storage is not mounted, and a description cannot be
-                # given then, for a host that seems to share nothing would lose what it shares.
-                if not self.machine:
-                    self.machine = await self._in_thread(lambda: identify(self._driver, self._kept))
-                self._copies = tuple(await self._in_thread(self._driver.list_copies))
-                if self.report is None or looks % REPORT_LOOKS == 0:
-                    self.report = await self._in_thread(self._driver.host_report)
-                looks += 1
-                wait = LOOK_S
+                await look()
             except MigratorError as error:
                 log.warning("cannot look at the host: %s", error.sentence, extra=self._tags)
                 wait = _AGAIN_S
             except Exception:  # a defect here must not end the agent
                 log.exception("cannot look at the host", extra=self._tags)
                 wait = LOOK_S
-            self.first.set()
             await asyncio.sleep(wait)
+
+    async def _list_copies(self) -> None:
+        try:
+            if not self.machine:
+                self.machine = await self._in_thread(lambda: identify(self._driver, self._kept))
+            self._copies = tuple(await self._in_thread(self._driver.list_copies))
+        finally:
+            self._listed.set()
+
+    async def _describe(self) -> None:
+        await self._listed.wait()  # after the machine, for the poll that comes first
+        try:
+            self.report = await self._in_thread(self._driver.host_report)
+        finally:
+            self.first.set()
 
     def take_copies(self) -> tuple[Copy, ...] | None:
         copies, self._copies = self._copies, None

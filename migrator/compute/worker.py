@@ -18,6 +18,7 @@ from migrator.compute.images import ImageStore
 from migrator.compute.journal import Journal, JournalFull
 from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
 from migrator.protocol import (
+    STEP_HANGS,
     UNKNOWN_ASSIGNMENT,
     AbsentInputs,
     Assignment,
@@ -93,6 +94,17 @@ class Worker:
         """The answer to an assignment that this agent does not understand: a problem, and nothing is touched."""
         problem = Problem(code=UNKNOWN_ASSIGNMENT, message=assignment.reason, final=False)
         return self._fact(assignment, problem=problem)
+
+    def unreturned(self, assignment: Assignment, at_work: Assignment | None, seconds: float) -> Fact:
+        """The answer while a step of the instance, ``at_work``, does not return; None: this one has not begun. Asks
+        nothing and nobody, and says nothing of the domain."""
+        step = at_work or assignment
+        whose = (
+            f"this {step.kind}" if step.operation_id == assignment.operation_id else f"operation {step.operation_id}"
+        )
+        words = f"the step {step.ensure} of {whose} has not returned for more than {seconds:g} s"
+        advice = "it fetches something large, or its storage or hypervisor hangs"
+        return self._fact(assignment, problem=Problem(code=STEP_HANGS, message=f"{words}: {advice}", final=False))
 
     def _fact(self, assignment: Assignment | UnreadableAssignment, **parts: Any) -> Fact:
         return Fact(

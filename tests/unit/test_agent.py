@@ -1,6 +1,7 @@
 """The agent's loops against a server that is scripted, slow, down or forgetful."""
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -68,7 +69,8 @@ class Server:
         deadline = time.monotonic() + min(poll.wait_s, 0.3)
         while True:
             wanted = self.wanted.get(host, [])
-            digest = json.dumps([w.model_dump(mode="json") for w in wanted])
+            body = json.dumps([w.model_dump(mode="json") for w in wanted])
+            digest = hashlib.sha256(body.encode()).hexdigest()
             if digest != poll.seen or time.monotonic() >= deadline or self.down:
                 answer = Assignments(digest=digest, assignments=tuple(wanted), answers=poll.number)
                 return httpx.Response(200, content=answer.model_dump_json())
