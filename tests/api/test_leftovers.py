@@ -58,6 +58,15 @@ def test_while_an_operation_has_to_do_with_the_host_its_files_are_explained(web:
     assert listed(web) == []
 
 
+@pytest.mark.parametrize(("source", "destination"), [("compute1", "compute2"), ("compute2", "compute1")])
+def test_an_operation_that_has_ended_explains_no_files(web: Web, source: str, destination: str) -> None:
+    uuid = seed.instance(web.db, "a", host="compute2")
+    seed.migration(web.db, uuid, "completed", source=source, destination=destination)
+    told(web, "compute1", disks(uuid))
+    (one,) = listed(web)
+    assert one["why"] == "the instance is on compute2"
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("base", "an image that no disk lies over"), ("a newer agent's word", "nothing uses it")],
