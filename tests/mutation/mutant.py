@@ -32,6 +32,8 @@ _DECIDING = tuple(
         "lending",
         "completing",
         "reconciling",
+        "silent_hosts",
+        "held_up",
     )
 )
 _WORKING = tuple(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mutation.mutant import Mutant
+from tests.mutation.mutant import OWN, SUITES, Mutant
 from tests.mutation.mutants import ALL
 from tests.mutation.runner import ROOT
 
@@ -18,3 +18,9 @@ def test_a_mutant_changes_what_stands_exactly_once_in_its_file(mutant: Mutant) -
 def test_no_two_mutants_share_a_name() -> None:
     names = [(mutant.file, mutant.name) for mutant in ALL]
     assert len(set(names)) == len(names)
+
+
+def test_the_tests_that_are_asked_exist() -> None:
+    named = {path for table in (OWN, SUITES) for paths in table.values() for path in paths}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    assert [file for file in OWN if not (ROOT / file).exists()] == []
