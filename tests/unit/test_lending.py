@@ -113,3 +113,12 @@ def test_a_source_that_cannot_lend_refuses_the_move(phase: str) -> None:
 def test_no_other_disk_is_ever_lent() -> None:
     assert reading.lent_targets(moving("lend")) == ("sda",)
     assert reading.lent_targets(moving("lend", None)) == ()
+
+
+def test_an_image_that_the_catalogue_has_lost_is_lent_where_there_is_no_config_drive() -> None:
+    over_it = disk("vda", "/pool/i/disk").model_copy(update={"backing_image_id": "image"})
+    described = {"guest": GUEST.model_copy(update={"disks": (over_it,)}).model_dump(mode="json")}
+    lost = moving("check", None, learnt=described, lost_images=["image"])
+    assert after(lost, b=fact("check", checks=FIT)).phase == "lend"
+    kept = moving("check", None, learnt=described, lost_images=["another"])
+    assert after(kept, b=fact("check", checks=FIT)).phase == "prepare"
