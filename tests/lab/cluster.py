@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Cluster:
         self.http.headers["OpenStack-API-Version"] = "compute 2.79"
         self.image = ""
         self.tokens: dict[str, str] = {}
+        self._begun: dict[str, str] = {}  # host -> when its agent or the server was started last
 
     def up(self) -> None:
         self.configure()
@@ -72,19 +74,20 @@ class Cluster:
 
     def start_server(self) -> None:
         command = [sys.executable, "-m", "migrator.cli.main", "server", "--config", str(self.config)]
+        self._begun = {host.name: _now() for host in self.lab.hosts}
         self.server = spawn(command, self.root / "server.log")
         wait_for(self._answers, 30, "the server to answer", [self.root / "server.log"])
 
     def serve(self, **settings: int | str) -> None:
-        """A new server with these settings, and every host up: agents that met a closed port come back seconds later,
-        and a host that has been silent for that long is down to a server that has just begun."""
+        """A new server with these settings, and every host up."""
         self.kill_server()
         self.configure(**settings)
         self.start_server()
         self.wait_services()
 
     def wait_services(self) -> None:
-        """Until every host is up."""
+        """Until this server has heard every host's agent. Up is not enough: so is a host that spoke to the server
+        before this one, or through the agent before this one, and may be silent for seconds yet."""
         logs = [host.directory / "agent.log" for host in self.lab.hosts]
         wait_for(lambda: len(self.services_up()) == len(self.lab.hosts), 30, "every host to be up", logs)
 
@@ -93,14 +96,17 @@ class Cluster:
             self.server.end(number)
 
     def start_agent(self, host: LabHost, *, tls: bool = False) -> None:
+        self._begun[host.name] = _now()
         host.start_agent(self.agent_url, self.tokens[host.name], tls=tls)
 
     def host(self, name: str) -> LabHost:
         return next(host for host in self.lab.hosts if host.name == name)
 
     def services_up(self) -> list[str]:
+        """Names of the hosts that are up, and whose agents were heard since they, or the server, were started."""
         found = self.http.get("/os-services", params={"binary": "nova-compute"}).json()["services"]
-        return [service["host"] for service in found if service["state"] == "up"]
+        up = [service for service in found if service["state"] == "up"]
+        return [service["host"] for service in up if service["updated_at"] >= self._begun[service["host"]]]
 
     def used_memory(self) -> dict[str, int]:
         """MiB that claims hold on each host, and what is reserved."""
@@ -223,3 +229,8 @@ def process_of(host: LabHost, uuid: str) -> Process:
     found = [process for process, command in named if f"guest={uuid}" in command]
     assert len(found) == 1
     return found[0]
+
+
+def _now() -> str:
+    """As ``os-services`` writes moments."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")

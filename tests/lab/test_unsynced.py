@@ -90,6 +90,7 @@ def test_a_cold_move_ends_beside_a_source_that_is_defined_again_while_it_is_conf
     guest.act("confirmResize", status=204)
     wait_for(lambda: forgotten(source, guest.uuid), 60, "the source to forget the guest")
     source.kill_agent()
+    told = not guest.operation()["active"]  # it was faster than we are: nothing asks it to clean up again, as below
     cut_power_of_libvirtd(source, guest.uuid, before)
     cluster.start_agent(source)
     guest.wait_over()
@@ -97,6 +98,9 @@ def test_a_cold_move_ends_beside_a_source_that_is_defined_again_while_it_is_conf
     guest.ticks.wait_ticks(5)
     assert guest.ticks.content().sum == guest.content.sum
     assert guest.ticks.problems == []
+    if told:
+        source.run(["virsh", "undefine", guest.uuid])
+    assert forgotten(source, guest.uuid)
 
 
 def test_a_destination_that_is_defined_again_after_a_revert_runs_nothing(guest: Guest) -> None:
