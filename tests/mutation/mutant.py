@@ -74,6 +74,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/": _DECIDING,
     "migrator/scheduler/approval.py": ("tests/api/test_approval.py",),
     "migrator/scheduler/attestation.py": (*_DECIDING, "tests/world/test_attestation.py"),
+    "migrator/scheduler/auditing.py": ("tests/unit/test_auditing.py", "tests/db/test_audit.py"),
     "migrator/scheduler/entitlements.py": ("tests/api/test_hostile_agent.py",),
     "migrator/scheduler/host_boots.py": ("tests/db/test_host_boots.py", "tests/world/test_host_boot.py"),
     "migrator/scheduler/host_removal.py": ("tests/api/test_host_removal.py",),
