@@ -48,6 +48,7 @@ _WORKING = tuple(
         "restoring",
         "lent_files",
         "journal",
+        "left_alone",
     )
 )
 OWN: Mapping[str, tuple[str, ...]] = {
