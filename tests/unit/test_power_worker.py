@@ -95,11 +95,24 @@ def test_a_running_guest_is_not_put_down(world: World) -> None:
     assert fact.problem.final
 
 
-def test_without_its_disk_nothing_is_defined(world: World) -> None:
-    fact = power(world, "b", Power.SHUT_OFF)
+@pytest.mark.parametrize("wanted", Power)
+def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(world: World, wanted: Power) -> None:
+    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
+    world.calls.clear()
+    fact = power(world, "a", wanted)
+    assert state(fact) is DomainState.PAUSED
+    assert fact.problem is not None
+    assert fact.problem.final
+    assert {"a.define", "a.define_and_start", "a.grow_disks", "a.restore_memory"}.isdisjoint(world.calls)
+
+
+@pytest.mark.parametrize("wanted", [Power.RUNNING, Power.SHUT_OFF, Power.SAVED])
+def test_without_its_disk_nothing_is_defined(world: World, wanted: Power) -> None:
+    fact = power(world, "b", wanted)
     assert state(fact) is DomainState.ABSENT
     assert fact.problem is not None
     assert fact.problem.code == "storage_error"
+    assert "b.define" not in world.calls
 
 
 def test_a_start_refuses_a_suspended_instance(world: World) -> None:
@@ -126,10 +139,12 @@ def test_memory_of_an_earlier_life_is_not_the_stopped_guest_s(world: World, ensu
     assert state(world.act("a", ensure, NOW)) is DomainState.SHUT_OFF
 
 
-def test_memory_of_an_earlier_life_goes_when_the_guest_is_found_running(world: World) -> None:
+@pytest.mark.parametrize("ensure", [Ensure.RUNNING, Ensure.POWERED])
+def test_memory_of_an_earlier_life_goes_when_the_guest_is_found_running(world: World, ensure: Ensure) -> None:
     suspend(world)
     SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
-    world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
+    inputs = PoweredInputs(power=Power.RUNNING) if ensure is Ensure.POWERED else None
+    world.act("a", ensure, inputs, kind="start", operation_id="op-start")
     SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
     assert state(world.act("a", Ensure.OBSERVED)) is DomainState.SHUT_OFF
 
