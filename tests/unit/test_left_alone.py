@@ -3,7 +3,7 @@
 import pytest
 
 from migrator.compute.simulated import SimulatedHypervisor
-from migrator.protocol import AbsentInputs, Ensure
+from migrator.protocol import AbsentInputs, Ensure, Role
 from tests.unit.two_hosts import OTHER, SPEC, World
 
 
@@ -34,3 +34,30 @@ def test_files_stay_while_their_domain_is_still_defined(world: World, monkeypatc
     fact = world.act("a", Ensure.ABSENT, everything, operation_id=OTHER)
     assert "a.remove_files" not in world.calls
     assert [disk.exists for disk in fact.disks] == [True]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_guest_that_has_arrived_is_no_leftover_of_its_move_unless_the_instance_is_deleted(
+    world: World, stopped: bool
+) -> None:
+    world.prepare()
+    world.transfer()
+    world.clock.now += 60
+    if stopped:
+        SimulatedHypervisor("b", world.fabric).destroy(SPEC.uuid)
+    cleaning = {"role": Role.DESTINATION, "epoch": 2}
+    fact = world.act("b", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), **cleaning)
+    assert fact.problem is not None
+    assert "has arrived here by this migration" in fact.problem.message
+    assert [disk.exists for disk in fact.disks] == [True]
+    everything = AbsentInputs(delete_pools=("local",), kill=True, arrived=True)
+    assert [disk.exists for disk in world.act("b", Ensure.ABSENT, everything, **cleaning).disks] == [False]
+
+
+def test_disks_are_not_set_aside_under_a_guest_that_runs(world: World) -> None:
+    fact = world.act("a", Ensure.SET_ASIDE, AbsentInputs(delete_pools=("local",)), operation_id=OTHER)
+    assert fact.note == "the domain is running: left alone"
+    assert fact.kept == ()
+    assert world.fabric.running_on(SPEC.uuid) == ["a"]
+    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
+    assert "a.set_aside" not in world.calls

@@ -106,6 +106,14 @@ def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(wo
     assert {"a.define", "a.define_and_start", "a.grow_disks", "a.restore_memory"}.isdisjoint(world.calls)
 
 
+@pytest.mark.parametrize("wanted", [Power.RUNNING, Power.SHUT_OFF])
+def test_the_process_that_a_crash_left_ends_before_the_instance_is_put_down(world: World, wanted: Power) -> None:
+    world.fabric.set_state("a", SPEC.uuid, DomainState.CRASHED, "panicked", world.clock.now)
+    world.calls.clear()
+    assert power(world, "a", wanted).problem is None
+    assert world.calls.index("a.destroy") < world.calls.index("a.define")
+
+
 @pytest.mark.parametrize("wanted", [Power.RUNNING, Power.SHUT_OFF, Power.SAVED])
 def test_without_its_disk_nothing_is_defined(world: World, wanted: Power) -> None:
     fact = power(world, "b", wanted)
@@ -205,6 +213,15 @@ def test_a_stopped_guest_has_no_memory_to_save(world: World) -> None:
     assert fact.problem.final
     back = world.act("b", Ensure.SUSPENDED, forward=False)  # nothing ran there yet
     assert back.problem is None
+
+
+def test_a_host_that_is_to_run_nothing_copies_nothing_either(world: World) -> None:
+    stop(world)
+    offer(world, "vda")
+    copy(world, "vda")
+    assert world.fabric.copies
+    world.act("b", Ensure.NOT_RUNNING, NOW, role=Role.DESTINATION, epoch=2)
+    assert world.fabric.copies == {}
 
 
 def test_absent_ends_a_copy_first(world: World) -> None:
