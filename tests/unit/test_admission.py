@@ -2,7 +2,6 @@
 
 import pytest
 
-from migrator.compute.admission import WITHOUT_JOURNAL
 from migrator.compute.journal import JournalFull, MemoryMedium
 from migrator.protocol import AbsentInputs, DomainState, Ensure, ShutOffInputs
 from tests.unit.two_hosts import OTHER, SPEC, World, state
@@ -19,6 +18,8 @@ def no_space(*_: object) -> None:
     raise JournalFull("no space left")
 
 
+LOOKING = {Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensure.DESCRIBED, Ensure.MEASURED}
+ENDING = {Ensure.OBSERVED, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.NOT_MIGRATING}
 STOPPING = {
     Ensure.SHUT_OFF: ShutOffInputs(soft=False),
     Ensure.NOT_RUNNING: ShutOffInputs(soft=False),
@@ -43,7 +44,7 @@ def test_a_guest_is_stopped_without_a_journal_and_its_files_are_left_alone(
     assert world.act("a", ensure, inputs, operation_id=OTHER, serial=9).problem is None
 
 
-@pytest.mark.parametrize("ensure", [e for e in Ensure if e not in WITHOUT_JOURNAL and e not in STOPPING])
+@pytest.mark.parametrize("ensure", [e for e in Ensure if e not in ENDING and e not in STOPPING])
 def test_an_epoch_that_cannot_be_kept_is_not_acted_on_and_is_a_reason(
     world: World, monkeypatch: pytest.MonkeyPatch, ensure: Ensure
 ) -> None:
@@ -55,3 +56,13 @@ def test_an_epoch_that_cannot_be_kept_is_not_acted_on_and_is_a_reason(
     looks = {"migration_running", "job", "domain", "disks", "host_report", "migration_error", "kept_disks"}
     assert {call.removeprefix("a.") for call in world.calls} <= looks
     assert world.fabric.running_on(SPEC.uuid) == ["a"]
+
+
+@pytest.mark.parametrize("ensure", Ensure)
+def test_only_an_operation_that_was_asked_for_more_than_words_supersedes_older_ones(
+    world: World, ensure: Ensure
+) -> None:
+    world.act("a", ensure, operation_id=OTHER, serial=9)
+    world.restart("a")
+    refused = world.act("a", Ensure.NOT_MIGRATING, serial=8).problem
+    assert (refused.code if refused is not None else None) == (None if ensure in LOOKING else "operation_superseded")

@@ -75,6 +75,15 @@ def test_only_time_in_which_an_agent_ran_counts(tmp_path: Path, agent: Agent, cl
     assert pass_days(second, clock, 0.2) == [FIRST]
 
 
+def test_a_clock_that_goes_back_ages_nothing(tmp_path: Path, agent: Agent, clock: Clock) -> None:
+    kept = agent()
+    kept.set_aside([home(tmp_path, "old")], INSTANCE, FIRST)
+    assert pass_days(kept, clock, 3) == []
+    assert pass_days(kept, clock, -8) == []
+    assert [round(one.age_s / DAY, 1) for one in kept.listed()] == [3.0]
+    assert pass_days(kept, clock, 4.1) == [FIRST]
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"host": "n1", "seconds": "x"}', '{"host": "n1"}', "[]", "null"])
 def test_an_age_that_cannot_be_read_is_counted_from_the_beginning(
     text: str, tmp_path: Path, agent: Agent, clock: Clock
