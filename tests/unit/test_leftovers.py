@@ -152,6 +152,18 @@ def test_a_base_goes_in_two_steps_and_comes_back_if_a_disk_was_laid_over_it_mean
     assert base.read_bytes() == b"x"
 
 
+def test_a_base_comes_back_if_a_disk_that_is_only_half_made_may_lie_over_it(
+    tmp_path: Path, host: Callable[[], Leftovers], clock: Clock
+) -> None:
+    base, leftovers = made(tmp_path, LeftoverKind.BASE), host()
+    leftovers.tidy(())
+    assert passed(leftovers, clock, 1.2) == []
+    assert not base.exists()
+    write(tmp_path / "pool" / GONE / PART)
+    leftovers.tidy(())
+    assert base.read_bytes() == b"x"
+
+
 @pytest.mark.parametrize("name", [PART, "disk"])
 def test_while_it_cannot_be_told_what_a_disk_lies_over_no_base_goes_and_their_time_goes_on(
     name: str, tmp_path: Path, host: Callable[[], Leftovers], clock: Clock
