@@ -181,9 +181,8 @@ class Agent:
         if found is None:
             return
         journal = self._journal
-        report = found.model_copy(
-            update={"impaired": journal.impaired, "lost": journal.lost, "protocol": PROTOCOL},
-        )
+        told = {"impaired": journal.impaired, "lost": journal.lost, "protocol": PROTOCOL, "start": journal.start}
+        report = found.model_copy(update=told)
         if report == self._registered:
             return
         lease = self._fencing.lease if self._fencing is not None else None

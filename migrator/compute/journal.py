@@ -36,6 +36,11 @@ class Journal(Protocol):
         ...
 
     @property
+    def start(self) -> str:
+        """Which start of the agent this is, however old the journal was that it found."""
+        ...
+
+    @property
     def impaired(self) -> str:
         """Why nothing can be written down now; "" if it can."""
         ...

@@ -7,6 +7,7 @@ is a ``Medium``'s; what they say is ``journal_state.py``'s.
 import contextlib
 import logging
 import threading
+import uuid
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -54,6 +55,7 @@ class LineJournal:
         self._lines = 0
         self._unsaved = True  # the incarnation is not on the disk
         self._impaired = self._lost = ""
+        self._start = str(uuid.uuid4())
         whole = self._read()
         if not self._lines or not self._state.incarnation:
             self._state.incarnation = before
@@ -69,6 +71,10 @@ class LineJournal:
     @property
     def incarnation(self) -> int:
         return self._state.incarnation
+
+    @property
+    def start(self) -> str:
+        return self._start
 
     @property
     def impaired(self) -> str:

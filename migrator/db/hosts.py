@@ -215,6 +215,13 @@ def incarnation(connection: Connection, name: str, *, lock: bool = False) -> int
     return int(connection.execute(query.with_for_update() if lock else query).scalar_one_or_none() or 0)
 
 
+def another_start(connection: Connection, name: str, start: str) -> bool:
+    """Whether another start of its agent than ``start`` registered last. False where either was not told."""
+    query = select(hosts.c.report["start"].as_string()).where(hosts.c.name == name)
+    told = connection.execute(query).scalar_one_or_none()
+    return bool(start and told) and told != start
+
+
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:
     """Keep others from locking or changing these rows until the transaction ends (SQLite has one writer anyway). Always
     in the same order, so that two transactions never wait for each other. The names that there are."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from migrator.protocol.base import Age, Big, Count, Message, Moment, PeerHost, PeerUri, Proof, Text
+from migrator.protocol.base import Age, Big, BootId, Count, Message, Moment, PeerHost, PeerUri, Proof, Text
 
 
 class StoragePool(Message):
@@ -54,4 +54,5 @@ class HostReport(Message):
     warnings: tuple[Text, ...] = Field(default=(), max_length=20)  # what of its setup endangers instances
     impaired: Text = ""  # why its agent cannot write down what it does, so that nothing is begun there; "": it can
     lost: Text = ""  # what its agent could not read of what it had written down; "": nothing
+    start: BootId = ""  # of its agent, a new one each time that starts; "": not told
     protocol: Count = 1  # that its agent speaks; from 2 on it sends unchanged facts again

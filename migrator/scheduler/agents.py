@@ -63,7 +63,10 @@ def register(
         if token is not None:
             credentials.hold(connection, host, token)
         known = hosts.incarnation(connection, host, lock=True)
-        if incarnation < known:
+        # Of two starts with one incarnation the later one found a journal of before the earlier: its facts would count
+        # for older than what was heard.
+        twice = incarnation == known and hosts.another_start(connection, host, report.start)
+        if incarnation < known or twice:
             raise IncarnationSuperseded(
                 f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",
                 advice="run one agent a host; one whose journal is older goes on above that by itself",
