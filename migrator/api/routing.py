@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from migrator.api import faults, json_schema, microversions
+from migrator.api import faults, json_schema, microversions, request_origin
 from migrator.api.auth import Authenticator
 from migrator.api.json_schema import Schema as Schema
 from migrator.api.microversions import Version
@@ -178,9 +178,9 @@ class Endpoint:
 
 def root_of(request: Request) -> str:
     """The server's root as the client sees it: the Host header, or what a proxy in front says."""
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or request.url.netloc
-    return f"{scheme}://{host}"
+    settings = request.app.state.services.settings
+    server, *_ = request.scope.get("server") or ("",)
+    return request_origin.root(request.scope["headers"], request.url.scheme, server, settings.allowed_hosts)
 
 
 async def read_json(request: Request) -> Any:

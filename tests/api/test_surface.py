@@ -13,6 +13,7 @@ import pytest
 
 from migrator.api import faults
 from migrator.db import flavors
+from migrator.db.engine import Database
 from tests.api.conftest import Web
 from tests.ports import free_port
 
@@ -22,7 +23,8 @@ LINE = (
 )
 
 
-def test_versions_follow_the_host_header_and_a_proxy(web: Web) -> None:
+def test_versions_follow_the_host_header_and_a_proxy(db: Database, tmp_path: Path) -> None:
+    web = Web(db, tmp_path, allowed_hosts=("testserver", "cloud.example"))
     (version,) = web("GET", "/", None).json()["versions"]
     assert (version["id"], version["min_version"], version["version"]) == ("v2.1", "2.1", "2.96")
     assert version["links"] == [{"rel": "self", "href": "http://testserver/v2.1/"}]
@@ -30,6 +32,7 @@ def test_versions_follow_the_host_header_and_a_proxy(web: Web) -> None:
     shown = web("GET", "/v2.1", None, headers=proxy).json()["version"]
     assert shown["links"][0]["href"] == "https://cloud.example/v2.1/"
     assert web("GET", "/nosuch", None).status_code == 300
+    web.services.db.close()
 
 
 @pytest.mark.parametrize(
