@@ -129,6 +129,19 @@ def test_of_two_lengths_that_the_server_may_believe_the_shorter_counts(
     assert lease.length_s == new
 
 
+@pytest.mark.parametrize(("old", "new", "lapses"), [(300, 600, 300), (600, 300, 300), (300, 0, 300)])
+def test_while_the_server_may_believe_either_length_guests_stop_after_the_shorter(
+    site: Site, old: float, new: float, lapses: float
+) -> None:
+    site.told(old)
+    lease = site.lease(new)
+    lease.promise()
+    site.now += lapses
+    assert not lease.lapsed()
+    site.now += 0.001
+    assert lease.lapsed()
+
+
 # --- across agents ----------------------------------------------------------------------------------------------------
 
 
