@@ -165,6 +165,15 @@ def test_an_agent_fetches_an_image_only_while_an_operation_asks_its_host_for_an_
         assert fetched(hostile, pattern)[0] in (403, 404)
 
 
+def test_an_image_that_was_deleted_is_fetched_by_a_host_that_is_asked_for_an_instance_of_it(hostile: Hostile) -> None:
+    web = hostile.web
+    ident = held(web, seed.IMAGE)
+    assert web("DELETE", f"/image/v2/images/{ident}").status_code == 204
+    assert fetched(hostile, ident)[0] == 403
+    seed.migration(web.db, ident, "running", source="compute2", destination="compute1", phase="prepare")
+    assert fetched(hostile, ident) == (200, "secret")
+
+
 def test_an_agent_learns_only_of_volumes_of_its_own_instances_and_of_those_that_come(hostile: Hostile) -> None:
     web, sources = hostile.web, {}
     for name in ("here", "elsewhere", "coming"):
