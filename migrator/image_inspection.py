@@ -1,17 +1,17 @@
 """What an image's bytes are, whatever somebody said of them: checks the declared format, finds the virtual size.
 
 Owns the reading of headers of the formats that most images have, in plain Python: no program opens what a header
-names. Formats that few use are read by qemu-img, under limits. Refuses every image that refers to another file: a
-backing file, an external data file, extents. Never changes a file.
+names. Formats and parts of them that few use are read by qemu-img, under limits. Refuses every image that refers to
+another file: a backing file, an external data file, extents. Never changes a file.
 """
 
 import json
 import os
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from migrator import qcow2_header
 from migrator.errors import StorageError
 from migrator.process_limits import Limits, run
 
@@ -31,7 +31,7 @@ QEMU_IMG = "qemu-utils"  # its package
 _ISO_AT, _ISO = 0x8001, b"CD001"
 # Beginnings by which another format is known: (offset, bytes, format)
 _MAGIC = (
-    (0, b"QFI\xfb", "qcow2"),
+    (0, qcow2_header.MAGIC, "qcow2"),
     (0, b"KDMV", "vmdk"),
     (0, b"COWD", "vmdk"),
     (0, b"# Disk DescriptorFile", "vmdk"),
@@ -44,10 +44,6 @@ _MAGIC = (
     (0, b"WithouFreSpacExt", "parallels"),
 )
 _VHD_FOOTER = 512  # from the end
-_HEADER = 104  # bytes of a qcow2 of version 3
-_DATA_FILE, _CORRUPT, _KNOWN = 1 << 2, 1 << 1, 0b11111  # of qcow2's incompatible features
-_DATA_FILE_NAME = 0x44415441  # a header extension
-_L1_MAX = 32 * 1024**2  # QEMU's own limit
 
 
 def virtual_size(image: Path, disk_format: str) -> int:
@@ -89,46 +85,18 @@ def _raw(file: BinaryIO, _image: Path, _format: str) -> int:
     return file.seek(0, os.SEEK_END)
 
 
-def _qcow2(file: BinaryIO, _image: Path, _format: str) -> int:
-    header, length = file.read(_HEADER), file.seek(0, os.SEEK_END)
-    if len(header) < 72:
-        raise StorageError("the image is said to be qcow2, but ends within its header")
-    version, backing, _, bits, size, crypt, l1_entries, l1_at, table_at = struct.unpack(">IQIIQIIQQ", header[4:56])
-    features = struct.unpack(">Q", header[72:80])[0] if version == 3 and len(header) >= 80 else 0
+def _qcow2(file: BinaryIO, image: Path, disk_format: str) -> int:
+    header = qcow2_header.read(file)
     refusals = (
-        (version not in (2, 3), f"is qcow2 of version {version}; 2 and 3 can be read"),
-        (backing != 0, "refers to another file (a backing file); flatten it with qemu-img convert"),
-        (
-            bool(features & _DATA_FILE),
-            "refers to another file (an external data file); flatten it with qemu-img convert",
-        ),
-        (bool(features & ~_KNOWN), f"needs features of qcow2 that are not known ({features & ~_KNOWN:#x})"),
-        (bool(features & _CORRUPT), "is marked as corrupt; repair it with qemu-img check"),
-        (crypt != 0, "is encrypted, and no host has its key"),
-        (not 9 <= bits <= 21, f"has clusters of 2^{bits} bytes; 2^9 to 2^21 are possible"),
-        (l1_entries * 8 > _L1_MAX, f"has {l1_entries} entries in its first table, more than QEMU reads"),
-        (size >= 1 << 63, f"says that its disk has {size} bytes"),
-        (table_at >= length or l1_at + 8 * l1_entries > length, "is cut off: its tables lie behind its end"),
+        (header.backing is not None, "refers to another file (a backing file); flatten it with qemu-img convert"),
+        (header.data_file, "refers to another file (an external data file); flatten it with qemu-img convert"),
+        (header.corrupt, "is marked as corrupt; repair it with qemu-img check"),
+        (header.encrypted, "is encrypted, and no host has its key"),
     )
     for refused, words in refusals:
         if refused:
             raise StorageError(f"the image {words}")
-    if version == 3:
-        _refuse_data_file_name(file, header, min(1 << bits, length))
-    return int(size)
-
-
-def _refuse_data_file_name(file: BinaryIO, header: bytes, end: int) -> None:
-    """The name of a data file without the feature that uses it has no honest purpose."""
-    at = struct.unpack(">I", header[100:104])[0] if len(header) >= _HEADER else 72
-    while at + 8 <= end:
-        file.seek(at)
-        kind, size = struct.unpack(">II", file.read(8).ljust(8, b"\0"))
-        if kind == 0:
-            return
-        if kind == _DATA_FILE_NAME:
-            raise StorageError("the image names another file (an external data file)")
-        at += 8 + (size + 7) // 8 * 8
+    return _by_qemu_img(file, image, disk_format) if header.rare else header.size
 
 
 def _by_qemu_img(file: BinaryIO, image: Path, disk_format: str) -> int:

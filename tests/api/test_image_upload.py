@@ -48,11 +48,14 @@ def test_the_virtual_size_is_recorded_for_every_format(web: Web, tmp_path: Path)
 def test_content_of_another_format_is_refused_and_leaves_nothing(web: Web, tmp_path: Path) -> None:
     backed = qcow2(tmp_path / "backed", "-b", "/etc/shadow", "-F", "raw", "-u")
     outside = qcow2(tmp_path / "outside", "-o", f"data_file={tmp_path}/data")
+    whole = qcow2(tmp_path / "whole")
     refused = [
         ("qcow2", b"hello, world\n" * 100, "its content is none of the formats"),
         ("raw", qcow2(tmp_path / "q"), "said to be raw, but its content is qcow2"),
         ("qcow2", backed, "backing file"),
         ("qcow2", outside, "external data file"),
+        ("qcow2", whole[:100] + bytes(4) + whole[104:], "header has 0 bytes"),  # no QEMU opens these two
+        ("qcow2", whole[:36] + bytes(4) + whole[40:], "0 entries in its first table"),
     ]
     for disk_format, data, words in refused:
         ident = made(web, disk_format=disk_format)

@@ -96,7 +96,7 @@ def test_a_qcow2_that_refers_to_another_file_is_refused(tmp_path: Path) -> None:
     with outside.open("r+b") as file:  # the feature taken out, the name left in
         file.seek(72)
         file.write(bytes(8))
-    with pytest.raises(StorageError, match="names another file"):
+    with pytest.raises(StorageError, match="external data file"):
         virtual_size(outside, "qcow2")
 
 
@@ -110,6 +110,14 @@ DAMAGE = [
     (24, struct.pack(">Q", 2**63), "bytes"),
     (72, struct.pack(">Q", 2), "corrupt"),
     (72, struct.pack(">Q", 1 << 40), "features of qcow2 that are not known"),
+    (72, struct.pack(">Q", 8), "contradicts itself about its compression"),
+    (100, struct.pack(">I", 0), "header has 0 bytes"),
+    (100, struct.pack(">I", 1 << 20), "header has 1048576 bytes"),
+    (36, struct.pack(">I", 0), "0 entries in its first table, and its size needs 1"),
+    (24, struct.pack(">Q", 1 << 62), "its size needs"),
+    (56, struct.pack(">I", 0), "no table of reference counts"),
+    (96, struct.pack(">I", 7), "counts references"),
+    (48, struct.pack(">Q", 512), "where a cluster does"),
 ]
 
 
@@ -120,6 +128,33 @@ def test_a_damaged_qcow2_is_refused_by_what_is_wrong(tmp_path: Path, at: int, co
         file.seek(at)
         file.write(content)
     with pytest.raises(StorageError, match=words):
+        virtual_size(image, "qcow2")
+
+
+@pytest.mark.parametrize("value", [0, 1, 9, 512, 0x10000, 0xFFFFFFFF])
+def test_no_header_that_qemu_img_cannot_open_is_taken(tmp_path: Path, value: int) -> None:
+    """Every number of the header in turn has this value: an image that became active would start no guest."""
+    whole, image = made(tmp_path / "whole", "qcow2").read_bytes(), tmp_path / "image"
+    taken = []
+    for at in range(4, 112, 4):
+        image.write_bytes(whole[:at] + struct.pack(">I", value) + whole[at + 4 :])
+        opened = subprocess.run(["qemu-img", "info", "-f", "qcow2", str(image)], capture_output=True)
+        try:
+            virtual_size(image, "qcow2")
+        except StorageError:
+            continue
+        taken += [at] if opened.returncode else []
+    assert taken == []
+
+
+def test_an_image_with_a_snapshot_of_its_own_is_taken_and_one_that_only_says_so_is_not(tmp_path: Path) -> None:
+    image = made(tmp_path / "image", "qcow2")
+    subprocess.run(["qemu-img", "snapshot", "-c", "one", str(image)], check=True)
+    assert virtual_size(image, "qcow2") == 3 * MIB
+    with image.open("r+b") as file:
+        file.seek(60)
+        file.write(struct.pack(">I", 1 << 17))
+    with pytest.raises(StorageError, match="snapshots"):
         virtual_size(image, "qcow2")
 
 
