@@ -201,6 +201,12 @@ class ServerBusy(Unavailable):
     code = "server_busy"
 
 
+class TooManyRequests(Unavailable):
+    """Of this one sender: others are served meanwhile."""
+
+    code = "too_many_requests"
+
+
 class LibraryMissing(MigratorError):
     """A library that this role needs is not installed; ``advice`` says how to install it."""
 

@@ -48,7 +48,7 @@ from migrator.api.auth import STRATEGIES
 from migrator.api.doors import split
 from migrator.api.fencer import Fencer
 from migrator.api.listeners import ServerWithTls
-from migrator.api.refusals import OncePerInterval
+from migrator.api.refusals import OncePerInterval, Refusals
 from migrator.api.request_gate import RequestGate
 from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
@@ -92,7 +92,7 @@ def create_app(services: Services) -> FastAPI:
     for path, routes in by_path().items():
         endpoint = Endpoint(routes, services, authenticator)
         app.add_route(f"/v2.1{path}", endpoint.__call__, methods=_METHODS, include_in_schema=False)
-    _add_handlers(app)
+    _add_handlers(app, services.refusals)
     app.add_middleware(RequestText)
     app.add_middleware(RequestGate, services=services, authenticator=authenticator)
     openapi.install(app)
@@ -109,13 +109,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.wakers.close()
 
 
-def _add_handlers(app: FastAPI) -> None:
+def _add_handlers(app: FastAPI, refusals: Refusals) -> None:
     @app.exception_handler(MigratorError)
     async def known(request: Request, error: MigratorError) -> JSONResponse:
         native_path = request.url.path.startswith(("/v1", "/agent"))
         status, body = faults.native_body(error) if native_path else faults.body_of(error)
-        if status == 503:
-            log.warning("%s %s: %s", request.method, request.url.path, error)
+        if status in (429, 503):
+            refusals.note(error.code, f"{request.method} {request.url.path}: {error.message}")
         elif status >= 500:
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return JSONResponse(body, status, faults.headers_of(error))

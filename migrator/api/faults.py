@@ -19,6 +19,7 @@ from migrator.errors import (
     NotFound,
     NotOffered,
     StaleRow,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
 )
@@ -44,6 +45,7 @@ _STATUS: tuple[tuple[type[MigratorError], int], ...] = (
     (Conflict, 409),
     (Forbidden, 403),
     (Unauthorized, 401),
+    (TooManyRequests, 429),
     (Unavailable, 503),
 )
 NAMES: Mapping[int, str] = {
@@ -54,6 +56,7 @@ NAMES: Mapping[int, str] = {
     409: "conflictingRequest",
     413: "overLimit",
     415: "badMediaType",
+    429: "overLimit",
     501: "notImplemented",
 }
 UNEXPECTED = "Unexpected API Error. It was logged with the request's id; ask the operator to look there."

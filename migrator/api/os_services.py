@@ -97,6 +97,7 @@ def delete(request: ApiRequest) -> Answer:
     if ident not in known:
         raise NotFound(f"Service {ident} not found.")
     host_removal.remove(request.services.db, known[ident], request.caller.user_id)
+    request.services.credentials.forget()
     return Answer(204)
 
 

@@ -6,7 +6,6 @@ Owns the order of these checks, and that nothing of a body is read before all of
 
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -15,12 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from migrator.api import faults, request_origin
 from migrator.api.auth import Authenticator
 from migrator.api.doors import Doors
-from migrator.api.refusals import Refusals
+from migrator.api.failed_credentials import FailedCredentials
 from migrator.api.routing import MAX_BODY_BYTES, new_request_id, request_id_headers
 from migrator.api.services import Services
 from migrator.db import credentials
-from migrator.db.engine import Database
-from migrator.errors import BadRequest, Forbidden, MigratorError, Unauthorized
+from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable
 
 MAX_AGENT_BODY_BYTES = 16 * 1024**2  # of a survey of the largest host, several times over
 JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
@@ -33,6 +31,7 @@ _REASONS: tuple[tuple[type[MigratorError], str], ...] = (
     (faults.UnsupportedMediaType, "kind of body"),
     (faults.TooLarge, "size of body"),
     (BadRequest, "host"),
+    (TooManyRequests, "too many requests"),
 )
 
 
@@ -43,7 +42,7 @@ class RequestGate:
         self._app, self._services, self._authenticator = app, services, authenticator
         self._doors = Doors(services.settings.listen, services.settings.agent_listen)
         self._allowed = frozenset(services.settings.allowed_hosts)
-        self._refusals = Refusals()
+        self._failed = FailedCredentials()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +51,7 @@ class RequestGate:
         try:
             body = await self._admit(scope, receive)
         except MigratorError as error:
-            await self._refuse(error, scope, send)
+            await self._refuse(await self._paced(error, scope), scope, send)
             return
         answer = _Answer(send)
         failed: Exception | None = None
@@ -72,8 +71,8 @@ class RequestGate:
         self._check_sender(scope, any_host=of_agents and not self._allowed)
         if scope["path"].startswith("/agent/"):
             holder = await self._agent(headers.get("authorization", ""))
-            _check_owner(scope["path"], holder)
             scope.setdefault("state", {})["agent_host"] = holder
+            _check_owner(scope["path"], holder)
         elif _has_body(headers):
             self._authenticator.caller(headers, new_request_id())
         body = _Body(receive, headers.get("content-type", ""), *_expected(scope, self._services))
@@ -89,17 +88,26 @@ class RequestGate:
         request_origin.check_origin(scope["headers"], scope["scheme"])
 
     async def _agent(self, authorization: str) -> str:
-        """The host whose agent calls. Raises Unauthorized and ServerBusy."""
-        token = token_of(authorization)
-        host = await self._services.admission.run(partial(_holder, self._services.db, token))
+        """The host whose agent calls. Raises Unauthorized and Unavailable."""
+        host = await self._services.credentials.holder(token_of(authorization))
         if host is None:
             raise Unauthorized(credentials.UNKNOWN, advice=credentials.UNKNOWN_ADVICE)
         return host
 
+    async def _paced(self, error: MigratorError, scope: Scope) -> MigratorError:
+        """What to answer, and when: who has no credential that is known takes a bounded part of this process."""
+        of_agents = self._doors.agents_only(scope) or scope["path"].startswith("/agent/")
+        if not of_agents or "agent_host" in scope.get("state", {}) or isinstance(error, Unavailable):
+            return error
+        try:
+            await self._failed.note(_address(scope))
+        except TooManyRequests as many:
+            return many
+        return error
+
     async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
         reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
-        who = (scope.get("client") or ("unknown",))[0]
-        self._refusals.note(reason, f"{who} {scope['method']} {scope['path']}: {error.message}")
+        self._services.refusals.note(reason, f"{_address(scope)} {scope['method']} {scope['path']}: {error.message}")
         native = scope["path"].startswith(("/v1/", "/agent/")) or self._doors.agents_only(scope)
         status, body = faults.native_body(error) if native else faults.body_of(error)
         headers = request_id_headers(new_request_id()) | faults.headers_of(error)
@@ -172,9 +180,8 @@ def _check_owner(path: str, holder: str) -> None:
         raise Forbidden(f"This credential belongs to host {holder}, not to {of_host[1]}.")
 
 
-def _holder(db: Database, token: str) -> str | None:
-    with db.read() as connection:
-        return credentials.host_of(connection, token)
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("unknown",))[0])
 
 
 def _has_body(headers: Headers) -> bool:

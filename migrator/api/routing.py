@@ -119,8 +119,8 @@ class Endpoint:
             if status == 406 and version_text:
                 headers |= microversions.headers_for(version_text)
             headers |= faults.headers_of(error)
-            if status == 503:
-                log.warning("request %s: %s", request_id, error)
+            if status in (429, 503):
+                self._services.refusals.note(error.code, f"request {request_id}: {error.message}")
             elif status >= 500:
                 log.exception("request %s failed", request_id)
             return _json(status, body, headers)

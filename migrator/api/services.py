@@ -1,11 +1,13 @@
 """What every handler may use; built once a process by ``app.py`` and by tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from migrator.api.admission import Admission
+from migrator.api.credential_lookup import CredentialLookup
+from migrator.api.refusals import Refusals
 from migrator.api.wakers import Wakers
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
@@ -19,12 +21,14 @@ class Services:
     reconciler: Reconciler
     wakers: Wakers
     admission: Admission
+    credentials: CredentialLookup
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
     wakers = Wakers()
-    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers, Admission())
+    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers, Admission(), CredentialLookup(db))
 
 
 async def services_of(request: Request) -> Services:  # not worth a thread, as a plain function would get

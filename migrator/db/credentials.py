@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, select
 
@@ -23,23 +24,23 @@ def issue(db: Database, host: str) -> str:
     with db.write() as connection:
         connection.execute(delete(agent_credentials).where(agent_credentials.c.host == host))
         connection.execute(
-            agent_credentials.insert().values(host=host, token_sha256=_digest(token), created_at=now(connection))
+            agent_credentials.insert().values(host=host, token_sha256=digest(token), created_at=now(connection))
         )
     return token
 
 
-def host_of(connection: Connection, token: str) -> str | None:
-    """The host whose agent holds this token, or None."""
-    query = select(agent_credentials.c.host).where(agent_credentials.c.token_sha256 == _digest(token))
-    return connection.execute(query).scalar_one_or_none()
+def holders(connection: Connection) -> Mapping[str, str]:
+    """The digest of each token -> the host whose agent holds it."""
+    query = select(agent_credentials.c.token_sha256, agent_credentials.c.host)
+    return {row.token_sha256: row.host for row in connection.execute(query)}
 
 
 def hold(connection: Connection, host: str, token: str) -> None:
     """See that the token is the host's, and keep it so until the transaction ends. Raises Unauthorized."""
     query = select(agent_credentials.c.token_sha256).where(agent_credentials.c.host == host)
-    if connection.execute(query.with_for_update()).scalar_one_or_none() != _digest(token):
+    if connection.execute(query.with_for_update()).scalar_one_or_none() != digest(token):
         raise Unauthorized(UNKNOWN, advice=UNKNOWN_ADVICE)
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()

@@ -20,6 +20,7 @@ from migrator.api import (
     servers,
 )
 from migrator.api.admission import Admission
+from migrator.api.credential_lookup import CredentialLookup
 from migrator.api.routing import Endpoint, Route
 from migrator.api.services import Services
 from migrator.api.wakers import Wakers
@@ -55,7 +56,7 @@ class Api:
         self.caller = Caller("admin", "admin", "")
         settings = ServerSettings(database=db.url)
         reconciler = Reconciler(db, settings, lambda _hosts: None)
-        self.services = Services(db, settings, reconciler, Wakers(), Admission())
+        self.services = Services(db, settings, reconciler, Wakers(), Admission(), CredentialLookup(db))
         self._client = TestClient(Starlette(routes=self._routes()), base_url="http://testserver")
 
     def _routes(self) -> list[WebRoute]:

@@ -105,7 +105,7 @@ def test_a_host_on_which_something_is_outstanding_stays_and_the_answer_names_it(
     assert first in words(answer)
     assert named in words(answer)
     with web.db.read() as connection:
-        assert credentials.host_of(connection, token) == "compute1"
+        assert credentials.holders(connection)[credentials.digest(token)] == "compute1"
         assert connection.execute(select(hosts.c.name).order_by(hosts.c.name)).scalars().all() == [
             "compute1",
             "compute2",
@@ -129,7 +129,7 @@ def test_what_belongs_to_a_host_goes_with_it_and_history_keeps_its_name(web: Web
         for table in (copy_rows, survey_rows):
             assert connection.execute(select(table)).all() == []
         assert connection.execute(select(agent_credentials.c.host)).scalars().all() == ["compute2"]
-        assert credentials.host_of(connection, other) == "compute2"
+        assert credentials.holders(connection) == {credentials.digest(other): "compute2"}
         assert alarms.listed(connection) == []
         assert "admin removed host compute1" in connection.execute(select(events.c.message)).scalars().all()
     (moved,) = web("GET", f"/v2.1/os-migrations?instance_uuid={uuid}").json()["migrations"]

@@ -11,6 +11,7 @@ from migrator.api.request_gate import MAX_AGENT_BODY_BYTES
 from migrator.api.routing import MAX_BODY_BYTES
 from migrator.db import credentials
 from migrator.db.engine import Database
+from migrator.errors import DatabaseUnavailable, ServerBusy
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -232,3 +233,30 @@ def test_refusals_are_logged_once_with_a_count_and_without_a_strangers_control_c
     assert "192.0.2.1" in lines[0]
     assert "\x1b" not in lines[0]
     assert "\n" not in lines[0]
+
+
+def test_answers_of_a_server_that_cannot_now_are_logged_once_a_minute_for_each_reason(
+    web: Web, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: Any, **_more: Any) -> Any:
+        raise ServerBusy("Very many ask at once.")
+
+    def away(*_: Any, **_more: Any) -> Any:
+        raise DatabaseUnavailable("the database cannot be used now")
+
+    token = {"Authorization": f"Bearer {credentials.issue(web.db, 'compute1')}"}
+    monkeypatch.setattr(type(web.services.admission), "run", busy)
+    monkeypatch.setattr(type(web.services.db), "read", away)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(web.services.credentials), "holder", _of_compute1)
+        for _ in range(20):
+            assert Raw(web)("GET", "/agent/v1/hosts/compute1/questions", token).status == 503
+    for _ in range(20):
+        assert Raw(web)("GET", "/v2.1/flavors", {}).status == 503
+        assert Raw(web)("GET", "/v1/volumes", {}).status == 503
+    lines = [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+    assert [line.partition(":")[0] for line in lines] == ["refused, server_busy", "refused, database_unavailable"]
+
+
+async def _of_compute1(*_: Any) -> str:
+    return "compute1"

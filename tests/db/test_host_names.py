@@ -33,5 +33,5 @@ def test_a_name_of_novas_pattern_gets_a_credential_and_registers(db: Database, n
     token = credentials.issue(db, name)
     agents.register(db, name, 1, REPORT)
     with db.read() as connection:
-        assert credentials.host_of(connection, token) == name
+        assert credentials.holders(connection)[credentials.digest(token)] == name
         assert connection.execute(select(hosts.c.name)).scalar_one() == name

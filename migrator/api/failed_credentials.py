@@ -1,0 +1,64 @@
+"""How often requests of one address were refused for their credential, and what the ones that are too many cost: a
+place in a bounded crowd that waits, and no work.
+
+Owns the counts of this process. What has a credential that is known never comes here.
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from migrator.errors import TooManyRequests
+
+BURST = 100  # refusals of one address that are answered at once
+_PER_S = 5.0  # and so many more a second
+_HELD_S = 5.0  # less than agents wait for an answer
+_HELD_MOST = 2000
+_ADDRESSES = 4096  # that are told apart
+_IPV6_PREFIX = 64  # what one customer of a network has
+
+
+class FailedCredentials:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # what was left, and when
+        self.held = 0
+
+    async def note(self, address: str) -> None:
+        """One more. Raises TooManyRequests, after a while, where they are too many."""
+        if self._taken(_network(address)):
+            return
+        if self.held < _HELD_MOST:
+            self.held += 1
+            try:
+                await asyncio.sleep(_HELD_S)
+            finally:
+                self.held -= 1
+        raise TooManyRequests(
+            "Too many requests from this address had no credential that is known: ask again later.",
+            advice="look on this machine for an agent whose host was removed, or was given a newer credential",
+            retry_after_s=_HELD_S,
+        )
+
+    def _taken(self, network: str) -> bool:
+        now = self._clock()
+        left, since = self._left.pop(network, (float(BURST), now))
+        left = min(float(BURST), left + (now - since) * _PER_S)
+        self._left[network] = (max(0.0, left - 1), now)
+        if len(self._left) > _ADDRESSES:
+            self._left.popitem(last=False)
+        return left >= 1
+
+
+def _network(address: str) -> str:
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a test's, or a socket without a name
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        if known.ipv4_mapped is not None:
+            return str(known.ipv4_mapped)
+        return str(ipaddress.ip_network((known, _IPV6_PREFIX), strict=False))
+    return str(known)
