@@ -2,11 +2,13 @@
 
 from sqlalchemy import select, update
 
-from migrator.db import hosts
+from migrator.db import copies, hosts
+from migrator.db.copies import HeldCopy
 from migrator.db.engine import Database
-from migrator.db.tables import alarms
+from migrator.db.tables import alarms, events, operations
 from migrator.db.tables import hosts as rows
 from migrator.scheduler import agents, host_boots
+from tests.api import seed
 from tests.bench import databases
 
 FIRST, SECOND = "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0001", "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0002"
@@ -43,3 +45,28 @@ def test_a_setup_that_endangers_instances_is_an_alarm_until_it_is_mended(db: Dat
     assert raised() == ["n1: libvirt-guests is enabled"]
     agents.register(db, "n1", 1, report)
     assert raised() == []
+
+
+def started(db: Database, *stopped: str) -> list[str]:
+    """Instances for which an operation begins when their host, compute1, was rebooted."""
+    with db.write() as connection:
+        host_boots.resume(connection, "compute1", stopped)
+        query = select(operations.c.instance_uuid).where(operations.c.kind == "start")
+        return list(connection.execute(query).scalars())
+
+
+def test_a_guest_that_runs_elsewhere_is_not_started_and_the_others_are(db: Database) -> None:
+    for host in ("compute1", "compute2"):
+        seed.host(db, host)
+    torn, whole = (seed.instance(db, name, host="compute1", vm_state="stopped", power_state=4) for name in "ab")
+    with db.write() as connection:
+        copies.replace(connection, "compute2", [HeldCopy(torn, "running")])
+    assert started(db, torn, whole) == [whole]
+    with db.read() as connection:
+        said = connection.execute(select(events.c.message).where(events.c.instance_uuid == torn)).scalars().all()
+    assert any("compute1 was rebooted, and the guest is not started again" in words for words in said)
+
+
+def test_a_host_that_is_forced_down_starts_no_guest(db: Database) -> None:
+    seed.host(db, "compute1", forced_down=True)
+    assert started(db, seed.instance(db, "a", host="compute1", vm_state="stopped", power_state=4)) == []
