@@ -84,3 +84,31 @@ def test_a_claim_that_grows_takes_the_difference_and_gives_it_back_once(
         with db.write() as connection:
             claims.release(connection, HOST, instance[0])
     assert free(db) == untouched
+
+
+def owners(db: Database) -> list[int | None]:
+    """The operation that each claim belongs to; None: it is the instance's own."""
+    with db.read() as connection:
+        return list(connection.execute(select(claim_rows.c.operation_id)).scalars())
+
+
+def test_a_claim_is_the_instances_own_once_its_operation_is_over_and_not_when_another_is(
+    db: Database, instance: tuple[str, int]
+) -> None:
+    assert take(db, instance)
+    before = free(db)
+    for operation, left in ((instance[1] + 1, [instance[1]]), (instance[1], [None])):
+        with db.write() as connection:
+            claims.hand_over(connection, operation)
+        assert owners(db) == left
+    assert free(db) == before
+
+
+def test_an_instance_that_is_found_on_its_host_takes_its_room_once(db: Database, instance: tuple[str, int]) -> None:
+    assert take(db, instance)
+    before = free(db)
+    for _ in range(2):
+        with db.write() as connection:
+            claims.own(connection, HOST, instance[0], *SMALL)
+        assert free(db) == before
+        assert owners(db) == [None]
