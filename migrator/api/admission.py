@@ -1,36 +1,156 @@
 """How much of what agents ask for is worked on at once: in threads of their own, so that thousands of agents that start
-together never keep a client of the API waiting.
+together never keep a client of the API waiting, and one agent never keeps the others.
 
-Owns the number of threads, and of those who wait for one. Who comes on top of that is told to come again, which costs
-next to nothing; agents do, each after a while of its own.
+Owns the lanes, each with threads of its own: polls, which are the hosts' heartbeats, wait for nothing else. Of one host
+one request of a kind is worked on at a time, and what it costs is followed by a rest; a few more may wait behind it.
+Who comes on top of that is told at the door to come again, which costs next to nothing; agents do, each after a while
+of its own. Who was let in is never sent away half way.
 """
 
+import asyncio
+import contextlib
+import itertools
+import math
 import random
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from migrator.errors import ServerBusy
+from migrator.errors import ServerBusy, TooManyRequests
 
-THREADS = 8
-MOST_WAITING = 200  # about a second's work
+PATIENCE_S = 1.0  # while somebody has waited for so long in a lane, nobody else is let in
 _AGAIN_S = (2.0, 8.0)
 
 T = TypeVar("T")
 
 
-class Admission:
-    def __init__(self, threads: int = THREADS, most_waiting: int = MOST_WAITING) -> None:
-        self._limiter = CapacityLimiter(threads)
-        self._most_waiting = most_waiting
+class Kind(StrEnum):
+    """Of a request of an agent."""
+
+    POLL = "poll"
+    FACTS = "facts"
+    REGISTRATION = "registration"
+    QUESTIONS = "questions"
+    SURVEY = "survey"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``at_once``: requests of a host that are let in; ``rest``: times as long as the last one used a processor, until
+    the host's next one is worked on."""
+
+    lane: str
+    at_once: int
+    rest: float
+
+
+SHARES: Mapping[Kind, Share] = {
+    Kind.POLL: Share("polls", 4, 4.0),
+    Kind.FACTS: Share("facts", 4, 1.0),
+    Kind.REGISTRATION: Share("facts", 4, 4.0),
+    Kind.QUESTIONS: Share("looks", 2, 9.0),
+    Kind.SURVEY: Share("looks", 2, 9.0),
+    Kind.IMAGE: Share("looks", 8, 4.0),  # while they are sent, too
+}
+LANES: Mapping[str, tuple[int, int]] = {"polls": (4, 200), "facts": (3, 200), "looks": (2, 50)}  # threads, most waiting
+
+
+class Lane:
+    """Threads, and who waits for one. On the event loop."""
+
+    def __init__(self, threads: int, most_waiting: int, clock: Callable[[], float]) -> None:
+        self._limiter, self._most_waiting, self._clock = CapacityLimiter(threads), most_waiting, clock
+        self._numbers = itertools.count()
+        self._since: dict[int, float] = {}  # who waits for a thread -> since when; the first waits longest
 
     @property
     def waiting(self) -> int:
-        return self._limiter.statistics().tasks_waiting
+        return len(self._since)
+
+    @property
+    def crowded(self) -> bool:
+        """What waits for longer than its agent does is work for nothing, and the agent asks again."""
+        longest = min(self._since.copy().values(), default=math.inf)
+        return len(self._since) >= self._most_waiting or self._clock() - longest >= PATIENCE_S
 
     async def run(self, act: Callable[[], T]) -> T:
-        """``act`` in one of the threads. Raises ServerBusy."""
-        if self.waiting >= self._most_waiting:
+        number = next(self._numbers)
+        self._since[number] = self._clock()
+
+        def begin() -> T:
+            self._since.pop(number, None)
+            return act()
+
+        try:
+            return await to_thread.run_sync(begin, limiter=self._limiter)
+        finally:
+            self._since.pop(number, None)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Of one host's requests of one kind."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    free_at: float = 0.0
+    used_s: float = 0.0
+
+
+class Admission:
+    """On the event loop."""
+
+    def __init__(
+        self, lanes: Mapping[str, tuple[int, int]] = LANES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self.lanes = {name: Lane(*limits, clock) for name, limits in lanes.items()}
+        self._turns: dict[tuple[str, Kind], _Turn] = {}
+        self._inside: Counter[tuple[str, Kind]] = Counter()
+
+    @contextlib.contextmanager
+    def entered(self, host: str, kind: Kind) -> Iterator[None]:
+        """While one request of the host is served. Raises TooManyRequests, for that host alone, and ServerBusy."""
+        key, share = (host, kind), SHARES[kind]
+        if self._inside[key] >= share.at_once:
+            words = f"{host}: {share.at_once} requests of its agent are under way ({kind}): ask again later."
+            raise TooManyRequests(words, retry_after_s=random.uniform(*_AGAIN_S))
+        if self.lanes[share.lane].crowded:
             raise ServerBusy("Very many agents ask at once: ask again later.", retry_after_s=random.uniform(*_AGAIN_S))
-        return await to_thread.run_sync(act, limiter=self._limiter)
+        self._inside[key] += 1
+        try:
+            yield
+        finally:
+            self._inside[key] -= 1
+            if not self._inside[key]:
+                del self._inside[key]
+                self._forget(key)
+
+    async def run(self, host: str, kind: Kind, act: Callable[[], T]) -> T:
+        """``act`` in a thread of the kind's lane, when it is the host's turn."""
+        turn = self._turns.setdefault((host, kind), _Turn())
+        async with turn.lock:
+            await asyncio.sleep(max(0.0, turn.free_at - self._clock()))
+            try:
+                return await self.lanes[SHARES[kind].lane].run(lambda: _measured(turn, act))
+            finally:
+                turn.free_at = self._clock() + SHARES[kind].rest * turn.used_s
+
+    def _forget(self, key: tuple[str, Kind]) -> None:
+        turn = self._turns.get(key)
+        if turn is not None and turn.free_at <= self._clock():
+            del self._turns[key]
+
+
+def _measured(turn: _Turn, act: Callable[[], T]) -> T:
+    """By the processor's time: who waits for a lock or the interpreter costs nobody anything."""
+    began = time.thread_time()
+    try:
+        return act()
+    finally:
+        turn.used_s = time.thread_time() - began

@@ -5,11 +5,13 @@ Every request carries the credential of one host's agent and reaches only that h
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 
+from migrator.api.admission import Kind
 from migrator.api.looking import Looker
 from migrator.api.request_gate import token_of
 from migrator.api.services import Service, Services
@@ -52,7 +54,7 @@ async def register(host: Host, token: Token, services: Service, body: Annotated[
     told = (host, body.incarnation, body.report, body.machine, down_after)
     approve_new = services.settings.approve_new_hosts
     act = partial(agents.register, services.db, *told, token=token, approve_new=approve_new)
-    await services.admission.run(act)
+    await services.admission.run(host, Kind.REGISTRATION, act)
 
 
 @router.post("/hosts/{name}/poll")
@@ -73,7 +75,7 @@ async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> 
 
 @router.post("/hosts/{name}/facts", status_code=204)
 async def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
-    await services.admission.run(partial(_accept, services, host, body))
+    await services.admission.run(host, Kind.FACTS, partial(_accept, services, host, body))
 
 
 def _accept(services: Services, host: str, body: Facts) -> None:
@@ -86,14 +88,14 @@ def _accept(services: Services, host: str, body: Facts) -> None:
 async def questions(host: Host, services: Service) -> Response:
     """What the agent should look at while nothing is moved."""
     ask = partial(surveys.questions, services.db, host, services.settings)
-    found = await services.admission.run(lambda: ask().model_dump_json())
+    found = await services.admission.run(host, Kind.QUESTIONS, lambda: ask().model_dump_json())
     return Response(found, media_type="application/json")
 
 
 @router.put("/hosts/{name}/survey", status_code=204)
 async def put_survey(host: Host, services: Service, body: Annotated[Survey, Body()]) -> None:
     """What it found; in place of what it told last."""
-    await services.admission.run(partial(_survey, services, host, body))
+    await services.admission.run(host, Kind.SURVEY, partial(_survey, services, host, body))
 
 
 def _survey(services: Services, host: str, body: Survey) -> None:
@@ -102,11 +104,16 @@ def _survey(services: Services, host: str, body: Survey) -> None:
 
 
 @router.get("/images/{image_id}/file")
-def image_file(image_id: str, services: Service, host: Host) -> FileResponse:
+async def image_file(image_id: str, services: Service, host: Host) -> FileResponse:
     """Of an image that the host's assignments name. Errors: 403 for any other; 404."""
+    path = await services.admission.run(host, Kind.IMAGE, partial(_image_path, services, host, image_id))
+    return FileResponse(path, media_type="application/octet-stream")
+
+
+def _image_path(services: Services, host: str, image_id: str) -> Path:
     with services.db.read() as connection:
         image = entitlements.image(connection, host, image_id)
-    path = services.settings.image_dir / image.id
+    path: Path = services.settings.image_dir / image.id
     if image.status not in ("active", image_rows.DELETED) or not path.is_file():
         raise ImageNotFound(f"Image {image_id} has no data.")
-    return FileResponse(path, media_type="application/octet-stream")
+    return path

@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable
 
+from migrator.api.admission import Kind
 from migrator.api.services import Services
 from migrator.api.wakers import FALLBACK_S
 from migrator.protocol import Assignments, Poll
@@ -35,7 +36,7 @@ class Looker:
         """Note that the agent polls; all of the host's assignments, as they are now. Raises HostNotFound."""
         if self._rest_s() <= 0:
             return await self._in_thread(lambda: self._whole(poll))
-        await self._services.admission.run(lambda: self._heartbeat(poll))
+        await self._services.admission.run(self._host, Kind.POLL, lambda: self._heartbeat(poll))
         await asyncio.sleep(self._rest_s())
         self._event.clear()
         return await self._in_thread(self._whole)
@@ -55,7 +56,7 @@ class Looker:
 
     async def _in_thread(self, look: Callable[[], Assignments]) -> Assignments:
         began = self._clock()
-        found = await self._services.admission.run(look)
+        found = await self._services.admission.run(self._host, Kind.POLL, look)
         self._pace.ended = self._clock()
         if found is not self._found:
             self._pace.took = self._pace.ended - began

@@ -4,6 +4,7 @@ held to its kind and size while its body arrives.
 Owns the order of these checks, and that nothing of a body is read before all of them. Never reads a body itself.
 """
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migrator.api import faults, request_origin
+from migrator.api.admission import Kind
 from migrator.api.auth import Authenticator
 from migrator.api.doors import Doors
 from migrator.api.failed_credentials import FailedCredentials
@@ -25,6 +27,8 @@ JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 OCTETS = ("application/octet-stream",)
 _UPLOAD = re.compile(r"/(image/v2|v2|v2\.1/v2)/images/[^/]+/file")
 _OF_HOST = re.compile(r"/agent/v1/hosts/([^/]+)")
+_OF_IMAGES = "/agent/v1/images/"
+_KINDS = {f"/{kind}": kind for kind in (Kind.POLL, Kind.FACTS, Kind.QUESTIONS, Kind.SURVEY)}
 _REASONS: tuple[tuple[type[MigratorError], str], ...] = (
     (Unauthorized, "credentials"),
     (Forbidden, "origin or port"),
@@ -48,11 +52,15 @@ class RequestGate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        try:
-            body = await self._admit(scope, receive)
-        except MigratorError as error:
-            await self._refuse(await self._paced(error, scope), scope, send)
-            return
+        with contextlib.ExitStack() as kept:
+            try:
+                body = await self._admit(scope, receive, kept)
+            except MigratorError as error:
+                await self._refuse(await self._paced(error, scope), scope, send)
+                return
+            await self._serve(scope, body, send)
+
+    async def _serve(self, scope: Scope, body: "_Body", send: Send) -> None:
         answer = _Answer(send)
         failed: Exception | None = None
         try:
@@ -64,7 +72,8 @@ class RequestGate:
         elif failed is not None:
             raise failed
 
-    async def _admit(self, scope: Scope, receive: Receive) -> "_Body":
+    async def _admit(self, scope: Scope, receive: Receive, kept: contextlib.ExitStack) -> "_Body":
+        """``kept``: what the request holds until it is answered."""
         headers, of_agents = Headers(scope=scope), self._doors.agents_only(scope)
         if of_agents and not scope["path"].startswith("/agent/v1/"):
             raise Forbidden("This door is for agents only.")
@@ -73,6 +82,7 @@ class RequestGate:
             holder = await self._agent(headers.get("authorization", ""))
             scope.setdefault("state", {})["agent_host"] = holder
             _check_owner(scope["path"], holder)
+            kept.enter_context(self._services.admission.entered(holder, _kind(scope["path"])))
         elif _has_body(headers):
             self._authenticator.caller(headers, new_request_id())
         body = _Body(receive, headers.get("content-type", ""), *_expected(scope, self._services))
@@ -178,6 +188,14 @@ def _check_owner(path: str, holder: str) -> None:
     of_host = _OF_HOST.match(path)
     if of_host is not None and of_host[1] != holder:
         raise Forbidden(f"This credential belongs to host {holder}, not to {of_host[1]}.")
+
+
+def _kind(path: str) -> Kind:
+    """Of what an agent asks; a path that nothing serves is as a registration."""
+    if path.startswith(_OF_IMAGES):
+        return Kind.IMAGE
+    of_host = _OF_HOST.match(path)
+    return _KINDS.get(path[of_host.end() :], Kind.REGISTRATION) if of_host is not None else Kind.REGISTRATION
 
 
 def _address(scope: Scope) -> str:

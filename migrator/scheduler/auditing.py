@@ -18,7 +18,7 @@ from migrator.scheduler import stamps
 from migrator.scheduler.effects import POWER
 
 AUDITED = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
-_NAMED = 20  # instances that an alarm about a host names; it counts them all
+_NAMED = 20  # claimed copies that are written down, and that an alarm about a host names; it counts them all
 _GONE: Mapping[str, object] = {"vm_state": "stopped", "power_state": 0}  # it can be started from its disks
 
 
@@ -47,7 +47,8 @@ def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[s
     """Store the host's list, note how its instances are, raise and clear its alarms; those whose guests ran by the
     record, and were found stopped. The host's row is locked."""
     before = copies.of_host(connection, host)
-    held = _judged(connection, host, {copy.uuid: copy for copy in told}, before)
+    listed = _judged(connection, host, {copy.uuid: copy for copy in told}, before)
+    held = _kept(listed, before)
     copies.replace(connection, host, list(held.values()), before)
     raised = {(row.kind, row.instance_uuid) for row in alarms.listed(connection, host=host)}
     suspect = {uuid for kind, uuid in raised if kind in AUDITED}
@@ -59,7 +60,7 @@ def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[s
     over = sorted((kind, uuid) for kind, uuid in raised - kept if kind in AUDITED)
     for kind, uuid in over:
         alarms.clear_alarm(connection, AlarmKind(kind), host=host, instance_uuid=uuid)
-    _claims(connection, host, held.values(), raised=(AlarmKind.UNPROVEN_CLAIM.value, "") in raised)
+    _claims(connection, host, listed.values(), raised=(AlarmKind.UNPROVEN_CLAIM.value, "") in raised)
     return stopped
 
 
@@ -87,6 +88,15 @@ def _judged(
         )
         for uuid, copy in told.items()
     }
+
+
+def _kept(listed: Mapping[str, HeldCopy], before: Mapping[str, HeldCopy]) -> Mapping[str, HeldCopy]:
+    """What is written down: of what a host merely claims some, and first those that are there already, or it would have
+    thousands of rows written at each poll."""
+    claimed = [uuid for uuid, copy in listed.items() if not copy.believed]
+    claimed.sort(key=lambda uuid: (uuid not in before, uuid))
+    left_out = set(claimed[_NAMED:])
+    return {uuid: copy for uuid, copy in listed.items() if uuid not in left_out}
 
 
 def _subjects(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.api.admission import Admission
+from migrator.api.admission import Admission, Kind
 from migrator.cli import main
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
@@ -79,16 +79,17 @@ def test_an_upgrade_of_a_database_that_is_away_is_no_traceback(tmp_path: Path) -
 
 def test_who_finds_very_many_waiting_is_sent_away_at_once() -> None:
     async def crowd() -> list[str]:
-        admission, go = Admission(threads=1, most_waiting=2), threading.Event()
-        asked = [asyncio.create_task(admission.run(go.wait)) for _ in range(3)]
-        await asyncio.sleep(0)
-        while admission.waiting < 2:
+        admission, go = Admission({"polls": (1, 2)}), threading.Event()
+        asked = [asyncio.create_task(admission.run(f"n{n}", Kind.POLL, go.wait)) for n in range(3)]
+        while admission.lanes["polls"].waiting != 2:
             await asyncio.sleep(0.001)
-        with pytest.raises(ServerBusy) as refused:
-            await admission.run(go.wait)
+        with pytest.raises(ServerBusy) as refused, admission.entered("n4", Kind.POLL):
+            pass
+        late = asyncio.create_task(admission.run("n4", Kind.POLL, go.wait))  # who was let in is served
         go.set()
-        assert await asyncio.gather(*asked) == [True, True, True]
-        assert await admission.run(lambda: 7) == 7
+        assert await asyncio.gather(*asked, late) == [True] * 4
+        with admission.entered("n4", Kind.POLL):
+            assert await admission.run("n4", Kind.POLL, lambda: 7) == 7
         return [refused.value.code] if refused.value.retry_after_s > 0 else []
 
     assert asyncio.run(crowd()) == ["server_busy"]

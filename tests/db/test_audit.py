@@ -82,3 +82,22 @@ def test_the_record_stays_as_it_is_while_a_newer_stamp_puts_it_in_doubt(db: Data
     stopped = stamped(db, uuid, UNKNOWN, 1).model_copy(update={"state": DomainState.SHUT_OFF})
     assert raised(db, "compute1", stopped) == [AlarmKind.COPY_NEWER]
     assert recorded(db, uuid) == ("active", 1)
+
+
+def test_of_what_a_host_merely_claims_a_few_are_written_down_and_all_are_counted(db: Database, uuid: str) -> None:
+    """10,000 copies in each poll, others every time, kept the one writer of SQLite busy for seconds."""
+    held = Copy(uuid=uuid, state=DomainState.RUNNING)
+    seen: list[set[str]] = []
+    for first in (0, 100, 50):
+        claimed = [Copy(uuid=f"{n:08}-0000-4000-8000-000000000000", state="running") for n in range(first, first + 100)]
+        assert raised(db, "compute1", held, *claimed) == [AlarmKind.UNPROVEN_CLAIM]
+        with db.read() as connection:
+            seen.append(set(copies.of_host(connection, "compute1")))
+            (alarm,) = alarms.listed(connection, host="compute1")
+        assert uuid in seen[-1]
+        assert len(seen[-1]) == 21
+        assert alarm.details["number"] == 100
+        assert "and 80 more" in alarm.message
+    assert raised(db, "compute1", held, *claimed, claimed[0]) == [AlarmKind.UNPROVEN_CLAIM]
+    with db.read() as connection:
+        assert set(copies.of_host(connection, "compute1")) == seen[-1]  # those that are there already stay
