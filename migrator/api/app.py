@@ -131,7 +131,7 @@ def _add_handlers(app: FastAPI, refusals: Refusals) -> None:
     async def unrouted(request: Request, error: HTTPException) -> Response:
         path = request.url.path
         if error.status_code in (404, 405) and not path.startswith(("/v2.1", "/v1", "/agent", "/image", "/identity")):
-            return JSONResponse(versions.choices(root_of(request), path), 300)
+            return JSONResponse(versions.choices(root_of(request, request.app.state.services), path), 300)
         if error.status_code in (404, 405):
             return JSONResponse(faults.not_routed(), 404, request_id_headers(new_request_id()))
         return JSONResponse(faults.fault(error.status_code, str(error.detail)), error.status_code)

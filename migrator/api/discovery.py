@@ -8,28 +8,29 @@ from fastapi.responses import JSONResponse
 
 from migrator.api import microversions, versions
 from migrator.api.routing import new_request_id, request_id_headers, root_of
+from migrator.api.services import Service
 
 router = APIRouter(tags=["discovery"])
 
 
 @router.get("/", name="versions")
-def every_version(request: Request) -> dict[str, Any]:
-    return versions.listed(root_of(request))
+def every_version(request: Request, services: Service) -> dict[str, Any]:
+    return versions.listed(root_of(request, services))
 
 
 @router.get("/v2.1", name="version")
 @router.get("/v2.1/", name="version_with_slash")
-def this_version(request: Request) -> JSONResponse:
+def this_version(request: Request, services: Service) -> JSONResponse:
     headers = microversions.headers_for("2.1") | request_id_headers(new_request_id())
-    return JSONResponse(versions.one(root_of(request)), headers=headers)
+    return JSONResponse(versions.one(root_of(request, services)), headers=headers)
 
 
 @router.get("/identity")
 @router.get("/identity/v3")
 @router.get("/identity/v3/")
-def identity(request: Request) -> dict[str, Any]:
+def identity(request: Request, services: Service) -> dict[str, Any]:
     """Clients look here before they find that no token is needed; no other identity call is ever made."""
-    links = [{"rel": "self", "href": f"{root_of(request)}/identity/v3/"}]
+    links = [{"rel": "self", "href": f"{root_of(request, services)}/identity/v3/"}]
     return {"version": {"id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z", "links": links}}
 
 
@@ -38,8 +39,8 @@ def identity(request: Request) -> dict[str, Any]:
 @router.get("/image/v2")
 @router.get("/image/v2/")
 @router.get("/image/versions")
-def image_versions(request: Request) -> JSONResponse:
-    links = [{"rel": "self", "href": f"{root_of(request)}/image/v2/"}]
+def image_versions(request: Request, services: Service) -> JSONResponse:
+    links = [{"rel": "self", "href": f"{root_of(request, services)}/image/v2/"}]
     return JSONResponse({"versions": [{"id": "v2.9", "status": "CURRENT", "links": links}]}, status_code=300)
 
 

@@ -153,7 +153,7 @@ class Endpoint:
             if not isinstance(body, dict):
                 raise BadRequest("Malformed request body")
             check_body(route.body, body, version)
-        root = root_of(request)
+        root = root_of(request, self._services)
         asked = ApiRequest(version, request.path_params, query, body, caller, self._services, root, f"{root}/v2.1")
         answer = await run_in_threadpool(route.handler, asked)
         if answer.until is not None:
@@ -176,11 +176,11 @@ class Endpoint:
             wakers.answers_held -= 1
 
 
-def root_of(request: Request) -> str:
+def root_of(request: Request, services: Services) -> str:
     """The server's root as the client sees it: the Host header, or what a proxy in front says."""
-    settings = request.app.state.services.settings
     server, *_ = request.scope.get("server") or ("",)
-    return request_origin.root(request.scope["headers"], request.url.scheme, server, settings.allowed_hosts)
+    allowed = services.settings.allowed_hosts
+    return request_origin.root(request.scope["headers"], request.url.scheme, server, allowed)
 
 
 async def read_json(request: Request) -> Any:
