@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 
+from migrator.api import agent_messages
 from migrator.api.admission import Kind
 from migrator.api.looking import Looker
 from migrator.api.request_gate import token_of
@@ -47,21 +48,32 @@ Token = Annotated[str, Depends(token_of_head)]
 Host = Annotated[str, Depends(host_of_token)]
 
 
-@router.put("/hosts/{name}", status_code=204)
-async def register(host: Host, token: Token, services: Service, body: Annotated[Registration, Body()]) -> None:
+async def content_of(request: Request) -> bytes:
+    return await request.body()
+
+
+Content = Annotated[bytes, Depends(content_of)]  # read as a message where it is worked on, in a thread
+MESSAGES = (Registration, Poll, Facts, Survey)
+
+
+@router.put("/hosts/{name}", status_code=204, openapi_extra=agent_messages.documented(Registration))
+async def register(host: Host, token: Token, services: Service, content: Content) -> None:
     """Describe the host; at each start of its agent and whenever the description changes."""
-    down_after = services.settings.service_down_time
-    told = (host, body.incarnation, body.report, body.machine, down_after)
-    approve_new = services.settings.approve_new_hosts
-    act = partial(agents.register, services.db, *told, token=token, approve_new=approve_new)
-    await services.admission.run(host, Kind.REGISTRATION, act)
+    await services.admission.run(host, Kind.REGISTRATION, partial(_register, services, host, token, content))
 
 
-@router.post("/hosts/{name}/poll")
-async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> Response:
+def _register(services: Services, host: str, token: str, content: bytes) -> None:
+    body = agent_messages.read(Registration, content)
+    told = (host, body.incarnation, body.report, body.machine, services.settings.service_down_time)
+    agents.register(services.db, *told, token=token, approve_new=services.settings.approve_new_hosts)
+
+
+@router.post("/hosts/{name}/poll", openapi_extra=agent_messages.documented(Poll))
+async def poll(host: Host, services: Service, content: Content) -> Response:
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
     changes, else after ``wait_s``, or sooner, before the host would count as down. Each poll is also the agent's
     heartbeat, and ends the one that it made before."""
+    body = await services.admission.run(host, Kind.POLL, partial(agent_messages.read, Poll, content))
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
     with services.wakers.listening(host) as listener:
@@ -73,13 +85,14 @@ async def poll(host: Host, services: Service, body: Annotated[Poll, Body()]) -> 
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-@router.post("/hosts/{name}/facts", status_code=204)
-async def put_facts(host: Host, services: Service, body: Annotated[Facts, Body()]) -> None:
-    await services.admission.run(host, Kind.FACTS, partial(_accept, services, host, body))
+@router.post("/hosts/{name}/facts", status_code=204, openapi_extra=agent_messages.documented(Facts))
+async def put_facts(host: Host, services: Service, content: Content) -> None:
+    await services.admission.run(host, Kind.FACTS, partial(_accept, services, host, content))
 
 
-def _accept(services: Services, host: str, body: Facts) -> None:
+def _accept(services: Services, host: str, content: bytes) -> None:
     """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
+    body = agent_messages.read(Facts, content)
     told = agents.accept_facts(services.db, host, body, services.settings.service_down_time)
     services.reconciler.reconcile_each(told)
 
@@ -92,13 +105,14 @@ async def questions(host: Host, services: Service) -> Response:
     return Response(found, media_type="application/json")
 
 
-@router.put("/hosts/{name}/survey", status_code=204)
-async def put_survey(host: Host, services: Service, body: Annotated[Survey, Body()]) -> None:
+@router.put("/hosts/{name}/survey", status_code=204, openapi_extra=agent_messages.documented(Survey))
+async def put_survey(host: Host, services: Service, content: Content) -> None:
     """What it found; in place of what it told last."""
-    await services.admission.run(host, Kind.SURVEY, partial(_survey, services, host, body))
+    await services.admission.run(host, Kind.SURVEY, partial(_survey, services, host, content))
 
 
-def _survey(services: Services, host: str, body: Survey) -> None:
+def _survey(services: Services, host: str, content: bytes) -> None:
+    body = agent_messages.read(Survey, content)
     machines.check(services.db, host, body.machine, services.settings.service_down_time)
     surveys.accept(services.db, host, body)
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from migrator.api import agent, agent_messages
 from migrator.api.faults import NAMES
 from migrator.api.microversions import MAXIMUM, text
 from migrator.api.routes import by_path
@@ -22,6 +23,8 @@ def install(app: FastAPI) -> None:
                 item = found["paths"].setdefault(f"/v2.1{path}", {})
                 for route in reversed(routes):
                     item[route.method.lower()] = _operation(route)
+            schemas = found.setdefault("components", {}).setdefault("schemas", {})
+            found["components"]["schemas"] = {**agent_messages.schemas(agent.MESSAGES), **schemas}
             app.openapi_schema = found
         return app.openapi_schema
 

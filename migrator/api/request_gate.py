@@ -21,12 +21,12 @@ from migrator.api.routing import MAX_BODY_BYTES, new_request_id, request_id_head
 from migrator.api.services import Services
 from migrator.db import credentials
 from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable
+from migrator.protocol import message_sizes
 
-MAX_AGENT_BODY_BYTES = 16 * 1024**2  # of a survey of the largest host, several times over
 JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 OCTETS = ("application/octet-stream",)
 _UPLOAD = re.compile(r"/(image/v2|v2|v2\.1/v2)/images/[^/]+/file")
-_OF_HOST = re.compile(r"/agent/v1/hosts/([^/]+)")
+_OF_HOST = re.compile(r"/agent/v1/hosts/([^/]+)(.*)", re.DOTALL)
 _OF_IMAGES = "/agent/v1/images/"
 _KINDS = {f"/{kind}": kind for kind in (Kind.POLL, Kind.FACTS, Kind.QUESTIONS, Kind.SURVEY)}
 _REASONS: tuple[tuple[type[MigratorError], str], ...] = (
@@ -195,7 +195,7 @@ def _kind(path: str) -> Kind:
     if path.startswith(_OF_IMAGES):
         return Kind.IMAGE
     of_host = _OF_HOST.match(path)
-    return _KINDS.get(path[of_host.end() :], Kind.REGISTRATION) if of_host is not None else Kind.REGISTRATION
+    return _KINDS.get(of_host[2], Kind.REGISTRATION) if of_host is not None else Kind.REGISTRATION
 
 
 def _address(scope: Scope) -> str:
@@ -213,7 +213,8 @@ def _expected(scope: Scope, services: Services) -> tuple[tuple[str, ...], int, s
     if scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]):
         return OCTETS, services.settings.image_size_cap, " (image_size_cap)"
     if scope["path"].startswith("/agent/"):
-        return JSON_TYPES, MAX_AGENT_BODY_BYTES, ""
+        of_host = _OF_HOST.fullmatch(scope["path"])
+        return JSON_TYPES, message_sizes.BY_PATH.get(of_host[2] if of_host else "/", message_sizes.OTHERS), ""
     return JSON_TYPES, MAX_BODY_BYTES, ""
 
 

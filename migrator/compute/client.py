@@ -23,9 +23,10 @@ from migrator.errors import (
     ServerUnreachable,
     Unauthorized,
 )
-from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey
+from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey, message_sizes
 
 TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
+_ENVELOPE_BYTES = 200  # of a message, around its facts
 _LONGEST_REST_S = 15.0  # that a server can ask for: a host must be heard
 _ERRORS: Mapping[int, type[MigratorError]] = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
 _CONFLICTS: Mapping[str, type[MigratorError]] = {kind.code: kind for kind in (NameTaken, MachineNotApproved)}
@@ -69,7 +70,9 @@ class ServerClient:
         return found
 
     async def put_facts(self, facts: tuple[Fact, ...]) -> None:
-        await self._send("POST", "/facts", content=Facts(facts=facts, machine=self.machine).model_dump_json())
+        """In as many messages as their size asks for."""
+        for part in _in_parts(facts):
+            await self._send("POST", "/facts", content=Facts(facts=part, machine=self.machine).model_dump_json())
 
     async def questions(self) -> Questions:
         answer = await self._send("GET", "/questions")
@@ -99,6 +102,19 @@ class ServerClient:
         words = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
         known = _known(answer)
         raise known(words) if known is not None else ServerUnreachable(words, retry_after_s=_retry_after_s(answer))
+
+
+def _in_parts(facts: tuple[Fact, ...]) -> Iterator[tuple[Fact, ...]]:
+    part: list[Fact] = []
+    size = _ENVELOPE_BYTES
+    for fact in facts:
+        more = len(fact.model_dump_json().encode()) + 1
+        if part and size + more > message_sizes.FACTS:
+            yield tuple(part)
+            part, size = [], _ENVELOPE_BYTES
+        part.append(fact)
+        size += more
+    yield tuple(part)
 
 
 def _known(answer: httpx.Response) -> type[MigratorError] | None:

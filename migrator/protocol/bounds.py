@@ -5,7 +5,10 @@ ask for more by leaving something out, and a type without a limit ends the progr
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import PydanticCustomError
 
 NUMBER_MAX = 2**63 - 1  # what both databases keep
 NUMBER_MIN = -(2**63)
@@ -17,6 +20,7 @@ NO_NUL = r"^[^\x00]*$"
 
 _MODELS = ("model", "model-fields", "model-field", "definitions", "definition-ref")
 _WRAPPERS = ("default", "nullable", "union", "tagged-union", "function-before", "function-after")
+_CONTAINERS = ("list", "tuple", "set", "frozenset", "dict")
 _CLOSED = ("enum", "literal", "bool", "none")  # no value of them is long
 _STRUCTURE = frozenset((*_MODELS, *_WRAPPERS, *_CLOSED))
 _NO_SCHEMA = frozenset(("metadata", "default", "config", "function", "serialization", "cls", "members"))
@@ -30,6 +34,8 @@ def bound(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     kind = schema.get("type")
+    if kind == "function-before" and isinstance(schema["function"]["function"], NotLonger):
+        return schema  # of a message in this one, which has its limits
     if kind == "any":
         return {"type": "function-after", "function": {"type": "no-info", "function": plain}, "schema": schema}
     if not isinstance(kind, str):  # names of fields and what they are, not a schema
@@ -37,7 +43,24 @@ def bound(schema: Any) -> Any:
     found = {key: value if key in _NO_SCHEMA else bound(value) for key, value in schema.items()}
     if not _limit(kind, found) and kind not in _STRUCTURE:
         raise TypeError(f"a message cannot carry a {kind}: it has no limit in {__name__}")
+    if kind in _CONTAINERS:
+        first = NotLonger(found["max_length"])
+        return {"type": "function-before", "function": {"type": "no-info", "function": first}, "schema": found}
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class NotLonger:
+    """Refuses a list or mapping by its length, before any of its items is looked at: a million wrong ones would each
+    be described first."""
+
+    most: int
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, Mapping | list | tuple | set | frozenset) and len(value) > self.most:
+            known = {"most": self.most, "found": len(value)}
+            raise PydanticCustomError("too_long", "expected at most {most} items, found {found}", known)
+        return value
 
 
 def _limit(kind: str, schema: dict[str, Any]) -> bool:
@@ -49,8 +72,10 @@ def _limit(kind: str, schema: dict[str, Any]) -> bool:
             limits = {"ge": -REAL_MAX, "le": REAL_MAX, "allow_inf_nan": False}
         case "str":
             limits = {"max_length": TEXT_MAX, "pattern": NO_NUL}
-        case "list" | "tuple" | "set" | "frozenset" | "dict":
+        case "dict":
             limits = {"max_length": ITEMS_MAX}
+        case "list" | "tuple" | "set" | "frozenset":
+            limits = {"max_length": ITEMS_MAX, "fail_fast": True}
         case _:
             return False
     for name, value in limits.items():

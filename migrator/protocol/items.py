@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from migrator.protocol.assignments import Assignment
 from migrator.protocol.base import Count, Incarnation, Key, Message, PhaseName, Sequence
+from migrator.protocol.bounds import ITEMS_MAX
 from migrator.protocol.facts import Fact
 from migrator.protocol.words import DomainState, Ensure
 
@@ -53,18 +54,21 @@ def facts_apart(data: Any) -> Any:
 
 def known_states(copies: Any) -> Any:
     """Copies in a state that this version knows; the others say nothing here."""
-    if not isinstance(copies, list | tuple):
+    if not _is_list(copies):
         return copies
-    known = set(DomainState)
+    known = [state.value for state in DomainState]
     return tuple(copy for copy in copies if not isinstance(copy, Mapping) or copy.get("state") in known)
 
 
 def _apart(data: Any, name: str, kind: type[Assignment] | type[Fact], other: type[Unreadable]) -> Any:
-    if not isinstance(data, Mapping) or not isinstance(data.get(name), list | tuple):
-        return data
+    if not isinstance(data, Mapping) or not _is_list(data.get(name)):
+        return data  # which is refused as it is
     items: list[BaseModel] = []
-    unreadable = [item for item in data.get("unreadable", ()) if isinstance(item, other)]
+    told: Any = data.get("unreadable")
+    unreadable = [item for item in told if isinstance(item, other)] if _is_list(told) else []
     for value in data[name]:
+        if not isinstance(value, Mapping | kind):
+            continue
         try:
             items.append(value if isinstance(value, kind) else kind.model_validate(value))
         except ValidationError as error:
@@ -73,13 +77,20 @@ def _apart(data: Any, name: str, kind: type[Assignment] | type[Fact], other: typ
     return {**data, name: items, "unreadable": unreadable}
 
 
+def _is_list(value: Any) -> bool:
+    """One of a length that a message may have: no item of a longer one is looked at."""
+    return isinstance(value, list | tuple) and len(value) <= ITEMS_MAX
+
+
 def _unreadable(kind: type[Unreadable], value: Any, error: ValidationError) -> Unreadable | None:
     """None for an item that does not even say which operation it is about: nobody can be answered."""
+    if not isinstance(value, Mapping) or not kind.model_fields.keys() - {"reason"} <= value.keys():
+        return None
     reason = _fact_reason(error) if kind is UnreadableFact else _assignment_reason(value, error)
     try:
         fields = {name: value[name] for name in kind.model_fields if name != "reason"}
         return kind.model_validate(fields | {"reason": reason[:_REASON_MAX].replace("\x00", "")})
-    except (ValidationError, KeyError, TypeError):
+    except ValidationError:
         return None
 
 

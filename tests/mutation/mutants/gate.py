@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant(
         "the image's limit is every agent's",
         GATE,
-        'return JSON_TYPES, MAX_AGENT_BODY_BYTES, ""',
+        'return JSON_TYPES, message_sizes.BY_PATH.get(of_host[2] if of_host else "/", message_sizes.OTHERS), ""',
         'return JSON_TYPES, services.settings.image_size_cap, ""',
     ),
     Mutant(
