@@ -161,6 +161,12 @@ class StorageError(DriverError):
     code = "storage_error"
 
 
+class UnsafeDisk(StorageError):
+    """A disk of the instance names a file that is not its own, or is none: a guest would read it. Nothing starts."""
+
+    code = "unsafe_disk"
+
+
 class ImageUnavailable(DriverError):
     """The image's bytes could not be fetched, or their checksum did not match."""
 

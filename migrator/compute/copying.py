@@ -3,7 +3,7 @@
 Owns the one copy of an instance that may be under way here: its threads, its half-made files and its numbers. A file
 is read in pieces on several connections at once, written with its holes kept, and appears under its name when it is
 complete and on the disk. What a killed agent left half made is thrown away. How bytes are read is the ``Reader``'s
-business; whether the content is right is found out by checksums, and not here.
+business; whether the content is right is found out by checksums, and whether it is safe by ``inspect``: not here.
 """
 
 import contextlib
@@ -95,7 +95,8 @@ class _Stopped(Exception):
 class Copy(threading.Thread):
     """One copy, begun by ``start``. A daemon: it dies with the agent, and a later one begins anew.
 
-    ``prepare`` makes what the files need beside them; ``appeared`` is told each file that is complete."""
+    ``prepare`` makes what the files need beside them; ``inspect`` raises DriverError for a complete file that must not
+    appear; ``appeared`` is told each one that has."""
 
     def __init__(
         self,
@@ -103,10 +104,12 @@ class Copy(threading.Thread):
         wanted: Sequence[Wanted],
         connect: Callable[[], Reader],
         prepare: Callable[[], None],
+        inspect: Callable[[Wanted], None],
         appeared: Callable[[Path], None],
     ) -> None:
         super().__init__(name=f"copy-{uuid}", daemon=True)
-        self._wanted, self._connect, self._prepare, self._appeared = tuple(wanted), connect, prepare, appeared
+        self._wanted, self._connect, self._prepare = tuple(wanted), connect, prepare
+        self._inspect, self._appeared = inspect, appeared
         self._pieces: queue.SimpleQueue[_Piece] = queue.SimpleQueue()
         self._open: list[_Open] = []
         self._lock = threading.Lock()
@@ -224,6 +227,7 @@ class Copy(threading.Thread):
         with self._lock:
             file.left -= 1
         if not file.left:
+            self._inspect(file.wanted)
             appear(file.wanted.part, file.wanted.path)
             self._appeared(file.wanted.path)
 

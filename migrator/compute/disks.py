@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute import base_images, config_drive, qemu_img, saved_memory
+from migrator.compute import base_images, config_drive, disk_headers, qemu_img, saved_memory
 from migrator.compute.base_images import BASE, BaseLocks, fetched
 from migrator.compute.files import free_bytes, locked, plain, publish
 from migrator.compute.storage_identity import Identities, StorageAway
@@ -162,7 +162,7 @@ class Disks:
     def facts(self, spec: InstanceSpec) -> list[DiskFact]:
         """One fact per disk of the spec, existing or not; and for a root disk on a volume, which has no directory that
         tells, one each for kernel and ramdisk."""
-        disks = [self._fact(spec.uuid, disk) for disk in spec.disks]
+        disks = [disk_headers.fact(self.path(spec.uuid, disk), disk) for disk in spec.disks]
         files = self.boot_files(spec)
         named = ((KERNEL, files.kernel), (RAMDISK, files.ramdisk)) if spec.home else ()
         return disks + [_boot_fact(name, path, spec.home) for name, path in named if path is not None]
@@ -188,6 +188,25 @@ class Disks:
             else:
                 self._make_one(spec.uuid, disk, images, known)
         self._make_boot_files(spec, images)
+        self.refuse_foreign(spec)
+
+    def refuse_foreign(self, spec: InstanceSpec) -> None:
+        """Raises UnsafeDisk unless what is there of the instance's files is its own and names nothing but its image."""
+        known = {image.id: image for image in spec.images}
+        for disk in spec.disks:
+            if os.path.lexists(path := self.path(spec.uuid, disk)):
+                self._refuse_foreign(path, disk, known)
+        boot = self.boot_files(spec)
+        for file in (boot.kernel, boot.ramdisk, self.memory(spec)):
+            if file is not None and os.path.lexists(file):
+                disk_headers.refuse_link(file)
+
+    def refuse_foreign_copy(self, spec: InstanceSpec, path: Path, part: Path) -> None:
+        """The same of one file that has come from another host as ``part``, and is about to be ``path``."""
+        known = {image.id: image for image in spec.images}
+        for disk in spec.disks:
+            if self.path(spec.uuid, disk) == path:
+                self._refuse_foreign(part, disk, known)
 
     def grow(self, spec: InstanceSpec) -> None:
         """Make disks that are smaller than the spec says as large as it says. Raises StorageError."""
@@ -195,6 +214,7 @@ class Disks:
             if not fact.exists:
                 raise StorageError(f"disk missing: {fact.path}", advice="bring the file back, then start again")
             if not disk.config_drive and fact.virtual_bytes < disk.size_gb * GIB:
+                self.refuse_foreign(spec)
                 qemu_img.resize(Path(fact.path), disk.format, disk.size_gb * GIB)
 
     def make_targets(self, spec: InstanceSpec, guest: GuestDescription, images: Mapping[str, Path]) -> None:
@@ -208,32 +228,39 @@ class Disks:
             if disk.config_drive:
                 _refuse_missing(self.path(spec.uuid, disk))
             elif disk.target in facts:
+                disk_headers.refuse_described(disk, facts[disk.target])
                 self._make_target(self.path(spec.uuid, disk), disk.pool, facts[disk.target], images, known)
             else:
                 raise StorageError(f"the source does not describe the disk {disk.target}")
         self._make_boot_files(spec, images)
+        self.refuse_foreign(spec)
 
     def prepare_copy(
         self, spec: InstanceSpec, guest: GuestDescription, targets: Collection[str], images: Mapping[str, Path]
     ) -> None:
         """What must lie under and beside the files that are about to be copied: the images that the source's disks
         are backed by, kernel and ramdisk. Raises StorageError."""
-        bases = {fact.target: fact.backing_image_id for fact in guest.disks}
+        facts = {fact.target: fact for fact in guest.disks if fact.target in targets}
         known = {image.id: image for image in spec.images}
         for disk in spec.disks:
-            if disk.target in targets and (base := bases.get(disk.target)) is not None:
+            if (fact := facts.get(disk.target)) is None:
+                continue
+            disk_headers.refuse_described(disk, fact)
+            if (base := fact.backing_image_id) is not None:
                 base_images.make(self._pool(disk.pool), _ref(base, known), images, self._base_locks)
         self._make_boot_files(spec, images)
 
     def check_complete(self, spec: InstanceSpec, places: Mapping[str, Path]) -> None:
         """Whether these directories (pool -> directory) hold every disk that the spec has in those pools, none larger
         than the spec says. Raises StorageError."""
+        known = {image.id: image for image in spec.images}
         for disk in spec.disks:
             if disk.pool not in places:
                 continue
             path = places[disk.pool] / self.path(spec.uuid, disk).name
             if not path.exists():
                 raise StorageError(f"{path} is missing: the instance has had other disks then")
+            self._refuse_foreign(path, disk, known)
             size = qemu_img.info(path, disk.format)["virtual-size"] if disk.size_gb and not disk.config_drive else 0
             if size > disk.size_gb * GIB:
                 raise StorageError(
@@ -283,21 +310,9 @@ class Disks:
             identity=identity, path=str(pool), total_gb=total, free_gb=free, proof=self._identities.last_proof(name)
         )
 
-    def _fact(self, uuid: str, disk: DiskSpec) -> DiskFact:
-        path = self.path(uuid, disk)
-        known = {"target": disk.target, "path": str(path), "pool": disk.pool, "readonly": disk.config_drive}
-        if not path.exists():
-            return DiskFact(**known, exists=False, format=disk.format)
-        info = qemu_img.info(path, disk.format)
-        backing = Path(info.get("backing-filename", ""))
-        return DiskFact(
-            **known,
-            exists=True,
-            format=info["format"],
-            virtual_bytes=info["virtual-size"],
-            allocated_bytes=info.get("actual-size", 0),
-            backing_image_id=backing.name if backing.parent.name == BASE else None,
-        )
+    def _refuse_foreign(self, file: Path, disk: DiskSpec, known: Mapping[str, ImageRef]) -> None:
+        image = None if disk.image_id is None else _ref(disk.image_id, known)
+        disk_headers.refuse_foreign(file, disk, self._pool(disk.pool), image)
 
     def _make_config_drive(self, spec: InstanceSpec, disk: DiskSpec, admin_pass: str | None) -> None:
         path = self.path(spec.uuid, disk)

@@ -126,6 +126,7 @@ class HostFiles:
                 wanted,
                 connect=lambda: self._connect_reader(inputs.source_uri),
                 prepare=lambda: self._disks.prepare_copy(spec, inputs.guest, inputs.copy_disks, images),
+                inspect=lambda one: self._disks.refuse_foreign_copy(spec, one.path, one.part),
                 appeared=self._checksums.begin,
             )
             copy.start()
@@ -160,6 +161,7 @@ class HostFiles:
     def _offerable(self, spec: InstanceSpec, targets: Sequence[str]) -> dict[str, Path]:
         """The directories that hold these targets (pool -> directory), if libvirt may look at all that is in them."""
         homes = self._disks.homes(spec, targets)
+        self._disks.refuse_foreign(spec)
         images = {self._disks.path(spec.uuid, disk) for disk in spec.disks if disk.format == "qcow2"}
         for home in homes.values():
             try:

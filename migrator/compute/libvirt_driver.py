@@ -160,6 +160,8 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
     ) -> None:
         stamp = domain_xml.Stamp(spec.name, operation_id, epoch, seal)
 
+        self._disks.refuse_foreign(spec)
+
         def start(connection: Any) -> None:
             domain = self._defined(connection, spec, stamp, machine)
             if domain is not None:
@@ -195,6 +197,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             saved = self._memory.find(spec.uuid)
             if saved is None:
                 raise StorageError(f"there is no saved memory of {spec.uuid} here")
+            self._disks.refuse_foreign(spec)
             shape = self._shape(spec, connection.getInfo()[0], machine="")
             xml = domain_xml.for_restoring(domains.saved_xml(connection, str(saved)), spec, shape, stamp)
             used = self._memory.use_up(saved)

@@ -60,8 +60,9 @@ def copy(
     files: list[Wanted],
     before: Callable[[int], None] = lambda _: None,
     prepare: Callable[[], None] = lambda: None,
+    inspect: Callable[[Wanted], None] = lambda _: None,
 ) -> Copy:
-    made = Copy("u", files, lambda: Files(before), prepare, lambda _: None)
+    made = Copy("u", files, lambda: Files(before), prepare, inspect, lambda _: None)
     made.start()
     return made
 
@@ -75,7 +76,7 @@ def test_files_of_every_size_arrive(tmp_path: Path) -> None:
     contents = [b"", b"x", os.urandom(16 * RUN), os.urandom(50 * RUN + 7), bytes(40 * RUN)]
     told: list[Path] = []
     files = wanted(tmp_path, *contents)
-    made = Copy("u", files, Files, lambda: None, told.append)
+    made = Copy("u", files, Files, lambda: None, lambda _: None, told.append)
     made.start()
     made.join(10)
     assert (made.active, made.error) == (False, None)
