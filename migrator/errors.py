@@ -167,6 +167,12 @@ class UnsafeDisk(StorageError):
     code = "unsafe_disk"
 
 
+class UnsafeDomain(DriverError):
+    """A domain's description that came from another host has what migrator never writes: it is not run."""
+
+    code = "unsafe_domain"
+
+
 class ImageUnavailable(DriverError):
     """The image's bytes could not be fetched, or their checksum did not match."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from migrator import xml_text
-from migrator.compute import volume_xml
+from migrator.compute import saved_domain, volume_xml
 from migrator.errors import DriverError
 from migrator.protocol import KERNEL, MAX_SEAL, RAMDISK, DiskSpec, InstanceSpec
 
@@ -196,25 +196,8 @@ def for_destination(domain_xml: str, disk_paths: Mapping[str, str], *, seal: str
 
 def for_restoring(domain_xml: str, spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
     """A saved domain as this host runs it on: its own files and bridges, and the stamp. What the guest can see stays as
-    it was. Raises DriverError for a network the host does not have."""
-    paths = {target: str(place.path) for target, place in host.disks.items()}
-    domain = ET.fromstring(for_destination(domain_xml, paths))
-    for name, path in (("os/kernel", host.kernel), ("os/initrd", host.ramdisk)):
-        boot = domain.find(name)
-        if boot is not None and path is not None:
-            boot.text = str(path)
-    for source in (*domain.findall("devices/serial/source"), *domain.findall("devices/console/source")):
-        source.set("path", str(host.console))
-    networks = {nic.mac.lower(): nic.network for nic in spec.nics}
-    for nic in domain.findall("devices/interface"):
-        mac, bridge = nic.find("mac"), nic.find("source")
-        network = networks.get("" if mac is None else mac.get("address", "").lower())
-        if network is not None and bridge is not None:
-            bridge.set("bridge", _bridge(network, host.bridges))
-    for old in domain.findall("metadata"):
-        domain.remove(old)
-    ET.SubElement(domain, "metadata").append(_stamp_element(stamp))
-    return _written(domain)
+    it was. Raises DriverError for a network the host does not have, and UnsafeDomain for what migrator never writes."""
+    return _written(saved_domain.restorable(domain_xml, build(spec, host, stamp)))
 
 
 def read_host_uuid(capabilities: str) -> str:

@@ -21,6 +21,7 @@ SPEC = InstanceSpec(
     memory_mb=1,
     disks=(DiskSpec(target="vda", pool="local", size_gb=1),),
 )
+SAVED = f"<domain type='kvm'><name>{SPEC.uuid}</name><uuid>{SPEC.uuid}</uuid><devices/></domain>"
 
 
 class Connection:
@@ -60,7 +61,7 @@ def test_a_memory_is_kept_only_on_the_word_of_whom_was_asked(
 
     monkeypatch.setattr(connections, "alone", alone)
     monkeypatch.setattr(domains, "restore", restore)
-    monkeypatch.setattr(domains, "saved_xml", lambda *_: "<domain><devices/></domain>")
+    monkeypatch.setattr(domains, "saved_xml", lambda *_: SAVED)
     home = tmp_path / "pool" / SPEC.uuid
     home.mkdir(parents=True)
     (home / MEMORY).write_bytes(b"LibvirtQemudSave")
