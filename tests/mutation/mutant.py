@@ -71,7 +71,11 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/db/host_removal.py": ("tests/api/test_host_removal.py",),
     "migrator/db/hosts.py": ("tests/db/test_host_boots.py", "tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/db/leftovers.py": ("tests/api/test_leftovers.py",),
-    "migrator/db/machines.py": ("tests/db/test_machines.py", "tests/api/test_host_removal.py"),
+    "migrator/db/machines.py": (
+        "tests/db/test_machines.py",
+        "tests/api/test_host_removal.py",
+        "tests/api/test_approval.py",
+    ),
     "migrator/protocol/": (*_DECIDING, *_WORKING),
     "migrator/scheduler/": _DECIDING,
     "migrator/scheduler/approval.py": ("tests/api/test_approval.py",),
