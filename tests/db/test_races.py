@@ -17,7 +17,7 @@ from migrator.db.engine import Database
 from migrator.errors import Conflict, StaleRow
 from migrator.operations import Effect, Kind
 from migrator.protocol import HostReport
-from migrator.scheduler import agents, evacuations, loading, moves, requests
+from migrator.scheduler import agents, evacuations, host_removal, loading, moves, requests
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.snapshot import Plan
 from migrator.settings import ServerSettings
@@ -233,6 +233,19 @@ def test_a_host_described_anew_keeps_what_is_claimed_at_that_moment(db: Database
         used = connection.execute(select(func.sum(t.claims.c.memory_mb)).where(t.claims.c.host == "two")).scalar_one()
     free = (report.memory_mb - report.reserved_host_memory_mb) * report.ram_allocation_ratio - used
     assert (used, row.free_memory_mb) == (64, free)
+
+
+def test_nothing_is_claimed_on_a_host_while_it_is_removed(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    uuid, taken = instance(db), list[bool]()
+    operation_id = requests.stop(db, CALLER, uuid)
+
+    def claim() -> None:
+        with db.write() as connection:
+            taken.append(claims.take(connection, "two", uuid, operation_id, 1, 64, 1))
+
+    with after(monkeypatch, host_removal, "outstanding", claim):
+        host_removal.remove(db, "two", "admin")
+    assert taken == [False]
 
 
 def test_a_host_is_not_forced_up_under_an_evacuation_that_begins(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
