@@ -53,7 +53,8 @@ _WORKING = tuple(
 )
 OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/": (),
-    "migrator/api/": ("tests/api/test_request_gate.py", "tests/api/test_surface.py", "tests/api/test_agent_tls.py"),
+    "migrator/api/": ("tests/api/test_request_gate.py",),
+    "migrator/api/doors.py": ("tests/api/test_request_gate.py", "tests/api/test_surface.py"),
     "migrator/capacity.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/compute/": _WORKING,
     "migrator/compute/idle_bases.py": ("tests/unit/test_leftovers.py",),
@@ -83,7 +84,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/auditing.py": ("tests/unit/test_auditing.py", "tests/db/test_audit.py"),
     "migrator/scheduler/entitlements.py": ("tests/api/test_hostile_agent.py",),
     "migrator/scheduler/host_boots.py": ("tests/db/test_host_boots.py",),
-    "migrator/scheduler/host_removal.py": ("tests/api/test_host_removal.py",),
+    "migrator/scheduler/host_removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
     "migrator/scheduler/leftovers.py": ("tests/api/test_leftovers.py",),
     "migrator/scheduler/machines.py": ("tests/db/test_machines.py",),
     "migrator/scheduler/unexplained.py": ("tests/api/test_leftovers.py",),

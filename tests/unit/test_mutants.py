@@ -6,6 +6,8 @@ from tests.mutation.mutant import OWN, SUITES, Mutant
 from tests.mutation.mutants import ALL
 from tests.mutation.runner import ROOT
 
+EQUIVALENT = [mutant for mutant in ALL if mutant.equivalent]
+
 
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
 def test_a_mutant_changes_what_stands_exactly_once_in_its_file(mutant: Mutant) -> None:
@@ -24,3 +26,11 @@ def test_the_tests_that_are_asked_exist() -> None:
     named = {path for table in (OWN, SUITES) for paths in table.values() for path in paths}
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
     assert [file for file in OWN if not (ROOT / file).exists()] == []
+
+
+def test_the_readme_says_how_many_there_are_and_why_some_cannot_be_noticed() -> None:
+    text = (ROOT / "tests/mutation/README.md").read_text()
+    assert f"{len(ALL)} mutants, {len(EQUIVALENT)} of them equivalent" in text
+    for mutant in EQUIVALENT:
+        why = f"{mutant.equivalent[0].upper()}{mutant.equivalent[1:]}."
+        assert f"| {mutant.name} | `{mutant.file.removeprefix('migrator/')}` | {why} |" in text
