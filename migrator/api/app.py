@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -66,6 +67,9 @@ log = logging.getLogger(__name__)
 # and the request that crosses with that is lost.
 KEEP_ALIVE_S = 75
 _STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
+# A thread that has asked the database wants the interpreter back for each row. While the event loop has much to do it
+# got it after Python's 5 ms, some ten times in each transaction, and on SQLite all other writers waited for that.
+_SWITCH_S = 0.0005
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")
 
@@ -146,6 +150,7 @@ def serve(settings: ServerSettings) -> int:
     """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
     private_files.check_setting("image_dir", settings.image_dir)
     tls = agent_tls.context(settings)
+    sys.setswitchinterval(_SWITCH_S)
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()

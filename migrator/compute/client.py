@@ -3,6 +3,7 @@
 Never retries and never waits on its own: ``agent.py`` decides when to try again.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,12 +47,14 @@ class ServerClient:
     ) -> None:
         """``server_ca``: the only authority that is trusted. Raises SettingInvalid."""
         self.machine = ""  # told with everything that is told
+        self.heard = asyncio.Event()  # the server has taken a registration or a poll of this agent
         self._path = f"/agent/v1/hosts/{host}"
         self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token, server_ca))
 
     async def register(self, incarnation: int, report: HostReport) -> None:
         body = {"incarnation": incarnation, "machine": self.machine, "report": report.model_dump(mode="json")}
         await self._send("PUT", "", json=body)
+        self.heard.set()
 
     async def poll(self, poll: Poll) -> Assignments:
         """Blocks for up to ``poll.wait_s`` while nothing changes."""
@@ -67,6 +70,7 @@ class ServerClient:
             raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
         if found.answers != poll.number:
             raise ServerUnreachable(f"the answer is to poll {found.answers}, not to {poll.number}")
+        self.heard.set()
         return found
 
     async def put_facts(self, facts: tuple[Fact, ...]) -> None:

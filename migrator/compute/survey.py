@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from migrator import guest_cpu
 from migrator.compute.client import ServerClient
 from migrator.compute.driver import Driver
-from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable
+from migrator.errors import MigratorError, ServerUnreachable
 from migrator.protocol import (
     CpuAnswer,
     GuestCpu,
@@ -203,8 +203,9 @@ async def keep(
     failures = 0
     while True:
         try:
-            if not server.machine:  # told by nobody in particular, it would be taken for another machine's
-                raise HypervisorUnavailable("which machine this is, its hypervisor has not told yet")
+            # Before that, a survey is refused: of a host that is not registered, or of nobody in particular. Thousands
+            # of agents that start together would have their server work for nothing.
+            await server.heard.wait()
             began, wall = surveyor.clock(), surveyor.wall()
             questions = await server.questions()
             error_s = (surveyor.clock() - began) / 2

@@ -7,7 +7,7 @@ rows raises and clears alarms last, in the order of (kind, host, instance), so t
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from migrator.alarms import DISPUTES, AlarmKind
@@ -16,6 +16,8 @@ from migrator.db.clock import now_expression
 from migrator.db.tables import alarms
 
 _OPEN = alarms.c.cleared_at.is_(None)
+# Every poll of every agent asks: built once.
+_OPEN_OF_HOST = select(alarms).where(_OPEN, alarms.c.host == bindparam("wanted")).order_by(alarms.c.id.desc())
 
 
 def raise_alarm(
@@ -94,6 +96,8 @@ def listed(
     limit: int | None = None,
 ) -> Sequence[Row[Any]]:
     """Rows of ``alarms``, newest first: the open ones, or with ``cleared`` all of them."""
+    if host is not None and instance_uuid is None and not kinds and not cleared and limit is None:
+        return connection.execute(_OPEN_OF_HOST, {"wanted": host}).all()
     query = select(alarms)
     if not cleared:
         query = query.where(_OPEN)

@@ -6,10 +6,28 @@ right; ``scheduler/auditing.py`` does.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, false, func, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 
+from migrator.db.clock import moment as now_of
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import copies, instances, operations
 from migrator.operations import VERIFY
@@ -33,12 +51,19 @@ class HeldCopy:
     served: int = 0  # serial of the newest operation that the host served for the instance
 
 
+# Every poll of every agent asks these: built once for a kind of database.
 _COLUMNS = [copies.c[name] for name in HeldCopy.__dataclass_fields__]
+_OF_HOST = select(*_COLUMNS).where(copies.c.host == bindparam("wanted"))
+
+
+@cache
+def _seen(dialect: str) -> Update:
+    return update(copies).where(copies.c.host == bindparam("wanted")).values(seen_at=now_of(dialect))
 
 
 def of_host(connection: Connection, host: str) -> Mapping[str, HeldCopy]:
     """Instance -> the copy of it that the host listed last."""
-    rows = connection.execute(select(*_COLUMNS).where(copies.c.host == host))
+    rows = connection.execute(_OF_HOST, {"wanted": host})
     return {row.instance_uuid: HeldCopy(*row) for row in rows}
 
 
@@ -50,12 +75,13 @@ def replace(
     wanted = {copy.instance_uuid: copy for copy in held}
     if gone := [uuid for uuid, copy in known.items() if wanted.get(uuid) != copy]:
         connection.execute(delete(copies).where(copies.c.host == host, copies.c.instance_uuid.in_(gone)))
-    moment = now(connection)
-    connection.execute(update(copies).where(copies.c.host == host).values(seen_at=moment))
+    if known:
+        connection.execute(_seen(connection.dialect.name), {"wanted": host})
     new = [copy for uuid, copy in wanted.items() if known.get(uuid) != copy]
     names = list(HeldCopy.__dataclass_fields__)
-    rows = [{"host": host, "seen_at": moment} | dict(zip(names, astuple(copy), strict=True)) for copy in new]
-    if rows:
+    if new:
+        moment = now(connection)
+        rows = [{"host": host, "seen_at": moment} | dict(zip(names, astuple(copy), strict=True)) for copy in new]
         connection.execute(copies.insert(), rows)
 
 
@@ -74,18 +100,24 @@ def involved(connection: Connection, host: str, uuids: Collection[str]) -> froze
     return frozenset(connection.execute(begun.union(recorded)).scalars())
 
 
+@cache
+def _records(dialect: str, *, named: bool) -> Select[Any]:
+    i = instances.c
+    changed = func.coalesce(i.updated_at, i.created_at, type_=i.updated_at.type)
+    quiet = and_(_past(dialect, changed, QUIET_S), _past(dialect, func.coalesce(i.terminated_at, 0), QUIET_S))
+    here = and_(i.host == bindparam("wanted"), i.deleted == false())
+    query = select(
+        *(i.uuid, i.host, i.vm_state, i.power_state, i.launched_at, i.deleted, i.accepted_stamps), quiet.label("quiet")
+    )
+    return query.where(or_(here, i.uuid.in_(bindparam("uuids", expanding=True))) if named else here)
+
+
 def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequence[Row[Any]]:
     """What is recorded of ``uuids`` and of every instance on the host, deleted ones among ``uuids`` too: (uuid, host,
     vm_state, power_state, launched_at, deleted, accepted_stamps, quiet). ``quiet``: the record has not changed for
     ``QUIET_S`` seconds, so that a list of copies made a moment ago cannot contradict it by being old."""
-    i = instances.c
-    changed = func.coalesce(i.updated_at, i.created_at, type_=i.updated_at.type)
-    quiet = and_(_past(connection, changed, QUIET_S), _past(connection, func.coalesce(i.terminated_at, 0), QUIET_S))
-    here = and_(i.host == host, i.deleted == false())
-    query = select(
-        *(i.uuid, i.host, i.vm_state, i.power_state, i.launched_at, i.deleted, i.accepted_stamps), quiet.label("quiet")
-    )
-    return connection.execute(query.where(or_(here, i.uuid.in_(uuids)) if uuids else here)).all()
+    asked: dict[str, Any] = {"wanted": host} | ({"uuids": list(uuids)} if uuids else {})
+    return connection.execute(_records(connection.dialect.name, named=bool(uuids)), asked).all()
 
 
 def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
@@ -146,6 +178,6 @@ def left(connection: Connection, uuid: str, source: str | None) -> Sequence[tupl
     return [(row.host, row.state) for row in connection.execute(query.order_by(copies.c.host))]
 
 
-def _past(connection: Connection, moment: ColumnElement[float], seconds: float) -> ColumnElement[bool]:
+def _past(dialect: str, moment: ColumnElement[float], seconds: float) -> ColumnElement[bool]:
     """Whether that long has passed; a moment that is to come was before the clock was set back."""
-    return or_(moment < now(connection) - seconds, moment > now(connection) + _STEP_S)
+    return or_(moment < now_of(dialect) - seconds, moment > now_of(dialect) + _STEP_S)

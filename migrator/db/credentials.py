@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from migrator import host_name
 from migrator.db.clock import now
@@ -12,6 +12,9 @@ from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials
 from migrator.errors import Unauthorized
 
+_HELD = (  # built once, for every registration
+    select(agent_credentials.c.token_sha256).where(agent_credentials.c.host == bindparam("wanted")).with_for_update()
+)
 UNKNOWN = "This agent's credential is not known: its host was removed, or was given a newer one."
 UNKNOWN_ADVICE = "issue a new one with `migrator agent-credential HOST`, if the host is to take part"
 
@@ -37,8 +40,7 @@ def holders(connection: Connection) -> Mapping[str, str]:
 
 def hold(connection: Connection, host: str, token: str) -> None:
     """See that the token is the host's, and keep it so until the transaction ends. Raises Unauthorized."""
-    query = select(agent_credentials.c.token_sha256).where(agent_credentials.c.host == host)
-    if connection.execute(query.with_for_update()).scalar_one_or_none() != digest(token):
+    if connection.execute(_HELD, {"wanted": host}).scalar_one_or_none() != digest(token):
         raise Unauthorized(UNKNOWN, advice=UNKNOWN_ADVICE)
 
 

@@ -1,25 +1,37 @@
-"""Hosts: registration, heartbeat, capacity, and the rows that the scheduler reads.
+"""Hosts: heartbeat, evidence, capacity, and the rows that the scheduler reads.
 
 Free capacity is kept beside the totals, so that a claim is one conditional UPDATE (see ``claims.py``).
+What a registration writes is in ``registrations.py``.
 """
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, false, func, null, select, true, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    bindparam,
+    case,
+    false,
+    func,
+    null,
+    select,
+    true,
+    update,
+)
 
-from migrator import capacity
 from migrator.db import events, listening
 from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
 from migrator.db.tables import claims, hosts, instances
-from migrator.errors import HostNotFound, StaleRow
-from migrator.protocol import HostReport, StoragePool
+from migrator.errors import HostNotFound
+from migrator.protocol import StoragePool
 
 SILENCE_S = 30.0  # an agent that listens is heard more often
 HostRow = Row[Any]
@@ -47,6 +59,25 @@ def _one(dialect: str) -> Select[Any]:
 @cache
 def _named(dialect: str) -> Select[Any]:
     return _all(dialect).where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
+
+
+_ID = select(hosts.c.id).where(hosts.c.name == bindparam("wanted"))
+_START = select(hosts.c.report["start"].as_string()).where(hosts.c.name == bindparam("wanted"))
+_BOOT = select(hosts.c.boot, hosts.c.resume_until).where(hosts.c.name == bindparam("wanted"))
+_INCARNATION = select(hosts.c.incarnation).where(hosts.c.name == bindparam("wanted"))
+_INCARNATION_HELD = _INCARNATION.with_for_update()
+_LOCK = (
+    select(hosts.c.name)
+    .where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
+    .order_by(hosts.c.name)
+    .with_for_update()
+)
+
+
+@cache
+def _beat(dialect: str) -> Update:
+    beaten = {"last_seen": listening.clock_of(dialect), "heard_since": heard_since(dialect)}
+    return update(hosts).where(hosts.c.name == bindparam("wanted")).values(beaten)
 
 
 def get(connection: Connection, name: str) -> HostRow:
@@ -107,103 +138,32 @@ def placeable(
     return connection.execute(query).all()
 
 
-def _counted(connection: Connection, name: str, report: HostReport, limits: capacity.Limits) -> Mapping[str, float]:
-    """What the host has, and what of it is free: worked out anew from its claims. Its row is locked."""
-    used = connection.execute(
-        select(
-            func.coalesce(func.sum(claims.c.vcpus), 0),
-            func.coalesce(func.sum(claims.c.memory_mb), 0),
-            func.coalesce(func.sum(claims.c.disk_gb), 0),
-        ).where(claims.c.host == name)
-    ).one()
-    total, left = capacity.total(report, limits), capacity.left(report, limits)
-    return {
-        "vcpus": total.vcpus,
-        "memory_mb": total.memory_mb,
-        "disk_gb": total.disk_gb,
-        "free_vcpus": left.vcpus - used[0],
-        "free_memory_mb": left.memory_mb - used[1],
-        "free_disk_gb": left.disk_gb - used[2],
-    }
-
-
-def register(
-    connection: Connection,
-    name: str,
-    incarnation: int,
-    report: HostReport,
-    machine: str = "",
-    *,
-    approved: bool = True,
-) -> None:
-    """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
-    back meanwhile. A new row is that of ``machine``, and ``approved`` or not. Raises StaleRow for one that somebody
-    made at this moment."""
-    lock(connection, [name])
-    moment = now(connection)
-    limits = connection.execute(select(hosts.c.allowed).where(hosts.c.name == name)).scalar_one_or_none() or {}
-    values = {
-        **_counted(connection, name, report, limits),
-        "report": report.model_dump(mode="json"),
-        "proofs": _proofs(connection, name, report),
-        "incarnation": incarnation,
-        "last_seen": listening.clock(connection),
-        "heard_since": _heard_since(connection),
-        "updated_at": moment,
-    }
-    if connection.execute(update(hosts).where(hosts.c.name == name).values(**values)).rowcount == 0:
-        values |= {"uuid": str(uuid.uuid4()), "hypervisor_uuid": str(uuid.uuid4()), "machine": machine or None}
-        values["approved"] = approved
-        values["heard_since"] = values["last_seen"]
-        try:
-            with connection.begin_nested():
-                connection.execute(hosts.insert().values(name=name, created_at=moment, **values))
-        except IntegrityError as error:
-            raise StaleRow(f"Host {name} was registered at this moment; ask again") from error
-
-
-def approve(connection: Connection, name: str, report: HostReport, limits: capacity.Limits) -> None:
-    """An operator's word: instances may be placed there, and be given no more than the limits. Its row is locked."""
-    counted = _counted(connection, name, report, limits)
-    allowed = dict(limits) if limits else null()
-    said = {"approved": True, "allowed": allowed, "updated_at": now(connection)}
-    connection.execute(update(hosts).where(hosts.c.name == name).values(**counted, **said))
-
-
-def _proofs(connection: Connection, name: str, report: HostReport) -> Mapping[str, Any]:
-    """Pool -> what the host wrote there last, and when that was told, by the servers' clock."""
-    known = connection.execute(select(hosts.c.proofs).where(hosts.c.name == name)).scalar_one_or_none() or {}
-    told = {pool: found.proof for pool, found in report.storage.items() if found.proof}
-    moment = listening.clock(connection)
-    old = {pool: known[pool] for pool, proof in told.items() if known.get(pool, {}).get("token") == proof}
-    return {pool: {"token": proof, "at": moment} for pool, proof in told.items()} | old
-
-
 def seen(connection: Connection, name: str) -> None:
     """Note that the host's agent just spoke: the last thing that the transaction writes, for others want this row.
     Raises HostNotFound."""
-    if connection.execute(select(hosts.c.id).where(hosts.c.name == name)).first() is None:
+    wanted = {"wanted": name}
+    if connection.execute(_ID, wanted).first() is None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
-    values = {"last_seen": listening.clock_expression(connection), "heard_since": _heard_since(connection)}
-    beat = update(hosts).where(hosts.c.name == name).values(values)
-    put_off(connection, lambda: connection.execute(beat))
+    put_off(connection, lambda: connection.execute(_beat(connection.dialect.name), wanted))
 
 
 def booted(connection: Connection, name: str, boot: str, within_s: float) -> bool:
     """Note the boot of the host's machine; whether another one ended ``within_s`` seconds ago, by the servers' clock,
     at the most. The host's row is locked."""
+    row = connection.execute(_BOOT, {"wanted": name}).one()
+    if row.boot == boot and row.resume_until is None:
+        return False
     moment = listening.clock(connection)
-    row = connection.execute(select(hosts.c.boot, hosts.c.resume_until).where(hosts.c.name == name)).one()
     if row.boot == boot:
-        return row.resume_until is not None and moment < row.resume_until
+        return bool(moment < row.resume_until)
     until = moment + within_s if row.boot is not None else None
     connection.execute(update(hosts).where(hosts.c.name == name).values(boot=boot, resume_until=until))
     return until is not None
 
 
-def _heard_since(connection: Connection) -> ColumnElement[float]:
+def heard_since(dialect: str) -> ColumnElement[float]:
     """Anew after a silence: what its agent has not reported yet, it may be about to."""
-    moment = listening.clock_expression(connection)
+    moment = listening.clock_of(dialect)
     since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
     return case((hosts.c.last_seen < moment - SILENCE_S, moment), else_=since)
 
@@ -211,22 +171,20 @@ def _heard_since(connection: Connection) -> ColumnElement[float]:
 def incarnation(connection: Connection, name: str, *, lock: bool = False) -> int:
     """The newest of its agents that was heard; 0 for none. ``lock``: nobody changes it before the transaction ends,
     which then locks no operation any more."""
-    query = select(hosts.c.incarnation).where(hosts.c.name == name)
-    return int(connection.execute(query.with_for_update() if lock else query).scalar_one_or_none() or 0)
+    query = _INCARNATION_HELD if lock else _INCARNATION
+    return int(connection.execute(query, {"wanted": name}).scalar_one_or_none() or 0)
 
 
 def another_start(connection: Connection, name: str, start: str) -> bool:
     """Whether another start of its agent than ``start`` registered last. False where either was not told."""
-    query = select(hosts.c.report["start"].as_string()).where(hosts.c.name == name)
-    told = connection.execute(query).scalar_one_or_none()
+    told = connection.execute(_START, {"wanted": name}).scalar_one_or_none()
     return bool(start and told) and told != start
 
 
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:
     """Keep others from locking or changing these rows until the transaction ends (SQLite has one writer anyway). Always
     in the same order, so that two transactions never wait for each other. The names that there are."""
-    query = select(hosts.c.name).where(hosts.c.name.in_(names)).order_by(hosts.c.name)
-    return connection.execute(query.with_for_update()).scalars().all()
+    return connection.execute(_LOCK, {"wanted": list(names)}).scalars().all()
 
 
 def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool:

@@ -107,9 +107,14 @@ def clock_expression(connection: Connection) -> ColumnElement[float]:
     return clock_of(connection.dialect.name)
 
 
+@cache
+def _clock_query(dialect: str) -> Select[float]:
+    return select(clock_of(dialect))
+
+
 def clock(connection: Connection) -> float:
     """The servers' clock now. A span of time that evidence depends on is a difference of two of these."""
-    return float(connection.execute(select(clock_expression(connection))).scalar_one())
+    return float(connection.execute(_clock_query(connection.dialect.name)).scalar_one())
 
 
 @cache

@@ -5,9 +5,10 @@ Owns ``hosts.machine`` and ``hosts.claimant`` ({machine, at, approved}). Never d
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, null, or_, select, true, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, null, or_, select, true, update
 
 from migrator.db import hosts as host_rows
 from migrator.db import listening
@@ -21,10 +22,16 @@ def known(connection: Connection, host: str) -> Row[Any] | None:
     return host_rows.get(connection, host)
 
 
+@cache
+def _of(dialect: str) -> Select[Any]:
+    """Built once for a kind of database: every request of every agent asks."""
+    claimed_s = (listening.clock_of(dialect) - hosts.c.claimant["at"].as_float()).label("claimed_s")
+    return select(hosts.c.machine, claimed_s).where(hosts.c.name == bindparam("wanted"))
+
+
 def of(connection: Connection, host: str) -> Row[Any] | None:
     """``machine``, and ``claimed_s``: how long ago another one wanted the name. None: there is no such host."""
-    claimed_s = (listening.clock_expression(connection) - hosts.c.claimant["at"].as_float()).label("claimed_s")
-    return connection.execute(select(hosts.c.machine, claimed_s).where(hosts.c.name == host)).one_or_none()
+    return connection.execute(_of(connection.dialect.name), {"wanted": host}).one_or_none()
 
 
 def forget_claimant(connection: Connection, host: str) -> None:

@@ -1,13 +1,28 @@
 """What agents saw when nothing was moved: one row a host, its newest survey; and every CPU that a guest sees."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    false,
+    func,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db import listening
-from migrator.db.clock import now, now_expression
+from migrator.db.clock import moment as now_of
+from migrator.db.clock import now
 from migrator.db.tables import guest_cpus, hosts, operations, surveys
 
 CPU_SEEN_S = 600.0  # a CPU that no guest saw for so long is not asked for any more
@@ -15,20 +30,59 @@ _CPU_BEAT_S = 60.0  # its row is not written more often
 CPUS_MAX = 500  # newest, that are asked for
 
 
+# Built once for a kind of database, for thousands of agents ask and tell.
+@cache
+def _keep(dialect: str) -> Update:
+    values = {"received_at": listening.clock_of(dialect), "body": bindparam("told", type_=surveys.c.body.type)}
+    return update(surveys).where(surveys.c.host == bindparam("wanted")).values(values)
+
+
+@cache
+def _cpus(dialect: str) -> Select[Any]:
+    query = select(guest_cpus.c.key, guest_cpus.c.body).where(guest_cpus.c.seen_at >= now_of(dialect) - CPU_SEEN_S)
+    return query.order_by(guest_cpus.c.seen_at.desc(), guest_cpus.c.key).limit(CPUS_MAX)
+
+
+@cache
+def _count_up(dialect: str) -> Select[Any]:
+    return select(func.count()).select_from(hosts).where(*_up(dialect))
+
+
+@cache
+def _peers(dialect: str) -> Select[Any]:
+    """The descriptions are read of those only that are chosen: of all hosts that is most of the work."""
+    leaving = select(operations.c.destination).where(
+        operations.c.active == true(),
+        operations.c.source == bindparam("wanted"),
+        operations.c.destination.is_not(None),  # beside a NULL, every other host would come before those on PostgreSQL
+    )
+    likely = (
+        select(hosts.c.id)
+        .where(hosts.c.name != bindparam("wanted"), *_up(dialect))
+        .order_by(hosts.c.name.in_(leaving).desc(), hosts.c.disabled, hosts.c.free_memory_mb.desc())
+        .limit(bindparam("most"))
+    )
+    uri = hosts.c.report["live_migration_uri"].as_string().label("uri")
+    return select(hosts.c.name, uri).where(hosts.c.id.in_(likely.scalar_subquery()))
+
+
 def keep(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
     """In place of the host's last one."""
-    values = {"received_at": listening.clock(connection), "body": body}
-    if connection.execute(update(surveys).where(surveys.c.host == host).values(**values)).rowcount:
+    if connection.execute(_keep(connection.dialect.name), {"wanted": host, "told": body}).rowcount:
         return
     try:
         with connection.begin_nested():
-            connection.execute(surveys.insert().values(host=host, **values))
+            connection.execute(
+                surveys.insert(), {"host": host, "received_at": listening.clock(connection), "body": body}
+            )
     except IntegrityError:  # its agent told twice at once; either will do
         return
 
 
 def keep_cpus(connection: Connection, cpus: Mapping[str, Mapping[str, Any]]) -> None:
     """Note that guests see these CPUs (key -> protocol.GuestCpu) now; forget those that none has seen for long."""
+    if not cpus:
+        return
     moment = now(connection)
     rows = connection.execute(select(guest_cpus.c.key, guest_cpus.c.seen_at).where(guest_cpus.c.key.in_(cpus)))
     known = {row.key: row.seen_at for row in rows}
@@ -47,10 +101,7 @@ def keep_cpus(connection: Connection, cpus: Mapping[str, Mapping[str, Any]]) -> 
 
 def cpus(connection: Connection) -> Mapping[str, Any]:
     """Key -> body of every CPU that a guest has seen lately."""
-    query = select(guest_cpus.c.key, guest_cpus.c.body).where(
-        guest_cpus.c.seen_at >= now_expression(connection) - CPU_SEEN_S
-    )
-    rows = connection.execute(query.order_by(guest_cpus.c.seen_at.desc(), guest_cpus.c.key).limit(CPUS_MAX))
+    rows = connection.execute(_cpus(connection.dialect.name))
     return {row.key: row.body for row in rows}
 
 
@@ -67,18 +118,14 @@ def peers(connection: Connection, host: str, down_after: float, most: int) -> Se
     """(name, uri) of other hosts that are up: whom nobody can reach, nobody needs to try. Of more than ``most`` those
     that a move of the host's would go to: the destinations of what leaves it now, then the enabled ones with most free
     memory, as the scheduler takes them."""
-    uri = hosts.c.report["live_migration_uri"].as_string().label("uri")
-    others = select(hosts.c.name, uri).where(hosts.c.name != host, *_up(connection, down_after))
-    leaving = select(operations.c.destination).where(operations.c.active == true(), operations.c.source == host)
-    likely = others.order_by(hosts.c.name.in_(leaving).desc(), hosts.c.disabled, hosts.c.free_memory_mb.desc())
-    return sorted(connection.execute(likely.limit(most)).all(), key=lambda row: str(row.name))
+    asked = {"wanted": host, "down_after": down_after, "most": most}
+    return sorted(connection.execute(_peers(connection.dialect.name), asked).all(), key=lambda row: str(row.name))
 
 
 def count_up(connection: Connection, down_after: float) -> int:
-    return int(
-        connection.execute(select(func.count()).select_from(hosts).where(*_up(connection, down_after))).scalar_one()
-    )
+    return int(connection.execute(_count_up(connection.dialect.name), {"down_after": down_after}).scalar_one())
 
 
-def _up(connection: Connection, down_after: float) -> tuple[ColumnElement[bool], ...]:
-    return hosts.c.forced_down == false(), hosts.c.last_seen >= listening.clock_expression(connection) - down_after
+def _up(dialect: str) -> tuple[ColumnElement[bool], ...]:
+    heard_after = listening.clock_of(dialect) - bindparam("down_after", type_=hosts.c.last_seen.type)
+    return hosts.c.forced_down == false(), hosts.c.last_seen >= heard_after

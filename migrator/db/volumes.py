@@ -7,7 +7,7 @@ import uuid as uuids
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, false, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, false, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
@@ -15,6 +15,21 @@ from migrator.db.tables import instances, operations, volumes
 from migrator.errors import AlreadyExists, Conflict, VolumeNotFound
 
 _LOOKED_AT_MOST = 1000
+_OF_HOST = (
+    select(volumes.c.source)
+    .where(
+        or_(
+            volumes.c.instance_uuid.in_(
+                select(instances.c.uuid).where(instances.c.host == bindparam("wanted"), instances.c.deleted == false())
+            ),
+            volumes.c.instance_uuid.in_(
+                select(operations.c.instance_uuid).where(operations.c.id.in_(bindparam("ids", expanding=True)))
+            ),
+        )
+    )
+    .order_by(volumes.c.attached_at.desc())
+    .limit(_LOOKED_AT_MOST)
+)
 
 
 def create(connection: Connection, name: str, source: str, size_gb: int, image_id: str | None) -> str:
@@ -44,11 +59,7 @@ def every(connection: Connection) -> Sequence[Row[Any]]:
 def of_host(connection: Connection, host: str, operation_ids: Collection[int] = ()) -> Sequence[str]:
     """Sources of those that the instances have which are recorded on the host, or which these operations are about: the
     newest first, and no more than an agent could look at."""
-    there = select(instances.c.uuid).where(instances.c.host == host, instances.c.deleted == false())
-    coming = select(operations.c.instance_uuid).where(operations.c.id.in_(operation_ids))
-    mine = or_(volumes.c.instance_uuid.in_(there), volumes.c.instance_uuid.in_(coming))
-    query = select(volumes.c.source).where(mine)
-    return connection.execute(query.order_by(volumes.c.attached_at.desc()).limit(_LOOKED_AT_MOST)).scalars().all()
+    return connection.execute(_OF_HOST, {"wanted": host, "ids": list(operation_ids)}).scalars().all()
 
 
 def remove(connection: Connection, ident: str) -> None:

@@ -4,6 +4,7 @@ Owns the largest number, text, list and nesting of the protocol. A field may ask
 ask for more by leaving something out, and a type without a limit ends the program where the message is defined.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ TEXT_MAX = 4096
 ITEMS_MAX = 10_000
 DEPTH_MAX = 16  # of lists and mappings in each other, where a message carries any JSON
 NO_NUL = r"^[^\x00]*$"
+_HALF = re.compile("[\ud800-\udfff]")
 
 _MODELS = ("model", "model-fields", "model-field", "definitions", "definition-ref")
 _WRAPPERS = ("default", "nullable", "union", "tagged-union", "function-before", "function-after")
@@ -112,7 +114,7 @@ def _container(value: Mapping[Any, Any] | Sequence[Any], depth: int) -> None:
 
 def is_text(value: str) -> bool:
     """Without NUL, which PostgreSQL does not keep, and without half a surrogate pair, which UTF-8 does not."""
-    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    return "\x00" not in value and (value.isascii() or _HALF.search(value) is None)
 
 
 def cleaned(value: Any, length: int = TEXT_MAX) -> Any:

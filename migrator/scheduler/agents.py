@@ -13,7 +13,7 @@ import orjson
 
 from migrator import host_name
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, credentials, hosts, keys, operations, progress, serials
+from migrator.db import alarms, credentials, hosts, keys, operations, progress, registrations, serials
 from migrator.db import facts as fact_rows
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
@@ -23,6 +23,7 @@ from migrator.protocol import (
     UNREADABLE_FACT,
     Assignment,
     Assignments,
+    Copy,
     Ensure,
     Fact,
     Facts,
@@ -77,13 +78,14 @@ def register(
                 f"Incarnation {incarnation} of {host} lies in the future: no later agent of it would be heard.",
                 advice="set the host's clock, stop its transfers, and move the agent's journal away",
             )
-        hosts.register(connection, host, incarnation, report, machine, approved=not approve_new)
+        registrations.register(connection, host, incarnation, report, machine, approved=not approve_new)
         told = {AlarmKind.AGENT_IMPAIRED: report.impaired, AlarmKind.AGENT_LOST: report.lost}
         told[AlarmKind.HOST_SETUP] = "; ".join(report.warnings)
+        raised = {row.kind for row in alarms.listed(connection, host=host)}
         for kind, words in told.items():
             if words:
                 alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
-            else:
+            elif kind in raised:
                 alarms.clear_alarm(connection, kind, host=host)
 
 
@@ -97,21 +99,28 @@ def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0, *, 
     resume_guests_state_on_host_boot. Raises HostNotFound, and NameTaken or MachineNotApproved for an agent on another
     machine than the host's."""
     machines.check(db, host, poll.machine, down_after)
+    refused: MigratorError | None = None
     with db.write() as connection:
         hosts.seen(connection, host)
-    if poll.copies is None:
+        try:
+            if poll.copies is not None:
+                with connection.begin_nested():
+                    _audit(connection, host, poll, poll.copies, resume=resume)
+        except MigratorError as error:
+            refused = error
+        except Exception:  # the host was heard all the same, and its assignments are wanted
+            log.exception("%s: its list of copies cannot be compared with the record", host)
+    if refused is not None:
+        raise refused
+
+
+def _audit(connection: Connection, host: str, poll: Poll, told: Sequence[Copy], *, resume: bool) -> None:
+    if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
         return
-    try:
-        with db.write() as connection:
-            if hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
-                rebooted = host_boots.noted(connection, host, poll.boot)
-                stopped = auditing.audit(connection, host, poll.copies)
-                if resume and rebooted:
-                    host_boots.resume(connection, host, stopped)
-    except MigratorError:
-        raise
-    except Exception:  # the host was heard all the same, and its assignments are wanted
-        log.exception("%s: its list of copies cannot be compared with the record", host)
+    rebooted = host_boots.noted(connection, host, poll.boot)
+    stopped = auditing.audit(connection, host, told)
+    if resume and rebooted:
+        host_boots.resume(connection, host, stopped)
 
 
 Marks = tuple[tuple[int, int], ...]

@@ -7,7 +7,7 @@ no instance is seen to where a claim is taken (``db/claims.py``).
 import logging
 
 from migrator.capacity import Limits
-from migrator.db import events, hosts
+from migrator.db import events, hosts, registrations
 from migrator.db.engine import Database
 from migrator.errors import Conflict
 from migrator.scheduler import loading
@@ -23,7 +23,7 @@ def approve(db: Database, host: str, limits: Limits, by: str) -> None:
         report, unreadable = loading.report_of(hosts.get(connection, host))
         if unreadable:
             raise Conflict(f"Host {host} cannot be approved: {unreadable}")
-        hosts.approve(connection, host, report, limits)
+        registrations.approve(connection, host, report, limits)
         most = ", ".join(f"{name} {value}" for name, value in sorted(limits.items())) or "no limits"
         words = f"{by} approved host {host} with {most}"
         events.add(connection, "host-approved", words, host=host)

@@ -52,6 +52,10 @@ def standing(row: Any, machine: str, down_after: float, *, empty: bool) -> Stand
 def admit(db: Database, host: str, machine: str, down_after: float, *, approve_new: bool = False) -> None:
     """Let the machine register as the host. ``approve_new``: another one takes instances only after an operator
     approved it. Raises NameTaken and MachineNotApproved; what is refused is an alarm."""
+    with db.read() as connection:
+        known = machines.of(connection, host)
+    if known is None or known.machine == (machine or None):  # new, or as before: nothing to write down
+        return
     with db.write() as connection:
         row = machines.known(connection, host)
         found = standing(row, machine, down_after, empty=not machines.recorded(connection, host))

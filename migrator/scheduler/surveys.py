@@ -6,6 +6,7 @@ and its host is unusable and says so. Never decides anything: ``filters.py`` jud
 
 import logging
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from migrator.settings import ServerSettings
 log = logging.getLogger(__name__)
 
 PEERS_MAX = 100  # that one host is asked to look at
+_PEERS_KEPT = 4096
 _AGAIN_S = 5.0  # between two surveys of one host, at the least
 _SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand each costs 40 ms
 
@@ -40,18 +42,20 @@ def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
     return Questions(
         now=moment,
         again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
-        peers=tuple(Peer(name=row.name, uri=row.uri) for row in peers if row.uri and _opens(row.uri)),
+        peers=tuple(peer for row in peers if (peer := _peer(row.name, row.uri)) is not None),
         cpus={key: cpu for key, body in cpus.items() if (cpu := _cpu(key, body)) is not None},
         volumes=sources,
     )
 
 
-def _opens(uri: str) -> bool:
-    """Whether other hosts may open it. One that says anything else is described as unreadable where hosts are shown."""
+@lru_cache(_PEERS_KEPT)
+def _peer(name: str, uri: str | None) -> Peer | None:
+    """None where other hosts may not open it. One that says such a thing is described as unreadable where hosts are
+    shown. Kept, for every host is asked about much the same ones."""
     try:
-        return bool(peer_address.checked_uri(uri))
+        return Peer(name=name, uri=uri) if uri and peer_address.checked_uri(uri) else None
     except ValueError:
-        return False
+        return None
 
 
 def _cpu(key: str, body: Any) -> GuestCpu | None:

@@ -18,6 +18,8 @@ _UNUSED = {
 
 def unexplained(connection: Connection, host: str, found: Sequence[Leftover]) -> list[tuple[Leftover, str]]:
     """What of it no record explains, each with the reason."""
+    if not found:
+        return []
     uuids = {one.instance for one in found if one.kind == LeftoverKind.DISKS}
     rows = {row.uuid: row for row in leftovers.records(connection, host, uuids)}
     own = leftovers.pools(connection, host)

@@ -1,7 +1,7 @@
 """Thousands of agents that start at the same moment, and lose their server at the same moment: how long until the
 server has heard them all, and how long a client of the API waits meanwhile.
 
-All agents are one other process beside the server, on the same processors.
+All agents are one other process beside the server, on the same processors (``crowd.py``).
 """
 
 import http.client
@@ -30,12 +30,6 @@ from tests.ports import free_port
 AGENTS = int(os.environ.get("MIGRATOR_BENCH_AGENTS", "2000"))
 _PATIENCE_S = 300.0
 _PATHS = ("/v2.1/servers/detail?limit=100", "/v1/operations?limit=100", "/v2.1/os-migrations?limit=100")
-_AGENTS = """
-import json, sys
-from migrator.compute.simulated_agents import run_simulated_agents
-tokens = json.load(open(sys.argv[2]))
-run_simulated_agents(sys.argv[1], tokens, list(tokens))
-"""
 
 
 class Client(threading.Thread):
@@ -80,9 +74,12 @@ def _get(netloc: str, path: str) -> Any:
 
 @contextmanager
 def _crowd(url: str, tokens: Path) -> Iterator[subprocess.Popen[bytes]]:
-    argv = [sys.executable, "-c", _AGENTS, url, str(tokens)]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    argv = [sys.executable, "-m", "tests.bench.crowd", url, str(tokens)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
+        assert process.stdout is not None
+        if not process.stdout.readline():  # that all of them are made
+            raise RuntimeError(f"the agents' process ended with {process.wait(10)}")
         yield process
     finally:
         process.kill()
@@ -101,30 +98,38 @@ def _heard(db: Database, since: float) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def _measured(kind: str, what: str, db: Database, url: str, pid: int, before: float) -> str:
-    used = cpu_s(pid)
+def _measured(kind: str, what: str, db: Database, url: str, pids: tuple[int, int], before: float) -> str:
+    """``pids``: of the server and of the agents."""
+    used, agents_used = map(cpu_s, pids)
     began, client = time.monotonic(), Client(url)
     client.start()
     while (heard := _heard(db, before)) < AGENTS and time.monotonic() - began < _PATIENCE_S:
         time.sleep(0.25)
     took = time.monotonic() - began
     time.sleep(10)  # what follows the registration belongs to it
-    busy = (cpu_s(pid) - used) / (time.monotonic() - began)
-    return f"| {kind} | {what} | {heard} in {took:.1f} s | {client.end()} | {busy:.2f} | {resident_mib(pid):.0f} |"
+    passed = time.monotonic() - began
+    server, agents = cpu_s(pids[0]) - used, cpu_s(pids[1]) - agents_used
+    waited = client.end()
+    return (
+        f"| {kind} | {what} | {heard} in {took:.1f} s | {waited} | {server:.1f} s of {passed:.0f} s "
+        f"| {agents:.1f} s | {resident_mib(pids[0]):.0f} |"
+    )
 
 
 def run() -> list[str]:
     lines = [
         f"{AGENTS} simulated agents in one process beside the server; a client that asks every 50 ms for a page.",
         "",
-        "| database | what happens | heard | API p50 / p99 / longest (ms) | server's processors | MiB |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| database | what happens | heard | API p50 / p99 / longest (ms) | server's CPU | agents' CPU | MiB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     names = [f"host{number:04}" for number in range(AGENTS)]
     with databases.both() as urls:
         for kind, database_url in urls.items():
             with tempfile.TemporaryDirectory() as kept:
                 lines += _of_database(kind, database_url, names, Path(kept))
+    load = os.getloadavg()[0]
+    lines += ["", f"Server, database, agents and client share {os.cpu_count()} processors. Load {load:.1f} at the end."]
     return lines
 
 
@@ -132,9 +137,9 @@ def _of_database(kind: str, database_url: str, names: Sequence[str], kept: Path)
     db, tokens, port = Database(database_url), kept / "tokens", free_port()
     tokens.write_text(json.dumps({name: credentials.issue(db, name) for name in names}))
     url = f"http://127.0.0.1:{port}"
-    with _crowd(url, tokens):
+    with _crowd(url, tokens) as crowd:
         for what in ("all start together", "the server is started again"):
             before = _last(db)
             with running(database_url, kept / "images", port=str(port)) as (_, pid):
-                yield _measured(kind, what, db, url, pid, before)
+                yield _measured(kind, what, db, url, (pid, crowd.pid), before)
     db.close()

@@ -30,7 +30,7 @@ def running(database: str, image_dir: Path, **settings: str) -> Iterator[tuple[s
         yield url, process.pid
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, hosts, listening
+from migrator.db import alarms, hosts, listening, registrations
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import listening as table
@@ -65,7 +65,7 @@ def register(db: Database, lease_s: float = 0.0) -> None:
         self_fencing_lease_s=lease_s,
     )
     with db.write() as connection:
-        hosts.register(connection, "n1", 1, report)
+        registrations.register(connection, "n1", 1, report)
 
 
 def silent_s(db: Database) -> float:

@@ -71,6 +71,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/db/facts.py": ("tests/db/test_facts.py",),
     "migrator/db/host_removal.py": ("tests/api/test_host_removal.py",),
     "migrator/db/hosts.py": ("tests/db/test_host_boots.py", "tests/db/test_capacity.py", "tests/api/test_approval.py"),
+    "migrator/db/registrations.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/db/leftovers.py": ("tests/api/test_leftovers.py",),
     "migrator/db/machines.py": (
         "tests/db/test_machines.py",

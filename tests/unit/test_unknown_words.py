@@ -87,6 +87,22 @@ def test_a_copy_in_an_unknown_state_does_not_silence_the_host() -> None:
     assert [(copy.uuid, copy.state) for copy in found] == [("b", DomainState.RUNNING)]
 
 
+@pytest.mark.parametrize("nonsense", [["x"], {"x": "y"}, 7, None])
+def test_a_copy_whose_state_is_no_word_does_not_silence_the_host(nonsense: Any) -> None:
+    """A list was compared by its hash, which it has not: the agent was answered with 500."""
+    copies = [{"uuid": "a", "state": nonsense}, {"uuid": "b", "state": "running"}]
+    found = Poll.model_validate({"incarnation": 1, "copies": copies}).copies
+    assert found is not None
+    assert [copy.uuid for copy in found] == ["b"]
+
+
+@pytest.mark.parametrize("nonsense", [7, None, "words", {"x": 1}, [7]])
+def test_unreadable_things_of_a_sender_count_for_nothing(nonsense: Any) -> None:
+    """A number was gone through like a list, and the agent was answered with 500."""
+    assert Facts.model_validate({"facts": [KNOWN], "unreadable": nonsense}).unreadable == ()
+    assert Assignments.model_validate({"digest": "", "assignments": [], "unreadable": nonsense}).unreadable == ()
+
+
 # --- facts that are sent again --------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ HOST_BOOTS = "migrator/scheduler/host_boots.py"
 HOST_REMOVAL = "migrator/scheduler/host_removal.py"
 HOSTS = "migrator/db/hosts.py"
 MACHINES = "migrator/db/machines.py"
+REGISTRATIONS = "migrator/db/registrations.py"
 REMOVAL_ROWS = "migrator/db/host_removal.py"
 
 MUTANTS = (
@@ -41,21 +42,21 @@ MUTANTS = (
     Mutant("the scheduler offers hosts that nobody approved", HOSTS, "            hosts.c.approved == true(),\n", ""),
     Mutant(
         "an approval forgets what is claimed",
-        HOSTS,
+        REGISTRATIONS,
         '        "free_memory_mb": left.memory_mb - used[1],',
         '        "free_memory_mb": left.memory_mb,',
     ),
     Mutant(
         "a host that registers again approves itself",
-        HOSTS,
-        '        "incarnation": incarnation,\n        "last_seen"',
-        '        "incarnation": incarnation,\n        "approved": approved or incarnation > 1,\n        "last_seen"',
+        REGISTRATIONS,
+        '    told["heard_since"] = host_rows.heard_since(dialect)\n',
+        '    told["heard_since"] = host_rows.heard_since(dialect)\n    told["approved"] = hosts.c.id > 0\n',
     ),
     Mutant(
         "limits end with the next registration",
-        HOSTS,
-        "limits = connection.execute(select(hosts.c.allowed).where(hosts.c.name == name)).scalar_one_or_none() or {}",
-        "limits: capacity.Limits = {}",
+        REGISTRATIONS,
+        "(known.allowed if known is not None else None) or {}",
+        "{}",
     ),
     Mutant(
         "an approval passes to another machine",
