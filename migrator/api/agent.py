@@ -69,7 +69,7 @@ def _register(services: Services, host: str, token: str, content: bytes) -> None
 
 
 @router.post("/hosts/{name}/poll", openapi_extra=agent_messages.documented(Poll))
-async def poll(host: Host, services: Service, content: Content) -> Response:
+async def poll(request: Request, host: Host, services: Service, content: Content) -> Response:
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
     changes, else after ``wait_s``, or sooner, before the host would count as down. Each poll is also the agent's
     heartbeat, and ends the one that it made before."""
@@ -79,6 +79,7 @@ async def poll(host: Host, services: Service, content: Content) -> Response:
     with services.wakers.listening(host) as listener:
         looker = Looker(services, host, listener.event)
         found = await looker.first(body)
+        request.state.body_room.close()  # its work is done: what is left is to wait
         while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):
             found = await looker.next(deadline)
     answer = found.model_copy(update={"answers": body.number})

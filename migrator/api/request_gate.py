@@ -6,7 +6,7 @@ Owns the order of these checks, and that nothing of a body is read before all of
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -16,7 +16,8 @@ from migrator.api import faults, request_origin
 from migrator.api.admission import Kind
 from migrator.api.auth import Authenticator
 from migrator.api.doors import Doors
-from migrator.api.failed_credentials import FailedCredentials
+from migrator.api.refusal_pace import RefusalPace
+from migrator.api.request_body import Answer, Body, Expected
 from migrator.api.routing import MAX_BODY_BYTES, new_request_id, request_id_headers
 from migrator.api.services import Services
 from migrator.db import credentials
@@ -46,13 +47,14 @@ class RequestGate:
         self._app, self._services, self._authenticator = app, services, authenticator
         self._doors = Doors(services.settings.listen, services.settings.agent_listen)
         self._allowed = frozenset(services.settings.allowed_hosts)
-        self._failed = FailedCredentials()
+        self._pace = RefusalPace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with contextlib.ExitStack() as kept:
+        with contextlib.ExitStack() as kept:  # what the request holds until it is answered
+            scope.setdefault("state", {})["body_room"] = kept.enter_context(contextlib.ExitStack())
             try:
                 body = await self._admit(scope, receive, kept)
             except MigratorError as error:
@@ -60,35 +62,38 @@ class RequestGate:
                 return
             await self._serve(scope, body, send)
 
-    async def _serve(self, scope: Scope, body: "_Body", send: Send) -> None:
-        answer = _Answer(send)
+    async def _serve(self, scope: Scope, body: Body, send: Send) -> None:
+        answer = Answer(send)
         failed: Exception | None = None
         try:
             await self._app(scope, body.receive, answer.unless(body))
         except Exception as error:
             failed = error
         if body.refusal is not None and not answer.started:
-            await self._refuse(body.refusal, scope, send)
+            await self._refuse(await self._paced(body.refusal, scope), scope, send)
         elif failed is not None:
             raise failed
 
-    async def _admit(self, scope: Scope, receive: Receive, kept: contextlib.ExitStack) -> "_Body":
-        """``kept``: what the request holds until it is answered."""
+    async def _admit(self, scope: Scope, receive: Receive, kept: contextlib.ExitStack) -> Body:
         headers, of_agents = Headers(scope=scope), self._doors.agents_only(scope)
         if of_agents and not scope["path"].startswith("/agent/v1/"):
             raise Forbidden("This door is for agents only.")
         self._check_sender(scope, any_host=of_agents and not self._allowed)
         if scope["path"].startswith("/agent/"):
             holder = await self._agent(headers.get("authorization", ""))
-            scope.setdefault("state", {})["agent_host"] = holder
+            scope["state"]["agent_host"] = holder
             _check_owner(scope["path"], holder)
             kept.enter_context(self._services.admission.entered(holder, _kind(scope["path"])))
         elif _has_body(headers):
             self._authenticator.caller(headers, new_request_id())
-        body = _Body(receive, headers.get("content-type", ""), *_expected(scope, self._services))
-        if _has_body(headers):
-            body.check(int(headers.get("content-length", "0")[:20]) or 1)
-        return body
+        size = (int(headers["content-length"][:20]) or 1) if _has_body(headers) else 0
+        kind, expected = headers.get("content-type", ""), _expected(scope, self._services)
+        return Body(receive, kind, expected, partial(self._find_room, scope), size)
+
+    def _find_room(self, scope: Scope, size: int) -> None:
+        host = scope["state"].get("agent_host")
+        if host is not None:
+            scope["state"]["body_room"].enter_context(self._services.bodies.room(host, size))
 
     def _check_sender(self, scope: Scope, *, any_host: bool) -> None:
         """``any_host``: agents reach their own door by names that only their configuration knows; what is answered
@@ -105,15 +110,17 @@ class RequestGate:
         return host
 
     async def _paced(self, error: MigratorError, scope: Scope) -> MigratorError:
-        """What to answer, and when: who has no credential that is known takes a bounded part of this process."""
+        """What to answer, and when: who is refused again and again at the agents' port takes a bounded part of this
+        process."""
+        host = scope["state"].get("agent_host")
         of_agents = self._doors.agents_only(scope) or scope["path"].startswith("/agent/")
-        if not of_agents or "agent_host" in scope.get("state", {}) or isinstance(error, Unavailable):
+        blameless = isinstance(error, Unavailable) and not isinstance(error, TooManyRequests)
+        if blameless or not of_agents or not await self._pace.too_many(host or _address(scope)) or host is not None:
             return error
-        try:
-            await self._failed.note(_address(scope))
-        except TooManyRequests as many:
-            return many
-        return error
+        return TooManyRequests(
+            "Too many requests from this address had no credential that is known: ask again later.",
+            advice="look on this machine for an agent whose host was removed, or was given a newer credential",
+        )
 
     async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
         reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
@@ -122,55 +129,6 @@ class RequestGate:
         status, body = faults.native_body(error) if native else faults.body_of(error)
         headers = request_id_headers(new_request_id()) | faults.headers_of(error)
         await JSONResponse(body, status, headers)(scope, _nothing, send)
-
-
-class _Body:
-    """Hands on the parts of a request's body while they are of a kind and size that is expected."""
-
-    def __init__(self, receive: Receive, kind: str, kinds: tuple[str, ...], limit: int, setting: str) -> None:
-        self._receive, self._given = receive, kind
-        self._kinds, self._limit, self._setting = kinds, limit, setting
-        self._size = 0
-        self.refusal: MigratorError | None = None
-
-    def check(self, size: int) -> None:
-        """Raises UnsupportedMediaType and TooLarge."""
-        if self._given.split(";")[0].strip().lower() not in self._kinds:
-            given = f"is {self._given[:100]!r}" if self._given else "is missing"
-            raise faults.UnsupportedMediaType(
-                f"Unsupported Content-Type: it {given}; a request with a body here says {self._kinds[0]}."
-            )
-        if size > self._limit:
-            raise faults.TooLarge(f"The request's body is larger than {self._limit} bytes{self._setting}.")
-
-    async def receive(self) -> Message:
-        if self.refusal is not None:
-            return {"type": "http.disconnect"}
-        message = await self._receive()
-        self._size += len(message.get("body", b""))
-        try:
-            if self._size:
-                self.check(self._size)
-        except MigratorError as error:
-            self.refusal = error
-            raise
-        return message
-
-
-class _Answer:
-    """The application's, unless its body was refused before it answered: it may take that for a fault of its own."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.started = False
-
-    def unless(self, body: _Body) -> Callable[[Message], Awaitable[None]]:
-        async def send(message: Message) -> None:
-            if self.started or body.refusal is None:
-                self.started = True
-                await self._send(message)
-
-        return send
 
 
 def token_of(authorization: str) -> str:
@@ -208,14 +166,14 @@ def _has_body(headers: Headers) -> bool:
     return length.isascii() and length.isdecimal() and bool(length.strip("0"))
 
 
-def _expected(scope: Scope, services: Services) -> tuple[tuple[str, ...], int, str]:
-    """Kinds, bytes at most, and where that limit comes from."""
+def _expected(scope: Scope, services: Services) -> Expected:
     if scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]):
-        return OCTETS, services.settings.image_size_cap, " (image_size_cap)"
+        return Expected(OCTETS, services.settings.image_size_cap, " (image_size_cap)")
     if scope["path"].startswith("/agent/"):
         of_host = _OF_HOST.fullmatch(scope["path"])
-        return JSON_TYPES, message_sizes.BY_PATH.get(of_host[2] if of_host else "/", message_sizes.OTHERS), ""
-    return JSON_TYPES, MAX_BODY_BYTES, ""
+        limit = message_sizes.BY_PATH.get(of_host[2] if of_host else "/", message_sizes.OTHERS)
+        return Expected(JSON_TYPES, limit)
+    return Expected(JSON_TYPES, MAX_BODY_BYTES)
 
 
 async def _nothing() -> Message:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from migrator.api.admission import Admission
+from migrator.api.body_budget import BodyBudget
 from migrator.api.credential_lookup import CredentialLookup
 from migrator.api.refusals import Refusals
 from migrator.api.wakers import Wakers
@@ -22,6 +23,7 @@ class Services:
     wakers: Wakers
     admission: Admission
     credentials: CredentialLookup
+    bodies: BodyBudget = field(default_factory=BodyBudget)
     refusals: Refusals = field(default_factory=Refusals)
 
 

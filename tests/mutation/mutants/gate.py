@@ -4,6 +4,7 @@ from tests.mutation.mutant import Mutant
 
 DOORS = "migrator/api/doors.py"
 GATE = "migrator/api/request_gate.py"
+BODY = "migrator/api/request_body.py"
 ORIGIN = "migrator/api/request_origin.py"
 
 MUTANTS = (
@@ -46,21 +47,21 @@ MUTANTS = (
     ),
     Mutant(
         "each part of a body has the whole limit",
-        GATE,
+        BODY,
         'self._size += len(message.get("body", b""))',
         'self._size = len(message.get("body", b""))',
     ),
     Mutant(
         "an announced length is believed to be small",
-        GATE,
-        "        if _has_body(headers):\n            body.check",
-        "        if False:\n            body.check",
+        BODY,
+        "        if announced:\n            self._check",
+        "        if False:\n            self._check",
     ),
     Mutant(
         "the image's limit is every agent's",
         GATE,
-        'return JSON_TYPES, message_sizes.BY_PATH.get(of_host[2] if of_host else "/", message_sizes.OTHERS), ""',
-        'return JSON_TYPES, services.settings.image_size_cap, ""',
+        "return Expected(JSON_TYPES, limit)",
+        "return Expected(JSON_TYPES, services.settings.image_size_cap)",
     ),
     Mutant(
         "a stranger's address is ours", ORIGIN, "(_is_address(name) and name == server.lower())", "_is_address(name)"
@@ -76,5 +77,47 @@ MUTANTS = (
         ORIGIN,
         "_with_port(where, of) != _with_port(host.lower(), scheme)",
         "where != host.lower()",
+    ),
+    Mutant(
+        "a host's large messages are not counted",
+        "migrator/api/body_budget.py",
+        "        if self.taken[host] + size > self._of_host:",
+        "        if False:",
+    ),
+    Mutant(
+        "a message in parts takes no room",
+        BODY,
+        "        if size > SMALL_BYTES and not self._taken:",
+        "        if self._announced > SMALL_BYTES and not self._taken:",
+    ),
+    Mutant(
+        "one host's requests are worked on all at once",
+        "migrator/api/admission.py",
+        "        async with turn.lock:",
+        "        if True:",
+    ),
+    Mutant(
+        "surveys take the polls' threads",
+        "migrator/api/admission.py",
+        'Kind.SURVEY: Share("looks", 2, 9.0)',
+        'Kind.SURVEY: Share("polls", 2, 9.0)',
+    ),
+    Mutant(
+        "a credential that was removed works while it is remembered",
+        "migrator/api/credential_lookup.py",
+        "        self._changed = self._clock()",
+        "        pass",
+    ),
+    Mutant(
+        "each stranger has a look at the database of its own",
+        "migrator/api/credential_lookup.py",
+        "                if self._began < max(not_before, self._changed):",
+        "                if True:",
+    ),
+    Mutant(
+        "strangers are refused at once, however many",
+        "migrator/api/refusal_pace.py",
+        "        return left >= 1",
+        "        return True",
     ),
 )

@@ -1,7 +1,7 @@
-"""How often requests of one address were refused for their credential, and what the ones that are too many cost: a
-place in a bounded crowd that waits, and no work.
+"""How often one address, or one host's agent, was refused at the agents' port, and what the refusals that are too many
+cost: a place in a bounded crowd that waits, and little work.
 
-Owns the counts of this process. What has a credential that is known never comes here.
+Owns the counts of this process. What is served never comes here.
 """
 
 import asyncio
@@ -10,44 +10,38 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from migrator.errors import TooManyRequests
-
-BURST = 100  # refusals of one address that are answered at once
+BURST = 100  # refusals that are answered at once
 _PER_S = 5.0  # and so many more a second
 _HELD_S = 5.0  # less than agents wait for an answer
 _HELD_MOST = 2000
-_ADDRESSES = 4096  # that are told apart
+_KNOWN = 4096  # addresses and hosts that are told apart
 _IPV6_PREFIX = 64  # what one customer of a network has
 
 
-class FailedCredentials:
+class RefusalPace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # what was left, and when
         self.held = 0
 
-    async def note(self, address: str) -> None:
-        """One more. Raises TooManyRequests, after a while, where they are too many."""
-        if self._taken(_network(address)):
-            return
+    async def too_many(self, who: str) -> bool:
+        """One more of this address or host; True, after a while: it is one too many."""
+        if self._taken(_network(who)):
+            return False
         if self.held < _HELD_MOST:
             self.held += 1
             try:
                 await asyncio.sleep(_HELD_S)
             finally:
                 self.held -= 1
-        raise TooManyRequests(
-            "Too many requests from this address had no credential that is known: ask again later.",
-            advice="look on this machine for an agent whose host was removed, or was given a newer credential",
-            retry_after_s=_HELD_S,
-        )
+        return True
 
     def _taken(self, network: str) -> bool:
         now = self._clock()
         left, since = self._left.pop(network, (float(BURST), now))
         left = min(float(BURST), left + (now - since) * _PER_S)
         self._left[network] = (max(0.0, left - 1), now)
-        if len(self._left) > _ADDRESSES:
+        if len(self._left) > _KNOWN:
             self._left.popitem(last=False)
         return left >= 1
 
@@ -55,7 +49,7 @@ class FailedCredentials:
 def _network(address: str) -> str:
     try:
         known = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:  # a test's, or a socket without a name
+    except ValueError:  # a host, or a socket without a name
         return address
     if isinstance(known, ipaddress.IPv6Address):
         if known.ipv4_mapped is not None:
