@@ -135,7 +135,7 @@ def refused_properties(properties: Mapping[str, Any]) -> list[str]:
 
 def refused_hints(hints: Iterable[str]) -> list[str]:
     """A sentence for each scheduler hint: none is honoured yet."""
-    said = [f"scheduler hint {_short(name)} is not supported" for name in sorted(hints)[:_MOST_NAMED]]
+    said = [f"scheduler hint {shortened(name)} is not supported" for name in sorted(hints)[:_MOST_NAMED]]
     return [*said, "supported hints: none"] if said else []
 
 
@@ -151,7 +151,7 @@ def refused_fields(asked: Mapping[str, Any], hostname: str) -> list[str]:
         (shown,) = row.values or (hostname,)
         value = asked.get(row.name)
         if value is not None and value != shown:
-            said.append(f"{row.name} {_short(str(value))} is not supported; supported: {shown!r} ({row.what})")
+            said.append(f"{row.name} {shortened(str(value))} is not supported; supported: {shown!r} ({row.what})")
     return said
 
 
@@ -164,10 +164,10 @@ def _refused(kind: str, asked: Mapping[str, Any], rows: Iterable[Honoured], scop
             names = (
                 ", ".join(name for name in honoured if name.startswith(_scope(key, beginnings))) or "none of its kind"
             )
-            said.append(f"{kind} {_short(key)} is not supported; supported: {names}")
+            said.append(f"{kind} {shortened(key)} is not supported; supported: {names}")
         elif row is not None and row.values is not None and str(value) not in row.values:
             known = ", ".join(row.values)
-            said.append(f"{kind} {_short(key)} is {_short(str(value))}; supported: {known} ({row.what})")
+            said.append(f"{kind} {shortened(key)} is {shortened(str(value))}; supported: {known} ({row.what})")
     return said[:_MOST_NAMED]
 
 
@@ -175,5 +175,6 @@ def _scope(key: str, beginnings: Iterable[str]) -> str:
     return next(beginning for beginning in beginnings if key.startswith(beginning))
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """In quotes, as an answer repeats it."""
     return repr(text[:_LONGEST_KEY])

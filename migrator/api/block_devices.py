@@ -1,46 +1,45 @@
 """``block_device_mapping_v2`` of POST /servers: which disks a new instance has besides, or instead of, its image's.
 
 Supported are the image's own disk, a volume in its place, and further volumes. Everything else that Nova knows is
-refused by name. Pure.
+refused by name (``supported_requests.DISK``). Pure.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from migrator import supported_requests
+from migrator.api.json_schema import shortened
 from migrator.api.server_schemas import TRUE
 from migrator.errors import BadRequest
 
 MOST_VOLUMES = 20
 _IMAGE, _VOLUME = ("image", "local"), ("volume", "volume")
-# key -> the values that ask for nothing but what is done anyway
-_HARMLESS: Mapping[str, tuple[Any, ...]] = {
-    "disk_bus": ("virtio",),
-    "device_type": ("disk",),
-    "guest_format": (),
-    "no_device": (False,),
-    "tag": (),
-    "volume_type": (),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class BlockDevices:
-    """``boot_volume``: id of the volume that is the root disk; ``volumes``: of the others, in order."""
+    """``boot_volume``: id of the volume that is the root disk; ``volumes``: of the others, in order. ``named``: the
+    devices that were asked for, the root's as None and each other volume's as its place in ``volumes``."""
 
     image_id: str | None = None
     boot_volume: str | None = None
     volumes: Sequence[str] = field(default=())
+    named: Mapping[int | None, str] = field(default_factory=dict)
 
 
 def block_devices(server: Mapping[str, Any]) -> BlockDevices:
     """From the body's ``server``. Raises BadRequest."""
     image_id = server.get("imageRef") or None
-    boot_volume, volumes = None, []
+    boot_volume: str | None = None
+    volumes: list[str] = []
     images = 0
+    named: dict[int | None, str] = {}
     for disk in server.get("block_device_mapping_v2", ()):
         kind = (disk.get("source_type"), disk.get("destination_type") or _default(disk))
         boots = str(disk.get("boot_index")) == "0"
+        if disk.get("device_name"):
+            named[None if boots else len(volumes)] = disk["device_name"]
         if kind == _IMAGE and boots and not images:
             _check_image(disk, image_id)
             images += 1
@@ -59,7 +58,15 @@ def block_devices(server: Mapping[str, Any]) -> BlockDevices:
             )
     if boot_volume is not None and (image_id is not None or images):
         raise _invalid("Boot sequence for the instance and image/block device mapping combination is not valid.")
-    return BlockDevices(image_id, boot_volume, _distinct(boot_volume, volumes))
+    return BlockDevices(image_id, boot_volume, _distinct(boot_volume, volumes), named)
+
+
+def check_devices(disks: BlockDevices, targets: Sequence[str]) -> None:
+    """``targets``: the devices that the further volumes get. Raises BadRequest for one that was to be another."""
+    for place, asked in disks.named.items():
+        given = "vda" if place is None else targets[place]
+        if asked.removeprefix("/dev/") != given:
+            raise _invalid(f"device_name {shortened(asked)!r} is not supported; supported: /dev/{given}, which it gets")
 
 
 def _default(disk: Mapping[str, Any]) -> str:
@@ -71,6 +78,9 @@ def _check_image(disk: Mapping[str, Any], image_id: str | None) -> None:
         raise BadRequest("Mapping image to local is not supported without an image reference.")
     if disk.get("uuid") != image_id:
         raise _invalid("it names another image than imageRef")
+    if disk.get("delete_on_termination", True) not in TRUE:
+        raise _invalid("delete_on_termination false is not supported: a local disk is deleted with its server")
+    _check_values(disk)
 
 
 def _volume(disk: Mapping[str, Any]) -> str:
@@ -82,10 +92,13 @@ def _volume(disk: Mapping[str, Any]) -> str:
         )
     if str(disk.get("boot_index")) not in ("None", "0", "-1"):
         raise _invalid("a volume's boot_index is 0, or -1 for one that is not booted from")
-    for key, harmless in _HARMLESS.items():
-        if disk.get(key) and disk[key] not in harmless:
-            raise _invalid(f"{key} {disk[key]!r} is not supported")
+    _check_values(disk)
     return str(disk["uuid"])
+
+
+def _check_values(disk: Mapping[str, Any]) -> None:
+    if said := supported_requests.refused_values(disk, supported_requests.DISK):
+        raise _invalid("; ".join(said))
 
 
 def _distinct(boot: str | None, others: Sequence[str]) -> Sequence[str]:

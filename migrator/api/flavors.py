@@ -64,6 +64,9 @@ _CREATE = (((2, 1), _create_schema(described=False)), ((2, 55), _create_schema(d
 _UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
 _EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
 _ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
+_ACCESS_ACTIONS = ("addTenantAccess", "removeTenantAccess")
+_TENANT = _closed({"tenant": {"type": "string", "minLength": 1, "maxLength": 255}})
+_ACCESS = (((2, 1), {"type": "object", "properties": dict.fromkeys(_ACCESS_ACTIONS, _TENANT)}),)
 _MIB_OR_GIB: Schema = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$", "format": INT32}}
 _QUERY_PROPERTIES: Schema = {
     "limit": paging.INTEGER,
@@ -186,13 +189,9 @@ def change_access(request: ApiRequest) -> Answer:
     flavorid = request.params["id"]
     body = request.body
     name = next(iter(body), "") if len(body) == 1 else ""
-    if name not in ("addTenantAccess", "removeTenantAccess") or not isinstance(body[name], dict):
+    if name not in _ACCESS_ACTIONS:
         raise BadRequest(f"There is no such action: {shortened(name or ', '.join(body))}")
-    tenant = body[name].get("tenant")
-    if not isinstance(tenant, str) or not tenant:
-        raise BadRequest("'tenant' is a required property")
-    if len(tenant) > 255:
-        raise BadRequest(f"Invalid input for field/attribute tenant. Value: {shortened(tenant)}. It is too long")
+    tenant = body[name]["tenant"]
     with request.services.db.write() as connection:
         row = rows.get(connection, flavorid)
         if row.is_public:
@@ -284,7 +283,7 @@ ROUTES = (
     Route("GET", "/flavors/{id}", show),
     Route("PUT", "/flavors/{id}", update, since=(2, 55), body=_UPDATE, admin=_MANAGE.format("update")),
     Route("DELETE", "/flavors/{id}", delete, admin=_MANAGE.format("delete")),
-    Route("POST", "/flavors/{id}/action", change_access, body=(((2, 1), {"type": "object"}),)),
+    Route("POST", "/flavors/{id}/action", change_access, body=_ACCESS),
     Route("GET", "/flavors/{id}/os-flavor-access", access),
     Route("GET", _SPEC, list_specs),
     Route("POST", _SPEC, add_specs, body=_EXTRA, admin="os_compute_api:os-flavor-extra-specs:create"),

@@ -4,21 +4,19 @@ Owns the rules and the texts; never writes. What Nova would accept and quietly d
 (key pairs, user data, security groups) is refused by name, not ignored.
 """
 
-import secrets
-import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator import supported
+from migrator import supported, supported_requests
 from migrator.api import catalogue
-from migrator.api.block_devices import BlockDevices, block_devices
+from migrator.api.block_devices import BlockDevices, block_devices, check_devices
 from migrator.api.server_schemas import MOST_METADATA, TRUE
 from migrator.api.server_view import Version, hostname
 from migrator.db import instances as instance_rows
 from migrator.db import volumes
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden, VolumeNotFound
-from migrator.scheduler.building import NewInstance
+from migrator.scheduler.building import NewInstance, volume_targets
 
 DEFAULT_ZONE = "nova"
 _LONGEST_NAME = 255
@@ -40,6 +38,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
         flavor = catalogue.flavor(connection, str(server["flavorRef"]))
         image, volume_image = _images(connection, disks)
         zone, host = _placement(connection, server)
+    check_devices(disks, volume_targets(flavor, len(disks.volumes)))
     catalogue.check_supported(flavor, image or volume_image)
     if image is not None:
         catalogue.check_fits(flavor, image)
@@ -82,26 +81,11 @@ def _names(name: str, count: int) -> list[str]:
     return [f"{name}-{number + 1}" for number in range(count)]
 
 
-def password() -> str:
-    """For ``adminPass``: clients insist on one. It is not set in the guest."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
-
-
-# field -> what to say; a false or empty value asks for nothing and passes
-_UNSUPPORTED = {
-    "personality": "personality is not supported: put the files into the image",
-    "user_data": "user_data is not supported: there is no metadata service, and the config drive carries none",
-    "block_device_mapping": "block_device_mapping is not supported: send block_device_mapping_v2",
-    "trusted_image_certificates": "trusted_image_certificates is not supported: images carry no signatures",
-}
-
-
 def _refuse_unsupported(server: Mapping[str, Any]) -> None:
-    for name, text in _UNSUPPORTED.items():
-        if server.get(name):
-            raise BadRequest(text)
     if server.get("key_name"):
         raise BadRequest("Invalid key_name provided.")
+    if said := supported_requests.refused_values(server, supported_requests.REFUSED_FIELDS):
+        raise BadRequest("; ".join(said))
     for group in server.get("security_groups", ()):
         if group.get("name") not in (None, "default"):
             raise BadRequest(f"Security group {group['name']} not found.")
@@ -148,11 +132,16 @@ def _free(connection: Any, volume_id: str) -> Any:
 
 
 def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """(zone, host): from ``host``/``hypervisor_hostname``, or from a zone in the form "zone:host"."""
-    zone, _, forced = (server.get("availability_zone") or "").partition(":")
+    """(zone, host): from ``host``/``hypervisor_hostname``, or from a zone in the form "zone:host:node"."""
+    zone, *forced = (server.get("availability_zone") or "").split(":")
     if zone not in ("", DEFAULT_ZONE):
         raise BadRequest("The requested availability zone is not available")
-    host = forced.split(":")[0] or None
+    if len(forced) > 2:
+        raise BadRequest("Unable to parse availability_zone: expected zone, zone:host or zone:host:node")
+    forced = list(dict.fromkeys(filter(None, forced)))
+    if len(forced) > 1:
+        raise BadRequest(f"Compute host {forced[0]} has no node {forced[1]}: a host's only node has its name")
+    host = forced[0] if forced else None
     named = {server[key] for key in ("host", "hypervisor_hostname") if server.get(key)}
     if named and host:
         raise BadRequest("Unable to set both a host and an availability zone in the form zone:host")
@@ -170,8 +159,8 @@ def _networks(server: Mapping[str, Any]) -> Sequence[str]:
         return ()
     names = []
     for network in wanted:
-        if network.get("port") or network.get("fixed_ip"):
-            raise BadRequest("Ports and fixed addresses are not supported: name a network")
+        if said := supported_requests.refused_values(network, supported_requests.NETWORK):
+            raise BadRequest(f"Bad networks format: {'; '.join(said)}")
         if not network.get("uuid"):
             raise BadRequest("Bad networks format: network uuid is not in proper format (None)")
         names.append(network["uuid"])

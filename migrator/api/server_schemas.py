@@ -107,7 +107,7 @@ _SERVER: Schema = {
     "return_reservation_id": BOOLEAN,
     "security_groups": {
         "type": "array",
-        "items": {"type": "object", "properties": {"name": TEXT}},
+        "items": closed({"name": TEXT}),
         "maxItems": _MOST_GROUPS,
     },
     "user_data": {"type": ["string", "null"], "maxLength": 65535},

@@ -60,7 +60,6 @@ def create(request: ApiRequest) -> Answer:
         "links": server_view.links(request.base, request.root, "servers", uuid),
         "OS-DCF:diskConfig": "MANUAL",
         "security_groups": [{"name": "default"}],
-        "adminPass": body["server"].get("adminPass") or server_create.password(),
     }
     return Answer(202, {"server": server}, headers={"Location": f"{request.base}/servers/{uuid}"})
 

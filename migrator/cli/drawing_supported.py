@@ -1,7 +1,8 @@
-"""Draws ``docs/supported.md`` from the rows of ``migrator/supported.py``; never writes by itself."""
+"""Draws ``docs/supported.md`` from the rows of ``migrator/supported*.py``; never writes by itself."""
 
 from collections.abc import Iterable
 
+from migrator import supported_requests
 from migrator.supported import (
     EXTRA_SPECS,
     FIELDS,
@@ -15,9 +16,9 @@ from migrator.supported import (
 
 _HEAD = """# What is honoured, and what is refused by name
 
-Generated from `migrator/supported.py` by `script/docs`; do not edit. What is refused is answered with 400 and its name
-before anything is begun: at the creation of a server, and for flavors at a resize, too. Any other extra spec or image
-property is a label: it is stored and shown, and changes nothing.
+Generated from `migrator/supported.py` and `migrator/supported_requests.py` by `script/docs`; do not edit. What is
+refused is answered with 400 and its name before anything is begun: at the creation of a server, and for flavors at a
+resize, too. Any other extra spec or image property is a label: it is stored and shown, and changes nothing.
 
 ## Scheduler hints
 
@@ -35,6 +36,13 @@ At its creation, in PUT and at a resize; any other value is refused.
 | name | value | |
 | --- | --- | --- |
 """
+
+_BODIES = """## Fields of every body
+
+Actions of a server stand by their names. What is empty or false asks for nothing. A name that is in no row is refused.
+
+| | field | | |
+| --- | --- | --- | --- |"""
 
 _FILTERS = """## Filters of lists
 
@@ -56,9 +64,29 @@ def supported_page() -> str:
     """The whole page, Markdown."""
     specs = _part("Extra specs of flavors", EXTRA_SPECS, REFUSED_EXTRA_SPECS)
     fields = _FIELDS + "".join(f"| `{row.name}` | {_shown(row)} | {row.what} |\n" for row in FIELDS)
-    return "\n".join(
-        [_HEAD, fields, *specs, *_part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES), _filters()]
-    )
+    images = _part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)
+    return "\n".join([_HEAD, fields, *specs, *images, *_bodies(), _filters()])
+
+
+def _bodies() -> Iterable[str]:
+    yield _BODIES
+    for route, rows in supported_requests.BODIES.items():
+        yield from _rows(route, rows)
+    for action, rows in supported_requests.ACTIONS.items():
+        yield from _rows(action, rows)
+    yield ""
+
+
+def _rows(place: str, rows: supported_requests.Rows) -> Iterable[str]:
+    for row in rows:
+        name = row.name.removeprefix(f"{place}.") or "its name"
+        yield f"| `{place}` | `{name}` | {_becomes(row)} | {row.what} |"
+
+
+def _becomes(row: supported_requests.Row) -> str:
+    if isinstance(row, Honoured):
+        return "honoured" if row.values is None else "only " + ", ".join(value or "empty" for value in row.values)
+    return "refused" if isinstance(row, Refused) else "ignored, as Nova does"
 
 
 def _filters() -> str:

@@ -6,8 +6,9 @@ Nothing in the definition depends on a host. Never advances an operation and nev
 import secrets
 import string
 import uuid as uuids
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from migrator import supported
@@ -23,6 +24,7 @@ from migrator.scheduler.requests import Caller, begin
 STORAGE_EXTRA_SPEC = supported.STORAGE  # flavor extra spec that names the pool of the instance's disks
 EPHEMERAL_EXTRA_SPEC = supported.EPHEMERAL_STORAGE  # the same for its ephemeral disk; without it, where the root is
 DEFAULT_POOL = "local"
+_EPHEMERAL = "vdb"  # the device of the ephemeral disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def reservation_id() -> str:
 def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
     """The instance's definition, from flavor and image; nothing in it depends on a host."""
     flavor, disks = new.flavor, _disks(new)
-    volumes, image = _attached(connection, uuid, new, {disk.target for disk in disks})
+    volumes, image = _attached(connection, uuid, new)
     properties = image["properties"] if image else {}
     kernel, ramdisk = properties.get("kernel_id"), properties.get("ramdisk_id")
     wanted = [i for i in (new.image["id"] if new.image else None, kernel, ramdisk) if i]
@@ -105,13 +107,19 @@ def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
     )
 
 
+def volume_targets(flavor: Mapping[str, Any], count: int) -> list[str]:
+    """The devices of the first ``count`` volumes beside the root: those that no disk of the flavor has."""
+    taken = {_EPHEMERAL} if flavor.get("ephemeral_gb") else set()
+    free = (target for target in map("vd{}".format, string.ascii_lowercase[1:]) if target not in taken)
+    return list(islice(free, count))
+
+
 def _attached(
-    connection: Connection, uuid: str, new: NewInstance, taken: Collection[str]
+    connection: Connection, uuid: str, new: NewInstance
 ) -> tuple[tuple[VolumeSpec, ...], Mapping[str, Any] | None]:
     """Its volumes, made its own, on the devices that are left; and the image whose kernel it boots."""
-    free = (target for target in map("vd{}".format, string.ascii_lowercase[1:]) if target not in taken)
     wanted = [(new.boot_volume, "vda")] if new.boot_volume else []
-    wanted += zip(new.volumes, free, strict=False)
+    wanted += zip(new.volumes, volume_targets(new.flavor, len(new.volumes)), strict=True)
     # Everybody takes them in the same order, so that nobody waits for somebody who waits for him.
     attached = (volume_rows.attach(connection, ident, uuid, target) for ident, target in sorted(wanted))
     rows = sorted(attached, key=lambda row: str(row.target))
@@ -139,7 +147,7 @@ def _disks(new: NewInstance) -> tuple[DiskSpec, ...]:
         disks.append(root)
     if flavor.get("ephemeral_gb"):
         where = extra.get(EPHEMERAL_EXTRA_SPEC, pool)
-        disks.append(DiskSpec(target="vdb", pool=where, size_gb=flavor["ephemeral_gb"]))
+        disks.append(DiskSpec(target=_EPHEMERAL, pool=where, size_gb=flavor["ephemeral_gb"]))
     if new.config_drive:
         disks.append(DiskSpec(target="sda", pool=pool, format="raw", size_gb=0, config_drive=True))
     return tuple(disks)

@@ -132,7 +132,7 @@ def test_create(api: Api) -> None:
     answer = api("POST", "/servers", body=new(tags=["t"], description="d", block_device_mapping_v2=[disk]))
     assert answer.status == 202
     created = answer.json["server"]
-    assert set(created) == {"id", "links", "OS-DCF:diskConfig", "security_groups", "adminPass"}
+    assert set(created) == {"id", "links", "OS-DCF:diskConfig", "security_groups"}
     assert answer.headers["location"] == f"http://testserver/v2.1/servers/{created['id']}"
     shown = api("GET", f"/servers/{created['id']}").json["server"]
     assert (shown["tags"], shown["description"], shown["name"]) == (["t"], "d", "cap")

@@ -1,0 +1,157 @@
+"""Every field of the Compute API's bodies and every name of its queries: one row each, honoured, refused or ignored.
+
+The API reads the rows with ``values`` and the refused ones where it decides; ``docs/supported.md`` is drawn from all of
+them. A test holds them against the schemas and routes, both ways. Data and pure functions only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.supported import FIELDS, Honoured, Refused, shortened
+
+_NOTHING = ("", "false", "none", "off", "no", "0", "[]", "{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nova does nothing with it either."""
+
+    name: str
+    what: str
+
+
+Row = Honoured | Refused | Ignored
+Rows = tuple[Row, ...]
+
+
+def _named(names: str, what: str = "") -> Rows:
+    return tuple(Honoured(name, what) for name in names.split())
+
+
+# Of a disk in block_device_mapping_v2. A volume's boot_index, and what becomes of the disk when the server is deleted
+# (delete_on_termination), are held against its source.
+DISK: Rows = (
+    Honoured("uuid", "the image of imageRef, or a volume"),
+    Honoured("source_type", "image for the image's own disk", ("image", "volume")),
+    Honoured("destination_type", "local for the image's own disk", ("local", "volume")),
+    Honoured("boot_index", "0 for the disk that is booted, -1 or none for another volume"),
+    Honoured("delete_on_termination", "true for the image's own disk, false for a volume"),
+    Honoured("device_name", "the device that the disk gets: vda for the root, then in order"),
+    Honoured("disk_bus", "disks are on virtio", ("virtio",)),
+    Honoured("device_type", "disks are disks", ("disk",)),
+    Refused("guest_format", "no disk is formatted, and there is no swap disk"),
+    Refused("no_device", "leave the disk out"),
+    Refused("tag", "guests are told of no tags"),
+    Refused("volume_size", "the flavor sets the disk's size, and a volume has its own"),
+    Refused("volume_type", "no volume is made"),
+)
+NETWORK: Rows = (
+    Honoured("uuid", "a network's name"),
+    Refused("port", "there is no network service: name a network"),
+    Refused("fixed_ip", "there is no network service: name a network"),
+    Refused("tag", "guests are told of no tags"),
+)
+REFUSED_FIELDS: Rows = (
+    Refused("adminPass", "nothing sets a password in the guest, and none is answered"),
+    Refused("personality", "put the files into the image"),
+    Refused("user_data", "there is no metadata service, and the config drive carries none"),
+    Refused("block_device_mapping", "send block_device_mapping_v2"),
+    Refused("trusted_image_certificates", "images carry no signatures"),
+    Refused("key_name", "there are no key pairs"),
+)
+SERVER: Rows = (
+    *_named("name description imageRef flavorRef metadata tags config_drive host hypervisor_hostname"),
+    *_named("min_count max_count return_reservation_id"),
+    Honoured("availability_zone", "nova, nova:HOST or nova:HOST:NODE; a host's node has its name"),
+    Honoured("networks", "names; auto and none give no network"),
+    *FIELDS,
+    *REFUSED_FIELDS,
+)
+_UPDATE: Rows = (*_named("name description"), *FIELDS)
+
+_PLAIN = "nothing is in its value"
+_PLAIN_ACTIONS = [
+    "os-start",
+    "os-stop",
+    "suspend",
+    "resume",
+    "pause",
+    "unpause",
+    "unlock",
+    "confirmResize",
+    "revertResize",
+]
+ACTIONS: Mapping[str, Rows] = {
+    **{name: (Ignored(name, _PLAIN),) for name in _PLAIN_ACTIONS},
+    "reboot": _named("reboot.type"),
+    "lock": (Ignored("lock", f"below 2.73 {_PLAIN}"), Honoured("lock.locked_reason", "")),
+    "os-migrateLive": (
+        *_named("os-migrateLive.host os-migrateLive.block_migration os-migrateLive.disk_over_commit"),
+        Ignored("os-migrateLive.force", "the destination is checked all the same"),
+    ),
+    "migrate": (
+        Ignored("migrate", f"below 2.56 {_PLAIN}, and a host in it chooses nothing"),
+        Honoured("migrate.host", ""),
+    ),
+    "resize": (Honoured("resize.flavorRef", ""), Honoured("resize.OS-DCF:diskConfig", "as it is shown", ("MANUAL",))),
+    "evacuate": (
+        *_named("evacuate.host evacuate.onSharedStorage"),
+        Honoured(
+            "evacuate.adminPass", "goes into the config drive that is made anew; refused where the disks are kept"
+        ),
+        Ignored("evacuate.force", "the destination is checked all the same"),
+    ),
+}
+
+
+def _under(place: str, rows: Rows) -> Rows:
+    return tuple(type(row)(f"{place}.{row.name}", *_rest(row)) for row in rows)
+
+
+def _rest(row: Row) -> tuple[Any, ...]:
+    return (row.what, row.values) if isinstance(row, Honoured) else (row.what,)
+
+
+_NO_HINTS = "every hint"
+BODIES: Mapping[str, Rows] = {
+    "POST /servers": (
+        *_under("server", SERVER),
+        *_under("server.block_device_mapping_v2[]", DISK),
+        *_under("server.networks[]", NETWORK),
+        Honoured("server.security_groups[].name", "there is no network service", ("default",)),
+        Refused("os:scheduler_hints", _NO_HINTS),
+        Refused("OS-SCH-HNT:scheduler_hints", _NO_HINTS),
+    ),
+    "PUT /servers/{id}": _under("server", _UPDATE),
+    "POST /servers/{id}/metadata": _named("metadata"),
+    "PUT /servers/{id}/metadata": _named("metadata"),
+    "PUT /servers/{id}/metadata/{key}": _named("meta"),
+    "PUT /servers/{id}/tags": _named("tags"),
+    "PUT /os-services/{id}": _named("host binary status disabled_reason forced_down"),
+    "POST /flavors": (
+        *_named("flavor.id flavor.name flavor.description flavor.ram flavor.vcpus flavor.disk"),
+        *_named("flavor.OS-FLV-EXT-DATA:ephemeral flavor.os-flavor-access:is_public"),
+        Honoured("flavor.swap", "other than 0: no server is made of it"),
+        Ignored("flavor.rxtx_factor", "a label: it is stored and shown"),
+    ),
+    "PUT /flavors/{id}": _named("flavor.description"),
+    "POST /flavors/{id}/action": _named("addTenantAccess.tenant removeTenantAccess.tenant"),
+    "POST /flavors/{id}/os-extra_specs": (Honoured("extra_specs", "see above"),),
+    "PUT /flavors/{id}/os-extra_specs/{key}": (Honoured("", "see above"),),
+}
+
+
+def refused_values(asked: Mapping[str, Any], rows: Rows) -> list[str]:
+    """A sentence for each field whose value cannot be honoured. What is empty or false asks for nothing."""
+    said = []
+    for row in rows:
+        value = asked.get(row.name)
+        if value is None or isinstance(row, Ignored) or str(value).lower() in _NOTHING:
+            continue
+        if isinstance(row, Refused):
+            said.append(f"{row.name} is not supported: {row.what}")  # not its value: it may be a password
+        elif row.values is not None and str(value) not in row.values:
+            known = ", ".join(row.values)
+            said.append(f"{row.name} {shortened(str(value))} is not supported; supported: {known} ({row.what})")
+    return said
