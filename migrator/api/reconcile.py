@@ -90,7 +90,7 @@ def _record(row: Any | None) -> dict[str, Any] | None:
 
 def _copy(sides: Sides, copy: Any) -> dict[str, Any]:
     """``issued_for``: the host for which a server signed the stamp; null: none did. ``newer``: this database knows
-    nothing of the operation, or of the epoch, that the stamp names."""
+    nothing of the operation, or of the epoch, that the stamp names, or of one that the host has served."""
     view = sides.views.get(copy.host)
     stamp = {"operation": copy.stamp_operation, "epoch": copy.stamp_epoch, "issued_for": copy.stamp_host}
     return {

@@ -67,7 +67,12 @@ class Journal(Protocol):
         ...
 
     def newest(self, instance_uuid: str) -> int:
-        """The serial of the newest operation that was served here for the instance; 0 for none."""
+        """The serial of the newest operation that was served here for the instance; 0 for none. For an instance that
+        was forgotten the highest that it may have been."""
+        ...
+
+    def served(self, instance_uuid: str) -> int:
+        """The same, as it is known for certain; 0 where it is not."""
         ...
 
     def note_epoch(self, operation_id: str, epoch: int, instance_uuid: str = "", serial: int = 0) -> None:

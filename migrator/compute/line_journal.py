@@ -102,6 +102,9 @@ class LineJournal:
     def newest(self, instance_uuid: str) -> int:
         return self._state.newest(instance_uuid)
 
+    def served(self, instance_uuid: str) -> int:
+        return self._state.served.get(instance_uuid, (0, ""))[0]
+
     def note_epoch(self, operation_id: str, epoch: int, instance_uuid: str = "", serial: int = 0) -> None:
         with self._lock:
             newer = bool(serial) and serial > self._state.served.get(instance_uuid, (0, ""))[0]

@@ -117,9 +117,10 @@ class Worker:
         )
 
     def served(self, copies: Sequence[Copy]) -> tuple[Copy, ...]:
-        """The copies, each with the newest operation that was served for it."""
-        newest = self._tools.journal.newest
-        return tuple(copy.model_copy(update={"served": newest(copy.uuid)}) for copy in copies)
+        """The copies, each with the newest operation that was served for it, where that is known for certain: the
+        server compares it with its record."""
+        served = self._tools.journal.served
+        return tuple(copy.model_copy(update={"served": served(copy.uuid)}) for copy in copies)
 
     def transferring(self, uuid: str) -> bool:
         """Whether this process's migrate call for the instance is still open; asks no hypervisor."""

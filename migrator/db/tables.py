@@ -207,7 +207,8 @@ instances = Table(
     Column("locked_reason", String(255)),
     Column("progress", Integer, nullable=False, default=0),
     Column("delete_requested", Boolean, nullable=False, default=False),
-    # ["operation/epoch", ...] of copies whose stamps are newer than the record, once an operator has compared them
+    # ["operation/epoch", "served/serial", ...] of copies whose stamps, or whose hosts' newest operations, are not known
+    # to the record, once an operator has compared them
     Column("accepted_stamps", JSON),
     Column("served", BigInteger, nullable=False, default=0, server_default="0"),  # newest serial that a host told
     Column("deleted", Boolean, nullable=False, default=False),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, copies, events, instance_records, keys
+from migrator.db import alarms, copies, events, instance_records, keys, serials
 from migrator.db.copies import LIVE, HeldCopy
 from migrator.db.engine import Connection
 from migrator.protocol import Copy, DomainState
@@ -19,6 +19,8 @@ from migrator.scheduler.effects import POWER
 
 AUDITED = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
 _NAMED = 20  # claimed copies that are written down, and that an alarm about a host names; it counts them all
+_NEWER_STAMP = "has a stamp that is newer than the record"
+_UNKNOWN_SERIAL = "was changed by an operation that is not in the record"
 _GONE: Mapping[str, object] = {"vm_state": "stopped", "power_state": 0}  # it can be started from its disks
 
 
@@ -30,7 +32,9 @@ class Subject:
     copy: HeldCopy | None
     record: Any | None  # row of ``copies.records``
     operations: Sequence[Any] = ()  # rows of ``copies.under_way``
-    newer: bool = False  # the copy's stamp is of an operation, or an epoch, that this database does not know
+    # In words, that the copy's stamp is of an operation, or an epoch, or that the host has served an operation, which
+    # this database does not know; "": none
+    newer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ def _subjects(
     stamped = {uuid: copy for uuid, copy in held.items() if copy.stamp_host is not None}
     looked = [uuid for uuid, copy in stamped.items() if before.get(uuid) != copy or uuid in suspect]
     known = copies.epochs(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
-    newer = {uuid for uuid in looked if _is_newer(stamped[uuid], known, records.get(uuid))}
+    newer = _unknown_served(connection, held, before, suspect)
+    newer |= {uuid: _NEWER_STAMP for uuid in looked if _is_newer(stamped[uuid], known, records.get(uuid))}
     differ = [
         uuid
         for uuid in sorted(held.keys() | records.keys())
@@ -120,7 +125,31 @@ def _subjects(
     busy: dict[str, list[Any]] = {}
     for row in copies.under_way(connection, differ):
         busy.setdefault(row.instance_uuid, []).append(row)
-    return [Subject(uuid, held.get(uuid), records.get(uuid), busy.get(uuid, ()), uuid in newer) for uuid in differ]
+    return [Subject(u, held.get(u), records.get(u), busy.get(u, ()), newer.get(u, "")) for u in differ]
+
+
+def _unknown_served(
+    connection: Connection, held: Mapping[str, HeldCopy], before: Mapping[str, HeldCopy], suspect: set[str]
+) -> dict[str, str]:
+    """Instances of which the host has served an operation that the record has lost: a guest may run on another host,
+    which need not be heard."""
+    changed = (uuid for uuid, copy in held.items() if before.get(uuid) != copy or uuid in suspect)
+    served = {uuid: held[uuid].served for uuid in changed if held[uuid].believed}
+    return dict.fromkeys(serials.unknown(connection, served), _UNKNOWN_SERIAL)
+
+
+def doubt(connection: Connection, uuid: str) -> None:
+    """Called where an operation begins, last in its transaction: it waits, too, if a host that is believed has served
+    one that the record does not know."""
+    for copy in copies.of_instance(connection, uuid):
+        if copy.believed and serials.unknown(connection, {uuid: copy.served}):
+            recorded = instance_records.get(connection, uuid).host
+            words = _newer_than(copy.host, copy.state, _UNKNOWN_SERIAL, recorded)
+            alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
+
+
+def _newer_than(host: str, state: str, newer: str, recorded: str | None) -> str:
+    return f"its copy on {host} ({state}) {newer}, which says {recorded}"
 
 
 def _is_newer(copy: HeldCopy, known: Mapping[str, int], record: Any | None) -> bool:
@@ -150,7 +179,7 @@ def differences(host: str, subject: Subject) -> list[Difference]:
             found.append(_no_record(host, subject))
         return found
     if copy is not None and subject.newer:
-        words = f"its copy on {host} ({copy.state}) has a stamp that is newer than the record, which says {record.host}"
+        words = _newer_than(host, copy.state, subject.newer, record.host)
         found.append(Difference(AlarmKind.COPY_NEWER, uuid, words))
     busy = any(o.holds for o in subject.operations)
     if record.host == host:

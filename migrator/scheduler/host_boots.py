@@ -9,10 +9,11 @@ never started so.
 import uuid as uuids
 from collections.abc import Sequence
 
-from migrator.db import copies, events, hosts
+from migrator.db import alarms, copies, events, hosts
 from migrator.db.engine import Connection
-from migrator.errors import MigratorError
+from migrator.errors import Conflict, MigratorError
 from migrator.operations import Kind
+from migrator.scheduler import auditing
 from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy
 
 WITHIN_S = 600.0  # after that a guest that stops has stopped by itself
@@ -32,9 +33,17 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
         try:
             row = at_rest(connection, uuid, Kind.START)
             refuse_second_copy(Kind.START, row, copies.live_elsewhere(connection, uuid, row.host))
+            _refuse_disputed(connection, uuid)
         except MigratorError as error:
             words = f"{host} was rebooted, and the guest is not started again: {error.message}"
             events.add(connection, "power", words, instance_uuid=uuid, host=host)
             continue
         caller = Caller(_USER, row.project_id, f"req-{uuids.uuid4()}")
         begin(connection, caller, Kind.START, uuid, row.host, seen=row)
+
+
+def _refuse_disputed(connection: Connection, uuid: str) -> None:
+    """Nobody asked for this start, so that it does not wait for an operator's word either."""
+    auditing.doubt(connection, uuid)
+    if words := alarms.disputes(connection, [uuid]).get(uuid):
+        raise Conflict(words)

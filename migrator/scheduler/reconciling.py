@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.alarms import DISPUTES, AlarmKind
-from migrator.db import alarms, claims, copies, events, hosts, instance_records, operations
+from migrator.db import alarms, claims, copies, events, hosts, instance_records, operations, serials
 from migrator.db.clock import now_expression
 from migrator.db.copies import LIVE
 from migrator.db.engine import Connection, Database
@@ -24,12 +24,13 @@ from migrator.scheduler.requests import Caller, begin_queued_delete
 from migrator.scheduler.snapshot import HostView
 from migrator.settings import ServerSettings
 
-_KEPT_STAMPS = 20
+_KEPT_STAMPS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """``record`` None: there is none. ``newer``: hosts whose copy has a stamp that this database does not know."""
+    """``record`` None: there is none. ``newer``: hosts whose copy has a stamp, or had an operation, that this database
+    does not know."""
 
     uuid: str
     record: Any | None
@@ -73,6 +74,7 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
     views = {r.name: with_fencing(r, host_view(r, settings.service_down_time), settings, 0.0) for r in rows}
     known = copies.epochs(connection, {copy.stamp_operation for copy in found if copy.stamp_host is not None})
     newer = {c.host for c in found if c.stamp_host is not None and known.get(c.stamp_operation, -1) < c.stamp_epoch}
+    newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
     return Sides(uuid, record, found, views, active, frozenset(newer))
 
 
@@ -186,6 +188,7 @@ def _rewrite(connection: Connection, sides: Sides, host: str) -> list[int]:
     kept = _settle_operations(connection, sides, host)
     _settle_claims(connection, sides, host, {name for o in kept for name in (o.source, o.destination) if not o.holds})
     stamps = [f"{one.stamp_operation}/{one.stamp_epoch}" for one in sides.copies if one.stamp_host is not None]
+    stamps += [serials.accepted(one.served) for one in sides.copies if one.served]
     accepted = list(dict.fromkeys([*(record.accepted_stamps or ()), *stamps]))[-_KEPT_STAMPS:]
     values: dict[str, Any] = {"host": host, "fault": None, "accepted_stamps": accepted}
     values |= POWER.get(DomainState(copy.state), POWER[DomainState.SHUT_OFF])

@@ -16,7 +16,7 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, InstanceBusy, StaleRow
 from migrator.operations import OPERATIONS, VERIFY, Kind
 from migrator.protocol import DomainState
-from migrator.scheduler import lost_images
+from migrator.scheduler import auditing, lost_images
 
 T = TypeVar("T")
 _TRIES = 10  # of a request whose instance changes between two of its statements
@@ -253,6 +253,8 @@ def begin(
         epoch=1,
         host=source,
     )
+    if kind is not Kind.BUILD:
+        auditing.doubt(connection, uuid)
     return operation_id
 
 

@@ -152,3 +152,76 @@ def test_an_agent_without_its_journal_changes_nothing_of_that(make_world: MakeWo
     say(world, uuid, "n3")
     pass_time(world, 30)
     assert open_alarms(world) == []
+
+
+def moved_away_from_a_host_that_tells(make_world: MakeWorld, directory: Path, pool: str = "local") -> tuple[World, str]:
+    """The record says that it runs on n1, where an older copy of it is shut off; it runs on n2, whose agent is away."""
+    world = make_world()
+    uuid = built(world, pool)
+    pass_time(world, 30)
+    backup(world, directory / "backup.db")
+    moves.migrate(world, uuid)
+    assert moves.verified(world, uuid)
+    pass_time(world, 30)
+    world.silence("n2")
+    restore(world, directory / "backup.db")
+    return world, uuid
+
+
+_UNKNOWN = "its copy on n1 (shut_off) was changed by an operation that is not in the record, which says n1"
+
+
+@pytest.mark.parametrize("after_s", [0, 40])
+def test_an_older_copy_is_not_started_while_the_guest_runs_on_a_silent_host(
+    make_world: MakeWorld, tmp_path: Path, after_s: float
+) -> None:
+    world, uuid = moved_away_from_a_host_that_tells(make_world, tmp_path)
+    pass_time(world, after_s)
+    key = world.ask(lambda: requests.reboot(world.db, CALLER, uuid, soft=False))
+    pass_time(world, 60)
+    assert operation(world, key).waiting == f"{_UNKNOWN}; compare both with `migrator reconcile {uuid}`"
+    assert world.fabric.running_on(uuid) == ["n2"]
+    world.bring_back("n2")
+    pass_time(world, 30)
+    world.agents["n1"].driver.undefine(uuid)
+    say(world, uuid, "n2")
+    pass_time(world, 30)
+    assert (operation(world, key).status, open_alarms(world)) == ("completed", [])
+    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.fabric.overlaps()) == []
+
+
+def test_a_deletion_waits_while_the_guest_runs_on_a_silent_host(make_world: MakeWorld, tmp_path: Path) -> None:
+    world, uuid = moved_away_from_a_host_that_tells(make_world, tmp_path)
+    pass_time(world, 40)
+    assert open_alarms(world) == [("copy-newer", "n1", uuid)]
+    assert record(world, uuid).vm_state == "active"
+    key = world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
+    pass_time(world, 60)
+    assert operation(world, key).active
+    assert _UNKNOWN in operation(world, key).waiting
+    assert not record(world, uuid).deleted
+
+
+def test_a_host_that_was_rebooted_does_not_resume_what_moved_away(make_world: MakeWorld, tmp_path: Path) -> None:
+    world, uuid = moved_away_from_a_host_that_tells(make_world, tmp_path)
+    world.settings = world.settings.model_copy(update={"resume_guests_state_on_host_boot": True})
+    world.lose("n1")
+    world.bring_back("n1")
+    pass_time(world, 60)
+    assert ("copy-newer", "n1", uuid) in open_alarms(world)
+    assert world.fabric.running_on(uuid) == ["n2"]
+
+
+def test_an_operators_word_for_what_a_host_has_served_lasts(make_world: MakeWorld, tmp_path: Path) -> None:
+    world, uuid = moved_away_from_a_host_that_tells(make_world, tmp_path)
+    pass_time(world, 30)
+    world.lose("n2")
+    say(world, uuid, "n1")
+    pass_time(world, 30)
+    assert (open_alarms(world), record(world, uuid).vm_state) == ([], "stopped")
+    world.agents["n1"].driver.define_and_start(world.fabric.hosts["n1"].domains[uuid].spec, "virsh", 1)
+    pass_time(world, 30)
+    assert (open_alarms(world), record(world, uuid).vm_state) == ([], "active")
+    moves.stop(world, uuid)
+    assert (newest(world, uuid).status, world.fabric.running_on(uuid)) == ("completed", [])

@@ -13,6 +13,7 @@ from tests.world import moves
 from tests.world.backups import backup, restore
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
+from tests.world.records import open_alarms, say
 from tests.world.scenarios import SCENARIOS
 from tests.world.world import CALLER, World
 
@@ -96,12 +97,14 @@ def test_a_request_after_the_restore_is_served_whatever_the_clock_says(
     world = make_world()
     uuid = built(world, "local")
     backup(world, tmp_path / "saved.db")
-    moves.pause(world, uuid)  # leaves no newer stamp, which an operator would have to compare first
+    moves.pause(world, uuid)  # leaves no newer stamp
     world.ask(lambda: requests.unpause(world.db, CALLER, uuid))
     world.run()
     restore(world, tmp_path / "saved.db")
     world.db._clock = lambda: world.time - behind_s
     moves.pass_time(world, 30)
+    assert ("copy-newer", "n1", uuid) in open_alarms(world)
+    say(world, uuid, "n1")
     moves.stop(world, uuid)
     last = _newest_operation(world, uuid)
     assert (last.kind, last.status, last.active) == ("stop", "completed", False)
