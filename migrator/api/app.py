@@ -49,7 +49,7 @@ from migrator.api.auth import STRATEGIES
 from migrator.api.doors import split
 from migrator.api.fencer import Fencer
 from migrator.api.listeners import ServerWithTls
-from migrator.api.refusals import OncePerInterval, Refusals
+from migrator.api.refusals import Refusals, limit_logs_of_messages
 from migrator.api.request_gate import RequestGate
 from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
@@ -223,7 +223,7 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="on",
     )
-    logging.getLogger("uvicorn.error").addFilter(OncePerInterval())
+    limit_logs_of_messages()
     server = ServerWithTls(config, limits, {sockets[-1]: tls} if tls is not None else {})
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=sockets))

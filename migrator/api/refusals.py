@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from migrator.scheduler import agents, surveys
+
 log = logging.getLogger(__name__)
 INTERVAL_S = 60.0
 _SHOWN = 200  # characters of a stranger's words
@@ -55,19 +57,27 @@ class Refusals:
 
 
 class OncePerInterval(logging.Filter):
-    """For the logger of a library that warns of each bad request."""
+    """For the logger of who warns of each bad request. ``worst``: what is more than that is told always."""
 
-    def __init__(self, counts: Counts | None = None) -> None:
+    def __init__(self, counts: Counts | None = None, worst: int = logging.WARNING) -> None:
         super().__init__()
-        self._counts = counts or Counts()
+        self._counts, self._worst = counts or Counts(), worst
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno != logging.WARNING:
+        if not logging.WARNING <= record.levelno <= self._worst:
             return True
         untold = self._counts.add(str(record.msg))
         if untold:
             record.msg = f"{record.msg}{_more(untold)}"
         return untold is not None
+
+
+def limit_logs_of_messages() -> None:
+    """Of what is written at each message that somebody sends: a library's warnings, and what is wrong with an agent's
+    words, with its traceback."""
+    logging.getLogger("uvicorn.error").addFilter(OncePerInterval())
+    for name in (agents.__name__, surveys.__name__):
+        logging.getLogger(name).addFilter(OncePerInterval(worst=logging.ERROR))
 
 
 def _more(untold: int) -> str:

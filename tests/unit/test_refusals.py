@@ -1,10 +1,14 @@
 """How often a refusal is told in the log."""
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from migrator.api.refusals import Counts, OncePerInterval, Refusals
+from migrator.api.refusals import Counts, OncePerInterval, Refusals, limit_logs_of_messages
+from migrator.protocol import Fact, Facts
+from migrator.scheduler import agents, machines, surveys
 
 
 class Clock:
@@ -41,3 +45,31 @@ def test_a_librarys_warnings_are_told_once_and_its_errors_always() -> None:
     again = record(logging.WARNING, "Invalid HTTP request received.")
     assert told.filter(again)
     assert again.getMessage() == "Invalid HTTP request received. (and 2 more since the last such line)"
+
+
+@pytest.fixture
+def limited() -> Iterator[None]:
+    names = ("uvicorn.error", agents.__name__, surveys.__name__)
+    before = {name: list(logging.getLogger(name).filters) for name in names}
+    limit_logs_of_messages()
+    yield
+    for name, filters in before.items():
+        logging.getLogger(name).filters[:] = filters
+
+
+@pytest.mark.usefixtures("limited")
+def test_what_is_wrong_with_agents_words_is_told_once_a_minute_with_its_traceback(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(machines, "check", lambda *_: None)
+    monkeypatch.setattr(agents, "_accept", broken)
+    fact = Fact(operation_id="a", epoch=1, phase="x", incarnation=1, sequence=1)
+    for _ in range(20):
+        assert agents.accept_facts(None, "n1", Facts(facts=(fact, fact))) == []  # type: ignore[arg-type]
+    first, second = caplog.records
+    assert first.exc_info
+    assert (first.levelname, second.levelname) == ("ERROR", "ERROR")
+    assert "cannot be stored together" in first.getMessage()
