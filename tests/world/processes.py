@@ -2,17 +2,18 @@
 boundary; what it had in memory is lost, the database, the journal and the simulated hypervisor are not."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from migrator.compute import pace
 from migrator.compute.fabric import Fabric
-from migrator.compute.images import Fetch
-from migrator.compute.journal import LineJournal, MemoryMedium
+from migrator.compute.host_threads import HANGS_S
+from migrator.compute.journal import LineJournal
+from migrator.compute.lease import Lease
 from migrator.compute.machine import machine_of, stop_guests
+from migrator.compute.self_fencing import leased
 from migrator.compute.simulated import SimulatedHypervisor
 from migrator.compute.storage_identity import PROOF_S
 from migrator.compute.worker import Worker
@@ -20,7 +21,6 @@ from migrator.db.listening import Heartbeat
 from migrator.errors import (
     DriverError,
     HostNotFound,
-    ImageUnavailable,
     IncarnationSuperseded,
     NameTaken,
     OtherMachine,
@@ -33,7 +33,6 @@ from migrator.protocol import (
     Fact,
     Facts,
     HostReport,
-    ImageRef,
     Poll,
     UnreadableAssignment,
 )
@@ -41,7 +40,8 @@ from migrator.scheduler import agents
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
 from tests.world.database import WorldDatabase
-from tests.world.faults import Fault, Faults, Killed
+from tests.world.faults import Faults
+from tests.world.host_disk import CachedImages, JournalMedium
 
 POLL_S = 5.0  # how long a poll that nobody wakes waits
 RETRY_S = 0.5
@@ -75,20 +75,6 @@ class Server:
         self.reconciler.reconcile_each(agents.accept_facts(self.db, host, facts))
 
 
-class JournalMedium(MemoryMedium):
-    def __init__(self, kept: list[bytes], host: str, faults: Faults) -> None:
-        super().__init__(kept)
-        self._host, self._faults = host, faults
-
-    def append(self, line: bytes) -> None:
-        fault = self._faults.arrive(self._host, "journal")
-        if fault is Fault.KILL_BEFORE:
-            raise Killed(self._host)
-        super().append(line)
-        if fault is Fault.KILL_AFTER:
-            raise Killed(self._host)
-
-
 @dataclass
 class Held:
     assignment: Assignment | UnreadableAssignment
@@ -96,23 +82,13 @@ class Held:
     reports: pace.Reports = field(default_factory=pace.Reports)
 
 
-class CachedImages:
-    """``ImageStore`` of a host whose catalogue lacks ``lost``. The content of an image is its id."""
+@dataclass
+class Hanging:
+    """A step that was begun and does not return before ``until``: its effect comes then."""
 
-    def __init__(self, host: str, fabric: Fabric, lost: set[str]) -> None:
-        self.host, self.fabric, self.lost = host, fabric, lost
-
-    def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:
-        cached = self.fabric.hosts[self.host].fetched_images
-        for image in images:
-            if image.id in self.lost and image.id not in cached:
-                if elsewhere is None:
-                    raise ImageUnavailable(f"image {image.id}: the server answered 404")
-                with elsewhere(image.id) as pieces:
-                    if b"".join(pieces).decode() != image.id:
-                        raise ImageUnavailable(f"image {image.id} has another checksum")
-            cached.add(image.id)
-        return {image.id: Path("/simulated/images") / image.id for image in images}
+    assignment: Assignment
+    since: float
+    until: float
 
 
 class AgentProcess:
@@ -120,26 +96,34 @@ class AgentProcess:
 
     def __init__(self, host: str, fabric: Fabric, kept: list[bytes], faults: Faults, network: Any) -> None:
         self.host, self.clock, self.network = host, fabric.clock, network
-        self.driver = SimulatedHypervisor(host, fabric)
-        self.journal = LineJournal(JournalMedium(kept, host, faults))
-        self.worker = Worker(self.driver, self.journal, CachedImages(host, fabric, network.lost_images), fabric.clock)
+        self.boot = machine_of("boot", host, str(fabric.hosts[host].boots))
+        self.lease = Lease(network.lease_file(host), network.lease_s, fabric.clock, self.boot, host)
+        driver = SimulatedHypervisor(host, fabric)
+        self.driver = leased(driver, self.lease) if network.lease_s else driver
+        self.journal = LineJournal(JournalMedium(kept, host, faults, network.full_disks))
+        images = CachedImages(host, fabric, network.lost_images, network.full_disks)
+        self.worker = Worker(self.driver, self.journal, images, fabric.clock)
         self.held: dict[str, Held] = {}
+        self.hanging: dict[str, Hanging] = {}  # by instance: no other step of it begins meanwhile
         self.outbox: dict[str, Fact] = {}
         self.seen = ""
         self.polled = 0
         self.poll_at = self.send_at = 0.0
         self.registered, self.registered_at = False, 0.0
+        self.impaired = ""  # as the server was told
         self.machine = machine_of("simulated", host)
-        self.boot = machine_of("boot", host, str(fabric.hosts[host].boots))
 
     @property
     def due(self) -> float:
-        times = [self.poll_at, *(held.due for held in self.held.values())]
+        times = [self.poll_at, *(held.due for held in self.held.values()), *(h.until for h in self.hanging.values())]
         return min([*times, self.send_at] if self.outbox else times)
 
     def step(self) -> None:
         """Everything that is due now."""
         now = self.clock()
+        self._fence()
+        for uuid in [uuid for uuid, hanging in self.hanging.items() if hanging.until <= now]:
+            self._return(self.hanging.pop(uuid))
         if self.poll_at <= now:
             self._poll()
         for held in list(self.held.values()):
@@ -147,6 +131,15 @@ class AgentProcess:
                 self._act(held)
         if self.outbox and self.send_at <= now:
             self._send()
+
+    def _fence(self) -> None:
+        """What ``self_fencing.py`` does in a thread of its own."""
+        if not self.lease.lapsed():
+            return
+        with suppress(DriverError):
+            for copy in self.driver.list_copies(live=True):
+                self.driver.destroy(copy.uuid)
+            self.lease.stopped()
 
     def receive(self, answer: Assignments) -> None:
         if answer.answers != self.polled or answer.digest == self.seen:
@@ -168,10 +161,14 @@ class AgentProcess:
     def _poll(self) -> None:
         self.poll_at = self.clock() + RETRY_S
         try:
-            if not self.registered or self.clock() - self.registered_at >= PROOF_S:
-                report = self.driver.host_report()
-                self._register(report.model_copy(update={"protocol": PROTOCOL}))
-                self.registered_at = self.clock()
+            if self.journal.impaired:
+                self.journal.recover()
+            due = self.clock() - self.registered_at >= PROOF_S or self.journal.impaired != self.impaired
+            if due or not self.registered:
+                told = {"protocol": PROTOCOL, "impaired": self.journal.impaired, "lost": self.journal.lost}
+                told["start"] = self.journal.start
+                self._register(self.driver.host_report().model_copy(update=told))
+                self.registered_at, self.impaired = self.clock(), self.journal.impaired
             copies = self.worker.served(self.driver.list_copies())
         except DriverError:
             copies = None
@@ -190,7 +187,9 @@ class AgentProcess:
                 copies=copies,
                 machine=self.machine,
             )
+            sent = self.clock()
             answer = self.network.poll(self.host, poll)
+            self.lease.renew(sent)
         except HostNotFound:
             self.registered = False
         except OtherMachine as error:
@@ -211,11 +210,15 @@ class AgentProcess:
                 stop_guests(self.driver, {})
 
     def _register(self, report: HostReport) -> None:
+        self.lease.promise()
+        report = report.model_copy(update={"self_fencing_lease_s": self.lease.wanted_s})
         try:
             self.network.register(self.host, self.journal.incarnation, report, self.machine)
         except IncarnationSuperseded as error:
             self.journal.raise_incarnation(error.known)
+            report = report.model_copy(update={"lost": self.journal.lost})
             self.network.register(self.host, self.journal.incarnation, report, self.machine)
+        self.lease.promised(self.lease.wanted_s)
         self.registered = True
 
     def _act(self, held: Held) -> None:
@@ -224,9 +227,24 @@ class AgentProcess:
         if isinstance(assignment, UnreadableAssignment):
             self._tell(held, self.worker.refuse(assignment))
             return
+        uuid, hangs_s = assignment.instance.uuid, self.network.hangs_s.pop(self.host, 0.0)
+        if hangs_s and uuid not in self.hanging:
+            self.hanging[uuid] = Hanging(assignment, self.clock(), self.clock() + hangs_s)
+        if (hanging := self.hanging.get(uuid)) is not None:
+            if self.clock() - hanging.since >= HANGS_S:
+                self._tell(held, self.worker.unreturned(assignment, hanging.assignment, HANGS_S))
+            return
         fact = self.worker.act(assignment)
         self._tell(held, fact)
         held.due = self.clock() + pace.pause_s(assignment, fact, held.reports.unchanged)
+
+    def _return(self, hanging: Hanging) -> None:
+        fact = self.worker.act(hanging.assignment)
+        held = self.held.get(hanging.assignment.operation_id)
+        if held is not None:
+            held.due = self.clock()
+            if held.assignment == hanging.assignment:
+                self._tell(held, fact)
 
     def _tell(self, held: Held, fact: Fact) -> None:
         due = held.reports.due(fact, self.clock(), self.network.counters_s or math.inf)

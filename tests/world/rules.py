@@ -16,10 +16,22 @@ def broken(world: World) -> list[str]:
     return [*_execution(world), *_record(world), *_claims(world), *_timelines(world), *_volumes(world)]
 
 
-def _execution(world: World) -> list[str]:
+def harm(world: World) -> list[str]:
+    """What must not happen at any time, whatever became of the operations."""
     twice = [f"ran twice: {one} {other}" for one, other in world.fabric.overlaps()]
+    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses), *world.lost]
+
+
+def unexplained(world: World) -> list[str]:
+    """Operations that are open, act on some host, and say neither why nor for what they wait."""
+    with world.db.read() as connection:
+        rows = connection.execute(select(operations).where(operations.c.active.is_(True))).all()
+    return [f"{row.kind} in {row.phase}" for row in rows if not row.waiting and row.phase != "verify"]
+
+
+def _execution(world: World) -> list[str]:
     offers = [f"{name} still offers {list(h.offers)}" for name, h in world.fabric.hosts.items() if h.offers]
-    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses), *world.lost, *offers]
+    return [*harm(world), *offers]
 
 
 def _record(world: World) -> list[str]:

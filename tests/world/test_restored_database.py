@@ -14,22 +14,11 @@ from tests.world.backups import backup, restore
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
 from tests.world.records import open_alarms, say
+from tests.world.rules import harm, unexplained
 from tests.world.scenarios import SCENARIOS
 from tests.world.world import CALLER, World
 
 AFTER_S = 150.0  # longer than a host that says nothing of a step may go without a reason
-
-
-def harm(world: World) -> list[str]:
-    fabric = world.fabric
-    return [f"ran twice: {pair}" for pair in fabric.overlaps()] + [f"lost: {loss}" for loss in fabric.losses]
-
-
-def unexplained(world: World) -> list[str]:
-    """Operations that are open, act on some host, and say neither why nor for what they wait."""
-    with world.db.read() as connection:
-        rows = connection.execute(select(operations).where(operations.c.active.is_(True))).all()
-    return [f"{row.kind} in {row.phase}" for row in rows if not row.waiting and row.phase != "verify"]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -6,29 +6,27 @@ at the same boundaries give the same run.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from migrator.compute.fabric import Fabric
 from migrator.compute.simulated_world import MIB, Behaviour
 from migrator.db import images, operations, volumes
-from migrator.errors import ServerUnreachable
-from migrator.protocol import Assignments, Facts, HostReport, Poll
 from migrator.scheduler import building, heartbeat
 from migrator.scheduler.building import NewInstance
 from migrator.scheduler.requests import Caller
 from migrator.settings import ServerSettings
 from tests.world.database import WorldDatabase
 from tests.world.faults import Fault, Faults, Killed
+from tests.world.network import Network
 from tests.world.newest import NewestData, given_up
 from tests.world.processes import RETRY_S, AgentProcess, Server
-from tests.world.speech import Speech
 
 HOSTS = ("n1", "n2", "n3")
 VOLUME = "nbd://10.0.0.250:10809/data"
 SWEEP_S = 5.0
 RESTART_S = 0.5  # a killed process is back after so long
-DELAY_S = 1.0  # a late message, so that others overtake it
 STEP_S = 0.02  # between two things that are due at once
 LONGEST_S = 900.0
 CALLER = Caller("user", "project", "req-world")
@@ -49,10 +47,18 @@ class NotAtRest(AssertionError):
     """Components are healthy and an operation is still open."""
 
 
-class World:
+class World(Network):
     def __init__(
-        self, url: str, *, seed: int | None = None, rate: float = 0.0, planned: dict[int, Fault] | None = None
+        self,
+        url: str,
+        *,
+        seed: int | None = None,
+        rate: float = 0.0,
+        planned: dict[int, Fault] | None = None,
+        lease_s: float = 0.0,
     ):
+        """``lease_s``: the agents' self-fencing lease; their files lie beside the database."""
+        super().__init__()
         self.time = 1_800_000_000.0
         self.faults = Faults(planned or {}, Random(seed) if seed is not None else None, rate)
         self.fabric = Fabric(lambda: self.time)
@@ -67,6 +73,9 @@ class World:
             self.image = dict(images.get(connection, made.id)._mapping)
         self.server = self._new_server()
         self.journals: dict[str, list[bytes]] = {}
+        self.lease_s = lease_s
+        self.full_disks: set[str] = set()  # hosts
+        self.hangs_s: dict[str, float] = {}  # host -> for how long the next step there hangs
         self.agents: dict[str, AgentProcess] = {}
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.dead: set[str] = set()  # hosts without power, or whose agent is gone for good
@@ -77,8 +86,6 @@ class World:
         self.newest = NewestData(self.fabric, self._given_up, self.lost)
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
-        self.away = False  # there is no server
-        self.speech = Speech()
         self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
         self._beat()
         self._driver_fault: Fault | None = None
@@ -99,6 +106,9 @@ class World:
             self.agents[name] = AgentProcess(name, self.fabric, self.journals[name], self.faults, self)
         except Killed:
             self.at(RESTART_S, lambda: self.start_agent(name))
+
+    def lease_file(self, name: str) -> Path | None:
+        return Path(self.db.url.removeprefix("sqlite:///")).with_name(f"lease-{name}") if self.lease_s else None
 
     def restart_server(self) -> None:
         """With the settings of now."""
@@ -174,59 +184,6 @@ class World:
         if self._driver_fault is Fault.KILL_AFTER:
             raise Killed(host)
 
-    # the network: what an agent calls
-    def register(self, host: str, incarnation: int, report: HostReport, machine: str) -> None:
-        self._call(host, "register", lambda: self.server.register(host, incarnation, report, machine))
-
-    def poll(self, host: str, poll: Poll) -> Assignments:
-        answer: Assignments = self._call(host, "poll", lambda: self.server.poll(host, poll))
-        fault = self.faults.arrive("server", "poll answer", message=True)
-        if fault in (Fault.KILL_BEFORE, Fault.DROP):
-            if fault is Fault.KILL_BEFORE:
-                self.killed("server")
-            raise ServerUnreachable("the answer was lost")
-        if fault is Fault.KILL_AFTER:
-            self.killed("server")
-        answer = self.speech.answer(answer)
-        agent = self.agents[host]
-        if fault is Fault.DELAY:
-            self.at(DELAY_S, lambda: agent.receive(answer))  # to a dead process: no harm
-            raise ServerUnreachable("the answer is late")
-        if fault is Fault.DUPLICATE:
-            agent.receive(answer)
-        return answer
-
-    def facts(self, host: str, facts: Facts) -> None:
-        said = self.speech.facts(facts)
-        self._call(host, "facts", lambda: self.server.facts(host, said))
-
-    def _call(self, host: str, name: str, handle: Callable[[], Any]) -> Any:
-        if self.away:
-            raise ServerUnreachable("connection refused")
-        fault = self.faults.arrive(host, name, message=True)
-        if fault is Fault.KILL_BEFORE:
-            raise Killed(host)
-        if fault is Fault.DROP:
-            raise ServerUnreachable("the request was lost")
-        if fault is Fault.DELAY:
-            self.at(DELAY_S, lambda: self.guarded(handle))
-            raise ServerUnreachable("the request is late")
-        if fault is Fault.DUPLICATE:
-            self._handle(handle)
-        answer = self._handle(handle)
-        if fault is Fault.KILL_AFTER:
-            raise Killed(host)
-        return answer
-
-    def _handle(self, handle: Callable[[], Any]) -> Any:
-        try:
-            return handle()
-        except Killed as killed:
-            if killed.component != "server":
-                raise
-            self.killed("server")
-            raise ServerUnreachable("the server died") from None
-
     # time
     def run(self, until: Callable[[], bool] | None = None, longest: float = LONGEST_S) -> None:
         """Go on until ``until``, or until nothing is left to do. Raises NotAtRest."""
@@ -277,7 +234,7 @@ class World:
             return False
         if fabric.transfers or fabric.stopping or fabric.copies:
             return False
-        if any(agent.held or agent.outbox for agent in self.agents.values()):
+        if any(agent.held or agent.outbox or agent.hanging for agent in self.agents.values()):
             return False
         with self.db.read() as connection:
             return not operations.active_ids(connection)
