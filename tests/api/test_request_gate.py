@@ -1,17 +1,19 @@
 """What is refused by a request's head alone, before any of its body is read."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from migrator.api.auth import STRATEGIES, NoAuthentication
 from migrator.api.routing import MAX_BODY_BYTES
 from migrator.db import credentials
 from migrator.db.engine import Database
-from migrator.errors import DatabaseUnavailable, ServerBusy
+from migrator.errors import DatabaseUnavailable, ServerBusy, Unauthorized
 from migrator.protocol import message_sizes
+from migrator.scheduler.requests import Caller
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -73,6 +75,19 @@ def test_nothing_of_a_body_is_read_without_an_agents_credential(
     for size in ({"Content-Length": HUGE}, {"Transfer-Encoding": "chunked"}):
         asked = Raw(web)(method, f"/agent/v1/hosts/compute1{path}", JSON | size | credential, parts=8000)
         assert (asked.status, asked.parts_read) == (401, 0)
+
+
+@pytest.mark.parametrize("path", ["/v2.1/servers", "/v1/volumes", "/v1/hosts/compute1/fence", "/image/v2/images"])
+def test_nothing_of_a_body_is_read_before_its_caller_is_known(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    class Strangers(NoAuthentication):
+        def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
+            raise Unauthorized("who are you?")
+
+    monkeypatch.setitem(cast(dict[str, Any], STRATEGIES), "none", Strangers)
+    asked = Raw(Web(db, tmp_path))("POST", path, JSON | {"Content-Length": "9000"}, parts=1)
+    assert (asked.status, asked.parts_read) == (401, 0)
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("PUT", "/survey"), ("POST", "/facts"), ("POST", "/poll")])
