@@ -54,7 +54,7 @@ _WORKING = tuple(
 OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/": (),
     "migrator/api/": ("tests/api/test_request_gate.py",),
-    "migrator/api/doors.py": ("tests/api/test_request_gate.py", "tests/api/test_surface.py"),
+    "migrator/api/doors.py": ("tests/unit/test_doors.py",),
     "migrator/capacity.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/compute/": _WORKING,
     "migrator/compute/idle_bases.py": ("tests/unit/test_leftovers.py",),
