@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.supported import FIELDS, Honoured, Refused, shortened
+from migrator.supported import FIELDS, REFUSED_FILTERS, Honoured, Refused, shortened
 
 _NOTHING = ("", "false", "none", "off", "no", "0", "[]", "{}")
 
@@ -139,6 +139,35 @@ BODIES: Mapping[str, Rows] = {
     "POST /flavors/{id}/action": _named("addTenantAccess.tenant removeTenantAccess.tenant"),
     "POST /flavors/{id}/os-extra_specs": (Honoured("extra_specs", "see above"),),
     "PUT /flavors/{id}/os-extra_specs/{key}": (Honoured("", "see above"),),
+}
+_PAGES = "limit marker"
+_LISTED: Rows = (
+    *_named("uuid name display_name description display_description status vm_state task_state power_state progress"),
+    *_named("host node availability_zone flavor image image_ref key_name config_drive locked locked_by reservation_id"),
+    *_named("user_id project_id tenant_id all_tenants deleted changes-since changes-before ip ip6"),
+    *_named(f"tags tags-any not-tags not-tags-any sort_key sort_dir {_PAGES}"),
+    *REFUSED_FILTERS,
+)
+_HYPERVISORS = _named(f"hypervisor_hostname_pattern with_servers {_PAGES}")
+_FLAVORS = _named(f"is_public minRam minDisk sort_key sort_dir {_PAGES}")
+QUERIES: Mapping[str, Rows] = {
+    "GET /servers": _LISTED,
+    "GET /servers/detail": _LISTED,
+    "GET /servers/{id}/os-instance-actions": _named(f"changes-since changes-before {_PAGES}"),
+    "GET /servers/{id}/os-volume_attachments": _named("limit offset"),
+    "GET /os-migrations": (
+        *_named(f"host source_compute instance_uuid status migration_type user_id project_id {_PAGES}"),
+        *_named("changes-since changes-before"),
+        Honoured("hidden", "no migration is ever hidden, so true finds none"),
+    ),
+    "GET /os-services": _named("host binary"),
+    "GET /os-hypervisors": _HYPERVISORS,
+    "GET /os-hypervisors/detail": _HYPERVISORS,
+    "GET /os-hypervisors/{id}": _named("with_servers"),
+    "GET /flavors": _FLAVORS,
+    "GET /flavors/detail": _FLAVORS,
+    "GET /limits": (Honoured("tenant_id", "another project's for administrators"),),
+    "GET /os-keypairs": (Honoured("user_id", "nobody has key pairs"), *_named(_PAGES)),
 }
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -41,6 +41,7 @@ from migrator.api import (
     native,
     openapi,
     preflight,
+    query_names,
     reconcile,
     versions,
     volumes,
@@ -80,15 +81,9 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(discovery.router)
-    app.include_router(native.router)
-    app.include_router(preflight.router)
     app.include_router(metrics.router)
-    app.include_router(alarms.router)
-    app.include_router(reconcile.router)
-    app.include_router(kept_disks.router)
-    app.include_router(leftovers.router)
-    app.include_router(volumes.router)
-    app.include_router(hosts.router)
+    for native_part in (native, preflight, alarms, reconcile, kept_disks, leftovers, volumes, hosts):
+        app.include_router(native_part.router, dependencies=[Depends(query_names.known_only)])
     app.include_router(agent.router)
     for number, prefix in enumerate(IMAGE_PREFIXES):
         app.include_router(images.router, prefix=prefix, include_in_schema=number == 0)

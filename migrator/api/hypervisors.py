@@ -9,6 +9,7 @@ from migrator import capacity
 from migrator.api import paging
 from migrator.api.os_services import as_uuid, reason_of
 from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
+from migrator.api.server_schemas import TRUE
 from migrator.db import hosts as rows
 from migrator.errors import BadRequest, NotFound, NotOffered
 from migrator.protocol import HostReport
@@ -17,11 +18,13 @@ from migrator.scheduler import loading
 _UUIDS, _PLAIN = (2, 53), (2, 88)
 _POLICY = "os_compute_api:os-hypervisors:{}"
 _PAGED: Schema = {"limit": paging.INTEGER, "marker": paging.TEXT}
+_WITH_SERVERS: Schema = {"with_servers": paging.BOOLEAN}
 _QUERY: Versioned = (
     ((2, 1), {"type": "object"}),
     ((2, 33), {"type": "object", "properties": _PAGED}),
-    (_UUIDS, {"type": "object", "properties": _PAGED | {"hypervisor_hostname_pattern": paging.TEXT}}),
+    (_UUIDS, paging.closed(_PAGED | _WITH_SERVERS | {"hypervisor_hostname_pattern": paging.TEXT})),
 )
+_SHOW_QUERY: Versioned = (((2, 1), {"type": "object"}), (_UUIDS, paging.closed(_WITH_SERVERS)))
 
 
 def index(request: ApiRequest) -> Answer:
@@ -113,7 +116,7 @@ def _page(request: ApiRequest, path: str, view: Any) -> Answer:
 
 
 def _flag(request: ApiRequest, name: str) -> bool:
-    return (paging.first(request.query, name) or "").lower() in ("true", "1", "yes", "on", "t", "y")
+    return paging.first(request.query, name) in TRUE
 
 
 def _servers(request: ApiRequest, found: Sequence[rows.HostRow]) -> dict[str, dict[str, Any]]:
@@ -203,7 +206,7 @@ ROUTES = (
     Route("GET", "/os-hypervisors", index, query=_QUERY, admin=_POLICY.format("list")),
     Route("GET", "/os-hypervisors/detail", detail, query=_QUERY, admin=_POLICY.format("list-detail")),
     Route("GET", "/os-hypervisors/statistics", statistics, until=(2, 87), admin=_POLICY.format("statistics")),
-    Route("GET", "/os-hypervisors/{id}", show, admin=_POLICY.format("show")),
+    Route("GET", "/os-hypervisors/{id}", show, query=_SHOW_QUERY, admin=_POLICY.format("show")),
     Route("GET", "/os-hypervisors/{id}/uptime", uptime, until=(2, 87), admin=_POLICY.format("uptime")),
     Route("GET", "/os-hypervisors/{id}/search", search, until=(2, 52), admin=_POLICY.format("search")),
     Route("GET", "/os-hypervisors/{id}/servers", servers, until=(2, 52), admin=_POLICY.format("servers")),

@@ -1,13 +1,21 @@
 """Paging as the Compute API does it: limit, marker and the ``rel: next`` link."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
+from migrator.api import server_schemas
 from migrator.api.routing import ApiRequest
 
 # A list of strings each: query values arrive as lists.
 INTEGER = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}, "maxItems": 1000}
 TEXT = {"type": "array", "items": {"type": "string"}, "maxItems": 1000}
+BOOLEAN = {"type": "array", "items": server_schemas.BOOLEAN, "maxItems": 1000}
+
+
+def closed(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A query in which no other name may be."""
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
 
 
 def first(query: Mapping[str, Sequence[str]], name: str) -> str | None:

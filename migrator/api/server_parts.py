@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from migrator.api import server_schemas, server_view
+from migrator.api import paging, server_schemas, server_view
 from migrator.api.json_schema import shortened
 from migrator.api.routing import Answer, ApiRequest, Route
 from migrator.api.server_create import check_metadata
@@ -147,8 +147,10 @@ def security_groups(request: ApiRequest) -> Answer:
 
 
 def volumes(request: ApiRequest) -> Answer:
-    row = find(request, request.params["id"])
-    return Answer(200, {"volumeAttachments": [_attachment(row, v, request.version) for v in _volumes(row)]})
+    row, query = find(request, request.params["id"]), request.query
+    begin = int(paging.first(query, "offset") or 0)
+    found = _volumes(row)[begin:][: int(paging.first(query, "limit") or 0) or None]
+    return Answer(200, {"volumeAttachments": [_attachment(row, v, request.version) for v in found]})
 
 
 def volume(request: ApiRequest) -> Answer:
@@ -181,6 +183,8 @@ def _attachment(row: Any, volume: Mapping[str, Any], version: tuple[int, int]) -
 
 _META, _TAGS, _T = "/servers/{id}/metadata", "/servers/{id}/tags", (2, 26)
 _VOLUMES = "/servers/{id}/os-volume_attachments"
+_SLICE = {"limit": paging.INTEGER, "offset": paging.INTEGER}
+_VOLUMES_QUERY = (((2, 1), {"type": "object", "properties": _SLICE}), ((2, 75), paging.closed(_SLICE)))
 ROUTES = (
     Route("GET", _META, list_metadata),
     Route("POST", _META, merge_metadata, body=server_schemas.METADATA_BODY),
@@ -197,7 +201,7 @@ ROUTES = (
     Route("GET", "/servers/{id}/ips", addresses),
     Route("GET", "/servers/{id}/os-interface", interfaces),
     Route("GET", "/servers/{id}/os-security-groups", security_groups),
-    Route("GET", _VOLUMES, volumes),
+    Route("GET", _VOLUMES, volumes, query=_VOLUMES_QUERY),
     Route("POST", _VOLUMES, change_volumes),
     Route("GET", _VOLUMES + "/{volume}", volume),
     Route("PUT", _VOLUMES + "/{volume}", change_volumes),

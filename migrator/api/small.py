@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from migrator.api import paging
 from migrator.api.os_services import BINARY, ZONE
-from migrator.api.routing import Answer, ApiRequest, Route
+from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
 from migrator.api.server_schemas import MOST_METADATA
 from migrator.api.server_view import iso_us
 from migrator.db import hosts, instances
+from migrator.errors import Forbidden
 from migrator.scheduler import loading
 
 _UNLIMITED = -1
@@ -16,8 +18,12 @@ _NETWORK = ("maxTotalFloatingIps", "totalFloatingIpsUsed", "totalSecurityGroupsU
 
 def limits(request: ApiRequest) -> Answer:
     """No quotas here, so every limit but that of a server's metadata is -1; what is used is counted."""
+    own = request.caller.project_id
+    project_id = paging.first(request.query, "tenant_id") or own
+    if project_id != own and not request.caller.is_admin:
+        raise Forbidden("Policy doesn't allow os_compute_api:limits:other_project to be performed.")
     with request.services.db.read() as connection:
-        count, cores, memory_mb = instances.usage(connection, request.caller.project_id)
+        count, cores, memory_mb = instances.usage(connection, project_id)
     names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")
     absolute: dict[str, int] = dict.fromkeys((*names, "maxServerGroups", "maxServerGroupMembers"), _UNLIMITED)
     absolute["maxServerMeta"] = MOST_METADATA
@@ -62,10 +68,21 @@ def no_extensions(_request: ApiRequest) -> Answer:
     return Answer(200, {"extensions": []})
 
 
+_STRICT = (2, 75)  # from here a name that is not known is refused
+_TENANT: Schema = {"tenant_id": paging.TEXT}
+_LIMITS_QUERY: Versioned = (((2, 1), {"type": "object", "properties": _TENANT}), (_STRICT, paging.closed(_TENANT)))
+_USER: Schema = {"user_id": paging.TEXT}
+_PAGED: Schema = _USER | {"limit": paging.INTEGER, "marker": paging.TEXT}
+_KEYPAIRS_QUERY: Versioned = (
+    ((2, 1), {"type": "object"}),
+    ((2, 10), {"type": "object", "properties": _USER}),
+    ((2, 35), {"type": "object", "properties": _PAGED}),
+    (_STRICT, paging.closed(_PAGED)),
+)
 ROUTES = (
-    Route("GET", "/limits", limits),
+    Route("GET", "/limits", limits, query=_LIMITS_QUERY),
     Route("GET", "/os-availability-zone", zones),
     Route("GET", "/os-availability-zone/detail", zones_in_detail, admin="os_compute_api:os-availability-zone:detail"),
-    Route("GET", "/os-keypairs", no_keypairs),
+    Route("GET", "/os-keypairs", no_keypairs, query=_KEYPAIRS_QUERY),
     Route("GET", "/extensions", no_extensions),
 )

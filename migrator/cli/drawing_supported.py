@@ -53,8 +53,13 @@ others those that Nova opens to them are honoured, and the rest is ignored, as N
 | --- | --- | --- |
 """
 _MORE_FILTERS = """
-`GET /os-migrations`: every documented filter is honoured; no migration is ever hidden, so `hidden=true` finds none.
-`GET /flavors`, `/os-hypervisors` and `/os-services`: every documented filter is honoured.
+From the microversion on at which Nova refuses a name that it does not know, it is refused here: 2.53 for
+`/os-hypervisors`, 2.58 for instance actions, 2.59 for `/os-migrations`, 2.75 for the others; below, it is ignored.
+`/v1` always refuses it.
+
+| | names |
+| --- | --- |
+{queries}
 `GET /images`: every attribute and property is compared, with `id=in:`, `tag`, `size_min` and `size_max` as in Glance;
 `limit`, `marker`, the sort parameters and `member_status` are ignored: all images are one page, the newest first.
 """
@@ -91,7 +96,11 @@ def _becomes(row: supported_requests.Row) -> str:
 
 def _filters() -> str:
     rows = "".join(f"| `{row.name}` | refused | {row.what} |\n" for row in REFUSED_FILTERS)
-    return _FILTERS + rows + _MORE_FILTERS
+    queries = (
+        f"| `{route}` | {', '.join(f'`{row.name}`' for row in rows if isinstance(row, Honoured))} |"
+        for route, rows in supported_requests.QUERIES.items()
+    )
+    return _FILTERS + rows + _MORE_FILTERS.format(queries="\n".join(queries))
 
 
 def _shown(row: Honoured) -> str:

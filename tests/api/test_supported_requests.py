@@ -143,3 +143,14 @@ def test_a_hosts_only_node_has_its_name(api: Api, zone: str, words: str | None) 
 def test_a_security_group_has_nothing_but_a_name(api: Api) -> None:
     assert boot(api, security_groups=[{"nope": 1}]).status == 400
     assert boot(api, security_groups=[{"name": "default"}]).status == 202
+
+
+def test_every_name_of_every_query_has_its_row() -> None:
+    of_schemas = {
+        f"{route.method} {route.path}": sorted(
+            {name for _, schema in route.query for name in schema.get("properties", ())}
+        )
+        for route in ROUTES
+        if route.query is not None
+    }
+    assert of_schemas == {key: sorted(row.name for row in rows) for key, rows in supported_requests.QUERIES.items()}
