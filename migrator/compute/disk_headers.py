@@ -23,19 +23,18 @@ _SECTOR = 512
 _ADVICE = "find out who wrote it: the host that it came from, or one that shares the storage, may be broken into"
 
 
-def refuse_foreign(file: Path, disk: DiskSpec, pool: Path, image: ImageRef | None) -> None:
-    """Raises UnsafeDisk unless ``file`` is what the record says of the disk in this pool, over ``image`` or nothing; a
-    StorageError for a header that QEMU does not open."""
+def checked_chain(file: Path, disk: DiskSpec, pool: Path, image: ImageRef | None) -> tuple[tuple[Path, str], ...]:
+    """What lies under ``file``, with formats. Raises UnsafeDisk unless it is what the record says of the disk in this
+    pool: ``image`` or nothing; a StorageError for a header that QEMU does not open."""
     with _plain_file(file) as opened:
         if disk.format != "qcow2":
-            return  # a guest's own bytes: whoever opens them is told that they are raw
+            return ()  # a guest's own bytes: whoever opens them is told that they are raw
         header = qcow2_header.read(opened)
     if header.data_file:
         raise UnsafeDisk(f"{file} keeps its data in another file, which its header names", advice=_ADVICE)
     if header.encrypted:
         raise UnsafeDisk(f"{file} is encrypted, and no host has its key", advice=_ADVICE)
-    if header.backing is not None:
-        _refuse_backing(file, header, pool, image)
+    return () if header.backing is None else _checked_base(file, header, pool, image)
 
 
 def refuse_link(file: Path) -> None:
@@ -84,7 +83,9 @@ def fact(path: Path, disk: DiskSpec) -> DiskFact:
     )
 
 
-def _refuse_backing(file: Path, header: qcow2_header.Qcow2Header, pool: Path, image: ImageRef | None) -> None:
+def _checked_base(
+    file: Path, header: qcow2_header.Qcow2Header, pool: Path, image: ImageRef | None
+) -> tuple[tuple[Path, str]]:
     wanted = None if image is None else f"../{BASE}/{plain(image.id)}"
     if image is None or header.backing != wanted:
         raise UnsafeDisk(
@@ -97,14 +98,15 @@ def _refuse_backing(file: Path, header: qcow2_header.Qcow2Header, pool: Path, im
             advice=_ADVICE,
         )
     base = pool / BASE / image.id
-    if not os.path.lexists(base):
-        return  # QEMU says so, too
     try:
+        if not os.path.lexists(base):
+            return ((base, image.disk_format),)  # QEMU says so, too
         if base.is_symlink() or not base.is_file():
             raise StorageError("it is no plain file")
         image_inspection.virtual_size(base, image.disk_format)
     except StorageError as error:
         raise UnsafeDisk(f"{base}, which {file} lies over: {error.message}", advice=_ADVICE) from error
+    return ((base, image.disk_format),)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from migrator.protocol import (
 )
 
 GIB = 1024**3
+_NAMED_BY_LIBVIRT = ("raw", "qcow2", "vmdk", "vdi", "vpc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +196,28 @@ class Disks:
         known = {image.id: image for image in spec.images}
         for disk in spec.disks:
             if os.path.lexists(path := self.path(spec.uuid, disk)):
-                self._refuse_foreign(path, disk, known)
+                self._chain(path, disk, known)
         boot = self.boot_files(spec)
         for file in (boot.kernel, boot.ramdisk, self.memory(spec)):
             if file is not None and os.path.lexists(file):
                 disk_headers.refuse_link(file)
+
+    def chain(self, spec: InstanceSpec, disk: DiskSpec) -> tuple[tuple[Path, str], ...] | None:
+        """What lies under the disk, nearest first, with formats. None for one that is not there or not the instance's
+        own: a guest is not started from it (``refuse_foreign``), and may be defined all the same. None also where
+        libvirt has no name for a format."""
+        try:
+            found = self._chain(self.path(spec.uuid, disk), disk, {image.id: image for image in spec.images})
+        except StorageError:
+            return None
+        return found if all(disk_format in _NAMED_BY_LIBVIRT for _, disk_format in found) else None
 
     def refuse_foreign_copy(self, spec: InstanceSpec, path: Path, part: Path) -> None:
         """The same of one file that has come from another host as ``part``, and is about to be ``path``."""
         known = {image.id: image for image in spec.images}
         for disk in spec.disks:
             if self.path(spec.uuid, disk) == path:
-                self._refuse_foreign(part, disk, known)
+                self._chain(part, disk, known)
 
     def grow(self, spec: InstanceSpec) -> None:
         """Make disks that are smaller than the spec says as large as it says. Raises StorageError."""
@@ -260,7 +271,7 @@ class Disks:
             path = places[disk.pool] / self.path(spec.uuid, disk).name
             if not path.exists():
                 raise StorageError(f"{path} is missing: the instance has had other disks then")
-            self._refuse_foreign(path, disk, known)
+            self._chain(path, disk, known)
             size = qemu_img.info(path, disk.format)["virtual-size"] if disk.size_gb and not disk.config_drive else 0
             if size > disk.size_gb * GIB:
                 raise StorageError(
@@ -310,9 +321,9 @@ class Disks:
             identity=identity, path=str(pool), total_gb=total, free_gb=free, proof=self._identities.last_proof(name)
         )
 
-    def _refuse_foreign(self, file: Path, disk: DiskSpec, known: Mapping[str, ImageRef]) -> None:
+    def _chain(self, file: Path, disk: DiskSpec, known: Mapping[str, ImageRef]) -> tuple[tuple[Path, str], ...]:
         image = None if disk.image_id is None else _ref(disk.image_id, known)
-        disk_headers.refuse_foreign(file, disk, self._pool(disk.pool), image)
+        return disk_headers.checked_chain(file, disk, self._pool(disk.pool), image)
 
     def _make_config_drive(self, spec: InstanceSpec, disk: DiskSpec, admin_pass: str | None) -> None:
         path = self.path(spec.uuid, disk)

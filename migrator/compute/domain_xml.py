@@ -40,10 +40,12 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class DiskPlace:
-    """Where one disk of the spec lives on this host, and the cache mode its filesystem allows."""
+    """Where one disk of the spec lives on this host, the cache mode its filesystem allows, and what lies under it: the
+    files and their formats, nearest first; None: not known, which libvirt finds out by itself."""
 
     path: Path
     cache: str = "none"
+    under: tuple[tuple[Path, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +271,20 @@ def _add_disk(devices: ET.Element, spec: DiskSpec, place: DiskPlace) -> None:
     disk = ET.SubElement(devices, "disk", {"type": "file", "device": "cdrom" if spec.config_drive else "disk"})
     ET.SubElement(disk, "driver", {"name": "qemu", "type": spec.format, "cache": place.cache})
     ET.SubElement(disk, "source", {"file": str(place.path)})
+    if place.under is not None:
+        _add_chain(disk, place.under)
     ET.SubElement(disk, "target", {"dev": spec.target, "bus": _BUSES.get(spec.target[:2], "virtio")})
     if spec.config_drive:
         ET.SubElement(disk, "readonly")
+
+
+def _add_chain(disk: ET.Element, under: tuple[tuple[Path, str], ...]) -> None:
+    """With it libvirt and QEMU open these files and no other: a header is not asked. An empty element ends it."""
+    for path, disk_format in under:
+        disk = ET.SubElement(disk, "backingStore", {"type": "file"})
+        ET.SubElement(disk, "format", {"type": disk_format})
+        ET.SubElement(disk, "source", {"file": str(path)})
+    ET.SubElement(disk, "backingStore")
 
 
 def _add_nic(devices: ET.Element, network: str, mac: str, bridges: Mapping[str, str]) -> None:

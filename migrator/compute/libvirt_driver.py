@@ -29,6 +29,7 @@ from migrator.private_files import PASSAGE, make_folder
 from migrator.protocol import (
     CheckResult,
     Copy,
+    DiskSpec,
     DomainFact,
     DomainState,
     GuestCpu,
@@ -349,7 +350,7 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
 
     def _shape(self, spec: InstanceSpec, arch: str, machine: str) -> domain_xml.HostShape:
         settings, files = self._settings, self._disks.boot_files(spec)
-        paths = {disk.target: self._disks.path(spec.uuid, disk) for disk in spec.disks}
+        places = {disk.target: self._place(spec, disk) for disk in spec.disks}
         return domain_xml.HostShape(
             virt_type=settings.virt_type,
             cpu_mode=settings.cpu_mode,
@@ -357,11 +358,15 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             machine=machine,
             arch=arch,
             console=self._console(spec.uuid),
-            disks={t: domain_xml.DiskPlace(path, self._disks.cache_mode(path)) for t, path in paths.items()},
+            disks=places,
             bridges=settings.networks,
             kernel=files.kernel,
             ramdisk=files.ramdisk,
         )
+
+    def _place(self, spec: InstanceSpec, disk: DiskSpec) -> domain_xml.DiskPlace:
+        path = self._disks.path(spec.uuid, disk)
+        return domain_xml.DiskPlace(path, self._disks.cache_mode(path), self._disks.chain(spec, disk))
 
     def _check_cpu(self, guest: GuestDescription) -> CheckResult:
         if guest.cpu_xml is None:

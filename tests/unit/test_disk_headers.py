@@ -173,6 +173,17 @@ def test_a_shared_disk_that_another_host_wrote_is_used_for_nothing(
         there.grow(larger)
 
 
+def test_what_lies_under_a_disk_is_known_only_of_the_instances_own(tmp_path: Path, image: Path, secret: Path) -> None:
+    mine = Disks({"local": tmp_path / "pool"}, "local")
+    instance = spec(DISK, RAW, DiskSpec(target="vdc", pool="local", size_gb=1))
+    assert [mine.chain(instance, disk) for disk in instance.disks] == [None] * 3
+    mine.make(instance, {IMAGE: image})
+    base = (tmp_path / "pool/_base" / IMAGE, "raw")
+    assert [mine.chain(instance, disk) for disk in instance.disks] == [(base,), (), ()]
+    written(mine.path(INSTANCE, DISK), "backing file", secret)
+    assert mine.chain(instance, DISK) is None
+
+
 def test_the_image_under_a_disk_names_nothing_either(tmp_path: Path, secret: Path) -> None:
     mine = Disks({"local": tmp_path / "pool"}, "local")
     reference = ImageRef(id=IMAGE, size_bytes=0, checksum_sha256="", disk_format="qcow2")

@@ -69,6 +69,18 @@ def test_the_spec_is_written() -> None:
     assert domain.find("cpu") is None
 
 
+def test_what_lies_under_a_disk_is_written_to_its_end_where_it_is_known() -> None:
+    base = (Path("/srv/a/_base/i"), "raw")
+    disks = {"vda": DiskPlace(HOME / "disk", under=(base,)), "vdb": DiskPlace(HOME / "disk.vdb", under=())}
+    over, alone = built(host=replace(HOST, disks=disks)).findall("devices/disk")
+    assert one(over, "backingStore").get("type") == "file"
+    assert one(over, "backingStore/format").attrib == {"type": "raw"}
+    assert one(over, "backingStore/source").attrib == {"file": "/srv/a/_base/i"}
+    for end in (one(over, "backingStore/backingStore"), one(alone, "backingStore")):
+        assert (len(end), end.attrib) == (0, {})
+    assert [disk.find("backingStore") for disk in built().findall("devices/disk")] == [None, None]
+
+
 def test_without_a_kernel_the_disk_boots() -> None:
     domain = built(host=replace(HOST, kernel=None, ramdisk=None))
     assert one(domain, "os/boot").attrib == {"dev": "hd"}
