@@ -59,7 +59,7 @@ def read(file: BinaryIO) -> Qcow2Header:
     """Raises StorageError for a header that QEMU would not open; OSError."""
     length = file.seek(0, os.SEEK_END)
     fields = _fields(_at(file, 0, _V3_BYTES + 8))
-    for refused, words in _refusals(fields, length):
+    for refused, words in (*_refused_header(fields), *_refused_tables(fields, length)):
         if refused:
             raise StorageError(f"the image {words}")
     found = _extensions(file, fields, length)
@@ -89,12 +89,9 @@ def _fields(head: bytes) -> _Fields:
     return _Fields(**values, features=features, refcount_order=order, length=length, compression=compression)
 
 
-def _refusals(f: _Fields, length: int) -> tuple[tuple[bool, str], ...]:
+def _refused_header(f: _Fields) -> tuple[tuple[bool, str], ...]:
     """The first that holds is told; a later one may rely on the earlier ones."""
-    cluster = 1 << min(f.bits, 21)
-    known = f.features & ~_KNOWN
-    needed = -(-f.size // _covered(f))
-    unaligned = any(at % cluster for at in (f.l1_at, f.refcounts_at, f.snapshots_at))
+    cluster, unknown = 1 << min(f.bits, 21), f.features & ~_KNOWN
     return (
         (f.version not in (2, 3), f"is qcow2 of version {f.version}; 2 and 3 can be read"),
         (not 9 <= f.bits <= 21, f"has clusters of 2^{f.bits} bytes; 2^9 to 2^21 are possible"),
@@ -102,7 +99,7 @@ def _refusals(f: _Fields, length: int) -> tuple[tuple[bool, str], ...]:
             f.version == 3 and not _V3_BYTES <= f.length <= cluster,
             f"says that its header has {f.length} bytes; {_V3_BYTES} to {cluster} are possible",
         ),
-        (bool(known), f"needs features of qcow2 that are not known ({known:#x})"),
+        (bool(unknown), f"needs features of qcow2 that are not known ({unknown:#x})"),
         (f.compression > 1, f"is compressed in a way that is not known ({f.compression})"),
         (
             bool(f.features & _ZSTD) != (f.compression == 1),
@@ -114,6 +111,14 @@ def _refusals(f: _Fields, length: int) -> tuple[tuple[bool, str], ...]:
             bool(f.backing_at) and f.backing_bytes > min(_NAME_MAX, cluster - f.backing_at),
             f"names a backing file with {f.backing_bytes} bytes, more than QEMU reads",
         ),
+    )
+
+
+def _refused_tables(f: _Fields, length: int) -> tuple[tuple[bool, str], ...]:
+    """Of a header that is sound by itself."""
+    cluster, needed = 1 << min(f.bits, 21), -(-f.size // _covered(f))
+    unaligned = any(at % cluster for at in (f.l1_at, f.refcounts_at, f.snapshots_at))
+    return (
         (f.l1_entries * 8 > _L1_MAX, f"has {f.l1_entries} entries in its first table, more than QEMU reads"),
         (f.size >= 1 << 63, f"says that its disk has {f.size} bytes"),
         (f.l1_entries < needed, f"has {f.l1_entries} entries in its first table, and its size needs {needed}"),

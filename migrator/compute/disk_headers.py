@@ -20,6 +20,7 @@ from migrator.errors import StorageError, UnsafeDisk
 from migrator.protocol import DiskFact, DiskSpec, ImageRef
 
 _SECTOR = 512
+_SHOWN = 200  # characters of a name that another host chose
 _ADVICE = "find out who wrote it: the host that it came from, or one that shares the storage, may be broken into"
 
 
@@ -73,24 +74,24 @@ def fact(path: Path, disk: DiskSpec) -> DiskFact:
         raise StorageError(f"cannot read {path}: {error}") from error
     except StorageError as error:
         raise type(error)(f"{path}: {error.message}", advice=error.advice) from error
+    name = Path(backing)
     return DiskFact(
         **known,
         exists=True,
         format=disk.format,
         virtual_bytes=size,
         allocated_bytes=found.st_blocks * _SECTOR,
-        backing_image_id=Path(backing).name if Path(backing).parent.name == BASE else None,
+        backing_image_id=name.name if name.parent.name == BASE and name.name.isprintable() else None,
     )
 
 
 def _checked_base(
     file: Path, header: qcow2_header.Qcow2Header, pool: Path, image: ImageRef | None
 ) -> tuple[tuple[Path, str]]:
+    name = (header.backing or "")[:_SHOWN]
     wanted = None if image is None else f"../{BASE}/{plain(image.id)}"
     if image is None or header.backing != wanted:
-        raise UnsafeDisk(
-            f"{file} names the file {header.backing!r} under it; the record has {wanted or 'none'}", advice=_ADVICE
-        )
+        raise UnsafeDisk(f"{file} names the file {name!r} under it; the record has {wanted or 'none'}", advice=_ADVICE)
     if header.backing_format != image.disk_format:
         raise UnsafeDisk(
             f"{file} says that the image under it is {header.backing_format or 'to be guessed'}; "

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from migrator.errors import UnsafeDomain
 
+_SHOWN = 100  # characters of what another host wrote
 _ADVICE = "the host that saved it changed it, or somebody did there: start the instance from its disks instead"
 
 # Of the domain: what the guest can see, taken as it is if it names nothing of the host
@@ -55,10 +56,13 @@ def restorable(saved_xml: str, own_xml: str) -> ET.Element:
 
 def _refuse_another(saved: ET.Element, own: ET.Element) -> None:
     if saved.get("type") not in _TYPES:
-        raise UnsafeDomain(f"the saved memory is of a domain of the type {saved.get('type')!r}", advice=_ADVICE)
+        raise UnsafeDomain(
+            f"the saved memory is of a domain of the type {saved.get('type', '')[:_SHOWN]!r}", advice=_ADVICE
+        )
     for tag in ("uuid", "name"):
         if saved.findtext(tag) != own.findtext(tag):
-            raise UnsafeDomain(f"the saved memory is another domain's: its {tag} is {saved.findtext(tag)!r}")
+            found = saved.findtext(tag, "")[:_SHOWN]
+            raise UnsafeDomain(f"the saved memory is another domain's: its {tag} is {found!r}", advice=_ADVICE)
 
 
 def _take_machine(saved: ET.Element, own: ET.Element) -> None:
@@ -91,9 +95,10 @@ def _mine(saved: ET.Element, written: Mapping[tuple[str, str], ET.Element]) -> E
     """The device as this host writes it, where the guest saw it."""
     found = [written[key] for key in _keys(saved) if key in written]
     if not found or found[0].get("type") != saved.get("type"):
-        what = ", ".join(value for _, value in _keys(saved)) or "without a name"
+        what = ", ".join(value[:_SHOWN] for _, value in _keys(saved)) or "without a name"
         raise UnsafeDomain(
-            f"the saved memory has a <{saved.tag}> that is not the instance's own: {what} ({saved.get('type')})",
+            f"the saved memory has a <{saved.tag}> that is not the instance's own: {what} "
+            f"({saved.get('type', '')[:_SHOWN]})",
             advice=_ADVICE,
         )
     for tag in _KEPT.get(saved.tag, ("address",)):
@@ -131,10 +136,10 @@ def _refuse_paths(element: ET.Element, where: str) -> None:
 
 def _without_path(value: str, where: str) -> str:
     if "/" in value or "://" in value:
-        raise UnsafeDomain(f"the saved memory names {value!r} in <{where}>", advice=_ADVICE)
+        raise UnsafeDomain(f"the saved memory names {value[:_SHOWN]!r} in <{where}>", advice=_ADVICE)
     return value
 
 
 def _plain(tag: str) -> str:
     """A namespace is long, and says as much as what stands in it: ``commandline``."""
-    return tag.rpartition("}")[2]
+    return tag.rpartition("}")[2][:_SHOWN]

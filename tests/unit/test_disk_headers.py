@@ -246,6 +246,9 @@ def test_facts_tell_what_is_there_and_open_nothing_that_it_names(tmp_path: Path)
     qcow2(path, "-u", "-b", str(fifo), "-F", "raw")
     fact = mine.facts(spec(DISK))[0]
     assert (fact.exists, fact.virtual_bytes, fact.backing_image_id) == (True, 1 << 30, None)
+    header = path.read_bytes()
+    path.write_bytes(header.replace(str(fifo).encode(), b"_base/\0\xff".ljust(len(str(fifo)), b"x")))
+    assert mine.facts(spec(DISK))[0].backing_image_id is None
     path.write_bytes(b"QFI\xfb")
     with pytest.raises(StorageError, match="ends within its header"):
         mine.facts(spec(DISK))
