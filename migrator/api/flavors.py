@@ -5,7 +5,7 @@ from typing import Any
 from migrator.api import paging
 from migrator.api.json_schema import INT32, shortened
 from migrator.api.routing import Answer, ApiRequest, Route, Schema
-from migrator.api.server_schemas import BOOLEAN, TRUE
+from migrator.api.server_schemas import BOOLEAN, TRUE, many
 from migrator.db import flavors as rows
 from migrator.errors import BadRequest, Conflict, Forbidden, NotFound
 
@@ -67,15 +67,15 @@ _ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
 _ACCESS_ACTIONS = ("addTenantAccess", "removeTenantAccess")
 _TENANT = _closed({"tenant": {"type": "string", "minLength": 1, "maxLength": 255}})
 _ACCESS = (((2, 1), {"type": "object", "properties": dict.fromkeys(_ACCESS_ACTIONS, _TENANT)}),)
-_MIB_OR_GIB: Schema = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$", "format": INT32}}
+_MIB_OR_GIB: Schema = many({"type": "string", "pattern": "^[0-9]*$", "format": INT32})
 _QUERY_PROPERTIES: Schema = {
     "limit": paging.INTEGER,
     "marker": paging.TEXT,
     "is_public": paging.TEXT,
     "minRam": _MIB_OR_GIB,
     "minDisk": _MIB_OR_GIB,
-    "sort_key": {"type": "array", "items": {"type": "string", "maxLength": 255}},
-    "sort_dir": {"type": "array", "items": {"enum": ["asc", "desc"]}},
+    "sort_key": many({"type": "string", "maxLength": 255}),
+    "sort_dir": many({"enum": ["asc", "desc"]}),
 }
 _QUERY = (
     ((2, 1), {"type": "object", "properties": _QUERY_PROPERTIES}),

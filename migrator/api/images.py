@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from migrator.api import image_upload
 from migrator.api.json_schema import is_uuid, shortened
-from migrator.api.routing import read_json
+from migrator.api.routing import parsed
 from migrator.api.server_view import iso_z
 from migrator.api.services import Service, Services
 from migrator.db import images as rows
@@ -118,10 +118,11 @@ def show(image_id: str, services: Service) -> dict[str, Any]:
 
 @router.post("/images", status_code=201)
 async def create(request: Request, services: Service) -> dict[str, Any]:
-    body = await read_json(request)
-    values = _values(body if body is not None else {}, services.settings.image_formats)
+    content = await request.body()
 
     def write() -> rows.ImageRow:
+        body = parsed(content)
+        values = _values(body if body is not None else {}, services.settings.image_formats)
         with services.db.write() as connection:
             return rows.create(connection, values)
 

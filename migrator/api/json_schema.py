@@ -21,7 +21,8 @@ from migrator.errors import BadRequest
 Schema = dict[str, Any]
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 _DIGITS = re.compile(r"-?[0-9]{1,10}")
-_LOOKED_AT = 100  # errors, of which the first by its place is told
+_LOOKED_AT = 10  # errors, of which the first by its place is told
+_PARTS_SHOWN = 10  # of a list or mapping that is too long
 _SHOWN = 300  # characters of a value, or of what is wrong with it, that an answer repeats
 
 # Formats. Their names are read in the answers: "... is not a 'uuid'".
@@ -51,7 +52,48 @@ def _whole(pattern: str) -> str:
     return pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
 
 
-_Validator = extend(Draft4Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+def _sized(keyword: Any) -> Any:
+    """``keyword``, which looks at each part of a value, unless that is longer than the schema allows: this alone is
+    said of it then, and nothing of its parts."""
+
+    def look(validator: Any, part: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        most = "maxItems" if isinstance(instance, list) else "maxProperties"
+        if most not in schema or not isinstance(instance, list | dict) or len(instance) <= schema[most]:
+            yield from keyword(validator, part, instance, schema) or ()
+
+    return look
+
+
+def _too_long(_validator: Any, most: int, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, list | dict) and len(instance) > most:
+        yield ValidationError(f"{_part(instance)} is too long: at most {most} are allowed, found {len(instance)}")
+
+
+def _one_of(validator: Any, schemas: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    """By the value's type, so that what is wrong with it is said once, and not collected from every branch."""
+    fitting = [one for one in schemas if validator.evolve(schema={"type": one["type"]}).is_valid(instance)]
+    if len(fitting) == 1:
+        yield from validator.descend(instance, fitting[0])
+    elif sum(validator.evolve(schema=one).is_valid(instance) for one in fitting) != 1:
+        yield ValidationError(f"{_part(instance)} is not valid under any of the given schemas")
+
+
+def _part(instance: Any) -> str:
+    """Enough of a value to know it by."""
+    if isinstance(instance, dict):
+        return repr(dict(islice(instance.items(), _PARTS_SHOWN)))
+    return repr(instance[:_PARTS_SHOWN] if isinstance(instance, list) else instance)
+
+
+_PARTS = ("items", "properties", "patternProperties", "additionalProperties")  # keywords that look at parts
+_KEYWORDS = {
+    "pattern": _pattern,
+    "oneOf": _one_of,
+    "maxItems": _too_long,
+    "maxProperties": _too_long,
+    **{name: _sized(Draft4Validator.VALIDATORS[name]) for name in _PARTS},
+}
+_Validator = extend(Draft4Validator, _KEYWORDS)  # type: ignore[no-untyped-call]
 
 
 @cache
@@ -84,7 +126,7 @@ def _sentence(error: ValidationError, *, query: bool) -> str:
     words = shortened(error.message.replace(r"\\Z'", "$'"))
     if not path:
         return words
-    value = shortened(str(error.instance))
+    value = shortened(_part(error.instance) if isinstance(error.instance, list | dict) else str(error.instance))
     if query:
         return f"Invalid input for query parameters {path[0]}. Value: {value}. {words}"
     return f"Invalid input for field/attribute {shortened(path[-1])}. Value: {value}. {words}"

@@ -141,7 +141,18 @@ class Endpoint:
         caller = self._authenticator.caller(request.headers, request_id)
         if route.admin is not None and not caller.is_admin:
             raise Forbidden(f"Policy doesn't allow {route.admin} to be performed.")
-        body = await read_json(request) if route.method in ("POST", "PUT", "PATCH") else None
+        content = await request.body() if route.method in ("POST", "PUT", "PATCH") else b""
+        root = root_of(request, self._services)
+        answer = await run_in_threadpool(self._handle, request, content, route, version, caller, root)
+        if answer.until is not None:
+            await self._wait(answer.until, answer.patience_s)
+        return answer
+
+    def _handle(
+        self, request: Request, content: bytes, route: Route, version: Version, caller: Caller, root: str
+    ) -> Answer:
+        """In the thread pool, what is read and validated of the request, too: the event loop waits for no body."""
+        body = parsed(content)
         query: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             query.setdefault(name, []).append(value)
@@ -153,12 +164,8 @@ class Endpoint:
             if not isinstance(body, dict):
                 raise BadRequest("Malformed request body")
             check_body(route.body, body, version)
-        root = root_of(request, self._services)
-        asked = ApiRequest(version, request.path_params, query, body, caller, self._services, root, f"{root}/v2.1")
-        answer = await run_in_threadpool(route.handler, asked)
-        if answer.until is not None:
-            await self._wait(answer.until, answer.patience_s)
-        return answer
+        params = request.path_params
+        return route.handler(ApiRequest(version, params, query, body, caller, self._services, root, f"{root}/v2.1"))
 
     async def _wait(self, over: Callable[[], bool], patience_s: float) -> None:
         """Where very many wait already, the next one does not: it is told what it would be told in the end, that its
@@ -183,9 +190,8 @@ def root_of(request: Request, services: Services) -> str:
     return request_origin.root(request.scope["headers"], request.url.scheme, server, allowed)
 
 
-async def read_json(request: Request) -> Any:
-    """The body as JSON; its kind and size are the gate's to check. Raises BadRequest; None: there is no body."""
-    content = await request.body()
+def parsed(content: bytes) -> Any:
+    """A body as JSON; its kind and size are the gate's to check. Raises BadRequest; None: there is no body."""
     if not content:
         return None
     try:

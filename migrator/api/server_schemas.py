@@ -15,6 +15,7 @@ Versioned = tuple[tuple[Version, Schema], ...]
 V1: Version = (2, 1)
 MOST_TAGS = 50  # of a server
 MOST_METADATA = 128  # items of a server, as Nova's quota has it
+_MOST_PAIRS = 1000  # of metadata that are looked at; those beyond the quota are refused as such
 _MOST_DISKS = 64  # that a body may name
 _MOST_NETWORKS = 32
 _MOST_GROUPS = 50
@@ -48,6 +49,7 @@ METADATA: Schema = {
     "type": "object",
     "patternProperties": {r"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255}},
     "additionalProperties": False,
+    "maxProperties": _MOST_PAIRS,
 }
 HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
 

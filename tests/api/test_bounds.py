@@ -1,9 +1,11 @@
 """What a body or a query may hold at most, and that what is wrong with it is said by the field's name."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from migrator.api import json_schema
 from tests.api import seed
 from tests.api.conftest import Web
 from tests.api.driving import IMAGE, Api, api
@@ -95,3 +97,21 @@ def test_a_tag_that_is_no_latin_text_is_named_in_the_answer(api: Api) -> None:
     path = f"/servers/{seed.instance(api.db, 'a')}/tags/%E6%97%A5%E6%9C%AC"
     answer = api("PUT", path)
     assert (answer.status, answer.headers["Location"]) == (201, f"http://testserver/v2.1{path}")
+
+
+def test_a_body_and_a_query_are_validated_beside_the_event_loop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = json_schema.check
+    places: list[str] = []
+
+    def check(*given: Any, **more: Any) -> None:
+        try:
+            asyncio.get_running_loop()
+            places.append("loop")
+        except RuntimeError:
+            places.append("thread")
+        original(*given, **more)
+
+    monkeypatch.setattr(json_schema, "check", check)
+    assert api("POST", "/servers", "2.96", {"server": {}}).status == 400
+    assert api("GET", "/servers?limit=x").status == 400
+    assert places == ["thread", "thread"]
