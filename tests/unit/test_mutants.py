@@ -28,9 +28,8 @@ def test_the_tests_that_are_asked_exist() -> None:
     assert [file for file in OWN if not (ROOT / file).exists()] == []
 
 
-def test_the_readme_says_how_many_there_are_and_why_some_cannot_be_noticed() -> None:
+def test_the_readme_says_why_some_cannot_be_noticed() -> None:
     text = (ROOT / "tests/mutation/README.md").read_text()
-    assert f"{len(ALL)} mutants, {len(EQUIVALENT)} of them equivalent" in text
     for mutant in EQUIVALENT:
         why = f"{mutant.equivalent[0].upper()}{mutant.equivalent[1:]}."
         assert f"| {mutant.name} | `{mutant.file.removeprefix('migrator/')}` | {why} |" in text

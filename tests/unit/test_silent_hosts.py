@@ -22,10 +22,13 @@ def test_a_host_that_could_not_speak_to_any_server_until_now_does_not_turn_a_mov
     assert (letter(found), found.waiting) == ("w", "waiting for host b, which is silent")
 
 
-@pytest.mark.parametrize("kind", [B, L])
-def test_what_a_host_has_to_undo_is_not_owed_before_it_could_have_spoken(kind: Kind) -> None:
-    undoing = op(kind, "disks" if kind is B else "prepare", **BACK)
-    assert letter(plan(undoing, ups=(True, "fenced"))) == "O"
+@pytest.mark.parametrize(
+    ("kind", "phase", "silent"),
+    [(B, "disks", "fenced"), (L, "prepare", "fenced"), (M, "copy", False), (Kind.EVACUATION, "rebuild", False)],
+)
+def test_what_a_host_has_to_undo_is_not_owed_before_it_could_have_spoken(kind: Kind, phase: str, silent: View) -> None:
+    undoing = op(kind, phase, **BACK)
+    assert letter(plan(undoing, ups=(True, silent))) == "O"
     assert letter(plan(undoing, ups=AWAITED)) == "w"
 
 
