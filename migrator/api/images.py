@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from migrator.api import image_upload
+from migrator.api import image_list, image_upload
 from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.routing import parsed
 from migrator.api.server_view import iso_z
@@ -36,6 +36,7 @@ _COLUMNS = {
     "tags": "tags",
 }
 _MOST_TAGS = _MOST_PROPERTIES = 128  # Glance's quotas
+_LONGEST_NAME, _LONGEST_VALUE = 255, 65535  # of a property: what Glance's columns hold
 _READ_ONLY = frozenset(
     [
         "status",
@@ -74,9 +75,6 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "min_ram": int,
     "tags": list,
 }
-_FILTERS = ("name", "status", "visibility", "owner", "disk_format", "container_format")
-_NO_FILTERS = frozenset(("id", "limit", "marker", "sort", "sort_key", "sort_dir", "member_status", *_FILTERS))
-_SIZES = ("size_min", "size_max")
 IN_USE_HEADER = "X-Migrator-In-Use"
 log = logging.getLogger("migrator.api")
 router = APIRouter(tags=["images"])
@@ -84,29 +82,11 @@ router = APIRouter(tags=["images"])
 
 @router.get("/images")
 def index(request: Request, services: Service) -> dict[str, Any]:
-    """Newest first; ``name=``, ``status=`` … filter, ``id=in:a,b`` names several."""
-    query = request.query_params
-    equal = {name: query[name] for name in _FILTERS if name in query and (name, query[name]) != ("visibility", "all")}
-    more = [(name, value) for name, value in query.multi_items() if name not in _NO_FILTERS]
-    for name, value in more:
-        if name in _SIZES and not (value.isascii() and value.isdigit() and len(value) <= 18):
-            raise BadRequest(f"{name} is a number of bytes.")
-    ids = query["id"].removeprefix("in:").split(",") if "id" in query else None
-    _no_nul(*query.values())
+    """A page, the newest first; ``name=``, ``status=`` … filter, ``id=in:a,b`` names several."""
+    params = request.query_params.multi_items()
+    _no_nul(*(value for _, value in params))
     with services.db.read() as connection:
-        found = rows.listed(connection, equal, ids)
-    shown = [image for image in map(view, found) if all(_fits(image, name, value) for name, value in more)]
-    return {"images": shown, "first": "/v2/images", "schema": "/v2/schemas/images"}
-
-
-def _fits(image: dict[str, Any], name: str, value: str) -> bool:
-    if name == "tag":
-        return value in image["tags"]
-    if name in _SIZES:
-        size = image["size"] or 0
-        return bool(size >= int(value) if name == "size_min" else size <= int(value))
-    found = image.get(name)
-    return found is not None and str(found).lower() == value.lower() if isinstance(found, bool) else found == value
+        return image_list.page(connection, params, view)
 
 
 @router.get("/images/{image_id}")
@@ -207,6 +187,11 @@ def _values(body: Any, formats: Collection[str]) -> dict[str, Any]:
             if not isinstance(value, str):
                 said = f"Property '{shortened(name)}' is {shortened(repr(value))}"
                 raise BadRequest(f"{said}; a property's value is a string.")
+            if len(name) > _LONGEST_NAME or len(value) > _LONGEST_VALUE:
+                raise BadRequest(
+                    f"Property '{shortened(name)}' is too long: a name has at most {_LONGEST_NAME} characters, and a "
+                    f"value {_LONGEST_VALUE}."
+                )
             properties[name] = value
             if len(properties) > _MOST_PROPERTIES:
                 raise BadRequest(f"An image has at most {_MOST_PROPERTIES} properties.")
@@ -231,8 +216,8 @@ def _check(name: str, value: Any, formats: Collection[str]) -> None:
         )
     if name == "container_format" and value is not None and value not in _CONTAINERS:
         raise BadRequest(f"Attribute 'container_format' is {value!r}; one of {', '.join(_CONTAINERS)}.")
-    if name == "visibility" and value not in ("public", "private", "shared", "community"):
-        raise BadRequest(f"Attribute 'visibility' is {value!r}; one of public, private, shared, community.")
+    if name == "visibility" and value not in image_list.VISIBILITIES:
+        raise BadRequest(f"Attribute 'visibility' is {value!r}; one of {', '.join(image_list.VISIBILITIES)}.")
     if name == "id" and not is_uuid(value):
         raise BadRequest(f"Attribute 'id' is {value!r}, which is not a UUID.")
     if name == "tags":

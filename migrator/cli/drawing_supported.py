@@ -60,8 +60,10 @@ From the microversion on at which Nova refuses a name that it does not know, it 
 | | names |
 | --- | --- |
 {queries}
-`GET /images`: every attribute and property is compared, with `id=in:`, `tag`, `size_min` and `size_max` as in Glance;
-`limit`, `marker`, the sort parameters and `member_status` are ignored: all images are one page, the newest first.
+`GET /images`: every attribute and property is compared, with `in:`, `tag`, `size_min`, `size_max`, and comparisons of
+`created_at` and `updated_at` as in Glance; any other name is a property's. `limit` (25, at most 100), `marker`, `sort`,
+`sort_key`, `sort_dir` and `next` are Glance's, and a wrong one is refused. `member_status` is checked, and changes
+nothing: no image has members.
 """
 
 

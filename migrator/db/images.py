@@ -38,13 +38,20 @@ def get(connection: Connection, image_id: str, *, deleted: bool = False) -> Imag
     return row
 
 
-def listed(connection: Connection, equal: Mapping[str, Any], ids: Sequence[str] | None = None) -> Sequence[ImageRow]:
-    """Newest first. ``equal`` is column -> value; ``ids`` narrows to those."""
-    query = select(images).where(*(images.c[column] == value for column, value in equal.items()))
-    query = query.where(images.c.status != DELETED)
-    if ids is not None:
-        query = query.where(images.c.id.in_(ids))
-    return connection.execute(query.order_by(images.c.created_at.desc(), images.c.id)).all()
+def ordered(
+    connection: Connection, among: Mapping[str, Sequence[str]], sort: Sequence[tuple[str, bool]]
+) -> Sequence[str]:
+    """Ids, by ``sort`` (column, whether ascending) and then by id. ``among`` is column -> values."""
+    query = select(images.c.id).where(*(images.c[column].in_(values) for column, values in among.items()))
+    order = [images.c[column].asc() if up else images.c[column].desc() for column, up in sort]
+    query = query.where(images.c.status != DELETED).order_by(*(one.nulls_last() for one in order), images.c.id)
+    return connection.execute(query).scalars().all()
+
+
+def several(connection: Connection, ids: Sequence[str]) -> Sequence[ImageRow]:
+    """The rows of ``ids``, in that order."""
+    found = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
+    return [found[ident] for ident in ids if ident in found]
 
 
 def with_data(connection: Connection, ids: Collection[str]) -> set[str]:
