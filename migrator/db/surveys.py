@@ -1,4 +1,4 @@
-"""What agents saw when nothing was moved: one row a host, its newest survey; and every CPU that a guest sees."""
+"""What agents saw when nothing was moved: one row a host, its newest survey; and the CPUs that its guests see."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Row,
     Select,
     Update,
+    and_,
     bindparam,
     delete,
     false,
@@ -23,11 +24,11 @@ from sqlalchemy.exc import IntegrityError
 from migrator.db import listening
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now
-from migrator.db.tables import guest_cpus, hosts, operations, surveys
+from migrator.db.tables import guest_cpus, hosts, instances, operations, surveys
 
 CPU_SEEN_S = 600.0  # a CPU that no guest saw for so long is not asked for any more
 _CPU_BEAT_S = 60.0  # its row is not written more often
-CPUS_MAX = 500  # newest, that are asked for
+CPUS_MAX = 500  # that are asked for
 
 
 # Built once for a kind of database, for thousands of agents ask and tell.
@@ -39,8 +40,12 @@ def _keep(dialect: str) -> Update:
 
 @cache
 def _cpus(dialect: str) -> Select[Any]:
-    query = select(guest_cpus.c.key, guest_cpus.c.body).where(guest_cpus.c.seen_at >= now_of(dialect) - CPU_SEEN_S)
-    return query.order_by(guest_cpus.c.seen_at.desc(), guest_cpus.c.key).limit(CPUS_MAX)
+    lately = guest_cpus.c.seen_at >= now_of(dialect) - CPU_SEEN_S
+    place, host = func.min(guest_cpus.c.place).label("place"), func.min(guest_cpus.c.host).label("host")
+    query = select(guest_cpus.c.key, place, host).where(lately).group_by(guest_cpus.c.key)
+    first = query.order_by(place, guest_cpus.c.key).limit(CPUS_MAX).subquery()
+    same = and_(guest_cpus.c.key == first.c.key, guest_cpus.c.host == first.c.host)
+    return select(guest_cpus.c.key, guest_cpus.c.body).join(first, same).order_by(first.c.place, first.c.key)
 
 
 @cache
@@ -79,28 +84,34 @@ def keep(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
         return
 
 
-def keep_cpus(connection: Connection, cpus: Mapping[str, Mapping[str, Any]]) -> None:
-    """Note that guests see these CPUs (key -> protocol.GuestCpu) now; forget those that none has seen for long."""
-    if not cpus:
-        return
-    moment = now(connection)
-    rows = connection.execute(select(guest_cpus.c.key, guest_cpus.c.seen_at).where(guest_cpus.c.key.in_(cpus)))
-    known = {row.key: row.seen_at for row in rows}
-    for key, body in sorted(cpus.items()):
-        if key not in known:
-            try:
-                with connection.begin_nested():
-                    connection.execute(guest_cpus.insert().values(key=key, seen_at=moment, body=body))
-            except IntegrityError:  # another host told of it first
-                continue
-        elif moment - known[key] >= _CPU_BEAT_S:
-            connection.execute(update(guest_cpus).where(guest_cpus.c.key == key).values(seen_at=moment))
-    if len(known) < len(cpus):
-        connection.execute(delete(guest_cpus).where(guest_cpus.c.seen_at < moment - CPU_SEEN_S))
+def recorded(connection: Connection, host: str, uuids: Collection[str]) -> Collection[str]:
+    """Those of the instances that are recorded on the host."""
+    if not uuids:
+        return ()
+    there = select(instances.c.uuid).where(instances.c.host == host, instances.c.deleted == false())
+    return set(uuids) & set(connection.execute(there).scalars())
+
+
+def keep_cpus(connection: Connection, host: str, cpus: Mapping[str, Mapping[str, Any]]) -> None:
+    """The host's guests see these CPUs (key -> protocol.GuestCpu) now, and no others; what most see comes first. For
+    who holds the host's row."""
+    moment, mine = now(connection), guest_cpus.c.host == host
+    known = {row.key: row for row in connection.execute(select(guest_cpus).where(mine))}
+    for place, (key, body) in enumerate(cpus.items()):
+        row = known.pop(key, None)
+        if row is None:
+            new = {"host": host, "key": key, "place": place, "seen_at": moment, "body": body}
+            connection.execute(guest_cpus.insert().values(**new))
+        elif moment - row.seen_at >= _CPU_BEAT_S or row.place != place:
+            seen = update(guest_cpus).where(mine, guest_cpus.c.key == key)
+            connection.execute(seen.values(seen_at=moment, place=place))
+    if known:
+        connection.execute(delete(guest_cpus).where(mine, guest_cpus.c.key.in_(known)))
 
 
 def cpus(connection: Connection) -> Mapping[str, Any]:
-    """Key -> body of every CPU that a guest has seen lately."""
+    """Key -> body of the CPUs that guests have seen lately: first of each host the one that most of its guests see, so
+    that no host's others take its place."""
     rows = connection.execute(_cpus(connection.dialect.name))
     return {row.key: row.body for row in rows}
 

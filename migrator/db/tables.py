@@ -126,10 +126,12 @@ surveys = Table(  # what each agent saw when nothing was moved: the newest one
     Column("body", JSON, nullable=False),  # protocol.Survey
 )
 
-guest_cpus = Table(  # every CPU that some guest sees
+guest_cpus = Table(  # the CPUs that guests of each host see
     "guest_cpus",
     metadata,
+    Column("host", String(255), primary_key=True),
     Column("key", String(36), primary_key=True),  # guest_cpu.key
+    Column("place", Integer, nullable=False),  # among the host's: 0 is what most of its guests see
     Column("seen_at", Double, nullable=False),
     Column("body", JSON, nullable=False),  # protocol.GuestCpu
 )

@@ -5,7 +5,8 @@ and its host is unusable and says so. Never decides anything: ``filters.py`` jud
 """
 
 import logging
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 PEERS_MAX = 100  # that one host is asked to look at
 _PEERS_KEPT = 4096
+CPUS_PER_HOST = 16  # different ones that its guests see
+CPU_XML_MAX = 2**14  # characters; libvirt's longest is some 10 KiB
+_CPUS_BYTES_MAX = 2**20  # that an answer carries, of 2 KiB as a rule
 _AGAIN_S = 5.0  # between two surveys of one host, at the least
 _SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand each costs 40 ms
 
@@ -43,7 +47,7 @@ def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
         now=moment,
         again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
         peers=tuple(peer for row in peers if (peer := _peer(row.name, row.uri)) is not None),
-        cpus={key: cpu for key, body in cpus.items() if (cpu := _cpu(key, body)) is not None},
+        cpus=_asked(cpus),
         volumes=sources,
     )
 
@@ -56,6 +60,20 @@ def _peer(name: str, uri: str | None) -> Peer | None:
         return Peer(name=name, uri=uri) if uri and peer_address.checked_uri(uri) else None
     except ValueError:
         return None
+
+
+def _asked(cpus: Mapping[str, Any]) -> dict[str, GuestCpu]:
+    """As many of them, in their order, as every agent can be sent each time it asks."""
+    found, size = {}, 0
+    for key, body in cpus.items():
+        cpu = _cpu(key, body)
+        if cpu is None or len(cpu.xml) > CPU_XML_MAX:
+            continue
+        size += len(cpu.xml)
+        if size > _CPUS_BYTES_MAX:
+            break
+        found[key] = cpu
+    return found
 
 
 def _cpu(key: str, body: Any) -> GuestCpu | None:
@@ -73,10 +91,20 @@ def accept(db: Database, host: str, survey: Survey) -> None:
             raise HostNotFound(f"Host {host} is not registered", advice="register it first")
         # On shared storage every host sees every instance's directory: what is explained is not kept for each of them.
         leftovers = tuple(one for one, _ in unexplained(connection, host, survey.leftovers))
-        survey = survey.model_copy(update={"leftovers": leftovers})
+        cpus = _of_guests(connection, host, survey)
+        survey = survey.model_copy(update={"leftovers": leftovers, "cpus": cpus})
         surveys.keep(connection, host, survey.model_dump(mode="json", exclude_defaults=True))
-        cpus = {key: cpu for key, cpu in survey.cpus.items() if _own(key, cpu)}
-        surveys.keep_cpus(connection, {key: cpu.model_dump(mode="json") for key, cpu in cpus.items()})
+        surveys.keep_cpus(connection, host, {key: cpu.model_dump(mode="json") for key, cpu in cpus.items()})
+
+
+def _of_guests(connection: Connection, host: str, survey: Survey) -> dict[str, GuestCpu]:
+    """The CPUs of instances that are recorded on the host, what most of them see first. An agent that invents others
+    finds nobody who compares them."""
+    recorded = surveys.recorded(connection, host, survey.guests)
+    named = Counter(guest.cpu for uuid, guest in survey.guests.items() if uuid in recorded and guest.cpu is not None)
+    likely = [key for key, _ in sorted(named.items(), key=lambda one: (-one[1], one[0])) if key in survey.cpus]
+    fitting = [key for key in likely if len(survey.cpus[key].xml) <= CPU_XML_MAX and _own(key, survey.cpus[key])]
+    return {key: survey.cpus[key] for key in fitting[:CPUS_PER_HOST]}
 
 
 def _own(key: str, cpu: GuestCpu) -> bool:

@@ -38,7 +38,7 @@ def test_a_guests_cpu_that_cannot_be_read_is_asked_of_nobody_and_the_rest_is(clu
     cluster.boot()
     cluster.survey("compute1")
     with cluster.web.db.write() as connection:
-        connection.execute(guest_cpus.insert().values(key="f" * 16, seen_at=4e9, body=body))
+        connection.execute(guest_cpus.insert().values(host="compute3", place=0, key="f" * 16, seen_at=4e9, body=body))
     answer = cluster.agent("GET", "compute2", "/questions")
     assert answer.status_code == 200
     asked = Questions.model_validate(answer.json())
