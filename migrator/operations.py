@@ -88,8 +88,8 @@ class Phase:
     # The phase whose undoing proves, in the same epoch, the copy that stays, before this undo stops or destroys another
     # one. The way back that begins here begins there.
     undo_proof: str = ""
-    # The same on the way forward: the phase that proves the copy that stays, and proves it anew where this phase's host
-    # was silent meanwhile.
+    # The same on the way forward: the phase that proves the copy that stays, and proves it anew where either host was
+    # silent meanwhile, or the proof has become old (``proof.GOOD_FOR_S``).
     proof: str = ""
     copied: bool = False  # left out where the two hosts share every disk, so that none is deleted
 
@@ -335,7 +335,9 @@ def _cold(kind: Kind, action: str) -> Operation:
             # The source's copy is given up only after the destination has shown, freshly, that it has the disks.
             Phase("attest", B, Ensure.DISKS_WHOLE, shown="confirming", between_hosts=True),
             Phase("confirm", S, Effect.RECORD_CONFIRMED, shown="confirming"),
-            Phase("cleanup", A, Ensure.ABSENT, shown="confirming", holds=False, between_hosts=True),
+            # It shows them once more, and anew whenever the source could be asked only later.
+            Phase("prove", B, Ensure.DISKS_WHOLE, shown="confirming", holds=False, between_hosts=True, copied=True),
+            Phase("cleanup", A, Ensure.ABSENT, shown="confirming", holds=False, between_hosts=True, proof="prove"),
             Phase("release", S, Effect.RELEASE_SOURCE, shown="confirming", holds=False),
         ),
         point_of_no_return="confirm",

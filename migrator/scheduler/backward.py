@@ -67,6 +67,8 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if fact is None:
         return _unheard(snapshot, table, phase, host)
     judgement = _judge(snapshot, phase.undo, fact)
+    if judgement.progress is not Progress.DONE and proof.lapsed(snapshot, table, phase, phase.undo_proof):
+        return replace(wait(snapshot, ""), phase=phase.undo_proof, raise_epoch=True)
     if judgement.progress is not Progress.DONE:
         return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
     if phase.undo is Ensure.NOT_MIGRATING and not _stayed(snapshot, fact):
@@ -198,6 +200,8 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     """A silent host is waited for, unless its part can be owed: nothing that it did could run the guest, or the host
     is fenced."""
     gone = not reading.heard(snapshot, host)
+    if not gone and proof.lapsed(snapshot, table, phase, phase.undo_proof):
+        return replace(wait(snapshot, ""), phase=phase.undo_proof, raise_epoch=True)
     if gone and not snapshot.operation.holds and phase.undo_proof in _owed(snapshot.operation):
         return replace(wait(snapshot, reading.silence(snapshot, host)), phase=phase.undo_proof, raise_epoch=True)
     given_up = gone and not reading.awaited(snapshot, host)

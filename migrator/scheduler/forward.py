@@ -90,6 +90,8 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         return wait(snapshot, f"{source} is back: waiting to hear whether the instance runs there")
     if judgement.progress is Progress.DONE:
         return _next(snapshot, table, phase, fact=fact)
+    if proof.lapsed(snapshot, table, phase, phase.proof):
+        return replace(wait(snapshot, ""), phase=phase.proof, raise_epoch=True)
     # It would wait for ever otherwise, and hold the instance.
     refused = judgement.code in (SUPERSEDED, STALE_EPOCH) and not table.undone_by_hosts(phase.name)
     refused = refused or (phase.lends and judgement.code == UNKNOWN_ASSIGNMENT)  # an agent that cannot lend
@@ -140,9 +142,11 @@ def _words(phase: Phase, host: str, judgement: Judgement) -> str:
 
 
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
+    silent = reading.silence(snapshot, host)
+    if proof.lapsed(snapshot, table, phase, phase.proof):
+        return replace(wait(snapshot, ""), phase=phase.proof, raise_epoch=True)
     if reading.heard(snapshot, host):
         return wait(snapshot, "")
-    silent = reading.silence(snapshot, host)
     if reading.awaited(snapshot, host):
         return wait(snapshot, silent)
     if phase.proof and not reading.left_out(snapshot, table.phase(phase.proof)):

@@ -7,7 +7,7 @@ Pure. Owns what a host must show of its disks, and what is expected of them. Nev
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.operations import OPERATIONS, Actor
+from migrator.operations import OPERATIONS, Actor, Operation, Phase
 from migrator.protocol import MEMORY, Fact
 from migrator.scheduler import reading
 from migrator.scheduler.satisfied import Judgement, Progress
@@ -17,6 +17,7 @@ COPIED = "copied"  # in an operation's context: target -> checksum that both end
 STAYED = "stayed"  # there too: it turned forward again, for its source had nothing to go back to
 WINDOW = "window"  # there too: what of resize_confirm_window has been counted, and until when
 _COUNT_S, _MOST_S = 60.0, 120.0  # between two countings, and counted by one
+GOOD_FOR_S = 300.0  # a proof: what it lets a host destroy is destroyed by then, or the copy that stays is shown anew
 _READINGS = 3  # of the clock that the shortest window needs: one that is wrong never confirms
 
 
@@ -51,6 +52,25 @@ def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
     if wrong:
         return Judgement(Progress.FAILED, "not_whole", "; ".join(wrong))
     return Judgement(Progress.DONE if expected.keys() <= sums.keys() else Progress.PENDING)
+
+
+def needed(snapshot: Snapshot, keeper: str) -> bool:
+    """Whether the instance's data is the copy on ``keeper``. What is deleted needs no proof, nor what lives elsewhere
+    by now: every move since had its own."""
+    if snapshot.deleting:
+        return False
+    return snapshot.operation.holds or (not snapshot.deleted and snapshot.home == keeper)
+
+
+def lapsed(snapshot: Snapshot, table: Operation, phase: Phase, name: str) -> bool:
+    """Whether the proof by phase ``name``, under which ``phase`` may destroy a copy, counts no more: the host that
+    keeps the other one is silent, or gave its proof long ago. ``name`` "": none is needed."""
+    if not name or reading.skipped(snapshot.operation, phase) or reading.left_out(snapshot, table.phase(name)):
+        return False
+    keeper = reading.host_of(snapshot.operation, table.phase(name).actor)
+    if keeper is None or not needed(snapshot, keeper):
+        return False
+    return not reading.heard(snapshot, keeper) or snapshot.operation.phase_age_s > GOOD_FOR_S
 
 
 def arrived(snapshot: Snapshot) -> bool:

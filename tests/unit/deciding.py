@@ -35,13 +35,16 @@ def letter(found: Plan) -> str:
     """What became of it, in one letter.
 
     N: the next phase (on the way back, the one above). O: the same, and the undoing is owed. F: the next phase, and the
-    instance is free. E: the end. R: turned round. w: waits, and says for what. dot: nothing yet.
+    instance is free. E: the end. R: turned round. P: back to the proof of the copy that stays. w: waits, and says for
+    what. dot: nothing yet.
     """
     if found.end is not None:
         return "E"
     if found.forward is False:
         assert found.raise_epoch
         return "R"
+    if found.phase is not None and found.raise_epoch and not found.context:
+        return "P"
     if found.phase is not None:
         return "F" if found.holds is False else "O" if found.context.get("owed") else "N"
     return "w" if found.waiting else "."
