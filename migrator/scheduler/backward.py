@@ -113,7 +113,7 @@ def _keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if judged.progress is Progress.DONE:
         plan = up(snapshot, table, phase)
         line = Timeline("proof", f"{host} has its disks whole: {_shown(fact)}", host)
-        return replace(plan, timeline=(line, *plan.timeline))
+        return replace(plan, timeline=(line, *plan.timeline), context={**plan.context, proof.UNDOING: True})
     reason = f"{host} has not what it should have: {judged.message}"
     if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):
         return _stay(snapshot, f"not undone, for {reason}; the instance stays on {operation.destination}")
@@ -146,14 +146,15 @@ def _keeper_unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: st
 
 
 def _stay(snapshot: Snapshot, message: str) -> Plan:
-    """Forward again, to where an operator is waited for: the copy at the destination is the one that is proven. What
-    could not be started there is put down there, stopped."""
+    """Forward again, to where an operator is waited for: the copy at the destination is the one that is proven. A guest
+    that the way back may have stopped is started there; what could not be is put down there, stopped."""
     operation = snapshot.operation
-    context: dict[str, Any] = {proof.WINDOW: None, "owed": []}
-    if late := not proof.recorded(snapshot):
+    again = not proof.recorded(snapshot) or bool(operation.context.get(proof.UNDOING))
+    context: dict[str, Any] = {proof.WINDOW: None, "owed": [], proof.UNDOING: False}
+    if not proof.recorded(snapshot):
         context |= {"power": Power.SHUT_OFF.value, proof.STAYED: True}
     return Plan(
-        phase="start" if late else VERIFY,
+        phase="start" if again else VERIFY,
         forward=True,
         raise_epoch=True,
         error={},

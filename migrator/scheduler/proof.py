@@ -15,6 +15,7 @@ from migrator.scheduler.snapshot import Snapshot
 
 COPIED = "copied"  # in an operation's context: target -> checksum that both ends had when the copy was complete
 STAYED = "stayed"  # there too: it turned forward again, for its source had nothing to go back to
+UNDOING = "undoing"  # there too: the source has shown its disks, and the guest at the destination may be stopped
 WINDOW = "window"  # there too: what of resize_confirm_window has been counted, and until when
 _COUNT_S, _MOST_S = 60.0, 120.0  # between two countings, and counted by one
 GOOD_FOR_S = 300.0  # a proof: what it lets a host destroy is destroyed by then, or the copy that stays is shown anew
