@@ -4,7 +4,7 @@ Pure. Owns the turning round itself, the undoing of each phase, what is left owi
 and the two ways out of it: another host is tried, or the instance turns out to run on the destination after all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -100,8 +100,9 @@ def _keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if not operation.holds and not reading.heard(snapshot, operation.destination):  # so that the proof is fresh
         return wait(snapshot, reading.silence(snapshot, operation.destination or ""))
     reverted = operation.holds and (operation.error or {}).get("status") == "reverted"
-    if reverted and (operation.confirm_requested or snapshot.deleting):
-        return replace(_stay(snapshot, "the revert was called off: it is confirmed instead"), confirm=True)
+    called_off = operation.confirm_requested and not _gone(snapshot)  # of what is deleted already nothing can stay
+    if reverted and (called_off or snapshot.deleting):
+        return _stay(snapshot, "the revert was called off: it is confirmed instead", confirm=True)
     if snapshot.deleting:
         return up(snapshot, table, phase)
     fact = reading.fresh(snapshot, host)
@@ -113,7 +114,8 @@ def _keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if judged.progress is Progress.DONE:
         plan = up(snapshot, table, phase)
         line = Timeline("proof", f"{host} has its disks whole: {_shown(fact)}", host)
-        return replace(plan, timeline=(line, *plan.timeline), context={**plan.context, proof.UNDOING: True})
+        context = {**plan.context, proof.UNDOING: True}
+        return replace(plan, timeline=(line, *plan.timeline), context=context, confirm=False)
     reason = f"{host} has not what it should have: {judged.message}"
     if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):
         return _stay(snapshot, f"not undone, for {reason}; the instance stays on {operation.destination}")
@@ -145,10 +147,12 @@ def _keeper_unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: st
     return wait(snapshot, silent)
 
 
-def _stay(snapshot: Snapshot, message: str) -> Plan:
+def _stay(snapshot: Snapshot, message: str, *, confirm: bool | None = None) -> Plan:
     """Forward again, to where an operator is waited for: the copy at the destination is the one that is proven. A guest
     that the way back may have stopped is started there; what could not be is put down there, stopped."""
     operation = snapshot.operation
+    if operation.context.get(proof.UNDOING) and (undone := _undoing(snapshot)):
+        return wait(snapshot, undone)
     again = not proof.recorded(snapshot) or bool(operation.context.get(proof.UNDOING))
     context: dict[str, Any] = {proof.WINDOW: None, "owed": [], proof.UNDOING: False}
     if not proof.recorded(snapshot):
@@ -159,10 +163,29 @@ def _stay(snapshot: Snapshot, message: str) -> Plan:
         raise_epoch=True,
         error={},
         cancel=False,
+        confirm=confirm,
         context=context,
         waiting="" if operation.waiting else None,
         timeline=(Timeline("reverse", message, operation.destination),),
     )
+
+
+def _undoing(snapshot: Snapshot) -> str:
+    """Why an instance whose copy at the destination was to be stopped and deleted cannot stay there yet: until its host
+    answers under this epoch it may still do what it was asked before."""
+    host = snapshot.operation.destination or ""
+    fact = reading.fresh(snapshot, host)
+    if fact is None or fact.domain is None:
+        return f"{reading.silence(snapshot, host)}: it was asked to delete its copy, and has not said what is left"
+    gone = _gone(snapshot)
+    return f"{host} has deleted {', '.join(gone)}: the instance cannot stay there" if gone else ""
+
+
+def _gone(snapshot: Snapshot) -> Sequence[str]:
+    """What the destination has not got any more of that which it was asked to delete."""
+    fact = reading.fresh(snapshot, snapshot.operation.destination)
+    undoing = snapshot.operation.context.get(proof.UNDOING)
+    return [disk.target for disk in fact.disks if not disk.exists] if fact is not None and undoing else ()
 
 
 def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:

@@ -26,7 +26,7 @@ from migrator.protocol import (
 from migrator.scheduler import decide as decisions
 from migrator.scheduler.assign import assignments
 from migrator.scheduler.backward import refused
-from migrator.scheduler.proof import COPIED, STAYED
+from migrator.scheduler.proof import COPIED, STAYED, UNDOING
 from migrator.scheduler.snapshot import HostView, OperationView, Plan, Snapshot
 
 NAMES = ("a", "b", "c")
@@ -195,8 +195,7 @@ def _context(op: Op) -> dict[str, Any]:
         context["power"] = op.power
     if op.owed:
         context["owed"] = list(op.owed)
-    if STAYED in op.learnt:
-        context[STAYED] = True
+    context |= {name: True for name in (STAYED, UNDOING) if name in op.learnt}
     if op.copied:
         context[COPIED] = {target: str(content) for target, content in op.copied}
     return context
@@ -263,6 +262,11 @@ def place(op: Op, ups: list[bool]) -> int | None:
 _TOLD = {"refused", "owed", "power", "evidence", "shared"}  # kept elsewhere, or follows from the rest
 
 
+def _learnt(op: Op, plan: Plan) -> frozenset[str]:
+    over = {name for name, value in plan.context.items() if value is False}
+    return (op.learnt | (plan.context.keys() - _TOLD)) - over
+
+
 def applied(op: Op, plan: Plan, placed: int | None) -> Op:
     """What ``reconciler.apply`` writes into the operation's row."""
     destination = placed if placed is not None else None if plan.clear_destination else op.destination
@@ -278,7 +282,7 @@ def applied(op: Op, plan: Plan, placed: int | None) -> Op:
         destination=destination,
         waiting=op.waiting if plan.waiting is None else plan.waiting or None,
         error=error,
-        learnt=op.learnt | (plan.context.keys() - _TOLD),
+        learnt=_learnt(op, plan),
         refused=tuple(sorted(plan.context["refused"])) if "refused" in plan.context else op.refused,
         active=plan.end is None,
         end=plan.end or op.end,
