@@ -1,4 +1,5 @@
-"""A host that is heard, but says nothing of a step that it was asked for: the operation waits for a named reason.
+"""A host that is heard, but says nothing of a step that it was asked for, or only that it is not done: the operation
+waits for a named reason.
 
 Pure. A step may hang in a call that does not return, or take long; a fact may be lost, or its host may not understand.
 Owns after how long that is said, and never what follows from it.
@@ -6,27 +7,50 @@ Owns after how long that is said, and never what follows from it.
 
 from dataclasses import replace
 
+from migrator.protocol import Ensure
 from migrator.scheduler import reading
 from migrator.scheduler.assign import asked
 from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot
 from migrator.scheduler.waiting import wait
 
 _REPEATING = 2  # the protocol from which on an agent sends unchanged facts again
+_REPORT = "no report on this step"
+# What has no progress of its own to show: a guest is as it should be, or it is not.
+_POWER = {Ensure.RUNNING, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.POWERED, Ensure.PAUSED, Ensure.UNPAUSED}
+_SETTLED = frozenset(_POWER | {Ensure.SUSPENDED, Ensure.ABSENT, Ensure.SET_ASIDE})
 
 
 def named(snapshot: Snapshot, plan: Plan) -> Plan:
     """``plan``, or if it gives no reason for waiting although a host owes a report, one that does."""
-    if not _silent(plan):
+    if not _silent(snapshot, plan):
         return plan
-    late = next((host for host in sorted(asked(snapshot.operation)) if _late(snapshot, host)), None)
-    if late is None:
-        return plan
-    limit = f"{snapshot.report_timeout_s:g} s"
-    return wait(snapshot, f"waiting for {late}: heard, but no report on this step for {limit} or more")
+    wanted = asked(snapshot.operation)
+    late = next((host for host in sorted(wanted) if _late(snapshot, host)), None)
+    if late is not None:
+        limit = f"{snapshot.report_timeout_s:g} s"
+        return wait(snapshot, f"waiting for {late}: heard, but {_REPORT} for {limit} or more")
+    said = (_not_done(snapshot, host) for host, (_, ensure) in sorted(wanted.items()) if ensure in _SETTLED)
+    reason = next((words for words in said if words), "")
+    return wait(snapshot, reason) if reason else plan
 
 
-def _silent(plan: Plan) -> bool:
-    return plan == NOTHING or (plan.waiting == "" and replace(plan, waiting=None, timeline=()) == NOTHING)
+def _silent(snapshot: Snapshot, plan: Plan) -> bool:
+    """Whether it gives no reason. ``NOTHING`` beside a reason that is none of ours says that this one still holds."""
+    if plan == NOTHING:
+        return not snapshot.operation.waiting or _ours(snapshot)
+    return plan.waiting == "" and replace(plan, waiting=None, timeline=()) == NOTHING
+
+
+def _ours(snapshot: Snapshot) -> bool:
+    return _REPORT in (snapshot.operation.waiting or "")
+
+
+def _not_done(snapshot: Snapshot, host: str) -> str:
+    """What a host says that tells of no problem, long after it was asked: somebody paused the guest, or runs it."""
+    fact, limit_s = reading.fresh(snapshot, host), snapshot.report_timeout_s
+    if fact is None or fact.domain is None or not limit_s or snapshot.operation.phase_age_s < limit_s:
+        return ""
+    return f"{host}: {fact.note or f'its domain is {fact.domain.state}'}"
 
 
 def _late(snapshot: Snapshot, host: str) -> bool:

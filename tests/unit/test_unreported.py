@@ -12,6 +12,9 @@ from tests.model import server
 from tests.model.server import Seen
 from tests.unit.deciding import UP, op
 
+LATE = "waiting for a: heard, but no report on this step for 60 s or more"
+RUNS = "a: its domain is running"
+
 
 def snapshot(*, told_s: float | None, age_s: float = 61.0, heard_s: float = 1e9, protocol: int = 2) -> Snapshot:
     """A guest that is asked to stop. ``told_s``: since its host's fact of this phase was told last; None: never."""
@@ -28,24 +31,43 @@ def snapshot(*, told_s: float | None, age_s: float = 61.0, heard_s: float = 1e9,
 
 
 @pytest.mark.parametrize(
-    ("case", "late"),
+    ("case", "reason"),
     [
-        ({"told_s": None}, True),
-        ({"told_s": None, "age_s": 59.0}, False),
-        ({"told_s": None, "heard_s": 59.0}, False),
-        ({"told_s": 61.0}, True),
-        ({"told_s": 59.0}, False),
-        ({"told_s": 61.0, "protocol": 1}, False),
+        ({"told_s": None}, LATE),
+        ({"told_s": None, "age_s": 59.0}, None),
+        ({"told_s": None, "heard_s": 59.0}, None),
+        ({"told_s": 61.0}, LATE),
+        ({"told_s": 59.0, "age_s": 59.0}, None),
+        ({"told_s": 59.0}, RUNS),
+        ({"told_s": 61.0, "protocol": 1}, RUNS),
     ],
 )
-def test_no_report_is_named_after_the_timeout_and_not_before(case: dict[str, Any], late: bool) -> None:
+def test_a_step_that_is_not_done_has_a_reason_after_the_timeout_and_not_before(
+    case: dict[str, Any], reason: str | None
+) -> None:
     found = snapshot(**case)
-    source = found.operation.source
+    assert decide(found).waiting == reason
+    for said in (LATE, RUNS):
+        again = replace(found, operation=replace(found.operation, waiting=said))
+        assert decide(again).waiting == (None if said == reason else reason or ""), "said once, and taken back"
+
+
+def test_what_a_host_notes_is_the_reason() -> None:
+    found = snapshot(told_s=1.0)
+    facts = {host: fact.model_copy(update={"note": "asked the guest"}) for host, fact in found.facts.items()}
+    assert decide(replace(found, facts=facts)).waiting == "a: asked the guest"
+
+
+def test_a_host_that_says_nothing_does_not_take_the_place_of_another_reason() -> None:
+    """The two would follow each other for ever, and each is a line of the timeline."""
+    cleanup = op(Kind.LIVE_MIGRATION, "cleanup", holds=True)
+    told = Seen(number=1, epoch=cleanup.epoch, phase="cleanup", dom=None, problem="transient")
+    found = server.snapshot_of(cleanup, (told, None), UP)
+    found = replace(found, operation=replace(found.operation, phase_age_s=61.0), report_timeout_s=60.0)
+    found = replace(found, hosts={name: replace(view, heard_s=1e9) for name, view in found.hosts.items()})
     plan = decide(found)
-    reason = f"waiting for {source}: heard, but no report on this step for 60 s or more"
-    assert plan.waiting == (reason if late else None)
-    again = replace(found, operation=replace(found.operation, waiting=reason))
-    assert (decide(again) == NOTHING) is late, "said once; and taken back when it reports again"
+    assert plan.waiting == "a: it did not work"
+    assert decide(replace(found, operation=replace(found.operation, waiting=plan.waiting))) == NOTHING
 
 
 def test_without_a_timeout_nothing_is_said() -> None:
