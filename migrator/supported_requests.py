@@ -98,7 +98,9 @@ ACTIONS: Mapping[str, Rows] = {
     "evacuate": (
         *_named("evacuate.host evacuate.onSharedStorage"),
         Honoured(
-            "evacuate.adminPass", "goes into the config drive that is made anew; refused where the disks are kept"
+            "evacuate.adminPass",
+            "is in the config drive that is made anew; where the server has none, nothing sets it, as with Nova's "
+            "libvirt driver; refused where the disks are kept",
         ),
         Ignored("evacuate.force", "the destination is checked all the same"),
     ),
