@@ -82,7 +82,7 @@ class Fencer:
     def _needed(self, row: Any, operations: Sequence[Any]) -> bool:
         """Silent, without evidence, and for some operation not tried in vain since it began to wait."""
         # A host is not to be shot because there was no server that it could have spoken to.
-        if row.forced_down or min(row.silent_s, row.listening_s) <= self._settings.service_down_time:
+        if min(row.silent_s, row.listening_s) <= self._settings.service_down_time:
             return False
         attempt = row.fence_attempt or {}
         failed_at = attempt.get("clock", attempt["at"]) if attempt.get("ok") is False else float("-inf")

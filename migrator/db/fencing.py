@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, null, select, true, tuple_, update
 
 from migrator.db import listening
 from migrator.db.clock import now
-from migrator.db.hosts import lock
+from migrator.db.hosts import lock, said_down
 from migrator.db.tables import hosts, operations
 
 
@@ -63,8 +63,11 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
     if _current(connection, attempt):
         ended = {"at": moment, "clock": listening.clock(connection)}
         values["fence_attempt"] = {"by": attempt.by, "ok": ok, "words": words} | ended
-    forced = connection.execute(select(hosts.c.forced_down).where(hosts.c.name == attempt.host)).scalar_one_or_none()
-    if ok and not forced:  # an operator's word stands until it is taken back
+    host = connection.execute(
+        select(hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen).where(hosts.c.name == attempt.host)
+    ).one_or_none()
+    forced = host is not None and host.forced_down and said_down(host.fencing, host.last_seen)
+    if ok and not forced:  # an operator's word stands until it is taken back, or the host is heard
         # As of the run's begin: a host that was heard since may have been reset early in it, and be back.
         begun = {"at": attempt.at, "clock": attempt.clock}
         values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": words} | begun

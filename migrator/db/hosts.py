@@ -34,6 +34,7 @@ from migrator.errors import HostNotFound
 from migrator.protocol import StoragePool
 
 SILENCE_S = 30.0  # an agent that listens is heard more often
+UNDER_WAY_S = 5.0  # what an agent sent before its host lost its power may arrive that much later
 HostRow = Row[Any]
 """A row of ``hosts`` plus, by the servers' clock, ``silent_s``: seconds since the agent's last poll, and
 ``listening_s``: seconds for which there has been a server to poll, ``heard_s``: since its
@@ -198,20 +199,30 @@ def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool
 def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     """Record ``by``'s word that the host is down, which is fencing evidence; or take every evidence back, the fence
     command's too, for whoever forces a host up says that it may run guests again. Saying the same twice keeps the
-    first word. False: there is no such host."""
-    host = connection.execute(select(hosts.c.forced_down).where(hosts.c.name == name).with_for_update()).one_or_none()
+    first word, unless the host was heard since. False: there is no such host."""
+    columns = (hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen)
+    host = connection.execute(select(*columns).where(hosts.c.name == name).with_for_update()).one_or_none()
     if host is None:
         return False
-    if host.forced_down == down:
+    if host.forced_down == down and (not down or said_down(host.fencing, host.last_seen, 0.0)):
         return True
     moment = now(connection)
     words = f"forced {'down' if down else 'up'} by {by} at {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    said = {"kind": "forced_down", "by": by, "at": moment, "words": words} if down else null()
+    clock = listening.clock(connection)
+    said = {"kind": "forced_down", "by": by, "at": moment, "clock": clock, "words": words} if down else null()
     connection.execute(
         update(hosts).where(hosts.c.name == name).values(forced_down=down, fencing=said, updated_at=moment)
     )
     events.add(connection, "forced-down" if down else "forced-up", words, host=name)
     return True
+
+
+def said_down(said: Mapping[str, Any] | None, last_seen: float, under_way_s: float = UNDER_WAY_S) -> bool:
+    """Whether ``said`` (a host's ``fencing``) is a word that the host is down, and it was not heard after that, but for
+    what was under way: one that speaks later is alive, or was dead and is back."""
+    known = said or {}
+    given: float = known.get("clock", known.get("at", 0.0))
+    return known.get("kind") == "forced_down" and last_seen <= given + under_way_s
 
 
 def instances_on(connection: Connection, names: Collection[str]) -> Sequence[Row[int, str, str | None]]:

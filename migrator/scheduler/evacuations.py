@@ -119,16 +119,17 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
     view = host_view(source, settings.service_down_time)
     if view.up:
         raise BadRequest(f"Compute service of {row.host} is still in use.")
-    if view.awaited and not source.forced_down:
+    if view.awaited and not fencing.forced_down(source):
         raise Conflict(
             f"Cannot 'evacuate' instance {row.uuid}: the servers came back {source.listening_s:.0f} s ago, and host "
             f"{row.host} may not have had the time to speak to them; ask again when "
             f"{settings.service_down_time:g} s have passed, or set forced_down"
         )
-    if fencing.evidence(source, settings) is None and not settings.fence_command:
+    # One that answers stops its guest itself, and says so.
+    if not view.heard and fencing.evidence(source, settings) is None and not settings.fence_command:
         raise Conflict(
             f"Cannot 'evacuate' instance {row.uuid}: host {row.host} is silent, but nothing says that its guests do "
-            f"not run any more. {fencing.wanted()}"
+            f"not run any more. {fencing.wanted(source)}"
         )
     return source
 
@@ -239,7 +240,12 @@ def _password() -> str:
 
 def _note_evidence(connection: Connection, operation_id: int, uuid: str, source: Any, settings: ServerSettings) -> None:
     found = fencing.evidence(source, settings)
-    words = found.words if found is not None else f"none yet; the fence command will be run for {source.name}"
+    if found is not None:
+        words = found.words
+    elif host_view(source, settings.service_down_time).heard:
+        words = "none; its agent answers, and stops the guest before another copy starts"
+    else:
+        words = f"none yet; the fence command will be run for {source.name}"
     events.add(
         connection,
         "evidence",

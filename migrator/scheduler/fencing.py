@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.db.hosts import said_down
 from migrator.settings import ServerSettings
 
 # A lease counts as lapsed only this much after its length: the agent needs time to stop its guests (or the watchdog to
@@ -28,22 +29,36 @@ class Evidence:
 
 
 def evidence(row: Any, settings: ServerSettings) -> Evidence | None:
-    """The evidence there is for a ``db.hosts.HostRow``; None for a host that is heard and not forced
-    down, or of whose silence nothing is known."""
+    """The evidence there is for a ``db.hosts.HostRow``; None for a host that is heard, and was not forced down a moment
+    ago, or of whose silence nothing is known."""
     recorded: Mapping[str, Any] = row.fencing or {}
-    if row.forced_down:
-        mine = recorded if recorded.get("kind") == "forced_down" else {}
-        return Evidence("forced_down", mine.get("by", ""), mine.get("words", "it was forced down"), mine.get("at"))
+    if forced_down(row):
+        words = recorded.get("words", "it was forced down")
+        return Evidence("forced_down", recorded.get("by", ""), words, recorded.get("at"))
     if row.silent_s <= settings.service_down_time:
         return None
     return _fenced(row, recorded) or _lapsed(row) or _policy(row, settings)
 
 
-def wanted() -> str:
-    """What would count, for an answer that refuses."""
-    return (
+def forced_down(row: Any) -> bool:
+    """Whether an operator's or a tool's word that the host is down counts: it was given since the host was heard."""
+    return bool(row.forced_down) and said_down(row.fencing, row.last_seen)
+
+
+def wanted(row: Any = None) -> str:
+    """What would count, for an answer that refuses; ``row``: the host's."""
+    return _outdated(row) + (
         "What would count: forced_down set by an operator or an external tool, the success of fence_command, a lapsed "
         "self-fencing lease, or the policy evacuate_silent_hosts."
+    )
+
+
+def _outdated(row: Any) -> str:
+    if row is None or not row.forced_down or forced_down(row):
+        return ""
+    return (
+        f"It was heard after it was forced down, so that word counts no more: if {row.name} is down now, set "
+        "forced_down again. "
     )
 
 

@@ -46,6 +46,8 @@ def host(db: Database, name: str, **more: Any) -> None:
         "last_seen": 4_000_000_000.0,
         "created_at": BEGAN,
     }
+    if more.get("forced_down"):
+        row["fencing"] = {"kind": "forced_down", "by": "admin", "at": BEGAN, "words": "forced down by admin"}
     with db.write() as connection:
         connection.execute(hosts.insert().values(row | more))
 

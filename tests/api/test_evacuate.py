@@ -240,6 +240,21 @@ def test_who_forced_a_host_down_is_evidence(lost: tuple[Api, str]) -> None:
     assert ask(api, uuid, {}, "2.96").status == 200, "its agent stops the guest before another copy starts"
 
 
+def test_a_word_of_before_the_host_was_heard_is_no_evidence_until_it_is_said_again(lost: tuple[Api, str]) -> None:
+    api, uuid = lost
+    with api.db.write() as connection:
+        connection.execute(update(hosts).where(hosts.c.name == "compute3").values(last_seen=seed.BEGAN + 3600))
+    refused = ask(api, uuid, {}, "2.96")
+    assert refused.status == 409
+    assert "heard after it was forced down" in refused.message
+    assert "if compute3 is down now, set forced_down again" in refused.message
+    (shown,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == "compute3")
+    assert (shown["forced_down"], shown["state"]) == (True, "down")
+    at = f"/os-services/{service_id(api, 'compute3')}"
+    assert api("PUT", at, "2.96", {"forced_down": True}).status == 200
+    assert ask(api, uuid, {}, "2.96").status == 200
+
+
 def test_the_destination_of_an_evacuation_owes_nothing(lost: tuple[Api, str]) -> None:
     api, uuid = lost
     seed.migration(api.db, uuid, "done", kind="evacuation", phase="cleanup", source="compute1", destination="compute3")

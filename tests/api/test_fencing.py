@@ -112,7 +112,7 @@ def test_a_failure_ends_the_evacuation_and_a_new_one_tries_again(site: Site) -> 
     ("reason", "host", "operation"),
     [
         ("heard", {"last_seen": 4_000_000_000.0}, {}),
-        ("forced down", {"forced_down": True}, {}),
+        ("forced down", {"forced_down": True, "fencing": {"kind": "forced_down", "at": 4_000_000_000.0}}, {}),
         ("in an earlier phase", {}, {"phase": "check"}),
         ("on its way back", {}, {"forward": False}),
         ("over", {}, {"active": False}),

@@ -94,7 +94,7 @@ def test_what_a_fenced_host_had_is_given_up(web: Web) -> None:
     uuid = stray(web)
     with web.db.write() as connection:
         lost = update(t.hosts).where(t.hosts.c.name == "compute2")
-        connection.execute(lost.values(forced_down=True, last_seen=1.0, fencing={"kind": "forced_down", "words": "x"}))
+        connection.execute(lost.values(forced_down=True, last_seen=1.0, fencing={"kind": "forced_down", "at": 2.0}))
     body = {"given_up": ["compute2"]}
     answer = web("POST", f"/v1/servers/{uuid}/reconcile", None, json=body)
     assert answer.status_code == 200, answer.text

@@ -203,7 +203,7 @@ def test_a_server_on_a_volume_counts_as_one_on_shared_storage_when_it_is_evacuat
     uuid = create(client, attached(volume(client, "root"), boot_index=0)).json()["server"]["id"]
     at_rest(db, uuid)
     with db.write() as connection:
-        hosts.change(connection, "compute1", {"forced_down": True})
+        hosts.force_down(connection, "compute1", True, "admin")
     headers = {"OpenStack-API-Version": "compute 2.79"}
     path = f"/v2.1/servers/{uuid}/action"
     refused = client.post(path, json={"evacuate": {"adminPass": "secret"}}, headers=headers)

@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from migrator.db import fencing, hosts
+from migrator.db import fencing, hosts, tables
 from migrator.db.engine import Database
 from migrator.db.tables import events
 from migrator.scheduler.fencing import evidence
@@ -57,6 +57,41 @@ def test_forced_down_and_up(db: Database, host: str) -> None:
     with db.read() as connection:
         lines = connection.execute(select(events).order_by(events.c.id)).all()
     assert [(line.name, line.host) for line in lines] == [("forced-down", host), ("forced-up", host)]
+
+
+def heard_later(db: Database, name: str, after_s: float) -> None:
+    """After it was forced down, and silent since."""
+    with db.write() as connection:
+        said = hosts.get(connection, name).fencing
+        connection.execute(update(tables.hosts).values(last_seen=said["clock"] + after_s))
+
+
+def test_a_word_counts_no_more_once_the_host_is_heard_until_it_is_said_anew(db: Database, host: str) -> None:
+    """Forced down by mistake, it went on for an hour; when its agent restarts, its guests run."""
+    settings = ServerSettings()
+    force(db, host, True)
+    heard_later(db, host, hosts.UNDER_WAY_S - 1)
+    assert evidence(row(db, host), settings) is not None
+    heard_later(db, host, hosts.UNDER_WAY_S + 1)
+    assert evidence(row(db, host), settings) is None
+    with db.write() as connection:
+        seen = hosts.get(connection, host).last_seen - 3600
+        old = row(db, host).fencing | {"clock": seen - 60, "at": seen - 60}
+        connection.execute(update(tables.hosts).values(last_seen=seen, fencing=old))
+    assert evidence(row(db, host), settings) is None
+    force(db, host, True, "monitor")
+    found = evidence(row(db, host), settings)
+    assert found is not None
+    assert (found.kind, found.by, row(db, host).forced_down) == ("forced_down", "monitor", True)
+
+
+def test_a_success_is_evidence_for_a_host_that_was_heard_after_it_was_forced_down(db: Database, host: str) -> None:
+    force(db, host, True)
+    with db.write() as connection:
+        said = {"kind": "forced_down", "by": "admin", "at": 0.5, "clock": 0.5 - hosts.UNDER_WAY_S, "words": "x"}
+        connection.execute(update(tables.hosts).values(fencing=said))
+    finish(db, begin(db, host), True, "off")
+    assert row(db, host).fencing["kind"] == "fence_command"
 
 
 def test_one_run_at_a_time(db: Database, host: str) -> None:

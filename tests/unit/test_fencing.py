@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from migrator.db.hosts import UNDER_WAY_S
 from migrator.scheduler import fencing
 from migrator.settings import ServerSettings
 
 DOWN_AFTER = 60.0
 SEEN = 1000.0
-FORCED = {"kind": "forced_down", "by": "admin", "at": 1.0, "words": "forced down by admin at noon"}
+FORCED = {"kind": "forced_down", "by": "admin", "at": SEEN, "words": "forced down by admin at noon"}
 
 
 def row(
@@ -27,6 +28,10 @@ def row(
     )
 
 
+def forced(at: float) -> Any:
+    return FORCED | {"at": at}
+
+
 def command(at: float) -> Any:
     return {"kind": "fence_command", "by": "server-a", "at": at, "words": "n3 is off"}
 
@@ -40,10 +45,18 @@ CASES = [
     ("heard, fenced before", row(1, said=command(SEEN + 1)), None),
     ("heard, with a lease", row(1, lease=0.001), None),
     ("silent", row(NEVER), None),
-    ("heard, forced down", row(0, forced=True, said=FORCED), "forced_down"),
+    ("heard, forced down at this moment", row(0, forced=True, said=FORCED), "forced_down"),
     ("silent, forced down", row(NEVER, forced=True, said=FORCED), "forced_down"),
-    ("forced down by a column alone", row(forced=True), "forced_down"),
-    ("forced down, a fence command's word beside it", row(forced=True, said=command(SEEN + 1)), "forced_down"),
+    ("forced down, heard by what was under way", row(forced=True, said=forced(SEEN - UNDER_WAY_S)), "forced_down"),
+    ("forced down, heard since", row(forced=True, said=forced(SEEN - UNDER_WAY_S - 0.001)), None),
+    ("forced down and heard since by the servers' clock", row(forced=True, said=FORCED | {"clock": 1.0}), None),
+    (
+        "forced down, heard since, its lease lapsed",
+        row(LAPSED + 1, forced=True, said=forced(1.0), lease=LEASE),
+        "lease",
+    ),
+    ("forced down, nobody knows when", row(forced=True), None),
+    ("forced down, a fence command's word beside it", row(forced=True, said=command(SEEN + 1)), "fence_command"),
     ("forced up again, the word left behind", row(said=FORCED), None),
     ("fenced since it was last heard", row(said=command(SEEN)), "fence_command"),
     ("heard since it was fenced", row(said=command(SEEN - 0.001)), None),
@@ -66,8 +79,8 @@ def test_evidence(host: Any, kind: str | None, policy: bool) -> None:
 
 def test_it_says_who_vouches_and_why() -> None:
     settings = ServerSettings(service_down_time=DOWN_AFTER)
-    forced = fencing.evidence(row(forced=True, said=FORCED), settings)
-    assert forced == fencing.Evidence("forced_down", "admin", "forced down by admin at noon", 1.0)
+    found = fencing.evidence(row(forced=True, said=FORCED), settings)
+    assert found == fencing.Evidence("forced_down", "admin", "forced down by admin at noon", SEEN)
     fenced = fencing.evidence(row(said=command(SEEN + 1)), settings)
     assert fenced is not None
     assert (fenced.by, fenced.at) == ("server-a", SEEN + 1)

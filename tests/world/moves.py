@@ -143,7 +143,7 @@ def pass_time(world: World, seconds: float = LOST_S) -> None:
 def force_down(world: World, host: str) -> None:
     armed, world.faults.armed = world.faults.armed, False
     with world.db.write() as connection:
-        hosts.change(connection, host, {"forced_down": True})
+        hosts.force_down(connection, host, True, "admin")
     world.faults.armed = armed
 
 
