@@ -154,3 +154,10 @@ def test_every_name_of_every_query_has_its_row() -> None:
         if route.query is not None
     }
     assert of_schemas == {key: sorted(row.name for row in rows) for key, rows in supported_requests.QUERIES.items()}
+
+
+def test_below_2_56_a_host_in_a_migrate_chooses_nothing(api: Api) -> None:
+    uuid = seed.instance(api.db, "cap")
+    assert api("POST", f"/servers/{uuid}/action", "2.55", body={"migrate": {"host": "nosuch"}}).status == 202
+    with api.db.read() as connection:
+        assert connection.execute(select(operations.c.requested_host)).scalars().all() == [None]
