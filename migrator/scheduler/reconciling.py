@@ -18,6 +18,7 @@ from migrator.errors import BadRequest, Conflict, InstanceNotFound
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import DomainState, Ensure
 from migrator.scheduler import fencing
+from migrator.scheduler.assign import asked
 from migrator.scheduler.effects import POWER, amounts
 from migrator.scheduler.loading import host_view, with_fencing
 from migrator.scheduler.requests import Caller, begin_queued_delete
@@ -25,12 +26,13 @@ from migrator.scheduler.snapshot import HostView
 from migrator.settings import ServerSettings
 
 _KEPT_STAMPS = 40
+_HARMLESS = frozenset({Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensure.DESCRIBED, Ensure.MEASURED})
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
     """``record`` None: there is none. ``newer``: hosts whose copy has a stamp, or had an operation, that this database
-    does not know."""
+    does not know. ``disputed``: why operations on the instance wait for the operator's word; "": they do not."""
 
     uuid: str
     record: Any | None
@@ -38,6 +40,7 @@ class Sides:
     views: Mapping[str, HostView]
     operations: Sequence[Any]  # active ones, the oldest first
     newer: frozenset[str]
+    disputed: str = ""
 
     def copy_on(self, host: str | None) -> Any | None:
         return next((copy for copy in self.copies if copy.host == host), None)
@@ -75,7 +78,8 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
     known = copies.epochs(connection, {copy.stamp_operation for copy in found if copy.stamp_host is not None})
     newer = {c.host for c in found if c.stamp_host is not None and known.get(c.stamp_operation, -1) < c.stamp_epoch}
     newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
-    return Sides(uuid, record, found, views, active, frozenset(newer))
+    disputed = alarms.disputes(connection, [uuid]).get(uuid, "")
+    return Sides(uuid, record, found, views, active, frozenset(newer), disputed)
 
 
 def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSettings) -> list[int]:
@@ -121,6 +125,12 @@ def refuse(sides: Sides, word: Word) -> None:
     for host in sorted(name for name in others - word.given_up - {word.host} if name):
         _refuse_second(sides, host)
     for operation in sides.operations:
+        if acting := _acting(sides, operation):
+            raise Conflict(
+                f"A {operation.kind} of the instance is under way ({operation.phase}): {', '.join(acting)} may be "
+                "starting, stopping or copying it at this moment",
+                advice="wait for its end, or cancel it; then say which copy is the right one",
+            )
         if _transferring(operation):
             raise Conflict(
                 f"A transfer of the instance is under way from {operation.source} to {operation.destination}",
@@ -174,6 +184,14 @@ def _refuse_second(sides: Sides, host: str) -> None:
             f"A copy of the instance {does} on {host}, too: with this word there would be two",
             advice=f"stop it there first: virsh destroy {sides.uuid}, on {host}",
         )
+
+
+def _acting(sides: Sides, operation: Any) -> list[str]:
+    """Hosts that the operation asks for more than to look. Beside a dispute it asks none for anything."""
+    if sides.disputed or not operation.holds:
+        return []
+    wanted = sorted(asked(operation).items())
+    return [host for host, (_, ensure) in wanted if ensure not in _HARMLESS and sides.heard(host)]
 
 
 def _transferring(operation: Any) -> bool:

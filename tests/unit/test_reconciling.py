@@ -36,16 +36,18 @@ class Operation:
     holds: bool = True
     source: str = "n1"
     destination: str = "n2"
+    forward: bool = True
 
 
 SILENT, FENCED = View(heard=False), View(heard=False, fenced=True)
 
 
-def sides(*copies: Copy, record: Any = None, operations: Any = (), **views: View) -> Sides:
+def sides(*copies: Copy, record: Any = None, operations: Any = (), disputed: str = "", **views: View) -> Sides:
     known: Any = {"n1": View(), "n2": View(), "n3": View()} | views
-    return Sides("u", record or Record(), copies, known, operations, frozenset())
+    return Sides("u", record or Record(), copies, known, operations, frozenset(), disputed)
 
 
+ACTING = [Operation("stop", "stop"), Operation("migration", "copy")]
 TAKEN = [
     (sides(Copy("n3")), Word("n3")),
     (sides(Copy("n1")), Word("n1")),
@@ -56,7 +58,9 @@ TAKEN = [
     (sides(Copy("n3"), Copy("n2"), n2=FENCED), Word("n3", frozenset({"n2"}))),
     (sides(Copy("n2", "paused"), n2=FENCED), Word(None, frozenset({"n2"}))),
     (sides(Copy("n3"), record=Record(host="gone")), Word("n3", frozenset({"gone"}))),
-    (sides(Copy("n3"), operations=[Operation("stop", "stop"), Operation("migration", "copy")]), Word("n3")),
+    (sides(Copy("n3"), operations=ACTING, disputed="newer"), Word("n3")),
+    (sides(Copy("n3"), operations=[Operation("migration", "verify")]), Word("n3")),
+    (sides(Copy("n3"), operations=[Operation("migration", "cleanup", holds=False)]), Word("n3")),
 ]
 REFUSED = [
     (sides(Copy("n3")), Word("n2"), "n2 reports no copy"),
@@ -72,7 +76,14 @@ REFUSED = [
     (sides(Copy("n3"), n1=SILENT), Word("n3", frozenset({"n1"})), "nothing says that its guests do not run"),
     (sides(Copy("n3"), Copy("n1")), Word("n3", frozenset({"n1"})), "Host n1 answers"),
     (sides(Copy("n3"), record=Record(deleted=True)), Word("n3"), "was deleted"),
-    (sides(Copy("n3"), operations=[Operation("live-migration", "transfer")]), Word("n3"), "transfer"),
+    (sides(Copy("n3"), operations=[Operation("live-migration", "transfer")], disputed="newer"), Word("n3"), "transfer"),
+    # A start, stop or copy that is under way on its host would go on beside what the word makes of the record.
+    *(
+        (sides(Copy("n3"), operations=[one]), Word("n3"), f"A {one.kind} of the instance is under way")
+        for one in ACTING
+    ),
+    (sides(Copy("n2"), operations=[Operation("start", "start")]), Word("n2"), "n1 may be starting"),
+    (sides(Copy("n1"), operations=[Operation("migration", "start", forward=False)]), Word("n1"), "n2 may be starting"),
 ]
 
 

@@ -151,7 +151,7 @@ def test_an_agent_without_its_journal_changes_nothing_of_that(make_world: MakeWo
     assert ("copy-newer", "n3", uuid) in open_alarms(world)
     say(world, uuid, "n3")
     pass_time(world, 30)
-    assert open_alarms(world) == []
+    assert open_alarms(world) == [("agent-lost", "n3", "")], "only what the agent says of its journal is left"
 
 
 def moved_away_from_a_host_that_tells(make_world: MakeWorld, directory: Path, pool: str = "local") -> tuple[World, str]:
