@@ -1,10 +1,12 @@
 """``/v1/kept-disks``: what hosts keep of instances that were evacuated from them; put back or dropped by a word."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
 from migrator.api.auth import STRATEGIES
+from migrator.api.paging import page
 from migrator.api.routing import new_request_id
 from migrator.api.services import Service, Services
 from migrator.scheduler import kept_disks
@@ -16,13 +18,22 @@ Ident = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="a UUID")]
 
 @router.get("/kept-disks")
 def index(
-    services: Service, host: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None
+    services: Service,
+    host: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    marker: Annotated[str | None, Query(max_length=5000, pattern=r"^[^\x00]*$")] = None,
 ) -> dict[str, Any]:
     """``age_s``: how long they have been kept; ``left_s``: until their host deletes them; ``told_s``: how long ago its
-    agent said so."""
+    agent said so; ``next``: the marker of what follows, null at the end."""
     with services.db.read() as connection:
         found = kept_disks.listed(connection, host)
-    return {"kept_disks": [{"host": f.host, "told_s": f.age_s, **f.disks.model_dump(mode="json")} for f in found]}
+    rows = [{"host": f.host, "told_s": f.age_s, **f.disks.model_dump(mode="json")} for f in found]
+    shown, after = page(rows, _key, limit, marker)
+    return {"kept_disks": shown, "next": after}
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return "/".join((row["host"], row["instance"], row["operation"], row["pool"]))
 
 
 @router.post("/kept-disks/{instance}/{operation}/restore", status_code=202)

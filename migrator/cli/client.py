@@ -50,6 +50,16 @@ class Client:
     def native(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
         return self._send(method, f"{self.root}/v1{path}", body, query)
 
+    def pages(self, path: str, rows_name: str, /, **query: Any) -> list[dict[str, Any]]:
+        """All rows of a paged listing below /v1."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            found = self.native("GET", path, **query)
+            rows += found[rows_name]
+            if found.get("next") is None:
+                return rows
+            query["marker"] = found["next"]
+
     def image(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         return self._send(method, f"{self.root}/image/v2{path}", body, query)
 

@@ -22,13 +22,13 @@ _COLUMNS = (
 
 
 def _list(client: Client, arguments: Arguments) -> None:
-    show_rows(arguments, _COLUMNS, client.native("GET", "/kept-disks", host=arguments.host)["kept_disks"])
+    show_rows(arguments, _COLUMNS, client.pages("/kept-disks", "kept_disks", host=arguments.host))
 
 
 def _path(client: Client, arguments: Arguments) -> str:
     """Of the kept disks that are named; of a server that has them once, no operation need be."""
     server = arguments.server if is_uuid(arguments.server) else str(client.server(arguments.server)["id"])
-    kept = {row["operation"] for row in client.native("GET", "/kept-disks")["kept_disks"] if row["instance"] == server}
+    kept = {row["operation"] for row in client.pages("/kept-disks", "kept_disks") if row["instance"] == server}
     if arguments.operation is None and len(kept) > 1:
         raise Conflict(
             f"disks of {arguments.server} are kept {len(kept)} times", advice=f"name one of {', '.join(sorted(kept))}"

@@ -17,7 +17,7 @@ _COLUMNS = (
 
 
 def _list(client: Client, arguments: Arguments) -> None:
-    show_rows(arguments, _COLUMNS, client.native("GET", "/leftovers", host=arguments.host)["leftovers"])
+    show_rows(arguments, _COLUMNS, client.pages("/leftovers", "leftovers", host=arguments.host))
 
 
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {"leftovers": _list}

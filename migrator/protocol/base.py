@@ -20,6 +20,7 @@ Xml = Annotated[str, Field(max_length=2**17)]  # of a CPU; libvirt's longest is 
 Key = Annotated[str, Field(max_length=36)]
 MAX_SEAL = 400  # characters: version, HMAC-SHA256 in hexadecimal, the name of a host
 Seal = Annotated[str, Field(max_length=MAX_SEAL)]
+Word = Annotated[str, Field(max_length=128)]  # a name that a hypervisor has for something, or a fingerprint
 HostName = Annotated[str, Field(max_length=255)]
 SourceName = Annotated[str, Field(max_length=512)]  # of a volume
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

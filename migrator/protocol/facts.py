@@ -42,7 +42,7 @@ class KeptDisks(Message):
     operation: Key  # UUID of the operation that kept them: with the instance, the name by which they go
     pool: Text
     path: Text  # their directory
-    files: tuple[Text, ...] = ()  # "disk", "disk.vdb", "memory", ...
+    files: tuple[Text, ...] = Field(default=(), max_length=100)  # "disk", "disk.vdb", "memory", ...
     bytes: Number = 0  # that they take
     age_s: Age = 0.0  # counted by the agent while it runs, never by a wall clock
     left_s: Age = 0.0  # until the agent deletes them

@@ -1,13 +1,31 @@
 """What a host tells of itself."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from migrator.protocol.base import Age, Big, BootId, Count, Message, Moment, PeerHost, PeerUri, Proof, Text
+from migrator.protocol.base import (
+    Age,
+    Big,
+    BootId,
+    Count,
+    HostName,
+    Message,
+    Moment,
+    PeerHost,
+    PeerUri,
+    Proof,
+    Text,
+    Word,
+)
+
+PoolName = Annotated[str, Field(max_length=255)]
+Words = Annotated[tuple[Word, ...], Field(max_length=1000)]  # that a hypervisor knows
 
 
 class StoragePool(Message):
-    identity: str  # UUID in the pool's marker file; equal identities share storage
-    path: str
+    identity: Word  # UUID in the pool's marker file; equal identities share storage
+    path: Annotated[str, Field(max_length=1024)]
     total_gb: Count
     free_gb: Count
     proof: Proof = ""  # that the host wrote there last; "": it never did
@@ -16,8 +34,8 @@ class StoragePool(Message):
 class TlsReport(Message):
     """The certificates with which a host's QEMU encrypts migrations. Authorities by their SHA-256 fingerprints."""
 
-    issuers: tuple[Text, ...] = ()  # those that signed them
-    trusted: tuple[Text, ...] = ()  # those whose certificates it accepts
+    issuers: Annotated[tuple[Word, ...], Field(max_length=100)] = ()  # those that signed them
+    trusted: Annotated[tuple[Word, ...], Field(max_length=100)] = ()  # those whose certificates it accepts
     not_before: Moment = 0.0  # s since the epoch, from when to when they all hold
     not_after: Moment = 0.0
     words: Text = ""  # why they cannot be used, whatever the time; "": they can
@@ -26,15 +44,15 @@ class TlsReport(Message):
 class HostReport(Message):
     """A host's description, put at each start of its agent and whenever it changes."""
 
-    hypervisor_type: str = "QEMU"
+    hypervisor_type: Word = "QEMU"
     hypervisor_version: Big = 0  # libvirt's integer form: 7002000
     libvirt_version: Big = 0
-    arch: str = "x86_64"
-    cpu_model: str = ""
-    cpu_vendor: str = ""
-    cpu_features: tuple[str, ...] = ()
-    cpu_topology: dict[str, Big] = Field(default_factory=dict)
-    machine_types: tuple[str, ...] = ()
+    arch: Word = "x86_64"
+    cpu_model: Word = ""
+    cpu_vendor: Word = ""
+    cpu_features: Words = ()
+    cpu_topology: dict[Word, Big] = Field(default_factory=dict, max_length=20)
+    machine_types: Words = ()
     vcpus: Count
     memory_mb: Count
     reserved_host_memory_mb: Count = 512
@@ -43,11 +61,11 @@ class HostReport(Message):
     cpu_allocation_ratio: float = Field(4.0, gt=0, le=1000)
     ram_allocation_ratio: float = Field(1.0, gt=0, le=1000)
     disk_allocation_ratio: float = Field(1.0, gt=0, le=1000)
-    storage: dict[str, StoragePool] = Field(default_factory=dict)
-    default_pool: str = "local"
+    storage: dict[PoolName, StoragePool] = Field(default_factory=dict, max_length=64)
+    default_pool: PoolName = "local"
     address: PeerHost  # live_migration_inbound_addr
     live_migration_uri: PeerUri  # with the address filled in
-    networks: tuple[str, ...] = ()
+    networks: tuple[HostName, ...] = Field(default=(), max_length=256)
     simulated: bool = False
     self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances by itself
     tls: TlsReport | None = None  # None: it does not encrypt migrations

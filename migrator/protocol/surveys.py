@@ -14,6 +14,7 @@ from migrator.protocol.base import (
     Seconds,
     SourceName,
     Text,
+    Word,
     Xml,
 )
 from migrator.protocol.facts import KeptDisks, Leftover
@@ -73,8 +74,8 @@ class GuestSight(Message):
     cpu: Key | None = None  # key of its CPU; None: it names none
     machine: Text = ""
     arch: Text = "x86_64"
-    devices: tuple[Text, ...] = ()
-    listens: tuple[Text, ...] = ()
+    devices: tuple[Text, ...] = Field(default=(), max_length=256)
+    listens: tuple[Text, ...] = Field(default=(), max_length=64)
     age_s: Age = 0.0
 
 
@@ -82,7 +83,7 @@ class HostCpu(Message):
     """What a host's hypervisor can give a guest: its own CPU (libvirt's host-model), and the named models it has."""
 
     xml: Xml = ""
-    models: tuple[Text, ...] = ()
+    models: tuple[Word, ...] = Field(default=(), max_length=1000)
     arch: Text = "x86_64"
     virt_type: Text = "kvm"
 
@@ -93,13 +94,13 @@ class Survey(Message):
     machine: MachineId = ""
     clock_offset_s: Seconds | None = None  # this host's clock before (+) the database's
     clock_error_s: Age = 0.0  # either way
-    addresses: tuple[Text, ...] = ()  # every IP address of this host
+    addresses: tuple[Word, ...] = Field(default=(), max_length=1000)  # every IP address of this host
     memory_given_mb: Count | None = None  # MiB that live domains were given, migrator's or not
     cpu: HostCpu = HostCpu()
     guests: dict[Key, GuestSight] = Field(default_factory=dict)  # instance -> ...
     cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests
-    runs: dict[Key, CpuAnswer] = Field(default_factory=dict)  # key of a CPU -> ...
-    peers: dict[HostName, Reach] = Field(default_factory=dict)
+    runs: dict[Key, CpuAnswer] = Field(default_factory=dict, max_length=1000)  # key of a CPU -> ...
+    peers: dict[HostName, Reach] = Field(default_factory=dict, max_length=1000)
     volumes: dict[SourceName, VolumeSight] = Field(default_factory=dict)
-    kept: tuple[KeptDisks, ...] = Field(default=(), max_length=10_000)  # aside, of instances that were evacuated
+    kept: tuple[KeptDisks, ...] = Field(default=(), max_length=2_000)  # aside, of instances that were evacuated
     leftovers: tuple[Leftover, ...] = Field(default=(), max_length=2_000)  # those unused for longest

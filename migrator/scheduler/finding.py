@@ -10,6 +10,7 @@ from migrator.scheduler.snapshot import HostView
 KNOWN_S = 600.0  # what is known for longer is not known any more
 # What an agent saw fail, or full, may have been mended or freed since: for so long it stands.
 FAILURE_STANDS_S = 30.0
+NAMED_MAX = 20  # of what a host has, in what is found of it
 
 
 class Status(StrEnum):
@@ -79,6 +80,12 @@ class Candidate:
     free_memory_mb: float
     free_disk_gb: float
     surveyed: Surveyed | None = None
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of them, for words that people read."""
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return ", ".join(names[:NAMED_MAX]) + more
 
 
 def verdict(words: str | None, source: str, destination: str, age_s: float = 0.0) -> Finding:

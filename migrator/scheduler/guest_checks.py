@@ -13,6 +13,7 @@ from migrator.scheduler.finding import (
     Need,
     Status,
     Surveyed,
+    listed,
     unknown,
     verdict,
 )
@@ -158,7 +159,7 @@ def console(candidate: Candidate, need: Need) -> Finding:
         return unknown(f"the agent of {candidate.host.name} has not told its addresses yet", here)
     missing = ", ".join(a for a in need.guest.listens if a not in surveyed.survey.addresses)
     words = f"a console of the guest listens on {missing}, which it does not have" if missing else None
-    there = f"has {', '.join(surveyed.survey.addresses)}"
+    there = f"has {listed(surveyed.survey.addresses)}"
     return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s))
 
 

@@ -6,7 +6,7 @@ Each answers with a finding, or None where the question does not arise. ``filter
 from collections.abc import Iterable
 
 from migrator.protocol import StoragePool
-from migrator.scheduler.finding import Candidate, Finding, Need, verdict
+from migrator.scheduler.finding import Candidate, Finding, Need, listed, verdict
 
 _GIB = 1024**3
 
@@ -107,7 +107,7 @@ def network(candidate: Candidate, need: Need) -> Finding:
     wanted = sorted({nic.network for nic in need.instance.nics})
     missing = [name for name in wanted if name not in candidate.host.report.networks]
     words = f"no bridge for {', '.join(missing)}" if missing else None
-    there = f"has {', '.join(candidate.host.report.networks) or 'none'}"
+    there = f"has {listed(candidate.host.report.networks) or 'none'}"
     return verdict(words, f"uses {', '.join(wanted) or 'none'}", there, candidate.host.silent_s)
 
 

@@ -71,6 +71,11 @@ def stored(web: Web) -> Any:
         {"cpu_model": f'"{"x" * 5000}"'},
         {"networks": "[" + ",".join(['"n"'] * 10_001) + "]"},
         {"cpu_topology": "[" * 1000 + "]" * 1000},
+        {"networks": "[" + ",".join(['"n"'] * 257) + "]"},
+        {"networks": f'["{"n" * 256}"]'},
+        {"machine_types": "[" + ",".join(['"m"'] * 1001) + "]"},
+        {"cpu_features": f'["{"f" * 129}"]'},
+        {"storage": "{" + ",".join(f'"{n}": {{}}' for n in range(65)) + "}"},
     ],
     ids=lambda report: next(iter(report)),
 )
@@ -185,3 +190,14 @@ def test_an_agent_learns_only_of_volumes_of_its_own_instances_and_of_those_that_
             seed.migration(web.db, uuid, "running", source="compute2", destination="compute1", phase="check")
     asked = hostile("GET", "/questions", "").json()
     assert sorted(asked["volumes"]) == [sources["coming"], sources["here"]]
+
+
+def test_the_longest_description_makes_no_answer_long(hostile: Hostile) -> None:
+    names = ",".join(f'"{number:0255}"' for number in range(256))
+    words = ",".join(f'"{number:0128}"' for number in range(1000))
+    answer = hostile.register(networks=f"[{names}]", machine_types=f"[{words}]", cpu_features=f"[{words}]")
+    assert answer.status_code == 204, answer.text
+    seed.instance(hostile.web.db, "vm", host="compute2")
+    assert len(hostile.web("GET", "/v1/preflight?from=compute2").content) < 20_000
+    too_much = '{"kept": [' + ",".join(['{"instance":"i","operation":"o","pool":"p","path":"/x"}'] * 2001) + "]}"
+    assert hostile("PUT", "/survey", too_much).status_code == 400

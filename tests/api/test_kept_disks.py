@@ -61,3 +61,26 @@ def test_what_cannot_be_restored_is_refused_by_name(
 ) -> None:
     answer = ask(web, "POST", path.format(uuid=instance, kept=KEPT))
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+@pytest.mark.usefixtures("instance")
+def test_kept_disks_come_in_pages(web: Web) -> None:
+    whole = ask(web, "GET", "").json()
+    first = ask(web, "GET", "?limit=1").json()
+    second = web("GET", "/v1/kept-disks", None, params={"limit": 1, "marker": first["next"]}).json()
+    told = [[row["host"] for row in one["kept_disks"]] for one in (first, second, whole)]
+    assert told == [["compute1"], ["compute2"], ["compute1", "compute2"]]
+    assert (second["next"], whole["next"]) == (None, None)
+    unknown = ask(web, "GET", "?marker=x")
+    assert (unknown.status_code, "marker [x] not found" in unknown.text) == (400, True)
+    assert ask(web, "GET", "?limit=0").status_code == 400
+
+
+@pytest.mark.usefixtures("instance")
+def test_kept_disks_that_go_by_one_name_do_not_come_again_and_again(web: Web) -> None:
+    body = {"instance": "i", "operation": "o", "pool": "p", "path": "/p"}
+    with web.db.write() as connection:
+        surveys.keep(connection, "compute1", {"kept": [body] * 5})
+    found = ask(web, "GET", "?limit=2").json()
+    follows = ask(web, "GET", f"?limit=2&marker={found['next']}").json()
+    assert [row["host"] for row in follows["kept_disks"]] == ["compute2"]
