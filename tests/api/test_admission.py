@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from migrator.api import refusal_pace
 from migrator.api.admission import PATIENCE_S, SHARES, Admission, Kind
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
@@ -18,6 +19,11 @@ from tests.api.raw_requests import JSON, Asked, ask
 
 POLL = Poll(incarnation=1, wait_s=0).model_dump_json().encode()
 SURVEY = Survey().model_dump_json().encode()
+
+
+@pytest.fixture(autouse=True)
+def refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusal_pace, "_HELD_S", 0.0)
 
 
 class Clock:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from migrator.api import refusal_pace
+from migrator.api import credential_lookup, refusal_pace
 from migrator.api.credential_lookup import CredentialLookup
 from migrator.api.refusal_pace import BURST, RefusalPace
 from migrator.db import credentials
@@ -75,6 +75,8 @@ def test_too_many_strangers_of_one_address_are_sent_away_and_agents_beside_them_
 ) -> None:
     monkeypatch.setattr(refusal_pace, "_HELD_S", 0.0)
     monkeypatch.setattr(refusal_pace, "_PER_S", 0.0)
+    monkeypatch.setattr(credential_lookup, "_REST_S", 0.0)
+    monkeypatch.setattr(credential_lookup, "_REST", 0.0)
     token = credentials.issue(web.db, "compute1")
 
     async def main() -> tuple[list[Any], Any, Any]:
