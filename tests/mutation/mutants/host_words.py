@@ -148,8 +148,8 @@ MUTANTS = (
     Mutant(
         "a removed host's agent comes back",
         REMOVAL_ROWS,
-        "for table in (agent_credentials, surveys, copies):",
-        "for table in (surveys, copies):",
+        "for table in (agent_credentials, surveys, guest_cpus, copies):",
+        "for table in (surveys, guest_cpus, copies):",
     ),
     Mutant(
         "an operation to a host does not keep it",
