@@ -121,13 +121,13 @@ def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequen
 
 
 def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
-    """Active operations of these instances: (instance_uuid, source, destination, holds). A move that waits for its
-    confirmation, perhaps for days, acts on nothing meanwhile, and is left out."""
+    """Active operations of these instances: (instance_uuid, kind, source, destination, holds). A move that waits for
+    its confirmation, perhaps for days, acts on nothing meanwhile, and is left out."""
     if not uuids:
         return ()
     unanswered = and_(_O.confirm_requested == false(), _O.cancel_requested == false())
     waits = and_(_O.phase == VERIFY, _O.forward == true(), unanswered)
-    query = select(_O.instance_uuid, _O.source, _O.destination, _O.holds)
+    query = select(_O.instance_uuid, _O.kind, _O.source, _O.destination, _O.holds)
     return connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
 
 

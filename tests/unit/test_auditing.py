@@ -27,6 +27,7 @@ class Operation:
     source: str | None
     destination: str | None = None
     holds: bool = True
+    kind: str = "evacuation"
 
 
 def copy(state: str = "running", **more: Any) -> HeldCopy:
@@ -72,6 +73,9 @@ def test_a_newer_stamp_is_wrong_anywhere_at_any_time(host: str, state: str) -> N
         ((Operation("n1", "n2"),), []),
         ((Operation("n2", holds=False),), []),
         ((Operation("n3", holds=False),), [("copy-elsewhere", True)]),
+        # Its cleaning up leaves a running guest alone: that there is one is not because of it.
+        ((Operation("n2", holds=False, kind="migration"),), [("copy-elsewhere", True)]),
+        ((Operation("n2", kind="migration"),), []),
     ],
 )
 def test_a_copy_that_an_operation_is_about_is_no_surprise(operations: Any, found: list[tuple[str, bool]]) -> None:
@@ -101,6 +105,8 @@ def test_a_domain_that_is_missing_where_it_is_recorded(record: Record, operation
 
 def test_a_deleted_instance_that_its_host_still_has_to_clean_up_is_no_surprise() -> None:
     assert kinds("n2", record=Record(deleted=True), operations=(Operation("n2", holds=False),)) == []
+    left_alone = (Operation("n2", holds=False, kind="live-migration"),)
+    assert kinds("n2", record=Record(deleted=True), operations=left_alone) == [("no-record", True)]
 
 
 def test_the_words_name_hosts_and_what_a_seal_for_another_host_may_mean() -> None:
