@@ -32,6 +32,9 @@ CPUS_MAX = 500  # that are asked for
 
 
 # Built once for a kind of database, for thousands of agents ask and tell.
+_CPUS_OF = select(guest_cpus).where(guest_cpus.c.host == bindparam("wanted"))
+
+
 @cache
 def _keep(dialect: str) -> Update:
     values = {"received_at": listening.clock_of(dialect), "body": bindparam("told", type_=surveys.c.body.type)}
@@ -95,8 +98,10 @@ def recorded(connection: Connection, host: str, uuids: Collection[str]) -> Colle
 def keep_cpus(connection: Connection, host: str, cpus: Mapping[str, Mapping[str, Any]]) -> None:
     """The host's guests see these CPUs (key -> protocol.GuestCpu) now, and no others; what most see comes first. For
     who holds the host's row."""
+    known = {row.key: row for row in connection.execute(_CPUS_OF, {"wanted": host})}
+    if not cpus and not known:
+        return
     moment, mine = now(connection), guest_cpus.c.host == host
-    known = {row.key: row for row in connection.execute(select(guest_cpus).where(mine))}
     for place, (key, body) in enumerate(cpus.items()):
         row = known.pop(key, None)
         if row is None:

@@ -93,7 +93,7 @@ def _acts(db: Database, tokens: dict[str, str]) -> dict[str, tuple[Callable[[str
         "its assignments": (lambda host: agents.assignments(db, host, settings), 1, 0),
         "a description": (lambda host: register(db, host, tokens[host]), 11, 1),
         "questions": (lambda host: surveys.questions(db, host, settings), 6, 0),
-        "a survey": (lambda host: surveys.accept(db, host, Survey(machine=machine(host))), 3, 1),
+        "a survey": (lambda host: surveys.accept(db, host, Survey(machine=machine(host))), 4, 1),
     }
 
 
