@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from migrator import alarms as kinds
 from migrator.api.auth import STRATEGIES
-from migrator.api.routing import new_request_id
+from migrator.api.request_ids import new_request_id
 from migrator.api.server_view import iso_us
 from migrator.api.services import Service
 from migrator.db import alarms

@@ -49,17 +49,19 @@ from migrator.api import (
 from migrator.api.auth import STRATEGIES
 from migrator.api.doors import split
 from migrator.api.fencer import Fencer
+from migrator.api.links import root_of
 from migrator.api.listeners import ServerWithTls
 from migrator.api.refusals import Refusals, limit_logs_of_messages
 from migrator.api.request_gate import RequestGate
+from migrator.api.request_ids import new_request_id, request_id_headers
 from migrator.api.request_text import RequestText
 from migrator.api.routes import by_path
-from migrator.api.routing import Endpoint, new_request_id, request_id_headers, root_of
+from migrator.api.routing import Endpoint
 from migrator.api.services import Services, build
 from migrator.db import listening
 from migrator.db.upgrade import upgrade
 from migrator.errors import MigratorError
-from migrator.scheduler import agents
+from migrator.scheduler import host_operations
 from migrator.scheduler.heartbeat import beat
 from migrator.settings import ServerSettings
 
@@ -102,7 +104,7 @@ def create_app(services: Services) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     services.wakers.bind(asyncio.get_running_loop())
-    watching = asyncio.create_task(services.wakers.watch(partial(agents.all_marks, services.db)))
+    watching = asyncio.create_task(services.wakers.watch(partial(host_operations.all_marks, services.db)))
     yield
     watching.cancel()
     services.wakers.close()

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from migrator.api import microversions, versions
-from migrator.api.routing import new_request_id, request_id_headers, root_of
+from migrator.api.links import root_of
+from migrator.api.request_ids import new_request_id, request_id_headers
 from migrator.api.services import Service
 
 router = APIRouter(tags=["discovery"])

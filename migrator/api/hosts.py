@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api.auth import STRATEGIES
-from migrator.api.routing import new_request_id
+from migrator.api.request_ids import new_request_id
 from migrator.api.services import Service, Services
 from migrator.db import hosts
 from migrator.protocol import MachineId

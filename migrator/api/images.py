@@ -13,8 +13,8 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from migrator.api import image_list, image_upload
+from migrator.api.json_body import parsed
 from migrator.api.json_schema import is_uuid, shortened
-from migrator.api.routing import parsed
 from migrator.api.server_view import iso_z
 from migrator.api.services import Service, Services
 from migrator.db import images as rows

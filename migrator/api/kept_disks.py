@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from migrator.api.auth import STRATEGIES
 from migrator.api.paging import page
-from migrator.api.routing import new_request_id
+from migrator.api.request_ids import new_request_id
 from migrator.api.services import Service, Services
 from migrator.scheduler import kept_disks
 from migrator.scheduler.requests import Caller

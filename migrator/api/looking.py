@@ -12,7 +12,7 @@ from migrator.api.admission import Kind
 from migrator.api.services import Services
 from migrator.api.wakers import FALLBACK_S
 from migrator.protocol import Assignments, Poll
-from migrator.scheduler import agents
+from migrator.scheduler import agents, host_operations
 
 _WHOLE_S = 1.0  # what no operation's row shows is looked at so often: a host's description, or that it is up again
 _REST = 9.0  # times as long as a look took, until the host's next one: what changes meanwhile is seen together
@@ -27,7 +27,7 @@ class Looker:
         self._host = host
         self._event = event
         self._clock = asyncio.get_running_loop().time
-        self._marks: agents.Marks | None = None
+        self._marks: host_operations.Marks | None = None
         self._found: Assignments | None = None
         self._began = 0.0  # the last whole look, by the loop's clock
         self._pace = services.wakers.paces[host]
@@ -74,13 +74,15 @@ class Looker:
         return max(0.0, self._pace.ended + min(_REST * self._pace.took, _LONGEST_REST_S) - self._clock())
 
     def _if_moved(self) -> Assignments:
-        marks = agents.marks(self._services.db, self._host)
+        marks = host_operations.marks(self._services.db, self._host)
         return self._found if self._found is not None and marks == self._marks else self._whole()
 
     def _whole(self, poll: Poll | None = None) -> Assignments:
         if poll is not None:
             self._heartbeat(poll)
-        self._marks = agents.marks(self._services.db, self._host)  # first: what moves meanwhile is looked at again
+        self._marks = host_operations.marks(
+            self._services.db, self._host
+        )  # first: what moves meanwhile is looked at again
         return agents.assignments(self._services.db, self._host, self._services.settings)
 
     def _heartbeat(self, poll: Poll) -> None:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from migrator.alarms import AlarmKind
 from migrator.api import measured
 from migrator.api.auth import STRATEGIES
-from migrator.api.routing import new_request_id
+from migrator.api.request_ids import new_request_id
 from migrator.api.services import Service
 from migrator.db import alarms, listening, measures
 from migrator.db.engine import Database

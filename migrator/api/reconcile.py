@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from migrator.api import alarms as alarm_view
 from migrator.api import native
 from migrator.api.auth import STRATEGIES
-from migrator.api.routing import new_request_id
+from migrator.api.request_ids import new_request_id
 from migrator.api.services import Service, Services
 from migrator.db import alarms, timelines
 from migrator.errors import Forbidden

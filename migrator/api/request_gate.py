@@ -16,9 +16,10 @@ from migrator.api import faults, request_origin
 from migrator.api.admission import Kind
 from migrator.api.auth import Authenticator
 from migrator.api.doors import Doors
+from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.refusal_pace import RefusalPace
 from migrator.api.request_body import Answer, Body, Expected
-from migrator.api.routing import MAX_BODY_BYTES, new_request_id, request_id_headers
+from migrator.api.request_ids import new_request_id, request_id_headers
 from migrator.api.services import Services
 from migrator.db import credentials
 from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable

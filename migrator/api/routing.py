@@ -8,7 +8,6 @@ Handlers run in the thread pool: they may block on the database, but not on the 
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +17,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from migrator.api import faults, json_schema, microversions, request_origin
+from migrator.api import faults, json_schema, microversions
 from migrator.api.auth import Authenticator
+from migrator.api.json_body import parsed
 from migrator.api.json_schema import Schema as Schema
+from migrator.api.links import root_of
 from migrator.api.microversions import Version
+from migrator.api.request_ids import new_request_id, request_id_headers
 from migrator.api.services import Services
 from migrator.errors import BadRequest, Forbidden, MigratorError
 from migrator.scheduler.requests import Caller
@@ -31,7 +33,6 @@ Versioned = tuple[tuple[Version, Schema], ...]
 ANYTHING: Versioned = (((2, 1), {}),)
 _MOST_HELD = 200  # answers that are held back at once
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at whether one may go
-MAX_BODY_BYTES = 114_688  # Nova's oslo.middleware default
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,6 @@ def schema_at(table: Versioned, version: Version) -> Schema:
 def check_body(table: Versioned, value: Any, version: Version) -> None:
     """Hold a body against the schema of its microversion. Raises BadRequest that names the field."""
     json_schema.check(schema_at(table, version), value)
-
-
-def new_request_id() -> str:
-    return f"req-{uuid.uuid4()}"
-
-
-def request_id_headers(request_id: str) -> dict[str, str]:
-    return {"x-openstack-request-id": request_id, "x-compute-request-id": request_id}
 
 
 class Endpoint:
@@ -181,26 +174,6 @@ class Endpoint:
                 pause_s = min(_LONGEST_PAUSE_S, 1.5 * pause_s)
         finally:
             wakers.answers_held -= 1
-
-
-def root_of(request: Request, services: Services) -> str:
-    """The server's root as the client sees it: the Host header, or what a proxy in front says."""
-    server, *_ = request.scope.get("server") or ("",)
-    allowed = services.settings.allowed_hosts
-    return request_origin.root(request.scope["headers"], request.url.scheme, server, allowed)
-
-
-def parsed(content: bytes) -> Any:
-    """A body as JSON; its kind and size are the gate's to check. Raises BadRequest; None: there is no body."""
-    if not content:
-        return None
-    try:
-        found = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest("Malformed request body") from error
-    if json_schema.MAY_HIDE.search(content):
-        json_schema.check_characters(found)
-    return found
 
 
 def _json(status: int, body: Any, headers: Mapping[str, str]) -> Response:

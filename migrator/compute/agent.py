@@ -77,7 +77,7 @@ class Agent:
     ) -> None:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
         ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity;
-        ``boot`` is its ``lease.boot_id``."""
+        ``boot`` is its ``boot.boot_id``."""
         self._settings = settings
         self._worker, self._driver = worker, driver
         self._journal = journal

@@ -13,25 +13,16 @@ import logging
 import math
 import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from migrator.compute.boot import boot_clock, boot_id
 from migrator.private_files import PASSAGE, make_folder, write_text
 
 log = logging.getLogger("migrator.agent")
 
 _SAVED_PARTS = 20  # the file is at most a twentieth of the lease behind
-
-
-def boot_clock() -> float:
-    """Seconds since boot, those in which the host slept among them: guests that wake up must find a lapsed lease."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 @dataclass(frozen=True, slots=True)

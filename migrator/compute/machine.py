@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from migrator.compute.boot import boot_id
 from migrator.compute.driver import Driver
-from migrator.compute.lease import boot_id
 from migrator.errors import MigratorError
 from migrator.private_files import PASSAGE, make_folder, write_text
 from migrator.protocol import DomainState

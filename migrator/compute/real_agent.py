@@ -8,10 +8,10 @@ import time
 from migrator import logs
 from migrator.compute import server_trust
 from migrator.compute.agent import Agent, until_signalled
+from migrator.compute.boot import boot_id
 from migrator.compute.client import ImageClient, ServerClient
 from migrator.compute.images import ImageCache
 from migrator.compute.journal import open_journal
-from migrator.compute.lease import boot_id
 from migrator.compute.libvirt_driver import LibvirtDriver
 from migrator.compute.narrowing import narrow_state
 from migrator.compute.self_fencing import of_host

@@ -6,7 +6,7 @@ that should be looked at again. Knows no HTTP.
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -32,10 +32,9 @@ from migrator.protocol import (
     Problem,
     UnreadableFact,
 )
-from migrator.scheduler import auditing, host_boots, loading, machines, passwords, stamps
-from migrator.scheduler.assign import asked
+from migrator.scheduler import auditing, host_boots, host_operations, loading, machines, passwords, stamps
 from migrator.scheduler.assign import assignments as assignments_of
-from migrator.scheduler.snapshot import Placed, Snapshot
+from migrator.scheduler.snapshot import Snapshot
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -123,48 +122,12 @@ def _audit(connection: Connection, host: str, poll: Poll, told: Sequence[Copy], 
         host_boots.resume(connection, host, stopped)
 
 
-Marks = tuple[tuple[int, int], ...]
-
-
-def marks(db: Database, host: str) -> Marks:
-    """(id, generation) of every operation that asks something of the host: what it asks changes with its generation.
-    What else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are
-    up."""
-    with db.read() as connection:
-        return tuple((p.id, p.generation) for p in operations.places(connection, host) if _asks(p, host))
-
-
-def asked_of(connection: Connection, host: str) -> Sequence[int]:
-    """Ids of the operations that ask something of the host. Most of a whole host's evacuations ask nothing of their
-    destination any more, and only wait for the lost one."""
-    return [place.id for place in operations.places(connection, host) if _asks(place, host)]
-
-
-def _asks(place: Placed, host: str) -> bool:
-    """Of an operation that this server does not know nothing is asked."""
-    try:
-        return host in asked(place)
-    except loading.UNREADABLE:
-        return False
-
-
-def all_marks(db: Database) -> Mapping[str, Marks]:
-    """The marks of every host of which some operation asks something."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    with db.read() as connection:
-        for place in operations.all_places(connection):
-            for host in (place.source, place.destination):
-                if host is not None and _asks(place, host):
-                    found.setdefault(host, []).append((place.id, place.generation))
-    return {host: tuple(marks) for host, marks in found.items()}
-
-
 def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:
     """Everything the host should make true now, with a digest that changes when any of it does. An operation that
     cannot be read is left out."""
     found: list[Assignment] = []
     with db.read() as connection:
-        asking = asked_of(connection, host)
+        asking = host_operations.asked_of(connection, host)
         key = keys.stamp_key(connection) if asking else b""
         for snapshot in loading.readable(connection, asking, settings):
             if snapshot.operation.active:

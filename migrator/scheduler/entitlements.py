@@ -9,7 +9,7 @@ from migrator.db import images, instance_records, volumes
 from migrator.db.engine import Connection
 from migrator.errors import Forbidden
 from migrator.protocol import InstanceSpec
-from migrator.scheduler.agents import asked_of
+from migrator.scheduler.host_operations import asked_of
 
 
 def image(connection: Connection, host: str, image_id: str) -> images.ImageRow:

@@ -17,7 +17,6 @@ from migrator.scheduler.convergence import Schedule
 from migrator.scheduler.fencing import evidence
 from migrator.scheduler.finding import Candidate
 from migrator.scheduler.snapshot import HostView, Means, OperationView, Place, Snapshot
-from migrator.scheduler.steer import RELEASED
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -32,6 +31,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 DECLARED_DEAD_S = 15.0
 
 
+RELEASED = "released_at"  # what is kept beside an operator's wishes: since when it is held no more
 _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
 
 

@@ -12,10 +12,10 @@ from migrator.db.listening import clock
 from migrator.errors import Conflict
 from migrator.operations import Kind
 from migrator.protocol import Power
+from migrator.scheduler.loading import RELEASED
 from migrator.scheduler.requests import Caller
 
 TRANSFER = "transfer"
-RELEASED = "released_at"  # what is kept beside an operator's wishes: since when it is held no more
 _WORDS = {
     "bandwidth_mib_s": "bandwidth {} MiB/s (0: no limit)",
     "max_downtime_ms": "maximum downtime {} ms",

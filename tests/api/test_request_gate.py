@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from migrator.api.auth import STRATEGIES, NoAuthentication
-from migrator.api.routing import MAX_BODY_BYTES
+from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.errors import DatabaseUnavailable, ServerBusy, Unauthorized

@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from migrator.api import action_schemas, json_schema
+from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.routes import ROUTES
-from migrator.api.routing import MAX_BODY_BYTES
 from migrator.api.server_actions import ACTIONS
 from migrator.api.server_schemas import CREATE
 from migrator.errors import BadRequest

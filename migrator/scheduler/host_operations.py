@@ -1,0 +1,47 @@
+"""Which operations ask something of a host now, and the marks by which a change of that is seen.
+
+Reads only; what they ask is worked out by ``assign.py``.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from migrator.db import operations
+from migrator.db.engine import Connection, Database
+from migrator.scheduler.assign import asked
+from migrator.scheduler.loading import UNREADABLE
+from migrator.scheduler.snapshot import Placed
+
+Marks = tuple[tuple[int, int], ...]
+
+
+def marks(db: Database, host: str) -> Marks:
+    """(id, generation) of every operation that asks something of the host: what it asks changes with its generation.
+    What else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are
+    up."""
+    with db.read() as connection:
+        return tuple((p.id, p.generation) for p in operations.places(connection, host) if _asks(p, host))
+
+
+def asked_of(connection: Connection, host: str) -> Sequence[int]:
+    """Ids of the operations that ask something of the host. Most of a whole host's evacuations ask nothing of their
+    destination any more, and only wait for the lost one."""
+    return [place.id for place in operations.places(connection, host) if _asks(place, host)]
+
+
+def _asks(place: Placed, host: str) -> bool:
+    """Of an operation that this server does not know nothing is asked."""
+    try:
+        return host in asked(place)
+    except UNREADABLE:
+        return False
+
+
+def all_marks(db: Database) -> Mapping[str, Marks]:
+    """The marks of every host of which some operation asks something."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    with db.read() as connection:
+        for place in operations.all_places(connection):
+            for host in (place.source, place.destination):
+                if host is not None and _asks(place, host):
+                    found.setdefault(host, []).append((place.id, place.generation))
+    return {host: tuple(marks) for host, marks in found.items()}
