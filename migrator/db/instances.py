@@ -1,105 +1,74 @@
-"""Instances, the reading side: one, or a page of many, filtered and sorted.
-
-Owns the SQL of ``/servers``. Never writes (``instance_records`` does) and never formats. Only the columns that a view
-needs are read, as plain rows.
-"""
+"""Instances, the writing side: what an operation's effects change in the instance's row."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, false, select
+from sqlalchemy import Connection, Row, bindparam, false, select, update
 
-from migrator.db import instance_filters, listening
-from migrator.db.instance_filters import InstanceQuery
-from migrator.db.tables import hosts, instances
+from migrator.db.clock import now_expression
+from migrator.db.tables import instances, operations
 from migrator.errors import InstanceNotFound
 
-InstanceRow = Row[Any]
+_ONE = select(instances).where(instances.c.uuid == bindparam("wanted"))
+_SPECS = select(
+    instances.c.uuid, instances.c.spec, instances.c.host, instances.c.deleted, instances.c.delete_requested
+).where(instances.c.uuid.in_(bindparam("uuids", expanding=True)))
 
 
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-_BRIEF = (instances.c.id, instances.c.uuid, instances.c.name)
-_DETAIL = tuple(
-    instances.c[name]
-    for name in _words(
-        "id uuid name description project_id user_id reservation_id flavor image_id spec host "
-        "availability_zone vm_state task_state power_state fault metadata tags networks key_name "
-        "config_drive locked_by locked_reason progress deleted created_at updated_at launched_at "
-        "terminated_at"
-    )
-)
-
-
-def get(connection: Connection, uuid: str, project_id: str | None = None) -> InstanceRow:
-    """The instance as a view needs it; with ``project_id``, only one of that project. Raises InstanceNotFound."""
-    query = select(*_DETAIL).where(instances.c.uuid == uuid, instances.c.deleted == false())
-    if project_id is not None:
-        query = query.where(instances.c.project_id == project_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
+def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]:
+    """The instance's row. Raises InstanceNotFound; a deleted one is only found when asked for."""
+    row = connection.execute(_ONE, {"wanted": uuid}).one_or_none()
+    if row is None or (row.deleted and not deleted):
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
     return row
 
 
-def exists(connection: Connection, uuid: str, project_id: str | None = None, *, deleted: bool = False) -> None:
-    """Raises InstanceNotFound unless there is (or, with ``deleted``, was) such an instance."""
-    query = select(instances.c.deleted).where(instances.c.uuid == uuid)
-    if project_id is not None:
-        query = query.where(instances.c.project_id == project_id)
-    gone = connection.execute(query).scalar_one_or_none()
-    if gone is None or (gone and not deleted):
+def lock(connection: Connection, uuid: str) -> Row[Any]:
+    """The instance's row as it is now; nobody changes it before this transaction is over. Raises InstanceNotFound."""
+    row = connection.execute(_ONE.with_for_update(), {"wanted": uuid}).one_or_none()
+    if row is None or row.deleted:
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
+    return row
 
 
-def page(connection: Connection, query: InstanceQuery, *, detail: bool) -> Sequence[InstanceRow]:
-    """One page. Raises BadRequest for a marker that does not exist."""
-    keys = instance_filters.keys(query)
-    wanted = instance_filters.conditions(connection, query)
-    if query.marker is not None:
-        wanted.append(instance_filters.after(connection, keys, query.marker))
-    statement = select(*(_DETAIL if detail else _BRIEF))
-    if expressions := instance_filters.expressions(query):
-        newest_first = [way for _, way in keys] == ["desc"]
-        enough = query.limit if newest_first else None
-        found = instance_filters.matching(connection, wanted, expressions, enough)
-        statement = statement.where(instance_filters.among(connection, instances.c.id, found))
-    else:
-        statement = statement.where(*wanted)
-    statement = statement.order_by(*(key.asc() if way == "asc" else key.desc() for key, way in keys))
-    if query.limit is not None:
-        statement = statement.limit(query.limit)
-    return connection.execute(statement).all()
-
-
-def host_states(connection: Connection, names: Collection[str], down_after: float) -> Mapping[str, str]:
-    """Host -> Nova's host_status: UP, UNKNOWN (silent for ``down_after`` s), DOWN (forced), MAINTENANCE (disabled, or
-    not approved)."""
-    if not names:
+def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[str, Any, str | None, bool, bool]]:
+    """UUID -> (uuid, spec, host, deleted, delete_requested) of these instances, deleted ones too."""
+    if not uuids:
         return {}
-    silent = (listening.clock_expression(connection) - hosts.c.last_seen).label("silent_s")
-    columns = (hosts.c.name, hosts.c.forced_down, hosts.c.disabled, hosts.c.approved, silent)
-    rows = connection.execute(select(*columns).where(hosts.c.name.in_(names)))
-    return {row.name: _host_state(row, down_after) for row in rows}
+    return {row.uuid: row for row in connection.execute(_SPECS, {"uuids": list(uuids)})}
 
 
-def _host_state(row: Row[Any], down_after: float) -> str:
-    if row.forced_down:
-        return "DOWN"
-    if row.disabled or not row.approved:
-        return "MAINTENANCE"
-    return "UP" if row.silent_s <= down_after else "UNKNOWN"
+def specs_of_operations(connection: Connection, operation_ids: Collection[int]) -> Sequence[Any]:
+    """The spec of each instance that one of these operations is about."""
+    about = select(operations.c.instance_uuid).where(operations.c.id.in_(operation_ids))
+    return connection.execute(select(instances.c.spec).where(instances.c.uuid.in_(about))).scalars().all()
 
 
-def usage(connection: Connection, project_id: str) -> tuple[int, int, int]:
-    """(instances, vcpus, MiB of memory) that the project has."""
-    rows = (
-        connection.execute(
-            select(instances.c.flavor).where(instances.c.project_id == project_id, instances.c.deleted == false())
-        )
-        .scalars()
-        .all()
+def on_host(connection: Connection, host: str) -> Sequence[Row[Any]]:
+    """Rows of every instance recorded there, oldest first."""
+    query = select(instances).where(instances.c.host == host, instances.c.deleted == false())
+    return connection.execute(query.order_by(instances.c.id)).all()
+
+
+def create(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(instances.insert().values(created_at=now_expression(connection), **values))
+
+
+def change(connection: Connection, uuid: str, values: Mapping[str, Any]) -> None:
+    connection.execute(
+        update(instances).where(instances.c.uuid == uuid).values(updated_at=now_expression(connection), **values)
     )
-    return len(rows), sum(f["vcpus"] for f in rows), sum(f["memory_mb"] for f in rows)
+
+
+def launched(connection: Connection, uuid: str) -> None:
+    connection.execute(update(instances).where(instances.c.uuid == uuid).values(launched_at=now_expression(connection)))
+
+
+def terminated(connection: Connection, uuid: str) -> None:
+    connection.execute(
+        update(instances)
+        .where(instances.c.uuid == uuid)
+        .values(
+            terminated_at=now_expression(connection), deleted=True, vm_state="deleted", power_state=0, task_state=None
+        )
+    )
