@@ -1,8 +1,8 @@
 """Every check that is made before a move, as data: its code, what it asks, and what to do when it fails.
 
 The codes are stable: the API, the CLI, an operation's error and an agent's ``CheckResult`` use them alike. Who compares
-what is written elsewhere: ``scheduler/filters.py`` with what is known of every host, ``compute/compatibility.py`` on
-the hosts themselves.
+what is written elsewhere: ``scheduler/checks/filters.py`` with what is known of every host,
+``compute/compatibility.py`` on the hosts themselves.
 """
 
 from collections.abc import Mapping

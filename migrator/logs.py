@@ -1,11 +1,11 @@
 """The log of every migrator process: one JSON object a line on stderr, with host, operation and epoch where known.
-What others said stays inside its line (``printable.py``)."""
+What others said stays inside its line (``untrusted/printable.py``)."""
 
 import logging
 import sys
 import time
 
-from migrator import printable
+from migrator.untrusted import printable
 
 _TAGS = ("host", "operation", "epoch", "phase", "incarnation")
 

@@ -1,7 +1,7 @@
 """The table: every kind of operation, phase by phase.
 
-Read down, a kind is the way forward; read up, the way back. ``scheduler/decide.py`` advances an operation through it
-and knows nothing that is not written here. This module never acts, never waits and never asks.
+Read down, a kind is the way forward; read up, the way back. ``scheduler/decision/decide.py`` advances an operation
+through it and knows nothing that is not written here. This module never acts, never waits and never asks.
 
 How to read a row: *name*, *actor* (who does it), *do* (what must be true before the next phase), *undo* (what must be
 true before the phase above is undone; None: nothing to undo), *meanwhile* (what the other host keeps true while it

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from migrator import host_name, peer_address, server_address
+from migrator import server_address
 from migrator.errors import BadRequest, SettingInvalid
+from migrator.untrusted import host_name, peer_address
 
 _LEASE_MIN_S = 30.0
 _FLOAT_MAX = 1e9  # s: 31 years

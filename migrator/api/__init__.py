@@ -1,0 +1,1 @@
+"""HTTP: who asks, what is asked, and how it is answered. Never decides about an operation: that is the scheduler's."""

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 
 
 class Authenticator(Protocol):

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from migrator.api.admission import Admission
-from migrator.api.body_budget import BodyBudget
+from migrator.api.agent_v1.admission import Admission
 from migrator.api.credential_lookup import CredentialLookup
-from migrator.api.refusals import Refusals
-from migrator.api.wakers import Wakers
+from migrator.api.gate.body_budget import BodyBudget
+from migrator.api.refusal_log import Refusals
+from migrator.api.wakeups import Wakers
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings

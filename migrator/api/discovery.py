@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from migrator.api import microversions, versions
+from migrator.api.dependencies import Service
 from migrator.api.links import root_of
 from migrator.api.request_ids import new_request_id, request_id_headers
-from migrator.api.services import Service
 
 router = APIRouter(tags=["discovery"])
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.api.microversions import VersionNotAcceptable
-from migrator.api.public_words import public
+from migrator.api.public_messages import public
 from migrator.errors import (
     BadRequest,
     Conflict,

@@ -7,7 +7,7 @@ from migrator import supported
 from migrator.db import flavors as flavor_rows
 from migrator.db import images as image_rows
 from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
-from migrator.image_inspection import QEMU_FORMATS
+from migrator.untrusted.image_inspection import QEMU_FORMATS
 
 _GIB = 1024**3
 

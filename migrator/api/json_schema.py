@@ -15,8 +15,8 @@ from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from migrator import printable, xml_text
 from migrator.errors import BadRequest
+from migrator.untrusted import printable, xml_text
 
 Schema = dict[str, Any]
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")

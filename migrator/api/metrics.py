@@ -14,13 +14,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from migrator.alarms import AlarmKind
-from migrator.api import measured
+from migrator.api import operation_metrics
 from migrator.api.auth import STRATEGIES
+from migrator.api.dependencies import Service
 from migrator.api.request_ids import new_request_id
-from migrator.api.services import Service
-from migrator.db import alarms, listening, measures
+from migrator.db import alarms, server_heartbeat
+from migrator.db import metrics as measures
 from migrator.db.engine import Database
-from migrator.scheduler.waiting import ALARMS
+from migrator.scheduler.decision.waiting import ALARMS
 from migrator.settings import ServerSettings
 
 router = APIRouter(tags=["metrics"])
@@ -39,13 +40,13 @@ class _Snapshot(Collector):
         return iter(())  # asked for before there is anything to tell
 
     def collect(self) -> Iterator[Metric]:
-        yield from measured.collect(self._db)
+        yield from operation_metrics.collect(self._db)
         with self._db.read() as connection:
             active = measures.active(connection, _ALARM_WORDS)
             states = measures.instances_by_state(connection)
             open_alarms = alarms.open_by_kind(connection)
             hosts, busy = measures.every_host(connection), measures.by_host(connection)
-            step = listening.last_step(connection)
+            step = server_heartbeat.last_step(connection)
         yield from _operations(active)
         yield _gauge("instances", "Instances that are not deleted, by vm_state.", ["vm_state"], dict(_pairs(states)))
         yield _gauge("alarms", "Open alarms, by kind.", ["kind"], _by_kind(open_alarms))

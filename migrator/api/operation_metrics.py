@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
-from migrator.db import measures
+from migrator.db import metrics as measures
 from migrator.db.engine import Database
 from migrator.operations import Kind
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migrator.scheduler import agents, surveys
+from migrator.scheduler import agents
+from migrator.scheduler.state import surveys
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 60.0

@@ -4,9 +4,9 @@ from the code. Run as a module from the checkout, it writes both, and ``docs/sup
 from collections.abc import Iterable
 from pathlib import Path
 
-from migrator.cli.drawing_supported import supported_page
-from migrator.meanwhile import DURING_LIVE_MIGRATION
+from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS, Kind, Operation, Phase
+from migrator.scheduler.requests.during_live_migration import DURING_LIVE_MIGRATION
 
 _HEAD = """# Operations
 
@@ -47,7 +47,7 @@ def document() -> str:
 
 def _meanwhile() -> Iterable[str]:
     yield "## What may be asked for during a live migration\n"
-    yield "From `migrator/meanwhile.py`.\n"
+    yield "From `migrator/scheduler/requests/during_live_migration.py`.\n"
     yield "| request | answer | |"
     yield "| --- | --- | --- |"
     for wish in DURING_LIVE_MIGRATION:

@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from migrator import printable
 from migrator.cli.client import Client
 from migrator.cli.output import fail, say, show
 from migrator.cli.tables import size
+from migrator.untrusted import printable
 
 _PAUSE_S = 0.25
 _WELL = frozenset({"completed", "confirmed"})

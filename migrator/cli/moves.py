@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from migrator import printable
 from migrator.cli import follow
 from migrator.cli.client import Client
 from migrator.cli.listings import SERVER_MIGRATION_COLUMNS
@@ -12,6 +11,7 @@ from migrator.cli.output import Arguments, show, show_one, show_rows
 from migrator.cli.preflight import fate_words
 from migrator.cli.tables import Column, as_json, properties, table
 from migrator.errors import BadRequest, Conflict
+from migrator.untrusted import printable
 
 # The last microversion that asks about shared storage, answers the password and leaves the server as it was.
 _EVACUATE = "2.13"

@@ -1,6 +1,7 @@
 """How an answer is printed: JSON if that was asked for, else nova's table; sentences, and failures on stderr.
 
-Every writer to the terminal goes through here, so that no text of others reaches it as it is (``printable.py``).
+Every writer to the terminal goes through here, so that no text of others reaches it as it is
+(``untrusted/printable.py``).
 """
 
 import argparse
@@ -8,9 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator import printable
 from migrator.cli.tables import Column, as_json, properties, table
 from migrator.errors import MigratorError
+from migrator.untrusted import printable
 
 Arguments = argparse.Namespace
 

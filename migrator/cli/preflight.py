@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from migrator import printable
 from migrator.cli.client import Client
 from migrator.cli.output import Arguments, say, show
 from migrator.cli.tables import Column, as_json, table
 from migrator.errors import BadRequest, NotOffered
 from migrator.protocol import HostCpu
+from migrator.untrusted import printable
 
 _MARKS = {"passed": "ok", "failed": "NO", "unknown": "?"}
 
@@ -96,7 +96,7 @@ def _baseline(client: Client, arguments: Arguments) -> None:
     told = client.native("GET", "/cpus", host=arguments.host or None)["cpus"]
     hosts = {row["host"]: HostCpu.model_validate(row["cpu"] or {}) for row in told}
     try:
-        from migrator.compute.baseline import baseline
+        from migrator.compute.libvirt.cpu_baseline import baseline
     except ImportError as error:
         raise NotOffered(
             f"libvirt is needed to work this out, and cannot be used here: {error}",

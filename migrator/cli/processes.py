@@ -40,7 +40,7 @@ def add(subparsers: Any) -> None:
 
 
 def _server(arguments: argparse.Namespace) -> int:
-    from migrator.api.app import serve
+    from migrator.server.app import serve
     from migrator.settings import ServerSettings, load
 
     logs.configure()
@@ -60,11 +60,11 @@ def _agent(arguments: argparse.Namespace) -> int:
     logs.configure()
     settings = load(AgentSettings, arguments.config)
     if settings.simulated:
-        from migrator.compute.simulated_agents import run_one
+        from migrator.compute.agent.simulated_main import run_one
 
         return run_one(settings)
     try:
-        from migrator.compute.real_agent import run_real_agent  # a simulated host has no libvirt to import
+        from migrator.compute.agent.main import run_real_agent  # a simulated host has no libvirt to import
     except ModuleNotFoundError as error:
         if error.name not in ("libvirt", "libvirtmod"):
             raise

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator import printable
+from migrator.untrusted import printable
 
 Row = Mapping[str, Any]
 

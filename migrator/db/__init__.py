@@ -1,0 +1,1 @@
+"""The database: every table, and every statement. SQL is written nowhere else."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from migrator import host_name
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials
 from migrator.errors import Unauthorized
+from migrator.untrusted import host_name
 
 _HELD = (  # built once, for every registration
     select(agent_credentials.c.token_sha256).where(agent_credentials.c.host == bindparam("wanted")).with_for_update()

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db.listening import clock_expression
+from migrator.db.server_heartbeat import clock_expression
 from migrator.db.tables import facts
 from migrator.protocol import UNREADABLE_FACT
 

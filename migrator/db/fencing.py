@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, null, select, true, tuple_, update
 
-from migrator.db import listening
+from migrator.db import server_heartbeat
 from migrator.db.clock import now
 from migrator.db.hosts import lock, said_down
 from migrator.db.tables import hosts, operations
@@ -45,7 +45,7 @@ def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt
     """A run that is the caller's to do; None while another one is under way that is younger than ``stale_s``.
     ``hosts.lock`` comes first."""
     known = connection.execute(select(hosts.c.fence_attempt).where(hosts.c.name == name)).scalar_one() or {}
-    moment, clock = now(connection), listening.clock(connection)
+    moment, clock = now(connection), server_heartbeat.clock(connection)
     began = known.get("clock", known.get("at"))
     if began is not None and known.get("ok") is None and clock - began < stale_s:
         return None
@@ -61,7 +61,7 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
     moment = now(connection)
     values: dict[str, Any] = {}
     if _current(connection, attempt):
-        ended = {"at": moment, "clock": listening.clock(connection)}
+        ended = {"at": moment, "clock": server_heartbeat.clock(connection)}
         values["fence_attempt"] = {"by": attempt.by, "ok": ok, "words": words} | ended
     host = connection.execute(
         select(hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen).where(hosts.c.name == attempt.host)

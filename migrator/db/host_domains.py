@@ -1,7 +1,7 @@
 """Copies: which domains each host says that it holds, and what the records say of the same instances.
 
 Owns the rows of ``copies``, and the queries that hold them against instances and operations. Never decides what is
-right; ``scheduler/auditing.py`` does.
+right; ``scheduler/hosts/audit.py`` does.
 """
 
 from collections.abc import Collection, Mapping, Sequence

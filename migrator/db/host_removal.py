@@ -1,7 +1,7 @@
 """Taking a host out of the records: what is still outstanding on it, and what goes with it.
 
 Owns which rows are the host's own. What other rows say of it (operations that ended, their facts, timelines, cleared
-alarms) is history, and keeps its name. Never decides whether a host may go (``scheduler/host_removal.py`` does).
+alarms) is history, and keeps its name. Never decides whether a host may go (``scheduler/hosts/removal.py`` does).
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from migrator.db import events, listening
+from migrator.db import events, server_heartbeat
 from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
 from migrator.db.tables import claims, hosts, instances
@@ -45,11 +45,11 @@ clock, such as ``last_seen``, it makes one by the database's."""
 # Building these statements takes several times as long as running them: each is built once for a kind of database.
 @cache
 def _all(dialect: str) -> Select[Any]:
-    silent_s = (listening.clock_of(dialect) - hosts.c.last_seen).label("silent_s")
-    listening_s = listening.seconds(dialect).label("listening_s")
+    silent_s = (server_heartbeat.clock_of(dialect) - hosts.c.last_seen).label("silent_s")
+    listening_s = server_heartbeat.seconds(dialect).label("listening_s")
     since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
-    heard_s = (listening.clock_of(dialect) - since).label("heard_s")
-    return select(*hosts.c, silent_s, listening_s, heard_s, listening.behind().label("behind_s"))
+    heard_s = (server_heartbeat.clock_of(dialect) - since).label("heard_s")
+    return select(*hosts.c, silent_s, listening_s, heard_s, server_heartbeat.behind().label("behind_s"))
 
 
 @cache
@@ -77,7 +77,7 @@ _LOCK = (
 
 @cache
 def _beat(dialect: str) -> Update:
-    beaten = {"last_seen": listening.clock_of(dialect), "heard_since": heard_since(dialect)}
+    beaten = {"last_seen": server_heartbeat.clock_of(dialect), "heard_since": heard_since(dialect)}
     return update(hosts).where(hosts.c.name == bindparam("wanted")).values(beaten)
 
 
@@ -130,7 +130,7 @@ def placeable(
             hosts.c.free_memory_mb >= memory_mb,
             hosts.c.free_vcpus >= vcpus,
             hosts.c.free_disk_gb >= disk_gb,
-            hosts.c.last_seen >= listening.clock_expression(connection) - down_after,
+            hosts.c.last_seen >= server_heartbeat.clock_expression(connection) - down_after,
             hosts.c.name.not_in(list(without)),
         )
         .order_by(hosts.c.free_memory_mb.desc())
@@ -154,7 +154,7 @@ def booted(connection: Connection, name: str, boot: str, within_s: float) -> boo
     row = connection.execute(_BOOT, {"wanted": name}).one()
     if row.boot == boot and row.resume_until is None:
         return False
-    moment = listening.clock(connection)
+    moment = server_heartbeat.clock(connection)
     if row.boot == boot:
         return bool(moment < row.resume_until)
     until = moment + within_s if row.boot is not None else None
@@ -164,7 +164,7 @@ def booted(connection: Connection, name: str, boot: str, within_s: float) -> boo
 
 def heard_since(dialect: str) -> ColumnElement[float]:
     """Anew after a silence: what its agent has not reported yet, it may be about to."""
-    moment = listening.clock_of(dialect)
+    moment = server_heartbeat.clock_of(dialect)
     since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
     return case((hosts.c.last_seen < moment - SILENCE_S, moment), else_=since)
 
@@ -208,7 +208,7 @@ def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
         return True
     moment = now(connection)
     words = f"forced {'down' if down else 'up'} by {by} at {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    clock = listening.clock(connection)
+    clock = server_heartbeat.clock(connection)
     said = {"kind": "forced_down", "by": by, "at": moment, "clock": clock, "words": words} if down else null()
     connection.execute(
         update(hosts).where(hosts.c.name == name).values(forced_down=down, fencing=said, updated_at=moment)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, false, select
 
-from migrator.db import instance_filters, listening
+from migrator.db import instance_filters, server_heartbeat
 from migrator.db.instance_filters import InstanceQuery
 from migrator.db.tables import hosts, instances
 from migrator.errors import InstanceNotFound
@@ -79,7 +79,7 @@ def host_states(connection: Connection, names: Collection[str], down_after: floa
     not approved)."""
     if not names:
         return {}
-    silent = (listening.clock_expression(connection) - hosts.c.last_seen).label("silent_s")
+    silent = (server_heartbeat.clock_expression(connection) - hosts.c.last_seen).label("silent_s")
     columns = (hosts.c.name, hosts.c.forced_down, hosts.c.disabled, hosts.c.approved, silent)
     rows = connection.execute(select(*columns).where(hosts.c.name.in_(names)))
     return {row.name: _host_state(row, down_after) for row in rows}

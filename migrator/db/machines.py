@@ -1,7 +1,7 @@
 """Which machine a host is: the one whose agent may speak for its name, and another one that wants to.
 
 Owns ``hosts.machine`` and ``hosts.claimant`` ({machine, at, approved}). Never decides who may take a name over
-(``scheduler/machines.py`` does).
+(``scheduler/hosts/machines.py`` does).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, null, or_, select, true, update
 
 from migrator.db import hosts as host_rows
-from migrator.db import listening
+from migrator.db import server_heartbeat
 from migrator.db.tables import claims, copies, facts, hosts, instances, operations, surveys
 
 
@@ -25,7 +25,7 @@ def known(connection: Connection, host: str) -> Row[Any] | None:
 @cache
 def _of(dialect: str) -> Select[Any]:
     """Built once for a kind of database: every request of every agent asks."""
-    claimed_s = (listening.clock_of(dialect) - hosts.c.claimant["at"].as_float()).label("claimed_s")
+    claimed_s = (server_heartbeat.clock_of(dialect) - hosts.c.claimant["at"].as_float()).label("claimed_s")
     return select(hosts.c.machine, claimed_s).where(hosts.c.name == bindparam("wanted"))
 
 
@@ -77,11 +77,11 @@ def claim(connection: Connection, host: str, machine: str) -> None:
     """Remember the machine that wants the name, for an operator to see and approve."""
     row = connection.execute(select(hosts.c.claimant).where(hosts.c.name == host).with_for_update()).scalar_one() or {}
     approved = bool(row.get("approved")) and row.get("machine") == machine
-    wanted = {"machine": machine, "at": listening.clock(connection), "approved": approved}
+    wanted = {"machine": machine, "at": server_heartbeat.clock(connection), "approved": approved}
     connection.execute(update(hosts).where(hosts.c.name == host).values(claimant=wanted))
 
 
 def approve(connection: Connection, host: str, machine: str) -> None:
     """An operator's word that this machine takes the place of the silent one."""
-    wanted = {"machine": machine, "at": listening.clock(connection), "approved": True}
+    wanted = {"machine": machine, "at": server_heartbeat.clock(connection), "approved": True}
     connection.execute(update(hosts).where(hosts.c.name == host).values(claimant=wanted))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, case, false, func, literal, or_, select,
 
 from migrator.db import hosts as host_rows
 from migrator.db.clock import now_expression
-from migrator.db.listening import clock_expression
+from migrator.db.server_heartbeat import clock_expression
 from migrator.db.tables import ended_totals as ended_totals_table
 from migrator.db.tables import hosts, instances, operations
 

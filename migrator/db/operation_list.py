@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from migrator.db.listening import behind
+from migrator.db.server_heartbeat import behind
 from migrator.db.tables import operations
 from migrator.errors import OperationNotFound
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from migrator.db import serials
 from migrator.db.clock import now_expression
-from migrator.db.listening import clock_of
+from migrator.db.server_heartbeat import clock_of
 from migrator.db.tables import facts, operations
 from migrator.errors import InstanceBusy, OperationNotFound, StaleRow
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from migrator.db.listening import behind, clock
+from migrator.db.server_heartbeat import behind, clock
 from migrator.db.tables import progress
 
 _INTERVAL_S = 0.9  # a row a second; a look comes every 0.2 s while something moves

@@ -1,6 +1,7 @@
 """What a host says of itself, taken down: its description, and what of its capacity is free.
 
-Owns the columns of ``hosts`` that a registration writes. Never decides who may register (``scheduler/machines.py``).
+Owns the columns of ``hosts`` that a registration writes. Never decides who may register
+(``scheduler/hosts/machines.py``).
 """
 
 import uuid
@@ -13,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from migrator import capacity
 from migrator.db import hosts as host_rows
-from migrator.db import listening
+from migrator.db import server_heartbeat
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now
 from migrator.db.tables import claims, hosts
@@ -35,7 +36,7 @@ _TOLD = (  # at each registration
 
 @cache
 def _clocks(dialect: str) -> Select[float, float]:
-    return select(now_of(dialect).label("moment"), listening.clock_of(dialect).label("clock"))
+    return select(now_of(dialect).label("moment"), server_heartbeat.clock_of(dialect).label("clock"))
 
 
 @cache

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from migrator.db import listening
+from migrator.db import server_heartbeat
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now
 from migrator.db.tables import guest_cpus, hosts, instances, operations, surveys
@@ -37,7 +37,7 @@ _CPUS_OF = select(guest_cpus).where(guest_cpus.c.host == bindparam("wanted"))
 
 @cache
 def _keep(dialect: str) -> Update:
-    values = {"received_at": listening.clock_of(dialect), "body": bindparam("told", type_=surveys.c.body.type)}
+    values = {"received_at": server_heartbeat.clock_of(dialect), "body": bindparam("told", type_=surveys.c.body.type)}
     return update(surveys).where(surveys.c.host == bindparam("wanted")).values(values)
 
 
@@ -81,7 +81,7 @@ def keep(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
     try:
         with connection.begin_nested():
             connection.execute(
-                surveys.insert(), {"host": host, "received_at": listening.clock(connection), "body": body}
+                surveys.insert(), {"host": host, "received_at": server_heartbeat.clock(connection), "body": body}
             )
     except IntegrityError:  # its agent told twice at once; either will do
         return
@@ -123,7 +123,7 @@ def cpus(connection: Connection) -> Mapping[str, Any]:
 
 def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[str, Row[Any]]:
     """Host -> row with ``body`` and ``age_s``; None: of every host."""
-    age_s = (listening.clock_expression(connection) - surveys.c.received_at).label("age_s")
+    age_s = (server_heartbeat.clock_expression(connection) - surveys.c.received_at).label("age_s")
     query = select(surveys.c.host, surveys.c.body, age_s)
     if names is not None:
         query = query.where(surveys.c.host.in_(names))
@@ -143,5 +143,5 @@ def count_up(connection: Connection, down_after: float) -> int:
 
 
 def _up(dialect: str) -> tuple[ColumnElement[bool], ...]:
-    heard_after = listening.clock_of(dialect) - bindparam("down_after", type_=hosts.c.last_seen.type)
+    heard_after = server_heartbeat.clock_of(dialect) - bindparam("down_after", type_=hosts.c.last_seen.type)
     return hosts.c.forced_down == false(), hosts.c.last_seen >= heard_after

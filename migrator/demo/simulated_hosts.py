@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from migrator import logs
-from migrator.compute.agent import on_signal
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
+from migrator.compute.agent.agent import on_signal
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated_agents import demo_fabric, make_agent
+from migrator.compute.simulated.cluster import Fabric
 from migrator.settings import AgentSettings
 
 TOKENS = "MIGRATOR_DEMO_TOKENS"  # JSON, host -> credential

@@ -1,7 +1,7 @@
 """The words that server and agent exchange: assignments one way, facts the other.
 
 Owns the wire shapes of ``/agent/v1``. Never decides anything: an assignment says what should be true,
-a fact says what is there, and ``scheduler/decide.py`` draws the conclusions.
+a fact says what is there, and ``scheduler/decision/decide.py`` draws the conclusions.
 
 Units: ``*_mb`` MiB, ``*_gb`` GiB, ``*_bytes`` bytes, ``*_ms`` milliseconds, ``*_s`` seconds.
 """

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-from migrator import peer_address
 from migrator.protocol import bounds
+from migrator.untrusted import peer_address
 
 # What the server keeps in columns of its own fits them on both databases.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

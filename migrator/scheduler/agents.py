@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from migrator import host_name
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, credentials, hosts, keys, operations, progress, registrations, serials
 from migrator.db import facts as fact_rows
@@ -32,10 +31,13 @@ from migrator.protocol import (
     Problem,
     UnreadableFact,
 )
-from migrator.scheduler import auditing, host_boots, host_operations, loading, machines, passwords, stamps
-from migrator.scheduler.assign import assignments as assignments_of
-from migrator.scheduler.snapshot import Snapshot
+from migrator.scheduler.decision.assignments import assignments as assignments_of
+from migrator.scheduler.decision.snapshot import Snapshot
+from migrator.scheduler.hosts import audit, machines
+from migrator.scheduler.requests import host_boots
+from migrator.scheduler.state import host_operations, loader, passwords, stamps
 from migrator.settings import ServerSettings
+from migrator.untrusted import host_name
 
 log = logging.getLogger(__name__)
 _CLOCKS_DIFFER_S = 7 * 24 * 3600
@@ -117,7 +119,7 @@ def _audit(connection: Connection, host: str, poll: Poll, told: Sequence[Copy], 
     if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
         return
     rebooted = host_boots.noted(connection, host, poll.boot)
-    stopped = auditing.audit(connection, host, told)
+    stopped = audit.audit(connection, host, told)
     if resume and rebooted:
         host_boots.resume(connection, host, stopped)
 
@@ -129,7 +131,7 @@ def assignments(db: Database, host: str, settings: ServerSettings) -> Assignment
     with db.read() as connection:
         asking = host_operations.asked_of(connection, host)
         key = keys.stamp_key(connection) if asking else b""
-        for snapshot in loading.readable(connection, asking, settings):
+        for snapshot in loader.readable(connection, asking, settings):
             if snapshot.operation.active:
                 found += _assigned(passwords.readable(key, snapshot), host)
         found = [_sealed(key, host, assignment) for assignment in found]
@@ -150,7 +152,7 @@ def _sealed(key: bytes, host: str, assignment: Assignment) -> Assignment:
 def _assigned(snapshot: Snapshot, host: str) -> list[Assignment]:
     try:
         mine = assignments_of(snapshot).get(host)
-    except loading.UNREADABLE:
+    except loader.UNREADABLE:
         log.exception("operation %s: the assignments cannot be worked out", snapshot.operation.uuid)
         return []
     return [mine] if mine is not None else []

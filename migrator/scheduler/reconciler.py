@@ -11,20 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.alarms import announced_by
-from migrator.db import claims, events, instance_records, operations
+from migrator.db import claims, events, instances, operations
 from migrator.db.alarms import clear_alarm, raise_alarm
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
-from migrator.db.listening import clock_expression
+from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler import loading, passwords, queueing, queueing_inbound, unreadable
-from migrator.scheduler.decide import decide
-from migrator.scheduler.effects import EFFECTS
-from migrator.scheduler.placement import place
-from migrator.scheduler.refusing import with_checks
-from migrator.scheduler.requests import begin_queued_delete
-from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
+from migrator.scheduler.placement.check_errors import with_checks
+from migrator.scheduler.placement.placement import place
+from migrator.scheduler.queues import inbound, outbound
+from migrator.scheduler.requests.requests import begin_queued_delete
+from migrator.scheduler.state import loader, passwords, unreadable
+from migrator.scheduler.state.effects import EFFECTS
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -66,14 +67,14 @@ class Reconciler:
                 self.reconcile(operation_id)
             except Exception as error:  # whatever it is, the sweep comes again, and the others have their turn
                 log.exception("operation %s could not be advanced", operation_id)
-                if isinstance(error, loading.UNREADABLE):
+                if isinstance(error, loader.UNREADABLE):
                     unreadable.set_aside(self._db, operation_id, error)
 
     def _moving(self, ids: Sequence[int]) -> Sequence[int]:
         """Those that are not just waiting, as most are. What cannot be read together is looked at one by one."""
         try:
             with self._db.read() as connection:
-                found = loading.snapshots(connection, operations.many(connection, ids), self._settings)
+                found = loader.snapshots(connection, operations.many(connection, ids), self._settings)
                 planned = [(snapshot, _planned(snapshot)) for snapshot in found]
             self._move_up([(snapshot, plan) for snapshot, plan in planned if plan is not None and _moves_up(plan)])
         except Exception:
@@ -107,7 +108,7 @@ class Reconciler:
     def _step(self, operation_id: int, touched: set[str]) -> tuple[Sequence[int], bool]:
         """One decision, applied: ids of operations whose turn it is because of that, and whether there may be more."""
         with self._db.read() as connection:
-            snapshot = loading.snapshot(connection, operation_id, self._settings)
+            snapshot = loader.snapshot(connection, operation_id, self._settings)
             plan = decide(snapshot)
             operation = snapshot.operation
             unreadable.take_up(self._db, operation)
@@ -150,7 +151,7 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
     operation = snapshot.operation
     operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan))
     if plan.effect is Effect.CLAIM_DESTINATION:
-        queueing.admit(connection, snapshot, plan)
+        outbound.admit(connection, snapshot, plan)
     if plan.effect is not None:
         EFFECTS[plan.effect](connection, operation, plan)
     phase = plan.phase or operation.phase
@@ -168,13 +169,13 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
             details=line.details,
         )
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": epoch, "host": line.host})
-    turns = list(queueing_inbound.following(connection, snapshot, plan))
+    turns = list(inbound.following(connection, snapshot, plan))
     _raise_or_clear(connection, operation, plan)
     if plan.end is not None or plan.holds is False:
         return turns + _free(connection, operation, plan)
     if operation.holds and (plan.phase is not None or plan.forward is not None):
         changes = {"task_state": _task_state(operation, plan)}
-        instance_records.change(connection, operation.instance_uuid, changes)
+        instances.change(connection, operation.instance_uuid, changes)
     return turns
 
 
@@ -256,9 +257,9 @@ def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[
     error = plan.error or operation.error
     if operation.kind is Kind.BUILD and error and error.get("status") == "error":
         changes |= {"vm_state": "error", "fault": {"code": 500, "message": error["message"]}}
-    instance_records.change(connection, operation.instance_uuid, changes)
+    instances.change(connection, operation.instance_uuid, changes)
     begun = (
         begin_queued_delete(connection, operation.instance_uuid),
-        queueing.following(connection, operation),
+        outbound.following(connection, operation),
     )
     return [key for key in begun if key is not None]

@@ -24,45 +24,28 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from migrator import __version__, private_files
-from migrator.api import (
-    agent,
-    agent_tls,
-    alarms,
-    connections,
-    discovery,
-    faults,
-    hosts,
-    image_upload,
-    images,
-    kept_disks,
-    leftovers,
-    measured,
-    metrics,
-    native,
-    openapi,
-    preflight,
-    query_names,
-    reconcile,
-    versions,
-    volumes,
-)
+from migrator.api import discovery, faults, metrics, operation_metrics, query_names, versions
+from migrator.api.agent_v1 import routes as agent
 from migrator.api.auth import STRATEGIES
-from migrator.api.doors import split
-from migrator.api.fencer import Fencer
+from migrator.api.dependencies import Services, build
+from migrator.api.gate.listener_guard import split
+from migrator.api.gate.request_gate import RequestGate
+from migrator.api.gate.request_text import RequestText
+from migrator.api.image_v2 import images, upload
 from migrator.api.links import root_of
-from migrator.api.listeners import ServerWithTls
-from migrator.api.refusals import Refusals, limit_logs_of_messages
-from migrator.api.request_gate import RequestGate
+from migrator.api.refusal_log import Refusals, limit_logs_of_messages
 from migrator.api.request_ids import new_request_id, request_id_headers
-from migrator.api.request_text import RequestText
-from migrator.api.routes import by_path
-from migrator.api.routing import Endpoint
-from migrator.api.services import Services, build
-from migrator.db import listening
+from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
+from migrator.api.v2_1.common.routing import Endpoint
+from migrator.api.v2_1.routes import by_path
+from migrator.db import server_heartbeat
 from migrator.db.upgrade import upgrade
 from migrator.errors import MigratorError
-from migrator.scheduler import host_operations
-from migrator.scheduler.heartbeat import beat
+from migrator.scheduler.state import host_operations
+from migrator.scheduler.state.database_clock import beat
+from migrator.server import agent_tls, connections, openapi
+from migrator.server.fence_runner import Fencer
+from migrator.server.listeners import ServerWithTls
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -84,7 +67,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(discovery.router)
     app.include_router(metrics.router)
-    for native_part in (native, preflight, alarms, reconcile, kept_disks, leftovers, volumes, hosts):
+    for native_part in (operations, preflight, alarms, reconcile, kept_disks, leftovers, volumes, hosts):
         app.include_router(native_part.router, dependencies=[Depends(query_names.known_only)])
     app.include_router(agent.router)
     for number, prefix in enumerate(IMAGE_PREFIXES):
@@ -151,8 +134,8 @@ def serve(settings: ServerSettings) -> int:
     upgrade(settings.database)
     services = build(settings)
     stop = threading.Event()
-    image_upload.tidy(services)
-    heartbeat = listening.Heartbeat()
+    upload.tidy(services)
+    heartbeat = server_heartbeat.Heartbeat()
     beat(services.db, heartbeat)  # before anybody's silence is judged
     beside = [
         threading.Thread(target=_keep_beating, args=(services, heartbeat, stop), name="listening", daemon=True),
@@ -172,8 +155,8 @@ def serve(settings: ServerSettings) -> int:
     return 0
 
 
-def _keep_beating(services: Services, heartbeat: listening.Heartbeat, stop: threading.Event) -> None:
-    while not stop.wait(listening.BEAT_S):
+def _keep_beating(services: Services, heartbeat: server_heartbeat.Heartbeat, stop: threading.Event) -> None:
+    while not stop.wait(server_heartbeat.BEAT_S):
         try:
             beat(services.db, heartbeat)
         except Exception:
@@ -193,7 +176,7 @@ def _keep_totals(services: Services, stop: threading.Event) -> None:
     looked_at = time.monotonic()
     while not stop.wait(services.settings.sweep_interval):
         try:
-            measured.keep(services.db, stop.is_set)
+            operation_metrics.keep(services.db, stop.is_set)
             if time.monotonic() - looked_at >= _STATISTICS_S:
                 looked_at = time.monotonic()
                 services.db.analyze()

@@ -1,8 +1,8 @@
 """Runs the operator's fence command for hosts that are silent while an evacuation waits for evidence.
 
 Owns the command's process: its arguments, its time, its end. Runs in threads of its own beside the sweep and never
-decides what a success means (``scheduler/fencing.py``) nor what follows from it (``decide``). The database says whose
-turn it is, so that of several servers one at a time runs the command for a host.
+decides what a success means (``scheduler/state/fencing.py``) nor what follows from it (``decide``). The database says
+whose turn it is, so that of several servers one at a time runs the command for a host.
 """
 
 import logging
@@ -19,11 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any
 
-from migrator.api.services import Services
+from migrator.api.dependencies import Services
 from migrator.db import events, fencing, hosts
 from migrator.errors import MigratorError
 from migrator.operations import OPERATIONS
-from migrator.scheduler.fencing import evidence
+from migrator.scheduler.state.fencing import evidence
 
 log = logging.getLogger(__name__)
 

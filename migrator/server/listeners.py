@@ -9,8 +9,8 @@ from functools import partial
 
 import uvicorn
 
-from migrator.api.connections import Limits
-from migrator.api.tls_handshakes import TlsHandshake
+from migrator.server.connections import Limits
+from migrator.server.tls_handshakes import TlsHandshake
 
 
 class ServerWithTls(uvicorn.Server):

@@ -6,11 +6,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from migrator.api import agent, agent_messages
+from migrator.api.agent_v1 import messages
+from migrator.api.agent_v1 import routes as agent
 from migrator.api.faults import NAMES
 from migrator.api.microversions import MAXIMUM, text
-from migrator.api.routes import by_path
-from migrator.api.routing import Route, schema_at
+from migrator.api.v2_1.common.routing import Route, schema_at
+from migrator.api.v2_1.routes import by_path
 
 _JSON = "application/json"
 
@@ -24,7 +25,7 @@ def install(app: FastAPI) -> None:
                 for route in reversed(routes):
                     item[route.method.lower()] = _operation(route)
             schemas = found.setdefault("components", {}).setdefault("schemas", {})
-            found["components"]["schemas"] = {**agent_messages.schemas(agent.MESSAGES), **schemas}
+            found["components"]["schemas"] = {**messages.schemas(agent.MESSAGES), **schemas}
             app.openapi_schema = found
         return app.openapi_schema
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from migrator.api.connections import Limits
+from migrator.server.connections import Limits
 
 _HANDSHAKE_S = 10.0  # a connection that has not finished it is closed
 _GOODBYE_S = 2.0  # for the other end to confirm that a connection ends

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from migrator import qcow2_header
 from migrator.errors import StorageError
-from migrator.process_limits import Limits, run
+from migrator.untrusted import qcow2_header
+from migrator.untrusted.process_limits import Limits, run
 
 # disk_format of the Images API -> QEMU's name. A CD-ROM's content is written to the disk as it is.
 QEMU_FORMATS: Mapping[str, str] = {

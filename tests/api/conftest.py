@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from migrator.api import services
-from migrator.api.app import create_app
+from migrator.api import dependencies
 from migrator.db.engine import Database
+from migrator.server.app import create_app
 from migrator.settings import ServerSettings
 from tests.api import seed
 
@@ -22,7 +22,7 @@ class Web:
         self.image_dir = directory / "images"
         more.setdefault("allowed_hosts", ("testserver",))
         settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
-        self.services = services.build(settings)
+        self.services = dependencies.build(settings)
         self.client = TestClient(create_app(self.services), base_url="http://testserver")
 
     def __call__(self, method: str, path: str, version: str | None = "2.96", **more: Any) -> Any:

@@ -9,30 +9,25 @@ from starlette.applications import Starlette
 from starlette.routing import Route as WebRoute
 from starlette.testclient import TestClient
 
-from migrator.api import (
-    auth,
-    instance_actions,
-    migrations,
-    os_services,
-    server_actions,
-    server_migrations,
-    server_parts,
-    servers,
-)
-from migrator.api.admission import Admission
+from migrator.api import auth
+from migrator.api.agent_v1.admission import Admission
 from migrator.api.credential_lookup import CredentialLookup
-from migrator.api.routing import Endpoint, Route
-from migrator.api.services import Services
-from migrator.api.wakers import Wakers
+from migrator.api.dependencies import Services
+from migrator.api.v2_1 import services
+from migrator.api.v2_1.actions import dispatch
+from migrator.api.v2_1.common.routing import Endpoint, Route
+from migrator.api.v2_1.migrations import os_migrations, server_migrations
+from migrator.api.v2_1.servers import instance_actions, servers, subresources
+from migrator.api.wakeups import Wakers
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 from migrator.settings import ServerSettings
 from tests.api import seed
 
 IMAGE = seed.IMAGE
 NOBODY = "00000000-0000-0000-0000-000000000000"
-_MODULES = (servers, server_actions, server_migrations, migrations, instance_actions, server_parts, os_services)
+_MODULES = (servers, dispatch, server_migrations, os_migrations, instance_actions, subresources, services)
 
 
 class Answered:

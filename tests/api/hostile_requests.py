@@ -14,9 +14,9 @@ from urllib.parse import quote
 import orjson
 
 from migrator.api.microversions import MAXIMUM
-from migrator.api.routes import ROUTES
-from migrator.api.routing import schema_at
-from migrator.api.server_actions import ACTIONS
+from migrator.api.v2_1.actions.dispatch import ACTIONS
+from migrator.api.v2_1.common.routing import schema_at
+from migrator.api.v2_1.routes import ROUTES
 from tests.api import seed
 from tests.api.hostile_values import MARK, RAW, TEXTS, sample, spoilt
 

@@ -23,12 +23,12 @@ from urllib.parse import unquote
 
 import psycopg
 
-from migrator.api import services
-from migrator.api.app import create_app
+from migrator.api import dependencies
 from migrator.db import credentials
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
+from migrator.server.app import create_app
 from migrator.settings import ServerSettings
 from tests.api import seed
 from tests.api.hostile_requests import HOST, Generator, Request, known_ids
@@ -109,7 +109,7 @@ async def send(app: Any, request: Request) -> int:
 
 
 async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Outcome) -> None:
-    made = services.build(ServerSettings(database=db_url, image_dir=directory / "images"))
+    made = dependencies.build(ServerSettings(database=db_url, image_dir=directory / "images"))
     made.wakers.closing = True  # no poll waits
     kept, logger = _Tracebacks(), logging.getLogger("migrator")
     logger.addHandler(kept)

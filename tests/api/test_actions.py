@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.api import actions_live
+from migrator.api.v2_1.actions import live as actions_live
 from migrator.db.tables import operations
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.driving import NOBODY, Api, api
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from migrator.api import refusal_pace
-from migrator.api.admission import PATIENCE_S, SHARES, Admission, Kind
+from migrator.api.agent_v1.admission import PATIENCE_S, SHARES, Admission, Kind
+from migrator.api.gate import refusal_pace
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
 from migrator.protocol import Poll, Survey
-from migrator.scheduler import agents, entitlements, surveys
+from migrator.scheduler import agents
+from migrator.scheduler.state import entitlements, surveys
 from tests.api.conftest import Web
 from tests.api.raw_requests import JSON, Asked, ask
 

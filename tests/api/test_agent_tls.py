@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from migrator.cli.main import main
-from migrator.compute.client import ImageClient
+from migrator.compute.agent.client import ImageClient
 from migrator.db import credentials, hosts
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade

@@ -12,9 +12,10 @@ from migrator.db import hosts as host_rows
 from migrator.db.engine import Database
 from migrator.db.tables import hosts
 from migrator.protocol import HostReport, InstanceSpec
-from migrator.scheduler import loading, machines
-from migrator.scheduler.filters import refusals
-from migrator.scheduler.finding import Need
+from migrator.scheduler.checks.filters import refusals
+from migrator.scheduler.checks.finding import Need
+from migrator.scheduler.hosts import machines
+from migrator.scheduler.state import loader
 from tests.api import seed
 from tests.api.conftest import Web
 from tests.bench import databases
@@ -46,7 +47,7 @@ def takes(web: Web, vcpus: int = 1, memory_mb: int = 1, disk_gb: int = 0) -> boo
     spec = InstanceSpec(uuid=TWO, name="i", vcpus=vcpus, memory_mb=memory_mb)
     need = Need(instance=spec, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb)
     with web.db.write() as connection:
-        (candidate,) = loading.candidates(host_rows.every(connection), 60)
+        (candidate,) = loader.candidates(host_rows.every(connection), 60)
         listed = bool(host_rows.placeable(connection, vcpus, memory_mb, disk_gb, 60, 10))
         claimed = claims.take(connection, "n1", TWO, None, vcpus, memory_mb, disk_gb)  # type: ignore[arg-type]
         if claimed:
@@ -58,7 +59,7 @@ def takes(web: Web, vcpus: int = 1, memory_mb: int = 1, disk_gb: int = 0) -> boo
 def why_not(web: Web) -> str:
     spec = InstanceSpec(uuid=TWO, name="i", vcpus=1, memory_mb=1)
     with web.db.read() as connection:
-        (candidate,) = loading.candidates(host_rows.every(connection), 60)
+        (candidate,) = loader.candidates(host_rows.every(connection), 60)
     return ", ".join(refusals(candidate, Need(instance=spec, vcpus=1, memory_mb=1, disk_gb=0)))
 
 

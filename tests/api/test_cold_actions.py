@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from migrator.db.tables import events, facts, hosts, operations
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.driving import IMAGE, NOBODY, Api, api
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.db import copies, keys
+from migrator.db import host_domains, keys
 from migrator.db.tables import hosts, instances, operations
-from migrator.scheduler import passwords
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state import passwords
 from tests.api import seed
 from tests.api.driving import NOBODY, Api, api
 
@@ -285,7 +285,7 @@ def test_an_evacuation_undone_does_not_keep_its_source_down(lost: tuple[Api, str
 def runs_on(api: Api, host: str, uuid: str, state: str = "running") -> None:
     with api.db.write() as connection:
         connection.execute(update(instances).values(updated_at=instances.c.created_at))
-        copies.replace(connection, host, [copies.HeldCopy(uuid, state)])
+        host_domains.replace(connection, host, [host_domains.HeldCopy(uuid, state)])
 
 
 @pytest.mark.parametrize(("known", "status"), [({}, 409), ({"last_seen": 1.0}, 409), ({"forced_down": True}, 200)])

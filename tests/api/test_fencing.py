@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.api.fencer import Fencer, arguments, run
-from migrator.api.services import Services, build
+from migrator.api.dependencies import Services, build
 from migrator.db import fencing, hosts
 from migrator.db.engine import Database
 from migrator.db.tables import events, operations
 from migrator.db.tables import hosts as host_rows
+from migrator.server.fence_runner import Fencer, arguments, run
 from migrator.settings import ServerSettings, load
 from tests.api import seed
 

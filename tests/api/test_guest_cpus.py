@@ -5,10 +5,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from migrator import guest_cpu
 from migrator.db.tables import guest_cpus
-from migrator.protocol import GuestCpu, GuestSight, Survey
-from migrator.scheduler import surveys
+from migrator.protocol import GuestCpu, GuestSight, Survey, guest_cpu
+from migrator.scheduler.state import surveys
 from tests.api import seed
 from tests.api.test_preflight import Cluster, cluster
 

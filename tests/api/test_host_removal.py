@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, claims, copies, credentials, surveys
+from migrator.db import alarms, claims, credentials, host_domains, surveys
 from migrator.db import host_removal as rows
 from migrator.db import hosts as host_rows
 from migrator.db.engine import Database
@@ -17,8 +17,9 @@ from migrator.db.tables import copies as copy_rows
 from migrator.db.tables import surveys as survey_rows
 from migrator.errors import HostNotFound, Unauthorized
 from migrator.protocol import HostReport, KeptDisks, Poll, Survey
-from migrator.scheduler import agents, host_removal
-from migrator.scheduler import surveys as told
+from migrator.scheduler import agents
+from migrator.scheduler.hosts import removal
+from migrator.scheduler.state import surveys as told
 from tests.api import seed
 from tests.api.conftest import Web
 from tests.api.driving import NOBODY
@@ -50,7 +51,7 @@ def survey(db: Database, found: Survey) -> None:
 
 def held(db: Database, believed: bool = True) -> None:
     with db.write() as connection:
-        copies.replace(connection, "compute1", [copies.HeldCopy(NOBODY, "shutoff", believed=believed)])
+        host_domains.replace(connection, "compute1", [host_domains.HeldCopy(NOBODY, "shutoff", believed=believed)])
 
 
 def alarm(db: Database, kind: AlarmKind) -> None:
@@ -166,7 +167,7 @@ def test_an_agent_of_a_removed_host_is_told_so_and_registers_nothing(web: Web) -
 
 def test_what_an_agent_had_begun_to_say_when_its_host_was_removed_leaves_nothing(web: Web) -> None:
     db, token = web.db, credentials.issue(web.db, "compute1")
-    host_removal.remove(db, "compute1", "admin")
+    removal.remove(db, "compute1", "admin")
     with pytest.raises(Unauthorized, match="its host was removed"):
         agents.register(db, "compute1", 1, REPORT, token=token)
     with pytest.raises(HostNotFound):
@@ -174,7 +175,7 @@ def test_what_an_agent_had_begun_to_say_when_its_host_was_removed_leaves_nothing
     with pytest.raises(HostNotFound):
         agents.heartbeat(db, "compute1", Poll(incarnation=1, copies=()))
     with pytest.raises(HostNotFound):
-        host_removal.remove(db, "compute1", "admin")
+        removal.remove(db, "compute1", "admin")
     with db.read() as connection:
         assert connection.execute(select(hosts.c.name)).scalars().all() == ["compute2"]
         assert connection.execute(select(survey_rows)).all() == []

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from migrator.api import image_upload
+from migrator.api.image_v2 import upload as image_upload
 from migrator.db.engine import Database
 from tests.api.conftest import Web
 from tests.api.test_images import OCTETS, made

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from migrator.api import images
-from migrator.api.app import IMAGE_PREFIXES
-from migrator.db import credentials, instance_records
+from migrator.api.image_v2 import images
+from migrator.db import credentials, instances
+from migrator.server.app import IMAGE_PREFIXES
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -97,7 +97,7 @@ def test_a_deleted_image_that_instances_need_is_gone_for_clients_and_there_for_h
     images.remove_abandoned(web.services)
     assert len(list(web.image_dir.iterdir())) == 2
     with web.db.write() as connection:
-        instance_records.terminated(connection, instance)
+        instances.terminated(connection, instance)
     images.remove_abandoned(web.services)
     assert list(web.image_dir.iterdir()) == []
     assert web("GET", f"/agent/v1/images/{root}/file", headers=agent).status_code == 404

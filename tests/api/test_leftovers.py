@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from migrator.protocol import Leftover, Survey
-from migrator.scheduler import surveys
+from migrator.scheduler.state import surveys
 from tests.api import seed
 from tests.api.conftest import Web
 

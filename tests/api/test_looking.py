@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from migrator.api import looking
-from migrator.api.admission import Admission
-from migrator.api.wakers import Wakers
+from migrator.api.agent_v1 import long_poll
+from migrator.api.agent_v1.admission import Admission
+from migrator.api.wakeups import Wakers
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.protocol import Assignments, Poll
@@ -40,17 +40,17 @@ class Counted:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     found = Counted()
-    monkeypatch.setattr(looking, "agents", found)
+    monkeypatch.setattr(long_poll, "agents", found)
     return found
 
 
-def looker(wakers: Wakers, event: asyncio.Event) -> looking.Looker:
+def looker(wakers: Wakers, event: asyncio.Event) -> long_poll.Looker:
     services: Any = SimpleNamespace(db=None, settings=ServerSettings(), wakers=wakers, admission=Admission())
-    return looking.Looker(services, "one", event)
+    return long_poll.Looker(services, "one", event)
 
 
 def test_nothing_is_worked_out_anew_while_no_operation_moves(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "_WHOLE_S", 3600.0)  # or a busy machine would have it looked at for its age
+    monkeypatch.setattr(long_poll, "_WHOLE_S", 3600.0)  # or a busy machine would have it looked at for its age
 
     async def main() -> None:
         event = asyncio.Event()
@@ -70,7 +70,7 @@ def test_nothing_is_worked_out_anew_while_no_operation_moves(counted: Counted, m
 
 
 def test_what_no_operation_shows_is_seen_all_the_same(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "_WHOLE_S", 0.0)
+    monkeypatch.setattr(long_poll, "_WHOLE_S", 0.0)
 
     async def main() -> None:
         event = asyncio.Event()

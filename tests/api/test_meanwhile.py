@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.api.server_actions import ACTIONS
-from migrator.cli.drawing import document
+from migrator.api.v2_1.actions.dispatch import ACTIONS
+from migrator.cli.docs import document
 from migrator.db.tables import instances, operations
-from migrator.meanwhile import BY_KIND, DURING_LIVE_MIGRATION, Answer, Wish
 from migrator.operations import Kind
+from migrator.scheduler.requests.during_live_migration import BY_KIND, DURING_LIVE_MIGRATION, Answer, Wish
 from tests.api import seed
 from tests.api.conftest import Web
 

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
-from migrator.api import measured
-from migrator.db import measures
+from migrator.api import operation_metrics
+from migrator.db import metrics
 from migrator.db.clock import now
 from migrator.db.tables import hosts, operations
 from tests.api import seed
@@ -80,23 +80,23 @@ def test_what_is_over_is_counted_once_by_every_server_alike(web: Web) -> None:
 def test_what_has_just_ended_waits_for_who_ends_at_the_same_moment(web: Web) -> None:
     over(web, "completed", ago_s=0.0)
     assert ("operations_ended_total", "live-migration", "completed") not in scraped(web)
-    over(web, "completed", ago_s=measures.SETTLED_S + 1)
+    over(web, "completed", ago_s=metrics.SETTLED_S + 1)
     assert scraped(web)["operations_ended_total", "live-migration", "completed"] == 1
 
 
 def test_many_are_counted_in_portions_and_a_scrape_reads_no_more_than_one(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "_AT_ONCE", 2)
+    monkeypatch.setattr(metrics, "_AT_ONCE", 2)
     for ago_s in (60.0, 50.0, 50.0, 40.0, 40.0):
         over(web, "completed", ago_s=ago_s, outcome=OUTCOME)
     key = ("operations_ended_total", "live-migration", "completed")
     assert scraped(web)[key] == 2
-    measured.keep(web.db)
+    operation_metrics.keep(web.db)
     counted = scraped(web)
     assert counted[key] == counted["live_migration_duration_seconds_bucket", "5.0"] == 5
     assert counted["live_migration_duration_seconds_sum",] == 20
-    measured.keep(web.db)
+    operation_metrics.keep(web.db)
     assert scraped(web) == counted
     over(web, "completed", ago_s=30, outcome=OUTCOME)
     assert scraped(web)[key] == 6
@@ -105,11 +105,11 @@ def test_many_are_counted_in_portions_and_a_scrape_reads_no_more_than_one(
 def test_two_servers_that_count_at_the_same_moment_count_once(web: Web) -> None:
     over(web, "completed")
     with web.db.read() as connection:
-        seen = measures.ended_totals(connection)
-    measured.keep(web.db)
+        seen = metrics.ended_totals(connection)
+    operation_metrics.keep(web.db)
     counted = scraped(web)
     with web.db.write() as connection:
-        measures.keep_ended_totals(connection, seen, (seen.finished_at, seen.operation_id), {})
+        metrics.keep_ended_totals(connection, seen, (seen.finished_at, seen.operation_id), {})
     assert scraped(web) == counted
 
 

@@ -10,9 +10,9 @@ from migrator.db import progress, tables
 from migrator.db.clock import now
 from migrator.db.tables import operations
 from migrator.errors import Conflict
-from migrator.scheduler import loading
-from migrator.scheduler.requests import Caller
-from migrator.scheduler.steer import steer
+from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.requests.steer import steer
+from migrator.scheduler.state import loader
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -130,7 +130,7 @@ def test_post_copy_only_for_a_transfer_that_can_go_on_by_it(web: Web, context: d
     with pytest.raises(Conflict, match=words):
         steer(web.db, caller, key, forced, post_copy=True)
     with web.db.read() as connection:
-        assert loading.snapshot(connection, key, web.services.settings).operation.steering == {}
+        assert loader.snapshot(connection, key, web.services.settings).operation.steering == {}
     steer(web.db, caller, key, forced)
     able = seed.migration(web.db, seed.instance(web.db, "b", task_state="migrating"), "running")
     assert steer(web.db, caller, able, forced, post_copy=True) == "compute1"
@@ -146,7 +146,7 @@ def test_a_transfer_that_was_held_gets_its_whole_time_for_progress_from_then_on(
     def stalled_for(seconds: float) -> bool:
         """And no longer than the test itself has taken since."""
         with web.db.read() as connection:
-            found = loading.snapshot(connection, key, web.services.settings).stalled_s
+            found = loader.snapshot(connection, key, web.services.settings).stalled_s
         return seconds <= found + 0.01 and found <= seconds + time.monotonic() - began
 
     def told(ago_s: float, remaining: int) -> None:

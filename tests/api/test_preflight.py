@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.api.faults import native_body
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.survey import Surveyor
+from migrator.compute.agent.survey import Surveyor
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.db import credentials
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import events, facts, guest_cpus, hosts, instances, operations, surveys
 from migrator.errors import HostNotFound
 from migrator.protocol import CheckResult, Fact, GuestCpu, InstanceSpec, Questions, Survey
-from migrator.scheduler.filters import CODES
+from migrator.scheduler.checks.filters import CODES
 from tests.api import seed
 from tests.api.conftest import Web
 

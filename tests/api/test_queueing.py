@@ -6,8 +6,9 @@ import pytest
 
 from migrator.db.engine import Database
 from migrator.errors import StaleRow
-from migrator.scheduler import loading, queueing
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.decision.snapshot import Plan
+from migrator.scheduler.queues import outbound
+from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
 from tests.api import seed
 
@@ -38,8 +39,8 @@ def test_who_goes_first(db: Database, other: dict[str, object], count: int) -> N
     mine = queued(db)
     later = queued(db)
     with db.read() as connection:
-        assert queueing.ahead(connection, mine, "compute1") == count
-        assert queueing.ahead(connection, later, "compute1") == count + 1
+        assert outbound.ahead(connection, mine, "compute1") == count
+        assert outbound.ahead(connection, later, "compute1") == count + 1
 
 
 @pytest.mark.parametrize(("limit", "admitted"), [(1, False), (2, True), (0, True)])
@@ -50,11 +51,11 @@ def test_one_who_was_overtaken_is_not_admitted(db: Database, limit: int, admitte
     mine = queued(db)
     settings = ServerSettings(database=db.url, max_concurrent_live_migrations=limit)
     with db.read() as connection:
-        snapshot = loading.snapshot(connection, mine, settings)
+        snapshot = loader.snapshot(connection, mine, settings)
     queued(db, phase="check", destination="compute2")
     with db.write() as connection:
         try:
-            queueing.admit(connection, replace(snapshot, ahead=0), Plan(destination="compute2"))
+            outbound.admit(connection, replace(snapshot, ahead=0), Plan(destination="compute2"))
             found = True
         except StaleRow:
             found = False

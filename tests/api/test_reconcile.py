@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, claims, copies, events, instance_records, operations
+from migrator.db import alarms, claims, events, host_domains, instances, operations
 from migrator.db import tables as t
-from migrator.db.copies import HeldCopy
+from migrator.db.host_domains import HeldCopy
 from migrator.operations import Kind
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -22,7 +22,7 @@ def stray(web: Web, state: str = "running", **more: Any) -> str:
     uuid = seed.instance(web.db, "web-1", host="compute1", vm_state="active", power_state=1)
     held = HeldCopy(uuid, state, "8e9b", 3, **({"stamp_host": "compute2"} | more))
     with web.db.write() as connection:
-        copies.replace(connection, "compute2", [held])
+        host_domains.replace(connection, "compute2", [held])
         alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, "newer", host="compute2", instance_uuid=uuid)
     return uuid
 
@@ -58,7 +58,7 @@ def test_a_word_moves_record_claim_and_what_waits_and_writes_the_timeline(web: W
     assert [(o["source"], o["epoch"], o["waiting"]) for o in found["operations"]] == [("compute2", 2, None)]
     with web.db.read() as connection:
         assert claims.holders(connection, uuid) == ["compute2"]
-        assert instance_records.get(connection, uuid).accepted_stamps == ["8e9b/3"]
+        assert instances.get(connection, uuid).accepted_stamps == ["8e9b/3"]
         lines = connection.execute(select(t.events).where(t.events.c.instance_uuid == uuid)).all()
     (line,) = [line for line in lines if line.name == "reconciled"]
     said = "admin said: the copy on compute2 is the right one (the record said compute1; compute2: running)"
@@ -76,7 +76,7 @@ def test_a_move_of_the_record_is_over_and_its_claims_are_given_back(web: Web) ->
         row = operations.get(connection, key)
         assert (row.active, row.status, row.error["code"]) == (False, "error", "reconciled")
         assert claims.holders(connection, uuid) == ["compute2"]
-        assert instance_records.get(connection, uuid).task_state is None
+        assert instances.get(connection, uuid).task_state is None
         free = connection.execute(select(t.hosts.c.name, t.hosts.c.free_memory_mb)).all()
     assert {row.name: row.free_memory_mb for row in free}["compute1"] == 15000
 
@@ -133,7 +133,7 @@ def test_an_unknown_instance_is_not_found_but_shown_while_a_host_has_it(web: Web
         assert web("GET", f"/v1/servers/{ident}/reconcile", None).status_code == 404
         assert web("POST", f"/v1/servers/{ident}/reconcile", None, json={"host": "compute2"}).status_code == 404
     with web.db.write() as connection:
-        copies.replace(connection, "compute2", [HeldCopy(unknown, "running", believed=False)])
+        host_domains.replace(connection, "compute2", [HeldCopy(unknown, "running", believed=False)])
         events.add(connection, "x", "x")
     found = shown(web, unknown)
     assert (found["record"], found["copies"][0]["believed"]) == (None, False)

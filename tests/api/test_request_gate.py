@@ -13,7 +13,7 @@ from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.errors import DatabaseUnavailable, ServerBusy, Unauthorized
 from migrator.protocol import message_sizes
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.conftest import Web
 

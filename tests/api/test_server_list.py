@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from migrator import supported
-from migrator.api.server_query import parse
-from migrator.api.server_schemas import LIST_QUERY
-from migrator.db import instance_filters, instances
+from migrator.api.v2_1.servers.query import parse
+from migrator.api.v2_1.servers.schemas import LIST_QUERY
+from migrator.db import instance_filters, instance_list
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 
 ADMIN = Caller("admin", "admin", "req-1")
@@ -42,7 +42,7 @@ def names(db: Database, caller: Caller = ADMIN, version: tuple[int, int] = (2, 9
     if query is None:
         return []
     with db.read() as connection:
-        return [row.name for row in instances.page(connection, query, detail=False)]
+        return [row.name for row in instance_list.page(connection, query, detail=False)]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_pages_join_without_gap_or_overlap(seeded: Database) -> None:
         whole = parse({k: v.split("|") for k, v in sort.items()}, (2, 96), ADMIN, most=1000)
         assert whole is not None
         with seeded.read() as connection:
-            expected = [row.uuid for row in instances.page(connection, whole, detail=False)]
+            expected = [row.uuid for row in instance_list.page(connection, whole, detail=False)]
         found: list[str] = []
         while len(found) < len(expected):
             params = {k: v.split("|") for k, v in sort.items()} | {"limit": ["1"]}
@@ -119,7 +119,7 @@ def test_pages_join_without_gap_or_overlap(seeded: Database) -> None:
             query = parse(params, (2, 96), ADMIN, most=1000)
             assert query is not None
             with seeded.read() as connection:
-                found += [row.uuid for row in instances.page(connection, query, detail=False)]
+                found += [row.uuid for row in instance_list.page(connection, query, detail=False)]
         assert found == expected
 
 
@@ -191,11 +191,11 @@ def test_a_sort_key_that_is_repeated_orders_nothing_more(seeded: Database) -> No
     assert query is not None
     assert len(instance_filters.keys(query)) == 2
     with seeded.read() as connection:
-        rows = instances.page(connection, query, detail=False)
+        rows = instance_list.page(connection, query, detail=False)
     assert [rows[0].name] == first
     marked = replace(query, marker=rows[0].uuid)
     with seeded.read() as connection:
-        assert instances.page(connection, marked, detail=False) == rows[1:]
+        assert instance_list.page(connection, marked, detail=False) == rows[1:]
 
 
 def test_more_tags_than_an_instance_can_have_are_refused() -> None:
@@ -210,5 +210,5 @@ def test_host_states(seeded: Database) -> None:
     seed.host(seeded, "compute3", last_seen=seed.BEGAN - 1e8)
     seed.host(seeded, "compute4", forced_down=True)
     with seeded.read() as connection:
-        states = instances.host_states(connection, ["compute1", "compute2", "compute3", "compute4", "nosuch"], 60)
+        states = instance_list.host_states(connection, ["compute1", "compute2", "compute3", "compute4", "nosuch"], 60)
     assert states == {"compute1": "UP", "compute2": "MAINTENANCE", "compute3": "UNKNOWN", "compute4": "DOWN"}

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.api.server_schemas import words
-from migrator.db import instance_records
+from migrator.api.v2_1.common.schemas import words
+from migrator.db import instances
 from migrator.db.tables import claims
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.driving import IMAGE, NOBODY, Api, api
 
@@ -149,7 +149,7 @@ def test_disks_beside_the_root(api: Api, asked: dict[str, Any], targets: list[st
     seed.flavor(api.db, flavorid="2", name="m1.scratch", ephemeral_gb=3, extra_specs=extra)
     uuid = api("POST", "/servers", body=new(flavorRef="2", **asked)).json["server"]["id"]
     with api.db.read() as connection:
-        disks = instance_records.get(connection, uuid).spec["disks"]
+        disks = instances.get(connection, uuid).spec["disks"]
         claimed = connection.execute(select(claims.c.disk_gb)).scalar_one()
     assert [disk["pool"] for disk in disks] == ["shared", "fast", "shared"][: len(disks)]
     assert (disks[1]["size_gb"], disks[1]["image_id"], disks[1]["format"]) == (3, None, "qcow2")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from migrator import supported
-from migrator.api.server_create import HINTS
+from migrator.api.v2_1.servers.create import HINTS
 from migrator.db.tables import operations
 from tests.api import seed
 from tests.api.driving import IMAGE, Api, api

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from migrator import supported_requests
-from migrator.api.routes import ROUTES
-from migrator.api.routing import Schema
-from migrator.api.server_actions import ACTIONS
+from migrator.api.v2_1.actions.dispatch import ACTIONS
+from migrator.api.v2_1.common.routing import Schema
+from migrator.api.v2_1.routes import ROUTES
 from migrator.db import volumes
 from migrator.db.tables import operations
 from migrator.supported import Honoured, Refused

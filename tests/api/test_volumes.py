@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
-from migrator.db import hosts, instance_records
+from migrator.db import hosts, instances
 from migrator.db import operations as operation_rows
 from migrator.db.engine import Database
 from migrator.db.tables import claims, operations
 from migrator.operations import Effect
-from migrator.scheduler import loading
-from migrator.scheduler.effects import EFFECTS
-from migrator.scheduler.snapshot import NOTHING
+from migrator.scheduler.decision.snapshot import NOTHING
+from migrator.scheduler.state import loader
+from migrator.scheduler.state.effects import EFFECTS
 from tests.api import seed
 from tests.api.conftest import Web
 
@@ -49,7 +49,7 @@ def create(client: TestClient, *disks: dict[str, Any], image: str = "", **more: 
 
 def spec(db: Database, uuid: str) -> dict[str, Any]:
     with db.read() as connection:
-        return dict(instance_records.get(connection, uuid).spec)
+        return dict(instances.get(connection, uuid).spec)
 
 
 def test_what_the_image_of_a_root_volume_wants_is_honoured_or_refused_by_name(client: TestClient, db: Database) -> None:
@@ -183,7 +183,7 @@ def at_rest(db: Database, uuid: str, **more: Any) -> None:
     values = {"vm_state": "active", "task_state": None, "power_state": 1, "host": "compute1", **more}
     with db.write() as connection:
         connection.execute(update(operations).values(active=False))
-        instance_records.change(connection, uuid, values)
+        instances.change(connection, uuid, values)
 
 
 def test_a_volume_is_not_resized_and_no_disk_is_claimed_for_it(client: TestClient, db: Database) -> None:
@@ -220,7 +220,7 @@ def test_disk_over_commit_is_heard_where_there_is_such_a_word(
     uuid = seed.instance(db, "a")
     body = {"host": "compute2", "block_migration": True, "disk_over_commit": wanted}
     headers = {"OpenStack-API-Version": "compute 2.24"}
-    with mock.patch("migrator.api.actions_live._WAIT_S", 0.0):
+    with mock.patch("migrator.api.v2_1.actions.live._WAIT_S", 0.0):
         client.post(f"/v2.1/servers/{uuid}/action", json={"os-migrateLive": body}, headers=headers)
     with db.read() as connection:
         assert connection.execute(select(operations.c.params)).scalars().all() == [params]
@@ -232,7 +232,7 @@ def test_a_volume_is_free_again_when_its_instance_is_no_more(client: TestClient,
     other = create(client, attached(others), image=seed.IMAGE).json()["server"]["id"]
     with db.write() as connection:
         key = connection.execute(select(operations.c.id).where(operations.c.instance_uuid == uuid)).scalar_one()
-        view = loading.operation_view(operation_rows.get(connection, key), 0.0)
+        view = loader.operation_view(operation_rows.get(connection, key), 0.0)
         EFFECTS[Effect.RECORD_DELETED](connection, view, NOTHING)
     shown = {v["id"]: (v["instance"], v["target"]) for v in client.get("/v1/volumes").json()["volumes"]}
     assert shown == {mine: (None, None), others: (other, "vdb")}

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import httpx
 
-from migrator.compute.agent import on_signal
-from migrator.compute.client import ServerClient
-from migrator.compute.simulated_agents import demo_fabric, make_agent
+from migrator.compute.agent.agent import on_signal
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.settings import AgentSettings
 
 _THREADS = 16

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select, update
 
-from migrator.compute.agent import on_signal
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_agents import serve_simulated
+from migrator.compute.agent.agent import on_signal
+from migrator.compute.agent.simulated_main import serve_simulated
+from migrator.compute.simulated.cluster import Fabric
 from migrator.db.clock import now
 from migrator.db.credentials import issue
 from migrator.db.engine import Database

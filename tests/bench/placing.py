@@ -4,8 +4,8 @@ import statistics
 import time
 
 from migrator.db.engine import Database
-from migrator.scheduler import building, requests
 from migrator.scheduler.reconciler import Reconciler
+from migrator.scheduler.requests import build, requests
 from migrator.settings import ServerSettings
 from tests.bench import databases
 
@@ -29,7 +29,7 @@ def run() -> list[str]:
 def _once(db: Database, url: str) -> float:
     """Milliseconds of the reconciler's pass over a new build: load, decide, choose, claim, commit, load, decide."""
     caller = requests.Caller("admin", "admin", "req-bench")
-    _, operation = building.create_instance(db, caller, building.NewInstance("vm", databases.FLAVOR, None))
+    _, operation = build.create_instance(db, caller, build.NewInstance("vm", databases.FLAVOR, None))
     reconciler = Reconciler(db, ServerSettings(database=url), lambda _hosts: None)
     begin = time.perf_counter()
     reconciler.reconcile(operation)

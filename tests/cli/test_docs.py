@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from migrator.cli.drawing import document, readme
-from migrator.cli.drawing_supported import supported_page
+from migrator.cli.docs import document, readme
+from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"

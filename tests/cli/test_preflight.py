@@ -9,8 +9,8 @@ import pytest
 
 from migrator.cli.main import main
 from migrator.cli.preflight import matrix
-from migrator.compute import baseline as baselines
-from migrator.compute.libvirt_calls import connections
+from migrator.compute.libvirt import cpu_baseline as baselines
+from migrator.compute.libvirt.bindings import connections
 from migrator.errors import Conflict
 from migrator.protocol import HostCpu
 

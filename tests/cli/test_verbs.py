@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migrator.cli.main import parser
-from migrator.scheduler.filters import CODES
+from migrator.scheduler.checks.filters import CODES
 from tests.clients.conftest import HOSTS, Cloud, Ran
 
 pytestmark = pytest.mark.clients

@@ -20,10 +20,10 @@ import httpx
 import psycopg
 import pytest
 
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_agents import make_agent
-from migrator.compute.simulated_world import MIB
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.simulated_main import make_agent
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.state import MIB
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade

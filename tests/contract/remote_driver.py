@@ -58,7 +58,7 @@ def remote(enter: Callable[[list[str]], list[str]], settings: dict[str, Any]) ->
 
 
 def _serve() -> None:
-    from migrator.compute.libvirt_driver import LibvirtDriver
+    from migrator.compute.libvirt.driver import LibvirtDriver
 
     calls, answers = sys.stdin.buffer, sys.stdout.buffer
     driver = LibvirtDriver(AgentSettings(**pickle.load(calls)))

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from migrator.compute.agent.survey import Surveyor
 from migrator.compute.driver import Driver
-from migrator.compute.survey import Surveyor
 from migrator.protocol import DiskSpec, GuestCpu, InstanceSpec, Peer, Questions
-from migrator.scheduler.filters import findings
-from migrator.scheduler.finding import Candidate, Need, Origin, Status, Surveyed
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.checks.filters import findings
+from migrator.scheduler.checks.finding import Candidate, Need, Origin, Status, Surveyed
+from migrator.scheduler.decision.snapshot import HostView
 from tests.contract.conftest import DISK, Hosts, agent_settings
 from tests.contract.remote_driver import remote
 from tests.waiting import soon

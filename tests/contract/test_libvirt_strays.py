@@ -14,7 +14,7 @@ from migrator.lab.layout import LOCAL
 from migrator.protocol import DiskSpec, DomainState, InstanceSpec
 from tests.contract.conftest import DISK, Hosts
 from tests.contract.pair import failed
-from tests.unit.fifo import Opened
+from tests.unit.compute.storage.fifo import Opened
 
 pytestmark = pytest.mark.lab
 

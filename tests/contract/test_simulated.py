@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.errors import DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import DiskSpec, DomainState, ImageRef, InstanceSpec
 from tests.contract.pair import Pair

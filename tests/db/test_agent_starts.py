@@ -7,7 +7,8 @@ from migrator.db.engine import Database
 from migrator.errors import IncarnationSuperseded
 from migrator.operations import Kind
 from migrator.protocol import Fact, Facts
-from migrator.scheduler import agents, requests
+from migrator.scheduler import agents
+from migrator.scheduler.requests import requests
 from tests.bench import databases
 
 HOST = "host00000"

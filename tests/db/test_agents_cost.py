@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from migrator.db import copies, credentials, hosts, listening, tables
+from migrator.db import credentials, host_domains, hosts, server_heartbeat, tables
 from migrator.db.engine import Database
 from migrator.errors import HostNotFound
 from migrator.protocol import Copy, DomainState, HostReport, Poll, Survey
-from migrator.scheduler import agents, auditing, surveys
+from migrator.scheduler import agents
+from migrator.scheduler.hosts import audit
+from migrator.scheduler.state import surveys
 from migrator.settings import ServerSettings
 from tests.api import seed
 
@@ -76,7 +78,7 @@ def register(db: Database, host: str, token: str) -> None:
 def tokens(db: Database) -> dict[str, str]:
     """Three hosts whose agents have spoken before."""
     with db.write() as connection:
-        listening.beat(connection)
+        server_heartbeat.beat(connection)
     issued = {host: credentials.issue(db, host) for host in HOSTS}
     for host, token in issued.items():
         register(db, host, token)
@@ -120,17 +122,17 @@ def test_a_host_is_heard_though_its_copies_cannot_be_compared(
     copy = Copy(uuid=seed.IMAGE, state=DomainState.RUNNING)
 
     def fails(connection: Any, host: str, _told: Any) -> Any:
-        copies.replace(connection, host, [copies.HeldCopy(copy.uuid, copy.state.value)])
+        host_domains.replace(connection, host, [host_domains.HeldCopy(copy.uuid, copy.state.value)])
         raise RuntimeError("a defect")
 
     assert tokens
     with db.write() as connection:
         connection.execute(tables.hosts.update().values(last_seen=0.0))
-    monkeypatch.setattr(auditing, "audit", fails)
+    monkeypatch.setattr(audit, "audit", fails)
     poll(db, "n1", (copy,))
     with db.read() as connection:
         assert hosts.get(connection, "n1").silent_s < 60
-        assert copies.of_host(connection, "n1") == {}
+        assert host_domains.of_host(connection, "n1") == {}
 
 
 def test_a_host_that_nobody_knows_is_told_so(db: Database) -> None:

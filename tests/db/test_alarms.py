@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from migrator.alarms import ADVICE, AlarmKind, advice
-from migrator.db import alarms, instance_records
+from migrator.db import alarms, instances
 from migrator.db.engine import Database
 from migrator.db.tables import events
-from migrator.scheduler import agents, loading, requests
+from migrator.scheduler import agents
+from migrator.scheduler.decision.snapshot import Plan, Timeline
 from migrator.scheduler.reconciler import apply
-from migrator.scheduler.snapshot import Plan, Timeline
+from migrator.scheduler.requests import requests
+from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
 from tests.bench import databases
 
@@ -80,7 +82,7 @@ def test_a_kind_of_a_newer_release_has_no_advice() -> None:
 
 def applied(db: Database, operation_id: int, plan: Plan) -> None:
     with db.write() as connection:
-        apply(connection, loading.snapshot(connection, operation_id, ServerSettings()), plan)
+        apply(connection, loader.snapshot(connection, operation_id, ServerSettings()), plan)
 
 
 @pytest.mark.parametrize("over", [Plan(waiting="n1: something else"), Plan(waiting=""), Plan(end="completed")])
@@ -88,7 +90,7 @@ def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Databas
     (uuid,) = databases.add_instances(db, 1)
     agents.register(db, "one", 1, databases.report())
     with db.write() as connection:
-        instance_records.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+        instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     key = requests.stop(db, requests.Caller("admin", "admin", "req"), uuid)
     applied(db, key, Plan(waiting="one: not yet"))
     assert listed(db) == []

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import select
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, copies, keys
+from migrator.db import alarms, host_domains, keys
 from migrator.db.engine import Database
 from migrator.db.tables import instances, operations
 from migrator.protocol import Copy, DomainState
-from migrator.scheduler import auditing, stamps
+from migrator.scheduler.hosts import audit
+from migrator.scheduler.state import stamps
 from tests.api import seed
 
 UNKNOWN = "11111111-2222-3333-4444-555555555555"  # an operation that this database has no record of
@@ -38,7 +39,7 @@ def stamped(db: Database, uuid: str, operation: str, epoch: int, host: str = "co
 
 def raised(db: Database, host: str, *told: Copy) -> list[str]:
     with db.write() as connection:
-        auditing.audit(connection, host, told)
+        audit.audit(connection, host, told)
         return sorted(row.kind for row in alarms.listed(connection, host=host))
 
 
@@ -51,14 +52,14 @@ def recorded(db: Database, uuid: str) -> Any:
 def test_a_host_that_never_had_the_instance_merely_claims_it(db: Database, uuid: str) -> None:
     assert raised(db, "compute2", Copy(uuid=uuid, state=DomainState.RUNNING)) == [AlarmKind.UNPROVEN_CLAIM]
     with db.read() as connection:
-        assert copies.live_elsewhere(connection, uuid, "compute1") == []
+        assert host_domains.live_elsewhere(connection, uuid, "compute1") == []
 
 
 def test_a_host_that_an_operation_had_to_do_with_is_believed_without_a_seal(db: Database, uuid: str) -> None:
     moved(db, uuid)
     assert raised(db, "compute2", Copy(uuid=uuid, state=DomainState.RUNNING)) == [AlarmKind.COPY_ELSEWHERE]
     with db.read() as connection:
-        assert copies.live_elsewhere(connection, uuid, "compute1") == [("compute2", "running")]
+        assert host_domains.live_elsewhere(connection, uuid, "compute1") == [("compute2", "running")]
 
 
 @pytest.mark.parametrize(("epoch", "newer"), [(2, False), (3, False), (4, True)])
@@ -92,7 +93,7 @@ def test_of_what_a_host_merely_claims_a_few_are_written_down_and_all_are_counted
         claimed = [Copy(uuid=f"{n:08}-0000-4000-8000-000000000000", state="running") for n in range(first, first + 100)]
         assert raised(db, "compute1", held, *claimed) == [AlarmKind.UNPROVEN_CLAIM]
         with db.read() as connection:
-            seen.append(set(copies.of_host(connection, "compute1")))
+            seen.append(set(host_domains.of_host(connection, "compute1")))
             (alarm,) = alarms.listed(connection, host="compute1")
         assert uuid in seen[-1]
         assert len(seen[-1]) == 21
@@ -100,4 +101,4 @@ def test_of_what_a_host_merely_claims_a_few_are_written_down_and_all_are_counted
         assert "and 80 more" in alarm.message
     assert raised(db, "compute1", held, *claimed, claimed[0]) == [AlarmKind.UNPROVEN_CLAIM]
     with db.read() as connection:
-        assert set(copies.of_host(connection, "compute1")) == seen[-1]  # those that are there already stay
+        assert set(host_domains.of_host(connection, "compute1")) == seen[-1]  # those that are there already stay

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.db import alarms, instance_records, keys, operations
+from migrator.db import alarms, instances, keys, operations
 from migrator.db import tables as t
 from migrator.db.clock import now
 from migrator.db.engine import Database
@@ -16,8 +16,11 @@ from migrator.db.upgrade import upgrade
 from migrator.errors import Conflict
 from migrator.operations import Kind
 from migrator.protocol import Copy, DomainState, Poll
-from migrator.scheduler import agents, reconciling, requests, stamps
+from migrator.scheduler import agents
+from migrator.scheduler.hosts import reconciliation
 from migrator.scheduler.reconciler import Reconciler
+from migrator.scheduler.requests import requests
+from migrator.scheduler.state import stamps
 from migrator.settings import ServerSettings
 from tests import postgres
 from tests.bench import databases
@@ -81,7 +84,7 @@ def moved(db: Database, tmp_path: Path) -> tuple[Database, str, tuple[str, int]]
     for name in ("one", "two", "three"):
         agents.register(db, name, 1, databases.report())
     with db.write() as connection:
-        instance_records.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+        instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     begun(db, uuid, "one", "two")
     kept = tmp_path / "backup"
     backup(db.url, kept)
@@ -105,7 +108,7 @@ def test_a_restored_database_finds_what_went_on_without_it(moved: tuple[Database
     polls(db, "three", uuid, stamp)
     with db.read() as connection:
         found = {(row.kind, row.host) for row in alarms.listed(connection, instance_uuid=uuid)}
-        assert instance_records.get(connection, uuid).power_state == 0
+        assert instances.get(connection, uuid).power_state == 0
     assert found == {("domain-gone", "two"), ("copy-newer", "three")}
     with pytest.raises(Conflict, match="a copy of it runs on three, but its record says two"):
         requests.start(db, CALLER, uuid)
@@ -123,7 +126,7 @@ def test_what_is_asked_waits_until_an_operator_has_compared_both(moved: tuple[Da
         assert "three" in operations.get(connection, key).waiting
     for host in ("two", "three"):
         assert agents.assignments(db, host, settings).assignments == ()
-    assert reconciling.take(db, CALLER, uuid, reconciling.Word("three"), settings) == [key]
+    assert reconciliation.take(db, CALLER, uuid, reconciliation.Word("three"), settings) == [key]
     reconciler.reconcile(key)
     (wanted,) = agents.assignments(db, "three", settings).assignments
     assert (wanted.kind, wanted.epoch) == ("delete", 2)

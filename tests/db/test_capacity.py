@@ -10,9 +10,10 @@ from migrator.db import hosts as host_rows
 from migrator.db.engine import Database
 from migrator.db.tables import hosts
 from migrator.protocol import InstanceSpec
-from migrator.scheduler import agents, loading
-from migrator.scheduler.filters import failed
-from migrator.scheduler.finding import Need
+from migrator.scheduler import agents
+from migrator.scheduler.checks.filters import failed
+from migrator.scheduler.checks.finding import Need
+from migrator.scheduler.state import loader
 from tests.bench import databases
 
 HOST, DOWN_AFTER = "one", 60.0
@@ -35,7 +36,7 @@ def takes(db: Database, uuid: str, memory_mb: int, disk_gb: int) -> list[bool]:
     spec = InstanceSpec(uuid=uuid, name="i", vcpus=1, memory_mb=memory_mb)
     need = Need(instance=spec, vcpus=1, memory_mb=memory_mb, disk_gb=disk_gb)
     with db.write() as connection:
-        candidates = loading.candidates(host_rows.every(connection), DOWN_AFTER)
+        candidates = loader.candidates(host_rows.every(connection), DOWN_AFTER)
         refused = {code for code, _ in failed(candidates[0], need)}
         listed = host_rows.placeable(connection, 1, memory_mb, disk_gb, DOWN_AFTER, 10)
         claimed = claims.take(connection, HOST, uuid, None, 1, memory_mb, disk_gb)  # type: ignore[arg-type]

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.db import claims, instance_records
+from migrator.db import claims, instances
 from migrator.db.engine import Database
 from migrator.db.tables import claims as claim_rows
 from migrator.db.tables import hosts
 from migrator.operations import Kind
-from migrator.scheduler import agents, requests
+from migrator.scheduler import agents
+from migrator.scheduler.requests import requests
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -25,7 +26,7 @@ def instance(db: Database) -> tuple[str, int]:
     uuid = databases.add_instances(db, 1)[0]
     agents.register(db, HOST, 1, databases.report())
     with db.write() as connection:
-        instance_records.change(connection, uuid, {"host": HOST, "vm_state": "active", "task_state": None})
+        instances.change(connection, uuid, {"host": HOST, "vm_state": "active", "task_state": None})
         return uuid, requests.begin(connection, CALLER, Kind.STOP, uuid, HOST)
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from migrator.db import copies, operations
+from migrator.db import host_domains, operations
 from migrator.db import tables as t
 from migrator.db.clock import now
-from migrator.db.copies import HeldCopy
 from migrator.db.engine import Database
+from migrator.db.host_domains import HeldCopy
 from migrator.operations import Kind
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -29,7 +29,7 @@ def uuid(db: Database) -> str:
 
 def listed(db: Database, host: str, *held: HeldCopy) -> None:
     with db.write() as connection:
-        copies.replace(connection, host, held)
+        host_domains.replace(connection, host, held)
 
 
 def operation(db: Database, uuid: str, destination: str, ago_s: float | None, *, holds: bool = True) -> None:
@@ -47,16 +47,16 @@ def test_a_hosts_list_replaces_its_last_one(db: Database) -> None:
     listed(db, "two", HeldCopy("a", "paused"))
     listed(db, "one", HeldCopy("b", "running", "op", 2, "one"), HeldCopy("c", "saved", believed=False))
     with db.read() as connection:
-        assert copies.of_host(connection, "one") == {
+        assert host_domains.of_host(connection, "one") == {
             "b": HeldCopy("b", "running", "op", 2, "one"),
             "c": HeldCopy("c", "saved", believed=False),
         }
-        assert copies.of_host(connection, "two") == {"a": HeldCopy("a", "paused")}
-        first = copies.of_instance(connection, "b")[0].seen_at
+        assert host_domains.of_host(connection, "two") == {"a": HeldCopy("a", "paused")}
+        first = host_domains.of_instance(connection, "b")[0].seen_at
     listed(db, "one", HeldCopy("b", "running", "op", 2, "one"))
     with db.read() as connection:
-        assert copies.of_instance(connection, "b")[0].seen_at > first
-        assert copies.of_instance(connection, "c") == []
+        assert host_domains.of_instance(connection, "b")[0].seen_at > first
+        assert host_domains.of_instance(connection, "c") == []
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_a_live_copy_elsewhere_counts_if_its_host_is_believed(
 ) -> None:
     listed(db, "two", HeldCopy(uuid, **held))
     with db.read() as connection:
-        assert copies.live_elsewhere(connection, uuid, "one") == ([("two", held["state"])] if found else [])
-        assert copies.live_elsewhere(connection, uuid, "two") == []
+        assert host_domains.live_elsewhere(connection, uuid, "one") == ([("two", held["state"])] if found else [])
+        assert host_domains.live_elsewhere(connection, uuid, "two") == []
 
 
 @pytest.mark.parametrize(("changed_s", "counts"), [(-60, True), (+5, True), (0.5, False)])
@@ -86,7 +86,7 @@ def test_a_list_older_than_the_record_says_nothing_unless_the_clock_was_set_back
     with db.write() as connection:
         connection.execute(t.instances.update().values(updated_at=now(connection) + changed_s))
     with db.read() as connection:
-        assert bool(copies.live_elsewhere(connection, uuid, "one")) is counts
+        assert bool(host_domains.live_elsewhere(connection, uuid, "one")) is counts
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_what_is_left_of_a_deleted_instance(
     listed(db, "two", HeldCopy(uuid, "shut_off"))
     listed(db, "three", HeldCopy(uuid, "running", believed=False))
     with db.read() as connection:
-        assert copies.left(connection, uuid, "one") == ([("two", "shut_off")] if counts else [])
-        assert copies.left(connection, uuid, "two") == []
+        assert host_domains.left(connection, uuid, "one") == ([("two", "shut_off")] if counts else [])
+        assert host_domains.left(connection, uuid, "two") == []
 
 
 def test_hosts_that_ever_had_to_do_with_an_instance(db: Database, uuid: str) -> None:
     operation(db, uuid, "two", 60)
     with db.read() as connection:
         for host, known in (("one", {uuid}), ("two", {uuid}), ("three", set())):
-            assert copies.involved(connection, host, [uuid, "another"]) == known
+            assert host_domains.involved(connection, host, [uuid, "another"]) == known
         assert operations.active_of(connection, uuid) == []

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from migrator.db import fencing, hosts, tables
 from migrator.db.engine import Database
 from migrator.db.tables import events
-from migrator.scheduler.fencing import evidence
+from migrator.scheduler.state.fencing import evidence
 from migrator.settings import ServerSettings
 from tests.api import seed
 

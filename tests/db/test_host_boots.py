@@ -2,12 +2,13 @@
 
 from sqlalchemy import select, update
 
-from migrator.db import copies, hosts
-from migrator.db.copies import HeldCopy
+from migrator.db import host_domains, hosts
 from migrator.db.engine import Database
+from migrator.db.host_domains import HeldCopy
 from migrator.db.tables import alarms, events, operations
 from migrator.db.tables import hosts as rows
-from migrator.scheduler import agents, host_boots
+from migrator.scheduler import agents
+from migrator.scheduler.requests import host_boots
 from tests.api import seed
 from tests.bench import databases
 
@@ -60,7 +61,7 @@ def test_a_guest_that_runs_elsewhere_is_not_started_and_the_others_are(db: Datab
         seed.host(db, host)
     torn, whole = (seed.instance(db, name, host="compute1", vm_state="stopped", power_state=4) for name in "ab")
     with db.write() as connection:
-        copies.replace(connection, "compute2", [HeldCopy(torn, "running")])
+        host_domains.replace(connection, "compute2", [HeldCopy(torn, "running")])
     assert started(db, torn, whole) == [whole]
     with db.read() as connection:
         said = connection.execute(select(events.c.message).where(events.c.instance_uuid == torn)).scalars().all()

@@ -4,13 +4,13 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, hosts, listening, registrations
+from migrator.db import alarms, hosts, registrations, server_heartbeat
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import listening as table
 from migrator.protocol import HostReport
-from migrator.scheduler import heartbeat
-from migrator.scheduler.fencing import evidence, lapses_after
+from migrator.scheduler.state import database_clock
+from migrator.scheduler.state.fencing import evidence, lapses_after
 from migrator.settings import ServerSettings
 
 LEASE_S = 60.0
@@ -19,12 +19,12 @@ HOUR = 3600.0
 
 def seconds(db: Database) -> float:
     with db.read() as connection:
-        return float(connection.execute(select(listening.seconds(connection.dialect.name))).scalar_one())
+        return float(connection.execute(select(server_heartbeat.seconds(connection.dialect.name))).scalar_one())
 
 
 def beat(db: Database) -> None:
     with db.write() as connection:
-        listening.beat(connection)
+        server_heartbeat.beat(connection)
 
 
 def no_beat_for(db: Database, passed_s: float) -> None:
@@ -38,17 +38,17 @@ class Servers:
 
     def __init__(self, db: Database) -> None:
         self.db, self.mono = db, 1000.0
-        self.heartbeat = listening.Heartbeat(lambda: self.mono)
-        heartbeat.beat(db, self.heartbeat)
+        self.heartbeat = server_heartbeat.Heartbeat(lambda: self.mono)
+        database_clock.beat(db, self.heartbeat)
 
     def passes(self, passed_s: float, by_database: float | None = None) -> None:
         """Time passes in beats; in the first of them the database's clock goes on by ``by_database``."""
-        first = listening.BEAT_S if by_database is None else by_database
+        first = server_heartbeat.BEAT_S if by_database is None else by_database
         while passed_s > 0:
-            self.mono += min(passed_s, listening.BEAT_S)
-            no_beat_for(self.db, first if passed_s > listening.BEAT_S or by_database is not None else passed_s)
-            heartbeat.beat(self.db, self.heartbeat)
-            passed_s, first, by_database = passed_s - listening.BEAT_S, listening.BEAT_S, None
+            self.mono += min(passed_s, server_heartbeat.BEAT_S)
+            no_beat_for(self.db, first if passed_s > server_heartbeat.BEAT_S or by_database is not None else passed_s)
+            database_clock.beat(self.db, self.heartbeat)
+            passed_s, first, by_database = passed_s - server_heartbeat.BEAT_S, server_heartbeat.BEAT_S, None
 
 
 @pytest.fixture
@@ -83,10 +83,10 @@ def test_it_counts_from_the_first_beat_after_a_break(db: Database) -> None:
     beat(db)
     assert 0 <= seconds(db) < 10
     for _ in range(50):
-        no_beat_for(db, listening.STALE_S / 2)
+        no_beat_for(db, server_heartbeat.STALE_S / 2)
         beat(db)
     assert 490 < seconds(db) < 520, "an unbroken line of beats"
-    no_beat_for(db, listening.STALE_S + 1)
+    no_beat_for(db, server_heartbeat.STALE_S + 1)
     assert seconds(db) == 0, "overdue, before anybody noticed"
     beat(db)
     assert 0 <= seconds(db) < 10
@@ -96,7 +96,7 @@ def test_while_no_server_runs_the_clock_goes_on_with_the_databases(db: Database)
     beat(db)
     register(db)
     no_beat_for(db, HOUR)
-    assert silent_s(db) <= listening.AHEAD_S + 1, "nobody has looked yet"
+    assert silent_s(db) <= server_heartbeat.AHEAD_S + 1, "nobody has looked yet"
     beat(db)
     assert silent_s(db) == pytest.approx(HOUR, abs=5)
     assert opened(db) == []
@@ -106,21 +106,21 @@ def test_while_no_server_runs_the_clock_goes_on_with_the_databases(db: Database)
 def test_a_clock_that_is_set_changes_no_silence_and_is_said_once(
     servers: Servers, step_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "SHOWN_S", 30.0)
+    monkeypatch.setattr(database_clock, "SHOWN_S", 30.0)
     register(servers.db)
     servers.passes(20)
     before = silent_s(servers.db)
-    no_beat_for(servers.db, listening.BEAT_S + step_s)
-    assert before - 1 <= silent_s(servers.db) <= before + listening.AHEAD_S + 1, "before the next beat"
-    no_beat_for(servers.db, -listening.BEAT_S - step_s)
+    no_beat_for(servers.db, server_heartbeat.BEAT_S + step_s)
+    assert before - 1 <= silent_s(servers.db) <= before + server_heartbeat.AHEAD_S + 1, "before the next beat"
+    no_beat_for(servers.db, -server_heartbeat.BEAT_S - step_s)
     servers.passes(5, by_database=5 + step_s)
     assert silent_s(servers.db) == pytest.approx(25, abs=3)
     assert seconds(servers.db) == pytest.approx(25, abs=3), "a step is no break"
     words = "forward" if step_s > 0 else "back"
     assert opened(servers.db) == [f"the database's clock was set {words} by {abs(step_s):.0f} s"]
-    servers.passes(heartbeat.SHOWN_S + 10)
+    servers.passes(database_clock.SHOWN_S + 10)
     assert opened(servers.db) == []
-    assert silent_s(servers.db) == pytest.approx(25 + heartbeat.SHOWN_S + 10, abs=5)
+    assert silent_s(servers.db) == pytest.approx(25 + database_clock.SHOWN_S + 10, abs=5)
 
 
 def test_a_host_that_speaks_after_the_clock_was_set_back_is_heard_now(servers: Servers) -> None:
@@ -166,7 +166,7 @@ def _lapsed(db: Database) -> bool:
 
 def test_two_servers_say_a_step_once_and_agree_afterwards(db: Database) -> None:
     mono = [1000.0]
-    ours, theirs = (listening.Heartbeat(lambda: mono[0]) for _ in range(2))
+    ours, theirs = (server_heartbeat.Heartbeat(lambda: mono[0]) for _ in range(2))
     _beats(db, mono, ours, 0)
     _beats(db, mono, theirs, 1)
     steps = [_beats(db, mono, ours, 4, 4 + HOUR), _beats(db, mono, theirs, 1), _beats(db, mono, ours, 5)]
@@ -176,7 +176,7 @@ def test_two_servers_say_a_step_once_and_agree_afterwards(db: Database) -> None:
 
 
 def _beats(
-    db: Database, mono: list[float], one: listening.Heartbeat, passed_s: float, by_database: float | None = None
+    db: Database, mono: list[float], one: server_heartbeat.Heartbeat, passed_s: float, by_database: float | None = None
 ) -> float:
     mono[0] += passed_s
     no_beat_for(db, passed_s if by_database is None else by_database)

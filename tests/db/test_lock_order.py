@@ -13,9 +13,11 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import StaleRow
 from migrator.operations import Kind
 from migrator.protocol import Copy, DomainState, Fact, Facts, JobFact, Poll
-from migrator.scheduler import agents, loading, requests
+from migrator.scheduler import agents
+from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import apply
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.requests import requests
+from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
 from tests.bench import databases
 
@@ -79,7 +81,7 @@ def planning(db: Database, row: Any) -> Act:
     """A plan that gives the destination's claim back and takes it again, as the reconciler applies it."""
 
     def once(connection: Connection) -> None:
-        snapshot = loading.snapshot(connection, row.id, ServerSettings())
+        snapshot = loader.snapshot(connection, row.id, ServerSettings())
         apply(connection, snapshot, Plan(waiting=f"round {snapshot.operation.generation}"))
         claims.release(connection, "two", row.instance_uuid)
         assert claims.take(connection, "two", row.instance_uuid, row.id, 1, 1, 1)

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, copies, hosts, listening
+from migrator.db import alarms, host_domains, hosts, server_heartbeat
 from migrator.db.engine import Database
 from migrator.db.tables import copies as copy_rows
 from migrator.db.tables import hosts as host_rows
 from migrator.errors import Conflict, HostNotFound, MachineNotApproved, NameTaken
 from migrator.protocol import Facts, HostReport, Poll
 from migrator.scheduler import agents
-from migrator.scheduler.machines import Standing, approve, standing
+from migrator.scheduler.hosts.machines import Standing, approve, standing
 from tests.api import seed
 
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -124,7 +124,7 @@ def test_what_is_recorded_of_a_silent_machine_keeps_its_name_until_an_operator_v
 def test_nothing_that_the_old_machine_said_counts_for_the_new_one(host: Database) -> None:
     uuid = seed.instance(host, "a", host="n2")
     with host.write() as connection:
-        copies.replace(connection, "n1", [copies.HeldCopy(uuid, "running")])
+        host_domains.replace(connection, "n1", [host_domains.HeldCopy(uuid, "running")])
     silent(host)
     register(host, TWO)
     with host.read() as connection:
@@ -147,7 +147,7 @@ def test_the_alarm_is_over_when_no_second_machine_asked_for_long(
         register(host, TWO)
     poll(host, ONE)
     assert len(raised(host)) == 1
-    monkeypatch.setattr("migrator.scheduler.machines.SHOWN_S", -1.0)
+    monkeypatch.setattr("migrator.scheduler.hosts.machines.SHOWN_S", -1.0)
     poll(host, ONE)
     assert raised(host) == []
 
@@ -179,5 +179,5 @@ def test_who_a_machine_is_to_a_host(known: Any, machine: str, empty: bool, expec
 
 def test_a_host_is_silent_by_the_servers_clock(host: Database) -> None:
     with host.write() as connection:
-        listening.beat(connection)
+        server_heartbeat.beat(connection)
     assert row(host).silent_s < DOWN_AFTER

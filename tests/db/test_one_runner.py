@@ -10,7 +10,8 @@ from migrator.db.tables import instances, operations
 from migrator.errors import Conflict
 from migrator.operations import Kind
 from migrator.protocol import Copy, DomainState, HostReport, Poll
-from migrator.scheduler import agents, requests
+from migrator.scheduler import agents
+from migrator.scheduler.requests import requests
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from migrator.db import claims, instance_records, operations
+from migrator.db import claims, instances, operations
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.operations import Kind
-from migrator.scheduler import agents, loading, moves, requests
-from migrator.scheduler.effects import amounts
+from migrator.scheduler import agents
+from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import Reconciler, apply
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.requests import cold_migration, requests
+from migrator.scheduler.state import loader
+from migrator.scheduler.state.effects import amounts
 from migrator.settings import ServerSettings
 from tests.bench import databases
 
@@ -31,7 +33,7 @@ def claim(db: Database) -> Any:
 
 def resize_here(db: Database, uuid: str, flavor: dict[str, Any]) -> int:
     """A resize in place, up to its claim."""
-    operation_id = moves.resize(db, CALLER, uuid, flavor=flavor, same_host=True)
+    operation_id = cold_migration.resize(db, CALLER, uuid, flavor=flavor, same_host=True)
     with db.write() as connection:
         connection.execute(t.operations.update().where(t.operations.c.id == operation_id).values(phase="claim"))
     step(db, operation_id)
@@ -42,12 +44,12 @@ def test_a_second_resize_in_place_keeps_its_claim_when_the_first_one_ends_late(d
     uuid = databases.add_instances(db, 1)[0]
     agents.register(db, "one", 1, databases.report())
     with db.write() as connection:
-        instance_records.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
-        row = instance_records.get(connection, uuid)
+        instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+        row = instances.get(connection, uuid)
         first = requests.begin(connection, CALLER, Kind.STOP, uuid, "one")
         vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=False)
         assert claims.take(connection, "one", uuid, first, vcpus, memory_mb, disk_gb)
-        snapshot = loading.snapshot(connection, first, SETTINGS)
+        snapshot = loader.snapshot(connection, first, SETTINGS)
         apply(connection, snapshot, Plan(end="completed"))
     one = resize_here(db, uuid, LARGE)
     with db.write() as connection:
@@ -57,7 +59,7 @@ def test_a_second_resize_in_place_keeps_its_claim_when_the_first_one_ends_late(d
     while operation(db, one).holds:
         step(db, one)
     with db.write() as connection:
-        instance_records.change(connection, uuid, {"flavor": LARGE, "vm_state": "active"})
+        instances.change(connection, uuid, {"flavor": LARGE, "vm_state": "active"})
     resize_here(db, uuid, HUGE)
     assert claim(db).memory_mb == HUGE["memory_mb"]
     Reconciler(db, SETTINGS, lambda _hosts: None).sweep()

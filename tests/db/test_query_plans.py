@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from migrator.db import events, instance_actions, instances, measures, migration_list, operations, timelines
+from migrator.db import events, instance_actions, instance_list, metrics, migration_list, operation_list, operations
 from migrator.db.engine import Database
 from migrator.db.instance_actions import ActionQuery
 from migrator.db.instance_filters import InstanceQuery
@@ -28,20 +28,20 @@ LISTS: dict[str, Callable[[Connection, str], Any]] = {
     "instance-actions": lambda c, u: instance_actions.page(c, u, ActionQuery(limit=10)),
     "instance-actions, deep": lambda c, u: instance_actions.page(c, u, ActionQuery(limit=10, marker=REQUEST)),
     "instance-action": lambda c, u: instance_actions.get(c, u, REQUEST),
-    "operations": lambda c, _: timelines.listed(c, None, None, 10),
-    "operations, deep": lambda c, _: timelines.listed(c, None, None, 10, before=5),
-    "operations of an instance": lambda c, u: timelines.listed(c, u, None, 10, before=5),
-    "operations under way": lambda c, _: timelines.listed(c, None, True, 10, before=5),
-    "operations that are over": lambda c, _: timelines.listed(c, None, False, 10, before=5),
+    "operations": lambda c, _: operation_list.listed(c, None, None, 10),
+    "operations, deep": lambda c, _: operation_list.listed(c, None, None, 10, before=5),
+    "operations of an instance": lambda c, u: operation_list.listed(c, u, None, 10, before=5),
+    "operations under way": lambda c, _: operation_list.listed(c, None, True, 10, before=5),
+    "operations that are over": lambda c, _: operation_list.listed(c, None, False, 10, before=5),
     "a timeline": lambda c, _: events.of_operation(c, 1),
     "active operations": lambda c, _: operations.active_ids(c),
-    "what has ended": lambda c, _: measures.ended(c, (1.0, 1)),
-    "servers": lambda c, _: instances.page(c, InstanceQuery(limit=10), detail=True),
-    "servers, deep": lambda c, u: instances.page(c, InstanceQuery(limit=10, marker=u), detail=True),
-    "servers by name": lambda c, u: instances.page(
+    "what has ended": lambda c, _: metrics.ended(c, (1.0, 1)),
+    "servers": lambda c, _: instance_list.page(c, InstanceQuery(limit=10), detail=True),
+    "servers, deep": lambda c, u: instance_list.page(c, InstanceQuery(limit=10, marker=u), detail=True),
+    "servers by name": lambda c, u: instance_list.page(
         c, InstanceQuery(sort=[("display_name", "asc")], limit=10, marker=u), detail=False
     ),
-    "servers by age": lambda c, u: instances.page(
+    "servers by age": lambda c, u: instance_list.page(
         c, InstanceQuery(sort=[("created_at", "desc")], limit=10, marker=u), detail=False
     ),
 } | {
@@ -118,7 +118,7 @@ def test_what_has_moved_lately_is_read_by_when_it_changed(db: Database) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_that_matches_nothing_reads_nothing(db: Database, name: str) -> None:
-    steps = plans(db, lambda connection, _: instances.page(connection, FILTERS[name], detail=True))
+    steps = plans(db, lambda connection, _: instance_list.page(connection, FILTERS[name], detail=True))
     assert _scans(db, steps) == []
     if db.is_sqlite:
         assert not [step for step in steps if step.startswith("SCAN")]

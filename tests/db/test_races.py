@@ -11,15 +11,18 @@ import pytest
 from pydantic import PrivateAttr
 from sqlalchemy import func, select
 
-from migrator.db import claims, hosts, instance_records, operations
+from migrator.db import claims, hosts, instances, operations
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.errors import Conflict, StaleRow
 from migrator.operations import Effect, Kind
 from migrator.protocol import HostReport
-from migrator.scheduler import agents, evacuations, host_removal, loading, moves, requests
+from migrator.scheduler import agents
+from migrator.scheduler.decision.snapshot import Plan
+from migrator.scheduler.hosts import removal
 from migrator.scheduler.reconciler import Reconciler, apply
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.requests import cold_migration, evacuation, requests
+from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
 from tests.api.driving import Api
 from tests.bench import databases
@@ -72,7 +75,7 @@ def applying(db: Database, operation_id: int, plan: Plan) -> Callable[[], None]:
         for _ in range(5):
             try:
                 with db.read() as connection:
-                    snapshot = loading.snapshot(connection, operation_id, ServerSettings())
+                    snapshot = loader.snapshot(connection, operation_id, ServerSettings())
                 if not snapshot.operation.active:
                     return
                 with db.write() as connection:
@@ -112,7 +115,7 @@ def test_a_deletion_asked_for_while_an_operation_ends_is_not_forgotten(
     assert deletions(db, uuid) == ["one"]
 
 
-@pytest.mark.parametrize(("module", "name"), [(instance_records, "get"), (operations, "active_of_instance")])
+@pytest.mark.parametrize(("module", "name"), [(instances, "get"), (operations, "active_of_instance")])
 def test_a_deletion_asked_for_while_the_instance_arrives_goes_to_its_new_host(
     db: Database, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
 ) -> None:
@@ -145,8 +148,8 @@ _ASKED: dict[str, Callable[[Database, str], int]] = {
     "suspend": lambda db, uuid: requests.suspend(db, CALLER, uuid),
     "pause": lambda db, uuid: requests.pause(db, CALLER, uuid),
     "live migration": lambda db, uuid: requests.live_migrate(db, CALLER, uuid, host=None, block=None),
-    "migration": lambda db, uuid: moves.migrate(db, CALLER, uuid, host=None),
-    "resize": lambda db, uuid: moves.resize(db, CALLER, uuid, flavor=_LARGE, same_host=False),
+    "migration": lambda db, uuid: cold_migration.migrate(db, CALLER, uuid, host=None),
+    "resize": lambda db, uuid: cold_migration.resize(db, CALLER, uuid, flavor=_LARGE, same_host=False),
 }
 
 
@@ -156,14 +159,14 @@ def test_a_request_that_was_held_up_acts_where_the_instance_is_by_then(
 ) -> None:
     """Between its look at the instance and its first row, another server moved the instance to another host."""
     uuid = instance(db)
-    with after(monkeypatch, instance_records, "get", lambda: whole_live_migration(db, uuid)):
+    with after(monkeypatch, instances, "get", lambda: whole_live_migration(db, uuid)):
         try:
             operation_id = _ASKED[what](db, uuid)
         except Conflict:
             assert db.is_sqlite  # there the other one waited until the request had begun, and was then refused
             return
     with db.read() as connection:
-        row, now = operations.get(connection, operation_id), instance_records.get(connection, uuid)
+        row, now = operations.get(connection, operation_id), instances.get(connection, uuid)
     assert row.source == now.host
 
 
@@ -185,15 +188,15 @@ def test_a_move_never_begins_from_a_former_host(db: Database) -> None:
 def test_a_move_that_was_confirmed_meanwhile_is_not_reverted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for the revert hears that it came too late, or it is done: never neither."""
     uuid = instance(db)
-    operation_id = moves.migrate(db, CALLER, uuid, host="two")
+    operation_id = cold_migration.migrate(db, CALLER, uuid, host="two")
     with db.write() as connection:
         connection.execute(t.operations.update().values(destination="two", phase="verify", phase_since=0.0))
-        instance_records.change(connection, uuid, {"task_state": None, "vm_state": "resized"})
+        instances.change(connection, uuid, {"task_state": None, "vm_state": "resized"})
     window = Reconciler(db, ServerSettings(resize_confirm_window=1), lambda _hosts: None)
     refused = False
     with after(monkeypatch, operations, "active_of_instance", lambda: window.reconcile(operation_id)):
         try:
-            moves.revert(db, CALLER, uuid)
+            cold_migration.revert(db, CALLER, uuid)
         except Conflict:
             refused = True
     window.reconcile(operation_id)
@@ -243,8 +246,8 @@ def test_nothing_is_claimed_on_a_host_while_it_is_removed(db: Database, monkeypa
         with db.write() as connection:
             taken.append(claims.take(connection, "two", uuid, operation_id, 1, 64, 1))
 
-    with after(monkeypatch, host_removal, "outstanding", claim):
-        host_removal.remove(db, "two", "admin")
+    with after(monkeypatch, removal, "outstanding", claim):
+        removal.remove(db, "two", "admin")
     assert taken == [False]
 
 
@@ -254,15 +257,15 @@ def test_a_host_is_not_forced_up_under_an_evacuation_that_begins(db: Database, m
     with db.write() as connection:
         assert hosts.force_down(connection, "one", True, "admin")
         connection.execute(t.hosts.update().where(t.hosts.c.name == "one").values(last_seen=0.0))  # and is silent
-        spec = instance_records.get(connection, uuid).spec
-        instance_records.change(connection, uuid, {"spec": spec | {"disks": []}})
+        spec = instances.get(connection, uuid).spec
+        instances.change(connection, uuid, {"spec": spec | {"disks": []}})
     forced_up: list[int] = []
 
     def force_up() -> None:
         forced_up.append(put_up(db, "one"))
 
-    with after(monkeypatch, evacuations, "_source", force_up):
-        evacuations.evacuate(
+    with after(monkeypatch, evacuation, "_source", force_up):
+        evacuation.evacuate(
             db,
             CALLER,
             uuid,

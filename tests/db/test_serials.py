@@ -4,13 +4,14 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, copies, serials
+from migrator.db import alarms, host_domains, serials
 from migrator.db.clock import now
-from migrator.db.copies import HeldCopy
 from migrator.db.engine import Database
+from migrator.db.host_domains import HeldCopy
 from migrator.db.tables import instances, operations
 from migrator.operations import Kind
-from migrator.scheduler import reconciling, requests
+from migrator.scheduler.hosts import reconciliation
+from migrator.scheduler.requests import requests
 from migrator.settings import ServerSettings
 from tests.api import seed
 
@@ -38,7 +39,7 @@ def following(db: Database, uuid: str) -> int:
 def tell(db: Database, uuid: str, served: int, host: str = "compute1", *, believed: bool = True) -> None:
     held = HeldCopy(uuid, "shut_off", believed=believed, served=served)
     with db.write() as connection:
-        copies.replace(connection, host, [held])
+        host_domains.replace(connection, host, [held])
 
 
 def opened(db: Database) -> list[tuple[str, str]]:
@@ -93,7 +94,7 @@ def test_what_the_record_has_and_what_an_unbelieved_host_says_is_no_alarm(db: Da
 def test_a_lost_serial_is_accepted_by_an_operators_word(db: Database, uuid: str) -> None:
     tell(db, uuid, lost := moment(db) - DAY)
     requests.stop(db, CALLER, uuid)
-    reconciling.take(db, CALLER, uuid, reconciling.Word("compute1"), ServerSettings())
+    reconciliation.take(db, CALLER, uuid, reconciliation.Word("compute1"), ServerSettings())
     assert opened(db) == []
     with db.read() as connection:
         assert serials.unknown(connection, {uuid: lost}) == frozenset()

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from migrator.db import instance_records
+from migrator.db import instances
 from migrator.db.engine import Database
-from migrator.scheduler import agents, reconciler, requests
-from migrator.scheduler.decide import decide
+from migrator.scheduler import agents, reconciler
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.requests import requests
 from migrator.settings import ServerSettings
 from tests.bench import databases
 
@@ -22,7 +23,7 @@ def test_an_operation_that_cannot_be_advanced_keeps_no_other_waiting(
     begun = []
     for uuid in databases.add_instances(db, 3):
         with db.write() as connection:
-            instance_records.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+            instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
         begun.append(requests.stop(db, CALLER, uuid))
     seen = []
 

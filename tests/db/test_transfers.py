@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from migrator.db import transfers
+from migrator.db import transfer_stats
 from migrator.db.engine import Database
 from tests.api import seed
 
@@ -38,5 +38,5 @@ def test_the_fastest_that_was_not_held_back(db: Database, rows: list[dict[str, A
     for row in rows:
         seed.migration(db, "00000000-0000-0000-0000-000000000001", **({"source": "n1", "destination": "n2"} | row))
     with db.read() as connection:
-        found = transfers.reached_mib_s(connection, "n1", "n2")
+        found = transfer_stats.reached_mib_s(connection, "n1", "n2")
     assert found == (None if expected is None else pytest.approx(expected))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from migrator.compute.worker import SETTLE_S
+from migrator.compute.agent.worker import SETTLE_S
 from migrator.lab import LabHost
 from migrator.lab.process import Process
 from tests.lab.cluster import Cluster

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from migrator.operations import OPERATIONS, Actor, Effect
 from migrator.protocol import DomainState
-from migrator.scheduler.effects import POWER
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.decision.snapshot import Plan
+from migrator.scheduler.state.effects import POWER
 from tests.model import server
 from tests.model.cold_state import Record, State, observed, store
 from tests.model.search import Violation

@@ -1,4 +1,6 @@
-"""The agent in the live world: the rules of ``compute/ensure.py`` and ``compute/worker.py`` in a few lines each."""
+"""The agent in the live world: the rules of ``compute/handlers/live.py`` and ``compute/agent/worker.py`` in a few lines
+each.
+"""
 
 from migrator.operations import Kind
 from migrator.protocol import Ensure

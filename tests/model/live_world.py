@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import Ensure
-from migrator.scheduler.verdict import Verdict
+from migrator.scheduler.decision.verdict import Verdict
 from tests.model import server
 from tests.model.live_agent import acted, crashed, delivered, looked, polled
 from tests.model.live_disasters import disk_is_lost, guest_ends, power_cut

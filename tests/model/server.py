@@ -23,11 +23,11 @@ from migrator.protocol import (
     Role,
     StoragePool,
 )
-from migrator.scheduler import decide as decisions
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.backward import refused
-from migrator.scheduler.proof import COPIED, STAYED, UNDOING
-from migrator.scheduler.snapshot import HostView, OperationView, Plan, Snapshot
+from migrator.scheduler.decision import decide as decisions
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.backward import refused
+from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
+from migrator.scheduler.decision.snapshot import HostView, OperationView, Plan, Snapshot
 
 NAMES = ("a", "b", "c")
 COLD = (Kind.MIGRATION, Kind.RESIZE)

@@ -6,10 +6,10 @@ import pytest
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import AbsentInputs, Ensure, Power
-from migrator.scheduler import assign, backward, forward, reading
-from migrator.scheduler import decide as decisions
-from migrator.scheduler.backward import up
-from migrator.scheduler.satisfied import DONE, judge_copy
+from migrator.scheduler.decision import assignments, backward, forward, views
+from migrator.scheduler.decision import decide as decisions
+from migrator.scheduler.decision.backward import up
+from migrator.scheduler.decision.completion import DONE, judge_copy
 from tests.model import server
 from tests.model.cold_state import Host, Record, State, Store, on
 from tests.model.cold_world import World
@@ -125,11 +125,11 @@ def _any_fact(snapshot: Any, host: Any) -> Any:
 def _any_epoch(snapshot: Any, host: Any) -> Any:
     fact = snapshot.facts.get(host)
     this = fact is not None and fact.phase == snapshot.operation.phase
-    return fact if this and reading.heard(snapshot, host) else None
+    return fact if this and views.heard(snapshot, host) else None
 
 
 def _always_owed(snapshot: Any, table: Any, phase: Any, host: Any) -> Any:
-    gone = snapshot.operation.holds and not reading.heard(snapshot, host)
+    gone = snapshot.operation.holds and not views.heard(snapshot, host)
     return up(snapshot, table, phase, owing=phase.name) if gone else UNHEARD(snapshot, table, phase, host)
 
 
@@ -146,7 +146,7 @@ def _deletes_everything(ask: Any) -> AbsentInputs:
 
 
 def _disks_alone(snapshot: Any) -> tuple[str, ...]:
-    return tuple(d.target for d in snapshot.instance.disks if d.pool not in reading.shared_by_both(snapshot))
+    return tuple(d.target for d in snapshot.instance.disks if d.pool not in views.shared_by_both(snapshot))
 
 
 def _nothing_is_set_aside(operation: Any) -> Any:
@@ -154,14 +154,14 @@ def _nothing_is_set_aside(operation: Any) -> Any:
     return {host: (end, Ensure.ABSENT if what is Ensure.SET_ASIDE else what) for host, (end, what) in found}
 
 
-ASKED = assign.asked
+ASKED = assignments.asked
 UNHEARD = backward._unheard
-ABSENT: Any = assign._absent
+ABSENT: Any = assignments._absent
 ONE, BACK, SAVED, SHARED = "migration, confirmed", "migration, reverted", "migration, suspended", "migration, shared"
 SEEMED = "migration, shared, reverted, its new host only seems dead"
 PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "silence is evidence": ("evacuation, nobody vouches", forward, "_fence", lambda s, t, p, _: forward._next(s, t, p)),
-    "silence is fencing": (ONE, reading, "fenced", lambda s, host: not reading.heard(s, host)),
+    "silence is fencing": (ONE, views, "fenced", lambda s, host: not views.heard(s, host)),
     "checksums are not compared": (
         ONE,
         forward,
@@ -169,8 +169,8 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
         _no_checksums,
     ),
     "the copy's own checksum is enough": (ONE, forward, "judge_copy", lambda _, c, t: judge_copy(c, c, t)),
-    "facts of other epochs and phases count": (ONE, reading, "fresh", _any_fact),
-    "facts of other epochs count": (ONE, reading, "fresh", _any_epoch),
+    "facts of other epochs and phases count": (ONE, views, "fresh", _any_fact),
+    "facts of other epochs count": (ONE, views, "fresh", _any_epoch),
     "an undo does not wait for its host": (ONE, decisions, "go_back", lambda s, t, p: up(s, t, p)),
     "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
     "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: forward._next(s, t, p)),
@@ -196,12 +196,17 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: up(s, t, p, effect)),
     "a claim goes while its host owes": (BACK, backward, "_undo_effect", lambda s, t, p, e: up(s, t, p, effect=e)),
     "who comes back from the dead is not asked": (SEEMED, backward, "_back_from_the_dead", lambda *_: None),
-    "shared disks are deleted": (SHARED, assign, "_INPUTS", {**assign._INPUTS, Ensure.ABSENT: _deletes_everything}),
-    "a returning host's disk is deleted": ("evacuation", assign, "asked", _nothing_is_set_aside),
-    "the saved memory stays behind": (SAVED, reading, "moved_targets", _disks_alone),
-    "the saved memory is not resumed": (SAVED, reading, "power_asked", reading.power_wanted),
-    "it is left running, however it was": (SAVED + ", reverted", reading, "power_wanted", lambda _: Power.RUNNING),
-    "the saved memory is used up": (SAVED + ", shared", reading, "memory_is_shared", lambda _: False),
+    "shared disks are deleted": (
+        SHARED,
+        assignments,
+        "_INPUTS",
+        {**assignments._INPUTS, Ensure.ABSENT: _deletes_everything},
+    ),
+    "a returning host's disk is deleted": ("evacuation", assignments, "asked", _nothing_is_set_aside),
+    "the saved memory stays behind": (SAVED, views, "moved_targets", _disks_alone),
+    "the saved memory is not resumed": (SAVED, views, "power_asked", views.power_wanted),
+    "it is left running, however it was": (SAVED + ", reverted", views, "power_wanted", lambda _: Power.RUNNING),
+    "the saved memory is used up": (SAVED + ", shared", views, "memory_is_shared", lambda _: False),
 }
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from migrator.operations import Kind
 from migrator.protocol import PAUSED_BY_HAND, DomainState
-from migrator.scheduler import decide as decisions
-from migrator.scheduler import proof, reading
-from migrator.scheduler import verdict as verdicts
-from migrator.scheduler.backward import up
-from migrator.scheduler.satisfied import DONE
-from migrator.scheduler.verdict import Verdict, rests, verdict
+from migrator.scheduler.decision import decide as decisions
+from migrator.scheduler.decision import proof, views
+from migrator.scheduler.decision import verdict as verdicts
+from migrator.scheduler.decision.backward import up
+from migrator.scheduler.decision.completion import DONE
+from migrator.scheduler.decision.verdict import Verdict, rests, verdict
 from tests.model import server
 from tests.model.live_state import WHOLE, Host, State
 from tests.model.live_world import World
@@ -118,16 +118,16 @@ def _two_that_rest_are_split(source: Any, destination: Any, *, paused: bool) -> 
 
 
 PLANTED = {
-    "silence is taken for absence": (reading, "verdict", _silence_is_absence),
-    "a destination that only receives counts as moved": (reading, "verdict", _moved_at_once),
-    "a moved guest is not noticed": (reading, "verdict", _never_destination),
-    "facts of other epochs and phases count": (reading, "fresh", _any_epoch),
+    "silence is taken for absence": (views, "verdict", _silence_is_absence),
+    "a destination that only receives counts as moved": (views, "verdict", _moved_at_once),
+    "a moved guest is not noticed": (views, "verdict", _never_destination),
+    "facts of other epochs and phases count": (views, "fresh", _any_epoch),
     "an undo does not wait for its host": (decisions, "go_back", lambda s, t, p: up(s, t, p)),
 }
 
 
 def test_the_search_finds_a_paused_guest_that_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "verdict", _two_that_rest_are_split)
+    monkeypatch.setattr(views, "verdict", _two_that_rest_are_split)
     with pytest.raises(Found) as found:
         explore(WORLDS["move, paused"], LIMIT)
     print(found.value.rule)
@@ -138,11 +138,11 @@ def _not_anew(snapshot: Any, phase: Any) -> bool:
     return late or LEFT_OUT(snapshot, phase)
 
 
-LEFT_OUT = reading.left_out
+LEFT_OUT = views.left_out
 DELETED_TOO_EARLY = {
     "what arrived is told by nothing but that it runs": ("move, power cuts", verdicts, "arrived", lambda _: False),
     "a cleanup asks for no proof": ("move, a disk is lost", proof, "judge_whole", lambda *_: DONE),
-    "a proof from before a silence counts": ("move, a disk is lost", reading, "left_out", _not_anew),
+    "a proof from before a silence counts": ("move, a disk is lost", views, "left_out", _not_anew),
 }
 
 

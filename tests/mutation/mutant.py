@@ -15,53 +15,19 @@ SUITES: Mapping[str, tuple[str, ...]] = {
     "migrator/db/": _DATABASE,
 }
 # Tests that a file has of its own are asked before them, all at once: they take seconds.
-_DECIDING = tuple(
-    f"tests/unit/test_{name}.py"
-    for name in (
-        "decide",
-        "decide_moves",
-        "decide_grids",
-        "verdict",
-        "torn",
-        "satisfied",
-        "assign",
-        "auditing",
-        "stamps",
-        "timeouts",
-        "owing",
-        "lending",
-        "completing",
-        "reconciling",
-        "silent_hosts",
-        "held_up",
-    )
-)
-_WORKING = tuple(
-    f"tests/unit/test_{name}.py"
-    for name in (
-        "worker",
-        "cold_worker",
-        "power_worker",
-        "steering",
-        "admission",
-        "kept_disks",
-        "restoring",
-        "lent_files",
-        "journal",
-        "left_alone",
-    )
-)
+_DECIDING = ("tests/unit/scheduler",)
+_WORKING = ("tests/unit/compute",)
 OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/": (),
     "migrator/api/": ("tests/api/test_request_gate.py",),
-    "migrator/api/doors.py": ("tests/unit/test_doors.py",),
+    "migrator/api/gate/listener_guard.py": ("tests/unit/api/gate/test_listener_guard.py",),
     "migrator/capacity.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/compute/": _WORKING,
-    "migrator/compute/idle_bases.py": ("tests/unit/test_leftovers.py",),
-    "migrator/compute/leftovers.py": ("tests/unit/test_leftovers.py",),
-    "migrator/compute/lease.py": ("tests/unit/test_lease.py",),
-    "migrator/compute/self_fencing.py": ("tests/unit/test_lease.py",),
-    "migrator/compute/lent_files.py": ("tests/unit/test_lent_files.py",),
+    "migrator/compute/storage/idle_base_images.py": ("tests/unit/compute/storage/test_leftovers.py",),
+    "migrator/compute/storage/leftovers.py": ("tests/unit/compute/storage/test_leftovers.py",),
+    "migrator/compute/fencing/lease.py": ("tests/unit/compute/fencing/test_lease.py",),
+    "migrator/compute/fencing/self_fencing.py": ("tests/unit/compute/fencing/test_lease.py",),
+    "migrator/compute/storage/lent_files.py": ("tests/unit/compute/storage/test_lent_files.py",),
     "migrator/db/claims.py": (
         "tests/db/test_claims.py",
         "tests/db/test_capacity.py",
@@ -80,15 +46,15 @@ OWN: Mapping[str, tuple[str, ...]] = {
     ),
     "migrator/protocol/": (*_DECIDING, *_WORKING),
     "migrator/scheduler/": _DECIDING,
-    "migrator/scheduler/approval.py": ("tests/api/test_approval.py",),
-    "migrator/scheduler/attestation.py": (*_DECIDING, "tests/world/test_attestation.py"),
-    "migrator/scheduler/auditing.py": ("tests/unit/test_auditing.py", "tests/db/test_audit.py"),
-    "migrator/scheduler/entitlements.py": ("tests/api/test_hostile_agent.py",),
-    "migrator/scheduler/host_boots.py": ("tests/db/test_host_boots.py",),
-    "migrator/scheduler/host_removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
-    "migrator/scheduler/leftovers.py": ("tests/api/test_leftovers.py",),
-    "migrator/scheduler/machines.py": ("tests/db/test_machines.py",),
-    "migrator/scheduler/unexplained.py": ("tests/api/test_leftovers.py",),
+    "migrator/scheduler/hosts/approval.py": ("tests/api/test_approval.py",),
+    "migrator/scheduler/decision/attestation.py": (*_DECIDING, "tests/world/test_attestation.py"),
+    "migrator/scheduler/hosts/audit.py": ("tests/unit/scheduler/hosts/test_audit.py", "tests/db/test_audit.py"),
+    "migrator/scheduler/state/entitlements.py": ("tests/api/test_hostile_agent.py",),
+    "migrator/scheduler/requests/host_boots.py": ("tests/db/test_host_boots.py",),
+    "migrator/scheduler/hosts/removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
+    "migrator/scheduler/hosts/leftovers.py": ("tests/api/test_leftovers.py",),
+    "migrator/scheduler/hosts/machines.py": ("tests/db/test_machines.py",),
+    "migrator/scheduler/state/unexplained_files.py": ("tests/api/test_leftovers.py",),
 }
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from migrator.compute import machine
-from migrator.compute.disks import Disks
-from migrator.compute.files import publish
-from migrator.compute.images import Fetch, ImageCache
+from migrator.compute.image_cache import Fetch, ImageCache
 from migrator.compute.journal import open_journal
-from migrator.compute.narrowing import narrow_pool, narrow_state
-from migrator.compute.storage_identity import MARKER
+from migrator.compute.storage.atomic_files import publish
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.file_permissions import narrow_pool, narrow_state
+from migrator.compute.storage.pool_identity import MARKER
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec
-from tests.unit.test_disks import spec
+from tests.unit.compute.storage.test_disks import spec
 
 IMAGE = "0e9fd0aa-0b0e-4f4e-9f5f-000000000001"
 

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from migrator.db.tables import claims, operations
-from migrator.scheduler import building, requests
-from migrator.scheduler.building import NewInstance
+from migrator.scheduler.requests import build as building
+from migrator.scheduler.requests import requests
+from migrator.scheduler.requests.build import NewInstance
 from tests.world.world import CALLER, FLAVOR, World
 
 # written out, and not taken from the table: what a host has to do with an instance that it did not have

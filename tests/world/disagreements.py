@@ -6,9 +6,10 @@ What is done by hand, and the passing of time that makes it known, are no bounda
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from migrator.db import alarms, instance_records
-from migrator.scheduler import reconciling, requests
-from migrator.scheduler.reconciling import Word
+from migrator.db import alarms, instances
+from migrator.scheduler.hosts import reconciliation
+from migrator.scheduler.hosts.reconciliation import Word
+from migrator.scheduler.requests import requests
 from tests.world.backups import backup, restore
 from tests.world.clients import built, insist
 from tests.world.moves import force_down, pass_time
@@ -23,7 +24,7 @@ def say(world: World, uuid: str, word: Word) -> None:
     """Until no fault came between, and what it began is looked at."""
     for _ in range(10):
         before = len(world.faults.struck)
-        turns = world.guarded(lambda: reconciling.take(world.db, CALLER, uuid, word, world.settings))
+        turns = world.guarded(lambda: reconciliation.take(world.db, CALLER, uuid, word, world.settings))
         for key in turns or ():
             world.guarded(lambda key=key: world.server.reconciler.reconcile(key))  # type: ignore[misc]
         if len(world.faults.struck) == before:
@@ -65,7 +66,7 @@ def _restored(request: Callable[[World, str], int], pool: str) -> Scenario:
 def _record_runs(world: World, uuid: str) -> None:
     """As if it had been asked before n2 said that it has nothing: a stopped instance is not stopped again."""
     with world.db.write() as connection:
-        instance_records.change(connection, uuid, {"vm_state": "active", "power_state": 1})
+        instances.change(connection, uuid, {"vm_state": "active", "power_state": 1})
 
 
 def _vanished(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from migrator.scheduler import evacuations
+from migrator.scheduler.requests import evacuation as evacuations
 from tests.world.clients import built, insist
 from tests.world.moves import (
     Scenario,

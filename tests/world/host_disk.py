@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.images import Fetch
+from migrator.compute.image_cache import Fetch
 from migrator.compute.journal import JournalFull, MemoryMedium
+from migrator.compute.simulated.cluster import Fabric
 from migrator.errors import ImageUnavailable, StorageError
 from migrator.protocol import ImageRef
 from tests.world.faults import Fault, Faults, Killed

@@ -14,9 +14,9 @@ from typing import Any
 from migrator.db import operations
 from migrator.db.engine import Connection
 from migrator.errors import MigratorError
-from migrator.scheduler import moves as cold
-from migrator.scheduler import requests
 from migrator.scheduler.reconciler import Reconciler
+from migrator.scheduler.requests import cold_migration as cold
+from migrator.scheduler.requests import requests
 from tests.world.faults import Killed
 from tests.world.world import CALLER, World
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from migrator.db import hosts
 from migrator.db.tables import operations
-from migrator.scheduler import moves, requests
+from migrator.scheduler.requests import cold_migration, requests
 from tests.world.clients import built, insist, insist_on
 from tests.world.world import CALLER, FLAVOR, World
 
@@ -45,11 +45,11 @@ def as_it_is(_world: World, _uuid: str) -> None:
 
 
 def migrate(world: World, uuid: str) -> None:
-    insist(world, lambda: moves.migrate(world.db, CALLER, uuid, host="n2"))
+    insist(world, lambda: cold_migration.migrate(world.db, CALLER, uuid, host="n2"))
 
 
 def resize(world: World, uuid: str) -> None:
-    insist(world, lambda: moves.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=False))
+    insist(world, lambda: cold_migration.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=False))
 
 
 def resize_here(world: World, uuid: str) -> None:
@@ -59,13 +59,13 @@ def resize_here(world: World, uuid: str) -> None:
         for name in ("n2", "n3"):
             hosts.change(connection, name, {"disabled": True})
     world.faults.armed = armed
-    insist(world, lambda: moves.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=True))
+    insist(world, lambda: cold_migration.resize(world.db, CALLER, uuid, flavor=LARGE, same_host=True))
 
 
 def revert_here(world: World, uuid: str) -> None:
     """The disk stays, and what was written to it."""
     if verified(world, uuid):
-        insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+        insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
 
 
 def verified(world: World, uuid: str) -> bool:
@@ -82,13 +82,13 @@ def verified(world: World, uuid: str) -> bool:
 
 def confirm(world: World, uuid: str) -> None:
     if verified(world, uuid):
-        insist(world, lambda: moves.confirm(world.db, CALLER, uuid))
+        insist(world, lambda: cold_migration.confirm(world.db, CALLER, uuid))
 
 
 def revert(world: World, uuid: str) -> None:
     """What the guest wrote on the destination is given up, and only that."""
     if verified(world, uuid):
-        insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+        insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
         if newest_move(world, uuid).cancel_requested and world.build_pool != "shared":
             world.fabric.settle_for(uuid, "n1")
 
@@ -160,7 +160,7 @@ def destination_fenced_in_start(world: World, uuid: str) -> None:
     row = newest_move(world, uuid)
     assert row.holds
     if row.phase == "verify" and row.forward:  # a fault let its last word through: it had started
-        insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+        insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
     _give_up_destination(world, uuid)
 
 
@@ -169,7 +169,7 @@ def destination_fenced_in_verify(world: World, uuid: str) -> None:
         return
     world.lose("n2")
     pass_time(world)
-    insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+    insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
     _give_up_destination(world, uuid)
 
 
@@ -211,7 +211,7 @@ def source_is_wiped_in_verify(world: World, uuid: str) -> None:
     if not verified(world, uuid):
         return
     world.fabric.storages["local-n1"].disks.clear()
-    insist(world, lambda: moves.revert(world.db, CALLER, uuid))
+    insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
     confirm(world, uuid)
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_world import SimulatedDisk
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.state import SimulatedDisk
 from migrator.db.engine import Database
 from migrator.db.tables import instances, operations
 from migrator.operations import Kind

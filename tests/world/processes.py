@@ -7,17 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from migrator.compute import pace
-from migrator.compute.fabric import Fabric
-from migrator.compute.host_threads import HANGS_S
+from migrator.compute.agent import poll_interval
+from migrator.compute.agent.host_threads import HANGS_S
+from migrator.compute.agent.worker import Worker
+from migrator.compute.fencing.lease import Lease
+from migrator.compute.fencing.self_fencing import leased
 from migrator.compute.journal import LineJournal
-from migrator.compute.lease import Lease
 from migrator.compute.machine import machine_of, stop_guests
-from migrator.compute.self_fencing import leased
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.storage_identity import PROOF_S
-from migrator.compute.worker import Worker
-from migrator.db.listening import Heartbeat
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.storage.pool_identity import PROOF_S
+from migrator.db.server_heartbeat import Heartbeat
 from migrator.errors import (
     DriverError,
     HostNotFound,
@@ -79,7 +79,7 @@ class Server:
 class Held:
     assignment: Assignment | UnreadableAssignment
     due: float
-    reports: pace.Reports = field(default_factory=pace.Reports)
+    reports: poll_interval.Reports = field(default_factory=poll_interval.Reports)
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Hanging:
 
 
 class AgentProcess:
-    """The agent's loops without their threads: what ``compute/agent.py`` does, one step at a time."""
+    """The agent's loops without their threads: what ``compute/agent/agent.py`` does, one step at a time."""
 
     def __init__(self, host: str, fabric: Fabric, kept: list[bytes], faults: Faults, network: Any) -> None:
         self.host, self.clock, self.network = host, fabric.clock, network
@@ -223,7 +223,7 @@ class AgentProcess:
 
     def _act(self, held: Held) -> None:
         assignment = held.assignment
-        held.due = self.clock() + pace.SETTLED_S
+        held.due = self.clock() + poll_interval.SETTLED_S
         if isinstance(assignment, UnreadableAssignment):
             self._tell(held, self.worker.refuse(assignment))
             return
@@ -236,7 +236,7 @@ class AgentProcess:
             return
         fact = self.worker.act(assignment)
         self._tell(held, fact)
-        held.due = self.clock() + pace.pause_s(assignment, fact, held.reports.unchanged)
+        held.due = self.clock() + poll_interval.pause_s(assignment, fact, held.reports.unchanged)
 
     def _return(self, hanging: Hanging) -> None:
         fact = self.worker.act(hanging.assignment)

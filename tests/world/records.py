@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from migrator.db import alarms, instance_records
+from migrator.db import alarms, instances
 from migrator.db.tables import operations
-from migrator.scheduler import reconciling, requests
-from migrator.scheduler.reconciling import Word
+from migrator.scheduler.hosts import reconciliation
+from migrator.scheduler.hosts.reconciliation import Word
+from migrator.scheduler.requests import requests
 from tests.world.world import CALLER, World
 
 
@@ -18,7 +19,7 @@ def pass_time(world: World, seconds: float) -> None:
 
 def record(world: World, uuid: str) -> Any:
     with world.db.read() as connection:
-        return instance_records.get(connection, uuid, deleted=True)
+        return instances.get(connection, uuid, deleted=True)
 
 
 def open_alarms(world: World) -> list[tuple[str, str, str]]:
@@ -47,5 +48,5 @@ def live_migrate(world: World, uuid: str, host: str) -> None:
 def say(world: World, uuid: str, host: str | None, **more: Any) -> None:
     """The operator's word, and what follows at once."""
     word = Word(host, frozenset(more.pop("given_up", ())), **more)
-    for key in reconciling.take(world.db, CALLER, uuid, word, world.settings):
+    for key in reconciliation.take(world.db, CALLER, uuid, word, world.settings):
         world.server.reconciler.reconcile(key)

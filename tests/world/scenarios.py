@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db.tables import instances, operations
 from migrator.protocol import DomainState
-from migrator.scheduler import requests
-from migrator.scheduler.steer import steer
+from migrator.scheduler.requests import requests
+from migrator.scheduler.requests.steer import steer
 from tests.world import disagreements, evacuations, moves
 from tests.world.clients import built, insist, insist_on
 from tests.world.world import CALLER, World

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from migrator.db.tables import events, instances, operations
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

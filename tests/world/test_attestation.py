@@ -3,9 +3,10 @@ the destination's half copies only after the source has said that it still has t
 
 import pytest
 
-from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.scheduler import proof, requests
-from migrator.scheduler.satisfied import DONE
+from migrator.compute.simulated.state import MIB, Behaviour
+from migrator.scheduler.decision import proof
+from migrator.scheduler.decision.completion import DONE
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from migrator.db import hosts
 from migrator.db.tables import alarms
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

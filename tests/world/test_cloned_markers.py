@@ -5,10 +5,10 @@ import copy
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated_world import Storage
+from migrator.compute.simulated.state import Storage
 from migrator.db.tables import alarms
 from migrator.errors import Conflict
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from migrator.db.tables import claims, instances, operations
 from migrator.operations import VERIFY
-from migrator.scheduler import moves, requests
+from migrator.scheduler.requests import cold_migration, requests
 from tests.world import evacuations
 from tests.world.clients import built, insist
 from tests.world.conftest import MakeWorld
@@ -23,7 +23,7 @@ def live(world: World, uuid: str) -> None:
 
 
 def cold(world: World, uuid: str) -> None:
-    insist(world, lambda: moves.migrate(world.db, CALLER, uuid, host=None))
+    insist(world, lambda: cold_migration.migrate(world.db, CALLER, uuid, host=None))
 
 
 def evacuation(world: World, uuid: str) -> None:

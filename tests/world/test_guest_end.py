@@ -3,7 +3,7 @@
 import pytest
 
 from migrator.protocol import DomainState
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from migrator.compute.simulated_world import Domain
-from migrator.db import instance_records
+from migrator.compute.simulated.state import Domain
+from migrator.db import instances
 from migrator.errors import Conflict
 from migrator.protocol import DomainState
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
@@ -66,7 +66,7 @@ def test_an_instance_in_error_whose_domain_vanished_is_an_alarm_too(make_world: 
     uuid = built(world, "local")
     vanish(world, uuid)
     with world.db.write() as connection:
-        instance_records.change(connection, uuid, {"vm_state": "error"})
+        instances.change(connection, uuid, {"vm_state": "error"})
     pass_time(world, 60)
     assert open_alarms(world) == [("domain-gone", "n1", uuid)]
     assert (record(world, uuid).vm_state, record(world, uuid).power_state) == ("error", 0)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from migrator.db.tables import events, instances, operations
 from migrator.protocol import DomainState
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

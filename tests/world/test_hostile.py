@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.db.tables import alarms, events
-from migrator.scheduler import host_removal
+from migrator.scheduler.hosts import removal
 from tests.world import disagreements, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
@@ -65,7 +65,7 @@ def test_an_evacuation_that_a_false_claim_holds_up_names_who_claims_and_goes_on_
     assert (refused.status, refused.error["checks"]["n2"][0]["code"]) == ("error", "storage")
     assert any("for n3 reports the same storage there" in line for line in lines_of(world, refused.id))
 
-    host_removal.remove(world.db, LIAR, by="operator")
+    removal.remove(world.db, LIAR, by="operator")
     evacuate(world, uuid, "n2")
     to_the_end(world, uuid)
     assert world.fabric.running_on(uuid) == ["n2"]

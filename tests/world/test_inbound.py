@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db import hosts
 from migrator.db.tables import operations
 from migrator.errors import StaleRow
 from migrator.operations import Effect
-from migrator.scheduler import loading, moves, requests
+from migrator.scheduler.decision.snapshot import Plan
+from migrator.scheduler.decision.waiting import held_up
 from migrator.scheduler.reconciler import Reconciler, apply
-from migrator.scheduler.snapshot import Plan
-from migrator.scheduler.waiting import held_up
+from migrator.scheduler.requests import cold_migration, requests
+from migrator.scheduler.state import loader
 from tests.world import evacuations
 from tests.world.crowd import Crowd
 from tests.world.database import WorldDatabase
@@ -125,11 +126,11 @@ def test_a_circle_of_migrations_and_moves_does_not_deadlock(make_crowd: MakeCrow
     cold = {host: crowd.built(1, host)[0] for host in circle}
     keys = [crowd.migrate(uuid, circle[host]) for host, uuids in live.items() for uuid in uuids]
     for host, uuid in cold.items():
-        crowd.world.ask(partial(moves.migrate, crowd.world.db, CALLER, uuid, host=circle[host]))
+        crowd.world.ask(partial(cold_migration.migrate, crowd.world.db, CALLER, uuid, host=circle[host]))
     crowd.world.run(lambda: all(not row.active or row.phase == "verify" for row in crowd.rows()))
     assert crowd.ends(*keys) == ["completed"] * 6
     for uuid in cold.values():
-        crowd.world.ask(partial(moves.confirm, crowd.world.db, CALLER, uuid))
+        crowd.world.ask(partial(cold_migration.confirm, crowd.world.db, CALLER, uuid))
     crowd.world.run()
     assert crowd.most == {"n1": 1, "n2": 1, "n3": 1}
     assert broken(crowd.world) == []
@@ -166,7 +167,7 @@ def test_a_host_that_goes_down_is_not_waited_for(make_crowd: MakeCrowd) -> None:
     with crowd.world.db.write() as connection:
         hosts.change(connection, "n2", {"disabled": False})
     with crowd.world.db.read() as connection:
-        last = loading.snapshot(connection, others[-1][1], crowd.world.settings)
+        last = loader.snapshot(connection, others[-1][1], crowd.world.settings)
     assert not last.inbound.foremost
     assert held_up(last) is not None
     n1 = last.hosts["n1"]
@@ -201,7 +202,7 @@ def test_what_stays_or_goes_back_does_not_queue_and_what_waits_for_an_operator_i
 ) -> None:
     crowd = make_crowd(1)
     moved, resized = crowd.built(2, "n1")
-    crowd.world.ask(lambda: moves.migrate(crowd.world.db, CALLER, moved, host="n2"))
+    crowd.world.ask(lambda: cold_migration.migrate(crowd.world.db, CALLER, moved, host="n2"))
     crowd.world.run(lambda: crowd.rows()[-1].phase == "verify")
     _, late = crowd.build("n2")
     assert crowd.row(late).phase == "disks", "a move that waits to be confirmed holds no place"
@@ -210,12 +211,12 @@ def test_what_stays_or_goes_back_does_not_queue_and_what_waits_for_an_operator_i
         for name in ("n2", "n3"):
             hosts.change(connection, name, {"disabled": True})
     _, busy = crowd.build("n1")
-    crowd.world.ask(lambda: moves.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True))
-    crowd.world.ask(lambda: moves.revert(crowd.world.db, CALLER, moved))
+    crowd.world.ask(lambda: cold_migration.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True))
+    crowd.world.ask(lambda: cold_migration.revert(crowd.world.db, CALLER, moved))
     inside = crowd.rows()[-1]
     crowd.world.run(lambda: crowd.row(inside.id).phase == "verify")
     assert not any(row.waiting and "queued" in row.waiting for row in crowd.rows())
-    crowd.world.ask(lambda: moves.confirm(crowd.world.db, CALLER, resized))
+    crowd.world.ask(lambda: cold_migration.confirm(crowd.world.db, CALLER, resized))
     crowd.world.run()
     assert crowd.ends(late, busy, inside.id) == ["completed", "completed", "confirmed"]
     assert crowd.world.fabric.running_on(moved) == ["n1"]
@@ -228,13 +229,15 @@ def test_a_resize_in_place_takes_no_place(make_crowd: MakeCrowd) -> None:
     with crowd.world.db.write() as connection:
         for name in ("n2", "n3"):
             hosts.change(connection, name, {"disabled": True})
-    inside = crowd.world.ask(lambda: moves.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True))
+    inside = crowd.world.ask(
+        lambda: cold_migration.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True)
+    )
     crowd.world.run(lambda: crowd.row(inside).phase == "stop")
     assert crowd.row(inside).destination == "n1"
     _, build = crowd.build("n1")
     assert crowd.row(build).phase == "disks"
     crowd.world.run(lambda: crowd.row(inside).phase == "verify")
-    crowd.world.ask(lambda: moves.confirm(crowd.world.db, CALLER, resized))
+    crowd.world.ask(lambda: cold_migration.confirm(crowd.world.db, CALLER, resized))
     crowd.world.run()
     assert crowd.ends(inside, build) == ["confirmed", "completed"]
     assert broken(crowd.world) == []
@@ -286,7 +289,7 @@ def test_one_that_was_overtaken_since_it_looked_is_not_let_in(make_crowd: MakeCr
     with crowd.world.db.write() as connection:
         connection.execute(update(operations).where(operations.c.id == elder).values(phase="commit"))
     with crowd.world.db.read() as connection:
-        seen = loading.snapshot(connection, younger, crowd.world.settings)
+        seen = loader.snapshot(connection, younger, crowd.world.settings)
     assert seen.inbound.ahead == 0
     with crowd.world.db.write() as connection:
         connection.execute(update(operations).where(operations.c.id == elder).values(phase="start"))

@@ -11,7 +11,7 @@ from migrator.db.tables import operations
 from migrator.errors import Conflict, NotFound
 from migrator.operations import Kind
 from migrator.protocol import Survey
-from migrator.scheduler import kept_disks, moves
+from migrator.scheduler.requests import cold_migration, kept_disks
 from tests.world import evacuations
 from tests.world.clients import insist
 from tests.world.conftest import MakeWorld
@@ -47,7 +47,7 @@ def brought_back(world: World) -> tuple[str, str]:
     uuid, kept = evacuated(world)
     with world.db.write() as connection:
         hosts.change(connection, "n1", {"forced_down": False})
-    insist(world, lambda: moves.migrate(world.db, CALLER, uuid, host="n1"))
+    insist(world, lambda: cold_migration.migrate(world.db, CALLER, uuid, host="n1"))
     confirm(world, uuid)
     world.run()
     stop(world, uuid)

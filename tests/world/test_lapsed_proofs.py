@@ -1,7 +1,8 @@
 """A proof counts while the host that gave it is heard: the one that keeps the instance's data dies, or loses its disks,
 after it has shown them and before the other host has destroyed its own copy."""
 
-from migrator.scheduler import proof, requests
+from migrator.scheduler.decision import proof
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated_world import GIB, Behaviour
+from migrator.compute.simulated.state import GIB, Behaviour
 from migrator.db.tables import events, operations, progress
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
 from tests.world.faults import Fault

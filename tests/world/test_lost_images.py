@@ -7,8 +7,9 @@ from sqlalchemy import delete, select
 
 from migrator.db.tables import images, operations
 from migrator.errors import Conflict
-from migrator.scheduler import evacuation_preflight, preflight, requests
-from migrator.scheduler.finding import Status
+from migrator.scheduler.checks.finding import Status
+from migrator.scheduler.placement import evacuation_preflight, preflight
+from migrator.scheduler.requests import requests
 from tests.world import evacuations
 from tests.world import moves as world_moves
 from tests.world.clients import built, insist

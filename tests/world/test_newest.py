@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import pytest
 
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_call import call
-from migrator.compute.simulated_disks import SimulatedDisks
+from migrator.compute.simulated.connection import call
+from migrator.compute.simulated.disks import SimulatedDisks
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import InstanceSpec
-from migrator.scheduler import backward, forward
+from migrator.scheduler.decision import backward, forward
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

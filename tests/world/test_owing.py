@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.db import hosts, instance_records, operations
-from migrator.scheduler import moves, requests
+from migrator.compute.simulated.state import MIB, Behaviour
+from migrator.db import hosts, instances, operations
+from migrator.scheduler.requests import cold_migration, requests
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
 from tests.world.evacuations import evacuate, is_over
@@ -57,7 +57,7 @@ def delete(world: World, uuid: str) -> None:
 
 
 def move_cold(world: World, uuid: str) -> None:
-    world.ask(lambda: moves.migrate(world.db, CALLER, uuid, host="n3"))
+    world.ask(lambda: cold_migration.migrate(world.db, CALLER, uuid, host="n3"))
     confirm(world, uuid)
     until_free(world, uuid)
 
@@ -114,14 +114,14 @@ def test_a_host_does_not_clean_where_the_instance_has_moved_since(make_world: Ma
     world = make_world()
     on_other_storage(world, "n2", "shared", "of another rack")
     uuid = built(world, "shared")
-    world.ask(lambda: moves.migrate(world.db, CALLER, uuid, host="n2"))
+    world.ask(lambda: cold_migration.migrate(world.db, CALLER, uuid, host="n2"))
     assert newest_move(world, uuid).active
     world.run(lambda: newest_move(world, uuid).phase == "verify")
     world.lose("n1")
     confirm(world, uuid)
     until_free(world, uuid)
     first = newest_move(world, uuid).id
-    world.ask(lambda: moves.migrate(world.db, CALLER, uuid, host="n3"))
+    world.ask(lambda: cold_migration.migrate(world.db, CALLER, uuid, host="n3"))
     world.run(lambda: newest_move(world, uuid).phase == "verify" or not newest_move(world, uuid).active)
     second = newest_move(world, uuid)
     assert second.id != first
@@ -187,7 +187,7 @@ def test_a_build_on_a_host_that_is_lost_has_failed_at_once(make_world: MakeWorld
     force_down(world, "n1")
     until_free(world, uuid)
     with world.db.read() as connection:
-        row = instance_records.get(connection, uuid)
+        row = instances.get(connection, uuid)
     assert (row.vm_state, row.task_state) == ("error", None)
     assert "n1 is lost" in row.fault["message"]
     world.bring_back("n1")

@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 
 from migrator.db.tables import operations
 from migrator.protocol import Assignments, Poll
-from migrator.scheduler import evacuations, passwords
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests import evacuation
+from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state import passwords
 from tests.world.clients import built
 from tests.world.evacuations import is_over
 from tests.world.moves import force_down, newest_move, pass_time
@@ -32,7 +33,7 @@ def evacuated(world: World, caller: Caller = CALLER) -> str:
     world.lose("n1")
     pass_time(world)
     force_down(world, "n1")
-    evacuations.evacuate(
+    evacuation.evacuate(
         world.db,
         caller,
         uuid,

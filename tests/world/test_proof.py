@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from migrator.db.tables import events
-from migrator.scheduler import moves as asked
-from migrator.scheduler import requests
+from migrator.scheduler.requests import cold_migration as asked
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.clients import insist
 from tests.world.conftest import MakeWorld

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db.tables import operations
 from migrator.errors import StaleRow
 from migrator.operations import Effect
-from migrator.scheduler import loading, requests
+from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import Reconciler, apply
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.requests import requests
+from migrator.scheduler.state import loader
 from tests.world.database import WorldDatabase
 from tests.world.rules import broken
 from tests.world.test_together import at_once
@@ -135,7 +136,7 @@ def test_one_that_was_overtaken_since_it_looked_is_not_admitted(database_url: st
         with world.db.write() as connection:
             connection.execute(update(operations).where(operations.c.id == younger).values(phase="claim"))
         with world.db.read() as connection:
-            seen = loading.snapshot(connection, younger, world.settings)
+            seen = loader.snapshot(connection, younger, world.settings)
         assert seen.ahead == 0
         with world.db.write() as connection:
             connection.execute(update(operations).where(operations.c.id == elder).values(phase="check"))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from migrator.errors import Conflict
-from migrator.scheduler import moves as cold
-from migrator.scheduler import requests
+from migrator.scheduler.requests import cold_migration as cold
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.backups import backup, restore
 from tests.world.clients import built

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from migrator.db.tables import operations
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.backups import backup, restore
 from tests.world.clients import built

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.db import claims
 from migrator.db.tables import instances
 from migrator.operations import Effect
 from migrator.protocol import AbsentInputs, Ensure, Fact, InstanceSpec
-from migrator.scheduler import assign, backward, effects, forward, satisfied
+from migrator.scheduler.decision import assignments, backward, completion, forward
+from migrator.scheduler.state import effects
 from tests.world import evacuations
 from tests.world.conftest import MakeWorld
 from tests.world.rules import broken
@@ -32,17 +33,17 @@ def delete_shared_disks_too(patch: pytest.MonkeyPatch) -> None:
     def everything(ask: Any) -> AbsentInputs:
         return AbsentInputs(delete_pools=tuple(disk.pool for disk in ask.snapshot.instance.disks))
 
-    patch.setitem(assign._INPUTS, Ensure.ABSENT, everything)
+    patch.setitem(assignments._INPUTS, Ensure.ABSENT, everything)
 
 
 def leave_local_disks_behind(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(assign._INPUTS, Ensure.ABSENT, lambda *_: AbsentInputs())
+    patch.setitem(assignments._INPUTS, Ensure.ABSENT, lambda *_: AbsentInputs())
 
 
 def trust_every_copy(patch: pytest.MonkeyPatch) -> None:
-    def written(_offered: Any, copied: Fact, targets: Sequence[str]) -> satisfied.Judgement:
+    def written(_offered: Any, copied: Fact, targets: Sequence[str]) -> completion.Judgement:
         known = {disk.target for disk in copied.disks if disk.checksum}
-        return satisfied.DONE if known >= set(targets) else satisfied.PENDING
+        return completion.DONE if known >= set(targets) else completion.PENDING
 
     patch.setattr(forward, "judge_copy", written)
 
@@ -67,8 +68,8 @@ def delete_what_a_lost_host_had(patch: pytest.MonkeyPatch) -> None:
         found = asked(operation).items()
         return {host: (end, Ensure.ABSENT if what is Ensure.SET_ASIDE else what) for host, (end, what) in found}
 
-    asked = assign.asked
-    patch.setattr(assign, "asked", deleting)
+    asked = assignments.asked
+    patch.setattr(assignments, "asked", deleting)
 
 
 def revert_without_a_proof(patch: pytest.MonkeyPatch) -> None:

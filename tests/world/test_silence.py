@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db.tables import operations
 from migrator.errors import BadRequest, Conflict
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

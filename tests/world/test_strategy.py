@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db import events
 from migrator.db.tables import operations
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world.conftest import MakeWorld
 from tests.world.rules import broken
 from tests.world.world import CALLER, World

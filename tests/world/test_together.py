@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from migrator.db.tables import claims, hosts, operations
 from migrator.errors import InstanceBusy
-from migrator.scheduler import building, requests
 from migrator.scheduler.reconciler import Reconciler
+from migrator.scheduler.requests import build, requests
 from tests.world.database import WorldDatabase
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS, outcome
@@ -97,10 +97,10 @@ def test_concurrent_scheduling_never_oversubscribes(database_url: str) -> None:
         with world.db.write() as connection:
             free = connection.execute(select(func.min(hosts.c.free_memory_mb))).scalar_one()
         large = {**FLAVOR, "memory_mb": int(free // ROOM), "extra_specs": {}}
-        new = building.NewInstance("guest", large, None)
+        new = build.NewInstance("guest", large, None)
 
         def create() -> None:
-            _, operation = building.create_instance(world.db, CALLER, new)
+            _, operation = build.create_instance(world.db, CALLER, new)
             Reconciler(world.db, world.settings, lambda _: None).reconcile(operation)
 
         def several() -> None:

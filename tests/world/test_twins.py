@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated_world import MIB
+from migrator.compute.simulated.state import MIB
 from migrator.db.tables import alarms
 from migrator.protocol import DomainState
 from tests.world import evacuations, moves

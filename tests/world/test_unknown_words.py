@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from migrator.db.tables import alarms, operations
 from migrator.protocol import Assignments, Ensure
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld

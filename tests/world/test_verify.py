@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from migrator.db.tables import events, instances
-from migrator.scheduler import moves as asked
+from migrator.scheduler.requests import cold_migration as asked
 from tests.world import moves
 from tests.world.clients import built, insist
 from tests.world.conftest import MakeWorld

@@ -10,12 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_world import MIB, Behaviour
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db import images, operations, volumes
-from migrator.scheduler import building, heartbeat
-from migrator.scheduler.building import NewInstance
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests import build as building
+from migrator.scheduler.requests.build import NewInstance
+from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state import database_clock
 from migrator.settings import ServerSettings
 from tests.world.database import WorldDatabase
 from tests.world.faults import Fault, Faults, Killed
@@ -126,7 +127,7 @@ class World(Network):
     def _beat(self) -> None:
         """What keeps time beside the requests; not a boundary of any of them."""
         with self.db.engine.begin() as connection:
-            heartbeat.note(connection, self.server.heartbeat)
+            database_clock.note(connection, self.server.heartbeat)
 
     def killed(self, component: str) -> None:
         if component == "server":

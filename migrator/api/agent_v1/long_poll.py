@@ -8,11 +8,12 @@ import contextlib
 import math
 from collections.abc import Callable
 
-from migrator.api.admission import Kind
-from migrator.api.services import Services
-from migrator.api.wakers import FALLBACK_S
+from migrator.api.agent_v1.admission import Kind
+from migrator.api.dependencies import Services
+from migrator.api.wakeups import FALLBACK_S
 from migrator.protocol import Assignments, Poll
-from migrator.scheduler import agents, host_operations
+from migrator.scheduler import agents
+from migrator.scheduler.state import host_operations
 
 _WHOLE_S = 1.0  # what no operation's row shows is looked at so often: a host's description, or that it is up again
 _REST = 9.0  # times as long as a look took, until the host's next one: what changes meanwhile is seen together

@@ -11,15 +11,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import FileResponse
 
-from migrator.api import agent_messages
-from migrator.api.admission import Kind
-from migrator.api.looking import Looker
-from migrator.api.request_gate import token_of
-from migrator.api.services import Service, Services
+from migrator.api.agent_v1 import messages
+from migrator.api.agent_v1.admission import Kind
+from migrator.api.agent_v1.long_poll import Looker
+from migrator.api.dependencies import Service, Services
+from migrator.api.gate.request_gate import token_of
 from migrator.db import images as image_rows
 from migrator.errors import ImageNotFound
 from migrator.protocol import Facts, HostReport, Incarnation, MachineId, Message, Poll, Questions, Survey
-from migrator.scheduler import agents, entitlements, machines, surveys
+from migrator.scheduler import agents
+from migrator.scheduler.hosts import machines
+from migrator.scheduler.state import entitlements, surveys
 
 router = APIRouter(prefix="/agent/v1", tags=["agent"])
 
@@ -56,24 +58,24 @@ Content = Annotated[bytes, Depends(content_of)]  # read as a message where it is
 MESSAGES = (Registration, Poll, Facts, Survey)
 
 
-@router.put("/hosts/{name}", status_code=204, openapi_extra=agent_messages.documented(Registration))
+@router.put("/hosts/{name}", status_code=204, openapi_extra=messages.documented(Registration))
 async def register(host: Host, token: Token, services: Service, content: Content) -> None:
     """Describe the host; at each start of its agent and whenever the description changes."""
     await services.admission.run(host, Kind.REGISTRATION, partial(_register, services, host, token, content))
 
 
 def _register(services: Services, host: str, token: str, content: bytes) -> None:
-    body = agent_messages.read(Registration, content)
+    body = messages.read(Registration, content)
     told = (host, body.incarnation, body.report, body.machine, services.settings.service_down_time)
     agents.register(services.db, *told, token=token, approve_new=services.settings.approve_new_hosts)
 
 
-@router.post("/hosts/{name}/poll", openapi_extra=agent_messages.documented(Poll))
+@router.post("/hosts/{name}/poll", openapi_extra=messages.documented(Poll))
 async def poll(request: Request, host: Host, services: Service, content: Content) -> Response:
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
     changes, else after ``wait_s``, or sooner, before the host would count as down. Each poll is also the agent's
     heartbeat, and ends the one that it made before."""
-    body = await services.admission.run(host, Kind.POLL, partial(agent_messages.read, Poll, content))
+    body = await services.admission.run(host, Kind.POLL, partial(messages.read, Poll, content))
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
     with services.wakers.listening(host) as listener:
@@ -86,14 +88,14 @@ async def poll(request: Request, host: Host, services: Service, content: Content
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-@router.post("/hosts/{name}/facts", status_code=204, openapi_extra=agent_messages.documented(Facts))
+@router.post("/hosts/{name}/facts", status_code=204, openapi_extra=messages.documented(Facts))
 async def put_facts(host: Host, services: Service, content: Content) -> None:
     await services.admission.run(host, Kind.FACTS, partial(_accept, services, host, content))
 
 
 def _accept(services: Services, host: str, content: bytes) -> None:
     """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
-    body = agent_messages.read(Facts, content)
+    body = messages.read(Facts, content)
     told = agents.accept_facts(services.db, host, body, services.settings.service_down_time)
     services.reconciler.reconcile_each(told)
 
@@ -106,14 +108,14 @@ async def questions(host: Host, services: Service) -> Response:
     return Response(found, media_type="application/json")
 
 
-@router.put("/hosts/{name}/survey", status_code=204, openapi_extra=agent_messages.documented(Survey))
+@router.put("/hosts/{name}/survey", status_code=204, openapi_extra=messages.documented(Survey))
 async def put_survey(host: Host, services: Service, content: Content) -> None:
     """What it found; in place of what it told last."""
     await services.admission.run(host, Kind.SURVEY, partial(_survey, services, host, content))
 
 
 def _survey(services: Services, host: str, content: bytes) -> None:
-    body = agent_messages.read(Survey, content)
+    body = messages.read(Survey, content)
     machines.check(services.db, host, body.machine, services.settings.service_down_time)
     surveys.accept(services.db, host, body)
 

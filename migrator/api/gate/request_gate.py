@@ -13,14 +13,14 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migrator.api import faults, request_origin
-from migrator.api.admission import Kind
+from migrator.api.agent_v1.admission import Kind
 from migrator.api.auth import Authenticator
-from migrator.api.doors import Doors
+from migrator.api.dependencies import Services
+from migrator.api.gate.listener_guard import Doors
+from migrator.api.gate.refusal_pace import RefusalPace
+from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.json_body import MAX_BODY_BYTES
-from migrator.api.refusal_pace import RefusalPace
-from migrator.api.request_body import Answer, Body, Expected
 from migrator.api.request_ids import new_request_id, request_id_headers
-from migrator.api.services import Services
 from migrator.db import credentials
 from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable
 from migrator.protocol import message_sizes

@@ -12,14 +12,15 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from migrator.api import image_list, image_upload
+from migrator.api.dependencies import Service, Services
+from migrator.api.image_v2 import listing
+from migrator.api.image_v2 import upload as image_upload
 from migrator.api.json_body import parsed
 from migrator.api.json_schema import is_uuid, shortened
-from migrator.api.server_view import iso_z
-from migrator.api.services import Service, Services
+from migrator.api.v2_1.servers.view import iso_z
 from migrator.db import images as rows
 from migrator.errors import BadRequest, Conflict, ImageNotFound
-from migrator.image_inspection import BOOT_FILES
+from migrator.untrusted.image_inspection import BOOT_FILES
 
 # Attribute of the API -> column; everything else a client sets is a property.
 _COLUMNS = {
@@ -86,7 +87,7 @@ def index(request: Request, services: Service) -> dict[str, Any]:
     params = request.query_params.multi_items()
     _no_nul(*(value for _, value in params))
     with services.db.read() as connection:
-        return image_list.page(connection, params, view)
+        return listing.page(connection, params, view)
 
 
 @router.get("/images/{image_id}")
@@ -216,8 +217,8 @@ def _check(name: str, value: Any, formats: Collection[str]) -> None:
         )
     if name == "container_format" and value is not None and value not in _CONTAINERS:
         raise BadRequest(f"Attribute 'container_format' is {value!r}; one of {', '.join(_CONTAINERS)}.")
-    if name == "visibility" and value not in image_list.VISIBILITIES:
-        raise BadRequest(f"Attribute 'visibility' is {value!r}; one of {', '.join(image_list.VISIBILITIES)}.")
+    if name == "visibility" and value not in listing.VISIBILITIES:
+        raise BadRequest(f"Attribute 'visibility' is {value!r}; one of {', '.join(listing.VISIBILITIES)}.")
     if name == "id" and not is_uuid(value):
         raise BadRequest(f"Attribute 'id' is {value!r}, which is not a UUID.")
     if name == "tags":

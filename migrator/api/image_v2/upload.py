@@ -19,12 +19,12 @@ from typing import Any, BinaryIO
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from migrator import image_inspection
+from migrator.api.dependencies import Services
 from migrator.api.faults import TooLarge
-from migrator.api.services import Services
 from migrator.db import images as rows
 from migrator.errors import BadRequest, StorageError
 from migrator.private_files import FILE, FOLDER, make_folder, narrow, opener
+from migrator.untrusted import image_inspection
 
 log = logging.getLogger(__name__)
 _YOUNG_S = 60.0  # a part that is younger may be about to be locked

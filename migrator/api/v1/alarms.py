@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query, Request
 
 from migrator import alarms as kinds
 from migrator.api.auth import STRATEGIES
+from migrator.api.dependencies import Service
 from migrator.api.request_ids import new_request_id
-from migrator.api.server_view import iso_us
-from migrator.api.services import Service
+from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import alarms
 
 router = APIRouter(prefix="/v1", tags=["native"])

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api.auth import STRATEGIES
+from migrator.api.dependencies import Service, Services
 from migrator.api.request_ids import new_request_id
-from migrator.api.services import Service, Services
 from migrator.db import hosts
 from migrator.protocol import MachineId
-from migrator.scheduler import approval, machines
+from migrator.scheduler.hosts import approval, machines
 from migrator.settings import HostAddress
 
 router = APIRouter(prefix="/v1", tags=["native"])

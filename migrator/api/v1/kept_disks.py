@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 
 from migrator.api.auth import STRATEGIES
-from migrator.api.paging import page
+from migrator.api.dependencies import Service, Services
 from migrator.api.request_ids import new_request_id
-from migrator.api.services import Service, Services
-from migrator.scheduler import kept_disks
-from migrator.scheduler.requests import Caller
+from migrator.api.v2_1.common.paging import page
+from migrator.scheduler.requests import kept_disks
+from migrator.scheduler.requests.requests import Caller
 
 router = APIRouter(prefix="/v1", tags=["native"])
 Ident = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="a UUID")]

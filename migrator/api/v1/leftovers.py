@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from migrator.api.paging import page
-from migrator.api.services import Service
-from migrator.scheduler import leftovers
+from migrator.api.dependencies import Service
+from migrator.api.v2_1.common.paging import page
+from migrator.scheduler.hosts import leftovers
 
 router = APIRouter(prefix="/v1", tags=["native"])
 

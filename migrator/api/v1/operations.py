@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api.auth import STRATEGIES
+from migrator.api.dependencies import Service, Services
 from migrator.api.request_ids import new_request_id
-from migrator.api.server_view import iso_us
-from migrator.api.services import Service, Services
-from migrator.db import events, hosts, progress, timelines, transfers
+from migrator.api.v2_1.servers.view import iso_us
+from migrator.db import events, hosts, operation_list, progress, transfer_stats
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Actor, table_of
-from migrator.scheduler import loading
-from migrator.scheduler import steer as steering
+from migrator.scheduler.requests import steer as steering
+from migrator.scheduler.state import loader
 
 router = APIRouter(prefix="/v1", tags=["native"])
 _SHOWN = (
@@ -63,22 +63,22 @@ def index(
 ) -> dict[str, Any]:
     """Newest first, of all instances or of one; with ``marker``, those after the operation of that id. Errors: 404."""
     with services.db.read() as connection:
-        after = {"before": int(timelines.find(connection, marker).id)} if marker is not None else {}
-        found = timelines.listed(connection, instance, active, limit, **after)
+        after = {"before": int(operation_list.find(connection, marker).id)} if marker is not None else {}
+        found = operation_list.listed(connection, instance, active, limit, **after)
     return {"operations": [view(row) for row in found]}
 
 
 @router.get("/operations/{ident}")
 def show(ident: str, services: Service) -> dict[str, Any]:
     with services.db.read() as connection:
-        return {"operation": _live(services, connection, timelines.find(connection, ident))}
+        return {"operation": _live(services, connection, operation_list.find(connection, ident))}
 
 
 @router.get("/operations/{ident}/timeline")
 def timeline(ident: str, services: Service) -> dict[str, Any]:
     """Everything that happened, oldest first; ``offset_ms`` counts from the request."""
     with services.db.read() as connection:
-        row = timelines.find(connection, ident)
+        row = operation_list.find(connection, ident)
         lines = events.of_operation(connection, row.id)
         shown = _live(services, connection, row)
     return {"operation": shown, "events": [_event(line, row.created_at) for line in lines]}
@@ -88,7 +88,7 @@ def timeline(ident: str, services: Service) -> dict[str, Any]:
 def series(ident: str, services: Service) -> dict[str, Any]:
     """The transfer's counters (``protocol.JobFact``), about one a second, oldest first."""
     with services.db.read() as connection:
-        row = timelines.find(connection, ident)
+        row = operation_list.find(connection, ident)
         found = progress.of_operation(connection, row.id)
     at = [(p.at + p.behind_s, p.job) for p in found]
     return {"progress": [{"at": iso_us(t), "offset_ms": _offset(t, row.created_at), **job} for t, job in at]}
@@ -107,7 +107,7 @@ def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dic
     if not changes:
         raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(Wheel.model_fields)}")
     with services.db.read() as connection:
-        row = timelines.find(connection, ident)
+        row = operation_list.find(connection, ident)
     services.wakers.wake([steering.steer(services.db, caller, row.id, changes, post_copy=post_copy)])
     return {"operation": {"id": row.id, "uuid": row.uuid}}
 
@@ -141,10 +141,10 @@ def _owed(row: Any) -> list[dict[str, Any]]:
 
 def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
     """With the seconds since a silent host last spoke added to the reason for waiting, and the transfer's counters."""
-    body = view(row) | {"progress": transfers.of_operation(connection, row.id) if row.moves else None}
+    body = view(row) | {"progress": transfer_stats.of_operation(connection, row.id) if row.moves else None}
     if row.waiting:
         names = [name for name in (row.source, row.destination) if name]
-        views = [loading.host_view(h, services.settings.service_down_time) for h in hosts.by_names(connection, names)]
+        views = [loader.host_view(h, services.settings.service_down_time) for h in hosts.by_names(connection, names)]
         silent = [v for v in views if not (v.up or v.unreadable) and f"host {v.name}" in row.waiting]
         if silent:
             body["waiting"] = f"{row.waiting} for {silent[0].silent_s:.0f} s"

@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from migrator.api.services import Service, Services
+from migrator.api.dependencies import Service, Services
 from migrator.checks import CHECKS
 from migrator.db import hosts
 from migrator.errors import BadRequest
-from migrator.scheduler import evacuation_preflight, preflight, surveys
-from migrator.scheduler.evacuation_preflight import EvacuationPreflight
-from migrator.scheduler.filters import CODES, EVACUATION_CODES
-from migrator.scheduler.finding import KNOWN_S, Finding, Status
-from migrator.scheduler.preflight import Judged, Preflight
+from migrator.scheduler.checks.filters import CODES, EVACUATION_CODES
+from migrator.scheduler.checks.finding import KNOWN_S, Finding, Status
+from migrator.scheduler.placement import evacuation_preflight, preflight
+from migrator.scheduler.placement.evacuation_preflight import EvacuationPreflight
+from migrator.scheduler.placement.preflight import Judged, Preflight
+from migrator.scheduler.state import surveys
 
 router = APIRouter(prefix="/v1", tags=["native"])
 Name = Annotated[str, Query(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]

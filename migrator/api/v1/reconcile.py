@@ -1,6 +1,6 @@
 """``/v1/servers/{id}/reconcile``: record and copies of one instance side by side, and the operator's word for one copy.
 
-Whether a word is taken, ``scheduler/reconciling.py`` decides.
+Whether a word is taken, ``scheduler/hosts/reconciliation.py`` decides.
 """
 
 from typing import Annotated, Any
@@ -8,16 +8,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator.api import alarms as alarm_view
-from migrator.api import native
 from migrator.api.auth import STRATEGIES
+from migrator.api.dependencies import Service, Services
 from migrator.api.request_ids import new_request_id
-from migrator.api.services import Service, Services
-from migrator.db import alarms, timelines
+from migrator.api.v1 import alarms as alarm_view
+from migrator.api.v1 import operations
+from migrator.db import alarms, operation_list
 from migrator.errors import Forbidden
-from migrator.scheduler import reconciling
-from migrator.scheduler.reconciling import Sides, Word
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.hosts import reconciliation
+from migrator.scheduler.hosts.reconciliation import Sides, Word
+from migrator.scheduler.requests.requests import Caller
 
 router = APIRouter(prefix="/v1", tags=["native"])
 _AT_MOST = 100  # operations that are shown
@@ -48,7 +48,7 @@ def take(ident: str, said: Said, services: Service, request: Request) -> dict[st
     copies run."""
     caller = _administrator(services, request)
     word = Word(said.host, frozenset(said.given_up), said.unproven)
-    for operation_id in reconciling.take(services.db, caller, _clean(ident), word, services.settings):
+    for operation_id in reconciliation.take(services.db, caller, _clean(ident), word, services.settings):
         services.reconciler.reconcile(operation_id)
     if said.host is not None:
         services.wakers.wake([said.host])
@@ -68,16 +68,16 @@ def _clean(ident: str) -> str:
 
 def _shown(services: Services, ident: str) -> dict[str, Any]:
     with services.db.read() as connection:
-        sides = reconciling.both_sides(connection, _clean(ident), services.settings)
+        sides = reconciliation.both_sides(connection, _clean(ident), services.settings)
         raised = alarms.listed(connection, instance_uuid=sides.uuid)
-        active = timelines.listed(connection, sides.uuid, True, _AT_MOST)
+        active = operation_list.listed(connection, sides.uuid, True, _AT_MOST)
     return {
         "reconcile": {
             "server": sides.uuid,
             "record": _record(sides.record),
             "copies": [_copy(sides, copy) for copy in sides.copies],
             "alarms": [alarm_view.view(row) for row in raised],
-            "operations": [native.view(row) for row in active],
+            "operations": [operations.view(row) for row in active],
         }
     }
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator import volume_source
-from migrator.api import catalogue
-from migrator.api.server_view import iso_us
-from migrator.api.services import Service
+from migrator.api import flavor_and_image
+from migrator.api.dependencies import Service
+from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import volumes
 from migrator.errors import BadRequest
+from migrator.protocol import volume_source
 
 router = APIRouter(prefix="/v1", tags=["native"])
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\ufffe\uffff]+$")]
@@ -42,7 +42,7 @@ def create(wish: Wish, services: Service) -> dict[str, Any]:
     wanted = wish.volume
     source = str(volume_source.parse(wanted.source))
     with services.db.write() as connection:
-        if wanted.image_id is not None and catalogue.image_if_known(connection, wanted.image_id) is None:
+        if wanted.image_id is not None and flavor_and_image.image_if_known(connection, wanted.image_id) is None:
             raise BadRequest(f"Image {wanted.image_id} could not be found.")
         ident = volumes.create(connection, wanted.name, source, wanted.size_gb, wanted.image_id)
         return {"volume": _view(volumes.get(connection, ident))}

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from migrator.api import paging
 from migrator.api.json_schema import INT32, shortened
-from migrator.api.routing import Answer, ApiRequest, Route, Schema
-from migrator.api.server_schemas import BOOLEAN, TRUE, many
+from migrator.api.v2_1.common import paging
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema
+from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, many
 from migrator.db import flavors as rows
 from migrator.errors import BadRequest, Conflict, Forbidden, NotFound
 

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 
 from migrator import capacity
-from migrator.api import paging
-from migrator.api.os_services import as_uuid, reason_of
-from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
-from migrator.api.server_schemas import TRUE
+from migrator.api.v2_1.common import paging
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema, Versioned
+from migrator.api.v2_1.common.schemas import TRUE
+from migrator.api.v2_1.services import as_uuid, reason_of
 from migrator.db import hosts as rows
 from migrator.errors import BadRequest, NotFound, NotOffered
 from migrator.protocol import HostReport
-from migrator.scheduler import loading
+from migrator.scheduler.state import loader
 
 _UUIDS, _PLAIN = (2, 53), (2, 88)
 _POLICY = "os_compute_api:os-hypervisors:{}"
@@ -45,7 +45,7 @@ def show(request: ApiRequest) -> Answer:
 
 def statistics(request: ApiRequest) -> Answer:
     used = _used(request)
-    views = [_capacity(row, loading.report_of(row)[0], used) for row in _all(request)]
+    views = [_capacity(row, loader.report_of(row)[0], used) for row in _all(request)]
     total: dict[str, Any] = {key: sum(view[key] for view in views) for key in _capacity_keys()}
     return Answer(200, {"hypervisor_statistics": {"count": len(views), **total}})
 
@@ -134,7 +134,7 @@ def _id(request: ApiRequest, row: rows.HostRow) -> Any:
 
 
 def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> dict[str, Any]:
-    view = loading.host_view(row, request.services.settings.service_down_time)
+    view = loader.host_view(row, request.services.settings.service_down_time)
     return {
         "id": _id(request, row),
         "hypervisor_hostname": row.name,
@@ -144,7 +144,7 @@ def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> 
 
 
 def _full(request: ApiRequest, row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
-    report, unreadable = loading.report_of(row)
+    report, unreadable = loader.report_of(row)
     service_id = row.uuid if request.version >= _UUIDS else row.id
     body = _brief(request, row, used) | {
         "hypervisor_type": report.hypervisor_type,

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from migrator.api import paging
-from migrator.api.os_services import BINARY, ZONE
-from migrator.api.routing import Answer, ApiRequest, Route, Schema, Versioned
-from migrator.api.server_schemas import MOST_METADATA
-from migrator.api.server_view import iso_us
-from migrator.db import hosts, instances
+from migrator.api.v2_1.common import paging
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema, Versioned
+from migrator.api.v2_1.servers.schemas import MOST_METADATA
+from migrator.api.v2_1.servers.view import iso_us
+from migrator.api.v2_1.services import BINARY, ZONE
+from migrator.db import hosts, instance_list
 from migrator.errors import Forbidden
-from migrator.scheduler import loading
+from migrator.scheduler.state import loader
 
 _UNLIMITED = -1
 _DROPPED_236 = ("maxImageMeta", "maxPersonality", "maxPersonalitySize", "maxSecurityGroupRules", "maxSecurityGroups")
@@ -23,7 +23,7 @@ def limits(request: ApiRequest) -> Answer:
     if project_id != own and not request.caller.is_admin:
         raise Forbidden("Policy doesn't allow os_compute_api:limits:other_project to be performed.")
     with request.services.db.read() as connection:
-        count, cores, memory_mb = instances.usage(connection, project_id)
+        count, cores, memory_mb = instance_list.usage(connection, project_id)
     names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")
     absolute: dict[str, int] = dict.fromkeys((*names, "maxServerGroups", "maxServerGroupMembers"), _UNLIMITED)
     absolute["maxServerMeta"] = MOST_METADATA
@@ -49,7 +49,7 @@ def zones_in_detail(request: ApiRequest) -> Answer:
     for row in rows:
         state = {
             "available": row.approved and not row.disabled,
-            "active": loading.host_view(row, down_after).up,
+            "active": loader.host_view(row, down_after).up,
             "updated_at": iso_us(row.last_seen + row.behind_s),
         }
         shown[row.name] = {BINARY: state}

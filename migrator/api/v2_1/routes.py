@@ -1,30 +1,22 @@
 """The Compute API's table of contents: every resource's routes, in the order in which paths are matched."""
 
-from migrator.api import (
-    flavors,
-    hypervisors,
-    instance_actions,
-    migrations,
-    os_services,
-    server_actions,
-    server_migrations,
-    server_parts,
-    servers,
-    small,
-)
-from migrator.api.routing import Route
+from migrator.api.v2_1 import flavors, hypervisors, limits, services
+from migrator.api.v2_1.actions import dispatch
+from migrator.api.v2_1.common.routing import Route
+from migrator.api.v2_1.migrations import os_migrations, server_migrations
+from migrator.api.v2_1.servers import instance_actions, servers, subresources
 
 ROUTES: tuple[Route, ...] = (
     *servers.ROUTES,
-    *server_actions.ROUTES,
+    *dispatch.ROUTES,
     *server_migrations.ROUTES,
     *instance_actions.ROUTES,
-    *server_parts.ROUTES,
-    *migrations.ROUTES,
-    *os_services.ROUTES,
+    *subresources.ROUTES,
+    *os_migrations.ROUTES,
+    *services.ROUTES,
     *hypervisors.ROUTES,
     *flavors.ROUTES,
-    *small.ROUTES,
+    *limits.ROUTES,
 )
 
 

@@ -4,18 +4,19 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.api import paging
 from migrator.api.json_schema import is_uuid, shortened
-from migrator.api.routing import Answer, ApiRequest, Route, Schema
-from migrator.api.server_schemas import BOOLEAN, TRUE, closed
-from migrator.api.server_view import iso_us
+from migrator.api.v2_1.common import paging
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema
+from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, closed
+from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import hosts as rows
 from migrator.db import operations
 from migrator.db.engine import Connection
 from migrator.errors import BadRequest, HostNotFound, NotFound
 from migrator.operations import Kind
-from migrator.scheduler import host_removal, loading
-from migrator.scheduler.host_checks import approval_wanted
+from migrator.scheduler.checks.host_checks import approval_wanted
+from migrator.scheduler.hosts import removal
+from migrator.scheduler.state import loader
 
 BINARY = "nova-compute"
 ZONE = "nova"
@@ -96,7 +97,7 @@ def delete(request: ApiRequest) -> Answer:
         known = {row.uuid if request.version >= _UUIDS else str(row.id): row.name for row in rows.every(connection)}
     if ident not in known:
         raise NotFound(f"Service {ident} not found.")
-    host_removal.remove(request.services.db, known[ident], request.caller.user_id)
+    removal.remove(request.services.db, known[ident], request.caller.user_id)
     request.services.credentials.forget()
     return Answer(204)
 
@@ -153,7 +154,7 @@ def reason_of(row: Any, unreadable: str) -> str | None:
 
 
 def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
-    view = loading.host_view(row, request.services.settings.service_down_time)
+    view = loader.host_view(row, request.services.settings.service_down_time)
     shown = {
         "binary": BINARY,
         "host": row.name,

@@ -17,16 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from migrator.compute import housekeeping, machine, pace, pledge, survey
-from migrator.compute.client import ServerClient
+from migrator.compute import machine
+from migrator.compute.agent import housekeeping, lease_registration, poll_interval, survey
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.fact_queue import FactQueue
+from migrator.compute.agent.host_threads import HANGS_S, HostThreads
+from migrator.compute.agent.inventory import LOOK_S, Inventory
+from migrator.compute.agent.survey import Surveyor
+from migrator.compute.agent.worker import Worker
 from migrator.compute.driver import Driver
-from migrator.compute.fact_queue import FactQueue
-from migrator.compute.host_threads import HANGS_S, HostThreads
-from migrator.compute.inventory import LOOK_S, Inventory
+from migrator.compute.fencing.self_fencing import SelfFencing
 from migrator.compute.journal import Journal
-from migrator.compute.self_fencing import SelfFencing
-from migrator.compute.survey import Surveyor
-from migrator.compute.worker import Worker
 from migrator.errors import (
     Forbidden,
     HostNotFound,
@@ -125,7 +126,9 @@ class Agent:
 
     async def _end_fencing(self, fencing: SelfFencing) -> None:
         report = self._registered or self._inventory.report
-        withdrawn = await pledge.withdraw(self._server, self._journal.incarnation, report, fencing.lease, self._tags())
+        withdrawn = await lease_registration.withdraw(
+            self._server, self._journal.incarnation, report, fencing.lease, self._tags()
+        )
         await asyncio.to_thread(partial(fencing.end, withdrawn=withdrawn))
 
     # the server's word
@@ -187,7 +190,7 @@ class Agent:
             return
         lease = self._fencing.lease if self._fencing is not None else None
         try:
-            await pledge.register(self._server, journal, report, lease, first=not self._heard)
+            await lease_registration.register(self._server, journal, report, lease, first=not self._heard)
         except OSError as error:
             log.error("the host cannot be registered: %s", error, extra=self._tags())
             return
@@ -221,26 +224,26 @@ class Agent:
 
     # one operation
     async def _hold(self, holder: Holder) -> None:
-        reports = pace.Reports()
+        reports = poll_interval.Reports()
         while True:
             assignment = holder.assignment
             holder.changed.clear()
             fact = await self._watched(holder, reports)
             if fact is None:
-                await _set_within(holder.changed, pace.SETTLED_S)
+                await _set_within(holder.changed, poll_interval.SETTLED_S)
                 continue
             self._tell(fact, reports)
             if isinstance(assignment, Assignment):
-                await self._rest(holder, assignment, pace.pause_s(assignment, fact, reports.unchanged))
+                await self._rest(holder, assignment, poll_interval.pause_s(assignment, fact, reports.unchanged))
             else:
-                await _set_within(holder.changed, pace.SETTLED_S)
+                await _set_within(holder.changed, poll_interval.SETTLED_S)
 
-    def _tell(self, fact: Fact, reports: pace.Reports) -> None:
+    def _tell(self, fact: Fact, reports: poll_interval.Reports) -> None:
         due = reports.due(fact, self._clock(), self._settings.progress_interval)
         if due is not None:
             self._outbox.put(due)
 
-    async def _watched(self, holder: Holder, reports: pace.Reports) -> Fact | None:
+    async def _watched(self, holder: Holder, reports: poll_interval.Reports) -> Fact | None:
         """One step; as long as it does not return, that is what is told of the newest assignment."""
         acting = asyncio.create_task(self._act(holder.assignment))
         try:
@@ -258,7 +261,7 @@ class Agent:
         """Until the assignment changes, ``seconds`` have passed, or our own migrate call has returned."""
         uuid, until = assignment.instance.uuid, self._clock() + seconds
         while self._worker.transferring(uuid) and (left := until - self._clock()) > 0:
-            await _set_within(holder.changed, min(pace.GLANCE_S, left))
+            await _set_within(holder.changed, min(poll_interval.GLANCE_S, left))
             if holder.changed.is_set() or not self._worker.transferring(uuid):
                 return
         await _set_within(holder.changed, max(0.0, until - self._clock()))

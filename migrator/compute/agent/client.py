@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from migrator.compute import server_trust
+from migrator.compute.agent import server_trust
 from migrator.errors import (
     Forbidden,
     HostNotFound,

@@ -8,9 +8,9 @@ import asyncio
 import logging
 from typing import Any
 
-from migrator.compute.client import ServerClient
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.fencing.lease import Lease
 from migrator.compute.journal import Journal
-from migrator.compute.lease import Lease
 from migrator.errors import IncarnationSuperseded, MigratorError
 from migrator.protocol import HostReport
 

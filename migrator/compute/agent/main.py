@@ -6,17 +6,17 @@ import os
 import time
 
 from migrator import logs
-from migrator.compute import server_trust
-from migrator.compute.agent import Agent, until_signalled
+from migrator.compute.agent import server_trust
+from migrator.compute.agent.agent import Agent, until_signalled
+from migrator.compute.agent.client import ImageClient, ServerClient
+from migrator.compute.agent.survey import Surveyor
+from migrator.compute.agent.worker import Worker
 from migrator.compute.boot import boot_id
-from migrator.compute.client import ImageClient, ServerClient
-from migrator.compute.images import ImageCache
+from migrator.compute.fencing.self_fencing import of_host
+from migrator.compute.image_cache import ImageCache
 from migrator.compute.journal import open_journal
-from migrator.compute.libvirt_driver import LibvirtDriver
-from migrator.compute.narrowing import narrow_state
-from migrator.compute.self_fencing import of_host
-from migrator.compute.survey import Surveyor
-from migrator.compute.worker import Worker
+from migrator.compute.libvirt.driver import LibvirtDriver
+from migrator.compute.storage.file_permissions import narrow_state
 from migrator.settings import AgentSettings
 
 log = logging.getLogger("migrator.agent")

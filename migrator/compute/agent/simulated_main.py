@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from migrator import logs
-from migrator.compute import server_trust
-from migrator.compute.agent import Agent, on_signal
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
-from migrator.compute.images import Fetch
+from migrator.compute.agent import server_trust
+from migrator.compute.agent.agent import Agent, on_signal
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.survey import Surveyor
+from migrator.compute.agent.worker import Worker
+from migrator.compute.fencing.self_fencing import of_host
+from migrator.compute.image_cache import Fetch
 from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_journal
-from migrator.compute.narrowing import narrow_state
-from migrator.compute.self_fencing import of_host
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import MIB
-from migrator.compute.survey import Surveyor
-from migrator.compute.worker import Worker
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.simulated.state import MIB
+from migrator.compute.storage.file_permissions import narrow_state
 from migrator.protocol import ImageRef
 from migrator.settings import AgentSettings
 

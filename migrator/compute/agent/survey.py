@@ -12,8 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from migrator import guest_cpu
-from migrator.compute.client import ServerClient
+from migrator.compute.agent.client import ServerClient
 from migrator.compute.driver import Driver
 from migrator.errors import MigratorError, ServerUnreachable
 from migrator.protocol import (
@@ -29,6 +28,7 @@ from migrator.protocol import (
     Reach,
     Survey,
     VolumeSight,
+    guest_cpu,
 )
 
 log = logging.getLogger("migrator.agent")

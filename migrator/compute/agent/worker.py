@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from migrator.compute import admission
+from migrator.compute.agent import assignment_admission
 from migrator.compute.driver import Driver
-from migrator.compute.ensure import HANDLERS, stop_only
-from migrator.compute.ensuring import Memory, Tools, begun
-from migrator.compute.images import ImageStore
+from migrator.compute.handlers.context import Memory, Tools, begun
+from migrator.compute.handlers.live import HANDLERS, stop_only
+from migrator.compute.image_cache import ImageStore
 from migrator.compute.journal import Journal, JournalFull
 from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
 from migrator.protocol import (
@@ -65,7 +65,7 @@ class Worker:
         an assignment that is older than what this host remembers nothing is done, and nothing is said of the domain."""
         memory = self._memories.setdefault(assignment.operation_id, Memory())
         journal = self._tools.journal
-        refused = admission.refusal(journal, assignment)
+        refused = assignment_admission.refusal(journal, assignment)
         if refused is not None:
             return self._fact(assignment, problem=refused, served=journal.newest(assignment.instance.uuid))
         parts: dict[str, Any] = {}
@@ -84,9 +84,9 @@ class Worker:
     def _note(self, assignment: Assignment) -> None:
         """Raises JournalFull, after what must be stopped was stopped."""
         try:
-            admission.note(self._tools.journal, assignment)
+            assignment_admission.note(self._tools.journal, assignment)
         except JournalFull:
-            if assignment.ensure not in admission.WITHOUT_JOURNAL:
+            if assignment.ensure not in assignment_admission.WITHOUT_JOURNAL:
                 stop_only(self._tools, assignment)
                 raise
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from migrator.compute.driver import Driver
-from migrator.compute.lease import Lease
-from migrator.compute.watchdog import Watchdog
+from migrator.compute.fencing.lease import Lease
+from migrator.compute.fencing.watchdog import Watchdog
 from migrator.errors import HypervisorUnavailable, MigratorError
 from migrator.protocol import DomainState, InstanceSpec
 from migrator.settings import AgentSettings

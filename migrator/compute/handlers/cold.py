@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from migrator.compute.driver import Driver
-from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools, with_proofs
-from migrator.compute.images import Fetch, available
+from migrator.compute.handlers.context import DEAD, NOTHING, Memory, Tools, with_proofs
+from migrator.compute.image_cache import Fetch, available
 from migrator.errors import Conflict, HypervisorUnavailable, ImageUnavailable, StorageError
 from migrator.protocol import (
     MEMORY,

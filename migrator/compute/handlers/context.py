@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.compute.driver import Driver
-from migrator.compute.images import ImageStore
+from migrator.compute.image_cache import ImageStore
 from migrator.compute.journal import Journal
-from migrator.compute.steering import Steering
+from migrator.compute.migration_parameters import Steering
 from migrator.errors import StorageError
 from migrator.protocol import Assignment, DomainFact, DomainState, GuestDescription, InstanceSpec, JobFact, Measurement
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools
+from migrator.compute.handlers.context import DEAD, NOTHING, Memory, Tools
 from migrator.errors import Conflict, StorageError
 from migrator.protocol import Assignment, KeptInputs
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from migrator import peer_address
 from migrator.compute.driver import Driver
-from migrator.compute.ensure_kept import kept_dropped, kept_restored, kept_unrestored
-from migrator.compute.ensure_moving import copied, described, disks_whole, lent, offered, rebuilt, withdrawn
-from migrator.compute.ensure_power import (
+from migrator.compute.handlers.cold import copied, described, disks_whole, lent, offered, rebuilt, withdrawn
+from migrator.compute.handlers.context import DEAD, NOTHING, Handler, Memory, Tools, begun, with_proofs
+from migrator.compute.handlers.kept_disks import kept_dropped, kept_restored, kept_unrestored
+from migrator.compute.handlers.power import (
     by_hand,
     disks_present,
     not_running,
@@ -27,9 +27,8 @@ from migrator.compute.ensure_power import (
     suspended,
     unpaused,
 )
-from migrator.compute.ensuring import DEAD, NOTHING, Handler, Memory, Tools, begun, with_proofs
-from migrator.compute.images import available
-from migrator.compute.steering import steering
+from migrator.compute.image_cache import available
+from migrator.compute.migration_parameters import steering
 from migrator.errors import Conflict, DriverError, HypervisorUnavailable
 from migrator.protocol import (
     AbsentInputs,
@@ -44,6 +43,7 @@ from migrator.protocol import (
     PreparedInputs,
     Role,
 )
+from migrator.untrusted import peer_address
 
 # Paused for these reasons, a domain that its operation stamped and that has no job is what a transfer left behind:
 # a receiving end that never ran, or a sending end whose guest lives elsewhere.

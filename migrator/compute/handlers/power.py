@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.compute.ensuring import DEAD, NOTHING, Memory, Tools, refuse_missing_disks
+from migrator.compute.handlers.context import DEAD, NOTHING, Memory, Tools, refuse_missing_disks
 from migrator.errors import Conflict, DomainNotFound
 from migrator.protocol import (
     MAY_GO_ON,

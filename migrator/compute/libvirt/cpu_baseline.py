@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.compute.libvirt_calls import connections
-from migrator.compute.libvirt_calls.hosts import baseline_cpu
+from migrator.compute.libvirt.bindings import connections
+from migrator.compute.libvirt.bindings.hosts import baseline_cpu
 from migrator.errors import Conflict
 from migrator.protocol import HostCpu
 

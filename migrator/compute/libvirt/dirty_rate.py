@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from migrator.compute.libvirt_calls import jobs
-from migrator.compute.link_speed import link_mib_s
-from migrator.compute.reconnect import Reconnecting
+from migrator.compute.libvirt.bindings import jobs
+from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
+from migrator.compute.network.link_speed import link_mib_s
 from migrator.protocol import Measurement
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from migrator.compute import domain_xml
-from migrator.compute.files import sync
-from migrator.compute.libvirt_calls import connections, domains, jobs
-from migrator.compute.reconnect import Reconnecting
+from migrator.compute.libvirt.bindings import connections, domains, jobs
+from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
+from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.storage.atomic_files import sync
 from migrator.errors import DriverError
 from migrator.protocol import MAY_GO_ON, DomainState
 

@@ -10,20 +10,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator.compute import certificates, compatibility, domain_xml, lent_files, libvirt_guests, survey_xml
-from migrator.compute.addresses import address_towards, bracketed
-from migrator.compute.files import sync
-from migrator.compute.host_addresses import host_addresses
-from migrator.compute.host_files import HostFiles
-from migrator.compute.kept_disks import kept_gb
-from migrator.compute.libvirt_calls import connections, domains, hosts, jobs, pools
-from migrator.compute.libvirt_measuring import LibvirtMeasuring
-from migrator.compute.libvirt_moves import LibvirtMoves
-from migrator.compute.libvirt_survey import LibvirtSurvey
+from migrator.compute import compatibility
+from migrator.compute.libvirt import guests_service, tls
+from migrator.compute.libvirt.bindings import connections, domains, hosts, jobs, pools
+from migrator.compute.libvirt.dirty_rate import LibvirtMeasuring
+from migrator.compute.libvirt.migration import LibvirtMoves
+from migrator.compute.libvirt.migration_thread import Transfer
+from migrator.compute.libvirt.remote_volumes import OfferedFiles
+from migrator.compute.libvirt.survey import LibvirtSurvey
+from migrator.compute.libvirt.xml import capabilities as survey_xml
+from migrator.compute.libvirt.xml import domain as domain_xml
 from migrator.compute.machine import machine_of
-from migrator.compute.narrowing import CONSOLES
-from migrator.compute.offered_files import OfferedFiles
-from migrator.compute.transfer import Transfer
+from migrator.compute.network.addresses import address_towards, bracketed
+from migrator.compute.network.host_addresses import host_addresses
+from migrator.compute.storage import lent_files
+from migrator.compute.storage.atomic_files import sync
+from migrator.compute.storage.file_driver import HostFiles
+from migrator.compute.storage.file_permissions import CONSOLES
+from migrator.compute.storage.kept_disks import kept_gb
 from migrator.errors import DriverError, StorageError
 from migrator.private_files import PASSAGE, make_folder
 from migrator.protocol import (
@@ -84,8 +88,8 @@ class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtSurvey, HostFiles):
             address=address,
             live_migration_uri=settings.migration_uri(bracketed(address)),
             networks=tuple(settings.networks),
-            tls=certificates.report(address) if settings.live_migration_with_native_tls else None,
-            warnings=libvirt_guests.warnings(),
+            tls=tls.report(address) if settings.live_migration_with_native_tls else None,
+            warnings=guests_service.warnings(),
         )
 
     def list_copies(self, *, live: bool = False) -> Sequence[Copy]:

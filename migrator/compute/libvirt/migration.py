@@ -7,15 +7,15 @@ What lasts has its own connection: a control call on the same one would hang unt
 import threading
 from typing import Any
 
-from migrator import peer_address
-from migrator.compute import domain_xml
-from migrator.compute.libvirt_calls import connections, domains, jobs
-from migrator.compute.libvirt_domains import LibvirtDomains
-from migrator.compute.steering import steering
-from migrator.compute.transfer import Transfer
+from migrator.compute.libvirt.bindings import connections, domains, jobs
+from migrator.compute.libvirt.domains import LibvirtDomains
+from migrator.compute.libvirt.migration_thread import Transfer
+from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.migration_parameters import steering
 from migrator.errors import DriverError
 from migrator.protocol import DomainState, InstanceSpec, JobFact, MigratingInputs
 from migrator.settings import AgentSettings
+from migrator.untrusted import peer_address
 
 
 class LibvirtMoves(LibvirtDomains):

@@ -6,7 +6,7 @@ Owns one connection to that host and what its silence means: whoever waits for f
 
 from collections.abc import Callable
 
-from migrator.compute.libvirt_calls import connections, pools
+from migrator.compute.libvirt.bindings import connections, pools
 from migrator.errors import HypervisorUnavailable, StorageError
 
 KEEPALIVE = (2, 2)

@@ -6,11 +6,13 @@ Owns what is asked of libvirt for that. It never changes anything, on this host 
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.compute import compatibility, domain_xml, survey_xml
-from migrator.compute.host_addresses import host_addresses
-from migrator.compute.libvirt_calls import connections, domains, hosts
-from migrator.compute.reaching import knock
-from migrator.compute.reconnect import Reconnecting
+from migrator.compute import compatibility
+from migrator.compute.libvirt.bindings import connections, domains, hosts
+from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
+from migrator.compute.libvirt.xml import capabilities as survey_xml
+from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.network.host_addresses import host_addresses
+from migrator.compute.network.port_check import knock
 from migrator.errors import HypervisorUnavailable
 from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
 from migrator.settings import AgentSettings

@@ -2,7 +2,7 @@
 
 Owns the reading of qemu.conf for where they lie. They are tried on each other in memory, as two hosts would: no network
 is used and nothing is changed. Never judges time: the report says from when to when they hold, and whoever knows the
-time compares (``scheduler/tls_check.py``).
+time compares (``scheduler/checks/tls_check.py``).
 """
 
 import hashlib

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from migrator.compute import simulated_copies, simulated_transfers
-from migrator.compute.simulated_world import (
+from migrator.compute.simulated import disk_copy, live_migration
+from migrator.compute.simulated.state import (
     MIB,
     VOLUME_BYTES,
     Behaviour,
@@ -212,11 +212,11 @@ class Fabric:
         now = self.clock()
         for transfer in [t for t in self.transfers.values() if name in (t.source, t.destination)]:
             if transfer.source == name:
-                simulated_transfers.fail(self, transfer, "the source's libvirtd died", now)
+                live_migration.fail(self, transfer, "the source's libvirtd died", now)
             else:
-                simulated_transfers.fail(self, transfer, "operation failed: client socket is closed", now)
+                live_migration.fail(self, transfer, "operation failed: client socket is closed", now)
         for copy in [c for c in self.copies.values() if c.source == name]:
-            simulated_copies.fail(self, copy, simulated_copies.lost(name), now)
+            disk_copy.fail(self, copy, disk_copy.lost(name), now)
 
     def start_daemon(self, name: str) -> None:
         self.advance()
@@ -297,10 +297,10 @@ class Fabric:
         return min(due, key=lambda one: one[:2], default=None)
 
     def _step(self, uuid: str, _at: float) -> None:
-        simulated_transfers.step(self, self.transfers[uuid])
+        live_migration.step(self, self.transfers[uuid])
 
     def _copied(self, copy: FileCopy, _uuid: str, at: float) -> None:
-        simulated_copies.step(self, copy, at)
+        disk_copy.step(self, copy, at)
 
     def _stop(self, uuid: str, at: float) -> None:
         host, _ = self.stopping.pop(uuid)

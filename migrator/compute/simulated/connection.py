@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_world import Domain, SimulatedHost, Storage
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.state import Domain, SimulatedHost, Storage
 from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import DiskFact, DiskSpec, DomainState, InstanceSpec
 

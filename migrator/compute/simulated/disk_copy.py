@@ -5,12 +5,12 @@ of both hosts, appearing under its name when it is complete. The destination's a
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from migrator.compute.simulated_world import FileCopy, SimulatedDisk
+from migrator.compute.simulated.state import FileCopy, SimulatedDisk
 from migrator.errors import DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import MEMORY, InstanceSpec, JobFact
 
 if TYPE_CHECKING:
-    from migrator.compute.fabric import Fabric
+    from migrator.compute.simulated.cluster import Fabric
 
 _OPEN_S = 0.02  # to connect, and for each file
 

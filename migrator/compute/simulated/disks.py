@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from migrator.compute import simulated_copies
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated_call import PROCESS, Connection, call
-from migrator.compute.simulated_world import GIB, MIB, FileCopy, SimulatedDisk
+from migrator.compute.simulated import disk_copy
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.connection import PROCESS, Connection, call
+from migrator.compute.simulated.state import GIB, MIB, FileCopy, SimulatedDisk
 from migrator.errors import DriverError, HypervisorUnavailable, ImageUnavailable, StorageError
 from migrator.protocol import (
     MEMORY,
@@ -203,7 +203,7 @@ class SimulatedDisks(Connection):
         source = source_uri.removeprefix("simulated://")
         host = self.fabric.hosts.get(source)
         if host is None or not (host.powered and host.daemon_up and self.fabric.reachable(source, self.name)):
-            raise simulated_copies.lost(source)
+            raise disk_copy.lost(source)
         for lent in host.lent_images.values():
             if path in lent:
                 return lent[path]
@@ -241,15 +241,13 @@ class SimulatedDisks(Connection):
         places, lent = {d.target: d.path for d in inputs.guest.disks}, self.fabric.hosts[source].lent.get(spec.uuid, {})
         if unknown := [target for target in missing if target in lent and places.get(target) != lent[target]]:
             raise StorageError(f"{source} does not lend {', '.join(unknown)} at {places}")
-        self._copies[spec.uuid] = simulated_copies.begin(
-            self.fabric, source, self.name, spec, missing, self.fabric.clock()
-        )
+        self._copies[spec.uuid] = disk_copy.begin(self.fabric, source, self.name, spec, missing, self.fabric.clock())
 
     def copy_job(self, uuid: str) -> JobFact | None:
         with self.fabric.lock:
             self.fabric.advance()
             copy = self._copies.get(uuid)
-            return simulated_copies.job_fact(copy, self.fabric.clock()) if copy is not None else None
+            return disk_copy.job_fact(copy, self.fabric.clock()) if copy is not None else None
 
     def copy_error(self, uuid: str) -> DriverError | None:
         with self.fabric.lock:
@@ -262,15 +260,15 @@ class SimulatedDisks(Connection):
             copy = self.fabric.copies.get((self.name, uuid))
             if copy is not None:
                 stopped = DriverError("the copy was stopped")
-                simulated_copies.fail(self.fabric, copy, stopped, self.fabric.clock())
+                disk_copy.fail(self.fabric, copy, stopped, self.fabric.clock())
             return True
 
     def _file(self, spec: InstanceSpec, target: str) -> SimulatedDisk:
         found = self._find(spec, target)
         if found is None:
-            path = self._path(spec.uuid, simulated_copies.pool_of(spec, target), target)
+            path = self._path(spec.uuid, disk_copy.pool_of(spec, target), target)
             raise StorageError(f"{path}: No such file or directory")
         return found
 
     def _find(self, spec: InstanceSpec, target: str) -> SimulatedDisk | None:
-        return self._storage(simulated_copies.pool_of(spec, target)).disks.get((spec.uuid, target))
+        return self._storage(disk_copy.pool_of(spec, target)).disks.get((spec.uuid, target))

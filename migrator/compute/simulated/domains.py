@@ -1,9 +1,9 @@
 """The simulated hypervisor's part for the life of one domain: defined, started, paused, saved, stopped, forgotten."""
 
-from migrator.compute import simulated_transfers
-from migrator.compute.simulated_call import PROCESS, call
-from migrator.compute.simulated_disks import SimulatedDisks
-from migrator.compute.simulated_world import MIB, Domain
+from migrator.compute.simulated import live_migration
+from migrator.compute.simulated.connection import PROCESS, call
+from migrator.compute.simulated.disks import SimulatedDisks
+from migrator.compute.simulated.state import MIB, Domain
 from migrator.errors import DriverError
 from migrator.protocol import MAY_GO_ON, PAUSED_BY_HAND, DomainState, InstanceSpec
 
@@ -88,13 +88,13 @@ class SimulatedLife(SimulatedDisks):
             return
         transfer = self.fabric.transfers.get(uuid)
         if transfer is not None and domain.state is DomainState.INCOMING:
-            simulated_transfers.fail(self.fabric, transfer, "operation failed: domain was destroyed", now)
+            live_migration.fail(self.fabric, transfer, "operation failed: domain was destroyed", now)
         if domain.state is DomainState.INCOMING:
             self.fabric.drop_domain(self.name, uuid, now)  # an arriving domain is not persistent yet
             return
         self.fabric.set_state(self.name, uuid, DomainState.SHUT_OFF, "destroyed", now)
         if transfer is not None:
-            simulated_transfers.fail(self.fabric, transfer, "operation failed: domain is not running", now)
+            live_migration.fail(self.fabric, transfer, "operation failed: domain is not running", now)
 
     @call
     def undefine(self, uuid: str) -> None:

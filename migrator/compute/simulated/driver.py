@@ -7,15 +7,16 @@ fault hook, then lets the world catch up with the clock.
 
 from collections.abc import Mapping, Sequence
 
-from migrator.compute import compatibility, simulated_transfers
-from migrator.compute.fabric import Fabric
-from migrator.compute.kept_disks import kept_gb
+from migrator.compute import compatibility
 from migrator.compute.machine import machine_of
-from migrator.compute.simulated_call import PROCESS, call
-from migrator.compute.simulated_life import SimulatedLife
-from migrator.compute.simulated_survey import VERSION, SimulatedSurvey
-from migrator.compute.simulated_world import MEASURING_S, MIB, Domain, Transfer
-from migrator.compute.storage_identity import PROOF_S
+from migrator.compute.simulated import live_migration
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.connection import PROCESS, call
+from migrator.compute.simulated.domains import SimulatedLife
+from migrator.compute.simulated.state import MEASURING_S, MIB, Domain, Transfer
+from migrator.compute.simulated.survey import VERSION, SimulatedSurvey
+from migrator.compute.storage.kept_disks import kept_gb
+from migrator.compute.storage.pool_identity import PROOF_S
 from migrator.errors import DriverError
 from migrator.protocol import (
     MEMORY,
@@ -213,7 +214,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             raise DriverError(f"unable to connect to server at {inputs.uri!r}")
         domain.operation_id, domain.epoch, domain.seal = operation_id, epoch, seal
         now = self.fabric.clock()
-        self._begun[spec.uuid] = simulated_transfers.begin(self.fabric, self.name, spec, inputs, destination, now)
+        self._begun[spec.uuid] = live_migration.begin(self.fabric, self.name, spec, inputs, destination, now)
 
     def migration_running(self, uuid: str) -> bool:
         with self.fabric.lock:
@@ -230,23 +231,23 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
     def job(self, uuid: str) -> JobFact | None:
         now, active = self.fabric.clock(), self.fabric.transfers.get(uuid)
         if active is not None and active.source == self.name:
-            return simulated_transfers.job_fact(self.fabric, active, now)
+            return live_migration.job_fact(self.fabric, active, now)
         domain = self.host.domains.get(uuid)
         if domain is not None and domain.completed is not None:
             return domain.completed
         begun = self._begun.get(uuid)
-        return simulated_transfers.job_fact(self.fabric, begun, now) if begun is not None else None
+        return live_migration.job_fact(self.fabric, begun, now) if begun is not None else None
 
     @call
     def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
         if uuid not in self.host.domains:
             return
-        simulated_transfers.steer(self.fabric, self._transfer(uuid), max_downtime_ms, bandwidth_mib_s)
+        live_migration.steer(self.fabric, self._transfer(uuid), max_downtime_ms, bandwidth_mib_s)
 
     @call
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:
         if self._domain(uuid).state is DomainState.RUNNING:
-            simulated_transfers.complete(self.fabric, self._transfer(uuid), post_copy=post_copy)
+            live_migration.complete(self.fabric, self._transfer(uuid), post_copy=post_copy)
 
     def _transfer(self, uuid: str) -> Transfer:
         transfer = self.fabric.transfers.get(uuid)
@@ -261,7 +262,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             if transfer.stage == "postcopy":
                 raise DriverError("Requested operation is not valid: cannot abort migration in post-copy mode")
             now = self.fabric.clock()
-            simulated_transfers.fail(self.fabric, transfer, "operation aborted: migration out job: canceled", now)
+            live_migration.fail(self.fabric, transfer, "operation aborted: migration out job: canceled", now)
 
     def close(self) -> None:
         """Transfers are the fabric's and go on; a copy is made by whoever held this, and ends."""

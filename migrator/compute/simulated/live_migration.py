@@ -2,18 +2,18 @@
 
 Each step happens at the instant ``Transfer.ends_at`` and sets the next one. Memory that the guest dirties during a
 round is sent in the next; when what is left takes less than the allowed downtime, the guest is paused and handed over.
-The source's domain is forgotten and the destination's is kept, as ``compute/libvirt_driver.py`` asks libvirt to.
+The source's domain is forgotten and the destination's is kept, as ``compute/libvirt/driver.py`` asks libvirt to.
 """
 
 from typing import TYPE_CHECKING
 
-from migrator.compute.simulated_world import MIB, Domain, Transfer
-from migrator.compute.steering import steering
+from migrator.compute.migration_parameters import steering
+from migrator.compute.simulated.state import MIB, Domain, Transfer
 from migrator.errors import DriverError
 from migrator.protocol import PAUSED_BY_HAND, DomainState, InstanceSpec, JobFact, MigratingInputs
 
 if TYPE_CHECKING:
-    from migrator.compute.fabric import Fabric
+    from migrator.compute.simulated.cluster import Fabric
 
 SETUP_S = 0.02  # before the first byte
 HANDOVER_S = 0.01  # beyond the time that the last bytes take

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from migrator.compute import compatibility
-from migrator.compute.simulated_call import PROCESS, Connection, call
-from migrator.compute.simulated_world import Domain
+from migrator.compute.simulated.connection import PROCESS, Connection, call
+from migrator.compute.simulated.state import Domain
 from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
 
 VERSION = 7002000

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from migrator.compute import qemu_img
-from migrator.compute.files import plain, publish
+from migrator.compute.storage import qemu_img
+from migrator.compute.storage.atomic_files import plain, publish
 from migrator.errors import ImageUnavailable, StorageError
 from migrator.protocol import ImageRef
 

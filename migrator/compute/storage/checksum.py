@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xxhash import xxh3_128
 
-from migrator.compute.files import sync
+from migrator.compute.storage.atomic_files import sync
 from migrator.errors import StorageError
 
 BLOCK = 256 * 1024

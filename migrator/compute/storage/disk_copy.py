@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from migrator.compute.files import appear, free_bytes
+from migrator.compute.storage.atomic_files import appear, free_bytes
 from migrator.errors import DriverError, StorageError
 from migrator.private_files import PASSAGE, make_folder
 from migrator.protocol import JobFact

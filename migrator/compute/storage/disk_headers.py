@@ -13,11 +13,11 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from migrator import image_inspection, qcow2_header
-from migrator.compute.base_images import BASE
-from migrator.compute.files import plain
+from migrator.compute.storage.atomic_files import plain
+from migrator.compute.storage.base_images import BASE
 from migrator.errors import StorageError, UnsafeDisk
 from migrator.protocol import DiskFact, DiskSpec, ImageRef
+from migrator.untrusted import image_inspection, qcow2_header
 
 _SECTOR = 512
 _SHOWN = 200  # characters of a name that another host chose

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute import base_images, config_drive, disk_headers, qemu_img, saved_memory
-from migrator.compute.base_images import BASE, BaseLocks, fetched
-from migrator.compute.files import free_bytes, locked, plain, publish
-from migrator.compute.storage_identity import Identities, StorageAway
+from migrator.compute.storage import base_images, config_drive, disk_headers, qemu_img, saved_memory
+from migrator.compute.storage.atomic_files import free_bytes, locked, plain, publish
+from migrator.compute.storage.base_images import BASE, BaseLocks, fetched
+from migrator.compute.storage.pool_identity import Identities, StorageAway
 from migrator.errors import StorageError
 from migrator.protocol import (
     KERNEL,

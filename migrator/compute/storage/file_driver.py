@@ -10,15 +10,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from migrator.compute import lent_files, qemu_img
-from migrator.compute.checksum import Checksums
-from migrator.compute.copying import Copy, Reader, Wanted, drop_parts, pieces
-from migrator.compute.disks import Disks
-from migrator.compute.kept_disks import KeptAside
-from migrator.compute.leftovers import Leftovers
-from migrator.compute.narrowing import narrow_pool
-from migrator.compute.probing import refuse_images
-from migrator.compute.saved_memory import SavedMemory
+from migrator.compute.storage import lent_files, qemu_img
+from migrator.compute.storage.checksum import Checksums
+from migrator.compute.storage.disk_copy import Copy, Reader, Wanted, drop_parts, pieces
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.file_permissions import narrow_pool
+from migrator.compute.storage.format_probe_guard import refuse_images
+from migrator.compute.storage.kept_disks import KeptAside
+from migrator.compute.storage.leftovers import Leftovers
+from migrator.compute.storage.saved_memory import SavedMemory
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact, KeptDisks, Leftover
 from migrator.settings import AgentSettings

@@ -8,8 +8,8 @@ from pathlib import Path
 from uuid import UUID
 
 from migrator import private_files
-from migrator.compute.base_images import BASE
-from migrator.compute.files import entries
+from migrator.compute.storage.atomic_files import entries
+from migrator.compute.storage.base_images import BASE
 from migrator.private_files import FILE, FOLDER, PASSAGE
 
 CONSOLES = "consoles"  # below the state path: QEMU may write there by itself

@@ -10,8 +10,8 @@ import re
 import struct
 from pathlib import Path
 
-from migrator.compute.base_images import BASE, OUT_OF_USE, forget_checksum
-from migrator.compute.files import entries, half_made
+from migrator.compute.storage.atomic_files import entries, half_made
+from migrator.compute.storage.base_images import BASE, OUT_OF_USE, forget_checksum
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _HOLDER = re.compile(rf"{_UUID}|\.(?:kept|dropped)\..+")  # directories whose files may lie over a base

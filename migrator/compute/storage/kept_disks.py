@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute.files import sync
+from migrator.compute.storage.atomic_files import sync
 from migrator.errors import Conflict, StorageError
 from migrator.private_files import PASSAGE, make_folder, write_text
 from migrator.protocol import KeptDisks

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from migrator.compute import idle_bases
-from migrator.compute.base_images import BASE
-from migrator.compute.files import PART, entries, half_made, locked
-from migrator.compute.saved_memory import USED
+from migrator.compute.storage import idle_base_images
+from migrator.compute.storage.atomic_files import PART, entries, half_made, locked
+from migrator.compute.storage.base_images import BASE
+from migrator.compute.storage.saved_memory import USED
 from migrator.errors import StorageError
 from migrator.protocol import Leftover, LeftoverKind
 
@@ -70,13 +70,13 @@ class Leftovers:
         gone = []
         try:
             for pool in self._pools().values():
-                idle_bases.put_used_back(pool)
+                idle_base_images.put_used_back(pool)
             for one in self.look(present):
                 path = Path(one.path)
                 if one.kind == LeftoverKind.DISKS or one.age_s < self._retention_s or locked(path):
                     continue
-                if one.kind == LeftoverKind.BASE and not idle_bases.is_out_of_use(path):
-                    idle_bases.take_out_of_use(path)
+                if one.kind == LeftoverKind.BASE and not idle_base_images.is_out_of_use(path):
+                    idle_base_images.take_out_of_use(path)
                     continue
                 path.unlink(missing_ok=True)
                 gone.append(one)
@@ -91,9 +91,9 @@ class Leftovers:
             found = dict(_of_state(self._state, present))
             for pool, directory in self._pools().items():
                 found |= dict(_of_pool(pool, directory, present))
-                idle = idle_bases.find(directory)
+                idle = idle_base_images.find(directory)
                 if idle is None:
-                    undecided |= set(idle_bases.every(directory))
+                    undecided |= set(idle_base_images.every(directory))
                 else:
                     found |= {path: _leftover(LeftoverKind.BASE, path, pool) for path in idle}
         except OSError as error:

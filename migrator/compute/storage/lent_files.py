@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from migrator.compute.files import entries
-from migrator.compute.probing import refuse_images
+from migrator.compute.storage.atomic_files import entries
+from migrator.compute.storage.format_probe_guard import refuse_images
 from migrator.errors import StorageError
 from migrator.private_files import FOLDER, make_folder
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from migrator.compute.files import publish, sync
+from migrator.compute.storage.atomic_files import publish, sync
 from migrator.errors import StorageError
 from migrator.private_files import PASSAGE, make_folder, write_text
 

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from migrator import image_inspection
-from migrator.process_limits import Limits, run
+from migrator.untrusted import image_inspection
+from migrator.untrusted.process_limits import Limits, run
 
 _REACH_S = 5.0  # in which a volume answers, or counts as out of reach
 _MIB = 1024**2

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute.files import sync
+from migrator.compute.storage.atomic_files import sync
 from migrator.errors import StorageError
 from migrator.protocol import MEMORY, DiskFact
 

@@ -9,8 +9,8 @@ it again. A new check is a line here and one in ``checks.py``.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from migrator.scheduler import guest_checks, host_checks, tls_check
-from migrator.scheduler.finding import KNOWN_S, Candidate, Finding, Need, Status
+from migrator.scheduler.checks import guest_checks, host_checks, tls_check
+from migrator.scheduler.checks.finding import KNOWN_S, Candidate, Finding, Need, Status
 
 Judge = Callable[[Candidate, Need], Finding | None]
 

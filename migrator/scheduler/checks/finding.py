@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from migrator.protocol import GuestDescription, InstanceSpec, Survey
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView
 
 KNOWN_S = 600.0  # what is known for longer is not known any more
 # What an agent saw fail, or full, may have been mended or freed since: for so long it stands.

@@ -4,9 +4,8 @@ They answer from what agents saw before anybody asked; what nobody has looked at
 answers with a finding. ``filters.py`` holds the table of them.
 """
 
-from migrator import guest_cpu
-from migrator.protocol import Reach, VolumeSight, VolumeSpec
-from migrator.scheduler.finding import (
+from migrator.protocol import Reach, VolumeSight, VolumeSpec, guest_cpu
+from migrator.scheduler.checks.finding import (
     FAILURE_STANDS_S,
     Candidate,
     Finding,

@@ -6,7 +6,7 @@ Each answers with a finding, or None where the question does not arise. ``filter
 from collections.abc import Iterable
 
 from migrator.protocol import StoragePool
-from migrator.scheduler.finding import Candidate, Finding, Need, listed, verdict
+from migrator.scheduler.checks.finding import Candidate, Finding, Need, listed, verdict
 
 _GIB = 1024**3
 

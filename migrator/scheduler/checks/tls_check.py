@@ -4,8 +4,8 @@ Time is the database's. That the hosts' own clocks agree is a check of its own, 
 the other's certificate ("uri").
 """
 
-from migrator.scheduler.finding import Candidate, Finding, Need, unknown, verdict
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.checks.finding import Candidate, Finding, Need, unknown, verdict
+from migrator.scheduler.decision.snapshot import HostView
 
 
 def tls(candidate: Candidate, need: Need) -> Finding:

@@ -29,9 +29,9 @@ from migrator.protocol import (
     Role,
     ShutOffInputs,
 )
-from migrator.scheduler import choosing, proof, reading
-from migrator.scheduler.convergence import downtime_steps
-from migrator.scheduler.snapshot import Means, Placed, Snapshot
+from migrator.scheduler.decision import proof, strategy_choice, views
+from migrator.scheduler.decision.downtime_steps import downtime_steps
+from migrator.scheduler.decision.snapshot import Means, Placed, Snapshot
 
 _HELD_MIB_S = 1  # the least that libvirt knows
 
@@ -55,11 +55,11 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
     found: dict[str, Assignment] = {}
-    if reading.disputed(snapshot, phase):
+    if views.disputed(snapshot, phase):
         return found
     for host, (actor, ensure) in asked(operation).items():
         fencing = operation.forward and phase.fencing and actor is phase.actor
-        if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):
+        if fencing and (snapshot.hosts[host].up or not views.keeps_disks(snapshot)):
             ensure = Ensure.OBSERVED  # it answers, and keeps its instances: ``decide`` is about to turn round
         found[host] = _assignment(Ask(snapshot, table, phase, actor), host, ensure)
     return found
@@ -70,13 +70,13 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
     phase = OPERATIONS[Kind(operation.kind)].phase(operation.phase)
     wanted = phase.do if operation.forward else phase.undo
     found: dict[str, tuple[Actor, Ensure]] = {}
-    host = reading.host_of(operation, phase.actor)
+    host = views.host_of(operation, phase.actor)
     if host is not None and isinstance(wanted, Ensure):
         found[host] = phase.actor, wanted
     if phase.meanwhile is not None:
         meanwhile = phase.meanwhile if operation.forward else Ensure.OBSERVED
         for end in (Actor.SOURCE, Actor.DESTINATION):
-            host = reading.host_of(operation, end)
+            host = views.host_of(operation, end)
             if host is not None and host not in found:
                 found[host] = end, meanwhile
     return found
@@ -85,7 +85,7 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
 def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
     operation = ask.snapshot.operation
     undone = not operation.forward and operation.holds  # later the instance, and its memory, are somebody else's
-    if ensure is Ensure.NOT_RUNNING and undone and reading.memory_is_shared(ask.snapshot):
+    if ensure is Ensure.NOT_RUNNING and undone and views.memory_is_shared(ask.snapshot):
         ensure = Ensure.SUSPENDED  # the memory it was resumed from is used up on both hosts: save it anew
     inputs = _INPUTS.get(ensure)
     return Assignment(
@@ -98,7 +98,7 @@ def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
         forward=operation.forward,
         role=Role.DESTINATION if ask.actor is Actor.DESTINATION and host != operation.source else Role.SOURCE,
         ensure=ensure,
-        instance=reading.spec_for(ask.snapshot, ask.actor),
+        instance=views.spec_for(ask.snapshot, ask.actor),
         inputs=inputs(ask).model_dump(mode="json") if inputs else {},
     )
 
@@ -107,7 +107,7 @@ def _compatible(ask: Ask) -> Message:
     operation = ask.snapshot.operation
     over_commit = bool(operation.params.get("over_commit"))
     return CompatibleInputs(
-        guest=reading.guest_of(operation),
+        guest=views.guest_of(operation),
         block=operation.params.get("block"),
         trust_marker=bool(operation.params.get("trust_marker")),
         over_commit=over_commit,
@@ -116,8 +116,8 @@ def _compatible(ask: Ask) -> Message:
 
 def _for_destination(ask: Ask) -> GuestDescription:
     """The guest, without those pools that only seem to be the destination's too: what is in them is copied."""
-    guest, shared = reading.guest_of(ask.snapshot.operation), reading.shared_by_both(ask.snapshot)
-    destination = reading.view_of(ask.snapshot, ask.snapshot.operation.destination)
+    guest, shared = views.guest_of(ask.snapshot.operation), views.shared_by_both(ask.snapshot)
+    destination = views.view_of(ask.snapshot, ask.snapshot.operation.destination)
     own = destination.report.storage if destination is not None else {}
     copied = [p for p, i in guest.storage.items() if p in own and own[p].identity == i and p not in shared]
     return guest.model_copy(update={"storage": {p: i for p, i in guest.storage.items() if p not in copied}})
@@ -142,7 +142,7 @@ def _migrating(ask: Ask) -> Message:
         destination_host=operation.destination,
         destination_address=report.address,
         uri=report.live_migration_uri,
-        copy_disks=reading.copied_live(snapshot),
+        copy_disks=views.copied_live(snapshot),
         destination_disks=tuple(DiskFact.model_validate(d) for d in disks),
         bandwidth_mib_s=_bandwidth(operation.steering, snapshot.means),
         downtime_steps=_downtime(snapshot),
@@ -151,8 +151,8 @@ def _migrating(ask: Ask) -> Message:
         compression=snapshot.means.compression,
         # Where one of them cannot any more, libvirt refuses: nothing goes in the clear that was not meant to.
         tls=any(host.report.tls is not None for host in snapshot.hosts.values()),
-        paused=reading.stays_paused(operation),
-        **choosing.flags(snapshot),
+        paused=views.stays_paused(operation),
+        **strategy_choice.flags(snapshot),
     )
 
 
@@ -167,15 +167,15 @@ def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:
     if (wanted := snapshot.operation.steering.get("max_downtime_ms")) is not None:
         return ((0, int(wanted)),)
     s = snapshot.schedule
-    return tuple(downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, reading.data_gib(snapshot), s.curve))
+    return tuple(downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, views.data_gib(snapshot), s.curve))
 
 
 def _offered(ask: Ask) -> Message:
-    return OfferedInputs(copy_disks=reading.moved_targets(ask.snapshot), images=reading.lent_images(ask.snapshot))
+    return OfferedInputs(copy_disks=views.moved_targets(ask.snapshot), images=views.lent_images(ask.snapshot))
 
 
 def _lent(ask: Ask) -> Message:
-    return OfferedInputs(copy_disks=reading.lent_targets(ask.snapshot), images=reading.lent_images(ask.snapshot))
+    return OfferedInputs(copy_disks=views.lent_targets(ask.snapshot), images=views.lent_images(ask.snapshot))
 
 
 def _disks_whole(ask: Ask) -> Message:
@@ -185,24 +185,24 @@ def _disks_whole(ask: Ask) -> Message:
 def _copied(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
-    guest, lent = _for_destination(ask), operation.context.get(reading.LENT, {})
+    guest, lent = _for_destination(ask), operation.context.get(views.LENT, {})
     places = lent if ask.phase.lends else {}
     disks = [d.model_copy(update={"path": places.get(d.target, d.path)}) for d in guest.disks]
     return CopiedInputs(
         guest=guest.model_copy(update={"disks": tuple(disks)}),
         source_uri=snapshot.hosts[operation.source].report.live_migration_uri,
-        copy_disks=reading.fetched_targets(snapshot, ask.phase),
-        images={image: lent[image] for image in reading.lent_images(snapshot) if image in lent},
+        copy_disks=views.fetched_targets(snapshot, ask.phase),
+        images={image: lent[image] for image in views.lent_images(snapshot) if image in lent},
     )
 
 
 def _powered(ask: Ask) -> Message:
     operation = ask.snapshot.operation
-    return PoweredInputs(power=reading.power_asked(operation), machine=reading.guest_of(operation).machine)
+    return PoweredInputs(power=views.power_asked(operation), machine=views.guest_of(operation).machine)
 
 
 def _rebuilt(ask: Ask) -> Message:
-    shared = reading.shared_by_both(ask.snapshot)
+    shared = views.shared_by_both(ask.snapshot)
     return RebuiltInputs(
         shared=tuple(disk.target for disk in ask.snapshot.instance.disks if disk.pool in shared),
         admin_pass=ask.snapshot.operation.params.get("admin_pass"),
@@ -225,12 +225,12 @@ def _absent(ask: Ask) -> Message:
     pools = snapshot.instance.pools
     if not ask.table.moves:
         return AbsentInputs(delete_pools=pools, kill=True)
-    shared = reading.shared_by_both(snapshot)
+    shared = views.shared_by_both(snapshot)
     return AbsentInputs(
         delete_pools=tuple(pool for pool in pools if pool not in shared),
         keep=_kept(ask),
         kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,
-        paused=ask.actor is Actor.SOURCE and reading.stays_paused(snapshot.operation),
+        paused=ask.actor is Actor.SOURCE and views.stays_paused(snapshot.operation),
         arrived=snapshot.deleted,
     )
 
@@ -243,10 +243,10 @@ def _kept(ask: Ask) -> tuple[str, ...]:
     """Storage identities of the hosts where the instance lives on: the operation's other end, and wherever it has been
     moved since, for what is owed may be cleaned up much later."""
     snapshot = ask.snapshot
-    here = reading.host_of(snapshot.operation, ask.actor)
-    kept = set(reading.guest_of(snapshot.operation).storage.values()) if ask.actor is Actor.DESTINATION else set()
+    here = views.host_of(snapshot.operation, ask.actor)
+    kept = set(views.guest_of(snapshot.operation).storage.values()) if ask.actor is Actor.DESTINATION else set()
     for name in {snapshot.operation.destination, snapshot.home} - {here}:
-        if (view := reading.view_of(snapshot, name)) is not None:
+        if (view := views.view_of(snapshot, name)) is not None:
             kept |= {pool.identity for pool in view.report.storage.values()}
     return tuple(sorted(kept))
 

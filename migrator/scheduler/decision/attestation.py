@@ -7,21 +7,21 @@ a cold move may still revert; after a live one there is no way back, and what th
 from dataclasses import replace
 
 from migrator.operations import VERIFY, Actor, Operation, Phase
-from migrator.scheduler import proof, reading
-from migrator.scheduler.backward import reverse
-from migrator.scheduler.satisfied import Judgement, Progress
-from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.torn import torn_after_arrival
-from migrator.scheduler.verdict import Verdict
-from migrator.scheduler.waiting import alarm, set_free, wait
+from migrator.scheduler.decision import proof, views
+from migrator.scheduler.decision.backward import reverse
+from migrator.scheduler.decision.completion import Judgement, Progress
+from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
+from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.decision.verdict import Verdict
+from migrator.scheduler.decision.waiting import alarm, set_free, wait
 
 
 def held_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan | None:
     """None: the copy at the destination is proven, or needs no proof."""
     operation, host = snapshot.operation, snapshot.operation.destination
-    if host is None or reading.skipped(operation, phase):
+    if host is None or views.skipped(operation, phase):
         return None
-    if not table.reversible(phase.name) and not reading.heard(snapshot, operation.source):
+    if not table.reversible(phase.name) and not views.heard(snapshot, operation.source):
         return _without_source(snapshot)
     if snapshot.deleting:  # what is deleted needs no proof
         return None
@@ -31,13 +31,13 @@ def held_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan | None
         return replace(reverse(snapshot, "reverted", "reverted on request", status="reverted"), confirm=False)
     if torn_after_arrival(snapshot, table, phase):
         return alarm(snapshot, Verdict.TORN)
-    if not table.reversible(phase.name) and reading.fenced(snapshot, host):
+    if not table.reversible(phase.name) and views.fenced(snapshot, host):
         return set_free(snapshot, host)
-    fact = reading.fresh(snapshot, host)
+    fact = views.fresh(snapshot, host)
     if fact is None:
-        silent = f"{reading.silence(snapshot, host)}: {_kept(snapshot, table, phase)}"
-        return wait(snapshot, "" if reading.heard(snapshot, host) else silent)
-    if reading.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
+        silent = f"{views.silence(snapshot, host)}: {_kept(snapshot, table, phase)}"
+        return wait(snapshot, "" if views.heard(snapshot, host) else silent)
+    if views.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
         return None
     found = proof.judge_whole(snapshot, Actor.DESTINATION, fact)
     if found.progress is Progress.DONE:
@@ -48,9 +48,9 @@ def held_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan | None
 def _without_source(snapshot: Snapshot) -> Plan:
     """A proof from before the source was silent would be old by the time it can delete anything."""
     source = snapshot.operation.source or ""
-    if reading.fenced(snapshot, source):
+    if views.fenced(snapshot, source):
         return set_free(snapshot, source)
-    return wait(snapshot, reading.silence(snapshot, source))
+    return wait(snapshot, views.silence(snapshot, source))
 
 
 def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: Judgement) -> Plan:

@@ -10,12 +10,12 @@ from typing import Any
 
 from migrator.operations import OPERATIONS, VERIFY, Actor, Effect, Operation, Phase
 from migrator.protocol import DomainState, Ensure, Fact, Power
-from migrator.scheduler import guest_end, proof, reading
-from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge
-from migrator.scheduler.snapshot import OperationView, Plan, Snapshot, Timeline
-from migrator.scheduler.torn import verdict_of
-from migrator.scheduler.verdict import Verdict
-from migrator.scheduler.waiting import ALARMS, alarm, wait
+from migrator.scheduler.decision import guest_end, proof, views
+from migrator.scheduler.decision.completion import DONE, Judgement, Progress, judge
+from migrator.scheduler.decision.postcopy_failure import verdict_of
+from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot, Timeline
+from migrator.scheduler.decision.verdict import Verdict
+from migrator.scheduler.decision.waiting import ALARMS, alarm, wait
 
 MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
 # Undone late these harm nobody: the instance is brought back, or lives elsewhere, by the time the host returns.
@@ -43,7 +43,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
     if (back := _back_from_the_dead(snapshot, table)) is not None:
         return back
-    if phase.undo is None or reading.skipped(operation, phase) or reading.left_out(snapshot, phase):
+    if phase.undo is None or views.skipped(operation, phase) or views.left_out(snapshot, phase):
         return up(snapshot, table, phase)
     if phase.undo is Ensure.DISKS_WHOLE:
         return _keep(snapshot, table, phase)
@@ -52,7 +52,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if phase.undo_proof in _owed(operation) and operation.holds and phase.undo in _CLEANING:
         return up(snapshot, table, phase, owing=phase.name)  # not before the copy that stays is proven
     # Once the instance is free, where it is says nothing about this operation: it may have moved on, or be deleted.
-    judged = operation.holds and reading.judged_by_verdict(table, phase)
+    judged = operation.holds and views.judged_by_verdict(table, phase)
     found = verdict_of(snapshot) if judged else None
     if found is Verdict.DESTINATION:
         return _forward_again(snapshot, table)
@@ -60,10 +60,10 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return alarm(snapshot, found)
     if isinstance(phase.undo, Effect):
         return _undo_effect(snapshot, table, phase, phase.undo)
-    host = reading.host_of(operation, phase.actor)
+    host = views.host_of(operation, phase.actor)
     if host is None:
         return up(snapshot, table, phase)
-    fact = reading.fresh(snapshot, host)
+    fact = views.fresh(snapshot, host)
     if fact is None:
         return _unheard(snapshot, table, phase, host)
     judgement = _judge(snapshot, phase.undo, fact)
@@ -74,7 +74,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if phase.undo is Ensure.NOT_MIGRATING and not _stayed(snapshot, fact):
         # No job, and no guest that runs on the source either: only the destination's fact can tell where it is.
         destination = operation.destination
-        silent = reading.missing(snapshot) + guest_end.perhaps_arrived(snapshot)
+        silent = views.missing(snapshot) + guest_end.perhaps_arrived(snapshot)
         return wait(snapshot, silent or f"waiting to hear from {destination} where it runs")
     return up(snapshot, table, phase)
 
@@ -85,8 +85,8 @@ def _stayed(snapshot: Snapshot, fact: Fact) -> bool:
     if not still_here(fact):
         return False
     destination = snapshot.operation.destination
-    told = reading.state_of(reading.fresh(snapshot, destination)) is not None
-    given_up = snapshot.operation.cancel_requested and reading.fenced(snapshot, destination)
+    told = views.state_of(views.fresh(snapshot, destination)) is not None
+    given_up = snapshot.operation.cancel_requested and views.fenced(snapshot, destination)
     return told or given_up or not guest_end.stopped(fact)
 
 
@@ -97,18 +97,18 @@ def _keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     assert host is not None
     if not operation.holds and (snapshot.deleted or snapshot.home != host):  # it lives elsewhere, or nowhere
         return up(snapshot, table, phase)
-    if not operation.holds and not reading.heard(snapshot, operation.destination):  # so that the proof is fresh
-        return wait(snapshot, reading.silence(snapshot, operation.destination or ""))
+    if not operation.holds and not views.heard(snapshot, operation.destination):  # so that the proof is fresh
+        return wait(snapshot, views.silence(snapshot, operation.destination or ""))
     reverted = operation.holds and (operation.error or {}).get("status") == "reverted"
     called_off = operation.confirm_requested and not _gone(snapshot)  # of what is deleted already nothing can stay
     if reverted and (called_off or snapshot.deleting):
         return _stay(snapshot, "the revert was called off: it is confirmed instead", confirm=True)
     if snapshot.deleting:
         return up(snapshot, table, phase)
-    fact = reading.fresh(snapshot, host)
+    fact = views.fresh(snapshot, host)
     if fact is None:
         return _keeper_unheard(snapshot, table, phase, host)
-    if reading.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
+    if views.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
         return up(snapshot, table, phase)
     judged = proof.judge_whole(snapshot, Actor.SOURCE, fact)
     if judged.progress is Progress.DONE:
@@ -134,14 +134,14 @@ def _untouched(operation: OperationView) -> str:
 
 def _keeper_unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     operation = snapshot.operation
-    if reading.heard(snapshot, host):
+    if views.heard(snapshot, host):
         return wait(snapshot, "")
-    silent = f"{reading.silence(snapshot, host)}: {_untouched(operation)}"
-    if reading.awaited(snapshot, host) or not operation.holds or not reading.fenced(snapshot, host):
+    silent = f"{views.silence(snapshot, host)}: {_untouched(operation)}"
+    if views.awaited(snapshot, host) or not operation.holds or not views.fenced(snapshot, host):
         return wait(snapshot, silent)
     if proof.may_stay(snapshot):
         return _stay(snapshot, f"not undone, for {host} is lost; the instance stays on {operation.destination}")
-    if not proof.arrived(snapshot) or reading.fenced(snapshot, operation.destination):
+    if not proof.arrived(snapshot) or views.fenced(snapshot, operation.destination):
         # The instance is free to be evacuated, and the copy stays until it lives elsewhere, or the source has shown it.
         return up(snapshot, table, phase, owing=phase.name)
     return wait(snapshot, silent)
@@ -174,16 +174,16 @@ def _undoing(snapshot: Snapshot) -> str:
     """Why an instance whose copy at the destination was to be stopped and deleted cannot stay there yet: until its host
     answers under this epoch it may still do what it was asked before."""
     host = snapshot.operation.destination or ""
-    fact = reading.fresh(snapshot, host)
+    fact = views.fresh(snapshot, host)
     if fact is None or fact.domain is None:
-        return f"{reading.silence(snapshot, host)}: it was asked to delete its copy, and has not said what is left"
+        return f"{views.silence(snapshot, host)}: it was asked to delete its copy, and has not said what is left"
     gone = _gone(snapshot)
     return f"{host} has deleted {', '.join(gone)}: the instance cannot stay there" if gone else ""
 
 
 def _gone(snapshot: Snapshot) -> Sequence[str]:
     """What the destination has not got any more of that which it was asked to delete."""
-    fact = reading.fresh(snapshot, snapshot.operation.destination)
+    fact = views.fresh(snapshot, snapshot.operation.destination)
     undoing = snapshot.operation.context.get(proof.UNDOING)
     return [disk.target for disk in fact.disks if not disk.exists] if fact is not None and undoing else ()
 
@@ -193,8 +193,8 @@ def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
     disk. So that is undone first, and all above it once more."""
     operation, owed = snapshot.operation, _owed(snapshot.operation)
     for place, name in enumerate(owed if operation.holds else []):
-        host = reading.host_of(operation, table.phase(name).actor)
-        if table.phase(name).undo is Ensure.NOT_RUNNING and reading.heard(snapshot, host):
+        host = views.host_of(operation, table.phase(name).actor)
+        if table.phase(name).undo is Ensure.NOT_RUNNING and views.heard(snapshot, host):
             return Plan(
                 phase=name,
                 raise_epoch=True,
@@ -206,9 +206,9 @@ def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
 
 
 def _judge(snapshot: Snapshot, undo: Ensure, fact: Fact) -> Judgement:
-    if reading.taken_over(snapshot, fact):
+    if views.taken_over(snapshot, fact):
         return DONE
-    return judge(undo, fact, reading.power_wanted(snapshot.operation))
+    return judge(undo, fact, views.power_wanted(snapshot.operation))
 
 
 def _undo_effect(snapshot: Snapshot, table: Operation, phase: Phase, effect: Effect) -> Plan:
@@ -223,15 +223,15 @@ def _undo_effect(snapshot: Snapshot, table: Operation, phase: Phase, effect: Eff
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     """A silent host is waited for, unless its part can be owed: nothing that it did could run the guest, or the host
     is fenced."""
-    gone = not reading.heard(snapshot, host)
+    gone = not views.heard(snapshot, host)
     if not gone and proof.lapsed(snapshot, table, phase, phase.undo_proof):
         return replace(wait(snapshot, ""), phase=phase.undo_proof, raise_epoch=True)
     if gone and not snapshot.operation.holds and phase.undo_proof in _owed(snapshot.operation):
-        return replace(wait(snapshot, reading.silence(snapshot, host)), phase=phase.undo_proof, raise_epoch=True)
-    given_up = gone and not reading.awaited(snapshot, host)
-    if given_up and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host)):
+        return replace(wait(snapshot, views.silence(snapshot, host)), phase=phase.undo_proof, raise_epoch=True)
+    given_up = gone and not views.awaited(snapshot, host)
+    if given_up and snapshot.operation.holds and (phase.owed or views.fenced(snapshot, host)):
         return up(snapshot, table, phase, owing=phase.name if phase.undo in _CLEANING else None)
-    return wait(snapshot, reading.silence(snapshot, host) if gone else "")
+    return wait(snapshot, views.silence(snapshot, host) if gone else "")
 
 
 def still_here(fact: Fact) -> bool:
@@ -264,7 +264,7 @@ def up(
     above = _turned_above(table, phase, operation)
     above = above or _above(snapshot, table, phase, owed if not operation.holds else None)
     if above is not None:
-        entering = Timeline("phase", f"undo {above.name}", host=reading.host_of(operation, above.actor))
+        entering = Timeline("phase", f"undo {above.name}", host=views.host_of(operation, above.actor))
         clear = effect is Effect.RELEASE_DESTINATION and not table.moves
         lines = (entering,) if above.undo is not None else ()
         return Plan(phase=above.name, clear_destination=clear, timeline=lines, **common)
@@ -279,7 +279,7 @@ def _above(snapshot: Snapshot, table: Operation, phase: Phase, owed: list[str] |
         later = owed[owed.index(phase.name) + 1 :]
         return table.phase(later[0]) if later else None
     before = table.phases[: table.index(phase.name)]
-    return next((p for p in reversed(before) if not (p.lends and reading.left_out(snapshot, p))), None)
+    return next((p for p in reversed(before) if not (p.lends and views.left_out(snapshot, p))), None)
 
 
 def _turned_above(table: Operation, phase: Phase, operation: OperationView) -> Phase | None:
@@ -312,12 +312,12 @@ def _over(snapshot: Snapshot, table: Operation, common: dict[str, Any]) -> Plan:
 
 
 def _last_power(snapshot: Snapshot) -> Fact | None:
-    return reading.newest(snapshot, snapshot.operation.source, snapshot.operation.epoch - 1)
+    return views.newest(snapshot, snapshot.operation.source, snapshot.operation.epoch - 1)
 
 
 def _returned(snapshot: Snapshot) -> Fact | None:
     """What the source has, now that its guest was put back as it was."""
-    return reading.newest(snapshot, snapshot.operation.source, snapshot.operation.epoch)
+    return views.newest(snapshot, snapshot.operation.source, snapshot.operation.epoch)
 
 
 def _may_retry(table: Operation, operation: OperationView) -> bool:
@@ -358,7 +358,7 @@ def _forward_again(snapshot: Snapshot, table: Operation) -> Plan:
         forward=True,
         raise_epoch=True,
         error={},
-        outcome=reading.outcome_of(snapshot),
+        outcome=views.outcome_of(snapshot),
         waiting="" if snapshot.operation.waiting else None,
         timeline=(
             Timeline(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
-from migrator.scheduler.torn import BROKEN_OFF, broken_off
-from migrator.scheduler.verdict import job_active
+from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, broken_off
+from migrator.scheduler.decision.verdict import job_active
 
 
 class Progress(StrEnum):

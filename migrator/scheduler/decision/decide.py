@@ -6,12 +6,12 @@ can be tried in a test. It never looks at an operation other than the one it is 
 """
 
 from migrator.operations import OPERATIONS
-from migrator.scheduler.backward import go_back
-from migrator.scheduler.forward import go_on
-from migrator.scheduler.reading import disputed
-from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot
-from migrator.scheduler.unreported import named
-from migrator.scheduler.waiting import wait
+from migrator.scheduler.decision.backward import go_back
+from migrator.scheduler.decision.forward import go_on
+from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
+from migrator.scheduler.decision.unreported import named
+from migrator.scheduler.decision.views import disputed
+from migrator.scheduler.decision.waiting import wait
 
 
 def decide(snapshot: Snapshot) -> Plan:

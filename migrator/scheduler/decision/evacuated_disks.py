@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from migrator.protocol import DiskSpec, Fact, InstanceSpec, KeptDisks
-from migrator.scheduler.snapshot import Timeline
+from migrator.scheduler.decision.snapshot import Timeline
 
 _GIB = 1024**3
 

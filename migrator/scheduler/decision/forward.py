@@ -19,13 +19,13 @@ from migrator.protocol import (
     Fact,
     Power,
 )
-from migrator.scheduler import attestation, choosing, evacuated_disks, guest_end, proof, reading, timeouts
-from migrator.scheduler.backward import reverse, still_here
-from migrator.scheduler.satisfied import DONE, Judgement, Progress, judge, judge_copy
-from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.torn import BROKEN_OFF, broken_off, half, torn_after_arrival, verdict_of
-from migrator.scheduler.verdict import Verdict, job_active, rests
-from migrator.scheduler.waiting import ALARMS, alarm, held_up, set_free, wait
+from migrator.scheduler.decision import attestation, evacuated_disks, guest_end, proof, strategy_choice, timeouts, views
+from migrator.scheduler.decision.backward import reverse, still_here
+from migrator.scheduler.decision.completion import DONE, Judgement, Progress, judge, judge_copy
+from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, broken_off, half, torn_after_arrival, verdict_of
+from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.decision.verdict import Verdict, job_active, rests
+from migrator.scheduler.decision.waiting import ALARMS, alarm, held_up, set_free, wait
 
 # change nothing, so a host that is down ends them at once
 _HARMLESS = frozenset({Ensure.MOVABLE, Ensure.DESCRIBED, Ensure.COMPATIBLE, Ensure.MEASURED})
@@ -55,16 +55,16 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return queued or _next(
             snapshot, table, phase, effect=phase.do if phase.do is not Effect.AWAIT_NO_COPY else None
         )
-    host = reading.host_of(operation, phase.actor)
-    if host is None or reading.skipped(operation, phase):  # no host holds anything that this phase is about
+    host = views.host_of(operation, phase.actor)
+    if host is None or views.skipped(operation, phase):  # no host holds anything that this phase is about
         return _next(snapshot, table, phase)
-    if phase.fencing and not reading.heard(snapshot, host):
+    if phase.fencing and not views.heard(snapshot, host):
         return _fence(snapshot, table, phase, host)
     if phase.fencing and snapshot.hosts[host].up:
         return reverse(snapshot, "source_is_back", f"{host} is back in service: it keeps its instances")
-    if phase.fencing and not reading.keeps_disks(snapshot):
+    if phase.fencing and not views.keeps_disks(snapshot):
         return reverse(snapshot, "source_is_back", f"{host} answers, and the disks are there and nowhere else")
-    if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):
+    if phase.do is Ensure.COPIED and views.fenced(snapshot, operation.source):
         return reverse(snapshot, "host_fenced", f"{operation.source} is lost: {_evidence(snapshot, operation.source)}")
     if _source_is_back(snapshot, table, phase):
         return reverse(snapshot, "source_is_back", f"{operation.source} is back, and the instance runs there")
@@ -81,7 +81,7 @@ def _left(snapshot: Snapshot) -> str:
 
 def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     assert isinstance(phase.do, Ensure)
-    fact = reading.fresh(snapshot, host)
+    fact = views.fresh(snapshot, host)
     if fact is None:
         return _unheard(snapshot, table, phase, host)
     judgement = _judge(snapshot, phase, fact)
@@ -105,20 +105,20 @@ def _reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Judgement) -
     if judgement.message:
         return f"{host}: {judgement.message}"
     source = snapshot.operation.source or ""
-    away = phase.do is Ensure.COPIED and not reading.heard(snapshot, source)
-    return reading.silence(snapshot, source) if away else ""
+    away = phase.do is Ensure.COPIED and not views.heard(snapshot, source)
+    return views.silence(snapshot, source) if away else ""
 
 
 def _judge(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
     assert isinstance(phase.do, Ensure)
-    if reading.taken_over(snapshot, fact):
+    if views.taken_over(snapshot, fact):
         return DONE
     if phase.do is Ensure.COPIED:
-        offered = reading.fresh(snapshot, snapshot.operation.source)
-        return judge_copy(offered, fact, reading.fetched_targets(snapshot, phase))
+        offered = views.fresh(snapshot, snapshot.operation.source)
+        return judge_copy(offered, fact, views.fetched_targets(snapshot, phase))
     if phase.do is Ensure.COMPATIBLE and (lost := _unproven(snapshot, fact)):
         return lost
-    return judge(phase.do, fact, reading.power_asked(snapshot.operation))
+    return judge(phase.do, fact, views.power_asked(snapshot.operation))
 
 
 def _unproven(snapshot: Snapshot, fact: Fact) -> Judgement | None:
@@ -142,19 +142,19 @@ def _words(phase: Phase, host: str, judgement: Judgement) -> str:
 
 
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
-    silent = reading.silence(snapshot, host)
+    silent = views.silence(snapshot, host)
     if proof.lapsed(snapshot, table, phase, phase.proof):
         return replace(wait(snapshot, ""), phase=phase.proof, raise_epoch=True)
-    if reading.heard(snapshot, host):
+    if views.heard(snapshot, host):
         return wait(snapshot, "")
-    if reading.awaited(snapshot, host):
+    if views.awaited(snapshot, host):
         return wait(snapshot, silent)
-    if phase.proof and not reading.left_out(snapshot, table.phase(phase.proof)):
-        plan = set_free(snapshot, host) if reading.fenced(snapshot, host) else wait(snapshot, silent)
+    if phase.proof and not views.left_out(snapshot, table.phase(phase.proof)):
+        plan = set_free(snapshot, host) if views.fenced(snapshot, host) else wait(snapshot, silent)
         return replace(plan, phase=phase.proof, raise_epoch=True)
     if phase.do in _HARMLESS or (phase.owed and table.reversible(phase.name)):
         return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
-    if reading.fenced(snapshot, host) and phase.holds:
+    if views.fenced(snapshot, host) and phase.holds:
         if table.reversible(phase.name):
             return reverse(snapshot, "host_fenced", f"{host} is lost: {_evidence(snapshot, host)}")
         if table.moves:  # it arrived: only the lost host's cleaning is left, and the instance need not wait for that
@@ -163,15 +163,15 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
 
 
 def _evidence(snapshot: Snapshot, host: str | None) -> str:
-    view = reading.view_of(snapshot, host)
+    view = views.view_of(snapshot, host)
     return view.evidence or "" if view is not None else ""
 
 
 def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     """A silent host: evidence that its guests do not run takes the place of its word (rule 7)."""
-    view = reading.view_of(snapshot, host)
+    view = views.view_of(snapshot, host)
     if view is not None and view.awaited:
-        return wait(snapshot, reading.silence(snapshot, host))
+        return wait(snapshot, views.silence(snapshot, host))
     if view is not None and view.evidence is not None:
         plan = _next(snapshot, table, phase)
         accepted = Timeline("evidence", f"accepted that {host} runs nothing: {view.evidence}", host)
@@ -188,17 +188,17 @@ def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
     if table.live or phase.meanwhile is not Ensure.OBSERVED:
         return False
     operation = snapshot.operation
-    source = reading.fresh(snapshot, operation.source)
-    there = reading.state_of(reading.fresh(snapshot, operation.destination))
-    alive = reading.state_of(source) is DomainState.RUNNING or rests(source)
+    source = views.fresh(snapshot, operation.source)
+    there = views.state_of(views.fresh(snapshot, operation.destination))
+    alive = views.state_of(source) is DomainState.RUNNING or rests(source)
     return alive and there is not DomainState.RUNNING
 
 
 def _source_is_untold(snapshot: Snapshot, phase: Phase) -> bool:
     """Evidence speaks of a silent host. One that is heard again says what it runs, before another copy starts."""
     source = snapshot.operation.source
-    told = reading.state_of(reading.fresh(snapshot, source)) is not None
-    return phase.do is Ensure.REBUILT and reading.heard(snapshot, source) and not told
+    told = views.state_of(views.fresh(snapshot, source)) is not None
+    return phase.do is Ensure.REBUILT and views.heard(snapshot, source) and not told
 
 
 def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
@@ -223,10 +223,10 @@ def _attest(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
 
 def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
-    source = reading.fresh(snapshot, operation.source)
+    source = views.fresh(snapshot, operation.source)
     found = verdict_of(snapshot)
     if found is Verdict.DESTINATION:
-        plan = _next(snapshot, table, phase, outcome=reading.outcome_of(snapshot))
+        plan = _next(snapshot, table, phase, outcome=views.outcome_of(snapshot))
         ended = guest_end.after_arrival(snapshot)
         return replace(plan, timeline=(*ended, *plan.timeline)) if ended else plan
     if found in ALARMS:
@@ -249,12 +249,12 @@ def _transfer(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return wait(snapshot, _HELD + _way_out_of_hold(snapshot, source))
     if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:
         return timeouts.act(snapshot, late)
-    if source is not None and job_active(source) and (other := choosing.changed(snapshot, source)) is not None:
+    if source is not None and job_active(source) and (other := strategy_choice.changed(snapshot, source)) is not None:
         return other
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
         return reverse(snapshot, "host_fenced", f"{lost} is lost: {_evidence(snapshot, lost)}")
     return wait(
-        snapshot, reading.missing(snapshot) + guest_end.perhaps_arrived(snapshot) if found is Verdict.WAIT else ""
+        snapshot, views.missing(snapshot) + guest_end.perhaps_arrived(snapshot) if found is Verdict.WAIT else ""
     )
 
 
@@ -274,12 +274,12 @@ def _why_it_ended(snapshot: Snapshot, error: str | None) -> str:
 def _lost(snapshot: Snapshot) -> str | None:
     """An end of the transfer that is fenced, while the other one tells that it did not take the guest along."""
     operation = snapshot.operation
-    source, destination = (reading.fresh(snapshot, host) for host in (operation.source, operation.destination))
-    if destination is not None and reading.fenced(snapshot, operation.source):
+    source, destination = (views.fresh(snapshot, host) for host in (operation.source, operation.destination))
+    if destination is not None and views.fenced(snapshot, operation.source):
         return operation.source
     # One that is stopped may be what a power cut has brought back: it proves nothing beside a silent destination.
     whole = source is not None and still_here(source) and not half(source) and not guest_end.stopped(source)
-    if whole and reading.fenced(snapshot, operation.destination):
+    if whole and views.fenced(snapshot, operation.destination):
         return operation.destination
     return None
 
@@ -297,18 +297,18 @@ def _next(
     operation = snapshot.operation
     after, learnt = table.index(phase.name) + 1, _learnt(snapshot, phase, fact)
     wiser = replace(snapshot, operation=replace(operation, context={**operation.context, **learnt}))
-    while after < len(table.phases) and reading.left_out(wiser, table.phases[after]):
+    while after < len(table.phases) and views.left_out(wiser, table.phases[after]):
         after += 1
     chosen = _chosen(snapshot, phase, fact)
     common: dict[str, Any] = {
         "effect": effect if effect is not Effect.NONE else None,
         "effect_fact": _recorded(snapshot, effect) if effect is not None else fact,
         "context": {**learnt, **({"strategy": chosen[0]} if chosen else {})},
-        "outcome": reading.outcome_of(snapshot) or None if phase.do is Ensure.COPIED and not phase.lends else outcome,
+        "outcome": views.outcome_of(snapshot) or None if phase.do is Ensure.COPIED and not phase.lends else outcome,
         "waiting": "" if operation.waiting else None,
     }
     if after == len(table.phases):
-        compared = choosing.compared(snapshot)
+        compared = strategy_choice.compared(snapshot)
         return Plan(end=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
     following = table.phases[after]
     holds = False if operation.holds and not following.holds else None
@@ -325,21 +325,21 @@ def _chosen(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Mappin
     """By which means the transfer is begun, once its source has measured."""
     if phase.do is not Ensure.MEASURED or fact is None or fact.measurement is None:
         return None
-    return choosing.chosen(snapshot, fact.measurement)
+    return strategy_choice.chosen(snapshot, fact.measurement)
 
 
 def _recorded(snapshot: Snapshot, effect: Effect) -> Fact | None:
     """The newest fact of this epoch from the host that the effect writes down."""
     end = _RECORDED.get(effect)
     host = {"source": snapshot.operation.source, "destination": snapshot.operation.destination}.get(end or "")
-    found = reading.newest(snapshot, host, snapshot.operation.epoch) if end else None
+    found = views.newest(snapshot, host, snapshot.operation.epoch) if end else None
     if found is None and effect is Effect.MOVE_RECORD:  # it was on its way back, and what it heard there turned it
-        found = reading.newest(snapshot, host, snapshot.operation.epoch - 1)
+        found = views.newest(snapshot, host, snapshot.operation.epoch - 1)
     return found
 
 
 def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:
-    host = reading.host_of(snapshot.operation, phase.actor)
+    host = views.host_of(snapshot.operation, phase.actor)
     doing = "" if phase.do is Effect.NONE else f": {phase.do.value.replace('_', ' ')}"
     return Timeline("phase", f"{phase.name}{doing}", host=host)
 
@@ -350,24 +350,24 @@ def _learnt(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> Mapping[str,
         return {}
     guest = {"guest": fact.guest.model_dump(mode="json")} if fact.guest is not None else {}
     if phase.do is Ensure.COMPATIBLE:
-        shared = reading.shared_by_both(snapshot)
+        shared = views.shared_by_both(snapshot)
         found = shared if fact.proven is None else shared & set(fact.proven)
         return {"shared": {snapshot.operation.destination: sorted(found)}}
     if phase.do is Ensure.MOVABLE:
         return guest | ({"power": Power.PAUSED.value} if rests(fact) else {})
     if phase.do is Ensure.LENT:
-        return {reading.LENT: {disk.target: disk.path for disk in fact.disks}}
-    if phase.do is Ensure.OFFERED and (images := reading.lent_images(snapshot)):
-        return {reading.LENT: {disk.target: disk.path for disk in fact.disks if disk.target in images}}
+        return {views.LENT: {disk.target: disk.path for disk in fact.disks}}
+    if phase.do is Ensure.OFFERED and (images := views.lent_images(snapshot)):
+        return {views.LENT: {disk.target: disk.path for disk in fact.disks if disk.target in images}}
     if phase.do is Ensure.COPIED and not phase.lends:
-        targets = reading.moved_targets(snapshot)
+        targets = views.moved_targets(snapshot)
         return {proof.COPIED: {d.target: d.checksum for d in fact.disks if d.target in targets and d.checksum}}
     if phase.do is Ensure.DESCRIBED:
-        return guest | {"power": reading.power_found(fact).value}
+        return guest | {"power": views.power_found(fact).value}
     if phase.do is Ensure.SET_ASIDE:
         return {"set_aside": evacuated_disks.kept_view(fact.kept)}
     if phase.do is Ensure.PREPARED:
         disks = {"destination_disks": [disk.model_dump(mode="json") for disk in fact.disks]}
         begun = disks | {"post_copy": snapshot.means.post_copy}
-        return begun | ({"limit_mib_s": limit} if (limit := choosing.limit_mib_s(snapshot)) else {})
+        return begun | ({"limit_mib_s": limit} if (limit := strategy_choice.limit_mib_s(snapshot)) else {})
     return {}

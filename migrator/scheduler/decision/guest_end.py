@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from migrator.operations import Phase
 from migrator.protocol import DomainState, Ensure, Fact
-from migrator.scheduler import reading
-from migrator.scheduler.snapshot import Snapshot, Timeline
-from migrator.scheduler.verdict import arrived
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.snapshot import Snapshot, Timeline
+from migrator.scheduler.decision.verdict import arrived
 
 STOPPED = (DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
 # libvirt's reason -> what the guest did, or somebody did to it
@@ -24,20 +24,20 @@ _CRASHES = ("crashed", "panicked")
 
 
 def stopped(fact: Fact | None) -> bool:
-    return reading.state_of(fact) in STOPPED
+    return views.state_of(fact) in STOPPED
 
 
 def on_the_way(snapshot: Snapshot) -> str | None:
     """What ended the guest on its source while it was moved, which ended the move; None: nothing did."""
     source = snapshot.operation.source
-    words = _words(reading.fresh(snapshot, source))
+    words = _words(views.fresh(snapshot, source))
     return f"{words} on {source} in the middle of the migration, which ended with it" if words else None
 
 
 def after_arrival(snapshot: Snapshot) -> tuple[Timeline, ...]:
     """The timeline's line of a guest that had arrived, and was found stopped."""
     destination = snapshot.operation.destination
-    fact = reading.fresh(snapshot, destination)
+    fact = views.fresh(snapshot, destination)
     if not arrived(fact) or not stopped(fact):
         return ()
     words = _words(fact) or "the guest stopped; its hypervisor has forgotten why"
@@ -57,9 +57,9 @@ def put_down(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Timel
 def perhaps_arrived(snapshot: Snapshot) -> str:
     """Why a stopped source alone is not gone back to; "" where it is not that."""
     operation = snapshot.operation
-    if not stopped(reading.fresh(snapshot, operation.source)) or reading.heard(snapshot, operation.destination):
+    if not stopped(views.fresh(snapshot, operation.source)) or views.heard(snapshot, operation.destination):
         return ""
-    fenced = reading.fenced(snapshot, operation.destination)
+    fenced = views.fenced(snapshot, operation.destination)
     other = f", or cancel, to go on with what {operation.source} has" if fenced else ""
     return (
         f": the guest does not run on {operation.source}, and may have moved to {operation.destination} before. "

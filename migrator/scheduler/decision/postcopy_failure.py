@@ -5,9 +5,9 @@ Pure. The verdict needs facts of both hosts, and a host that is lost will never 
 
 from migrator.operations import Operation, Phase
 from migrator.protocol import DomainState, Fact
-from migrator.scheduler import reading
-from migrator.scheduler.snapshot import TORN, Snapshot
-from migrator.scheduler.verdict import FAILED, Verdict, job_active
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.snapshot import TORN, Snapshot
+from migrator.scheduler.decision.verdict import FAILED, Verdict, job_active
 
 BROKEN_OFF = "the post-copy broke off; its domain keeps a half of the guest, and is left alone until that goes on"
 _ALIVE = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
@@ -32,10 +32,10 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     """The verdict by both hosts' facts, and TORN where a fenced host has taken the other half with it: undone, the
     move would take the destination's disks, which the guest has written to since."""
     source, destination = snapshot.operation.source, snapshot.operation.destination
-    here, there = reading.fresh(snapshot, source), reading.fresh(snapshot, destination)
-    left = broken_off(here) and reading.fenced(snapshot, destination)
-    arrived = half(there) and reading.fenced(snapshot, source)
-    found = Verdict.TORN if left or arrived else reading.verdict_of(snapshot)
+    here, there = views.fresh(snapshot, source), views.fresh(snapshot, destination)
+    left = broken_off(here) and views.fenced(snapshot, destination)
+    arrived = half(there) and views.fenced(snapshot, source)
+    found = Verdict.TORN if left or arrived else views.verdict_of(snapshot)
     return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.get(TORN) else found
 
 
@@ -45,16 +45,16 @@ def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, 
     operation = snapshot.operation
     if found in (Verdict.DESTINATION, Verdict.SPLIT):
         return found
-    if any(reading.state_of(end) in _ALIVE for end in (here, there)):
+    if any(views.state_of(end) in _ALIVE for end in (here, there)):
         return Verdict.TORN
     if there is None:
         return found if operation.cancel_requested else Verdict.TORN
-    untold = here is None and not reading.fenced(snapshot, operation.source)
+    untold = here is None and not views.fenced(snapshot, operation.source)
     return Verdict.WAIT if untold else Verdict.DESTINATION
 
 
 def torn_after_arrival(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
     """A post-copied guest has arrived as soon as it runs at the destination, and can be lost there with its memory on
     the way: nothing is left of it but the half that the source would clean up."""
-    arrived = reading.judged_by_verdict(table, phase) and not table.reversible(phase.name)
+    arrived = views.judged_by_verdict(table, phase) and not table.reversible(phase.name)
     return arrived and verdict_of(snapshot) is Verdict.TORN

@@ -9,9 +9,9 @@ from typing import Any
 
 from migrator.operations import OPERATIONS, Actor, Operation, Phase
 from migrator.protocol import MEMORY, Fact
-from migrator.scheduler import reading
-from migrator.scheduler.satisfied import Judgement, Progress
-from migrator.scheduler.snapshot import Snapshot
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.completion import Judgement, Progress
+from migrator.scheduler.decision.snapshot import Snapshot
 
 COPIED = "copied"  # in an operation's context: target -> checksum that both ends had when the copy was complete
 STAYED = "stayed"  # there too: it turned forward again, for its source had nothing to go back to
@@ -41,7 +41,7 @@ def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
     if unshown := [disk.target for disk in snapshot.instance.disks if disk.target not in found]:
         return Judgement(Progress.PENDING, message=f"it has not shown {', '.join(unshown)}")
     wrong = [f"{target} is missing ({disk.path})" for target, disk in found.items() if not disk.exists]
-    for disk in reading.guest_of(snapshot.operation).disks:
+    for disk in views.guest_of(snapshot.operation).disks:
         if disk.target == MEMORY:  # its checksum tells
             continue
         size = found[disk.target].virtual_bytes if disk.target in found else disk.virtual_bytes
@@ -66,12 +66,12 @@ def needed(snapshot: Snapshot, keeper: str) -> bool:
 def lapsed(snapshot: Snapshot, table: Operation, phase: Phase, name: str) -> bool:
     """Whether the proof by phase ``name``, under which ``phase`` may destroy a copy, counts no more: the host that
     keeps the other one is silent, or gave its proof long ago. ``name`` "": none is needed."""
-    if not name or reading.skipped(snapshot.operation, phase) or reading.left_out(snapshot, table.phase(name)):
+    if not name or views.skipped(snapshot.operation, phase) or views.left_out(snapshot, table.phase(name)):
         return False
-    keeper = reading.host_of(snapshot.operation, table.phase(name).actor)
+    keeper = views.host_of(snapshot.operation, table.phase(name).actor)
     if keeper is None or not needed(snapshot, keeper):
         return False
-    return not reading.heard(snapshot, keeper) or snapshot.operation.phase_age_s > GOOD_FOR_S
+    return not views.heard(snapshot, keeper) or snapshot.operation.phase_age_s > GOOD_FOR_S
 
 
 def arrived(snapshot: Snapshot) -> bool:
@@ -97,8 +97,8 @@ def counted(snapshot: Snapshot) -> tuple[bool, Mapping[str, Any] | None]:
     """Whether resize_confirm_window has passed, and what to keep of the counting; None: nothing new. Only time counts
     in which the servers counted and the destination was heard, and one reading of the clock counts for little."""
     window, host = snapshot.confirm_window_s, snapshot.operation.destination
-    view = reading.view_of(snapshot, host)
-    if not window or view is None or not reading.heard(snapshot, host):
+    view = views.view_of(snapshot, host)
+    if not window or view is None or not views.heard(snapshot, host):
         return False, None
     kept: Mapping[str, float] = snapshot.operation.context.get(WINDOW) or {}
     if not kept or view.now < kept["at"]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
-from migrator.scheduler.convergence import Schedule
+from migrator.scheduler.decision.downtime_steps import Schedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.protocol import Fact, JobFact, Measurement
-from migrator.scheduler import reading, strategy
-from migrator.scheduler.convergence import downtime_steps
-from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.strategy import Choice, Load, Permitted, Standing, Strategy
+from migrator.scheduler.decision import strategy, views
+from migrator.scheduler.decision.downtime_steps import downtime_steps
+from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.decision.strategy import Choice, Load, Permitted, Standing, Strategy
 
 LIMIT = "live_migration_bandwidth"
 MIB = 1024**2
@@ -72,8 +72,8 @@ def limit_mib_s(snapshot: Snapshot) -> int:
 def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> Load:
     assert measurement.dirty_mib_s is not None
     assert bandwidth.mib_s is not None
-    copied, memory_mb = set(reading.copied_live(snapshot)), snapshot.instance.memory_mb
-    disks = (disk for disk in reading.guest_of(snapshot.operation).disks if disk.target in copied)
+    copied, memory_mb = set(views.copied_live(snapshot)), snapshot.instance.memory_mb
+    disks = (disk for disk in views.guest_of(snapshot.operation).disks if disk.target in copied)
     return Load(
         memory_mib=min(memory_mb, measurement.memory_mib or memory_mb),
         disk_mib=sum(disk.allocated_bytes for disk in disks) / MIB,
@@ -93,7 +93,7 @@ def _least_mib_s(measurement: Measurement) -> float | None:
 
 def permitted(snapshot: Snapshot) -> Permitted:
     """What an operator wants goes before the settings, as it does in ``assign``."""
-    s, data_gib = snapshot.schedule, reading.data_gib(snapshot)
+    s, data_gib = snapshot.schedule, views.data_gib(snapshot)
     wanted_ms = snapshot.operation.steering.get("max_downtime_ms")
     steps = downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve)
     return Permitted(
@@ -131,7 +131,7 @@ def flags(snapshot: Snapshot) -> Mapping[str, Any]:
         "auto_converge": slow_down and way != Strategy.POST_COPY,
         "auto_converge_initial": record.get("initial_percent", 0),
         # A guest that is paused is not made to run.
-        "post_copy": post_copy(snapshot) and not reading.stays_paused(snapshot.operation),
+        "post_copy": post_copy(snapshot) and not views.stays_paused(snapshot.operation),
         "post_copy_after": 1 if way == Strategy.POST_COPY else 0,
     }
 

@@ -1,9 +1,9 @@
 """When a live migration has lasted too long, and what becomes of it then. Pure."""
 
 from migrator.protocol import Fact
-from migrator.scheduler import reading
-from migrator.scheduler.backward import reverse
-from migrator.scheduler.snapshot import Plan, Snapshot, Timeline
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.backward import reverse
+from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 
 _POST_COPY = ("postcopy", "postcopy-failed")  # the guest runs at the destination: there is no way back
 
@@ -15,7 +15,7 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
     if source.domain is not None and source.domain.reason in _POST_COPY:
         return None
     # One that was forced to its end gets as long again for it.
-    limit_s = schedule.completion_s * reading.data_gib(snapshot) * (2 if operation.steering.get("force") else 1)
+    limit_s = schedule.completion_s * views.data_gib(snapshot) * (2 if operation.steering.get("force") else 1)
     if limit_s and operation.phase_age_s > limit_s:
         return "completion_timeout", f"not completed after {limit_s:.0f} s (live_migration_completion_timeout)"
     if operation.steering.get("held") or operation.steering.get("force"):

@@ -8,10 +8,10 @@ Owns after how long that is said, and never what follows from it.
 from dataclasses import replace
 
 from migrator.protocol import Ensure
-from migrator.scheduler import reading
-from migrator.scheduler.assign import asked
-from migrator.scheduler.snapshot import NOTHING, Plan, Snapshot
-from migrator.scheduler.waiting import wait
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.assignments import asked
+from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
+from migrator.scheduler.decision.waiting import wait
 
 _REPEATING = 2  # the protocol from which on an agent sends unchanged facts again
 _REPORT = "no report on this step"
@@ -47,18 +47,18 @@ def _ours(snapshot: Snapshot) -> bool:
 
 def _not_done(snapshot: Snapshot, host: str) -> str:
     """What a host says that tells of no problem, long after it was asked: somebody paused the guest, or runs it."""
-    fact, limit_s = reading.fresh(snapshot, host), snapshot.report_timeout_s
+    fact, limit_s = views.fresh(snapshot, host), snapshot.report_timeout_s
     if fact is None or fact.domain is None or not limit_s or snapshot.operation.phase_age_s < limit_s:
         return ""
     return f"{host}: {fact.note or f'its domain is {fact.domain.state}'}"
 
 
 def _late(snapshot: Snapshot, host: str) -> bool:
-    view, limit_s = reading.view_of(snapshot, host), snapshot.report_timeout_s
+    view, limit_s = views.view_of(snapshot, host), snapshot.report_timeout_s
     if view is None or not limit_s or not view.heard:
         return False
     if min(snapshot.operation.phase_age_s, view.heard_s) < limit_s:
         return False
-    if reading.fresh(snapshot, host) is None:
+    if views.fresh(snapshot, host) is None:
         return True
     return view.report.protocol >= _REPEATING and snapshot.told.get(host, 0.0) >= limit_s

@@ -20,9 +20,9 @@ from migrator.protocol import (
     JobFact,
     Power,
 )
-from migrator.scheduler import convergence
-from migrator.scheduler.snapshot import HostView, OperationView, Placed, Snapshot
-from migrator.scheduler.verdict import Verdict, verdict
+from migrator.scheduler.decision import downtime_steps
+from migrator.scheduler.decision.snapshot import HostView, OperationView, Placed, Snapshot
+from migrator.scheduler.decision.verdict import Verdict, verdict
 
 LENT = "lent"  # in an operation's context: target -> path at which the source lends its config drive
 # what a source's domain was, and how the instance is wanted wherever it is put
@@ -248,7 +248,7 @@ def copied_live_bytes(snapshot: Snapshot) -> list[int]:
 
 def data_gib(snapshot: Snapshot) -> float:
     """What a live migration is counted with for its delays and timeouts."""
-    return convergence.data_gib(snapshot.instance.memory_mb, copied_live_bytes(snapshot))
+    return downtime_steps.data_gib(snapshot.instance.memory_mb, copied_live_bytes(snapshot))
 
 
 def memory_is_shared(snapshot: Snapshot) -> bool:

@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 
 from migrator.operations import Kind
-from migrator.scheduler import reading
-from migrator.scheduler.snapshot import NOTHING, TORN, Plan, Snapshot, Timeline
-from migrator.scheduler.verdict import Verdict
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.snapshot import NOTHING, TORN, Plan, Snapshot, Timeline
+from migrator.scheduler.decision.verdict import Verdict
 
 CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tells what changed
 ALARMS = {
@@ -27,7 +27,7 @@ def wait(snapshot: Snapshot, reason: str) -> Plan:
 
 def set_free(snapshot: Snapshot, host: str) -> Plan:
     """Wait for a host that is lost, which only has to clean up: the instance need not."""
-    waiting = wait(snapshot, reading.silence(snapshot, host))
+    waiting = wait(snapshot, views.silence(snapshot, host))
     if not snapshot.operation.holds:
         return waiting
     line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)

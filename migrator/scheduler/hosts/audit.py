@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, copies, events, instance_records, keys, serials
-from migrator.db.copies import LIVE, HeldCopy
+from migrator.db import alarms, events, host_domains, instances, keys, serials
 from migrator.db.engine import Connection
+from migrator.db.host_domains import LIVE, HeldCopy
 from migrator.operations import Kind
 from migrator.protocol import Copy, DomainState
-from migrator.scheduler import stamps
-from migrator.scheduler.effects import POWER
+from migrator.scheduler.state import stamps
+from migrator.scheduler.state.effects import POWER
+from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, newer_than
 
 AUDITED = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
 _NAMED = 20  # claimed copies that are written down, and that an alarm about a host names; it counts them all
 _NEWER_STAMP = "has a stamp that is newer than the record"
-_UNKNOWN_SERIAL = "was changed by an operation that is not in the record"
 _GONE: Mapping[str, object] = {"vm_state": "stopped", "power_state": 0}  # it can be started from its disks
 
 
@@ -51,10 +51,10 @@ class Difference:
 def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[str]:
     """Store the host's list, note how its instances are, raise and clear its alarms; those whose guests ran by the
     record, and were found stopped. The host's row is locked."""
-    before = copies.of_host(connection, host)
+    before = host_domains.of_host(connection, host)
     listed = _judged(connection, host, {copy.uuid: copy for copy in told}, before)
     held = _kept(listed, before)
-    copies.replace(connection, host, list(held.values()), before)
+    host_domains.replace(connection, host, list(held.values()), before)
     raised = {(row.kind, row.instance_uuid) for row in alarms.listed(connection, host=host)}
     suspect = {uuid for kind, uuid in raised if kind in AUDITED}
     subjects = _subjects(connection, host, held, before, suspect)
@@ -80,7 +80,7 @@ def _judged(
     }
     known = {uuid for uuid, copy in before.items() if copy.believed}
     doubtful = [uuid for uuid in told if issued.get(uuid) is None and uuid not in known]
-    believed = copies.involved(connection, host, doubtful) | known
+    believed = host_domains.involved(connection, host, doubtful) | known
     return {
         uuid: HeldCopy(
             uuid,
@@ -112,10 +112,10 @@ def _subjects(
     suspect: set[str],
 ) -> Sequence[Subject]:
     """Whatever may differ. Of the rest, which is nearly all of it, nothing more is asked."""
-    records = {row.uuid: row for row in copies.records(connection, host, [*held.keys() | suspect])}
+    records = {row.uuid: row for row in host_domains.records(connection, host, [*held.keys() | suspect])}
     stamped = {uuid: copy for uuid, copy in held.items() if copy.stamp_host is not None}
     looked = [uuid for uuid, copy in stamped.items() if before.get(uuid) != copy or uuid in suspect]
-    known = copies.epochs(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
+    known = host_domains.epochs(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
     newer = _unknown_served(connection, held, before, suspect)
     newer |= {uuid: _NEWER_STAMP for uuid in looked if _is_newer(stamped[uuid], known, records.get(uuid))}
     differ = [
@@ -124,7 +124,7 @@ def _subjects(
         if uuid in newer or uuid in suspect or _differs(host, held.get(uuid), records.get(uuid))
     ]
     busy: dict[str, list[Any]] = {}
-    for row in copies.under_way(connection, differ):
+    for row in host_domains.under_way(connection, differ):
         busy.setdefault(row.instance_uuid, []).append(row)
     return [Subject(u, held.get(u), records.get(u), busy.get(u, ()), newer.get(u, "")) for u in differ]
 
@@ -136,21 +136,7 @@ def _unknown_served(
     which need not be heard."""
     changed = (uuid for uuid, copy in held.items() if before.get(uuid) != copy or uuid in suspect)
     served = {uuid: held[uuid].served for uuid in changed if held[uuid].believed}
-    return dict.fromkeys(serials.unknown(connection, served), _UNKNOWN_SERIAL)
-
-
-def doubt(connection: Connection, uuid: str) -> None:
-    """Called where an operation begins, last in its transaction: it waits, too, if a host that is believed has served
-    one that the record does not know."""
-    for copy in copies.of_instance(connection, uuid):
-        if copy.believed and serials.unknown(connection, {uuid: copy.served}):
-            recorded = instance_records.get(connection, uuid).host
-            words = _newer_than(copy.host, copy.state, _UNKNOWN_SERIAL, recorded)
-            alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
-
-
-def _newer_than(host: str, state: str, newer: str, recorded: str | None) -> str:
-    return f"its copy on {host} ({state}) {newer}, which says {recorded}"
+    return dict.fromkeys(serials.unknown(connection, served), UNKNOWN_SERIAL)
 
 
 def _is_newer(copy: HeldCopy, known: Mapping[str, int], record: Any | None) -> bool:
@@ -180,7 +166,7 @@ def differences(host: str, subject: Subject) -> list[Difference]:
             found.append(_no_record(host, subject))
         return found
     if copy is not None and subject.newer:
-        words = _newer_than(host, copy.state, subject.newer, record.host)
+        words = newer_than(host, copy.state, subject.newer, record.host)
         found.append(Difference(AlarmKind.COPY_NEWER, uuid, words))
     busy = any(o.holds for o in subject.operations)
     if record.host == host:
@@ -232,7 +218,7 @@ def _note_power(connection: Connection, host: str, subject: Subject) -> bool:
         return False
     # One that waits for its confirmation stays in VERIFY_RESIZE, however its guest is.
     only = ("power_state",) if record.vm_state in ("resized", "error") else tuple(wanted)
-    instance_records.change(connection, record.uuid, {name: wanted[name] for name in only})
+    instances.change(connection, record.uuid, {name: wanted[name] for name in only})
     words = f"found {copy.state} on {host}" if copy is not None else f"found no domain on {host}"
     events.add(connection, "power", words, instance_uuid=record.uuid, host=host)
     return copy is not None and record.vm_state == "active" and wanted["vm_state"] == "stopped"

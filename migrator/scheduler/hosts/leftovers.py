@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from migrator.db.engine import Connection
 from migrator.protocol import Leftover, LeftoverKind
-from migrator.scheduler import surveys
-from migrator.scheduler.unexplained import unexplained
+from migrator.scheduler.state import surveys
+from migrator.scheduler.state.unexplained_files import unexplained
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.alarms import DISPUTES, AlarmKind
-from migrator.db import alarms, claims, copies, events, hosts, instance_records, operations, serials
+from migrator.db import alarms, claims, events, host_domains, hosts, instances, operations, serials
 from migrator.db.clock import now_expression
-from migrator.db.copies import LIVE
 from migrator.db.engine import Connection, Database
-from migrator.db.listening import clock_expression
+from migrator.db.host_domains import LIVE
+from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import BadRequest, Conflict, InstanceNotFound
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import DomainState, Ensure
-from migrator.scheduler import fencing
-from migrator.scheduler.assign import asked
-from migrator.scheduler.effects import POWER, amounts
-from migrator.scheduler.loading import host_view, with_fencing
-from migrator.scheduler.requests import Caller, begin_queued_delete
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.decision.assignments import asked
+from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.requests.requests import Caller, begin_queued_delete
+from migrator.scheduler.state import fencing
+from migrator.scheduler.state.effects import POWER, amounts
+from migrator.scheduler.state.loader import host_view, with_fencing
 from migrator.settings import ServerSettings
 
 _KEPT_STAMPS = 40
@@ -62,9 +62,9 @@ class Word:
 def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, lock: bool = False) -> Sides:
     """Raises InstanceNotFound where there is neither a record nor a copy."""
     active = operations.active_of(connection, uuid, lock=lock)
-    found = copies.of_instance(connection, uuid)
+    found = host_domains.of_instance(connection, uuid)
     try:
-        record = instance_records.get(connection, uuid, deleted=True)
+        record = instances.get(connection, uuid, deleted=True)
     except InstanceNotFound:
         if not found:
             raise
@@ -75,7 +75,7 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
         hosts.lock(connection, names)
     rows = hosts.by_names(connection, names)
     views = {r.name: with_fencing(r, host_view(r, settings.service_down_time), settings, 0.0) for r in rows}
-    known = copies.epochs(connection, {copy.stamp_operation for copy in found if copy.stamp_host is not None})
+    known = host_domains.epochs(connection, {copy.stamp_operation for copy in found if copy.stamp_host is not None})
     newer = {c.host for c in found if c.stamp_host is not None and known.get(c.stamp_operation, -1) < c.stamp_epoch}
     newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
     disputed = alarms.disputes(connection, [uuid]).get(uuid, "")
@@ -89,7 +89,7 @@ def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSe
         sides = both_sides(connection, uuid, settings, lock=True)
         refuse(sides, word)
         for host in sorted(word.given_up):
-            copies.forget(connection, host, uuid)
+            host_domains.forget(connection, host, uuid)
         turns: list[int] = []
         if word.host is not None:
             turns = _rewrite(connection, sides, word.host)
@@ -212,9 +212,9 @@ def _rewrite(connection: Connection, sides: Sides, host: str) -> list[int]:
     values |= POWER.get(DomainState(copy.state), POWER[DomainState.SHUT_OFF])
     if not any(operation.holds for operation in kept):
         values["task_state"] = None
-    instance_records.change(connection, sides.uuid, values)
+    instances.change(connection, sides.uuid, values)
     if record.launched_at is None:
-        instance_records.launched(connection, sides.uuid)
+        instances.launched(connection, sides.uuid)
     queued = None if any(o.holds for o in kept) else begin_queued_delete(connection, sides.uuid)
     return [int(operation.id) for operation in kept] + ([queued] if queued is not None else [])
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from migrator.db import events, host_removal, hosts, machines
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, HostNotFound
-from migrator.scheduler import kept_disks
+from migrator.scheduler.requests import kept_disks
 
 log = logging.getLogger(__name__)
 _NAMED = 5  # things, in a message

@@ -12,9 +12,9 @@ from migrator.db import hosts
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import CheckResult
-from migrator.scheduler import preflight
-from migrator.scheduler.finding import Finding
-from migrator.scheduler.snapshot import Plan, Snapshot
+from migrator.scheduler.checks.finding import Finding
+from migrator.scheduler.decision.snapshot import Plan, Snapshot
+from migrator.scheduler.placement import preflight
 
 Checks = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -8,16 +8,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import claims, hosts, instance_records
+from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import HostReport, InstanceSpec
-from migrator.scheduler import evacuated_disks, evacuations, loading, lost_images, shared_proofs
-from migrator.scheduler.effects import amounts
-from migrator.scheduler.filters import findings
-from migrator.scheduler.finding import Need
-from migrator.scheduler.preflight import Judged, Preflight
-from migrator.scheduler.requests import ALLOWED
+from migrator.scheduler.checks.filters import findings
+from migrator.scheduler.checks.finding import Need
+from migrator.scheduler.decision import evacuated_disks
+from migrator.scheduler.placement.preflight import Judged, Preflight
+from migrator.scheduler.requests import evacuation
+from migrator.scheduler.requests.requests import ALLOWED
+from migrator.scheduler.state import loader, lost_images, shared_proofs
+from migrator.scheduler.state.effects import amounts
 from migrator.settings import ServerSettings
 
 
@@ -42,19 +44,19 @@ def of_host(
     """For every instance of the host. ``to``: the destinations to look at; none named: every host. Raises
     HostNotFound."""
     lost = hosts.get(connection, host)
-    report, _ = loading.report_of(lost)
+    report, _ = loader.report_of(lost)
     ages = shared_proofs.ages(lost)
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
-    candidates = loading.candidates(rows, settings.service_down_time)
+    candidates = loader.candidates(rows, settings.service_down_time)
     storage, found = hosts.storage(connection), []
-    for row in instance_records.on_host(connection, host):
+    for row in instances.on_host(connection, host):
         spec = InstanceSpec.model_validate(row.spec)
-        surviving = evacuations.surviving_pools(storage, spec, report, host)
+        surviving = evacuation.surviving_pools(storage, spec, report, host)
         disks = evacuated_disks.fates(spec, surviving)
         need = _need(connection, row, spec, report, surviving)
         judged = [Judged(candidate.host.name, findings(candidate, need)) for candidate in candidates]
         kept = [pool for pool in surviving if pool in spec.pools]
-        refusal = _unfit(row) or evacuations.rebuild_refusal(connection, disks, settings) or _without_root(disks)
+        refusal = _unfit(row) or evacuation.rebuild_refusal(connection, disks, settings) or _without_root(disks)
         refusal = refusal or shared_proofs.refusal(lost, kept, settings)
         proof_ages = {pool: ages[pool] for pool in kept if pool in ages}
         found.append(EvacuationPreflight(Preflight(row, judged), disks, proof_ages, refusal))
@@ -71,7 +73,7 @@ def _need(
         memory_mb=memory_mb,
         disk_gb=disk_gb,
         source=row.host,
-        guest=evacuations.described(report),
+        guest=evacuation.described(report),
         holders=frozenset(claims.holders(connection, row.uuid)) - {row.host},
         surviving=surviving,
         missing_images=lost_images.of(connection, spec),

@@ -7,19 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from migrator.db import claims, hosts, instance_records
+from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
 from migrator.operations import Actor, Kind
 from migrator.protocol import GuestDescription
-from migrator.scheduler import loading, queueing_inbound, surveys
-from migrator.scheduler.backward import refused
-from migrator.scheduler.effects import amounts
-from migrator.scheduler.filters import failed, rank, refusals
-from migrator.scheduler.finding import Candidate, Need, Origin
-from migrator.scheduler.reading import spec_for
-from migrator.scheduler.refusing import of_finding
-from migrator.scheduler.snapshot import Plan, Snapshot
-from migrator.scheduler.waiting import queued_at, wait
+from migrator.scheduler.checks.filters import failed, rank, refusals
+from migrator.scheduler.checks.finding import Candidate, Need, Origin
+from migrator.scheduler.decision.backward import refused
+from migrator.scheduler.decision.snapshot import Plan, Snapshot
+from migrator.scheduler.decision.views import spec_for
+from migrator.scheduler.decision.waiting import queued_at, wait
+from migrator.scheduler.placement.check_errors import of_finding
+from migrator.scheduler.queues import inbound
+from migrator.scheduler.state import loader, surveys
+from migrator.scheduler.state.effects import amounts
 
 _DETAILED = 32  # hosts whose refusals are told to programs too: the record would be large
 _SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
@@ -53,7 +54,7 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need
     live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
     flavor = operation.params.get("new_flavor")
     if flavor is None:
-        flavor = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
+        flavor = instances.get(connection, operation.instance_uuid, deleted=True).flavor
     guest = operation.context.get("guest")
     vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.home))
     return Need(
@@ -77,11 +78,11 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need
 
 def _origin(connection: Connection, source: str, down_after: float) -> Origin | None:
     rows, seen = hosts.by_names(connection, [source]), surveys.load(connection, [source], None)
-    return next((Origin(loading.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
+    return next((Origin(loader.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
 
 
 def _candidates(connection: Connection, rows: Sequence[Any], need: Need, down_after: float) -> list[Candidate]:
-    found = loading.candidates(rows, down_after)
+    found = loader.candidates(rows, down_after)
     if not need.live or need.source is None:
         return found
     seen = surveys.load(connection, [candidate.host.name for candidate in found], [need.source])
@@ -95,7 +96,7 @@ def _requested(connection: Connection, need: Need, down_after: float) -> Candida
 
 def _busy(connection: Connection, snapshot: Snapshot, need: Need) -> Mapping[str, int]:
     """Host -> how many go first there, where nothing more may come in now. What stays in place comes in nowhere."""
-    found = queueing_inbound.ahead_everywhere(connection, snapshot)
+    found = inbound.ahead_everywhere(connection, snapshot)
     return {h: n for h, n in found.items() if n >= snapshot.inbound_limit and not (need.in_place and h == need.source)}
 
 

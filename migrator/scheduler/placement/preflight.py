@@ -8,16 +8,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from migrator.db import claims, hosts, instance_records
+from migrator.db import claims, hosts
+from migrator.db import instances as instance_records
 from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, InstanceSpec
-from migrator.scheduler import loading, lost_images, surveys
-from migrator.scheduler.effects import amounts
-from migrator.scheduler.filters import findings
-from migrator.scheduler.finding import Candidate, Finding, Need, Origin, Status
-from migrator.scheduler.requests import ALLOWED
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.checks.filters import findings
+from migrator.scheduler.checks.finding import Candidate, Finding, Need, Origin, Status
+from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.requests.requests import ALLOWED
+from migrator.scheduler.state import loader, lost_images, surveys
+from migrator.scheduler.state.effects import amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _preflights(
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
     names = {row.name for row in rows}
     seen = surveys.load(connection, names if to else None, sources)
-    candidates = [replace(c, surveyed=seen.get(c.host.name)) for c in loading.candidates(rows, down_after)]
+    candidates = [replace(c, surveyed=seen.get(c.host.name)) for c in loader.candidates(rows, down_after)]
     origins = origins_of(connection, sources, names, [row.uuid for row in instances], down_after)
     return [_preflight(connection, row, candidates, origins.get(row.host)) for row in instances]
 
@@ -73,7 +74,7 @@ def origins_of(
     """Each of ``sources`` with what its agent saw of the hosts ``about`` and of these guests."""
     seen = surveys.load(connection, sources, about, guests)
     rows = hosts.by_names(connection, sources)
-    return {row.name: Origin(loading.host_view(row, down_after), seen.get(row.name)) for row in rows}
+    return {row.name: Origin(loader.host_view(row, down_after), seen.get(row.name)) for row in rows}
 
 
 def _preflight(connection: Connection, row: Any, candidates: Sequence[Candidate], origin: Origin | None) -> Preflight:

@@ -13,7 +13,7 @@ from migrator.db import queues
 from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind, Operation
-from migrator.scheduler.snapshot import OperationView, Place, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import OperationView, Place, Plan, Snapshot
 
 _ARRIVED = frozenset({Effect.RECORD_BUILT, Effect.MOVE_RECORD, Effect.RECORD_RESIZED})
 # An evacuated instance is out of service, and nothing else that comes in is.

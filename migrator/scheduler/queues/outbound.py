@@ -7,8 +7,8 @@ from migrator.db import hosts, operations
 from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler import queueing_inbound
-from migrator.scheduler.snapshot import OperationView, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
+from migrator.scheduler.queues import inbound
 
 _TABLE = OPERATIONS[Kind.LIVE_MIGRATION]
 QUEUED = next(phase.name for phase in _TABLE.phases if phase.do is Effect.CLAIM_DESTINATION)
@@ -32,7 +32,7 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
     hosts.lock(connection, {host for host in (leaving, plan.destination) if host is not None})
     if leaving is not None and ahead(connection, operation.id, leaving) >= limit:
         raise StaleRow(f"Operation {operation.id} is not the next one of {leaving} any more")
-    queueing_inbound.admit(connection, snapshot, plan)
+    inbound.admit(connection, snapshot, plan)
 
 
 def following(connection: Connection, operation: OperationView) -> int | None:

@@ -13,13 +13,13 @@ from typing import Any
 
 from migrator import supported
 from migrator.db import images as image_rows
-from migrator.db import instance_records
+from migrator.db import instances
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Connection, Database
-from migrator.image_inspection import QEMU_FORMATS
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
-from migrator.scheduler.requests import Caller, begin
+from migrator.scheduler.requests.requests import Caller, begin
+from migrator.untrusted.image_inspection import QEMU_FORMATS
 
 STORAGE_EXTRA_SPEC = supported.STORAGE  # flavor extra spec that names the pool of the instance's disks
 EPHEMERAL_EXTRA_SPEC = supported.EPHEMERAL_STORAGE  # the same for its ephemeral disk; without it, where the root is
@@ -53,7 +53,7 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
     uuid = str(uuids.uuid4())
     with db.write() as connection:
         spec = _spec(connection, uuid, new)
-        instance_records.create(
+        instances.create(
             connection,
             {
                 "uuid": uuid,

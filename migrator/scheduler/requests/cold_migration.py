@@ -7,13 +7,13 @@ child of ``MigratorError``.
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.db import events, instance_records, operations
+from migrator.db import events, instances, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY, Kind
 from migrator.protocol import InstanceSpec
-from migrator.scheduler.building import EPHEMERAL_EXTRA_SPEC, STORAGE_EXTRA_SPEC
-from migrator.scheduler.requests import Caller, at_rest, begin, until_unchanged
+from migrator.scheduler.requests.build import EPHEMERAL_EXTRA_SPEC, STORAGE_EXTRA_SPEC
+from migrator.scheduler.requests.requests import Caller, at_rest, begin, until_unchanged
 
 
 def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int:
@@ -97,7 +97,7 @@ def revert(db: Database, caller: Caller, uuid: str) -> int:
 
 def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
     row = operations.active_of_instance(connection, uuid, lock=True)  # or it may confirm itself meanwhile
-    instance = instance_records.get(connection, uuid)
+    instance = instances.get(connection, uuid)
     if row is None or not _answers(row, verb):
         state = f"task_state {instance.task_state}" if instance.task_state else f"vm_state {instance.vm_state}"
         raise Conflict(f"Cannot '{verb}' instance {uuid} while it is in {state}")

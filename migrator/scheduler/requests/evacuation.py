@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import copies, events, hosts, images, keys, operations
+from migrator.db import events, host_domains, hosts, images, keys, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power, StoragePool
-from migrator.scheduler import evacuated_disks, fencing, passwords, shared_proofs
-from migrator.scheduler.loading import host_view, report_of, with_fencing
-from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
+from migrator.scheduler.decision import evacuated_disks
+from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
+from migrator.scheduler.state import fencing, passwords, shared_proofs
+from migrator.scheduler.state.loader import host_view, report_of, with_fencing
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
@@ -149,7 +150,7 @@ def _refuse_heard(source: Any, settings: ServerSettings, *, shared: bool) -> Non
 def _live_elsewhere(connection: Connection, row: Any, settings: ServerSettings) -> list[tuple[str, str]]:
     """Hosts besides the recorded one that have a live copy of it, for all that is known, and its state: perhaps the
     lost host under another name."""
-    states = dict(copies.live_elsewhere(connection, row.uuid, row.host))
+    states = dict(host_domains.live_elsewhere(connection, row.uuid, row.host))
     others = hosts.by_names(connection, states)
     views = [with_fencing(other, host_view(other, settings.service_down_time), settings, 0.0) for other in others]
     return [(view.name, states[view.name]) for view in views if not view.fenced]

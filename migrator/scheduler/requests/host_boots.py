@@ -9,12 +9,12 @@ never started so.
 import uuid as uuids
 from collections.abc import Sequence
 
-from migrator.db import alarms, copies, events, hosts
+from migrator.db import alarms, events, host_domains, hosts
 from migrator.db.engine import Connection
 from migrator.errors import Conflict, MigratorError
 from migrator.operations import Kind
-from migrator.scheduler import auditing
-from migrator.scheduler.requests import Caller, at_rest, begin, refuse_second_copy
+from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy
+from migrator.scheduler.state import newer_copies
 
 WITHIN_S = 600.0  # after that a guest that stops has stopped by itself
 _USER = "resume_guests_state_on_host_boot"
@@ -32,7 +32,7 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
     for uuid in stopped:
         try:
             row = at_rest(connection, uuid, Kind.START)
-            refuse_second_copy(Kind.START, row, copies.live_elsewhere(connection, uuid, row.host))
+            refuse_second_copy(Kind.START, row, host_domains.live_elsewhere(connection, uuid, row.host))
             _refuse_disputed(connection, uuid)
         except MigratorError as error:
             words = f"{host} was rebooted, and the guest is not started again: {error.message}"
@@ -44,6 +44,6 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
 
 def _refuse_disputed(connection: Connection, uuid: str) -> None:
     """Nobody asked for this start, so that it does not wait for an operator's word either."""
-    auditing.doubt(connection, uuid)
+    newer_copies.raise_if_newer(connection, uuid)
     if words := alarms.disputes(connection, [uuid]).get(uuid):
         raise Conflict(words)

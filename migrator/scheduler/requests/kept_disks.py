@@ -7,13 +7,13 @@ disk: the agent of the host does.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from migrator.db import events, instance_records, operations
+from migrator.db import events, instances, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, NotFound
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import KeptDisks
-from migrator.scheduler import surveys
-from migrator.scheduler.requests import Caller, at_rest, begin, until_unchanged
+from migrator.scheduler.requests.requests import Caller, at_rest, begin, until_unchanged
+from migrator.scheduler.state import surveys
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def drop(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
 
 def _hosts_of(connection: Connection, uuid: str, kept: str) -> Collection[str]:
     """Raises NotFound, InstanceNotFound."""
-    instance_records.get(connection, uuid, deleted=True)
+    instances.get(connection, uuid, deleted=True)
     found = {one.host for one in listed(connection) if (one.disks.instance, one.disks.operation) == (uuid, kept)}
     if not found:
         raise NotFound(f"No host keeps disks of instance {uuid} that operation {kept} set aside.")

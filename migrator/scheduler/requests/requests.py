@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from migrator import meanwhile
-from migrator.db import copies, events, instance_records, operations
+from migrator.db import events, host_domains, instances, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, InstanceBusy, StaleRow
 from migrator.operations import OPERATIONS, VERIFY, Kind
 from migrator.protocol import DomainState
-from migrator.scheduler import auditing, lost_images
+from migrator.scheduler.requests import during_live_migration
+from migrator.scheduler.state import lost_images, newer_copies
 
 T = TypeVar("T")
 _TRIES = 10  # of a request whose instance changes between two of its statements
@@ -62,11 +62,11 @@ def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
     def ask(connection: Connection) -> int:
         # The operation first, and locked: it may be about to end, and with it the instance changes its host.
         active = operations.active_of_instance(connection, uuid, lock=True)
-        row = instance_records.get(connection, uuid)
+        row = instances.get(connection, uuid)
         if active is None:
             return begin(connection, caller, Kind.DELETE, uuid, row.host, seen=row)
         if active.kind != Kind.DELETE:
-            instance_records.change(connection, uuid, {"delete_requested": True})
+            instances.change(connection, uuid, {"delete_requested": True})
             if active.phase == VERIFY and active.forward:  # shorter than the way back, and as final
                 operations.request_confirm(connection, active.id)
             else:
@@ -89,7 +89,7 @@ def until_unchanged(db: Database, ask: Callable[[Connection], T]) -> T:
 
 def begin_queued_delete(connection: Connection, uuid: str) -> int | None:
     """Called where an operation ends: begin the deletion that was asked for meanwhile, as who asked last."""
-    row = instance_records.get(connection, uuid, deleted=True)
+    row = instances.get(connection, uuid, deleted=True)
     if not row.delete_requested or row.deleted:
         return None
     caller = Caller(row.user_id, row.project_id, f"req-{uuids.uuid4()}")
@@ -169,7 +169,7 @@ def on_instance(
     def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, kind)
         if kind in _BOOTS:
-            refuse_second_copy(kind, row, copies.live_elsewhere(connection, uuid, row.host))
+            refuse_second_copy(kind, row, host_domains.live_elsewhere(connection, uuid, row.host))
         return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params, seen=row)
 
     return until_unchanged(db, ask)
@@ -190,9 +190,9 @@ def refuse_second_copy(kind: Kind, row: Any, others: Sequence[tuple[str, str]]) 
 def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:
     """The instance's row, if an operation of this kind may begin now. Raises InstanceBusy, Conflict."""
     verb, allowed = ALLOWED[kind]
-    row = instance_records.get(connection, uuid)
+    row = instances.get(connection, uuid)
     if row.task_state is not None:
-        why = meanwhile.advice(kind, operations.active_of_instance(connection, uuid))
+        why = during_live_migration.advice(kind, operations.active_of_instance(connection, uuid))
         raise InstanceBusy(f"Cannot '{verb}' instance {uuid} while it is in task_state {row.task_state}{why}")
     if row.vm_state not in allowed:
         instead = _INSTEAD.get((kind, row.vm_state), "")
@@ -236,13 +236,13 @@ def begin(
         user_id=caller.user_id,
         project_id=caller.project_id,
     )
-    now = instance_records.lock(connection, uuid)
+    now = instances.lock(connection, uuid)
     if (seen is not None and _state(now) != _state(seen)) or (now.host != source and table.moves):
         raise StaleRow(f"Instance {uuid} changed while the request was looked at")
     if now.host != source and kind is not Kind.BUILD:
         source = now.host
         operations.set_source(connection, operation_id, source)
-    instance_records.change(connection, uuid, {"task_state": first.task(params or {})})
+    instances.change(connection, uuid, {"task_state": first.task(params or {})})
     events.add(
         connection,
         "begin",
@@ -254,7 +254,7 @@ def begin(
         host=source,
     )
     if kind is not Kind.BUILD:
-        auditing.doubt(connection, uuid)
+        newer_copies.raise_if_newer(connection, uuid)
     return operation_id
 
 

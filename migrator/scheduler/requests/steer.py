@@ -1,6 +1,7 @@
 """The operator's hand on a live migration that is under way: what is wanted of its transfer from now on.
 
-Owns when steering is possible and what it leaves in the timeline. The source's agent sets it (``compute/steering.py``).
+Owns when steering is possible and what it leaves in the timeline. The source's agent sets it
+(``compute/migration_parameters.py``).
 """
 
 from collections.abc import Mapping
@@ -8,12 +9,12 @@ from typing import Any
 
 from migrator.db import events, operations
 from migrator.db.engine import Database
-from migrator.db.listening import clock
+from migrator.db.server_heartbeat import clock
 from migrator.errors import Conflict
 from migrator.operations import Kind
 from migrator.protocol import Power
-from migrator.scheduler.loading import RELEASED
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state.loader import RELEASED
 
 TRANSFER = "transfer"
 _WORDS = {

@@ -1,13 +1,13 @@
 """A server's heartbeat, and what it finds: that somebody set the database's clock.
 
 Owns what is said of that. Never decides what a silence means, and changes no evidence: hosts' silence is measured by
-the servers' own clock (``db/listening.py``).
+the servers' own clock (``db/server_heartbeat.py``).
 """
 
 import logging
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, listening
+from migrator.db import alarms, server_heartbeat
 from migrator.db.engine import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 SHOWN_S = 3600.0  # the alarm is over when the clock was not set again for so long
 
 
-def beat(db: Database, heartbeat: listening.Heartbeat) -> None:
+def beat(db: Database, heartbeat: server_heartbeat.Heartbeat) -> None:
     """Say that this server listens. To be called every ``listening.BEAT_S``."""
     with db.write() as connection:
         note(connection, heartbeat)
 
 
-def note(connection: Connection, heartbeat: listening.Heartbeat) -> None:
+def note(connection: Connection, heartbeat: server_heartbeat.Heartbeat) -> None:
     step_s = heartbeat.beat(connection)
     if step_s:
         _alarm(connection, step_s)
@@ -36,7 +36,7 @@ def _alarm(connection: Connection, step_s: float) -> None:
 
 
 def _clear(connection: Connection) -> None:
-    found = listening.last_step(connection)
+    found = server_heartbeat.last_step(connection)
     if found is not None and found.age_s is not None and found.age_s > SHOWN_S:
-        listening.forget_step(connection)
+        server_heartbeat.forget_step(connection)
         alarms.clear_alarm(connection, AlarmKind.CLOCK_STEPPED)

@@ -7,14 +7,14 @@ somebody else was faster (StaleRow: load, decide and choose again).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.db import claims, events, instance_records, operations, volumes
+from migrator.db import claims, events, instances, operations, volumes
 from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, Power
-from migrator.scheduler.reading import power_wanted, stays_paused, with_flavor
-from migrator.scheduler.snapshot import TORN, OperationView, Plan
-from migrator.scheduler.verdict import arrived
+from migrator.scheduler.decision.snapshot import TORN, OperationView, Plan
+from migrator.scheduler.decision.verdict import arrived
+from migrator.scheduler.decision.views import power_wanted, stays_paused, with_flavor
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
     DomainState.RUNNING: {"vm_state": "active", "power_state": 1},
@@ -36,14 +36,14 @@ def amounts(flavor: Mapping[str, Any], *, volume_backed: bool) -> Amounts:
 
 
 def _amounts(connection: Connection, operation: OperationView, which: str) -> Amounts:
-    row = instance_records.get(connection, operation.instance_uuid, deleted=True)
+    row = instances.get(connection, operation.instance_uuid, deleted=True)
     return amounts(_flavor(connection, operation, which), volume_backed=bool(row.spec.get("home")))
 
 
 def _flavor(connection: Connection, operation: OperationView, which: str) -> Mapping[str, Any]:
     found = operation.params.get(which)
     if found is None:
-        found = instance_records.get(connection, operation.instance_uuid, deleted=True).flavor
+        found = instances.get(connection, operation.instance_uuid, deleted=True).flavor
     return dict(found)
 
 
@@ -99,12 +99,12 @@ def _move_record(connection: Connection, operation: OperationView, plan: Plan) -
     if operation.context.get(TORN):
         found = _found(plan, DomainState.SHUT_OFF)
     changes = {"host": operation.destination, "fault": None, **found}
-    instance_records.change(connection, operation.instance_uuid, changes)
+    instances.change(connection, operation.instance_uuid, changes)
 
 
 def _shaped(connection: Connection, operation: OperationView, which: str) -> dict[str, Any]:
     """The columns that a flavor shapes."""
-    row = instance_records.get(connection, operation.instance_uuid, deleted=True)
+    row = instances.get(connection, operation.instance_uuid, deleted=True)
     flavor = _flavor(connection, operation, which)
     spec = with_flavor(InstanceSpec.model_validate(row.spec), flavor)
     return {"flavor": flavor, "spec": spec.model_dump(mode="json")}
@@ -113,7 +113,7 @@ def _shaped(connection: Connection, operation: OperationView, which: str) -> dic
 def _record_resized(connection: Connection, operation: OperationView, plan: Plan) -> None:
     power = _found(plan, DomainState.RUNNING)["power_state"]
     changes = {"host": operation.destination, "vm_state": "resized", "power_state": power}
-    instance_records.change(connection, operation.instance_uuid, changes | _shaped(connection, operation, "new_flavor"))
+    instances.change(connection, operation.instance_uuid, changes | _shaped(connection, operation, "new_flavor"))
     measured = events.since_phase(connection, operation.id, "stop")
     if measured is not None:
         operations.add_outcome(connection, operation.id, {"out_of_service_ms": round(measured * 1000)})
@@ -125,32 +125,32 @@ def _record_returned(connection: Connection, operation: OperationView, plan: Pla
         power_wanted(operation), DomainState.SHUT_OFF
     )
     changes = {"host": operation.source, **_found(plan, wanted)}
-    instance_records.change(connection, operation.instance_uuid, changes | _shaped(connection, operation, "old_flavor"))
+    instances.change(connection, operation.instance_uuid, changes | _shaped(connection, operation, "old_flavor"))
 
 
 def _record_confirmed(connection: Connection, operation: OperationView, _plan: Plan) -> None:
     """From here on the instance is free, and its claim may be the next operation's."""
     if operation.same_host:
         _claim_only(connection, operation, "new_flavor")
-    row = instance_records.get(connection, operation.instance_uuid, deleted=True)
+    row = instances.get(connection, operation.instance_uuid, deleted=True)
     state = "active" if row.power_state == POWER[DomainState.RUNNING]["power_state"] else "stopped"
-    instance_records.change(connection, operation.instance_uuid, {"vm_state": state})
+    instances.change(connection, operation.instance_uuid, {"vm_state": state})
 
 
 def _record_built(connection: Connection, operation: OperationView, _plan: Plan) -> None:
     values = {"host": operation.destination, **POWER[DomainState.RUNNING]}
-    instance_records.change(connection, operation.instance_uuid, values)
-    instance_records.launched(connection, operation.instance_uuid)
+    instances.change(connection, operation.instance_uuid, values)
+    instances.launched(connection, operation.instance_uuid)
 
 
 def _record_power(connection: Connection, operation: OperationView, plan: Plan) -> None:
     domain = plan.effect_fact.domain if plan.effect_fact is not None else None
     if domain is not None and domain.state in POWER:
-        instance_records.change(connection, operation.instance_uuid, POWER[domain.state])
+        instances.change(connection, operation.instance_uuid, POWER[domain.state])
 
 
 def _record_deleted(connection: Connection, operation: OperationView, _plan: Plan) -> None:
-    instance_records.terminated(connection, operation.instance_uuid)
+    instances.terminated(connection, operation.instance_uuid)
     volumes.release(connection, operation.instance_uuid)
 
 

@@ -5,17 +5,17 @@ An agent that was broken into learns nothing of instances that its host has no p
 
 from pydantic import ValidationError
 
-from migrator.db import images, instance_records, volumes
+from migrator.db import images, instances, volumes
 from migrator.db.engine import Connection
 from migrator.errors import Forbidden
 from migrator.protocol import InstanceSpec
-from migrator.scheduler.host_operations import asked_of
+from migrator.scheduler.state.host_operations import asked_of
 
 
 def image(connection: Connection, host: str, image_id: str) -> images.ImageRow:
     """The image, of which an operation that asks something of the host now has an instance; also one that was deleted.
     Raises Forbidden, whether there is such an image or not, and ImageNotFound."""
-    specs = instance_records.specs_of_operations(connection, asked_of(connection, host))
+    specs = instances.specs_of_operations(connection, asked_of(connection, host))
     if not any(_names(spec, image_id) for spec in specs):
         raise Forbidden(
             f"No operation under way names image {image_id} to {host}",

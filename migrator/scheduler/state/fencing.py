@@ -1,7 +1,7 @@
 """Fencing evidence: why a silent host counts as running none of its instances (DESIGN.md, rule 7).
 
-Pure: a host's row and the settings in, evidence out. Never fences anything itself (``api/fencer.py`` runs the
-operator's command, ``compute/lease.py`` is the host's own promise).
+Pure: a host's row and the settings in, evidence out. Never fences anything itself (``server/fence_runner.py`` runs the
+operator's command, ``compute/fencing/lease.py`` is the host's own promise).
 """
 
 from collections.abc import Mapping

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from migrator.db import operations
 from migrator.db.engine import Connection, Database
-from migrator.scheduler.assign import asked
-from migrator.scheduler.loading import UNREADABLE
-from migrator.scheduler.snapshot import Placed
+from migrator.scheduler.decision.assignments import asked
+from migrator.scheduler.decision.snapshot import Placed
+from migrator.scheduler.state.loader import UNREADABLE
 
 Marks = tuple[tuple[int, int], ...]
 

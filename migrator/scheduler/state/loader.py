@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from migrator.db import alarms, copies, hosts, instance_records, operations, progress, transfers
+from migrator.db import alarms, host_domains, hosts, instances, operations, progress, transfer_stats
 from migrator.db.engine import Connection
 from migrator.errors import InstanceNotFound
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
-from migrator.scheduler import queueing, queueing_inbound
-from migrator.scheduler.convergence import Schedule
-from migrator.scheduler.fencing import evidence
-from migrator.scheduler.finding import Candidate
-from migrator.scheduler.snapshot import HostView, Means, OperationView, Place, Snapshot
+from migrator.scheduler.checks.finding import Candidate
+from migrator.scheduler.decision.downtime_steps import Schedule
+from migrator.scheduler.decision.snapshot import HostView, Means, OperationView, Place, Snapshot
+from migrator.scheduler.queues import inbound, outbound
+from migrator.scheduler.state.fencing import evidence
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def snapshot(connection: Connection, operation_id: int, settings: ServerSettings
 def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSettings) -> Iterator[Snapshot]:
     """One a row of ``operations``, in their order. What they need of other tables is read at once for all of them, the
     facts before the hosts: a fact counts only while its host is heard."""
-    specs = instance_records.specs(connection, {row.instance_uuid for row in rows})
+    specs = instances.specs(connection, {row.instance_uuid for row in rows})
     if lost := next((row.instance_uuid for row in rows if row.instance_uuid not in specs), None):
         raise InstanceNotFound(f"Instance {lost} could not be found.")
     facts: dict[int, list[Any]] = {}
@@ -129,7 +129,7 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
     names |= {instance.host for instance in specs.values() if instance.host}
     seen = {host.name: host for host in hosts.by_names(connection, names)}
     views = {host.name: host_view(host, settings.service_down_time) for host in seen.values()}
-    waiting = queueing_inbound.places(connection, rows, settings.max_concurrent_builds)
+    waiting = inbound.places(connection, rows, settings.max_concurrent_builds)
     disputes = alarms.disputes(connection, specs.keys())
     for row in rows:
         mine = {row.source, row.destination, specs[row.instance_uuid].host} & seen.keys()
@@ -194,7 +194,7 @@ def _copies(connection: Connection, row: Any) -> tuple[tuple[str, str], ...]:
     """Asked for only where it matters: it costs a query."""
     if OPERATIONS[Kind(row.kind)].phase(row.phase).do is not Effect.AWAIT_NO_COPY:
         return ()
-    return tuple(copies.left(connection, row.instance_uuid, row.source))
+    return tuple(host_domains.left(connection, row.instance_uuid, row.source))
 
 
 def schedule_of(settings: ServerSettings) -> Schedule:
@@ -222,9 +222,9 @@ def means_of(settings: ServerSettings) -> Means:
 
 def _ahead(connection: Connection, row: Any) -> int:
     """Only live migrations queue up; what is no longer in the queue need not ask."""
-    if row.kind != Kind.LIVE_MIGRATION or row.phase != queueing.QUEUED:
+    if row.kind != Kind.LIVE_MIGRATION or row.phase != outbound.QUEUED:
         return 0
-    return queueing.ahead(connection, row.id, row.source)
+    return outbound.ahead(connection, row.id, row.source)
 
 
 def _stalled_s(connection: Connection, row: Any) -> float:
@@ -236,4 +236,4 @@ def _stalled_s(connection: Connection, row: Any) -> float:
 def _reached(connection: Connection, row: Any) -> float | None:
     """Asked for only where a transfer is planned: it costs a query."""
     planning = OPERATIONS[Kind(row.kind)].phase(row.phase).planning
-    return transfers.reached_mib_s(connection, row.source, row.destination) if planning else None
+    return transfer_stats.reached_mib_s(connection, row.source, row.destination) if planning else None

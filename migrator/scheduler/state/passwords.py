@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from migrator.scheduler.snapshot import Snapshot
+from migrator.scheduler.decision.snapshot import Snapshot
 
 PARAM = "admin_pass"  # of an operation; as it was typed where an earlier release began it
 _ENCRYPTED = "encrypted"

@@ -12,16 +12,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from migrator import guest_cpu, peer_address
 from migrator.db import hosts, surveys
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.errors import HostNotFound
-from migrator.protocol import GuestCpu, Peer, Questions, Survey
-from migrator.scheduler import entitlements
-from migrator.scheduler.finding import Surveyed
-from migrator.scheduler.unexplained import unexplained
+from migrator.protocol import GuestCpu, Peer, Questions, Survey, guest_cpu
+from migrator.scheduler.checks.finding import Surveyed
+from migrator.scheduler.state import entitlements
+from migrator.scheduler.state.unexplained_files import unexplained
 from migrator.settings import ServerSettings
+from migrator.untrusted import peer_address
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ what such an operation does: nothing of it is asked of any host until a server c
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, operations
 from migrator.db.engine import Database
-from migrator.scheduler.snapshot import OperationView
+from migrator.scheduler.decision.snapshot import OperationView
 
 _REASON = "this server cannot read the operation"
 _QUIET_S = 15.0  # one that was changed later than that is in the hands of a server that can read it

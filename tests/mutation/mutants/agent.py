@@ -2,10 +2,10 @@
 
 from tests.mutation.mutant import Mutant
 
-ENSURE = "migrator/compute/ensure.py"
-ENSURE_MOVING = "migrator/compute/ensure_moving.py"
-ENSURE_POWER = "migrator/compute/ensure_power.py"
-WORKER = "migrator/compute/worker.py"
+ENSURE = "migrator/compute/handlers/live.py"
+ENSURE_MOVING = "migrator/compute/handlers/cold.py"
+ENSURE_POWER = "migrator/compute/handlers/power.py"
+WORKER = "migrator/compute/agent/worker.py"
 PROTOCOL_FACTS = "migrator/protocol/facts.py"
 
 MUTANTS = (

@@ -2,11 +2,11 @@
 
 from tests.mutation.mutant import Mutant
 
-BACKWARD = "migrator/scheduler/backward.py"
-DECIDE = "migrator/scheduler/decide.py"
-FORWARD = "migrator/scheduler/forward.py"
-TORN = "migrator/scheduler/torn.py"
-VERDICT = "migrator/scheduler/verdict.py"
+BACKWARD = "migrator/scheduler/decision/backward.py"
+DECIDE = "migrator/scheduler/decision/decide.py"
+FORWARD = "migrator/scheduler/decision/forward.py"
+TORN = "migrator/scheduler/decision/postcopy_failure.py"
+VERDICT = "migrator/scheduler/decision/verdict.py"
 
 MUTANTS = (
     Mutant(
@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant(
         "fence by evidence though heard",
         FORWARD,
-        "if phase.fencing and not reading.heard(snapshot, host):",
+        "if phase.fencing and not views.heard(snapshot, host):",
         "if phase.fencing:",
     ),
     Mutant(
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "no evidence stops a copy",
         FORWARD,
-        "if phase.do is Ensure.COPIED and reading.fenced(snapshot, operation.source):",
+        "if phase.do is Ensure.COPIED and views.fenced(snapshot, operation.source):",
         "if False:",
     ),
     Mutant(
@@ -39,8 +39,8 @@ MUTANTS = (
     Mutant(
         "what the destination found out is not used yet",
         FORWARD,
-        "reading.left_out(wiser, table.phases[after])",
-        "reading.left_out(snapshot, table.phases[after])",
+        "views.left_out(wiser, table.phases[after])",
+        "views.left_out(snapshot, table.phases[after])",
     ),
     Mutant(
         "the copy of a config drive is the transfer's result",
@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(
         "awaited host given up",
         FORWARD,
-        ("    if reading.awaited(snapshot, host):\n        return wait(snapshot, silent)\n    if phase.proof"),
+        ("    if views.awaited(snapshot, host):\n        return wait(snapshot, silent)\n    if phase.proof"),
         "    if phase.proof",
     ),
     Mutant("fence although awaited", FORWARD, "if view is not None and view.awaited:", "if False:"),
@@ -95,8 +95,8 @@ MUTANTS = (
     Mutant(
         "lost source without the destination's word",
         FORWARD,
-        "if destination is not None and reading.fenced(snapshot, operation.source):",
-        "if reading.fenced(snapshot, operation.source):",
+        "if destination is not None and views.fenced(snapshot, operation.source):",
+        "if views.fenced(snapshot, operation.source):",
     ),
     Mutant(
         "timeouts without an active job",
@@ -107,8 +107,8 @@ MUTANTS = (
     Mutant(
         "fenced and not holding",
         FORWARD,
-        "if reading.fenced(snapshot, host) and phase.holds:",
-        "if reading.fenced(snapshot, host):",
+        "if views.fenced(snapshot, host) and phase.holds:",
+        "if views.fenced(snapshot, host):",
         equivalent="an operation that does not hold has no phase that is left by this",
     ),
     Mutant(
@@ -120,8 +120,8 @@ MUTANTS = (
     Mutant(
         "judged though not holding",
         BACKWARD,
-        "judged = operation.holds and reading.judged_by_verdict(table, phase)",
-        "judged = reading.judged_by_verdict(table, phase)",
+        "judged = operation.holds and views.judged_by_verdict(table, phase)",
+        "judged = views.judged_by_verdict(table, phase)",
     ),
     Mutant(
         "destination verdict: no forward again",
@@ -150,13 +150,13 @@ MUTANTS = (
     Mutant(
         "silent host's undo owed without fencing",
         BACKWARD,
-        "given_up and snapshot.operation.holds and (phase.owed or reading.fenced(snapshot, host))",
+        "given_up and snapshot.operation.holds and (phase.owed or views.fenced(snapshot, host))",
         "given_up and snapshot.operation.holds",
     ),
     Mutant(
         "owed though only awaited",
         BACKWARD,
-        "given_up = gone and not reading.awaited(snapshot, host)",
+        "given_up = gone and not views.awaited(snapshot, host)",
         "given_up = gone",
     ),
     Mutant("everything is owed", BACKWARD, "owing=phase.name if phase.undo in _CLEANING else None", "owing=phase.name"),
@@ -278,7 +278,7 @@ MUTANTS = (
     Mutant(
         "a cancelled move counts a silent destination as lost",
         BACKWARD,
-        "given_up = snapshot.operation.cancel_requested and reading.fenced(snapshot, destination)",
+        "given_up = snapshot.operation.cancel_requested and views.fenced(snapshot, destination)",
         "given_up = snapshot.operation.cancel_requested",
     ),
     Mutant(
@@ -290,7 +290,7 @@ MUTANTS = (
     Mutant(
         "a forced-down host that answers gives up its disks",
         FORWARD,
-        "if phase.fencing and not reading.keeps_disks(snapshot):",
+        "if phase.fencing and not views.keeps_disks(snapshot):",
         "if False:",
     ),
     Mutant(

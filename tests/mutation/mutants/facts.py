@@ -2,11 +2,11 @@
 
 from tests.mutation.mutant import Mutant
 
-ASSIGN = "migrator/scheduler/assign.py"
-READING = "migrator/scheduler/reading.py"
-SATISFIED = "migrator/scheduler/satisfied.py"
-TIMEOUTS = "migrator/scheduler/timeouts.py"
-WAITING = "migrator/scheduler/waiting.py"
+ASSIGN = "migrator/scheduler/decision/assignments.py"
+READING = "migrator/scheduler/decision/views.py"
+SATISFIED = "migrator/scheduler/decision/completion.py"
+TIMEOUTS = "migrator/scheduler/decision/timeouts.py"
+WAITING = "migrator/scheduler/decision/waiting.py"
 
 MUTANTS = (
     Mutant(
@@ -83,8 +83,8 @@ MUTANTS = (
     Mutant(
         "fence asks a host that is up to stop",
         ASSIGN,
-        "if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):",
-        "if fencing and not reading.keeps_disks(snapshot):",
+        "if fencing and (snapshot.hosts[host].up or not views.keeps_disks(snapshot)):",
+        "if fencing and not views.keeps_disks(snapshot):",
     ),
     Mutant("cleaning keeps nothing", ASSIGN, "        keep=_kept(ask),\n", ""),
     Mutant(
@@ -103,7 +103,7 @@ MUTANTS = (
     Mutant(
         "a forced-down host is asked to stop what only it has",
         ASSIGN,
-        "if fencing and (snapshot.hosts[host].up or not reading.keeps_disks(snapshot)):",
+        "if fencing and (snapshot.hosts[host].up or not views.keeps_disks(snapshot)):",
         "if fencing and snapshot.hosts[host].up:",
     ),
     Mutant(
@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "an instance in dispute is acted on",
         ASSIGN,
-        ("    if reading.disputed(snapshot, phase):\n        return found\n"),
+        ("    if views.disputed(snapshot, phase):\n        return found\n"),
         "",
     ),
     Mutant(

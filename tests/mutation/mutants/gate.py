@@ -2,9 +2,9 @@
 
 from tests.mutation.mutant import Mutant
 
-DOORS = "migrator/api/doors.py"
-GATE = "migrator/api/request_gate.py"
-BODY = "migrator/api/request_body.py"
+DOORS = "migrator/api/gate/listener_guard.py"
+GATE = "migrator/api/gate/request_gate.py"
+BODY = "migrator/api/gate/request_body.py"
 ORIGIN = "migrator/api/request_origin.py"
 
 MUTANTS = (
@@ -80,7 +80,7 @@ MUTANTS = (
     ),
     Mutant(
         "a host's large messages are not counted",
-        "migrator/api/body_budget.py",
+        "migrator/api/gate/body_budget.py",
         "        if self.taken[host] + size > self._of_host:",
         "        if False:",
     ),
@@ -92,13 +92,13 @@ MUTANTS = (
     ),
     Mutant(
         "one host's requests are worked on all at once",
-        "migrator/api/admission.py",
+        "migrator/api/agent_v1/admission.py",
         "        async with turn.lock:",
         "        if True:",
     ),
     Mutant(
         "surveys take the polls' threads",
-        "migrator/api/admission.py",
+        "migrator/api/agent_v1/admission.py",
         'Kind.SURVEY: Share("looks", 2, 9.0)',
         'Kind.SURVEY: Share("polls", 2, 9.0)',
     ),
@@ -116,7 +116,7 @@ MUTANTS = (
     ),
     Mutant(
         "strangers are refused at once, however many",
-        "migrator/api/refusal_pace.py",
+        "migrator/api/gate/refusal_pace.py",
         "        return left >= 1",
         "        return True",
     ),

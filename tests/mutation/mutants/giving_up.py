@@ -2,28 +2,28 @@
 
 from tests.mutation.mutant import Mutant
 
-ATTESTATION = "migrator/scheduler/attestation.py"
-ENSURE_MOVING = "migrator/compute/ensure_moving.py"
-IDLE_BASES = "migrator/compute/idle_bases.py"
-LEFTOVERS = "migrator/compute/leftovers.py"
-LENT_FILES = "migrator/compute/lent_files.py"
-READING = "migrator/scheduler/reading.py"
+ATTESTATION = "migrator/scheduler/decision/attestation.py"
+ENSURE_MOVING = "migrator/compute/handlers/cold.py"
+IDLE_BASES = "migrator/compute/storage/idle_base_images.py"
+LEFTOVERS = "migrator/compute/storage/leftovers.py"
+LENT_FILES = "migrator/compute/storage/lent_files.py"
+READING = "migrator/scheduler/decision/views.py"
 RECORDS = "migrator/db/leftovers.py"
-SATISFIED = "migrator/scheduler/satisfied.py"
-SHOWN = "migrator/scheduler/leftovers.py"
-UNEXPLAINED = "migrator/scheduler/unexplained.py"
+SATISFIED = "migrator/scheduler/decision/completion.py"
+SHOWN = "migrator/scheduler/hosts/leftovers.py"
+UNEXPLAINED = "migrator/scheduler/state/unexplained_files.py"
 
 MUTANTS = (
     Mutant(
         "a proof counts for a source that was silent after it",
         ATTESTATION,
-        "if not table.reversible(phase.name) and not reading.heard(snapshot, operation.source):",
+        "if not table.reversible(phase.name) and not views.heard(snapshot, operation.source):",
         "if False:",
     ),
     Mutant(
         "a fenced source is waited for",
         ATTESTATION,
-        "    if reading.fenced(snapshot, source):\n        return set_free(snapshot, source)\n",
+        "    if views.fenced(snapshot, source):\n        return set_free(snapshot, source)\n",
         "",
     ),
     Mutant(
@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "a fenced destination is waited for",
         ATTESTATION,
-        "    if not table.reversible(phase.name) and reading.fenced(snapshot, host):",
+        "    if not table.reversible(phase.name) and views.fenced(snapshot, host):",
         "    if False:",
     ),
     Mutant(
@@ -89,7 +89,7 @@ MUTANTS = (
     Mutant(
         "an image under disks is removed in one step",
         LEFTOVERS,
-        "if one.kind == LeftoverKind.BASE and not idle_bases.is_out_of_use(path):",
+        "if one.kind == LeftoverKind.BASE and not idle_base_images.is_out_of_use(path):",
         "if False:",
     ),
     Mutant(

@@ -2,12 +2,12 @@
 
 from tests.mutation.mutant import Mutant
 
-APPROVAL = "migrator/scheduler/approval.py"
+APPROVAL = "migrator/scheduler/hosts/approval.py"
 CAPACITY = "migrator/capacity.py"
 CLAIMS = "migrator/db/claims.py"
-ENTITLEMENTS = "migrator/scheduler/entitlements.py"
-HOST_BOOTS = "migrator/scheduler/host_boots.py"
-HOST_REMOVAL = "migrator/scheduler/host_removal.py"
+ENTITLEMENTS = "migrator/scheduler/state/entitlements.py"
+HOST_BOOTS = "migrator/scheduler/requests/host_boots.py"
+HOST_REMOVAL = "migrator/scheduler/hosts/removal.py"
 HOSTS = "migrator/db/hosts.py"
 MACHINES = "migrator/db/machines.py"
 REGISTRATIONS = "migrator/db/registrations.py"
@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         "a refusal tells which images there are",
         ENTITLEMENTS,
-        "    specs = instance_records",
-        "    images.get(connection, image_id, deleted=True)\n    specs = instance_records",
+        "    specs = instances",
+        "    image_cache.get(connection, image_id, deleted=True)\n    specs = instances",
     ),
     Mutant(
         "a deleted image is kept from those that need it",
@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant(
         "a guest is started beside its copy elsewhere",
         HOST_BOOTS,
-        "            refuse_second_copy(Kind.START, row, copies.live_elsewhere(connection, uuid, row.host))\n",
+        "            refuse_second_copy(Kind.START, row, host_domains.live_elsewhere(connection, uuid, row.host))\n",
         "",
     ),
     Mutant(

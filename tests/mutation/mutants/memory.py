@@ -2,10 +2,10 @@
 
 from tests.mutation.mutant import Mutant
 
-ADMISSION = "migrator/compute/admission.py"
-KEPT_DISKS = "migrator/compute/kept_disks.py"
-LEASE = "migrator/compute/lease.py"
-SELF_FENCING = "migrator/compute/self_fencing.py"
+ADMISSION = "migrator/compute/agent/assignment_admission.py"
+KEPT_DISKS = "migrator/compute/storage/kept_disks.py"
+LEASE = "migrator/compute/fencing/lease.py"
+SELF_FENCING = "migrator/compute/fencing/self_fencing.py"
 
 MUTANTS = (
     Mutant("older epochs are admitted", ADMISSION, "if assignment.epoch < epoch:", "if False:"),

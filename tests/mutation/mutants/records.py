@@ -2,9 +2,9 @@
 
 from tests.mutation.mutant import Mutant
 
-AUDITING = "migrator/scheduler/auditing.py"
-MACHINES = "migrator/scheduler/machines.py"
-STAMPS = "migrator/scheduler/stamps.py"
+AUDITING = "migrator/scheduler/hosts/audit.py"
+MACHINES = "migrator/scheduler/hosts/machines.py"
+STAMPS = "migrator/scheduler/state/stamps.py"
 
 MUTANTS = (
     Mutant(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.api.public_words import public
+from migrator.api.public_messages import public
 
 XML = "<domain type='kvm'>\n  <name>secret</name>\n  <source file='/srv/secret.qcow2'/>\n</domain>"
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from migrator.api.refusals import Counts, OncePerInterval, Refusals, limit_logs_of_messages
+from migrator.api.refusal_log import Counts, OncePerInterval, Refusals, limit_logs_of_messages
 from migrator.protocol import Fact, Facts
-from migrator.scheduler import agents, machines, surveys
+from migrator.scheduler import agents
+from migrator.scheduler.hosts import machines
+from migrator.scheduler.state import surveys
 
 
 class Clock:

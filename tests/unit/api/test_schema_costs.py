@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from migrator.api import action_schemas, json_schema
+from migrator.api import json_schema
 from migrator.api.json_body import MAX_BODY_BYTES
-from migrator.api.routes import ROUTES
-from migrator.api.server_actions import ACTIONS
-from migrator.api.server_schemas import CREATE
+from migrator.api.v2_1.actions import schemas as action_schemas
+from migrator.api.v2_1.actions.dispatch import ACTIONS
+from migrator.api.v2_1.routes import ROUTES
+from migrator.api.v2_1.servers.schemas import CREATE
 from migrator.errors import BadRequest
 
 MOST_CALLS = 40_000  # a body that is right takes up to some 3,000; a list of 56,000 zeros took millions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.base_images import fetched
-from migrator.compute.images import ImageCache, available
+from migrator.compute.image_cache import ImageCache, available
+from migrator.compute.storage.base_images import fetched
 from migrator.errors import ImageUnavailable, ServerUnreachable
 from migrator.protocol import ImageRef
 

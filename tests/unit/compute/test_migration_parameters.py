@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_transfers import SETUP_S
-from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.compute.steering import steering
+from migrator.compute.migration_parameters import steering
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.simulated.live_migration import SETUP_S
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.errors import DriverError, HypervisorUnavailable
 from migrator.protocol import AttemptState, DomainState, Ensure, Fact, JobFact, MigratingInputs, Role
-from tests.unit.two_hosts import SPEC, World, attempt, state
+from tests.unit.compute.agent.two_hosts import SPEC, World, attempt, state
 
 STEPS = ((0, 10), (20, 50), (40, 400))
 BUSY = 10**9  # dirtied bytes a second: it never arrives by itself

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 import pytest
 from pydantic import ValidationError
 
-from migrator.api import agent  # noqa: F401 - its messages are walked, too
+from migrator.api.agent_v1 import routes  # noqa: F401 - its messages are walked, too
 from migrator.protocol import Assignments, Fact, Facts, HostReport, Message, Text, bounds
 from migrator.protocol.base import Xml
 

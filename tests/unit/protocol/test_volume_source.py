@@ -3,7 +3,7 @@
 import pytest
 
 from migrator.errors import BadRequest
-from migrator.volume_source import parse
+from migrator.protocol.volume_source import parse
 
 
 @pytest.mark.parametrize(

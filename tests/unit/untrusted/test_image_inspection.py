@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from migrator.errors import StorageError
-from migrator.image_inspection import virtual_size
-from migrator.process_limits import Limits, run
+from migrator.untrusted.image_inspection import virtual_size
+from migrator.untrusted.process_limits import Limits, run
 
 MIB = 1024**2
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from migrator.compute.libvirt_driver import LibvirtDriver
+from migrator.compute.libvirt.driver import LibvirtDriver
 from migrator.errors import DriverError, SettingInvalid
 from migrator.protocol import CopiedInputs, GuestDescription, HostReport, MigratingInputs
 from migrator.settings import AgentSettings, load
@@ -102,7 +102,7 @@ def test_a_setting_that_opens_peers_in_another_way_stops_the_start(uri: str) -> 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LibvirtDriver:
     """The real driver; what it would open is a test's failure."""
-    module = "migrator.compute.libvirt_calls.connections"
+    module = "migrator.compute.libvirt.bindings.connections"
     control = SimpleNamespace(call=lambda _: pytest.fail("libvirt was called"))
     monkeypatch.setattr(f"{module}.connect", lambda *_, **__: control)
     return LibvirtDriver(AgentSettings(state_path=tmp_path, storage={"local": tmp_path / "pool"}))

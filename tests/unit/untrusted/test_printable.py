@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from migrator import printable
 from migrator.cli import follow, output
 from migrator.cli.moves import timeline_text
 from migrator.cli.preflight import matrix
 from migrator.cli.tables import as_json, properties
 from migrator.errors import Conflict
 from migrator.logs import JsonLines
+from migrator.untrusted import printable
 
 HIDDEN = "\x1b\x9b\r\n\x00\x07\x7f\u202e\u2066\u200b\u2028\u2029\ufeff\ufffe\ud800\U000e0041"
 EVIL = f"web{HIDDEN}[31m"

@@ -6,15 +6,16 @@ Owns what the answer itself must say of hosts and flavors; everything later is i
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.api import action_schemas as schemas
-from migrator.api import catalogue
-from migrator.api.action_rules import ActionRule, Begun
-from migrator.api.routing import ApiRequest
+from migrator.api import flavor_and_image
+from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.db import hosts, operations
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
-from migrator.scheduler import loading, moves
-from migrator.scheduler.requests import ALLOWED
+from migrator.scheduler.requests import cold_migration
+from migrator.scheduler.requests.requests import ALLOWED
+from migrator.scheduler.state import loader
 
 _TO_A_HOST = (2, 56)
 
@@ -23,7 +24,7 @@ def _migrate(request: ApiRequest, row: Any, value: Any) -> Begun:
     host = (value or {}).get("host") if request.version >= _TO_A_HOST else None
     if _may_move(row, Kind.MIGRATION):
         _check_hosts(request, row, host)
-    return Begun(moves.migrate(request.services.db, request.caller, row.uuid, host=host))
+    return Begun(cold_migration.migrate(request.services.db, request.caller, row.uuid, host=host))
 
 
 def _may_move(row: Any, kind: Kind) -> bool:
@@ -37,7 +38,7 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
     services = request.services
     with services.db.read() as connection:
         found = hosts.by_names(connection, {name for name in (host, row.host) if name})
-    views = {h.name: loading.host_view(h, services.settings.service_down_time) for h in found}
+    views = {h.name: loader.host_view(h, services.settings.service_down_time) for h in found}
     if host is not None and host not in views:
         raise BadRequest(f"Compute host {host} could not be found.")
     if host is not None and host == row.host:
@@ -48,20 +49,22 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
 
 def _resize(request: ApiRequest, row: Any, value: Any) -> Begun:
     with request.services.db.read() as connection:
-        flavor = catalogue.flavor(connection, str(value["flavorRef"]))
-        image = catalogue.image_if_known(connection, row.image_id) if row.image_id else None
+        flavor = flavor_and_image.flavor(connection, str(value["flavorRef"]))
+        image = flavor_and_image.image_if_known(connection, row.image_id) if row.image_id else None
     if _may_move(row, Kind.RESIZE):
-        catalogue.check_fields(value)
-        catalogue.check_supported(flavor)
+        flavor_and_image.check_fields(value)
+        flavor_and_image.check_supported(flavor)
         if image is not None:
-            catalogue.check_fits(flavor, image)
+            flavor_and_image.check_fits(flavor, image)
         _check_hosts(request, row, None)
     same_host = request.services.settings.allow_resize_to_same_host
-    return Begun(moves.resize(request.services.db, request.caller, row.uuid, flavor=flavor, same_host=same_host))
+    return Begun(
+        cold_migration.resize(request.services.db, request.caller, row.uuid, flavor=flavor, same_host=same_host)
+    )
 
 
 def _confirm(request: ApiRequest, row: Any, _value: Any) -> Begun:
-    return Begun(moves.confirm(request.services.db, request.caller, row.uuid))
+    return Begun(cold_migration.confirm(request.services.db, request.caller, row.uuid))
 
 
 def _revert(request: ApiRequest, row: Any, _value: Any) -> Begun:
@@ -72,14 +75,14 @@ def _revert(request: ApiRequest, row: Any, _value: Any) -> Begun:
         names = {active.source} if active is not None and active.source and row.vm_state == "resized" else set()
         found = hosts.by_names(connection, names)
     for host in found:
-        if not loading.host_view(host, services.settings.service_down_time).up:
+        if not loader.host_view(host, services.settings.service_down_time).up:
             raise Conflict(
                 f"Cannot 'revertResize' instance {row.uuid}: host {host.name}, which has the instance's former disks, "
                 "is down, and has to show them before those it runs on are given up. Wait until it is back; or "
                 "confirm, and the instance stays where it is; or, when that host is lost too, evacuate it once it is "
                 "fenced"
             )
-    return Begun(moves.revert(request.services.db, request.caller, row.uuid))
+    return Begun(cold_migration.revert(request.services.db, request.caller, row.uuid))
 
 
 ACTIONS: Mapping[str, ActionRule] = {

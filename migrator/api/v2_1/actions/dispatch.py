@@ -6,18 +6,18 @@ may begin what in which state are the scheduler's.
 
 from collections.abc import Mapping
 
-from migrator.api import actions_cold, actions_evacuate, actions_live, actions_power
-from migrator.api.action_rules import ActionRule
-from migrator.api.routing import Answer, ApiRequest, Route, check_body
-from migrator.api.server_schemas import words
-from migrator.api.servers import find
+from migrator.api.v2_1.actions import cold, evacuate, live, power
+from migrator.api.v2_1.actions.action import ActionRule
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, check_body
+from migrator.api.v2_1.common.schemas import words
+from migrator.api.v2_1.servers.servers import find
 from migrator.errors import BadRequest, Conflict, Forbidden
 
 ACTIONS: Mapping[str, ActionRule] = {
-    **actions_power.ACTIONS,
-    **actions_live.ACTIONS,
-    **actions_cold.ACTIONS,
-    **actions_evacuate.ACTIONS,
+    **power.ACTIONS,
+    **live.ACTIONS,
+    **cold.ACTIONS,
+    **evacuate.ACTIONS,
 }
 
 # what Nova has and this server does not have: said so, instead of "no such action"

@@ -4,13 +4,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.api import action_schemas as schemas
-from migrator.api.action_rules import ActionRule, Begun
-from migrator.api.routing import ApiRequest
-from migrator.api.server_schemas import TRUE
+from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.common.routing import ApiRequest
+from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import hosts
 from migrator.errors import BadRequest, NotFound
-from migrator.scheduler import evacuated_disks, evacuations
+from migrator.scheduler.decision import evacuated_disks
+from migrator.scheduler.requests import evacuation
 
 DISKS_HEADER = "X-Migrator-Disks"  # which disks are kept and which are made anew: Nova's answer has no place for it
 _NOT_ASKED = (2, 14)  # from here nobody is asked about shared storage, and no password is answered
@@ -24,7 +25,7 @@ def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
         raise BadRequest("admin password can't be changed on existing disk")
     if host is not None:
         _check_host(request, row, host)
-    begun = evacuations.evacuate(
+    begun = evacuation.evacuate(
         request.services.db,
         request.caller,
         row.uuid,

@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from migrator.api import action_schemas as schemas
-from migrator.api.action_rules import ActionRule, Begun
-from migrator.api.routing import ApiRequest
-from migrator.api.server_schemas import TRUE
-from migrator.db import instances as instance_rows
+from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.common.routing import ApiRequest
+from migrator.api.v2_1.common.schemas import TRUE
+from migrator.db import instance_list as instance_rows
 from migrator.db import operations
 from migrator.db.engine import Database
 from migrator.errors import BadRequest
 from migrator.operations import OPERATIONS, Kind
-from migrator.scheduler import requests
+from migrator.scheduler.requests import requests
 
 _ASYNCHRONOUS = (2, 34)  # from here a refusal is in the migration's record, not in the answer
 _WAIT_S = 20.0

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.api import action_schemas as schemas
-from migrator.api.action_rules import ActionRule, Begun
-from migrator.api.routing import ApiRequest
-from migrator.db import instance_records
+from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.common.routing import ApiRequest
+from migrator.db import instances
 from migrator.db.engine import Database
 from migrator.errors import Forbidden
-from migrator.scheduler import requests
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests import requests
+from migrator.scheduler.requests.requests import Caller
 
 
 def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiRequest, Any, Any], Begun]:
@@ -41,7 +41,7 @@ def _unlock(request: ApiRequest, row: Any, _value: Any) -> Begun:
 
 def _set_lock(request: ApiRequest, row: Any, by: str | None, reason: str | None) -> Begun:
     with request.services.db.write() as connection:
-        instance_records.change(connection, row.uuid, {"locked_by": by, "locked_reason": reason})
+        instances.change(connection, row.uuid, {"locked_by": by, "locked_reason": reason})
     return Begun()
 
 

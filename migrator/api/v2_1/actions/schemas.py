@@ -1,6 +1,6 @@
 """What the body of an action may look like, at which microversion. Data only; the form is ``server_schemas``'."""
 
-from migrator.api.server_schemas import BOOLEAN, FALSE, TRUE, V1, Schema, Versioned, closed
+from migrator.api.v2_1.common.schemas import BOOLEAN, FALSE, TRUE, V1, Schema, Versioned, closed
 
 HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
 HOST_OR_NONE: Schema = HOST | {"type": ["string", "null"]}

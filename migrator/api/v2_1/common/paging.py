@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from migrator.api import server_schemas
-from migrator.api.routing import ApiRequest
+from migrator.api.v2_1.common import schemas
+from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.errors import BadRequest
 
 # A list of strings each: query values arrive as lists.
 INTEGER = {"type": "array", "items": {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}, "maxItems": 1000}
 TEXT = {"type": "array", "items": {"type": "string"}, "maxItems": 1000}
-BOOLEAN = {"type": "array", "items": server_schemas.BOOLEAN, "maxItems": 1000}
+BOOLEAN = {"type": "array", "items": schemas.BOOLEAN, "maxItems": 1000}
 
 
 def closed(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,14 +19,14 @@ from starlette.responses import Response
 
 from migrator.api import faults, json_schema, microversions
 from migrator.api.auth import Authenticator
+from migrator.api.dependencies import Services
 from migrator.api.json_body import parsed
 from migrator.api.json_schema import Schema as Schema
 from migrator.api.links import root_of
 from migrator.api.microversions import Version
 from migrator.api.request_ids import new_request_id, request_id_headers
-from migrator.api.services import Services
 from migrator.errors import BadRequest, Forbidden, MigratorError
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 
 log = logging.getLogger(__name__)
 Versioned = tuple[tuple[Version, Schema], ...]

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from migrator.api import migration_view, server_schemas
-from migrator.api.paging import first, limit_of, next_link
-from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.api.server_query import moment
+from migrator.api.v2_1.common.paging import first, limit_of, next_link
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
+from migrator.api.v2_1.migrations import view
+from migrator.api.v2_1.servers import schemas
+from migrator.api.v2_1.servers.query import moment
 from migrator.db import migration_list
 from migrator.db.migration_list import MigrationQuery
 from migrator.errors import BadRequest, Forbidden
@@ -33,7 +34,7 @@ def index(request: ApiRequest) -> Answer:
         addresses = migration_list.addresses(connection, {row.destination for row in rows if row.destination})
         live = {row.instance_uuid for row in rows if row.kind == Kind.LIVE_MIGRATION}
         flavors = migration_list.flavor_ids(connection, live)
-    lines = migration_view.listed(rows, request.version, request.base, request.root, addresses, flavors)
+    lines = view.listed(rows, request.version, request.base, request.root, addresses, flavors)
     body: dict[str, Any] = {"migrations": lines}
     if request.version >= _PAGED and rows and len(rows) == query.limit:
         body["migrations_links"] = next_link(request, "os-migrations", rows[-1].uuid)
@@ -63,4 +64,4 @@ def _query(request: ApiRequest) -> MigrationQuery:
     return query
 
 
-ROUTES = (Route("GET", "/os-migrations", index, query=server_schemas.MIGRATIONS_QUERY),)
+ROUTES = (Route("GET", "/os-migrations", index, query=schemas.MIGRATIONS_QUERY),)

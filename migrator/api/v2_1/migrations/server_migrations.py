@@ -1,14 +1,14 @@
 """/servers/{id}/migrations: the live migration that is under way, and aborting it."""
 
-from migrator.api import action_schemas
-from migrator.api.migration_view import IN_PROGRESS, of_server
-from migrator.api.routing import Answer, ApiRequest, Route, check_body
-from migrator.api.servers import find
-from migrator.db import migration_list, transfers
+from migrator.api.v2_1.actions import schemas
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, check_body
+from migrator.api.v2_1.migrations.view import IN_PROGRESS, of_server
+from migrator.api.v2_1.servers.servers import find
+from migrator.db import migration_list, transfer_stats
 from migrator.errors import BadRequest, Conflict, Forbidden, NotFound, OperationNotFound
 from migrator.operations import Kind
-from migrator.scheduler import requests
-from migrator.scheduler.steer import steer
+from migrator.scheduler.requests import requests
+from migrator.scheduler.requests.steer import steer
 
 _QUEUED_TOO = (2, 65)  # from here a migration that has not begun to transfer can be aborted too
 _POLICY = "os_compute_api:servers:migrations:"
@@ -30,7 +30,7 @@ def index(request: ApiRequest) -> Answer:
 
 def _view(request: ApiRequest, row: migration_list.MigrationRow) -> dict[str, object]:
     with request.services.db.read() as connection:
-        job = transfers.of_operation(connection, row.id)
+        job = transfer_stats.of_operation(connection, row.id)
         addresses = migration_list.addresses(connection, [row.destination] if row.destination else [])
     return of_server(row, request.version, addresses.get(row.destination), job)
 
@@ -88,7 +88,7 @@ def act(request: ApiRequest) -> Answer:
         raise BadRequest("Malformed request body")
     if "force_complete" not in body:
         raise BadRequest(f"There is no such action: {next(iter(body))}")
-    check_body(action_schemas.FORCE_COMPLETE, body, request.version)
+    check_body(schemas.FORCE_COMPLETE, body, request.version)
     uuid = request.params["id"]
     row, wrong_state = find(request, uuid), f"Instance {uuid} is in an invalid state for 'force_complete'"
     try:

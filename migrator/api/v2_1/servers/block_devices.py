@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator import supported_requests
 from migrator.api.json_schema import shortened
-from migrator.api.server_schemas import TRUE
+from migrator.api.v2_1.common.schemas import TRUE
 from migrator.errors import BadRequest
 
 MOST_VOLUMES = 20

@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator import supported, supported_requests
-from migrator.api import catalogue
-from migrator.api.block_devices import BlockDevices, block_devices, check_devices
-from migrator.api.server_schemas import MOST_METADATA, TRUE
-from migrator.api.server_view import Version, hostname
-from migrator.db import instances as instance_rows
+from migrator.api import flavor_and_image
+from migrator.api.v2_1.common.schemas import TRUE
+from migrator.api.v2_1.servers.block_devices import BlockDevices, block_devices, check_devices
+from migrator.api.v2_1.servers.schemas import MOST_METADATA
+from migrator.api.v2_1.servers.view import Version, hostname
+from migrator.db import instance_list as instance_rows
 from migrator.db import volumes
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden, VolumeNotFound
-from migrator.scheduler.building import NewInstance, volume_targets
+from migrator.scheduler.requests.build import NewInstance, volume_targets
 
 DEFAULT_ZONE = "nova"
 _LONGEST_NAME = 255
@@ -35,16 +36,16 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     if count > 1 and (disks.boot_volume or disks.volumes):
         raise BadRequest("Cannot attach one or more volumes to multiple instances")
     with db.read() as connection:
-        flavor = catalogue.flavor(connection, str(server["flavorRef"]))
+        flavor = flavor_and_image.flavor(connection, str(server["flavorRef"]))
         image, volume_image = _images(connection, disks)
         zone, host = _placement(connection, server)
     check_devices(disks, volume_targets(flavor, len(disks.volumes)))
-    catalogue.check_supported(flavor, image or volume_image)
+    flavor_and_image.check_supported(flavor, image or volume_image)
     if image is not None:
-        catalogue.check_fits(flavor, image)
+        flavor_and_image.check_fits(flavor, image)
     names = _names(server["name"], count)
     for name in names:
-        catalogue.check_fields(server, hostname(name))
+        flavor_and_image.check_fields(server, hostname(name))
     return [
         NewInstance(
             name=name,
@@ -115,9 +116,9 @@ def _images(connection: Any, disks: BlockDevices) -> tuple[Mapping[str, Any] | N
     for volumes that cannot be attached too."""
     free = {ident: _free(connection, ident) for ident in filter(None, (disks.boot_volume, *disks.volumes))}
     if disks.boot_volume is None:
-        return catalogue.bootable(connection, disks.image_id), None
+        return flavor_and_image.bootable(connection, disks.image_id), None
     kernel = free[disks.boot_volume].image_id
-    return None, catalogue.image_if_known(connection, kernel) if kernel else None
+    return None, flavor_and_image.image_if_known(connection, kernel) if kernel else None
 
 
 def _free(connection: Any, volume_id: str) -> Any:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator.api.public_words import public
-from migrator.api.server_view import Version, host_id, iso_us
+from migrator.api.public_messages import public
+from migrator.api.v2_1.servers.view import Version, host_id, iso_us
 from migrator.db.instance_actions import AT_ONCE, Action
 from migrator.operations import table_of
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from migrator.api import action_view, server_schemas
-from migrator.api.paging import first, limit_of, next_link
-from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.api.server_query import moment
-from migrator.api.servers import project_scope
+from migrator.api.v2_1.common.paging import first, limit_of, next_link
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
+from migrator.api.v2_1.servers import instance_action_view, schemas
+from migrator.api.v2_1.servers.query import moment
+from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import instance_actions
-from migrator.db import instances as instance_rows
+from migrator.db import instance_list as instance_rows
 
 _DELETED_TOO, _PAGED = (2, 21), (2, 58)
 
@@ -26,7 +26,7 @@ def index(request: ApiRequest) -> Answer:
     query = _query(request)
     with request.services.db.read() as connection:
         actions = instance_actions.page(connection, uuid, query)
-    body: dict[str, Any] = {"instanceActions": [action_view.summary(a, uuid, version) for a in actions]}
+    body: dict[str, Any] = {"instanceActions": [instance_action_view.summary(a, uuid, version) for a in actions]}
     if version >= _PAGED and actions and len(actions) == query.limit:
         path = f"servers/{uuid}/os-instance-actions"
         body["links"] = next_link(request, path, actions[-1].request_id)
@@ -50,11 +50,11 @@ def show(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
         action = instance_actions.get(connection, uuid, request.params["request_id"])
         phases = instance_actions.phases(connection, action.operation_id)
-    body = action_view.full(action, uuid, request.version, request.caller.is_admin, phases)
+    body = instance_action_view.full(action, uuid, request.version, request.caller.is_admin, phases)
     return Answer(200, {"instanceAction": body})
 
 
 ROUTES = (
-    Route("GET", "/servers/{id}/os-instance-actions", index, query=server_schemas.ACTIONS_QUERY),
+    Route("GET", "/servers/{id}/os-instance-actions", index, query=schemas.ACTIONS_QUERY),
     Route("GET", "/servers/{id}/os-instance-actions/{request_id}", show),
 )

@@ -11,13 +11,14 @@ from typing import Any
 
 from migrator import supported
 from migrator.api.json_schema import shortened
-from migrator.api.paging import first, limit_of
-from migrator.api.server_schemas import FALSE, MOST_TAGS, TRUE
-from migrator.api.server_view import Version, states_of
+from migrator.api.v2_1.common.paging import first, limit_of
+from migrator.api.v2_1.common.schemas import FALSE, TRUE
+from migrator.api.v2_1.servers.schemas import MOST_TAGS
+from migrator.api.v2_1.servers.view import Version, states_of
 from migrator.db import expressions
 from migrator.db.instance_filters import InstanceQuery
 from migrator.errors import BadRequest, Forbidden
-from migrator.scheduler.requests import Caller
+from migrator.scheduler.requests.requests import Caller
 
 Params = Mapping[str, Sequence[str]]
 

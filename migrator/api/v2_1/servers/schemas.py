@@ -7,65 +7,29 @@ not above its own microversion.
 from typing import Any
 
 from migrator.api.json_schema import INT32
+from migrator.api.v2_1.common.schemas import (
+    BOOLEAN,
+    COUNT,
+    HOST,
+    METADATA,
+    NAME,
+    NULL_TEXT,
+    TAG,
+    TEXT,
+    V1,
+    Schema,
+    Versioned,
+    closed,
+    many,
+    words,
+)
 
-Schema = dict[str, Any]
-Version = tuple[int, int]
-Versioned = tuple[tuple[Version, Schema], ...]
-
-V1: Version = (2, 1)
 MOST_TAGS = 50  # of a server
 MOST_METADATA = 128  # items of a server, as Nova's quota has it
-_MOST_PAIRS = 1000  # of metadata that are looked at; those beyond the quota are refused as such
 _MOST_DISKS = 64  # that a body may name
 _MOST_NETWORKS = 32
 _MOST_GROUPS = 50
-_MOST_VALUES = 1000  # of one query parameter
 _MOST_REPEATED = 10_000  # of a sort key, where those that are repeated are dropped
-
-TRUE = [True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
-FALSE = [False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
-BOOLEAN: Schema = {"type": ["boolean", "string"], "enum": TRUE + FALSE}
-NAME: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 255,
-    "pattern": r"^(?!\s)[^\x00-\x1f]*(?<!\s)$",
-}
-TEXT: Schema = {"type": "string", "maxLength": 255}
-NULL_TEXT: Schema = {
-    "type": ["string", "null"],
-    "maxLength": 255,
-    "pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$",
-}
-COUNT: Schema = {
-    "type": ["integer", "string"],
-    "pattern": r"^[0-9]*$",
-    "minimum": 1,
-    "minLength": 1,
-    "format": INT32,
-}
-TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": r"^[^,/]*$"}
-METADATA: Schema = {
-    "type": "object",
-    "patternProperties": {r"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255}},
-    "additionalProperties": False,
-    "maxProperties": _MOST_PAIRS,
-}
-HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
-
-
-def words(text: str) -> list[str]:
-    return text.split()
-
-
-def closed(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
 
 _NETWORK: Schema = closed({"uuid": TEXT, "port": {"type": ["string", "null"]}, "fixed_ip": TEXT, "tag": TAG})
 _NETWORKS: Schema = {"type": "array", "items": _NETWORK, "maxItems": _MOST_NETWORKS}
@@ -186,11 +150,6 @@ SORT_KEYS_273 = [*SORT_KEYS_21[:28], "locked"]
 _NUMBER: Schema = {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}
 _STRING: Schema = {"type": "string"}
 _DATE: Schema = {"type": "string", "format": "date-time"}
-
-
-def many(schema: Schema, most: int = _MOST_VALUES) -> Schema:
-    """Every parameter may be given more than once."""
-    return {"type": "array", "items": schema, "maxItems": most}
 
 
 _LIST_NAMES = words(

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from migrator.api import catalogue, paging, server_create, server_query, server_schemas, server_view
-from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.db import instance_records, transfers
-from migrator.db import instances as instance_rows
-from migrator.scheduler import building, requests
+from migrator.api import flavor_and_image
+from migrator.api.v2_1.common import paging
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
+from migrator.api.v2_1.servers import create as server_create
+from migrator.api.v2_1.servers import query as server_query
+from migrator.api.v2_1.servers import schemas, view
+from migrator.db import instance_list as instance_rows
+from migrator.db import instances, transfer_stats
+from migrator.scheduler.requests import build, requests
 
 
 def project_scope(request: ApiRequest) -> str | None:
@@ -26,28 +30,28 @@ def find(request: ApiRequest, uuid: str) -> instance_rows.InstanceRow:
         return instance_rows.get(connection, uuid, project_scope(request))
 
 
-def view_context(request: ApiRequest, rows: Any = ()) -> server_view.ViewContext:
+def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
     states: Mapping[str, str] = {}
     if request.version >= (2, 16) and request.caller.is_admin:
         names = {row.host for row in rows if row.host}
         with request.services.db.read() as connection:
             states = instance_rows.host_states(connection, names, request.services.settings.service_down_time)
-    moving = [row.uuid for row in rows if row.task_state in server_view.TRANSFERRING]
+    moving = [row.uuid for row in rows if row.task_state in view.TRANSFERRING]
     percents: Mapping[str, int] = {}
     if moving:
         with request.services.db.read() as connection:
-            percents = transfers.percents(connection, moving)
+            percents = transfer_stats.percents(connection, moving)
     caller = request.caller
-    return server_view.ViewContext(request.version, request.base, request.root, caller.is_admin, states, percents)
+    return view.ViewContext(request.version, request.base, request.root, caller.is_admin, states, percents)
 
 
 def create(request: ApiRequest) -> Answer:
     services, body = request.services, request.body
     wanted = server_create.new_instances(services.db, body, request.version)
-    reservation = building.reservation_id()
+    reservation = build.reservation_id()
     uuids = []
     for new in wanted:
-        uuid, operation_id = building.create_instance(
+        uuid, operation_id = build.create_instance(
             services.db, request.caller, replace(new, reservation_id=reservation)
         )
         services.reconciler.reconcile(operation_id)
@@ -57,7 +61,7 @@ def create(request: ApiRequest) -> Answer:
     uuid = uuids[0]
     server = {
         "id": uuid,
-        "links": server_view.links(request.base, request.root, "servers", uuid),
+        "links": view.links(request.base, request.root, "servers", uuid),
         "OS-DCF:diskConfig": "MANUAL",
         "security_groups": [{"name": "default"}],
     }
@@ -86,9 +90,9 @@ def _page(request: ApiRequest, path: str, *, detail: bool) -> Answer:
         rows = instance_rows.page(connection, query, detail=detail)
     context = view_context(request, rows if detail else ())
     if detail:
-        found = [server_view.detail(row, context, single=False) for row in rows]
+        found = [view.detail(row, context, single=False) for row in rows]
     else:
-        found = [server_view.brief(row, context) for row in rows]
+        found = [view.brief(row, context) for row in rows]
     body: dict[str, Any] = {"servers": found}
     if rows and len(rows) == query.limit:
         body["servers_links"] = paging.next_link(request, path, rows[-1].uuid)
@@ -97,7 +101,7 @@ def _page(request: ApiRequest, path: str, *, detail: bool) -> Answer:
 
 def show(request: ApiRequest) -> Answer:
     row = find(request, request.params["id"])
-    return Answer(200, {"server": server_view.detail(row, view_context(request, [row]), single=True)})
+    return Answer(200, {"server": view.detail(row, view_context(request, [row]), single=True)})
 
 
 def rename(request: ApiRequest) -> Answer:
@@ -105,15 +109,15 @@ def rename(request: ApiRequest) -> Answer:
     uuid = request.params["id"]
     row = find(request, uuid)
     wanted = request.body["server"]
-    catalogue.check_fields(wanted, server_view.hostname(wanted.get("name", row.name)))
+    flavor_and_image.check_fields(wanted, view.hostname(wanted.get("name", row.name)))
     values = {name: wanted[name] for name in ("name", "description") if name in wanted}
     with request.services.db.write() as connection:
-        instance_records.change(connection, uuid, values)
+        instances.change(connection, uuid, values)
     row = find(request, uuid)
     context = view_context(request, [row])
     if request.version >= (2, 75):
-        return Answer(200, {"server": server_view.detail(row, context, single=True)})
-    return Answer(200, {"server": server_view.core(row, context)})
+        return Answer(200, {"server": view.detail(row, context, single=True)})
+    return Answer(200, {"server": view.core(row, context)})
 
 
 def delete(request: ApiRequest) -> Answer:
@@ -124,10 +128,10 @@ def delete(request: ApiRequest) -> Answer:
 
 
 ROUTES = (
-    Route("POST", "/servers", create, body=server_schemas.CREATE),
-    Route("GET", "/servers", index, query=server_schemas.LIST_QUERY),
-    Route("GET", "/servers/detail", detail, query=server_schemas.LIST_QUERY),
+    Route("POST", "/servers", create, body=schemas.CREATE),
+    Route("GET", "/servers", index, query=schemas.LIST_QUERY),
+    Route("GET", "/servers/detail", detail, query=schemas.LIST_QUERY),
     Route("GET", "/servers/{id}", show),
-    Route("PUT", "/servers/{id}", rename, body=server_schemas.UPDATE),
+    Route("PUT", "/servers/{id}", rename, body=schemas.UPDATE),
     Route("DELETE", "/servers/{id}", delete),
 )

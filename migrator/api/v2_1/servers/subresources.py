@@ -4,19 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from migrator.api import paging, server_schemas, server_view
 from migrator.api.json_schema import shortened
-from migrator.api.routing import Answer, ApiRequest, Route
-from migrator.api.server_create import check_metadata
-from migrator.api.server_schemas import MOST_TAGS
-from migrator.api.servers import find
-from migrator.db import instance_records
+from migrator.api.v2_1.common import paging
+from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
+from migrator.api.v2_1.servers import schemas, view
+from migrator.api.v2_1.servers.create import check_metadata
+from migrator.api.v2_1.servers.schemas import MOST_TAGS
+from migrator.api.v2_1.servers.servers import find
+from migrator.db import instances
 from migrator.errors import BadRequest, NotFound, VolumeNotFound
 
 
 def _change(request: ApiRequest, values: Mapping[str, Any]) -> None:
     with request.services.db.write() as connection:
-        instance_records.change(connection, request.params["id"], values)
+        instances.change(connection, request.params["id"], values)
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ def addresses(request: ApiRequest) -> Answer:
     row = find(request, request.params["id"])
     shown = {
         network: [{"version": one["version"], "addr": one["addr"]} for one in found]
-        for network, found in server_view.addresses(row.networks).items()
+        for network, found in view.addresses(row.networks).items()
     }
     return Answer(200, {"addresses": shown})
 
@@ -187,13 +188,13 @@ _SLICE = {"limit": paging.INTEGER, "offset": paging.INTEGER}
 _VOLUMES_QUERY = (((2, 1), {"type": "object", "properties": _SLICE}), ((2, 75), paging.closed(_SLICE)))
 ROUTES = (
     Route("GET", _META, list_metadata),
-    Route("POST", _META, merge_metadata, body=server_schemas.METADATA_BODY),
-    Route("PUT", _META, replace_metadata, body=server_schemas.METADATA_BODY),
+    Route("POST", _META, merge_metadata, body=schemas.METADATA_BODY),
+    Route("PUT", _META, replace_metadata, body=schemas.METADATA_BODY),
     Route("GET", _META + "/{key}", show_meta),
-    Route("PUT", _META + "/{key}", put_meta, body=server_schemas.META_BODY),
+    Route("PUT", _META + "/{key}", put_meta, body=schemas.META_BODY),
     Route("DELETE", _META + "/{key}", delete_meta),
     Route("GET", _TAGS, list_tags, since=_T),
-    Route("PUT", _TAGS, replace_tags, since=_T, body=server_schemas.TAGS_BODY),
+    Route("PUT", _TAGS, replace_tags, since=_T, body=schemas.TAGS_BODY),
     Route("DELETE", _TAGS, delete_tags, since=_T),
     Route("GET", _TAGS + "/{tag}", show_tag, since=_T),
     Route("PUT", _TAGS + "/{tag}", put_tag, since=_T),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from migrator.api.public_words import public
+from migrator.api.public_messages import public
 
 Version = tuple[int, int]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import libvirt
 
-from migrator.compute.reconnect import OPEN_TIMEOUT_S, Reconnecting
+from migrator.compute.libvirt.bindings.connection_pool import OPEN_TIMEOUT_S, Reconnecting
 from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable
 
 Error = libvirt.libvirtError

@@ -6,17 +6,18 @@ from typing import Any
 
 import libvirt
 
-from migrator.compute import domain_xml, libvirt_words
-from migrator.compute.libvirt_calls.connections import unless, unless_absent
-from migrator.compute.libvirt_calls.jobs import receiving
+from migrator.compute.libvirt.bindings import constants
+from migrator.compute.libvirt.bindings.connections import unless, unless_absent
+from migrator.compute.libvirt.bindings.jobs import receiving
+from migrator.compute.libvirt.xml import domain as domain_xml
 from migrator.protocol import DomainState
 
-_STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in libvirt_words.STATES.items()}
+_STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in constants.STATES.items()}
 _REASONS = {
     getattr(libvirt, f"VIR_DOMAIN_{state}"): {
         getattr(libvirt, f"VIR_DOMAIN_{state}_{name}"): words for name, words in reasons.items()
     }
-    for state, reasons in libvirt_words.REASONS.items()
+    for state, reasons in constants.REASONS.items()
 }
 
 _FORGET = (

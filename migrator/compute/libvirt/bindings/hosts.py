@@ -5,7 +5,7 @@ from typing import Any
 
 import libvirt
 
-from migrator.compute.libvirt_calls.connections import unless_absent
+from migrator.compute.libvirt.bindings.connections import unless_absent
 
 
 def memory_mb(connection: Any) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 import libvirt
 
-from migrator.compute import libvirt_words
-from migrator.compute.addresses import bracketed
-from migrator.compute.libvirt_calls.connections import unless
+from migrator.compute.libvirt.bindings import constants
+from migrator.compute.libvirt.bindings.connections import unless
+from migrator.compute.network.addresses import bracketed
 from migrator.protocol import JobFact, MigratingInputs
 
 _NO_LIMIT_MIB_S = (2**63 - 1) // 2**20  # what libvirt itself begins with
@@ -16,7 +16,7 @@ _LARGEST = 2**63 - 1
 _COUNTED_S = 1  # in which pages written to are counted
 # QEMU samples 512 pages a GiB (its migration/dirtyrate.h): each that was written to stands for 2 MiB in that time.
 DIRTY_GRAIN_MIB_S = 1024 / 512 / _COUNTED_S
-_JOB_FIELDS = {field: getattr(libvirt, f"VIR_DOMAIN_JOB_{name}") for field, name in libvirt_words.JOB_FIELDS.items()}
+_JOB_FIELDS = {field: getattr(libvirt, f"VIR_DOMAIN_JOB_{name}") for field, name in constants.JOB_FIELDS.items()}
 
 # "the domain is not running" and "statistics are available only on the source host".
 _NO_STATISTICS = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)

@@ -8,8 +8,8 @@ from typing import Any
 
 import libvirt
 
-from migrator.compute import domain_xml
-from migrator.compute.libvirt_calls.connections import unless
+from migrator.compute.libvirt.bindings.connections import unless
+from migrator.compute.libvirt.xml import domain
 
 # Rather small: larger buffers are mapped and unmapped by the C library for each call, and seldom filled.
 CHUNK_BYTES = 128 * 1024
@@ -21,7 +21,7 @@ def open_pool(connection: Any, name: str, directory: Path) -> None:
     with unless(libvirt.VIR_ERR_NO_STORAGE_POOL):
         if connection.storagePoolLookupByTargetPath(str(directory)).isActive():
             return
-    connection.storagePoolCreateXML(domain_xml.pool(name, directory))
+    connection.storagePoolCreateXML(domain.pool(name, directory))
 
 
 def close_pools(connection: Any, prefix: str) -> None:

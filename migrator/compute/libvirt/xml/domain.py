@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from migrator import xml_text
-from migrator.compute import saved_domain, volume_xml
+from migrator.compute.libvirt.xml import saved_domain
+from migrator.compute.libvirt.xml import volume as volume_xml
 from migrator.errors import DriverError
 from migrator.protocol import KERNEL, MAX_SEAL, RAMDISK, DiskSpec, InstanceSpec
+from migrator.untrusted import xml_text
 
 NAMESPACE = "urn:migrator:instance:1"
 PREFIX = "migrator"

@@ -2,9 +2,8 @@
 
 import xml.etree.ElementTree as ET
 
-from migrator import volume_source
 from migrator.errors import MigratorError
-from migrator.protocol import VolumeSpec
+from migrator.protocol import VolumeSpec, volume_source
 
 
 def add(devices: ET.Element, volume: VolumeSpec) -> None:

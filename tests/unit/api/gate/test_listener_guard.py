@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.api.doors import Doors
+from migrator.api.gate.listener_guard import Doors
 
 API = "127.0.0.1:8774"
 

@@ -14,7 +14,7 @@ from migrator.protocol import (
     Role,
     ShutOffInputs,
 )
-from tests.unit.two_hosts import OTHER, World, state
+from tests.unit.compute.agent.two_hosts import OTHER, World, state
 
 NOW = ShutOffInputs(soft=False)
 

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from migrator.compute import agent as agent_module
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
+from migrator.compute.agent import agent as agent_module
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.simulated_main import make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated_agents import make_agent
-from migrator.compute.simulated_world import MIB
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.state import MIB
 from migrator.protocol import (
     Assignment,
     Assignments,
@@ -29,7 +29,7 @@ from migrator.protocol import (
     Role,
 )
 from migrator.settings import AgentSettings
-from tests.unit.two_hosts import SPEC, assignment
+from tests.unit.compute.agent.two_hosts import SPEC, assignment
 
 
 class Server:

@@ -4,7 +4,7 @@ import pytest
 
 from migrator.compute.journal import JournalFull, MemoryMedium
 from migrator.protocol import AbsentInputs, DomainState, Ensure, ShutOffInputs
-from tests.unit.two_hosts import OTHER, SPEC, World, state
+from tests.unit.compute.agent.two_hosts import OTHER, SPEC, World, state
 
 
 @pytest.fixture

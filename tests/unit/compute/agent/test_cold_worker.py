@@ -13,8 +13,8 @@ from migrator.protocol import (
     RebuiltInputs,
     Role,
 )
-from tests.unit.cold_steps import copied, copy, described, offer, stop, sums, suspend
-from tests.unit.two_hosts import SPEC, World, state
+from tests.unit.compute.agent.cold_steps import copied, copy, described, offer, stop, sums, suspend
+from tests.unit.compute.agent.two_hosts import SPEC, World, state
 
 SHARED = SPEC.model_copy(update={"disks": (DiskSpec(target="vda", pool="shared", size_gb=1),)})
 

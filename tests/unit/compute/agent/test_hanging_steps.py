@@ -8,21 +8,21 @@ from typing import Any
 import httpx
 import pytest
 
-from migrator.compute import agent as agent_module
-from migrator.compute import host_threads, inventory
-from migrator.compute.agent import Agent
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
-from migrator.compute.host_threads import AT_ONCE, HostThreads
+from migrator.compute.agent import agent as agent_module
+from migrator.compute.agent import host_threads, inventory
+from migrator.compute.agent.agent import Agent
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.host_threads import AT_ONCE, HostThreads
+from migrator.compute.agent.worker import Worker
+from migrator.compute.fencing.lease import Lease
+from migrator.compute.fencing.self_fencing import SelfFencing
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.lease import Lease
-from migrator.compute.self_fencing import SelfFencing
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.worker import Worker
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import Assignment, DomainFact, DomainState, Ensure, Fact, HostReport
 from migrator.settings import AgentSettings
-from tests.unit.test_agent import Server
-from tests.unit.two_hosts import SPEC, NoImages, assignment
+from tests.unit.compute.agent.test_agent import Server
+from tests.unit.compute.agent.two_hosts import SPEC, NoImages, assignment
 
 HANGS_S = 0.3
 LEASE_S = 3.0

@@ -11,14 +11,14 @@ from migrator.cli.main import parser
 from migrator.cli.processes import without_httpx_cli
 parser()
 without_httpx_cli()
-import migrator.compute.{module}
+import migrator.compute.agent.{module}
 print(*sorted(name for name in sys.modules if sys.modules[name] is not None))
 """
 
 
-@pytest.mark.parametrize("module", ["real_agent", "simulated_agents"])
+@pytest.mark.parametrize("module", ["main", "simulated_main"])
 def test_neither_the_servers_libraries_nor_those_that_draw(module: str) -> None:
     command = [sys.executable, "-c", LOADED.format(module=module)]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    assert {"httpx", "migrator.compute.agent"} <= loaded
+    assert {"httpx", "migrator.compute.agent.agent"} <= loaded
     assert not loaded & {"sqlalchemy", "alembic", "fastapi", "uvicorn", "rich", "click", "pygments", "pycdlib"}

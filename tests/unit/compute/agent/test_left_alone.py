@@ -2,9 +2,9 @@
 
 import pytest
 
-from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import AbsentInputs, Ensure, Role
-from tests.unit.two_hosts import OTHER, SPEC, World
+from tests.unit.compute.agent.two_hosts import OTHER, SPEC, World
 
 
 @pytest.fixture

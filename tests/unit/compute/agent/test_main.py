@@ -16,14 +16,14 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 import httpx
-from migrator.compute import agent, real_agent
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.agent import agent, main
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import Ensure, Role
 from migrator.settings import AgentSettings
-from tests.unit.test_agent import Server
-from tests.unit.two_hosts import assignment
+from tests.unit.compute.agent.test_agent import Server
+from tests.unit.compute.agent.two_hosts import assignment
 
 told = Path(sys.argv[1])
 
@@ -42,10 +42,10 @@ fabric.add_host("a", bandwidth_bytes_per_s=1e9)
 build = assignment(Ensure.RUNNING, kind="build", operation_id="op-build", role=Role.DESTINATION)
 server.wanted["a"] = [build]
 agent._LAST_STEPS_S = 0.2
-real_agent.LibvirtDriver = lambda settings: Slow("a", fabric)
-real_agent.ServerClient = lambda *named, **_: ServerClient(*named, httpx.MockTransport(server.answer))
+main.LibvirtDriver = lambda settings: Slow("a", fabric)
+main.ServerClient = lambda *named, **_: ServerClient(*named, httpx.MockTransport(server.answer))
 settings = AgentSettings(server_url="http://server", host="a", token="secret", state_path=told)
-sys.exit(real_agent.run_real_agent(settings))
+sys.exit(main.run_real_agent(settings))
 """
 
 

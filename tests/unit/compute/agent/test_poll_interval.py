@@ -2,9 +2,9 @@
 
 import pytest
 
-from migrator.compute import pace
+from migrator.compute.agent import poll_interval
 from migrator.protocol import AttemptFact, AttemptState, DomainFact, DomainState, Ensure, Fact, JobFact, Role
-from tests.unit.two_hosts import assignment
+from tests.unit.compute.agent.two_hosts import assignment
 
 RUNNING = AttemptFact(state=AttemptState.RUNNING)
 
@@ -18,20 +18,20 @@ def fact(state: DomainState, reason: str, job: JobFact | None = None, attempt: A
 @pytest.mark.parametrize(("state", "reason"), [(DomainState.RUNNING, "booted"), (DomainState.PAUSED, "postcopy")])
 def test_a_transfer_under_way_is_told_by_the_second(state: DomainState, reason: str) -> None:
     seen = fact(state, reason, JobFact(active=True), RUNNING)
-    assert pace.progresses(seen)
-    assert pace.in_flight(assignment(Ensure.MIGRATING), seen)
+    assert poll_interval.progresses(seen)
+    assert poll_interval.in_flight(assignment(Ensure.MIGRATING), seen)
 
 
 def test_a_post_copy_that_broke_off_is_told_once_though_its_job_stays() -> None:
     """Told by the second it would look new for ever, and no alarm would be raised."""
     seen = fact(DomainState.PAUSED, "postcopy-failed", JobFact(active=True), RUNNING)
-    assert not pace.progresses(seen)
-    assert not pace.in_flight(assignment(Ensure.ABSENT), seen)
-    assert pace.pause_s(assignment(Ensure.ABSENT), seen, 20) > pace.FAST_S
+    assert not poll_interval.progresses(seen)
+    assert not poll_interval.in_flight(assignment(Ensure.ABSENT), seen)
+    assert poll_interval.pause_s(assignment(Ensure.ABSENT), seen, 20) > poll_interval.FAST_S
 
 
 def test_a_guest_that_is_awaited_is_looked_at_often_and_told_when_it_comes() -> None:
     wanted = assignment(Ensure.OBSERVED, role=Role.DESTINATION).model_copy(update={"phase": "transfer"})
     seen = fact(DomainState.ABSENT, "")
-    assert pace.in_flight(wanted, seen)
-    assert not pace.progresses(seen)
+    assert poll_interval.in_flight(wanted, seen)
+    assert not poll_interval.progresses(seen)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import (
     MEMORY,
@@ -15,8 +15,8 @@ from migrator.protocol import (
     Role,
     ShutOffInputs,
 )
-from tests.unit.cold_steps import NOW, copied, copy, offer, power, stop, sums, suspend
-from tests.unit.two_hosts import MOVE, OTHER, SPEC, Killed, World, state
+from tests.unit.compute.agent.cold_steps import NOW, copied, copy, offer, power, stop, sums, suspend
+from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, Killed, World, state
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_absent_ends_a_copy_first(world: World) -> None:
 def test_a_copy_that_does_not_end_keeps_its_host_from_being_called_clean(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("migrator.compute.simulated.SimulatedHypervisor.stop_copy", lambda *_: False)
+    monkeypatch.setattr("migrator.compute.simulated.driver.SimulatedHypervisor.stop_copy", lambda *_: False)
     fact = world.act("b", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), role=Role.DESTINATION)
     assert fact.domain is None
     assert "b.remove_files" not in world.calls

@@ -7,17 +7,16 @@ from typing import Any, cast
 
 import pytest
 
-from migrator import guest_cpu
-from migrator.compute import survey as surveying
-from migrator.compute.client import ServerClient
-from migrator.compute.fabric import Fabric
-from migrator.compute.host_addresses import host_addresses, ipv4, ipv6
-from migrator.compute.reaching import knock
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.survey import Surveyor, pause_s
-from migrator.compute.survey_xml import read_host_cpu, read_listens
+from migrator.compute.agent import survey as surveying
+from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.survey import Surveyor, pause_s
+from migrator.compute.libvirt.xml.capabilities import read_host_cpu, read_listens
+from migrator.compute.network.host_addresses import host_addresses, ipv4, ipv6
+from migrator.compute.network.port_check import knock
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.errors import DriverError, ServerUnreachable
-from migrator.protocol import CheckResult, DiskSpec, GuestCpu, HostCpu, InstanceSpec, Peer, Questions, Survey
+from migrator.protocol import CheckResult, DiskSpec, GuestCpu, HostCpu, InstanceSpec, Peer, Questions, Survey, guest_cpu
 
 SPEC = InstanceSpec(uuid="i", name="i", vcpus=1, memory_mb=64, disks=(DiskSpec(target="vda", pool="local", size_gb=1),))
 WESTMERE = GuestCpu(xml="<cpu><model>Westmere</model></cpu>", machine="pc-i440fx-7.2")

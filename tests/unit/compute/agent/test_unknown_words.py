@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from migrator.compute import pace
-from migrator.compute.simulated import SimulatedHypervisor
+from migrator.compute.agent import poll_interval
+from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import UNKNOWN_ASSIGNMENT, Assignments, DomainState, Ensure, Facts, Poll
-from tests.unit.two_hosts import SPEC, World, assignment, state
+from tests.unit.compute.agent.two_hosts import SPEC, World, assignment, state
 
 KNOWN = {"operation_id": "known", "epoch": 1, "phase": "stop", "incarnation": 1, "sequence": 2}
 
@@ -107,20 +107,20 @@ def test_unreadable_things_of_a_sender_count_for_nothing(nonsense: Any) -> None:
 
 
 def test_an_unchanged_fact_is_sent_again_under_its_old_number_after_a_while() -> None:
-    world, reports = World(), pace.Reports()
+    world, reports = World(), poll_interval.Reports()
     world.boot()
     first = world.act("a", Ensure.OBSERVED)
     assert reports.due(first, 100.0, 0.5) is first
     again = world.act("a", Ensure.OBSERVED)
     assert again.sequence > first.sequence
-    assert reports.due(again, 100.0 + pace.REPEAT_S - 0.1, 0.5) is None
-    assert reports.due(again, 100.0 + pace.REPEAT_S, 0.5) is first
-    assert reports.due(again, 100.0 + pace.REPEAT_S + 1, 0.5) is None
+    assert reports.due(again, 100.0 + poll_interval.REPEAT_S - 0.1, 0.5) is None
+    assert reports.due(again, 100.0 + poll_interval.REPEAT_S, 0.5) is first
+    assert reports.due(again, 100.0 + poll_interval.REPEAT_S + 1, 0.5) is None
     assert reports.unchanged == 3
 
 
 def test_a_fact_that_changed_is_sent_at_once() -> None:
-    world, reports = World(), pace.Reports()
+    world, reports = World(), poll_interval.Reports()
     world.boot()
     assert reports.due(world.act("a", Ensure.OBSERVED), 100.0, 0.5) is not None
     SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)

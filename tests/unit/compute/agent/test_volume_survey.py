@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import qemu_img
-from migrator.compute.fabric import Fabric
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.survey import Surveyor
+from migrator.compute.agent.survey import Surveyor
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.storage import qemu_img
 from migrator.protocol import Questions, VolumeSight
 
 ONE, TWO = "nbd://10.0.0.250:10809/one", "nbd://10.0.0.250:10809/two"

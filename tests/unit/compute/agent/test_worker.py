@@ -4,12 +4,12 @@ import errno
 
 import pytest
 
-from migrator.compute.admission import HARMLESS
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import Behaviour
+from migrator.compute.agent.assignment_admission import HARMLESS
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.simulated.state import Behaviour
 from migrator.errors import DriverError, HypervisorUnavailable
 from migrator.protocol import PAUSED_BY_HAND, AbsentInputs, AttemptState, DomainState, Ensure, Role, ShutOffInputs
-from tests.unit.two_hosts import MOVE, OTHER, SPEC, Killed, World, attempt, state
+from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, Killed, World, attempt, state
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from migrator.compute import link_speed
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import MIB, Behaviour
-from migrator.compute.steering import steering
+from migrator.compute.migration_parameters import steering
+from migrator.compute.network import link_speed
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.errors import DriverError, HypervisorUnavailable, SettingInvalid
 from migrator.protocol import Ensure, Fact, JobFact, MeasuredInputs, Measurement, MigratingInputs
 from migrator.settings import ServerSettings, load
-from tests.unit.two_hosts import MOVE, SPEC, World
+from tests.unit.compute.agent.two_hosts import MOVE, SPEC, World
 
 
 @pytest.fixture

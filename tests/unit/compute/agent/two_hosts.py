@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator.compute.fabric import Fabric
-from migrator.compute.images import Fetch
+from migrator.compute.agent.worker import Worker
+from migrator.compute.image_cache import Fetch
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated import SimulatedHypervisor
-from migrator.compute.simulated_world import MIB
-from migrator.compute.worker import Worker
+from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.compute.simulated.state import MIB
 from migrator.protocol import (
     Assignment,
     AttemptState,

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from migrator.compute import pledge
-from migrator.compute.client import ServerClient
+from migrator.compute.agent import lease_registration
+from migrator.compute.agent.client import ServerClient
 from migrator.compute.driver import Driver
+from migrator.compute.fencing.lease import Lease
+from migrator.compute.fencing.self_fencing import LeaseLapsed, SelfFencing, leased
+from migrator.compute.fencing.watchdog import Watchdog
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.lease import Lease
-from migrator.compute.self_fencing import LeaseLapsed, SelfFencing, leased
-from migrator.compute.watchdog import Watchdog
 from migrator.errors import DriverError, HypervisorUnavailable, ServerUnreachable, SettingInvalid
 from migrator.protocol import Copy, DomainState, HostReport, InstanceSpec
 from migrator.settings import AgentSettings, load
@@ -304,11 +304,13 @@ class Server:
 
 
 def register(server: Server) -> None:
-    asyncio.run(pledge.register(cast(ServerClient, server), LineJournal(MemoryMedium([])), REPORT, server.lease))
+    asyncio.run(
+        lease_registration.register(cast(ServerClient, server), LineJournal(MemoryMedium([])), REPORT, server.lease)
+    )
 
 
 def withdraw(server: Server, report: HostReport | None = REPORT) -> bool:
-    return asyncio.run(pledge.withdraw(cast(ServerClient, server), 1, report, server.lease, {}))
+    return asyncio.run(lease_registration.withdraw(cast(ServerClient, server), 1, report, server.lease, {}))
 
 
 def test_it_is_promised_before_it_is_told_and_withdrawn_after(site: Site) -> None:

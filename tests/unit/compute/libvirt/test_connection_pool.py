@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from migrator.compute.reconnect import Reconnecting
+from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
 from migrator.errors import DriverError, HypervisorUnavailable
 
 

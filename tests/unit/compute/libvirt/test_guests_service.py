@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.libvirt_guests import warnings
+from migrator.compute.libvirt.guests_service import warnings
 
 SETTINGS = "etc/default/libvirt-guests"
 DEBIAN = 'URIS=default\nON_BOOT="ignore"\nON_SHUTDOWN="shutdown"\nif [ "x$ON_BOOT" != xstart ]; then\n'

@@ -7,9 +7,9 @@ from typing import Any
 import libvirt
 import pytest
 
-from migrator.compute.libvirt_calls import connections, domains
-from migrator.compute.libvirt_driver import LibvirtDriver
-from migrator.compute.saved_memory import USED
+from migrator.compute.libvirt.bindings import connections, domains
+from migrator.compute.libvirt.driver import LibvirtDriver
+from migrator.compute.storage.saved_memory import USED
 from migrator.errors import DriverError
 from migrator.protocol import MEMORY, DiskSpec, InstanceSpec
 from migrator.settings import AgentSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import certificates
+from migrator.compute.libvirt import tls
 from migrator.lab.certificates import Authority, install_qemu
 from migrator.protocol import TlsReport
 
@@ -37,7 +37,7 @@ def look(tmp_path: Path, authority: Authority) -> Callable[..., TlsReport]:
         install_qemu(tmp_path / "qemu", authority, authority.certify("n1", ADDRESS, days))
         spoil(tmp_path / "qemu")
         (tmp_path / "qemu.conf").write_text(conf)
-        return certificates.report(address, tmp_path / "qemu.conf", tmp_path)
+        return tls.report(address, tmp_path / "qemu.conf", tmp_path)
 
     return looking
 
@@ -111,15 +111,15 @@ def test_while_an_authority_is_replaced_two_are_trusted_and_one_has_signed(
 
 def test_qemu_conf_says_where_they_lie(tmp_path: Path) -> None:
     conf = tmp_path / "qemu.conf"
-    assert certificates.setup(conf, tmp_path).directory == tmp_path / "qemu"
+    assert tls.setup(conf, tmp_path).directory == tmp_path / "qemu"
     (tmp_path / "libvirt-migrate").mkdir()
-    assert certificates.setup(conf, tmp_path).directory == tmp_path / "libvirt-migrate"
+    assert tls.setup(conf, tmp_path).directory == tmp_path / "libvirt-migrate"
     conf.write_text('default_tls_x509_cert_dir = "/a"  # for all\n # migrate_tls_x509_cert_dir = "/c"\n')
     (tmp_path / "libvirt-migrate").rmdir()
-    assert certificates.setup(conf, tmp_path) == certificates.Setup(Path("/a"), True)
+    assert tls.setup(conf, tmp_path) == tls.Setup(Path("/a"), True)
     conf.write_text('default_tls_x509_cert_dir = "/a"\nmigrate_tls_x509_cert_dir="/b"\nmigrate_tls_x509_verify = 0\n')
-    assert certificates.setup(conf, tmp_path) == certificates.Setup(Path("/b"), False)
+    assert tls.setup(conf, tmp_path) == tls.Setup(Path("/b"), False)
 
 
 def test_a_directory_in_place_of_qemu_conf_is_no_crash(tmp_path: Path) -> None:
-    assert certificates.report(ADDRESS, tmp_path, tmp_path).words
+    assert tls.report(ADDRESS, tmp_path, tmp_path).words

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import checksum as module
-from migrator.compute.checksum import BLOCK, Checksums, checksum
+from migrator.compute.storage import checksum as module
+from migrator.compute.storage.checksum import BLOCK, Checksums, checksum
 from migrator.errors import StorageError
 
 SIZE = 8 * BLOCK + 123

@@ -8,7 +8,7 @@ from pathlib import Path
 import pycdlib
 import pytest
 
-from migrator.compute import config_drive
+from migrator.compute.storage import config_drive
 from migrator.protocol import InstanceSpec
 
 SPEC = InstanceSpec(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import copying
-from migrator.compute.copying import Copy, Wanted, drop_parts
+from migrator.compute.storage import disk_copy
+from migrator.compute.storage.disk_copy import Copy, Wanted, drop_parts
 from migrator.errors import DriverError, HypervisorUnavailable, StorageError
 
 RUN = 4096
@@ -43,7 +43,7 @@ class Files:
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "PIECE_BYTES", 16 * RUN)
+    monkeypatch.setattr(disk_copy, "PIECE_BYTES", 16 * RUN)
     monkeypatch.setattr(Files, "opened", 0)
 
 
@@ -122,13 +122,13 @@ def test_an_error_of_the_source_ends_it_without_a_trace(tmp_path: Path, error: D
 
 
 def test_a_full_disk_says_how_much_was_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "free_bytes", lambda _: 0)
+    monkeypatch.setattr(disk_copy, "free_bytes", lambda _: 0)
 
     def full(at: int) -> None:
         if at == 8 * 256 * RUN:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(copying, "PIECE_BYTES", 1 << 40)
+    monkeypatch.setattr(disk_copy, "PIECE_BYTES", 1 << 40)
     made = copy(wanted(tmp_path, os.urandom(16 * 256 * RUN)), full)
     made.join(10)
     assert isinstance(made.error, StorageError)
@@ -173,7 +173,7 @@ def test_it_is_stopped_and_clears_up(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_be_stopped_in_time_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "STOP_WAIT_S", 0.1)
+    monkeypatch.setattr(disk_copy, "STOP_WAIT_S", 0.1)
     go, reading = threading.Event(), threading.Event()
 
     def hang(_: int) -> None:

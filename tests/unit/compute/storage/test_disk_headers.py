@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.disks import Disks
-from migrator.compute.host_files import HostFiles
-from migrator.compute.libvirt_driver import LibvirtDriver
+from migrator.compute.libvirt.driver import LibvirtDriver
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.file_driver import HostFiles
 from migrator.errors import DriverError, StorageError, UnsafeDisk
 from migrator.protocol import CopiedInputs, DiskSpec, GuestDescription, ImageRef, InstanceSpec
 from migrator.settings import AgentSettings

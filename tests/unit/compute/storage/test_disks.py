@@ -14,12 +14,12 @@ from uuid import UUID
 
 import pytest
 
-from migrator.compute.disks import Disks
-from migrator.compute.files import locked
-from migrator.compute.storage_identity import MARKER
+from migrator.compute.storage.atomic_files import locked
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.pool_identity import MARKER
 from migrator.errors import ImageUnavailable, StorageError
 from migrator.protocol import DiskSpec, GuestDescription, ImageRef, InstanceSpec
-from tests.unit.fifo import Opened
+from tests.unit.compute.storage.fifo import Opened
 
 INSTANCE = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
 IMAGE = "11111111-2222-4333-8444-555555555555"

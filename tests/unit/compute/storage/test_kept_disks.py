@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.kept_disks import AGE, KeptAside
+from migrator.compute.storage.kept_disks import AGE, KeptAside
 from migrator.errors import Conflict
 
 INSTANCE = "5f0c6c52-7b1f-4d43-a4a3-9f0d2a2b0001"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import base_images
-from migrator.compute.leftovers import Leftovers
+from migrator.compute.storage import base_images
+from migrator.compute.storage.leftovers import Leftovers
 from migrator.protocol import ImageRef, Leftover, LeftoverKind
 
 DAY = 24 * 3600.0

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import idle_bases, qemu_img
-from migrator.compute.disks import Disks
-from migrator.compute.lent_files import LENT, lend, take_back
+from migrator.compute.storage import idle_base_images, qemu_img
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.lent_files import LENT, lend, take_back
 from migrator.errors import StorageError
 from migrator.protocol import CopiedInputs, DiskSpec, Ensure, Fact, ImageRef, OfferedInputs, Role
-from tests.unit.cold_steps import sums
-from tests.unit.two_hosts import BUILD, SPEC, World
+from tests.unit.compute.agent.cold_steps import sums
+from tests.unit.compute.agent.two_hosts import BUILD, SPEC, World
 
 HOME = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
 DRIVE = DiskSpec(target="sda", pool="local", format="raw", size_gb=0, config_drive=True)
@@ -69,7 +69,7 @@ def test_images_under_disks_are_found_idle_although_a_config_drive_is_lent(home:
     (home.parent / "_base" / image).write_bytes(b"x")
     (home / "disk").write_bytes(b"raw")
     lend(home, [home / "disk.config"])
-    assert idle_bases.find(home.parent) == [home.parent / "_base" / image]
+    assert idle_base_images.find(home.parent) == [home.parent / "_base" / image]
 
 
 def test_an_image_under_disks_is_lent_beside_a_config_drive_and_only_if_it_names_no_other_file(tmp_path: Path) -> None:

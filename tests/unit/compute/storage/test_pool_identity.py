@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.disks import Disks
-from migrator.compute.storage_identity import MARKER, StorageAway
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.pool_identity import MARKER, StorageAway
 from migrator.errors import StorageError
 from migrator.protocol import DiskFact, DiskSpec, GuestDescription, InstanceSpec
 
@@ -124,7 +124,7 @@ def test_a_hosts_own_proof_is_written_seldom_and_a_full_pool_is_described_all_th
     first = mine.pool_reports()["a"].proof
     assert first
     assert mine.pool_reports()["a"].proof == first
-    monkeypatch.setattr("migrator.compute.storage_identity.PROOF_S", 0.0)
+    monkeypatch.setattr("migrator.compute.storage.pool_identity.PROOF_S", 0.0)
     again = mine.pool_reports()["a"].proof
     assert again != first
     monkeypatch.setattr("pathlib.Path.touch", _full)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import saved_memory
-from migrator.compute.saved_memory import SavedMemory
+from migrator.compute.storage import saved_memory
+from migrator.compute.storage.saved_memory import SavedMemory
 from migrator.errors import StorageError
 
 UUID = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"

@@ -5,7 +5,7 @@ from typing import Any
 
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, GuestDescription, HostReport, InstanceSpec, StoragePool
-from migrator.scheduler.snapshot import HostView, OperationView, Snapshot
+from migrator.scheduler.decision.snapshot import HostView, OperationView, Snapshot
 
 SPEC = InstanceSpec(
     uuid="i",

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from migrator.scheduler.filters import rank, refusals
-from migrator.scheduler.finding import Candidate, Need
-from migrator.scheduler.snapshot import HostView
-from tests.unit.placed import GUEST, SPEC, report
+from migrator.scheduler.checks.filters import rank, refusals
+from migrator.scheduler.checks.finding import Candidate, Need
+from migrator.scheduler.decision.snapshot import HostView
+from tests.unit.scheduler.checks.placed import GUEST, SPEC, report
 
 NEED = Need(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=2, source="a", guest=GUEST)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from migrator import guest_cpu
 from migrator.checks import CHECKS
 from migrator.protocol import (
     CpuAnswer,
@@ -19,12 +18,22 @@ from migrator.protocol import (
     TlsReport,
     VolumeSight,
     VolumeSpec,
+    guest_cpu,
 )
-from migrator.scheduler.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
-from migrator.scheduler.finding import FAILURE_STANDS_S, KNOWN_S, Candidate, Finding, Need, Origin, Status, Surveyed
-from migrator.scheduler.guest_checks import SKEW_S
-from migrator.scheduler.snapshot import HostView
-from tests.unit.placed import report
+from migrator.scheduler.checks.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
+from migrator.scheduler.checks.finding import (
+    FAILURE_STANDS_S,
+    KNOWN_S,
+    Candidate,
+    Finding,
+    Need,
+    Origin,
+    Status,
+    Surveyed,
+)
+from migrator.scheduler.checks.guest_checks import SKEW_S
+from migrator.scheduler.decision.snapshot import HostView
+from tests.unit.scheduler.checks.placed import report
 
 GIB = 1024**3
 CPU = "<cpu><model>Westmere</model><topology sockets='1'/></cpu>"

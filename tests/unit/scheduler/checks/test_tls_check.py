@@ -6,12 +6,12 @@ import pytest
 
 from migrator.operations import Kind
 from migrator.protocol import TlsReport
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.filters import findings, refusals
-from migrator.scheduler.finding import Candidate, Finding, Need, Origin, Status
-from migrator.scheduler.snapshot import HostView
+from migrator.scheduler.checks.filters import findings, refusals
+from migrator.scheduler.checks.finding import Candidate, Finding, Need, Origin, Status
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.snapshot import HostView
 from migrator.settings import AgentSettings
-from tests.unit.placed import SPEC, report, snapshot
+from tests.unit.scheduler.checks.placed import SPEC, report, snapshot
 
 NOW = 1_800_000_000.0
 DAY = 86400.0

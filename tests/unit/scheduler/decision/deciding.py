@@ -3,8 +3,8 @@
 from typing import Any
 
 from migrator.operations import OPERATIONS, Kind
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import Plan
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import Plan
 from tests.model import server
 from tests.model.server import Op, Seen, View
 

@@ -7,12 +7,12 @@ import pytest
 
 from migrator.operations import Kind
 from migrator.protocol import MEMORY, CheckResult, DiskSpec, Ensure, Fact
-from migrator.scheduler import reading
-from migrator.scheduler.assign import asked as asked_of
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import HostView, Means
-from tests.unit.placed import SPEC, report, snapshot
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.assignments import asked as asked_of
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import HostView, Means
+from tests.unit.scheduler.checks.placed import SPEC, report, snapshot
 
 M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
 
@@ -128,8 +128,8 @@ def test_a_stop_carries_its_patience() -> None:
 
 
 def test_pools_are_shared_by_identity_and_not_by_name() -> None:
-    assert reading.shared_pools(report(local="A"), report(local="B")) == {"shared"}
-    assert reading.shared_pools(report(), None) == frozenset()
+    assert views.shared_pools(report(local="A"), report(local="B")) == {"shared"}
+    assert views.shared_pools(report(), None) == frozenset()
 
 
 # --- what does not run while it is moved ----------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def test_memory_beside_a_shared_disk_is_neither_copied_nor_left_used_up() -> Non
     found = snapshot(M, "start", forward=False, learnt={"power": "saved"})
     spec = SPEC.model_copy(update={"disks": SPEC.disks[::-1]})
     shared = replace(found, instance=spec)
-    assert MEMORY not in reading.moved_targets(shared)
+    assert MEMORY not in views.moved_targets(shared)
     assert assignments(shared)["b"].ensure is Ensure.SUSPENDED
     assert assignments(found)["b"].ensure is Ensure.NOT_RUNNING
     owed = replace(shared, operation=replace(shared.operation, holds=False))
@@ -251,5 +251,5 @@ def test_each_end_of_a_resize_has_its_own_flavor(phase: str, forward: bool, host
 def test_a_flavor_shapes_no_config_drive_and_shrinks_no_disk_to_nothing() -> None:
     drive = DiskSpec(target="sda", pool="local", format="raw", size_gb=0, config_drive=True)
     spec = SPEC.model_copy(update={"disks": (*SPEC.disks, drive)})
-    disks = reading.with_flavor(spec, NEW | {"ephemeral_gb": 0}).disks
+    disks = views.with_flavor(spec, NEW | {"ephemeral_gb": 0}).disks
     assert [disk.size_gb for disk in disks] == [5, 1, 0]

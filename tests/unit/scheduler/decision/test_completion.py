@@ -20,7 +20,7 @@ from migrator.protocol import (
     Power,
     Problem,
 )
-from migrator.scheduler.satisfied import SATISFIED, Progress, judge, judge_copy
+from migrator.scheduler.decision.completion import SATISFIED, Progress, judge, judge_copy
 
 FIT = CheckResult(name="cpu", ok=True)
 UNFIT = CheckResult(name="cpu", ok=False, found="no avx", advice="choose a host with it")

@@ -7,13 +7,13 @@ import pytest
 
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.protocol import DiskFact
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.backward import MAX_ATTEMPTS, refused
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.backward import MAX_ATTEMPTS, refused
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Seen
-from tests.unit.deciding import GONE, RUNS, op, plan
+from tests.unit.scheduler.decision.deciding import GONE, RUNS, op, plan
 
 L, B, D, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE, Kind.MIGRATION
 ENDED = {"attempt": "ended"}

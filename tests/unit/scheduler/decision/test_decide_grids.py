@@ -6,7 +6,7 @@ import pytest
 
 from migrator.operations import OPERATIONS, Actor, Kind
 from tests.model.server import View
-from tests.unit.deciding import BACK, GONE, OFF, RUNS, SAVED, letter, op, plan
+from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, letter, op, plan
 
 M, E = Kind.MIGRATION, Kind.EVACUATION
 

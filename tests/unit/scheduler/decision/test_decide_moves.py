@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from migrator.operations import OPERATIONS, Actor, Effect, Kind
-from migrator.scheduler import proof
-from migrator.scheduler.decide import decide
-from migrator.scheduler.satisfied import Progress
-from migrator.scheduler.snapshot import NOTHING
+from migrator.scheduler.decision import proof
+from migrator.scheduler.decision.completion import Progress
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Seen, View
-from tests.unit.deciding import BACK, GONE, OFF, RUNS, SAVED, UP, letter, op, plan
+from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, UP, letter, op, plan
 
 M, R, E, L = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION, Kind.LIVE_MIGRATION
 

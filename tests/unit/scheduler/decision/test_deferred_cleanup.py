@@ -8,12 +8,12 @@ import pytest
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import Ensure
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Op, View
-from tests.unit.deciding import GONE, RUNS, op, plan
+from tests.unit.scheduler.decision.deciding import GONE, RUNS, op, plan
 
 L = Kind.LIVE_MIGRATION
 MOVED = {"dom": "shut_off", "reason": "migrated"}

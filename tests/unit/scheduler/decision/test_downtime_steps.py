@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.scheduler.convergence import GIB, Curve, data_gib, downtime_steps
+from migrator.scheduler.decision.downtime_steps import GIB, Curve, data_gib, downtime_steps
 
 TALK = [37, 38, 39, 42, 46, 55, 70, 98, 148, 238, 400]
 NOVA_15 = [40, 76, 112, 148, 184, 220, 256, 292, 328, 364, 400]

@@ -3,7 +3,7 @@
 import libvirt
 import pytest
 
-from migrator.compute.libvirt_calls import jobs
+from migrator.compute.libvirt.bindings import jobs
 
 
 class Domain:

@@ -17,11 +17,11 @@ from migrator.protocol import (
     JobFact,
     Problem,
 )
-from migrator.scheduler import reading
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import Plan, Snapshot
-from tests.unit.placed import GUEST, SPEC, snapshot
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import Plan, Snapshot
+from tests.unit.scheduler.checks.placed import GUEST, SPEC, snapshot
 
 FIT = (CheckResult(name="c", ok=True),)
 LENT = {"lent": {"sda": "/pool/i/.lent/disk.config"}}
@@ -111,8 +111,8 @@ def test_a_source_that_cannot_lend_refuses_the_move(phase: str) -> None:
 
 
 def test_no_other_disk_is_ever_lent() -> None:
-    assert reading.lent_targets(moving("lend")) == ("sda",)
-    assert reading.lent_targets(moving("lend", None)) == ()
+    assert views.lent_targets(moving("lend")) == ("sda",)
+    assert views.lent_targets(moving("lend", None)) == ()
 
 
 def test_an_image_that_the_catalogue_has_lost_is_lent_where_there_is_no_config_drive() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.scheduler.decide import decide
+from migrator.scheduler.decision.decide import decide
 from tests.model import server
 from tests.model.server import View
-from tests.unit.deciding import BACK, letter, op, plan
+from tests.unit.scheduler.decision.deciding import BACK, letter, op, plan
 
 L = Kind.LIVE_MIGRATION
 UNDONE = BACK | {"error": (("phase", "transfer"), ("status", "failed"))}

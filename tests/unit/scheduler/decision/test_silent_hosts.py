@@ -7,7 +7,7 @@ import pytest
 
 from migrator.operations import Kind
 from tests.model.server import View
-from tests.unit.deciding import BACK, GONE, OFF, RUNS, UP, letter, op, plan
+from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, UP, letter, op, plan
 
 L, B, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.MIGRATION
 ENDED = {"attempt": "ended"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from migrator.scheduler.strategy import (
+from migrator.scheduler.decision.strategy import (
     FORECASTS,
     WORTH,
     Load,

@@ -7,14 +7,14 @@ import pytest
 
 from migrator.operations import Kind
 from migrator.protocol import JobFact, Measurement
-from migrator.scheduler import choosing
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import Means, Plan, Snapshot
+from migrator.scheduler.decision import strategy_choice
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import Means, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Op, Seen
-from tests.unit.deciding import op
-from tests.unit.placed import snapshot
+from tests.unit.scheduler.checks.placed import snapshot
+from tests.unit.scheduler.decision.deciding import op
 
 AUTO = Means(strategy="auto", auto_converge=True, post_copy=True)
 MEASURED = Measurement(dirty_mib_s=12, memory_mib=400, link_mib_s=100)
@@ -40,12 +40,12 @@ def planning(means: Means = AUTO, reached: float | None = None, **wheel: Any) ->
 )
 def test_what_the_network_gives(limit: int, reached: float | None, link: int | None, expected: Any) -> None:
     found = planning(replace(AUTO, bandwidth_mib_s=limit), reached)
-    bandwidth = choosing.bandwidth_of(found, MEASURED.model_copy(update={"link_mib_s": link}))
+    bandwidth = strategy_choice.bandwidth_of(found, MEASURED.model_copy(update={"link_mib_s": link}))
     assert (bandwidth.mib_s, bandwidth.source) == expected
 
 
 def test_the_choice_is_kept_with_what_it_was_made_from() -> None:
-    record, line = choosing.chosen(planning(replace(AUTO, bandwidth_mib_s=8)), MEASURED)
+    record, line = strategy_choice.chosen(planning(replace(AUTO, bandwidth_mib_s=8)), MEASURED)
     assert (record["chosen"], record["bandwidth_by"]) == ("post-copy", "live_migration_bandwidth")
     assert record["measured"] == MEASURED.model_dump(exclude_none=True)
     assert record["predicted_total_ms"] == 54_050  # 400 MiB at 8, and then all of them at the link's 100 MiB/s
@@ -66,7 +66,7 @@ def test_the_choice_is_kept_with_what_it_was_made_from() -> None:
 def test_a_few_pages_of_a_small_sample_are_no_reason_for_more(dirty: int, grain: float, expected: str) -> None:
     measured = Measurement(dirty_mib_s=dirty, grain_mib_s=grain, memory_mib=96, link_mib_s=1000)
     means = replace(AUTO, bandwidth_mib_s=8)
-    record, line = choosing.chosen(planning(means), measured)
+    record, line = strategy_choice.chosen(planning(means), measured)
     assert record["chosen"] == expected
     assert ("of so small a sample it may be no more than" in line.message) == (grain > 0 and expected == "pre-copy")
     assert record["predicted_total_ms"] >= 12_000
@@ -80,7 +80,7 @@ def test_a_few_pages_of_a_small_sample_are_no_reason_for_more(dirty: int, grain:
     ],
 )
 def test_what_is_not_known_is_not_guessed(measurement: Measurement, words: str) -> None:
-    record, line = choosing.chosen(planning(), measurement)
+    record, line = strategy_choice.chosen(planning(), measurement)
     assert record["chosen"] == "pre-copy"
     assert "predicted_total_ms" not in record
     assert line.message == f"pre-copy: {words}: nothing is predicted"
@@ -162,9 +162,9 @@ def test_at_the_end_both_are_told() -> None:
     record = {"chosen": "pre-copy", "predicted_total_ms": 9000, "predicted_downtime_ms": 60}
     found = planning()
     operation = replace(found.operation, context={"strategy": record}, outcome={"elapsed_ms": 9876, "downtime_ms": 71})
-    (line,) = choosing.compared(replace(found, operation=operation))
+    (line,) = strategy_choice.compared(replace(found, operation=operation))
     assert line.message == "pre-copy took 9.9 s with 71 ms of downtime; predicted 9.0 s with 60 ms"
-    assert choosing.compared(found) == ()
+    assert strategy_choice.compared(found) == ()
 
 
 def test_only_auto_measures() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.convergence import Schedule
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING, Means, Plan, Snapshot
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.downtime_steps import Schedule
+from migrator.scheduler.decision.snapshot import NOTHING, Means, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Seen
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import NOTHING, Snapshot
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import NOTHING, Snapshot
 from tests.model import server
 from tests.model.server import Seen
-from tests.unit.deciding import UP, op
+from tests.unit.scheduler.decision.deciding import UP, op
 
 LATE = "waiting for a: heard, but no report on this step for 60 s or more"
 RUNS = "a: its domain is running"

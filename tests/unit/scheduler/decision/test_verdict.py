@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from migrator.protocol import PAUSED_BY_HAND, AttemptFact, AttemptState, DomainFact, DomainState, Fact, JobFact
-from migrator.scheduler.verdict import Verdict, job_active, verdict
+from migrator.scheduler.decision.verdict import Verdict, job_active, verdict
 
 SIDES = (None, "unobserved", *(s.value for s in DomainState))
 ATTEMPTS = (None, "none", "running", "ended")

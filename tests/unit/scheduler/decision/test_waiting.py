@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.scheduler.assign import assignments
-from migrator.scheduler.decide import decide
-from migrator.scheduler.snapshot import Snapshot
+from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.snapshot import Snapshot
 from tests.model import server
 from tests.model.server import Op, Seen
-from tests.unit.deciding import BACK, op
+from tests.unit.scheduler.decision.deciding import BACK, op
 
 L = Kind.LIVE_MIGRATION
 DISPUTE = "c has a copy whose stamp is newer than the record"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from migrator.alarms import AlarmKind
-from migrator.db.copies import HeldCopy
+from migrator.db.host_domains import HeldCopy
 from migrator.protocol import DomainState
-from migrator.scheduler.auditing import Subject, differences
+from migrator.scheduler.hosts.audit import Subject, differences
 
 UUID = "11111111-2222-3333-4444-555555555555"
 

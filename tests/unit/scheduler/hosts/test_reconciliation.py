@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from migrator.errors import BadRequest, Conflict
-from migrator.scheduler.reconciling import Sides, Word, refuse
+from migrator.scheduler.hosts.reconciliation import Sides, Word, refuse
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from migrator.db.hosts import UNDER_WAY_S
-from migrator.scheduler import fencing
+from migrator.scheduler.state import fencing
 from migrator.settings import ServerSettings
 
 DOWN_AFTER = 60.0

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from migrator.scheduler import passwords
+from migrator.scheduler.state import passwords
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

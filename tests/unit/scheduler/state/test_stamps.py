@@ -3,7 +3,7 @@
 import pytest
 
 from migrator.protocol import MAX_SEAL
-from migrator.scheduler.stamps import issued_for, sign
+from migrator.scheduler.state.stamps import issued_for, sign
 
 KEY = b"k" * 32
 STAMP = ("instance", "operation", 3)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from migrator import xml_text
-from migrator.compute import domain_xml
-from migrator.compute.domain_xml import DiskPlace, HostShape, Stamp
+from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.libvirt.xml.domain import DiskPlace, HostShape, Stamp
 from migrator.errors import DriverError
 from migrator.protocol import DiskSpec, InstanceSpec, NicSpec
+from migrator.untrusted import xml_text
 
 UUID = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
 HOME = Path("/srv/a") / UUID

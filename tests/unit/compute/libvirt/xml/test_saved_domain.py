@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import domain_xml
-from migrator.compute.domain_xml import DiskPlace, HostShape, Stamp
+from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.libvirt.xml.domain import DiskPlace, HostShape, Stamp
 from migrator.errors import UnsafeDomain
 from migrator.protocol import DiskSpec, InstanceSpec, NicSpec, VolumeSpec
-from tests.unit.test_domain_xml import one
+from tests.unit.compute.libvirt.xml.test_domain import one
 
 UUID = "3d4ee7a4-8c13-4d28-9f1a-0a4de1d0a2f5"
 SPEC = InstanceSpec(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute import compatibility, domain_xml
-from migrator.compute.disks import GIB, Disks
+from migrator.compute import compatibility
+from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.storage.disks import GIB, Disks
 from migrator.protocol import KERNEL, RAMDISK, GuestDescription, InstanceSpec, VolumeSpec
-from tests.unit.test_domain_xml import HOST, SPEC, STAMP
+from tests.unit.compute.libvirt.xml.test_domain import HOST, SPEC, STAMP
 
 SOURCE = "nbd://10.0.0.250:10809/data"
 ROOT = VolumeSpec(id="r", target="vda", source="nbd://[fd00::1]:9/root", size_gb=2)

@@ -1,0 +1,1 @@
+"""``/agent/v1``: how the hosts' agents speak to the server."""

@@ -1,0 +1,1 @@
+"""What all resources of the Compute API share: the route engine, pages, JSON schemas."""

@@ -1,0 +1,1 @@
+"""Migrations as the Compute API lists them, of all instances and of one."""

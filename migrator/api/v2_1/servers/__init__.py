@@ -1,0 +1,1 @@
+"""Servers: created, listed, shown, and what hangs on them."""

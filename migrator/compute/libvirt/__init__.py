@@ -1,0 +1,1 @@
+"""The driver for libvirt and QEMU. Only ``bindings`` imports libvirt's library."""

@@ -1,0 +1,1 @@
+"""libvirt's XML: written, read and rewritten. Pure."""

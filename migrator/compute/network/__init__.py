@@ -1,0 +1,1 @@
+"""What a host knows of its network: addresses, link speed, whether a port answers."""

@@ -1,0 +1,1 @@
+"""Hosts as operators and records see them: approved, audited, removed; which machine speaks for a name."""

@@ -1,0 +1,1 @@
+"""Who waits to leave a host, and who waits to come in."""

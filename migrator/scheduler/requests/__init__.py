@@ -1,0 +1,1 @@
+"""How operations begin, and what may be asked of one that is under way."""

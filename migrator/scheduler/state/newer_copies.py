@@ -1,0 +1,24 @@
+"""Copies that a host changed by an operation which the record does not know: what is said of them, and the alarm.
+
+A database that was restored from a backup may have lost the operation; the guest may run on another host.
+"""
+
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, host_domains, instances, serials
+from migrator.db.engine import Connection
+
+UNKNOWN_SERIAL = "was changed by an operation that is not in the record"
+
+
+def raise_if_newer(connection: Connection, uuid: str) -> None:
+    """Called where an operation begins, last in its transaction: it waits, too, if a host that is believed has served
+    one that the record does not know."""
+    for copy in host_domains.of_instance(connection, uuid):
+        if copy.believed and serials.unknown(connection, {uuid: copy.served}):
+            recorded = instances.get(connection, uuid).host
+            words = newer_than(copy.host, copy.state, UNKNOWN_SERIAL, recorded)
+            alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
+
+
+def newer_than(host: str, state: str, newer: str, recorded: str | None) -> str:
+    return f"its copy on {host} ({state}) {newer}, which says {recorded}"

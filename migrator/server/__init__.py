@@ -1,0 +1,1 @@
+"""The server's process: the application, its sockets, and what it does beside requests."""
