@@ -1,8 +1,8 @@
 """The protocol between the agent and a hypervisor, and nothing else.
 
-Two drivers implement it: ``libvirt_driver`` (real) and ``simulated`` (first class, for thousands of hosts and for
-faults). One contract suite (``tests/contract``) runs against both. Every method is safe to call again, raises only
-``errors.DriverError`` and its children, and blocks no longer than its docstring says.
+Two drivers implement it: ``libvirt/driver.py`` (real) and ``simulated/driver.py`` (first class, for thousands of hosts
+and for faults). One contract suite (``tests/contract``) runs against both. Every method is safe to call again, raises
+only ``errors.DriverError`` and its children, and blocks no longer than its docstring says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Instances, the reading side: one, or a page of many, filtered and sorted.
 
-Owns the SQL of ``/servers``. Never writes (``instance_records`` does) and never formats. Only the columns that a view
+Owns the SQL of ``/servers``. Never writes (``instances`` does) and never formats. Only the columns that a view
 needs are read, as plain rows.
 """
 

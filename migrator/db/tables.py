@@ -61,7 +61,7 @@ hosts = Table(
     Column("fencing", JSON),  # newest evidence that its guests do not run: {kind, by, at, words}
     Column("fence_attempt", JSON),  # newest run of the fence command: {at, by, ok, words}; ok None: it runs
     Column("incarnation", BigInteger, nullable=False, default=0),
-    Column("last_seen", Double, nullable=False),  # by the servers' clock (``listening``)
+    Column("last_seen", Double, nullable=False),  # by the servers' clock (``server_heartbeat``)
     Column("machine", String(36)),  # which machine speaks for the host; None: none has said yet
     Column("claimant", JSON),  # another machine that wants the name: {machine, at, incarnation}
     Column("proofs", JSON),  # pool -> {token, at}: what it last wrote there, by the servers' clock

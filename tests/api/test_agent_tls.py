@@ -192,8 +192,8 @@ def test_plain_http_to_another_machine_is_warned_about_at_both_ends(tmp_path: Pa
     program = """
 import sys
 from migrator import logs
-from migrator.api import agent_tls
-from migrator.compute import server_trust
+from migrator.server import agent_tls
+from migrator.compute.agent import server_trust
 from migrator.settings import AgentSettings, ServerSettings
 logs.configure()
 agent_tls.context(ServerSettings(agent_listen=sys.argv[1] + ":8775"))

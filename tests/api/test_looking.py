@@ -21,7 +21,7 @@ POLL = Poll(incarnation=1)
 
 
 class Counted:
-    """In place of ``scheduler.agents``: what was looked at, and marks that a test may move."""
+    """In place of ``agents`` and ``host_operations``: what was looked at, and marks that a test may move."""
 
     def __init__(self) -> None:
         self.heartbeats = self.whole = self.generation = 0
@@ -41,6 +41,7 @@ class Counted:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     found = Counted()
     monkeypatch.setattr(long_poll, "agents", found)
+    monkeypatch.setattr(long_poll, "host_operations", found)
     return found
 
 

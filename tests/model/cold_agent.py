@@ -1,4 +1,4 @@
-"""The agent in the cold world: the rules of ``compute/handlers/cold.py``, ``ensure_power.py`` and ``absent`` in a few
+"""The agent in the cold world: the rules of ``compute/handlers/cold.py``, ``power.py`` and ``absent`` in a few
 lines each, with the hypervisor's: one process a disk, by the image's lock.
 
 A handler answers with the state after it, and with what it adds to the fact.

@@ -1,7 +1,7 @@
 """Images in Glance v2's wire format, the part that clients and the lab use: list, show, create, upload, download,
 delete. Mounted where ``openstack`` (``/image/v2``), ``nova`` (``/v2.1/v2``) and Glance clients (``/v2``) look.
 
-What becomes of the bytes is ``image_upload``'s; which formats are taken is the setting ``image_formats``.
+What becomes of the bytes is ``upload``'s; which formats are taken is the setting ``image_formats``.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The agent of one host: registers, long-polls for its assignments, has each made true, and puts facts back.
 
 Owns the loops, their pace and their patience: it outlives every failure of server and network, and a SIGTERM ends it
-without touching a transfer. Never decides what is to be done (the server does) nor how (``ensure.py`` does).
+without touching a transfer. Never decides what is to be done (the server does) nor how (``handlers`` do).
 """
 
 import asyncio

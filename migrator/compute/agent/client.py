@@ -151,7 +151,7 @@ def _known_incarnation(answer: httpx.Response) -> int | None:
 
 
 class ImageClient:
-    """``images.Fetch`` over HTTP, for the worker's threads."""
+    """``image_cache.Fetch`` over HTTP, for the worker's threads."""
 
     def __init__(self, server_url: str, token: str, server_ca: Path | None = None) -> None:
         """Raises SettingInvalid."""

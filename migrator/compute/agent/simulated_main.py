@@ -44,7 +44,7 @@ def make_agent(
     threads: ThreadPoolExecutor | None = None,
     lease: Path | None = None,
 ) -> Agent:
-    """A real agent over the simulated host ``settings.host`` of ``fabric``. ``lease``: its self-fencing lease's file;
+    """A real agent over the simulated host ``settings.host`` of ``cluster``. ``lease``: its self-fencing lease's file;
     None keeps it in memory."""
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
     driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, fabric), lease)

@@ -1,5 +1,5 @@
 """The handlers that move files: described, offered, copied, rebuilt of an instance that does not run, and lent of one
-that does. See ``ensure.py``."""
+that does. See ``live.py``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath

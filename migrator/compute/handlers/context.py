@@ -1,4 +1,4 @@
-"""What the handlers of ``ensure.py`` share: their tools, what they remember, and which domains have no process.
+"""What the handlers of this package share: their tools, what they remember, and which domains have no process.
 
 Owns no handler, and changes nothing on a host.
 """

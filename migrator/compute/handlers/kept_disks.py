@@ -1,4 +1,4 @@
-"""The handlers about disks that are kept aside: put back, put back again, dropped. See ``ensure.py``."""
+"""The handlers about disks that are kept aside: put back, put back again, dropped. See ``live.py``."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -4,7 +4,7 @@ A handler changes what has to change and answers with the parts of the fact that
 description, checksums, a note). The rest is observed by ``worker.py``. Handlers never sleep, never start a thread, and
 never judge success.
 
-Owns the table of them, live migration's, and ``absent``; ``ensure_moving.py`` and ``ensure_power.py`` have the others.
+Owns the table of them, live migration's, and ``absent``; ``cold.py`` and ``power.py`` have the others.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The handlers that start, stop, suspend and resume a guest. See ``ensure.py`` for what a handler is."""
+"""The handlers that start, stop, suspend and resume a guest. See ``live.py`` for what a handler is."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,8 +1,8 @@
 """The real driver: libvirt and QEMU.
 
-Owns the order of libvirt's calls (``libvirt_calls``) that keeps what ``driver.py`` promises. What lasts has its own
+Owns the order of libvirt's calls (``bindings``) that keeps what ``driver.py`` promises. What lasts has its own
 connection: a control call on the same one would hang until it ends. It never decides what should happen to an
-instance, and never looks at files (``host_files``) or XML (``domain_xml``) itself.
+instance, and never looks at files (``storage/file_driver.py``) or XML (``xml``) itself.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """The real driver's part that moves a guest alive: the transfer begun, watched, steered and ended.
 
 What lasts has its own connection: a control call on the same one would hang until it ends. Never decides when: see
-``pace``.
+``poll_interval``.
 """
 
 import threading

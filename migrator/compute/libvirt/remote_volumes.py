@@ -1,7 +1,7 @@
 """What another host offers, read through its libvirt.
 
 Owns one connection to that host and what its silence means: whoever waits for files should know soon. See
-``copying.Reader`` for what the methods promise, and ``LibvirtDriver.offer`` for the other end.
+``disk_copy.Reader`` for what the methods promise, and ``LibvirtDriver.offer`` for the other end.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The simulated world: hosts, storages, domains and the transfers between them, moved on by an injected clock.
 
 Owns the truth that tests compare the record with: when each instance executed guest code on which host, and which
-version of its data each disk holds. It is the hardware and the libvirtds; ``simulated.py`` is a driver in front of
+version of its data each disk holds. It is the hardware and the libvirtds; ``driver.py`` is a driver in front of
 it, and may be thrown away and made anew (an agent's restart) while everything here goes on.
 
 Crashes follow what was measured with libvirt: a source's dead daemon ends the transfer and the guest stays; a

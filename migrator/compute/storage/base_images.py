@@ -21,7 +21,7 @@ from migrator.protocol import ImageRef
 
 BASE = "_base"
 SUM = ".sha256"
-OUT_OF_USE = ".unused."  # before the name of one that is about to be deleted (``idle_bases``)
+OUT_OF_USE = ".unused."  # before the name of one that is about to be deleted (``idle_base_images``)
 
 
 def fetched(image_id: str, images: Mapping[str, Path]) -> Path:

@@ -2,7 +2,7 @@
 
 Owns every path below a pool: ``<pool>/<uuid>/disk`` (vda), ``disk.vdb``, ``disk.config``, ``memory``, ``kernel``,
 ``ramdisk`` and the shared ``<pool>/_base/<image id>`` that overlays are backed by. Every file appears complete or not
-at all (``files``), and none where the pool's storage is not mounted (``storage_identity``). Never talks to libvirt.
+at all (``atomic_files``), and none where the pool's storage is not mounted (``pool_identity``). Never talks to libvirt.
 """
 
 import contextlib

@@ -22,7 +22,7 @@ _SWITCH_S = 0.05  # a pause's part that is not memory: devices, and the destinat
 _SHORTEST_ROUND_S = 0.02
 _MAX_ROUNDS = 500
 
-Steps = Sequence[tuple[int, int]]  # (seconds since the transfer began, ms), as ``convergence.downtime_steps`` has them
+Steps = Sequence[tuple[int, int]]  # (seconds since the transfer began, ms), as ``downtime_steps`` has them
 
 
 class Strategy(StrEnum):

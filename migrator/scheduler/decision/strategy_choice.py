@@ -92,7 +92,7 @@ def _least_mib_s(measurement: Measurement) -> float | None:
 
 
 def permitted(snapshot: Snapshot) -> Permitted:
-    """What an operator wants goes before the settings, as it does in ``assign``."""
+    """What an operator wants goes before the settings, as it does in ``assignments``."""
     s, data_gib = snapshot.schedule, views.data_gib(snapshot)
     wanted_ms = snapshot.operation.steering.get("max_downtime_ms")
     steps = downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve)

@@ -31,8 +31,8 @@ class Subject:
 
     uuid: str
     copy: HeldCopy | None
-    record: Any | None  # row of ``copies.records``
-    operations: Sequence[Any] = ()  # rows of ``copies.under_way``
+    record: Any | None  # row of ``host_domains.records``
+    operations: Sequence[Any] = ()  # rows of ``host_domains.under_way``
     # In words, that the copy's stamp is of an operation, or an epoch, or that the host has served an operation, which
     # this database does not know; "": none
     newer: str = ""

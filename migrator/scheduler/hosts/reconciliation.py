@@ -36,7 +36,7 @@ class Sides:
 
     uuid: str
     record: Any | None
-    copies: Sequence[Any]  # rows of ``copies.of_instance``
+    copies: Sequence[Any]  # rows of ``host_domains.of_instance``
     views: Mapping[str, HostView]
     operations: Sequence[Any]  # active ones, the oldest first
     newer: frozenset[str]

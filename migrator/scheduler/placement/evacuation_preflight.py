@@ -1,7 +1,7 @@
 """What evacuations of a host's instances would be told, without one: destinations, and what becomes of each disk.
 
-Reads the same checks as the scheduler and the same rules as ``evacuations.py``. Starts nothing and writes nothing; the
-host may be up.
+Reads the same checks as the scheduler and the same rules as ``requests/evacuation.py``. Starts nothing and writes
+nothing; the host may be up.
 """
 
 from collections.abc import Collection, Mapping, Sequence

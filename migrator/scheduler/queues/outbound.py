@@ -1,4 +1,4 @@
-"""The queue of live migrations that leave a host: who may begin. What comes into a host: ``queueing_inbound.py``.
+"""The queue of live migrations that leave a host: who may begin. What comes into a host: ``inbound.py``.
 
 Owns ``max_concurrent_live_migrations``. A migration leaves the queue when it takes its claim; its place is its age.
 """

@@ -16,7 +16,7 @@ SHOWN_S = 3600.0  # the alarm is over when the clock was not set again for so lo
 
 
 def beat(db: Database, heartbeat: server_heartbeat.Heartbeat) -> None:
-    """Say that this server listens. To be called every ``listening.BEAT_S``."""
+    """Say that this server listens. To be called every ``server_heartbeat.BEAT_S``."""
     with db.write() as connection:
         note(connection, heartbeat)
 

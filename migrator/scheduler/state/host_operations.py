@@ -1,6 +1,6 @@
 """Which operations ask something of a host now, and the marks by which a change of that is seen.
 
-Reads only; what they ask is worked out by ``assign.py``.
+Reads only; what they ask is worked out by ``decision/assignments.py``.
 """
 
 from collections.abc import Mapping, Sequence

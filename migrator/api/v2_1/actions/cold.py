@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.api import flavor_and_image
-from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
 from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.db import hosts, operations
@@ -28,7 +28,7 @@ def _migrate(request: ApiRequest, row: Any, value: Any) -> Begun:
 
 
 def _may_move(row: Any, kind: Kind) -> bool:
-    """In a wrong state the answer is 409, whatever else is wrong: so say ``moves``."""
+    """In a wrong state the answer is 409, whatever else is wrong: so says ``requests/cold_migration.py``."""
     return row.task_state is None and row.vm_state in ALLOWED[kind][1]
 
 

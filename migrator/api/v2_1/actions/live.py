@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
 from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.api.v2_1.common.schemas import TRUE

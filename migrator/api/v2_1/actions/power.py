@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.api.v2_1.actions import schemas as schemas
+from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
 from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.db import instances

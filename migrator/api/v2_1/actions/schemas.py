@@ -1,4 +1,4 @@
-"""What the body of an action may look like, at which microversion. Data only; the form is ``server_schemas``'."""
+"""What the body of an action may look like, at which microversion. Data only; the form is ``common/schemas.py``'s."""
 
 from migrator.api.v2_1.common.schemas import BOOLEAN, FALSE, TRUE, V1, Schema, Versioned, closed
 

@@ -1,7 +1,7 @@
 """The query string of ``/servers`` as an ``InstanceQuery``. Pure: parameters in, conditions out.
 
 Owns which parameter means what, and which of them only an administrator may use. Shapes were checked before
-(``server_schemas.LIST_QUERY``).
+(``schemas.LIST_QUERY``).
 """
 
 from collections.abc import Mapping, Sequence

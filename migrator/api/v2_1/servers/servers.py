@@ -1,7 +1,7 @@
 """/servers: create, list, show, rename, delete.
 
-Handlers only: bodies become wishes in ``server_create``, queries in ``server_query``, rows become JSON in
-``server_view``; operations begin in ``scheduler/requests``.
+Handlers only: bodies become wishes in ``create``, queries in ``query``, rows become JSON in
+``view``; operations begin in ``scheduler/requests``.
 """
 
 from collections.abc import Mapping

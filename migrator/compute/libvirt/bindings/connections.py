@@ -51,7 +51,7 @@ def alive(connection: Any) -> bool:
 
 
 class _Libvirt:
-    """``reconnect.Transport`` for libvirt, with keepalive so that a stopped libvirtd is noticed."""
+    """``connection_pool.Transport`` for libvirt, with keepalive so that a stopped libvirtd is noticed."""
 
     error = libvirt.libvirtError
 

@@ -1,7 +1,7 @@
 """The XML that a saved memory brings along, made into what this host may run.
 
 A saved memory may come from another host, and with it the domain's XML: a program to run as the emulator, devices,
-files and arguments that this host would open. So what the host itself writes of a domain (``domain_xml.build``) stands,
+files and arguments that this host would open. So what the host itself writes of a domain (``domain.build``) stands,
 and of the saved one only what the guest can see goes over it: its machine, its processor, and where its devices are.
 All else is refused by its name. Pure: it never talks to libvirt and never touches a file.
 """

@@ -17,7 +17,7 @@ RUN = 4096
 
 
 class Files:
-    """``copying.Reader`` of local files, in small runs. ``before`` is called before each run."""
+    """``disk_copy.Reader`` of local files, in small runs. ``before`` is called before each run."""
 
     opened = 0
 

@@ -67,7 +67,7 @@ def written(disk: Path, what: str, secret: Path) -> None:
 
 
 class Files:
-    """``copying.Reader`` of local files that skips their holes, as libvirt does."""
+    """``disk_copy.Reader`` of local files that skips their holes, as libvirt does."""
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size
