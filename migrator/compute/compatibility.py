@@ -219,16 +219,9 @@ def source(
 ) -> list[CheckResult]:
     """What forbids a guest to leave the source. ``strays``: disks that the domain has and the instance does not;
     ``asleep``: the hypervisor keeps its memory in a place of its own; ``reason``: why the domain is in that state."""
-    devices, by_hand = ", ".join(passed_through), (state, reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+    devices = ", ".join(passed_through)
     return [
-        CheckResult(
-            name="domain",
-            ok=state is DomainState.RUNNING or (by_hand if live else state in _MOVES_COLD),
-            found=f"the domain is {state}" + (f" ({reason})" if state is DomainState.PAUSED and reason else ""),
-            advice="only a guest that runs, or that somebody paused, moves live; start it first"
-            if live
-            else "a guest that is paused does not move; let it go on, or stop it",
-        ),
+        _source_state(state, reason, live=live),
         CheckResult(
             name="job",
             ok=not job_active,
@@ -254,6 +247,18 @@ def source(
             advice="start it, or give its memory up with virsh managedsave-remove",
         ),
     ]
+
+
+def _source_state(state: DomainState, reason: str | None, *, live: bool) -> CheckResult:
+    by_hand = (state, reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+    return CheckResult(
+        name="domain",
+        ok=state is DomainState.RUNNING or (by_hand if live else state in _MOVES_COLD),
+        found=f"the domain is {state}" + (f" ({reason})" if state is DomainState.PAUSED and reason else ""),
+        advice="only a guest that runs, or that somebody paused, moves live; start it first"
+        if live
+        else "a guest that is paused does not move; let it go on, or stop it",
+    )
 
 
 def _memory_copied(spec: InstanceSpec, source_storage: Mapping[str, str], own_storage: Mapping[str, str]) -> bool:

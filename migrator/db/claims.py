@@ -1,6 +1,6 @@
 """Claims: capacity held on a host. Taken in the transaction that checks it, so placing never oversubscribes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, false, select, true, update
 
@@ -37,17 +37,8 @@ def take(
     )
     if taken.rowcount == 0:
         return False
-    connection.execute(
-        claims.insert().values(
-            host=host,
-            instance_uuid=instance_uuid,
-            operation_id=operation_id,
-            vcpus=vcpus,
-            memory_mb=memory_mb,
-            disk_gb=disk_gb,
-            created_at=now_expression(connection),
-        )
-    )
+    amounts = {"vcpus": vcpus, "memory_mb": memory_mb, "disk_gb": disk_gb}
+    _record(connection, host, instance_uuid, operation_id, amounts)
     return True
 
 
@@ -109,13 +100,20 @@ def own(connection: Connection, host: str, instance_uuid: str, vcpus: int, memor
     amounts = {"vcpus": vcpus, "memory_mb": memory_mb, "disk_gb": disk_gb}
     left = {f"free_{name}": hosts.c[f"free_{name}"] - amount for name, amount in amounts.items()}
     connection.execute(update(hosts).where(hosts.c.name == host).values(left))
-    row = {"host": host, "instance_uuid": instance_uuid, "operation_id": None, **amounts}
-    connection.execute(claims.insert().values(created_at=now_expression(connection), **row))
+    _record(connection, host, instance_uuid, None, amounts)
 
 
 def hand_over(connection: Connection, operation_id: int) -> None:
     """The operation is over: what it claimed and still holds is the instance's own from now on."""
     connection.execute(update(claims).where(claims.c.operation_id == operation_id).values(operation_id=None))
+
+
+def _record(
+    connection: Connection, host: str, instance_uuid: str, operation_id: int | None, amounts: Mapping[str, int]
+) -> None:
+    """What was subtracted from the host's free capacity, as a row."""
+    row = {"host": host, "instance_uuid": instance_uuid, "operation_id": operation_id, **amounts}
+    connection.execute(claims.insert().values(created_at=now_expression(connection), **row))
 
 
 def _lock_host(connection: Connection, host: str) -> None:

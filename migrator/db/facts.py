@@ -37,12 +37,7 @@ def keep(
         "body": dict(body),
     }
     if kept is None:
-        try:
-            with connection.begin_nested():
-                connection.execute(facts.insert().values(operation_id=operation_id, host=host, **values))
-        except IntegrityError:  # the same report, sent again, was faster through another server process
-            return False
-        return True
+        return _insert(connection, {"operation_id": operation_id, "host": host, **values})
     readable = kept.problem == UNREADABLE_FACT and (body.get("problem") or {}).get("code") != UNREADABLE_FACT
     number, newest = (incarnation, sequence), (kept.incarnation, kept.sequence)
     if number == newest and not readable:  # told again: no news, but its host still looks
@@ -51,4 +46,14 @@ def keep(
     if number < newest:
         return False
     connection.execute(update(facts).where(mine).values(**values))
+    return True
+
+
+def _insert(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """The host's first fact. False: the same report, sent again, was faster through another server process."""
+    try:
+        with connection.begin_nested():
+            connection.execute(facts.insert().values(row))
+    except IntegrityError:
+        return False
     return True

@@ -6,6 +6,7 @@ instance both insert, and the database lets one of them.
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -49,55 +50,58 @@ def _facts(dialect: str) -> Select[Any]:
     return select(*facts.c, age_s, told_s).where(facts.c.operation_id.in_(bindparam("ids", expanding=True)))
 
 
-def create(
-    connection: Connection,
-    *,
-    kind: str,
-    instance_uuid: str,
-    phase: str,
-    status: str,
-    moves: bool,
-    source: str | None,
-    requested_host: str | None,
-    params: Mapping[str, Any],
-    context: Mapping[str, Any],
-    request_id: str,
-    user_id: str,
-    project_id: str,
-    holds: bool = True,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class NewOperation:
+    """An operation as it begins: all of its row that the one who begins it decides, by the columns' names."""
+
+    kind: str
+    instance_uuid: str
+    phase: str  # the first one of its table, and the status that is shown in it
+    status: str
+    moves: bool
+    source: str | None
+    request_id: str
+    user_id: str
+    project_id: str
+    requested_host: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    holds: bool = True
+
+
+def create(connection: Connection, new: NewOperation) -> int:
     """Insert an active operation; its id. Raises InstanceBusy when the instance has one already."""
     moment = now_expression(connection)
     try:
         result = connection.execute(
             operations.insert().values(
                 uuid=str(uuid.uuid4()),
-                kind=kind,
-                instance_uuid=instance_uuid,
-                serial=serials.following(connection, instance_uuid),
+                kind=new.kind,
+                instance_uuid=new.instance_uuid,
+                serial=serials.following(connection, new.instance_uuid),
                 active=True,
-                holds=holds,
-                moves=moves,
-                phase=phase,
+                holds=new.holds,
+                moves=new.moves,
+                phase=new.phase,
                 forward=True,
                 epoch=1,
                 generation=1,
-                status=status,
-                source=source,
-                requested_host=requested_host,
-                params=dict(params),
-                context=dict(context),
+                status=new.status,
+                source=new.source,
+                requested_host=new.requested_host,
+                params=dict(new.params),
+                context=dict(new.context),
                 cancel_requested=False,
-                request_id=request_id,
-                user_id=user_id,
-                project_id=project_id,
+                request_id=new.request_id,
+                user_id=new.user_id,
+                project_id=new.project_id,
                 phase_since=clock_of(connection.dialect.name),
                 created_at=moment,
                 updated_at=moment,
             )
         )
     except IntegrityError as error:
-        raise InstanceBusy(f"Instance {instance_uuid} has another operation under way") from error
+        raise InstanceBusy(f"Instance {new.instance_uuid} has another operation under way") from error
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])

@@ -265,17 +265,7 @@ def test_a_host_is_not_forced_up_under_an_evacuation_that_begins(db: Database, m
         forced_up.append(put_up(db, "one"))
 
     with after(monkeypatch, evacuation, "_source", force_up):
-        evacuation.evacuate(
-            db,
-            CALLER,
-            uuid,
-            ServerSettings(),
-            host=None,
-            on_shared_storage=None,
-            admin_pass=None,
-            generate=False,
-            stopped=False,
-        )
+        evacuation.evacuate(db, CALLER, uuid, ServerSettings(), evacuation.EvacuationRequest())
     assert forced_up == [400]
 
 

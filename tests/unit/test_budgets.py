@@ -48,17 +48,9 @@ LONG_FILES: Mapping[str, int] = {
     "tests/world/test_inbound.py": 309,
 }
 LONG_FUNCTIONS: Mapping[str, int] = {
-    "migrator/api/v2_1/migrations/view.py listed": 50,
-    "migrator/compute/compatibility.py source": 47,
-    "migrator/db/claims.py take": 41,
-    "migrator/db/facts.py keep": 41,
-    "migrator/db/operations.py create": 52,
     "migrator/operations.py _cold": 82,
     "migrator/scheduler/agents.py register": 45,
     "migrator/scheduler/reconciler.py _values": 42,
-    "migrator/scheduler/requests/evacuation.py evacuate": 68,
-    "migrator/scheduler/requests/evacuation.py evacuate.ask": 44,
-    "migrator/scheduler/requests/requests.py begin": 56,
     "tests/cli/test_verbs.py test_evacuate": 41,
     "tests/world/processes.py AgentProcess._poll": 41,
     "tests/world/world.py World.__init__": 46,

@@ -23,17 +23,8 @@ from tests.world.world import CALLER, World
 
 def ask(world: World, uuid: str, host: str | None = None) -> int:
     """The request, once; the operation's id."""
-    begun = evacuations.evacuate(
-        world.db,
-        CALLER,
-        uuid,
-        world.settings,
-        host=host,
-        on_shared_storage=None,
-        admin_pass=None,
-        generate=False,
-        stopped=False,
-    )
+    request = evacuations.EvacuationRequest(host=host)
+    begun = evacuations.evacuate(world.db, CALLER, uuid, world.settings, request)
     return begun.operation_id
 
 

@@ -33,17 +33,8 @@ def evacuated(world: World, caller: Caller = CALLER) -> str:
     world.lose("n1")
     pass_time(world)
     force_down(world, "n1")
-    evacuation.evacuate(
-        world.db,
-        caller,
-        uuid,
-        world.settings,
-        host="n2",
-        on_shared_storage=None,
-        admin_pass=PASSWORD,
-        generate=False,
-        stopped=False,
-    )
+    request = evacuation.EvacuationRequest(host="n2", admin_pass=PASSWORD)
+    evacuation.evacuate(world.db, caller, uuid, world.settings, request)
     return uuid
 
 

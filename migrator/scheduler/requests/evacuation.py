@@ -36,74 +36,102 @@ class Evacuation:
     disks: Sequence[Mapping[str, Any]] = ()
 
 
-def evacuate(
-    db: Database,
-    caller: Caller,
-    uuid: str,
-    settings: ServerSettings,
-    *,
-    host: str | None,
-    on_shared_storage: bool | None,
-    admin_pass: str | None,
-    generate: bool,
-    stopped: bool,
-) -> Evacuation:
-    """Begin an evacuation to ``host`` (None: the scheduler's choice).
+@dataclass(frozen=True, slots=True)
+class EvacuationRequest:
+    """How the client wants it. ``host`` None: the scheduler's choice.
 
     ``on_shared_storage`` True is held against the facts; False claims nothing, for old clients must say something.
     ``generate``: make a password where none is given and the disks are not kept. ``stopped``: the instance ends shut
-    off even if it ran. Raises BadRequest (host up, same host, password or flag against the facts, nothing to rebuild
-    from), Conflict (wrong state, no evidence), InstanceBusy.
-    """
+    off even if it ran."""
+
+    host: str | None = None
+    on_shared_storage: bool | None = None
+    admin_pass: str | None = None
+    generate: bool = False
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Survival:
+    """What of the instance outlives its host. ``surviving``: see ``surviving_pools``; ``disks``: see ``Evacuation``;
+    ``shared``: every disk does."""
+
+    spec: InstanceSpec
+    report: HostReport
+    surviving: Mapping[str, str]
+    disks: Sequence[Mapping[str, Any]]
+    shared: bool
+
+    @property
+    def kept_pools(self) -> dict[str, str]:
+        """Those of the surviving that the instance has something in."""
+        return {pool: identity for pool, identity in self.surviving.items() if pool in self.spec.pools}
+
+
+def evacuate(
+    db: Database, caller: Caller, uuid: str, settings: ServerSettings, request: EvacuationRequest
+) -> Evacuation:
+    """Begin an evacuation. Raises BadRequest (host up, same host, password or flag against the facts, nothing to
+    rebuild from), Conflict (wrong state, no evidence), InstanceBusy."""
     with db.read() as connection:  # every host's storage: nobody who writes should wait for that
         storage = hosts.storage(connection)
 
-    def ask(connection: Connection) -> Evacuation:
-        operations.active_of_instance(connection, uuid, lock=True)  # operations are locked before hosts
-        row = at_rest(connection, uuid, Kind.EVACUATION)
-        source = _source(connection, row, host, settings)
-        refuse_second_copy(Kind.EVACUATION, row, _live_elsewhere(connection, row, settings))
-        spec, (report, unreadable) = InstanceSpec.model_validate(row.spec), report_of(source)
-        if unreadable:  # which of its disks are shared is unknown
-            raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: host {row.host}: {unreadable}")
-        surviving = surviving_pools(storage, spec, report, row.host)
-        disks = evacuated_disks.fates(spec, surviving)
-        kept = [disk for disk in spec.disks if not disk.config_drive]
-        shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
-        _refuse_heard(source, settings, shared=shared)
-        _check_storage(spec, surviving, shared, on_shared_storage, admin_pass)
-        if words := rebuild_refusal(connection, disks, settings):
-            raise Conflict(f"Cannot 'evacuate' instance {uuid}: {words}")
-        password = _password() if admin_pass is None and generate and not shared else admin_pass
-        power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
-        if power is Power.SAVED and spec.home_pool not in surviving:
-            power = Power.SHUT_OFF  # its memory was lost with the host
-        proven = shared_proofs.check(source, [p for p in surviving if p in spec.pools], settings)
-        params = {
-            "surviving": surviving,
-            "trust_marker": not settings.shared_storage_proof_max_age,
-            "power": power.value,
-            passwords.PARAM: None if shared else passwords.encrypted(keys.stamp_key(connection), password),
-        }
-        context = {"guest": described(report).model_dump(mode="json"), "disks": disks}
-        operation_id = begin(
-            connection,
-            caller,
-            Kind.EVACUATION,
-            uuid,
-            row.host,
-            requested_host=host,
-            params=params,
-            context=context,
-            seen=row,
-        )
-        _note_evidence(connection, operation_id, uuid, source, settings)
-        sharers = _sharers(storage, {p: i for p, i in surviving.items() if p in spec.pools}, row.host)
-        shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
-        _note_disks(connection, operation_id, uuid, disks)
-        return Evacuation(operation_id, shared, None if shared else password, disks)
+    return until_unchanged(db, lambda connection: _begin(connection, caller, uuid, settings, request, storage))
 
-    return until_unchanged(db, ask)
+
+def _begin(
+    connection: Connection,
+    caller: Caller,
+    uuid: str,
+    settings: ServerSettings,
+    request: EvacuationRequest,
+    storage: Mapping[str, Mapping[str, StoragePool]],
+) -> Evacuation:
+    operations.active_of_instance(connection, uuid, lock=True)  # operations are locked before hosts
+    row = at_rest(connection, uuid, Kind.EVACUATION)
+    source = _source(connection, row, request.host, settings)
+    refuse_second_copy(Kind.EVACUATION, row, _live_elsewhere(connection, row, settings))
+    found = _survival(row, source, storage)
+    _refuse_heard(source, settings, shared=found.shared)
+    _check_storage(found.spec, found.surviving, found.shared, request.on_shared_storage, request.admin_pass)
+    if words := rebuild_refusal(connection, found.disks, settings):
+        raise Conflict(f"Cannot 'evacuate' instance {uuid}: {words}")
+    generated = request.admin_pass is None and request.generate
+    password = None if found.shared else _password() if generated else request.admin_pass
+    proven = shared_proofs.check(source, list(found.kept_pools), settings)
+    params = {
+        "surviving": found.surviving,
+        "trust_marker": not settings.shared_storage_proof_max_age,
+        "power": _power(row, found, stopped=request.stopped).value,
+        passwords.PARAM: None if found.shared else passwords.encrypted(keys.stamp_key(connection), password),
+    }
+    context = {"guest": described(found.report).model_dump(mode="json"), "disks": found.disks}
+    asked: dict[str, Any] = {"requested_host": request.host, "params": params, "context": context, "seen": row}
+    operation_id = begin(connection, caller, Kind.EVACUATION, uuid, row.host, **asked)
+    _note_evidence(connection, operation_id, uuid, source, settings)
+    sharers = _sharers(storage, found.kept_pools, row.host)
+    shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
+    _note_disks(connection, operation_id, uuid, found.disks)
+    return Evacuation(operation_id, found.shared, password, found.disks)
+
+
+def _survival(row: Any, source: Any, storage: Mapping[str, Mapping[str, StoragePool]]) -> _Survival:
+    """Raises Conflict where the host's report cannot be read."""
+    spec, (report, unreadable) = InstanceSpec.model_validate(row.spec), report_of(source)
+    if unreadable:  # which of its disks are shared is unknown
+        raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: host {row.host}: {unreadable}")
+    surviving = surviving_pools(storage, spec, report, row.host)
+    kept = [disk for disk in spec.disks if not disk.config_drive]
+    shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
+    return _Survival(spec, report, surviving, evacuated_disks.fates(spec, surviving), shared)
+
+
+def _power(row: Any, found: _Survival, *, stopped: bool) -> Power:
+    """How the instance ends."""
+    power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
+    if power is Power.SAVED and found.spec.home_pool not in found.surviving:
+        return Power.SHUT_OFF  # its memory was lost with the host
+    return power
 
 
 def _source(connection: Connection, row: Any, host: str | None, settings: ServerSettings) -> Any:

@@ -57,22 +57,20 @@ def drop(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
     table, begun = OPERATIONS[Kind.KEPT_DROP], []
     with db.write() as connection:
         for host in sorted(_hosts_of(connection, uuid, kept)):
-            ident = operations.create(
-                connection,
+            new = operations.NewOperation(
                 kind=table.kind.value,
                 instance_uuid=uuid,
                 phase=table.phases[0].name,
                 status="running",
                 moves=False,
                 source=host,
-                requested_host=None,
                 params={"kept": kept},
-                context={},
                 request_id=caller.request_id,
                 user_id=caller.user_id,
                 project_id=caller.project_id,
                 holds=False,
             )
+            ident = operations.create(connection, new)
             words = f"{table.action} requested by {caller.user_id}: what operation {kept} set aside on {host}"
             events.add(connection, "begin", words, operation_id=ident, instance_uuid=uuid, host=host, epoch=1)
             begun.append(ident)

@@ -215,14 +215,11 @@ def begin(
     """Write the operation down in a transaction that has seen that it may begin; its id. Raises InstanceBusy, and
     StaleRow where the instance is no longer as ``seen`` (its row), or for a move no longer on ``source``: a request may
     be held up for any time between two statements. What does not move acts where the instance is now.
-
     ``context``: what is known of the instance already, where no phase can find it out."""
     table = OPERATIONS[kind]
     first = table.phases[0]
-    if seen is not None and table.moves:
-        params = {**(params or {}), **lost_images.to_lend(connection, seen.spec)}
-    operation_id = operations.create(
-        connection,
+    lent = lost_images.to_lend(connection, seen.spec) if seen is not None and table.moves else {}
+    new = operations.NewOperation(
         kind=kind.value,
         instance_uuid=uuid,
         phase=first.name,
@@ -230,32 +227,45 @@ def begin(
         moves=table.moves,
         source=source,
         requested_host=requested_host,
-        params=params or {},
+        params={**(params or {}), **lent},
         context=context or {},
         request_id=caller.request_id,
         user_id=caller.user_id,
         project_id=caller.project_id,
     )
-    now = instances.lock(connection, uuid)
-    if (seen is not None and _state(now) != _state(seen)) or (now.host != source and table.moves):
-        raise StaleRow(f"Instance {uuid} changed while the request was looked at")
-    if now.host != source and kind is not Kind.BUILD:
-        source = now.host
-        operations.set_source(connection, operation_id, source)
-    instances.change(connection, uuid, {"task_state": first.task(params or {})})
-    events.add(
-        connection,
-        "begin",
-        f"{table.action} requested by {caller.user_id}" + (f" to {requested_host}" if requested_host else ""),
-        operation_id=operation_id,
-        instance_uuid=uuid,
-        phase=first.name,
-        epoch=1,
-        host=source,
-    )
+    operation_id = operations.create(connection, new)
+    source = _locked_source(connection, operation_id, new, seen)
+    instances.change(connection, uuid, {"task_state": first.task(new.params)})
+    _note_request(connection, operation_id, new, source)
     if kind is not Kind.BUILD:
         newer_copies.raise_if_newer(connection, uuid)
     return operation_id
+
+
+def _locked_source(connection: Connection, operation_id: int, new: operations.NewOperation, seen: Any) -> str | None:
+    """Lock the instance, and point the operation at the host where it is now. Raises StaleRow, see ``begin``."""
+    now = instances.lock(connection, new.instance_uuid)
+    host: str | None = now.host
+    if (seen is not None and _state(now) != _state(seen)) or (host != new.source and new.moves):
+        raise StaleRow(f"Instance {new.instance_uuid} changed while the request was looked at")
+    if host == new.source or new.kind == Kind.BUILD:
+        return new.source
+    operations.set_source(connection, operation_id, host)
+    return host
+
+
+def _note_request(connection: Connection, operation_id: int, new: operations.NewOperation, source: str | None) -> None:
+    asked = f"{OPERATIONS[Kind(new.kind)].action} requested by {new.user_id}"
+    events.add(
+        connection,
+        "begin",
+        asked + (f" to {new.requested_host}" if new.requested_host else ""),
+        operation_id=operation_id,
+        instance_uuid=new.instance_uuid,
+        phase=new.phase,
+        epoch=1,
+        host=source,
+    )
 
 
 def _state(row: Any) -> tuple[Any, ...]:

@@ -25,17 +25,14 @@ def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
         raise BadRequest("admin password can't be changed on existing disk")
     if host is not None:
         _check_host(request, row, host)
-    begun = evacuation.evacuate(
-        request.services.db,
-        request.caller,
-        row.uuid,
-        request.services.settings,
+    asked = evacuation.EvacuationRequest(
         host=host,
         on_shared_storage=shared,
         admin_pass=password,
         generate=request.version < _NOT_ASKED,
         stopped=request.version >= _STOPPED,
     )
+    begun = evacuation.evacuate(request.services.db, request.caller, row.uuid, request.services.settings, asked)
     body = {"adminPass": begun.admin_pass} if request.version < _NOT_ASKED else None
     told = evacuated_disks.words(begun.disks)
     return Begun(begun.operation_id, body, {DISKS_HEADER: told} if told else {})

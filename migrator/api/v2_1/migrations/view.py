@@ -24,31 +24,16 @@ def listed(
     its flavor, for live migrations, which keep it."""
     typed, numbered, owned = version >= (2, 23), version >= (2, 59), version >= (2, 80)
     found = []
-    for (
-        key,
-        uuid,
-        kind,
-        instance,
-        status,
-        source,
-        destination,
-        user,
-        project,
-        created,
-        updated,
-        active,
-        old_flavor,
-        new_flavor,
-    ) in rows:
+    for key, uuid, kind, instance, status, source, dest, user, project, created, updated, active, old, new in rows:
         line: dict[str, Any] = {"id": key}
         if numbered:
             line["uuid"] = uuid
         line["source_compute"] = line["source_node"] = source
-        line["dest_compute"] = line["dest_node"] = destination
-        line["dest_host"] = addresses.get(destination)
+        line["dest_compute"] = line["dest_node"] = dest
+        line["dest_host"] = addresses.get(dest)
         if kind == _LIVE:
-            old_flavor = new_flavor = flavors.get(instance)
-        line["old_instance_type_id"], line["new_instance_type_id"] = old_flavor, new_flavor
+            old = new = flavors.get(instance)
+        line["old_instance_type_id"], line["new_instance_type_id"] = old, new
         line["instance_uuid"] = instance
         line["status"] = status
         if typed:
