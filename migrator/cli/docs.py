@@ -1,9 +1,11 @@
 """Draws ``docs/operations.md`` from the table of operations, and the README's part of it, so that no picture differs
-from the code. Run as a module from the checkout, it writes both, and ``docs/supported.md``."""
+from the code. Run as a module from the checkout, it writes both, ``docs/supported.md`` and the rooms in
+``docs/architecture.md``."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS, Kind, Operation, Phase
 from migrator.scheduler.requests.during_live_migration import DURING_LIVE_MIGRATION
@@ -98,3 +100,5 @@ if __name__ == "__main__":
     docs.write_text(document())
     front.write_text(readme(front.read_text()))
     Path("docs/supported.md").write_text(supported_page())
+    tour = Path("docs/architecture.md")
+    tour.write_text(architecture(tour.read_text(), Path("pyproject.toml")))

@@ -1,8 +1,10 @@
 """The generated page is the code's, and every kind is in it."""
 
+import re
 from pathlib import Path
 
 from migrator.cli.docs import document, readme
+from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS
 
@@ -20,6 +22,31 @@ def test_the_page_of_what_is_supported_is_up_to_date() -> None:
 def test_the_front_page_is_up_to_date() -> None:
     front = PAGE.parents[1] / "README.md"
     assert front.read_text() == readme(front.read_text()), "run script/docs"
+
+
+def test_the_picture_of_the_rooms_is_up_to_date() -> None:
+    tour = PAGE.parent / "architecture.md"
+    assert tour.read_text() == architecture(tour.read_text(), PAGE.parents[1] / "pyproject.toml"), "run script/docs"
+
+
+def test_the_tour_and_the_rules_name_files_that_exist() -> None:
+    for page in ("architecture.md", "design.md"):
+        named = re.findall(
+            r"`((?:api|scheduler|compute|db|migrator)/[a-z0-9_/]+(?:\.py)?)`", (PAGE.parent / page).read_text()
+        )
+        package = PAGE.parents[1] / "migrator"
+        missing = [name for name in named if not exists(package / name.removeprefix("migrator/"))]
+        assert len(named) > 10, page
+        assert missing == [], page
+
+
+def exists(path: Path) -> bool:
+    return path.exists() or path.with_suffix(".py").exists()
+
+
+def test_one_live_migration_is_fewer_than_25_files() -> None:
+    rows = re.findall(r"^\| (\d+) \| `", (PAGE.parent / "architecture.md").read_text(), re.MULTILINE)
+    assert len(rows) == int(rows[-1]) < 25
 
 
 def test_every_phase_of_every_kind_is_drawn() -> None:
