@@ -40,7 +40,7 @@ def add(subparsers: Any) -> None:
 
 
 def _server(arguments: argparse.Namespace) -> int:
-    from migrator.server.app import serve
+    from migrator.server.main import serve
     from migrator.settings import ServerSettings, load
 
     logs.configure()

@@ -1,5 +1,6 @@
-"""Serves one application at several sockets, of which some speak TLS. Owns nothing but how a socket is listened at:
-state, limits, signals and the end are uvicorn's, for all of them together."""
+"""The server's sockets: opens them, and serves one application at all of them, of which some speak TLS.
+
+Owns nothing but how a socket is listened at: state, limits, signals and the end are uvicorn's, for all of them."""
 
 import asyncio
 import socket
@@ -9,6 +10,8 @@ from functools import partial
 
 import uvicorn
 
+from migrator.api.gate.listener_guard import split
+from migrator.errors import MigratorError
 from migrator.server.connections import Limits
 from migrator.server.tls_handshakes import TlsHandshake
 
@@ -37,3 +40,22 @@ class ServerWithTls(uvicorn.Server):
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return made
+
+
+def listen_at(endpoint: str) -> socket.socket:
+    """Bound, not yet listened at. Raises CannotListen."""
+    host, port = split(endpoint)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol must be named: asyncio turns Nagle off (40 ms an answer) only where it sees TCP.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, int(port)))
+    except OSError as error:
+        opened.close()
+        raise CannotListen(f"cannot listen on {endpoint}: {error.strerror}") from error
+    return opened
+
+
+class CannotListen(MigratorError):
+    code = "cannot_listen"

@@ -18,7 +18,7 @@ from tests.api.conftest import Web
 from tests.ports import free_port
 
 LINE = (
-    "from migrator.server.app import serve; from migrator.settings import ServerSettings; "
+    "from migrator.server.main import serve; from migrator.settings import ServerSettings; "
     "raise SystemExit(serve(ServerSettings()))"
 )
 

@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE, wait_for
 
 HOSTS = ("n1", "n2", "n3")
 _SERVER = (
-    "from migrator.server.app import serve; from migrator.settings import ServerSettings; "
+    "from migrator.server.main import serve; from migrator.settings import ServerSettings; "
     "raise SystemExit(serve(ServerSettings()))"
 )
 _AGENTS = "import runpy; runpy.run_module('migrator.demo.simulated_hosts', run_name='__main__')"

@@ -1,0 +1,29 @@
+"""What the server tidies up at intervals: totals of what has ended, the planner's statistics, abandoned images.
+
+Owns only when. Nothing that a request or an operation waits for.
+"""
+
+import logging
+import threading
+import time
+
+from migrator.api import operation_metrics
+from migrator.api.dependencies import Services
+from migrator.api.image_v2 import images
+
+log = logging.getLogger(__name__)
+_STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
+
+
+def keep(services: Services, stop: threading.Event) -> None:
+    """Every ``sweep_interval`` until ``stop``."""
+    looked_at = time.monotonic()
+    while not stop.wait(services.settings.sweep_interval):
+        try:
+            operation_metrics.keep(services.db, stop.is_set)
+            if time.monotonic() - looked_at >= _STATISTICS_S:
+                looked_at = time.monotonic()
+                services.db.analyze()
+                images.remove_abandoned(services)
+        except Exception:
+            log.exception("what has ended could not be counted; it is tried again")

@@ -1,0 +1,100 @@
+"""The server's process: brings the database up to date, starts what works beside requests, and serves the application
+at its sockets until a signal.
+
+Owns start and end. What each part does while it runs is its own file's: ``app``, ``heartbeat``, ``sweeper``,
+``housekeeping``, ``fence_runner``, ``listeners``.
+"""
+
+import asyncio
+import logging
+import signal
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import uvicorn
+
+from migrator import private_files
+from migrator.api.dependencies import Services, build
+from migrator.api.image_v2 import upload
+from migrator.api.refusal_log import limit_logs_of_messages
+from migrator.db.upgrade import upgrade
+from migrator.server import agent_tls, connections, housekeeping, sweeper
+from migrator.server.app import create_app
+from migrator.server.fence_runner import Fencer
+from migrator.server.heartbeat import Heartbeat
+from migrator.server.listeners import ServerWithTls, listen_at
+from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+# Longer than clients pause between two looks: nova's --poll asks every 5 s, which is also when uvicorn would hang up,
+# and the request that crosses with that is lost.
+KEEP_ALIVE_S = 75
+# A thread that has asked the database wants the interpreter back for each row. While the event loop has much to do it
+# got it after Python's 5 ms, some ten times in each transaction, and on SQLite all other writers waited for that.
+_SWITCH_S = 0.0005
+_LAST_STEPS_S = 5.0  # for each thread to end
+
+
+def serve(settings: ServerSettings) -> int:
+    """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
+    private_files.check_setting("image_dir", settings.image_dir)
+    tls = agent_tls.context(settings)
+    sys.setswitchinterval(_SWITCH_S)
+    upgrade(settings.database)
+    services = build(settings)
+    stop = threading.Event()
+    upload.tidy(services)
+    parts: dict[str, Callable[[], None]] = {
+        "heartbeat": Heartbeat(services, stop).keep,
+        "sweeper": partial(sweeper.keep, services, stop),
+        "housekeeping": partial(housekeeping.keep, services, stop),
+        "fencer": Fencer(services, stop).keep,
+    }
+    threads = [threading.Thread(target=keep, name=name, daemon=True) for name, keep in parts.items()]
+    for thread in threads:
+        thread.start()
+    try:
+        asyncio.run(_listen(services, tls))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=_LAST_STEPS_S)
+        services.db.close()
+    return 0
+
+
+async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
+    settings = services.settings
+    app = create_app(services)
+    sockets = [listen_at(settings.listen)]
+    if settings.agent_listen is not None:
+        sockets.append(listen_at(settings.agent_listen))
+    limits = connections.limits(settings)
+    config = uvicorn.Config(
+        app,
+        http=connections.guarded(limits),
+        ws="none",
+        h11_max_incomplete_event_size=connections.MAX_HEAD_BYTES,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        lifespan="on",
+    )
+    limit_logs_of_messages()
+    server = ServerWithTls(config, limits, {sockets[-1]: tls} if tls is not None else {})
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(server.serve(sockets=sockets))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, server, services)
+    log.info("listening on %s%s", settings.listen, f" and {settings.agent_listen}" if settings.agent_listen else "")
+    await serving
+
+
+def _stop(server: Any, services: Services) -> None:
+    services.wakers.close()
+    server.should_exit = True
