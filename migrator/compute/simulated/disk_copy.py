@@ -3,47 +3,44 @@ of both hosts, appearing under its name when it is complete. The destination's a
 """
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
+from migrator.compute.simulated.cluster_state import ClusterState
 from migrator.compute.simulated.state import FileCopy, SimulatedDisk
 from migrator.errors import DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import MEMORY, InstanceSpec, JobFact
-
-if TYPE_CHECKING:
-    from migrator.compute.simulated.cluster import Fabric
 
 _OPEN_S = 0.02  # to connect, and for each file
 
 
 def begin(
-    fabric: "Fabric", source: str, destination: str, spec: InstanceSpec, targets: list[str], now: float
+    cluster: ClusterState, source: str, destination: str, spec: InstanceSpec, targets: list[str], now: float
 ) -> FileCopy:
     """Begin with the first of ``targets``; over at once when there is none or the source cannot be read."""
-    rate = min(fabric.hosts[source].bandwidth_bytes_per_s, fabric.hosts[destination].bandwidth_bytes_per_s)
+    rate = min(cluster.hosts[source].bandwidth_bytes_per_s, cluster.hosts[destination].bandwidth_bytes_per_s)
     copy = FileCopy(spec.uuid, source, destination, spec, targets, rate, now, now + _OPEN_S)
-    if not fabric.reachable(source, destination):
+    if not cluster.reachable(source, destination):
         copy.stalled_since = now
-    fabric.copies[destination, spec.uuid] = copy
+    cluster.copies[destination, spec.uuid] = copy
     try:
-        copy.total_bytes = sum(_there(fabric, copy, target).allocated_bytes for target in targets)
-        _next(fabric, copy, now)
+        copy.total_bytes = sum(_there(cluster, copy, target).allocated_bytes for target in targets)
+        _next(cluster, copy, now)
     except DriverError as error:
-        fail(fabric, copy, error, now)
+        fail(cluster, copy, error, now)
     return copy
 
 
-def step(fabric: "Fabric", copy: FileCopy, at: float) -> None:
+def step(cluster: ClusterState, copy: FileCopy, at: float) -> None:
     """What happens at ``ends_at``: the present file is complete."""
     try:
-        _appear(fabric, copy, copy.waiting.pop(0))
-        _next(fabric, copy, at)
+        _appear(cluster, copy, copy.waiting.pop(0))
+        _next(cluster, copy, at)
     except DriverError as error:
-        fail(fabric, copy, error, at)
+        fail(cluster, copy, error, at)
 
 
-def fail(fabric: "Fabric", copy: FileCopy, error: DriverError, at: float) -> None:
+def fail(cluster: ClusterState, copy: FileCopy, error: DriverError, at: float) -> None:
     copy.error = error
-    _end(fabric, copy, at)
+    _end(cluster, copy, at)
 
 
 def lost(source: str) -> HypervisorUnavailable:
@@ -69,8 +66,8 @@ def pool_of(spec: InstanceSpec, target: str) -> str:
     return spec.home_pool if target == MEMORY else next(disk.pool for disk in spec.disks if disk.target == target)
 
 
-def _there(fabric: "Fabric", copy: FileCopy, target: str) -> SimulatedDisk:
-    source = fabric.hosts[copy.source]
+def _there(cluster: ClusterState, copy: FileCopy, target: str) -> SimulatedDisk:
+    source = cluster.hosts[copy.source]
     if not source.powered or not source.daemon_up:
         raise lost(copy.source)
     if target not in source.offers.get(copy.uuid, ()):
@@ -81,27 +78,27 @@ def _there(fabric: "Fabric", copy: FileCopy, target: str) -> SimulatedDisk:
     return found
 
 
-def _next(fabric: "Fabric", copy: FileCopy, at: float) -> None:
+def _next(cluster: ClusterState, copy: FileCopy, at: float) -> None:
     if not copy.waiting:
-        _end(fabric, copy, at)
+        _end(cluster, copy, at)
         return
-    found = _there(fabric, copy, copy.waiting[0])
+    found = _there(cluster, copy, copy.waiting[0])
     copy.size, copy.version = found.allocated_bytes, found.version
     copy.ends_at = at + _OPEN_S + copy.size / copy.bytes_per_s
 
 
-def _appear(fabric: "Fabric", copy: FileCopy, target: str) -> None:
-    found = deepcopy(_there(fabric, copy, target))
+def _appear(cluster: ClusterState, copy: FileCopy, target: str) -> None:
+    found = deepcopy(_there(cluster, copy, target))
     if found.version != copy.version:
         found.damage = "-torn"
     pool = pool_of(copy.spec, target)
-    storage = fabric.hosts[copy.destination].pools[pool]
+    storage = cluster.hosts[copy.destination].pools[pool]
     storage.take(pool, found.virtual_bytes)
     storage.disks[copy.uuid, target] = found
     copy.done_bytes += copy.size
     copy.size = 0
 
 
-def _end(fabric: "Fabric", copy: FileCopy, at: float) -> None:
+def _end(cluster: ClusterState, copy: FileCopy, at: float) -> None:
     copy.over_at, copy.size = at, 0
-    fabric.copies.pop((copy.destination, copy.uuid), None)
+    cluster.copies.pop((copy.destination, copy.uuid), None)
