@@ -1,7 +1,7 @@
 """The half of a real driver that needs no hypervisor: an instance's files on this host.
 
 Owns what is remembered of them in this process: checksums, and the copies that were begun. Everything here is a method
-of ``compute/driver.py``'s protocol and means what is written there.
+of ``compute/storage_driver.py``'s protocol and means what is written there.
 """
 
 import contextlib
