@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from migrator.api.agent_v1.admission import Admission
+from migrator.api.agent_v1.poll_groups import PollGroups
 from migrator.api.credential_lookup import CredentialLookup
 from migrator.api.gate.body_budget import BodyBudget
 from migrator.api.refusal_log import Refusals
@@ -22,6 +23,7 @@ class Services:
     reconciler: Reconciler
     wakers: Wakers
     admission: Admission
+    polls: PollGroups
     credentials: CredentialLookup
     bodies: BodyBudget = field(default_factory=BodyBudget)
     refusals: Refusals = field(default_factory=Refusals)
@@ -30,7 +32,9 @@ class Services:
 def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
     wakers = Wakers()
-    return Services(db, settings, Reconciler(db, settings, wakers.wake), wakers, Admission(), CredentialLookup(db))
+    reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
+    polls = PollGroups(db, admission)
+    return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db))
 
 
 async def services_of(request: Request) -> Services:  # not worth a thread, as a plain function would get

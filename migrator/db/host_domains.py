@@ -52,8 +52,8 @@ class HeldCopy:
 
 
 # Every poll of every agent asks these: built once for a kind of database.
-_COLUMNS = [copies.c[name] for name in HeldCopy.__dataclass_fields__]
-_OF_HOST = select(*_COLUMNS).where(copies.c.host == bindparam("wanted"))
+COLUMNS = [copies.c[name] for name in HeldCopy.__dataclass_fields__]
+_OF_HOST = select(*COLUMNS).where(copies.c.host == bindparam("wanted"))
 
 
 @cache

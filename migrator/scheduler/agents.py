@@ -135,8 +135,15 @@ def assignments(db: Database, host: str, settings: ServerSettings) -> Assignment
             if snapshot.operation.active:
                 found += _assigned(passwords.readable(key, snapshot), host)
         found = [_sealed(key, host, assignment) for assignment in found]
+    return _digested(found)
+
+
+def _digested(found: Sequence[Assignment]) -> Assignments:
     body = orjson.dumps([a.model_dump(mode="json") for a in found], option=orjson.OPT_SORT_KEYS)
     return Assignments(digest=hashlib.sha256(body).hexdigest()[:16], assignments=tuple(found))
+
+
+NOTHING = _digested(())  # is asked of a host
 
 
 def _sealed(key: bytes, host: str, assignment: Assignment) -> Assignment:

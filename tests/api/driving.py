@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from migrator.api import auth
 from migrator.api.agent_v1.admission import Admission
+from migrator.api.agent_v1.poll_groups import PollGroups
 from migrator.api.credential_lookup import CredentialLookup
 from migrator.api.dependencies import Services
 from migrator.api.v2_1 import services
@@ -51,7 +52,9 @@ class Api:
         self.caller = Caller("admin", "admin", "")
         settings = ServerSettings(database=db.url)
         reconciler = Reconciler(db, settings, lambda _hosts: None)
-        self.services = Services(db, settings, reconciler, Wakers(), Admission(), CredentialLookup(db))
+        admission = Admission()
+        polls, lookup = PollGroups(db, admission), CredentialLookup(db)
+        self.services = Services(db, settings, reconciler, Wakers(), admission, polls, lookup)
         self._client = TestClient(Starlette(routes=self._routes()), base_url="http://testserver")
 
     def _routes(self) -> list[WebRoute]:

@@ -12,13 +12,15 @@ from migrator.api.agent_v1.admission import PATIENCE_S, SHARES, Admission, Kind
 from migrator.api.gate import refusal_pace
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
-from migrator.protocol import Poll, Survey
+from migrator.protocol import Copy, DomainState, Poll, Survey
 from migrator.scheduler import agents
 from migrator.scheduler.state import entitlements, surveys
 from tests.api.conftest import Web
 from tests.api.raw_requests import JSON, Asked, ask
 
 POLL = Poll(incarnation=1, wait_s=0).model_dump_json().encode()
+COPY = Copy(uuid="11111111-1111-4111-8111-111111111111", state=DomainState.RUNNING)
+NEWS = Poll(incarnation=1, wait_s=0, copies=(COPY,)).model_dump_json().encode()
 SURVEY = Survey().model_dump_json().encode()
 
 
@@ -113,7 +115,7 @@ def test_a_heartbeat_of_one_host_waits_for_no_other_hosts(web: Web, monkeypatch:
 
     async def main() -> tuple[int, list[int]]:
         path = "/agent/v1/hosts/compute1/poll"
-        sent = [asyncio.create_task(ask(web, "POST", path, bad, Asked([POLL]))) for _ in range(100)]
+        sent = [asyncio.create_task(ask(web, "POST", path, bad, Asked([NEWS]))) for _ in range(100)]
         await until(lambda: held.begun == 1 and sum(each.done() for each in sent) >= 96)
         other = await ask(web, "POST", "/agent/v1/hosts/compute2/poll", good, Asked([POLL]))
         held.go.set()

@@ -9,6 +9,7 @@ import pytest
 
 from migrator.api.agent_v1 import long_poll
 from migrator.api.agent_v1.admission import Admission
+from migrator.api.agent_v1.poll_groups import Taken
 from migrator.api.wakeups import Wakers
 from migrator.db import credentials
 from migrator.db.engine import Database
@@ -17,7 +18,7 @@ from migrator.settings import ServerSettings
 from tests.api import seed
 from tests.api.conftest import Web
 
-POLL = Poll(incarnation=1)
+POLL = Taken(Poll(incarnation=1))
 
 
 class Counted:

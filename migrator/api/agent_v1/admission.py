@@ -14,7 +14,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
@@ -58,7 +58,8 @@ SHARES: Mapping[Kind, Share] = {
     Kind.SURVEY: Share("looks", 2, 9.0),
     Kind.IMAGE: Share("looks", 8, 4.0),  # while they are sent, too
 }
-LANES: Mapping[str, tuple[int, int]] = {"polls": (4, 200), "facts": (3, 200), "looks": (2, 50)}  # threads, most waiting
+# Threads, and most that wait; nearly all polls are taken in groups.
+LANES: Mapping[str, tuple[int, int]] = {"polls": (4, 5000), "facts": (3, 200), "looks": (2, 50)}
 
 
 class Lane:
@@ -76,25 +77,35 @@ class Lane:
     @property
     def crowded(self) -> bool:
         """What waits for longer than its agent does is work for nothing, and the agent asks again."""
-        longest = min(self._since.copy().values(), default=math.inf)
+        longest = next(iter(self._since.copy().values()), math.inf)
         return len(self._since) >= self._most_waiting or self._clock() - longest >= PATIENCE_S
 
     async def run(self, act: Callable[[], T]) -> T:
+        with self.queued() as begun:
+
+            def begin() -> T:
+                begun()
+                return act()
+
+            return await to_thread.run_sync(begin, limiter=self._limiter)
+
+    @contextlib.contextmanager
+    def queued(self) -> Iterator[Callable[[], None]]:
+        """While something waits to be worked on; what is given is to be called when that begins, in any thread."""
         number = next(self._numbers)
         self._since[number] = self._clock()
 
-        def begin() -> T:
+        def begun() -> None:
             self._since.pop(number, None)
-            return act()
 
         try:
-            return await to_thread.run_sync(begin, limiter=self._limiter)
+            yield begun
         finally:
-            self._since.pop(number, None)
+            begun()
 
 
 @dataclass(slots=True)
-class _Turn:
+class Turn:
     """Of one host's requests of one kind."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -110,7 +121,7 @@ class Admission:
     ) -> None:
         self._clock = clock
         self.lanes = {name: Lane(*limits, clock) for name, limits in lanes.items()}
-        self._turns: dict[tuple[str, Kind], _Turn] = {}
+        self._turns: dict[tuple[str, Kind], Turn] = {}
         self._inside: Counter[tuple[str, Kind]] = Counter()
 
     @contextlib.contextmanager
@@ -133,11 +144,17 @@ class Admission:
 
     async def run(self, host: str, kind: Kind, act: Callable[[], T]) -> T:
         """``act`` in a thread of the kind's lane, when it is the host's turn."""
-        turn = self._turns.setdefault((host, kind), _Turn())
+        async with self.turn(host, kind) as turn:
+            return await self.lanes[SHARES[kind].lane].run(lambda: _measured(turn, act))
+
+    @contextlib.asynccontextmanager
+    async def turn(self, host: str, kind: Kind) -> AsyncIterator[Turn]:
+        """The host's: nothing else of this kind is worked on for it. ``used_s`` is to be set meanwhile."""
+        turn = self._turns.setdefault((host, kind), Turn())
         async with turn.lock:
             await asyncio.sleep(max(0.0, turn.free_at - self._clock()))
             try:
-                return await self.lanes[SHARES[kind].lane].run(lambda: _measured(turn, act))
+                yield turn
             finally:
                 turn.free_at = self._clock() + SHARES[kind].rest * turn.used_s
 
@@ -147,7 +164,7 @@ class Admission:
             del self._turns[key]
 
 
-def _measured(turn: _Turn, act: Callable[[], T]) -> T:
+def _measured(turn: Turn, act: Callable[[], T]) -> T:
     """By the processor's time: who waits for a lock or the interpreter costs nobody anything."""
     began = time.thread_time()
     try:

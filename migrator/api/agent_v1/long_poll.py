@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 from migrator.api.agent_v1.admission import Kind
+from migrator.api.agent_v1.poll_groups import Taken
 from migrator.api.dependencies import Services
 from migrator.api.wakeups import FALLBACK_S
 from migrator.protocol import Assignments, Poll
@@ -33,11 +34,16 @@ class Looker:
         self._began = 0.0  # the last whole look, by the loop's clock
         self._pace = services.wakers.paces[host]
 
-    async def first(self, poll: Poll) -> Assignments:
+    async def first(self, taken: Taken) -> Assignments:
         """Note that the agent polls; all of the host's assignments, as they are now. Raises HostNotFound."""
+        if taken.heard and not taken.asked:
+            self._marks, self._began, self._found = (), self._clock(), agents.NOTHING
+            return self._found
+        poll = None if taken.heard else taken.poll
         if self._rest_s() <= 0:
             return await self._in_thread(lambda: self._whole(poll))
-        await self._services.admission.run(self._host, Kind.POLL, lambda: self._heartbeat(poll))
+        if poll is not None:
+            await self._services.admission.run(self._host, Kind.POLL, lambda: self._heartbeat(poll))
         await asyncio.sleep(self._rest_s())
         self._event.clear()
         return await self._in_thread(self._whole)

@@ -75,12 +75,13 @@ async def poll(request: Request, host: Host, services: Service, content: Content
     """The full set of the host's assignments: at once when it differs from what the agent has seen, else when it
     changes, else after ``wait_s``, or sooner, before the host would count as down. Each poll is also the agent's
     heartbeat, and ends the one that it made before."""
-    body = await services.admission.run(host, Kind.POLL, partial(messages.read, Poll, content))
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
     with services.wakers.listening(host) as listener:
+        taken = await services.polls.take(host, content)
+        body = taken.poll
+        deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
         looker = Looker(services, host, listener.event)
-        found = await looker.first(body)
+        found = await looker.first(taken)
         request.state.body_room.close()  # its work is done: what is left is to wait
         while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):
             found = await looker.next(deadline)

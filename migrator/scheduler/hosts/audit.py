@@ -20,6 +20,7 @@ from migrator.scheduler.state.effects import POWER
 from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, newer_than
 
 AUDITED = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
+RAISED = (*AUDITED, AlarmKind.UNPROVEN_CLAIM)  # about a host, by ``audit``
 _NAMED = 20  # claimed copies that are written down, and that an alarm about a host names; it counts them all
 _NEWER_STAMP = "has a stamp that is newer than the record"
 _GONE: Mapping[str, object] = {"vm_state": "stopped", "power_state": 0}  # it can be started from its disks
@@ -67,6 +68,25 @@ def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[s
         alarms.clear_alarm(connection, AlarmKind(kind), host=host, instance_uuid=uuid)
     _claims(connection, host, listed.values(), raised=(AlarmKind.UNPROVEN_CLAIM.value, "") in raised)
     return stopped
+
+
+def unchanged(
+    key: bytes, host: str, told: Iterable[Copy], before: Mapping[str, HeldCopy], records: Mapping[str, Any]
+) -> bool:
+    """Whether ``audit`` of the list would only note that it was seen, while no alarm of ``RAISED`` about the host is
+    open. ``key``: signs stamps; ``records``: of every instance on the host. Pure."""
+    listed = {copy.uuid: copy for copy in told}
+    if listed.keys() != before.keys():
+        return False
+    same = all(before[uuid].believed and before[uuid] == _believed(key, copy) for uuid, copy in listed.items())
+    subjects = before.keys() | records.keys()
+    return same and not any(_differs(host, before.get(uuid), records.get(uuid)) for uuid in subjects)
+
+
+def _believed(key: bytes, copy: Copy) -> HeldCopy:
+    stamp = copy.stamp_operation, copy.stamp_epoch
+    issued = stamps.issued_for(key, copy.uuid, *stamp, copy.seal) if copy.seal else None
+    return HeldCopy(copy.uuid, copy.state.value, *stamp, issued, True, copy.served)
 
 
 def _judged(

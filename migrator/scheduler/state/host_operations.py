@@ -3,7 +3,7 @@
 Reads only; what they ask is worked out by ``decision/assignments.py``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from migrator.db import operations
 from migrator.db.engine import Connection, Database
@@ -26,6 +26,13 @@ def asked_of(connection: Connection, host: str) -> Sequence[int]:
     """Ids of the operations that ask something of the host. Most of a whole host's evacuations ask nothing of their
     destination any more, and only wait for the lost one."""
     return [place.id for place in operations.places(connection, host) if _asks(place, host)]
+
+
+def asked_among(connection: Connection, hosts: Collection[str]) -> frozenset[str]:
+    """Those of the hosts of which some operation asks something."""
+    found = operations.places_of(connection, hosts)
+    ends = {(place, host) for place in found for host in (place.source, place.destination) if host in hosts}
+    return frozenset(host for place, host in ends if _asks(place, host))
 
 
 def _asks(place: Placed, host: str) -> bool:
