@@ -1,13 +1,13 @@
 """Polls that bring no news are noted for many hosts together, and every other poll is left to be worked on alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, keys, server_heartbeat
+from migrator.db import alarms, keys, poll_groups, server_heartbeat
 from migrator.db.engine import Database
 from migrator.db.tables import alarms as alarms_table
 from migrator.db.tables import copies, events, hosts, instances
@@ -53,7 +53,7 @@ def change(db: Database, table: Any, **values: Any) -> None:
         connection.execute(query.values(**values))
 
 
-def rows(db: Database) -> Mapping[str, list[Any]]:
+def rows(db: Database) -> Mapping[str, Sequence[Any]]:
     """What a poll might change, but for when its host was heard, and its copies seen."""
     timed = (hosts.c.last_seen, hosts.c.heard_since, copies.c.seen_at)
     with db.read() as connection:
@@ -181,9 +181,9 @@ def test_of_hosts_one_of_which_was_removed_at_this_moment_nothing_is_noted(
     db: Database, guest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with db.read() as connection:
-        found = routine_polls.poll_groups.recorded(connection, ["compute1"], ())
+        found = poll_groups.recorded(connection, ["compute1"], ())
     known = {"compute1": found["compute1"], "compute9": found["compute1"]}
-    monkeypatch.setattr(routine_polls.poll_groups, "recorded", lambda *_: known)
+    monkeypatch.setattr(poll_groups, "recorded", lambda *_: known)
     assert routine_polls.take(db, {"compute1": poll(copy(guest)), "compute9": poll(copies=None)}) == {}
     assert min(silent_s(db)) > 3000
 
