@@ -27,6 +27,12 @@ class StorageDriver(Protocol):
         """One fact per disk of the spec, existing or not, at the path this host keeps it."""
         ...
 
+    def refuse_damaged(self, spec: InstanceSpec) -> None:
+        """Raises StorageError, with the file's name, unless every disk of the spec is whole: its file and the image
+        that it lies over are there, are what they should be, and end where what they refer to does. Also while the
+        guest runs. Content that changed in place is not found: ``checksums`` tells of that. Changes nothing."""
+        ...
+
     def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
         """Make every missing disk of the spec from its image (a copy-on-write overlay, or a copy for raw) or empty,
         and keep kernel and ramdisk beside them. ``images`` maps image id to a local file. Existing disks are left

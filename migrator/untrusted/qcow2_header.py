@@ -24,7 +24,8 @@ _NAME_MAX, _FORMAT_MAX = 1023, 15
 @dataclass(frozen=True, slots=True)
 class Qcow2Header:
     """``size``: bytes that a guest sees. ``backing``, ``backing_format``: the name of the file below, and its format;
-    None where the header has none. ``rare``: it has parts of which only QEMU can tell whether they are sound."""
+    None where the header has none. ``rare``: it has parts of which only QEMU can tell whether they are sound. Where its
+    tables lie, ``qcow2_clusters`` asks."""
 
     size: int
     backing: str | None
@@ -33,6 +34,12 @@ class Qcow2Header:
     encrypted: bool
     corrupt: bool
     rare: bool
+    cluster_bytes: int
+    l1_at: int
+    l1_entries: int
+    refcounts_at: int
+    refcount_clusters: int
+    extended_l2: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,12 @@ def read(file: BinaryIO) -> Qcow2Header:
         encrypted=fields.crypt != 0,
         corrupt=bool(fields.features & _CORRUPT),
         rare=fields.snapshots > 0 or bool(found.keys() - set(_PLAIN)),
+        cluster_bytes=1 << fields.bits,
+        l1_at=fields.l1_at,
+        l1_entries=fields.l1_entries,
+        refcounts_at=fields.refcounts_at,
+        refcount_clusters=fields.refcount_clusters,
+        extended_l2=bool(fields.features & _EXTENDED_L2),
     )
 
 

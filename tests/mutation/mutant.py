@@ -25,6 +25,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/compute/": _WORKING,
     "migrator/compute/storage/idle_base_images.py": ("tests/unit/compute/storage/test_leftovers.py",),
     "migrator/compute/storage/leftovers.py": ("tests/unit/compute/storage/test_leftovers.py",),
+    "migrator/compute/storage/whole_disks.py": ("tests/unit/compute/storage/test_whole_disks.py",),
     "migrator/compute/fencing/lease.py": ("tests/unit/compute/fencing/test_lease.py",),
     "migrator/compute/fencing/self_fencing.py": ("tests/unit/compute/fencing/test_lease.py",),
     "migrator/compute/storage/lent_files.py": ("tests/unit/compute/storage/test_lent_files.py",),
@@ -54,6 +55,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/hosts/removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
     "migrator/scheduler/hosts/leftovers.py": ("tests/api/test_leftovers.py",),
     "migrator/scheduler/hosts/machines.py": ("tests/db/test_machines.py",),
+    "migrator/untrusted/qcow2_clusters.py": ("tests/unit/compute/storage/test_whole_disks.py",),
     "migrator/scheduler/state/unexplained_files.py": ("tests/api/test_leftovers.py",),
 }
 

@@ -20,7 +20,7 @@ LONG_FILES: Mapping[str, int] = {
     "migrator/compute/agent/agent.py": 341,
     "migrator/compute/libvirt/driver.py": 396,
     "migrator/compute/libvirt/xml/domain.py": 326,
-    "migrator/compute/storage/disks.py": 417,
+    "migrator/compute/storage/disks.py": 416,
     "migrator/db/tables.py": 411,
     "migrator/operations.py": 462,
     "migrator/scheduler/decision/backward.py": 384,

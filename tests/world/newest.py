@@ -60,7 +60,7 @@ class NewestData:
 
     def _copies(self) -> list[Copy]:
         return [
-            Copy(uuid, target, identity, file, file.version, not file.damage)
+            Copy(uuid, target, identity, file, file.version, not (file.damage or storage.damage(file)))
             for identity, storage in self._fabric.storages.items()
             for (uuid, target), file in storage.disks.everything()
         ]

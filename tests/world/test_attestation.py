@@ -12,7 +12,7 @@ from tests.world.clients import built
 from tests.world.conftest import MakeWorld
 from tests.world.rules import broken
 from tests.world.test_arrival import newest, record
-from tests.world.test_proof import disks, wipe
+from tests.world.test_proof import damage, disks, wipe
 from tests.world.world import CALLER, World
 
 
@@ -48,6 +48,22 @@ def test_the_sources_disks_stay_while_the_destination_is_silent(make_world: Make
     world.settle()
     assert newest(world).status == "completed"
     assert disks(world, uuid) == ["local-n2"]
+
+
+@pytest.mark.parametrize("kind", ["cut", "image gone"])
+def test_the_sources_disks_stay_while_the_destinations_are_not_whole(make_world: MakeWorld, kind: str) -> None:
+    world, uuid = arrived(make_world)
+    damage(world, uuid, "n2", kind)
+    moves.pass_time(world)
+    assert disks(world, uuid) == ["local-n1", "local-n2"]
+    said = newest(world).waiting
+    assert "n2 has not what it should have: " in said
+    assert said.endswith("what n1 has is kept until n2 has shown its disks")
+    storage = world.fabric.storages["local-n2"]
+    storage.lost_images.clear()
+    storage.disks[uuid, "vda"].cut = False
+    world.settle()
+    assert (newest(world).status, disks(world, uuid)) == ("completed", ["local-n2"])
 
 
 def test_the_sources_disks_stay_where_the_destinations_are_gone_and_the_instance_can_be_deleted(

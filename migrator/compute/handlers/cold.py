@@ -74,11 +74,15 @@ def withdrawn(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[
 
 
 def disks_whole(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
-    """Reads, and changes nothing. A disk that is missing is no error: that it is missing is the answer."""
+    """Reads, and changes nothing. A disk that is missing is no error: that it is missing is the answer. One that was
+    cut, or whose image is not what it was, is one."""
     targets = DisksWholeInputs.model_validate(assignment.inputs).checksums
     driver, spec = tools.driver, assignment.instance
     disks = driver.disks(spec)
-    if not targets or not all(disk.exists for disk in disks):
+    if not all(disk.exists for disk in disks):
+        return {"disks": tuple(disks)}
+    driver.refuse_damaged(spec)
+    if not targets:
         return {"disks": tuple(disks)}
     _refuse_process(driver, spec.uuid)
     return {"disks": _summed(driver, spec, targets, driver.checksums(spec, targets))}

@@ -80,8 +80,11 @@ class Connection:
     def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
         """The image's lock: one process a disk, wherever it runs."""
         identity = self._storage(disk.pool).identity
-        if self.host.pools[disk.pool].disks.get((uuid, disk.target)) is None:
+        file = self.host.pools[disk.pool].disks.get((uuid, disk.target))
+        if file is None:
             raise DriverError(f"Cannot access storage file of {disk.target}: No such file or directory")
+        if damage := self.host.pools[disk.pool].damage(file):
+            raise DriverError(f"Could not open {disk.target}: {damage}")
         for host in self.fabric.hosts.values():
             other = host.domains.get(uuid)
             shares = disk.pool in host.pools and host.pools[disk.pool].identity == identity

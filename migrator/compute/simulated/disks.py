@@ -38,6 +38,12 @@ class SimulatedDisks(Connection):
         return self._disk_facts(spec)
 
     @call
+    def refuse_damaged(self, spec: InstanceSpec) -> None:
+        for disk in spec.disks:
+            if damage := self._storage(disk.pool).damage(self._file(spec, disk.target)):
+                raise StorageError(f"{self._path(spec.uuid, disk.pool, disk.target)}: {damage}")
+
+    @call
     def volumes(self, sources: Sequence[str]) -> Mapping[str, int | str]:
         return self._sizes(sources)
 

@@ -34,6 +34,7 @@ class SimulatedDisk:
     backing_image_id: str | None = None
     version: int = 0  # of the guest's data; 0 is the image's
     damage: str = ""  # what became of the data on its way; a test may plant it
+    cut: bool = False  # the file ends before the last of what its header refers to
     admin_pass: str | None = None  # a config drive's
     token: str = ""  # a config drive's, that no other one has which was made anew
     remembers: dict[str, int] = field(default_factory=dict)  # saved memory: the disks' versions that it goes with
@@ -95,6 +96,7 @@ class Storage:
     total_gb: int = 100
     disks: Files = field(default_factory=Files)
     taken_bytes: int = 0  # by what is none of ours
+    lost_images: set[str] = field(default_factory=set)  # that lay under disks, and are gone or are others now
     proofs: set[str] = field(default_factory=set)  # what hosts wrote there to be found by others
     newest: dict[str, tuple[str, float]] = field(default_factory=dict)  # host -> its last one, and when
 
@@ -151,6 +153,13 @@ class Storage:
     def remove(self, uuid: str) -> None:
         for key in [key for key in self.disks if key[0] == uuid]:
             del self.disks[key]
+
+    def damage(self, file: SimulatedDisk) -> str:
+        """Why the file is no whole disk, in words; "": it is one."""
+        if file.cut:
+            return "it was cut off"
+        lost = file.backing_image_id in self.lost_images
+        return f"the image {file.backing_image_id}, which it lies over, is missing" if lost else ""
 
     def set_aside(self, uuid: str, operation: str, now: float) -> None:
         files = {target: file for (owner, target), file in self.disks.items() if owner == uuid}

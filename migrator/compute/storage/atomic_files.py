@@ -75,6 +75,20 @@ def locked(path: Path) -> bool:
         os.close(descriptor)
 
 
+def refuse_in_use(home: Path) -> None:
+    """The last guard of a guest that runs where nobody thought it did. Raises StorageError for a directory with a file
+    that is locked."""
+    try:
+        held = [path for path in home.iterdir() if path.is_file() and not path.is_symlink() and locked(path)]
+    except OSError as error:
+        raise StorageError(f"cannot look at {home}: {error}") from error
+    for path in held:
+        raise StorageError(
+            f"{path} is in use, and is not taken away: a guest runs from it, here or on another host",
+            advice="find out where the instance runs",
+        )
+
+
 def plain(name: str) -> str:
     """``name``, if it cannot lead out of its directory. Raises StorageError."""
     if not name or "/" in name or name.startswith("."):

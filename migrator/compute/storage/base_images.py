@@ -78,13 +78,18 @@ def forget_checksum(base: Path) -> None:
     base.with_name(base.name + SUM).unlink(missing_ok=True)
 
 
+def content(base: Path) -> str:
+    """The SHA-256 of what the file has now, whatever is kept beside it. Raises OSError."""
+    with base.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _checksum(base: Path) -> str:
     """Of the file itself, whoever made it; read once and kept beside it."""
     kept = base.with_name(base.name + SUM)
     try:
         if not kept.exists():
-            with base.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = content(base)
             publish(kept, lambda part: part.write_text(found + "\n"))
         return kept.read_text().strip()
     except OSError as error:

@@ -30,7 +30,7 @@ def checked_chain(file: Path, disk: DiskSpec, pool: Path, image: ImageRef | None
     with _plain_file(file) as opened:
         if disk.format != "qcow2":
             return ()  # a guest's own bytes: whoever opens them is told that they are raw
-        header = qcow2_header.read(opened)
+        header = _header(opened, file)
     if header.data_file:
         raise UnsafeDisk(f"{file} keeps its data in another file, which its header names", advice=_ADVICE)
     if header.encrypted:
@@ -66,14 +66,12 @@ def fact(path: Path, disk: DiskSpec) -> DiskFact:
         size, backing = -(-found.st_size // _SECTOR) * _SECTOR, ""
         if disk.format == "qcow2":
             with path.open("rb") as file:
-                header = qcow2_header.read(file)
+                header = _header(file, path)
             size, backing = header.size, header.backing or ""
     except FileNotFoundError:
         return DiskFact(**known, exists=False, format=disk.format)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
-    except StorageError as error:
-        raise type(error)(f"{path}: {error.message}", advice=error.advice) from error
     name = Path(backing)
     return DiskFact(
         **known,
@@ -83,6 +81,13 @@ def fact(path: Path, disk: DiskSpec) -> DiskFact:
         allocated_bytes=found.st_blocks * _SECTOR,
         backing_image_id=name.name if name.parent.name == BASE and name.name.isprintable() else None,
     )
+
+
+def _header(opened: BinaryIO, file: Path) -> qcow2_header.Qcow2Header:
+    try:
+        return qcow2_header.read(opened)
+    except StorageError as error:
+        raise type(error)(f"{file}: {error.message}", advice=error.advice) from error
 
 
 def _checked_base(

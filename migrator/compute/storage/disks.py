@@ -15,9 +15,10 @@ from pathlib import Path
 from uuid import UUID
 
 from migrator.compute.storage import base_images, config_drive, disk_headers, qemu_img, saved_memory
-from migrator.compute.storage.atomic_files import free_bytes, locked, plain, publish
+from migrator.compute.storage.atomic_files import free_bytes, plain, publish, refuse_in_use
 from migrator.compute.storage.base_images import BASE, BaseLocks, fetched
 from migrator.compute.storage.pool_identity import Identities, StorageAway
+from migrator.compute.storage.whole_disks import WholeDisks
 from migrator.errors import StorageError
 from migrator.protocol import (
     KERNEL,
@@ -52,6 +53,7 @@ class Disks:
         self._identities = Identities(pools, kept, host)
         self._default = default_pool
         self._base_locks = BaseLocks()
+        self._whole = WholeDisks()
 
     # where things are
     def directory(self, uuid: str, pool: str) -> Path:
@@ -202,6 +204,12 @@ class Disks:
             if file is not None and os.path.lexists(file):
                 disk_headers.refuse_link(file)
 
+    def refuse_damaged(self, spec: InstanceSpec) -> None:
+        """Raises StorageError unless every disk is whole, with the image that it lies over."""
+        known = {image.id: image for image in spec.images}
+        for disk in spec.disks:
+            self._refuse_damaged(self.path(spec.uuid, disk), disk, known)
+
     def chain(self, spec: InstanceSpec, disk: DiskSpec) -> tuple[tuple[Path, str], ...] | None:
         """What lies under the disk, nearest first, with formats. None for one that is not there or not the instance's
         own: a guest is not started from it (``refuse_foreign``), and may be defined all the same. None also where
@@ -262,8 +270,8 @@ class Disks:
         self._make_boot_files(spec, images)
 
     def check_complete(self, spec: InstanceSpec, places: Mapping[str, Path]) -> None:
-        """Whether these directories (pool -> directory) hold every disk that the spec has in those pools, none larger
-        than the spec says. Raises StorageError."""
+        """Whether these directories (pool -> directory) hold every disk that the spec has in those pools, whole and not
+        larger than the spec says. Raises StorageError."""
         known = {image.id: image for image in spec.images}
         for disk in spec.disks:
             if disk.pool not in places:
@@ -271,7 +279,7 @@ class Disks:
             path = places[disk.pool] / self.path(spec.uuid, disk).name
             if not path.exists():
                 raise StorageError(f"{path} is missing: the instance has had other disks then")
-            self._chain(path, disk, known)
+            self._refuse_damaged(path, disk, known)
             size = qemu_img.info(path, disk.format)["virtual-size"] if disk.size_gb and not disk.config_drive else 0
             if size > disk.size_gb * GIB:
                 raise StorageError(
@@ -296,7 +304,7 @@ class Disks:
         own = [p for p in pools if p in self._pools and not (keep and self._identities.of(p) in keep)]
         homes = [home for home in (self.directory(uuid, pool) for pool in own) if home.is_dir()]
         for home in homes:
-            _refuse_locked(home)
+            refuse_in_use(home)
         return homes
 
     # parts
@@ -324,6 +332,10 @@ class Disks:
     def _chain(self, file: Path, disk: DiskSpec, known: Mapping[str, ImageRef]) -> tuple[tuple[Path, str], ...]:
         image = None if disk.image_id is None else _ref(disk.image_id, known)
         return disk_headers.checked_chain(file, disk, self._pool(disk.pool), image)
+
+    def _refuse_damaged(self, file: Path, disk: DiskSpec, known: Mapping[str, ImageRef]) -> None:
+        image = None if disk.image_id is None else _ref(disk.image_id, known)
+        self._whole.refuse_damaged(file, disk, self._pool(disk.pool), image)
 
     def _make_config_drive(self, spec: InstanceSpec, disk: DiskSpec, admin_pass: str | None) -> None:
         path = self.path(spec.uuid, disk)
@@ -382,19 +394,6 @@ def _strange(found: Path, own: Path | None) -> bool:
     if own is None or not found.exists():
         return own is None
     return not (own.exists() and own.samefile(found))
-
-
-def _refuse_locked(home: Path) -> None:
-    """The last guard of a guest that runs where nobody thought it did."""
-    try:
-        held = [path for path in home.iterdir() if path.is_file() and not path.is_symlink() and locked(path)]
-    except OSError as error:
-        raise StorageError(f"cannot look at {home}: {error}") from error
-    for path in held:
-        raise StorageError(
-            f"{path} is in use, and is not taken away: a guest runs from it, here or on another host",
-            advice="find out where the instance runs",
-        )
 
 
 def _refuse_missing(drive: Path) -> None:

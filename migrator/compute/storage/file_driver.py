@@ -49,6 +49,9 @@ class HostFiles:
     def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
         return self._disks.facts(spec)
 
+    def refuse_damaged(self, spec: InstanceSpec) -> None:
+        self._disks.refuse_damaged(spec)
+
     def make_disks(self, spec: InstanceSpec, images: dict[str, Path], admin_pass: str | None = None) -> None:
         self._disks.make(spec, images, admin_pass)
 

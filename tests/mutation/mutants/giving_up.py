@@ -4,6 +4,7 @@ from tests.mutation.mutant import Mutant
 
 ATTESTATION = "migrator/scheduler/decision/attestation.py"
 ENSURE_MOVING = "migrator/compute/handlers/cold.py"
+CLUSTERS = "migrator/untrusted/qcow2_clusters.py"
 IDLE_BASES = "migrator/compute/storage/idle_base_images.py"
 LEFTOVERS = "migrator/compute/storage/leftovers.py"
 LENT_FILES = "migrator/compute/storage/lent_files.py"
@@ -12,6 +13,7 @@ RECORDS = "migrator/db/leftovers.py"
 SATISFIED = "migrator/scheduler/decision/completion.py"
 SHOWN = "migrator/scheduler/hosts/leftovers.py"
 UNEXPLAINED = "migrator/scheduler/state/unexplained_files.py"
+WHOLE_DISKS = "migrator/compute/storage/whole_disks.py"
 
 MUTANTS = (
     Mutant(
@@ -209,5 +211,41 @@ MUTANTS = (
         LENT_FILES,
         "        refuse_images(directory, {directory / image.name for image in images})\n",
         "",
+    ),
+    Mutant(
+        "a proof reads headers alone",
+        ENSURE_MOVING,
+        "    driver.refuse_damaged(spec)\n",
+        "",
+    ),
+    Mutant(
+        "the content of a base image is not compared",
+        WHOLE_DISKS,
+        "if image.checksum_sha256 and self._bases[key] != image.checksum_sha256:",
+        "if False:",
+    ),
+    Mutant(
+        "a base image is not looked through",
+        WHOLE_DISKS,
+        "for one, disk_format in ((file, disk.format), *chain):",
+        "for one, disk_format in ((file, disk.format),):",
+    ),
+    Mutant(
+        "a disk that became shorter is still known to be whole",
+        WHOLE_DISKS,
+        "if sound is None or sound.inode != found.st_ino or found.st_size < sound.size:",
+        "if sound is None or sound.inode != found.st_ino:",
+    ),
+    Mutant(
+        "compressed clusters are read as others",
+        CLUSTERS,
+        "    if any(flag & _COMPRESSED for flag in flags):",
+        "    if False:",
+    ),
+    Mutant(
+        "a file may lack many clusters",
+        CLUSTERS,
+        "if wanted - length >= header.cluster_bytes:",
+        "if wanted - length >= 64 * header.cluster_bytes:",
     ),
 )
