@@ -1,9 +1,9 @@
-"""The protocol between the agent and a hypervisor, and nothing else. Its half for instances' files is in
-``storage_driver.py``.
+"""The protocol between the agent and a hypervisor, and nothing else.
 
-Two drivers implement it: ``libvirt/driver.py`` (real) and ``simulated/driver.py`` (first class, for thousands of hosts
-and for faults). One contract suite (``tests/contract``) runs against both. Every method is safe to call again, raises
-only ``errors.DriverError`` and its children, and blocks no longer than its docstring says.
+Its half for instances' files is in ``storage_driver.py``. Two drivers implement it: ``libvirt/driver.py`` (real) and
+``simulated/driver.py`` (first class, for thousands of hosts and for faults). One contract suite (``tests/contract``)
+runs against both. Every method is safe to call again, raises only ``errors.DriverError`` and its children, and blocks
+no longer than its docstring says.
 """
 
 from collections.abc import Mapping, Sequence

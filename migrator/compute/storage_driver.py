@@ -1,8 +1,8 @@
-"""The half of the agent's protocol with a host that is about an instance's files: disks, kernel and ramdisk, saved
-memory, what is kept aside, and what nothing uses.
+"""The half of a driver's protocol that is about an instance's files.
 
-Owns what every driver promises of them, as ``driver.py`` does of domains: safe to call again, raises only
-``errors.DriverError`` and its children. Never starts, stops or moves a guest.
+Owns what every driver promises of disks, kernel and ramdisk, saved memory, and what is kept aside, as ``driver.py``
+does of domains: safe to call again, raises only ``errors.DriverError`` and its children. Never starts, stops or moves a
+guest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from migrator.compute.libvirt.bindings import connections, domains, jobs
 from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
-from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.libvirt.xml.stamp import Stamp
 from migrator.compute.storage.atomic_files import sync
 from migrator.errors import DriverError
 from migrator.protocol import MAY_GO_ON, DomainState
@@ -28,7 +28,7 @@ class LibvirtDomains:
         def write(connection: Any) -> None:
             domain = connection.lookupByUUIDString(uuid)
             old = domains.stamp(domain)
-            new = domain_xml.Stamp(old.name if old else uuid, operation_id, epoch, seal)
+            new = Stamp(old.name if old else uuid, operation_id, epoch, seal)
             if new == old:
                 return  # also spares a call that would wait for an active job
             # The statistics kept so far are another operation's; asking for them this way lets go of them.

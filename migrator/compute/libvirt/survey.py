@@ -9,8 +9,8 @@ from typing import Any
 from migrator.compute import compatibility
 from migrator.compute.libvirt.bindings import connections, domains, hosts
 from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
-from migrator.compute.libvirt.xml import capabilities as survey_xml
-from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.libvirt.xml import capabilities as capabilities_xml
+from migrator.compute.libvirt.xml import guest as guest_xml
 from migrator.compute.network.host_addresses import host_addresses
 from migrator.compute.network.port_check import knock
 from migrator.errors import HypervisorUnavailable
@@ -41,10 +41,10 @@ class LibvirtSurvey:
     def host_cpu(self) -> HostCpu:
         virt_type = self._settings.virt_type
         capabilities = self._control.call(lambda connection: hosts.domain_capabilities(connection, virt_type))
-        return survey_xml.read_host_cpu(capabilities, virt_type)
+        return capabilities_xml.read_offered_cpus(capabilities, virt_type)
 
     def check_cpu(self, cpu: GuestCpu) -> CheckResult:
-        machines = self._control.call(lambda c: domain_xml.read_machines(c.getCapabilities(), cpu.arch))
+        machines = self._control.call(lambda c: capabilities_xml.read_machines(c.getCapabilities(), cpu.arch))
         # A machine type that is not here has a refusal of its own and says nothing about the CPU.
         machine = cpu.machine if cpu.machine in machines else None
         where = (cpu.arch, machine, self._settings.virt_type)
@@ -73,7 +73,7 @@ class LibvirtSurvey:
 
 def described(xml: str, capabilities: str, version: int) -> GuestDescription:
     """A live guest as its domain's XML says; its disks are left out."""
-    facts = domain_xml.read_guest(xml, capabilities)
+    facts = guest_xml.read_guest(xml, capabilities)
     return GuestDescription(
         cpu_xml=facts.cpu_xml,
         machine=facts.machine,
@@ -82,5 +82,5 @@ def described(xml: str, capabilities: str, version: int) -> GuestDescription:
         vcpus=facts.vcpus,
         hypervisor_version=version,
         devices=facts.passed_through,
-        listens=survey_xml.read_listens(xml),
+        listens=guest_xml.read_listens(xml),
     )

@@ -9,7 +9,7 @@ import libvirt
 from migrator.compute.libvirt.bindings import constants
 from migrator.compute.libvirt.bindings.connections import unless, unless_absent
 from migrator.compute.libvirt.bindings.jobs import receiving
-from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.libvirt.xml.stamp import NAMESPACE, PREFIX, Stamp, read_stamp, stamp_xml
 from migrator.protocol import DomainState
 
 _STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in constants.STATES.items()}
@@ -46,14 +46,14 @@ def live(connection: Any) -> Iterator[tuple[Any, DomainState]]:
 def _metadata(domain: Any) -> str | None:
     """Migrator's element in the domain's metadata; None in a domain that is not ours."""
     with unless(libvirt.VIR_ERR_NO_DOMAIN_METADATA):
-        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.NAMESPACE))
+        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
     return None
 
 
-def stamp(domain: Any) -> domain_xml.Stamp | None:
+def stamp(domain: Any) -> Stamp | None:
     """Who touched it last; None for one that is not ours."""
     element = _metadata(domain)
-    return None if element is None else domain_xml.read_stamp(element)
+    return None if element is None else read_stamp(element)
 
 
 def state(domain: Any) -> tuple[DomainState, str | None]:
@@ -65,12 +65,11 @@ def state(domain: Any) -> tuple[DomainState, str | None]:
     return state, words
 
 
-def write_stamp(domain: Any, stamp: domain_xml.Stamp) -> None:
+def write_stamp(domain: Any, stamp: Stamp) -> None:
     """Stamp it, in what runs and in what is kept."""
     flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
     flags |= libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
-    element, prefix, namespace = libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.PREFIX, domain_xml.NAMESPACE
-    domain.setMetadata(element, domain_xml.stamp_xml(stamp), prefix, namespace, flags)
+    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, stamp_xml(stamp), PREFIX, NAMESPACE, flags)
 
 
 def never_by_itself(domain: Any) -> None:

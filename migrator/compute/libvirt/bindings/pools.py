@@ -9,7 +9,7 @@ from typing import Any
 import libvirt
 
 from migrator.compute.libvirt.bindings.connections import unless
-from migrator.compute.libvirt.xml import domain
+from migrator.compute.libvirt.xml import pool as pool_xml
 
 # Rather small: larger buffers are mapped and unmapped by the C library for each call, and seldom filled.
 CHUNK_BYTES = 128 * 1024
@@ -21,7 +21,7 @@ def open_pool(connection: Any, name: str, directory: Path) -> None:
     with unless(libvirt.VIR_ERR_NO_STORAGE_POOL):
         if connection.storagePoolLookupByTargetPath(str(directory)).isActive():
             return
-    connection.storagePoolCreateXML(domain.pool(name, directory))
+    connection.storagePoolCreateXML(pool_xml.pool(name, directory))
 
 
 def close_pools(connection: Any, prefix: str) -> None:

@@ -1,37 +1,37 @@
-"""What libvirt's XML tells about moves in general: where consoles listen, and which CPUs a host can give a guest.
+"""What libvirt's XML tells about a host: its UUID, its CPU, the machine types it emulates, and the CPUs it can give a
+guest.
 
 Pure: it never talks to libvirt.
 """
 
-import ipaddress
 import xml.etree.ElementTree as ET
 
 from migrator.protocol import HostCpu
 
 
-def read_listens(domain_xml: str) -> tuple[str, ...]:
-    """Addresses on which graphics, serial ports and consoles listen. Those that every host has (0.0.0.0, ::, loopback)
-    are left out, and so are names: the destination resolves them for itself."""
-    devices = ET.fromstring(domain_xml).find("devices")
-    if devices is None:
-        return ()
-    found = [graphics.get("listen", "") for graphics in devices.findall("graphics")]
-    found += [listen.get("address", "") for listen in devices.findall("graphics/listen[@type='address']")]
-    for source in devices.findall("*/source[@mode='bind']"):
-        found.append(source.get("host", ""))
-    return tuple(dict.fromkeys(address for text in found if (address := _of_one_host(text))))
+def read_host_uuid(capabilities: str) -> str:
+    """libvirt's UUID of the host: its firmware's, unless libvirtd's configuration sets another."""
+    return ET.fromstring(capabilities).findtext("host/uuid", "")
 
 
-def _of_one_host(text: str) -> str:
-    """The address as it is always written; "" for one that every host has, and for a name."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return ""
-    return "" if address.is_unspecified or address.is_loopback else str(address)
+def read_host_cpu(capabilities: str) -> tuple[str, str, tuple[str, ...], dict[str, int]]:
+    """The host's CPU in libvirt's capabilities: model, vendor, features, topology."""
+    cpu = ET.fromstring(capabilities).find("host/cpu")
+    if cpu is None:
+        return "", "", (), {}
+    topology = cpu.find("topology")
+    counts = {} if topology is None else {key: int(value) for key, value in topology.items() if value.isdigit()}
+    features = tuple(feature.get("name", "") for feature in cpu.findall("feature"))
+    return cpu.findtext("model", ""), cpu.findtext("vendor", ""), features, counts
 
 
-def read_host_cpu(capabilities: str, virt_type: str) -> HostCpu:
+def read_machines(capabilities: str, arch: str) -> tuple[str, ...]:
+    """Every machine type, aliases included, that the host emulates for ``arch``."""
+    machines = ET.fromstring(capabilities).findall(f"guest/arch[@name='{arch}']//machine")
+    return tuple(dict.fromkeys(name for machine in machines if (name := (machine.text or "").strip())))
+
+
+def read_offered_cpus(capabilities: str, virt_type: str) -> HostCpu:
     """The CPU of libvirt's domain capabilities: what host-model gives a guest, and the models that can be named."""
     found = ET.fromstring(capabilities)
     arch = found.findtext("arch", "x86_64")

@@ -1,7 +1,6 @@
 """What an agent looks at when nothing is moved: what is asked again and when, and how old it says that it is."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,9 +9,6 @@ import pytest
 from migrator.compute.agent import survey as surveying
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.survey import Surveyor, pause_s
-from migrator.compute.libvirt.xml.capabilities import read_host_cpu, read_listens
-from migrator.compute.network.host_addresses import host_addresses, ipv4, ipv6
-from migrator.compute.network.port_check import knock
 from migrator.compute.simulated.cluster import Fabric
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.errors import DriverError, ServerUnreachable
@@ -266,70 +262,3 @@ def test_nothing_is_asked_or_told_before_the_server_has_heard_the_agent(world: W
         return server
 
     assert len(asyncio.run(until_told()).surveys) == 1
-
-
-# --- the host itself --------------------------------------------------------------------------------------------
-
-FIB = """Main:
-  +-- 0.0.0.0/0 3 0 5
-     |-- 0.0.0.0
-        /0 universe UNICAST
-     +-- 10.0.0.0/24 2 0 2
-        |-- 10.0.0.0
-           /24 link UNICAST
-        |-- 10.0.0.7
-           /32 host LOCAL
-        |-- 10.0.0.255
-           /32 link BROADCAST
-     |-- 127.0.0.1
-        /32 host LOCAL
-"""
-
-
-def test_addresses_are_read_from_the_kernel() -> None:
-    assert ipv4(FIB) == {"10.0.0.7", "127.0.0.1"}
-    assert ipv6("fe800000000000000000000000000001 02 40 20 80 eth0\n") == {"fe80::1"}
-    assert all(not address.startswith("127.") for address in host_addresses())
-
-
-def test_a_knock_at_an_open_and_at_a_closed_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert knock(f"qemu+tcp://127.0.0.1:{port}/system") is None
-    assert "Connection refused" in (knock(f"qemu+tcp://127.0.0.1:{port}/system") or "")
-    assert knock("qemu:///system") is None
-    assert knock("qemu+tcp://[broken/system") is not None
-
-
-DOMAIN = """<domain><devices>
-  <graphics type='vnc' listen='10.0.0.1'><listen type='address' address='10.0.0.1'/></graphics>
-  <graphics type='spice'><listen type='address' address='0.0.0.0'/><listen type='network' network='n'/></graphics>
-  <serial type='tcp'><source mode='bind' host='10.0.0.2' service='4555'/></serial>
-  <serial type='tcp'><source mode='connect' host='10.0.0.3' service='4555'/></serial>
-  <console type='tcp'><source mode='bind' host='localhost' service='1'/></console>
-  <graphics type='vnc' listen='::1'/><graphics type='vnc' listen='FD00:0::1'/>
-</devices></domain>"""
-
-
-def test_consoles_that_listen_on_an_address_of_one_host() -> None:
-    assert read_listens(DOMAIN) == ("10.0.0.1", "fd00::1", "10.0.0.2")
-    assert read_listens("<domain/>") == ()
-
-
-CAPABILITIES = """<domainCapabilities><arch>x86_64</arch><cpu>
-  <mode name='host-passthrough' supported='no'/>
-  <mode name='host-model' supported='yes'>
-    <model fallback='forbid'>EPYC</model><vendor>AMD</vendor><feature policy='require' name='x2apic'/>
-  </mode>
-  <mode name='custom' supported='yes'>
-    <model usable='yes'>qemu64</model><model usable='no'>Skylake-Server</model><model usable='yes'>Westmere</model>
-  </mode>
-</cpu></domainCapabilities>"""
-
-
-def test_the_cpu_that_a_host_can_give_a_guest() -> None:
-    found = read_host_cpu(CAPABILITIES, "qemu")
-    assert (found.models, found.arch, found.virt_type) == (("qemu64", "Westmere"), "x86_64", "qemu")
-    assert found.xml.startswith("<cpu>")
-    assert found.xml.count("<model") == 1
-    assert read_host_cpu("<domainCapabilities><arch>s390x</arch></domainCapabilities>", "kvm") == HostCpu(arch="s390x")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from migrator.compute.libvirt.xml import domain as domain_xml
-from migrator.compute.libvirt.xml.domain import DiskPlace, HostShape, Stamp
+from migrator.compute.libvirt.xml.domain import DiskPlace, HostShape
+from migrator.compute.libvirt.xml.stamp import Stamp, read_stamp
 from migrator.errors import UnsafeDomain
 from migrator.protocol import DiskSpec, InstanceSpec, NicSpec, VolumeSpec
 from tests.unit.compute.libvirt.xml.test_domain import one
@@ -93,7 +94,7 @@ def test_a_saved_domain_keeps_what_its_guest_saw_and_takes_all_else_from_this_ho
     assert [s.attrib for s in domain.findall("devices/interface/source")] == [{"bridge": "br-here"}]
     assert [m.get("type") for m in domain.findall("devices/interface/model")] == ["virtio"]
     (element,) = domain.findall("metadata/*")
-    assert domain_xml.read_stamp(ET.tostring(element, encoding="unicode")) == STAMP
+    assert read_stamp(ET.tostring(element, encoding="unicode")) == STAMP
 
 
 def test_the_emulator_of_another_host_is_not_run() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from migrator.compute import compatibility
 from migrator.compute.libvirt.xml import domain as domain_xml
+from migrator.compute.libvirt.xml.guest import read_disks
 from migrator.compute.storage.disks import GIB, Disks
 from migrator.protocol import KERNEL, RAMDISK, GuestDescription, InstanceSpec, VolumeSpec
 from tests.unit.compute.libvirt.xml.test_domain import HOST, SPEC, STAMP
@@ -39,8 +40,8 @@ def test_a_volume_is_a_network_disk_past_every_cache() -> None:
 
 
 def test_what_was_written_is_read_back() -> None:
-    assert domain_xml.read_disks(domain_xml.build(BACKED, NO_FILES, STAMP)) == {"vda": ROOT.source, "vdc": SOURCE}
-    found = domain_xml.read_disks(domain_xml.build(MIXED, HOST, STAMP))
+    assert read_disks(domain_xml.build(BACKED, NO_FILES, STAMP)) == {"vda": ROOT.source, "vdc": SOURCE}
+    found = read_disks(domain_xml.build(MIXED, HOST, STAMP))
     assert found["vdc"] == SOURCE
     assert found["vda"].startswith("/")
 
@@ -48,14 +49,14 @@ def test_what_was_written_is_read_back() -> None:
 def test_a_network_disk_that_is_no_volume_is_told_by_its_type() -> None:
     xml = """<domain><devices><disk type='network'><source protocol='rbd' name='p/i'><host name='m'/></source>
     <target dev='vdd'/></disk></devices></domain>"""
-    assert domain_xml.read_disks(xml) == {"vdd": "network"}
+    assert read_disks(xml) == {"vdd": "network"}
 
 
 def test_files_change_their_places_and_volumes_do_not() -> None:
     xml = domain_xml.build(MIXED, HOST, STAMP)
     moved = domain_xml.for_destination(xml, {"vda": "/srv/z/disk", "vdc": "/srv/z/disk.vdc"})
-    assert domain_xml.read_disks(moved)["vda"] == "/srv/z/disk"
-    assert domain_xml.read_disks(moved)["vdc"] == SOURCE
+    assert read_disks(moved)["vda"] == "/srv/z/disk"
+    assert read_disks(moved)["vdc"] == SOURCE
 
 
 def test_kernel_and_ramdisk_without_a_disk_beside_them_are_where_the_destination_says() -> None:

@@ -1,0 +1,71 @@
+"""The real driver's part that says which domains there are, in which state, and who touched them last.
+
+Asks libvirt, and the disk for saved memory. Never makes, starts or stops a domain.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from migrator.compute.libvirt.bindings import connections, domains
+from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
+from migrator.compute.storage.file_driver import HostFiles
+from migrator.errors import DriverError
+from migrator.protocol import Copy, DomainFact, DomainState, Leftover
+
+
+class LibvirtDomainFacts(HostFiles):
+    """``_control``: a connection for short calls."""
+
+    _control: Reconnecting[Any]
+
+    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+        def look(connection: Any) -> list[Copy]:
+            copies = []
+            for domain in domains.ours(connection):
+                with connections.unless_absent():  # gone since it was listed
+                    domains.never_by_itself(domain)
+                    copies.append(self._copy(domain))
+            return copies
+
+        def glance(connection: Any) -> list[Copy]:
+            return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in domains.live(connection)]
+
+        return self._control.call(glance if live else look)
+
+    def tidy(self) -> Sequence[Leftover]:
+        return self._tidy({copy.uuid for copy in self.list_copies()})
+
+    def domain(self, uuid: str) -> DomainFact:
+        def look(connection: Any) -> DomainFact:
+            with connections.unless_absent():
+                domain = connection.lookupByUUIDString(uuid)
+                state, reason = self._state(domain)
+                stamp = domains.stamp(domain)
+                return DomainFact(
+                    state=state,
+                    reason=reason,
+                    stamp_operation=stamp.operation_id if stamp else None,
+                    stamp_epoch=stamp.epoch if stamp else None,
+                    persistent=bool(domain.isPersistent()),
+                )
+            return DomainFact(state=DomainState.ABSENT)
+
+        return self._control.call(look)
+
+    def _copy(self, domain: Any) -> Copy:
+        """With its stamp, unless somebody wrote over that: one such domain hides no other."""
+        copy = Copy(uuid=domain.UUIDString(), state=self._state(domain)[0])
+        try:
+            stamp = domains.stamp(domain)
+        except DriverError:
+            return copy
+        if stamp is None or not stamp.sound:
+            return copy
+        said = {"stamp_operation": stamp.operation_id, "stamp_epoch": stamp.epoch, "seal": stamp.seal}
+        return copy.model_copy(update=said)
+
+    def _state(self, domain: Any) -> tuple[DomainState, str | None]:
+        state, words = domains.state(domain)
+        if state is DomainState.SHUT_OFF and self._memory.find(domain.UUIDString()) is not None:
+            state = DomainState.SAVED
+        return state, words
