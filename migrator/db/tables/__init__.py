@@ -1,0 +1,37 @@
+"""Every table, once. Times are seconds since the epoch by the database's clock (see ``clock.py``), as floats.
+
+Owns names, types, keys and indexes; the queries live in the modules beside it, one noun a file. A table stands with its
+family, and is imported from here and from nowhere else: so ``metadata`` is whole in every process. Alembic's revisions
+are generated against it, and foreign keys lead from one family to another.
+"""
+
+from migrator.db.tables.flavor_and_image_tables import flavors, images
+from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
+from migrator.db.tables.instance_tables import instances, volumes
+from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, facts, operations, progress
+from migrator.db.tables.schema import metadata
+from migrator.db.tables.timeline_tables import IS_REQUEST, alarms, events
+
+__all__ = [
+    "IS_REQUEST",
+    "MOVES",
+    "agent_credentials",
+    "alarms",
+    "claims",
+    "copies",
+    "ended_totals",
+    "events",
+    "facts",
+    "flavors",
+    "guest_cpus",
+    "hosts",
+    "images",
+    "instances",
+    "keys",
+    "listening",
+    "metadata",
+    "operations",
+    "progress",
+    "surveys",
+    "volumes",
+]
