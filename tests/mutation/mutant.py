@@ -26,8 +26,8 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/compute/storage/idle_base_images.py": ("tests/unit/compute/storage/test_leftovers.py",),
     "migrator/compute/storage/leftovers.py": ("tests/unit/compute/storage/test_leftovers.py",),
     "migrator/compute/storage/whole_disks.py": ("tests/unit/compute/storage/test_whole_disks.py",),
-    "migrator/compute/fencing/lease.py": ("tests/unit/compute/fencing/test_lease.py",),
-    "migrator/compute/fencing/self_fencing.py": ("tests/unit/compute/fencing/test_lease.py",),
+    "migrator/compute/fencing/lease.py": ("tests/unit/compute/fencing",),
+    "migrator/compute/fencing/self_fencing.py": ("tests/unit/compute/fencing",),
     "migrator/compute/storage/lent_files.py": ("tests/unit/compute/storage/test_lent_files.py",),
     "migrator/db/claims.py": (
         "tests/db/test_claims.py",

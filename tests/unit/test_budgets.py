@@ -34,8 +34,6 @@ LONG_FILES: Mapping[str, int] = {
     "tests/contract/test_libvirt_driver.py": 423,
     "tests/model/server.py": 326,
     "tests/mutation/mutants/decision.py": 303,
-    "tests/unit/compute/agent/test_worker.py": 460,
-    "tests/unit/compute/fencing/test_lease.py": 555,
     "tests/unit/compute/storage/test_disks.py": 427,
     "tests/unit/scheduler/checks/test_live_migration_checks.py": 349,
     "tests/unit/scheduler/decision/test_decide_moves.py": 372,

@@ -1,7 +1,5 @@
 """One step at a time: describing, offering, copying and rebuilding an instance that does not run."""
 
-import pytest
-
 from migrator.protocol import (
     MEMORY,
     CopiedInputs,
@@ -17,13 +15,6 @@ from tests.unit.compute.agent.cold_steps import copied, copy, described, offer, 
 from tests.unit.compute.agent.two_hosts import SPEC, World, state
 
 SHARED = SPEC.model_copy(update={"disks": (DiskSpec(target="vda", pool="shared", size_gb=1),)})
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.boot()
-    return world
 
 
 # --- described ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One step at a time: putting an instance down as it is wanted, and undoing what was done for a cold move."""
+"""One step at a time: putting an instance down as it is wanted, undoing what was done for a cold move, pausing."""
 
 import pytest
 
@@ -17,14 +17,6 @@ from migrator.protocol import (
 )
 from tests.unit.compute.agent.cold_steps import NOW, copied, copy, offer, power, stop, sums, suspend
 from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, Killed, World, state
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.boot()
-    return world
-
 
 # --- powered --------------------------------------------------------------------------------------------------------
 
@@ -266,3 +258,25 @@ def test_withdrawn_is_said_only_when_it_was_done(world: World) -> None:
 
     world.fabric.fault = refuse
     assert world.act("a", Ensure.WITHDRAWN, operation_id=MOVE).problem is not None
+
+
+# --- paused ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_stopped_meanwhile_is_neither_paused_nor_started(world: World) -> None:
+    SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
+    for ensure in (Ensure.PAUSED, Ensure.UNPAUSED):
+        fact = world.act("a", ensure, operation_id=OTHER)
+        assert fact.problem is not None
+        assert fact.problem.final
+        assert state(fact) is DomainState.SHUT_OFF
+
+
+def test_half_of_a_move_is_not_unpaused(world: World) -> None:
+    for reason in ("migration", "postcopy", "postcopy-failed", "starting-up", None):
+        world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, reason, world.clock.now)
+        fact = world.act("a", Ensure.UNPAUSED, operation_id=OTHER)
+        assert fact.problem is not None
+        assert fact.problem.final
+        assert state(fact) is DomainState.PAUSED
+    assert "a.unpause" not in world.calls  # the hypervisor may not know what paused it
