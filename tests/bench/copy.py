@@ -18,7 +18,7 @@ from migrator.lab.image import KERNEL_ARGS, build_guest
 from migrator.lab.layout import LOCAL
 from migrator.lab.process import wait_until
 from migrator.protocol import CopiedInputs, DiskSpec, InstanceSpec
-from tests.contract.conftest import DISK, KERNEL, RAMDISK, agent_settings
+from tests.contract.libvirt_hosts import DISK, KERNEL, RAMDISK, agent_settings
 from tests.contract.remote_driver import remote
 
 VIRTUAL_GIB = 2

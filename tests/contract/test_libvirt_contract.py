@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from migrator.protocol import DiskSpec
-from tests.contract.conftest import DISK, Hosts
+from tests.contract.libvirt_hosts import DISK, Hosts
 from tests.contract.pair import Pair
 from tests.contract.suite import DriverContract
 from tests.waiting import wait_for

@@ -18,7 +18,7 @@ from migrator.protocol import DiskSpec, GuestCpu, InstanceSpec, Peer, Questions
 from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import Candidate, Need, Origin, Status, Surveyed
 from migrator.scheduler.decision.snapshot import HostView
-from tests.contract.conftest import DISK, Hosts, agent_settings
+from tests.contract.libvirt_hosts import DISK, Hosts, agent_settings
 from tests.contract.remote_driver import remote
 from tests.waiting import soon
 

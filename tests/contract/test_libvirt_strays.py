@@ -12,7 +12,7 @@ from migrator.errors import DriverError, StorageError
 from migrator.lab.host import LabHost
 from migrator.lab.layout import LOCAL
 from migrator.protocol import DiskSpec, DomainState, InstanceSpec
-from tests.contract.conftest import DISK, Hosts
+from tests.contract.libvirt_hosts import DISK, Hosts
 from tests.contract.pair import failed
 from tests.unit.compute.storage.fifo import Opened
 
