@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 
 from tests.mutation.mutant import Mutant
-from tests.mutation.mutants import agent, database, decision, facts, gate, giving_up, host_words, memory, records
+from tests.mutation.mutants import (
+    agent,
+    database,
+    decision,
+    facts,
+    gate,
+    giving_up,
+    host_words,
+    memory,
+    records,
+    verdict,
+)
 
 ALL: Sequence[Mutant] = (
     *agent.MUTANTS,
@@ -15,4 +26,5 @@ ALL: Sequence[Mutant] = (
     *host_words.MUTANTS,
     *memory.MUTANTS,
     *records.MUTANTS,
+    *verdict.MUTANTS,
 )
