@@ -161,14 +161,7 @@ class AgentProcess:
     def _poll(self) -> None:
         self.poll_at = self.clock() + RETRY_S
         try:
-            if self.journal.impaired:
-                self.journal.recover()
-            due = self.clock() - self.registered_at >= PROOF_S or self.journal.impaired != self.impaired
-            if due or not self.registered:
-                told = {"protocol": PROTOCOL, "impaired": self.journal.impaired, "lost": self.journal.lost}
-                told["start"] = self.journal.start
-                self._register(self.driver.host_report().model_copy(update=told))
-                self.registered_at, self.impaired = self.clock(), self.journal.impaired
+            self._register_when_due()
             copies = self.worker.served(self.driver.list_copies())
         except DriverError:
             copies = None
@@ -199,6 +192,16 @@ class AgentProcess:
         else:
             self.poll_at = self.clock() + POLL_S
             self.receive(answer)
+
+    def _register_when_due(self) -> None:
+        if self.journal.impaired:
+            self.journal.recover()
+        due = self.clock() - self.registered_at >= PROOF_S or self.journal.impaired != self.impaired
+        if due or not self.registered:
+            told = {"protocol": PROTOCOL, "impaired": self.journal.impaired, "lost": self.journal.lost}
+            told["start"] = self.journal.start
+            self._register(self.driver.host_report().model_copy(update=told))
+            self.registered_at, self.impaired = self.clock(), self.journal.impaired
 
     def _stand_aside(self, error: OtherMachine) -> None:
         self.registered, self.seen, self.poll_at = False, "", self.clock() + REFUSED_S

@@ -1,9 +1,8 @@
 """max_concurrent_builds: what comes into a host waits its turn, visibly, and holds up nothing that it waits for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -18,28 +17,12 @@ from migrator.scheduler.decision.waiting import held_up
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import cold_migration, requests
 from migrator.scheduler.state import loader
-from tests.world import evacuations
-from tests.world.crowd import Crowd
+from tests.world.conftest import MakeCrowd
 from tests.world.database import WorldDatabase
-from tests.world.moves import LARGE, force_down, pass_time
+from tests.world.moves import LARGE, pass_time
 from tests.world.rules import broken
 from tests.world.test_together import at_once
 from tests.world.world import CALLER
-
-MakeCrowd = Callable[..., Crowd]
-
-
-@pytest.fixture
-def make_crowd(database_url: str) -> Iterator[MakeCrowd]:
-    made: list[Crowd] = []
-
-    def make(inbound: int, outbound: int = 1, **kwargs: Any) -> Crowd:
-        made.append(Crowd(database_url, inbound, outbound, **kwargs))
-        return made[-1]
-
-    yield make
-    for crowd in made:
-        crowd.world.close()
 
 
 @pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3), (10, 10), (0, 14)])
@@ -102,61 +85,6 @@ def test_one_that_ends_or_is_cancelled_lets_the_next_one_in_at_once(make_crowd: 
     assert crowd.ends(first, second, third) == ["cancelled", "cancelled", "completed"]
 
 
-def test_hosts_that_migrate_into_each_other_with_one_place_each_do_not_deadlock(make_crowd: MakeCrowd) -> None:
-    crowd = make_crowd(inbound=1, outbound=1)
-    here, there = crowd.built(3, "n1"), crowd.built(3, "n2")
-    keys = [
-        crowd.migrate(uuid, host)
-        for pair in zip(here, there, strict=True)
-        for uuid, host in zip(pair, ("n2", "n1"), strict=True)
-    ]
-    keys += [crowd.build(host)[1] for host in ("n1", "n2", "n1", "n2")]
-    crowd.world.run()
-    assert crowd.ends(*keys) == ["completed"] * 10
-    assert [crowd.world.fabric.running_on(uuid) for uuid in (*here, *there)] == [["n2"]] * 3 + [["n1"]] * 3
-    assert crowd.most == {"n1": 1, "n2": 1}
-    assert crowd.full == 2, "one each way at the same time"
-    assert broken(crowd.world) == []
-
-
-def test_a_circle_of_migrations_and_moves_does_not_deadlock(make_crowd: MakeCrowd) -> None:
-    crowd = make_crowd(inbound=1, outbound=1)
-    circle = {"n1": "n2", "n2": "n3", "n3": "n1"}
-    live = {host: crowd.built(2, host) for host in circle}
-    cold = {host: crowd.built(1, host)[0] for host in circle}
-    keys = [crowd.migrate(uuid, circle[host]) for host, uuids in live.items() for uuid in uuids]
-    for host, uuid in cold.items():
-        crowd.world.ask(partial(cold_migration.migrate, crowd.world.db, CALLER, uuid, host=circle[host]))
-    crowd.world.run(lambda: all(not row.active or row.phase == "verify" for row in crowd.rows()))
-    assert crowd.ends(*keys) == ["completed"] * 6
-    for uuid in cold.values():
-        crowd.world.ask(partial(cold_migration.confirm, crowd.world.db, CALLER, uuid))
-    crowd.world.run()
-    assert crowd.most == {"n1": 1, "n2": 1, "n3": 1}
-    assert broken(crowd.world) == []
-
-
-def test_evacuations_queue_go_first_and_all_end(make_crowd: MakeCrowd) -> None:
-    crowd = make_crowd(2)
-    uuids = crowd.built(12, "n1")
-    crowd.world.lose("n1")
-    pass_time(crowd.world)
-    force_down(crowd.world, "n1")
-    builds = [crowd.build(host)[1] for host in ("n2", "n3") for _ in range(4)]
-    keys = [crowd.world.ask(partial(evacuations.ask, crowd.world, uuid)) for uuid in uuids]
-    assert sum(crowd.row(key).waiting is not None for key in builds) == 4
-    assert all("queued: position" in crowd.row(key).waiting for key in keys)
-    crowd.world.run(lambda: not any(row.holds and row.active for row in crowd.rows()))
-    crowd.world.bring_back("n1")
-    crowd.world.settle()
-    assert crowd.ends(*builds, *keys) == ["completed"] * 20
-    assert {host: crowd.most[host] for host in ("n2", "n3")} == {"n2": 2, "n3": 2}
-    let_in = crowd.claimed("n2"), crowd.claimed("n3")
-    evacuated = [[uuid in uuids for uuid in line] for line in let_in]
-    assert evacuated == [[False] * 2 + [True] * 6 + [False] * 2] * 2, "builds that had begun, evacuations, builds"
-    assert broken(crowd.world) == []
-
-
 def test_a_host_that_goes_down_is_not_waited_for(make_crowd: MakeCrowd) -> None:
     crowd = make_crowd(1)
     with crowd.world.db.write() as connection:
@@ -195,32 +123,6 @@ def test_the_queue_of_a_busy_host_goes_where_there_is_a_place(make_crowd: MakeCr
     assert [crowd.row(key).phase for key in (first, named)] == ["disks", "claim"]
     crowd.world.run()
     assert crowd.ends(first, named, *(key for _, key in others)) == ["completed"] * 4
-
-
-def test_what_stays_or_goes_back_does_not_queue_and_what_waits_for_an_operator_is_in_nobodys_way(
-    make_crowd: MakeCrowd,
-) -> None:
-    crowd = make_crowd(1)
-    moved, resized = crowd.built(2, "n1")
-    crowd.world.ask(lambda: cold_migration.migrate(crowd.world.db, CALLER, moved, host="n2"))
-    crowd.world.run(lambda: crowd.rows()[-1].phase == "verify")
-    _, late = crowd.build("n2")
-    assert crowd.row(late).phase == "disks", "a move that waits to be confirmed holds no place"
-    crowd.world.run(lambda: not crowd.row(late).active)
-    with crowd.world.db.write() as connection:
-        for name in ("n2", "n3"):
-            hosts.change(connection, name, {"disabled": True})
-    _, busy = crowd.build("n1")
-    crowd.world.ask(lambda: cold_migration.resize(crowd.world.db, CALLER, resized, flavor=LARGE, same_host=True))
-    crowd.world.ask(lambda: cold_migration.revert(crowd.world.db, CALLER, moved))
-    inside = crowd.rows()[-1]
-    crowd.world.run(lambda: crowd.row(inside.id).phase == "verify")
-    assert not any(row.waiting and "queued" in row.waiting for row in crowd.rows())
-    crowd.world.ask(lambda: cold_migration.confirm(crowd.world.db, CALLER, resized))
-    crowd.world.run()
-    assert crowd.ends(late, busy, inside.id) == ["completed", "completed", "confirmed"]
-    assert crowd.world.fabric.running_on(moved) == ["n1"]
-    assert broken(crowd.world) == []
 
 
 def test_a_resize_in_place_takes_no_place(make_crowd: MakeCrowd) -> None:

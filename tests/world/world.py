@@ -68,10 +68,7 @@ class World(Network):
         self.clock_error_s = 0.0  # of the database's clock
         self.db = WorldDatabase(url, lambda: self.time + self.clock_error_s, self.faults)
         self.settings = ServerSettings(database=url)
-        with self.db.write() as connection:
-            made = images.create(connection, IMAGE)
-            images.change(connection, made.id, {"status": "active"})  # its bytes are there
-            self.image = dict(images.get(connection, made.id)._mapping)
+        self.image = self._registered_image()
         self.server = self._new_server()
         self.journals: dict[str, list[bytes]] = {}
         self.lease_s = lease_s
@@ -91,6 +88,15 @@ class World(Network):
         self._beat()
         self._driver_fault: Fault | None = None
         self.names: tuple[str, ...] = HOSTS  # of machines
+        self._add_hosts()
+
+    def _registered_image(self) -> dict[str, Any]:
+        with self.db.write() as connection:
+            made = images.create(connection, IMAGE)
+            images.change(connection, made.id, {"status": "active"})  # its bytes are there
+            return dict(images.get(connection, made.id)._mapping)
+
+    def _add_hosts(self) -> None:
         for name in HOSTS:
             self.fabric.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
             self.journals[name] = []

@@ -1,0 +1,49 @@
+"""The checks of an instance's volumes before a live migration."""
+
+from dataclasses import replace
+
+import pytest
+
+from migrator.protocol import (
+    VolumeSight,
+    VolumeSpec,
+)
+from migrator.scheduler.checks.filters import failed
+from migrator.scheduler.checks.finding import (
+    Status,
+)
+from tests.unit.scheduler.checks.fitting_hosts import GIB, NEED, SPEC, THERE, finding, there
+
+SOURCE = "nbd://10.0.0.250:10809/data"
+
+
+VOLUME = VolumeSpec(id="v", target="vdb", source=SOURCE, size_gb=2)
+
+
+WITH_VOLUME = replace(NEED, instance=SPEC.model_copy(update={"volumes": (VOLUME,)}))
+
+
+@pytest.mark.parametrize(
+    ("sights", "status", "words"),
+    [
+        ({}, Status.UNKNOWN, f"b looks at {SOURCE} once the instance is there or about to come"),
+        ({SOURCE: VolumeSight(bytes=2 * GIB)}, Status.PASSED, ""),
+        ({SOURCE: VolumeSight(bytes=GIB)}, Status.FAILED, f"{SOURCE} has 1024 MiB, and had 2 GiB"),
+        ({SOURCE: VolumeSight(words="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
+    ],
+)
+def test_a_volume_is_what_the_destination_saw_of_it(sights: dict[str, VolumeSight], status: Status, words: str) -> None:
+    found = finding("volumes", there(THERE.model_copy(update={"volumes": sights})), WITH_VOLUME)
+    assert found.status is status
+    assert found.words.startswith(words)
+
+
+def test_nothing_is_copied_of_an_instance_that_has_only_volumes_so_block_migration_contradicts() -> None:
+    root = SPEC.model_copy(update={"disks": (), "volumes": (VOLUME,), "home": "local"})
+    need = replace(NEED, instance=root)
+    seen = there(THERE.model_copy(update={"volumes": {SOURCE: VolumeSight(bytes=2 * GIB)}}))
+    for block in (None, False):
+        assert failed(seen, replace(need, block=block)) == []
+    (only,) = failed(seen, replace(need, block=True))
+    assert only[0] == "storage"
+    assert only[1].words == f"block migration asked for, but {SOURCE} is shared with a"
