@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, to_thread
 
 from migrator.db import credentials
 from migrator.db.engine import Database
-from migrator.errors import MigratorError
+from migrator.errors import MigratorError, Unauthorized
 
 _OLDEST_S = 0.5  # that the copy may be when a credential is taken for good
 _REST_S = 0.2  # between two looks, however many ask for a credential that is not in the copy
@@ -69,3 +69,13 @@ class CredentialLookup:
     def _read(self) -> Mapping[str, str]:
         with self._db.read() as connection:
             return credentials.holders(connection)
+
+
+def token_of(authorization: str) -> str:
+    """Out of the header of that name. Raises Unauthorized."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized(
+            "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
+        )
+    return token

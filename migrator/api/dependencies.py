@@ -1,9 +1,6 @@
 """What every handler may use; built once a process by ``app.py`` and by tests."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
-
-from fastapi import Depends, Request
 
 from migrator.api.agent_v1.admission import Admission
 from migrator.api.agent_v1.poll_groups import PollGroups
@@ -35,12 +32,3 @@ def build(settings: ServerSettings) -> Services:
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
     polls = PollGroups(db, admission)
     return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db))
-
-
-async def services_of(request: Request) -> Services:  # not worth a thread, as a plain function would get
-    services = request.app.state.services
-    assert isinstance(services, Services)
-    return services
-
-
-Service = Annotated[Services, Depends(services_of)]

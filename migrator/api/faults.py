@@ -1,4 +1,4 @@
-"""Errors to HTTP, once: which status a code of the tree has, and the shape of the body.
+"""Errors to HTTP, once, for every surface: which status a code of the tree has, and the shape of the body.
 
 The Compute API's faults are ``{"itemNotFound": {"code": 404, "message": "..."}}``. A path that no route serves is
 answered as a real server's router does. An unexpected exception is logged and told as a 500 without its internals.
@@ -10,6 +10,7 @@ from typing import Any
 
 from migrator.api.microversions import VersionNotAcceptable
 from migrator.api.public_messages import public
+from migrator.api.surface import Surface
 from migrator.errors import (
     BadRequest,
     Conflict,
@@ -59,6 +60,7 @@ NAMES: Mapping[int, str] = {
     429: "overLimit",
     501: "notImplemented",
 }
+_NATIVE = (Surface.NATIVE, Surface.AGENT)
 UNEXPECTED = "Unexpected API Error. It was logged with the request's id; ask the operator to look there."
 
 
@@ -76,6 +78,18 @@ def body_of(error: MigratorError) -> tuple[int, dict[str, Any]]:
     if status == 409:  # it may repeat why something waits, in a hypervisor's words
         return status, fault(status, public(error.message))
     return status, fault(status, error.message if status != 500 else UNEXPECTED)
+
+
+def body_for(surface: Surface, error: MigratorError) -> tuple[int, dict[str, Any]]:
+    """Status and body, as clients of that surface read them."""
+    return native_body(error) if surface in _NATIVE else body_of(error)
+
+
+def unexpected(surface: Surface) -> dict[str, Any]:
+    """Of a 500 that is a defect."""
+    if surface in _NATIVE:
+        return {"error": {"code": MigratorError.code, "message": UNEXPECTED, "advice": None}}
+    return fault(500, UNEXPECTED)
 
 
 def headers_of(error: MigratorError) -> dict[str, str]:

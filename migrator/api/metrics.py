@@ -7,24 +7,20 @@ Never labels anything with an instance or an operation: their number has no boun
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+from starlette.responses import Response
 
 from migrator.alarms import AlarmKind
 from migrator.api import operation_metrics
-from migrator.api.auth import STRATEGIES
-from migrator.api.dependencies import Service
-from migrator.api.request_ids import new_request_id
+from migrator.api.routing import ApiRequest
 from migrator.db import alarms, server_heartbeat
 from migrator.db import metrics as measures
 from migrator.db.engine import Database
 from migrator.scheduler.decision.waiting import ALARMS
 from migrator.settings import ServerSettings
-
-router = APIRouter(tags=["metrics"])
 
 _MIB = 1024**2
 _ALARM_WORDS = tuple(f"{found.value.upper()}:" for found in ALARMS)
@@ -113,10 +109,9 @@ def _gauge(name: str, words: str, labels: Sequence[str], values: Mapping[tuple[s
     return family
 
 
-@router.get("/metrics")
-def metrics(services: Service, request: Request) -> Response:
+def metrics(request: ApiRequest) -> Response:
     """In Prometheus' text format."""
-    STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
+    services = request.services
     registry = CollectorRegistry()
     registry.register(_Snapshot(services.db, services.settings))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -2,9 +2,11 @@
 from the code. Run as a module from the checkout, it writes both, ``docs/supported.md`` and the rooms in
 ``docs/architecture.md``."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from migrator.api import urls
 from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS, Kind, Operation, Phase
@@ -65,6 +67,12 @@ def readme(text: str) -> str:
     return f"{before}{_BEGIN}\n{drawn}{_END}{after}"
 
 
+def openapi_page() -> str:
+    """The OpenAPI document of every surface, as it is kept in the repository: keys in order, so that a change is seen
+    where it is."""
+    return json.dumps(urls.document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def _section(operation: Operation) -> str:
     return "\n".join([f"## {operation.kind}\n", "```mermaid", *_diagram(operation), "```\n", *_table(operation), ""])
 
@@ -102,3 +110,4 @@ if __name__ == "__main__":
     Path("docs/supported.md").write_text(supported_page())
     tour = Path("docs/architecture.md")
     tour.write_text(architecture(tour.read_text(), Path("pyproject.toml")))
+    Path("docs/openapi.json").write_text(openapi_page())

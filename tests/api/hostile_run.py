@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 import psycopg
 
-from migrator.api import dependencies
+from migrator.api import dependencies, urls
 from migrator.db import credentials
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Database
@@ -117,7 +117,7 @@ async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Out
     try:
         app = create_app(made)
         ids, token = seeded(made.db)
-        generator = Generator(app.openapi(), ids, token, seed_)
+        generator = Generator(urls.document(), ids, token, seed_)
         for _ in range(count):
             request = generator.request()
             kept.last, began = "", time.monotonic()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 JSON = {"Content-Type": "application/json"}
 

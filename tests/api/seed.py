@@ -11,6 +11,7 @@ from migrator.db.tables import events, facts, flavors, hosts, images, instances,
 from migrator.protocol import HostReport, StoragePool
 
 BEGAN = 1_790_000_000.0  # 2026-09-21T14:13:20Z
+NOBODY = "00000000-0000-0000-0000-000000000000"  # a UUID that nothing has
 IMAGE = "686a7f00-1f05-4966-968d-a684866b5da7"
 FLAVOR: Mapping[str, Any] = {
     "id": 1,

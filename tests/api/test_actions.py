@@ -11,9 +11,8 @@ from migrator.api.v2_1.actions import live as actions_live
 from migrator.db.tables import operations
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
-from tests.api.driving import NOBODY, Api, api
-
-__all__ = ["api"]
+from tests.api.harness import Api
+from tests.api.seed import NOBODY
 
 LIVE_21 = {"os-migrateLive": {"host": None, "block_migration": False, "disk_over_commit": False}}
 LIVE_225 = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
@@ -213,18 +212,18 @@ def test_lock(api: Api) -> None:
     assert api("POST", at, "2.73", {"lock": {"locked_reason": "because"}}).status == 202
     shown = api("GET", f"/servers/{uuid}").json["server"]
     assert (shown["locked"], shown["locked_reason"]) == (True, "because")
-    api.caller = Caller("demo", "demo", "", is_admin=False)
+    api.web.caller = Caller("demo", "demo", "", is_admin=False)
     answer = api("POST", at, body={"os-stop": None})
     assert (answer.status, answer.message) == (409, f"Instance {uuid} is locked")
     assert api("POST", at, body={"unlock": None}).status == 403
-    api.caller = Caller("admin", "admin", "")
+    api.web.caller = Caller("admin", "admin", "")
     assert api("POST", at, body={"unlock": None}).status == 202
     assert api("GET", f"/servers/{uuid}").json["server"]["locked"] is False
 
 
 def test_members_do_not_migrate(api: Api) -> None:
     uuid = seed.instance(api.db, "a", project_id="demo")
-    api.caller = Caller("demo", "demo", "", is_admin=False)
+    api.web.caller = Caller("demo", "demo", "", is_admin=False)
     answer = api("POST", f"/servers/{uuid}/action", body=LIVE_225)
     assert (answer.status, answer.message) == (
         403,
@@ -298,7 +297,7 @@ def test_a_member_sees_events_without_hosts(api: Api) -> None:
     uuid = seed.instance(api.db, "a", project_id="demo")
     key = seed.migration(api.db, uuid, request_id="req-1", project_id="demo")
     seed.event(api.db, key, "begin", "inspect", seed.BEGAN)
-    api.caller = Caller("demo", "demo", "", is_admin=False)
+    api.web.caller = Caller("demo", "demo", "", is_admin=False)
     at = f"/servers/{uuid}/os-instance-actions/req-1"
     assert "events" not in api("GET", at, "2.50").json["instanceAction"]
     (event,) = api("GET", at, "2.62").json["instanceAction"]["events"]

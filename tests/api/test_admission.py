@@ -15,7 +15,7 @@ from migrator.errors import ServerBusy, TooManyRequests
 from migrator.protocol import Copy, DomainState, Poll, Survey
 from migrator.scheduler import agents
 from migrator.scheduler.state import entitlements, surveys
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.raw_requests import JSON, Asked, ask
 
 POLL = Poll(incarnation=1, wait_s=0).model_dump_json().encode()

@@ -15,7 +15,7 @@ from migrator.api.gate.refusal_pace import BURST, RefusalPace
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.errors import DatabaseUnavailable
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.raw_requests import ask
 
 QUESTIONS = "/agent/v1/hosts/compute1/questions"

@@ -25,7 +25,7 @@ from migrator.protocol import (
     message_sizes,
 )
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.test_hostile_agent import GOOD
 
 ROUTES = (("PUT", ""), ("POST", "/poll"), ("POST", "/facts"), ("PUT", "/survey"))

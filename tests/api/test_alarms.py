@@ -2,7 +2,7 @@
 
 from migrator.alarms import AlarmKind
 from migrator.db import alarms
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.test_metrics import scraped
 
 UUID = "11111111-2222-3333-4444-555555555555"

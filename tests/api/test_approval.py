@@ -17,7 +17,7 @@ from migrator.scheduler.checks.finding import Need
 from migrator.scheduler.hosts import machines
 from migrator.scheduler.state import loader
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.bench import databases
 
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -9,7 +9,7 @@ from migrator.api.gate import refusal_pace
 from migrator.api.gate.body_budget import HOST_BYTES, SMALL_BYTES, BodyBudget
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.raw_requests import JSON, Asked, ask
 
 PART = b" " * 65_536

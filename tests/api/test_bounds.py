@@ -7,10 +7,9 @@ import pytest
 
 from migrator.api import json_schema
 from tests.api import seed
-from tests.api.conftest import Web
-from tests.api.driving import IMAGE, Api, api
+from tests.api.harness import Api, Web
+from tests.api.seed import IMAGE
 
-__all__ = ["api"]
 SERVER: dict[str, Any] = {"name": "x", "flavorRef": "1", "imageRef": IMAGE, "networks": "none"}
 
 

@@ -8,9 +8,8 @@ from sqlalchemy import select
 from migrator.db.tables import events, facts, hosts, operations
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
-from tests.api.driving import IMAGE, NOBODY, Api, api
-
-__all__ = ["api"]
+from tests.api.harness import Api
+from tests.api.seed import IMAGE, NOBODY
 
 VERSIONS = ("2.1", "2.55", "2.56", "2.96")
 
@@ -128,7 +127,7 @@ def test_migrate_nobody(api: Api) -> None:
 
 def test_members_do_not_migrate_but_resize(flavors: Api) -> None:
     uuid = seed.instance(flavors.db, "a", project_id="demo")
-    flavors.caller = Caller("demo", "demo", "", is_admin=False)
+    flavors.web.caller = Caller("demo", "demo", "", is_admin=False)
     answer = ask(flavors, uuid, {"migrate": None})
     assert (answer.status, answer.message) == (
         403,

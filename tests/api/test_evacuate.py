@@ -10,9 +10,8 @@ from migrator.db.tables import hosts, instances, operations
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state import passwords
 from tests.api import seed
-from tests.api.driving import NOBODY, Api, api
-
-__all__ = ["api"]
+from tests.api.harness import Api
+from tests.api.seed import NOBODY
 
 OLD = {"onSharedStorage": False}
 VERSIONS = [("2.1", OLD), ("2.13", OLD), ("2.14", {}), ("2.29", {}), ("2.67", {}), ("2.68", {}), ("2.95", {})]
@@ -171,7 +170,7 @@ def test_twice(lost: tuple[Api, str]) -> None:
 def test_members_do_not_evacuate(lost: tuple[Api, str]) -> None:
     api, _ = lost
     uuid = seed.instance(api.db, "b", project_id="demo", host="compute3")
-    api.caller = Caller("demo", "demo", "", is_admin=False)
+    api.web.caller = Caller("demo", "demo", "", is_admin=False)
     answer = ask(api, uuid, {}, "2.96")
     assert (answer.status, answer.message) == (403, "Policy doesn't allow os_compute_api:os-evacuate to be performed.")
 

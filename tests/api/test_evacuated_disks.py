@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from migrator.db.engine import Database
 from migrator.db.tables import hosts, images, operations
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 UUID = "5f0c6c52-7b1f-4d43-a4a3-9f0d2a2b0001"
 SPEC = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 SMALL: dict[str, Any] = {"name": "small", "id": "1", "ram": 64, "vcpus": 1, "disk": 1}
 

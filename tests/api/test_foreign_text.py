@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 ERROR = "cannot start: <domain><name>x</name></domain> with '/var/lib/migrator/disk.qcow2': Permission denied"
 FORBIDDEN = ("\x00", "\x01", "\x1b", "\ufffe", "\uffff")

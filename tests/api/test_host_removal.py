@@ -21,8 +21,8 @@ from migrator.scheduler import agents
 from migrator.scheduler.hosts import removal
 from migrator.scheduler.state import surveys as told
 from tests.api import seed
-from tests.api.conftest import Web
-from tests.api.driving import NOBODY
+from tests.api.harness import Web
+from tests.api.seed import NOBODY
 
 SERVICES = "/v2.1/os-services"
 REPORT = HostReport(vcpus=8, memory_mb=1024, address="10.0.0.1", live_migration_uri="qemu+tcp://10.0.0.1/system")

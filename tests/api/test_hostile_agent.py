@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from migrator.db import credentials, volumes
 from migrator.db.tables import hosts, operations
 from tests.api import seed
-from tests.api.conftest import Web
-from tests.api.driving import NOBODY
+from tests.api.harness import Web
+from tests.api.seed import NOBODY
 
 GOOD: dict[str, Any] = {
     "vcpus": 8,

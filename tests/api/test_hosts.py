@@ -6,7 +6,7 @@ import pytest
 
 from migrator.scheduler import agents
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.bench import databases
 
 SERVICES = "/v2.1/os-services"

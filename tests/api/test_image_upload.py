@@ -12,7 +12,7 @@ from typing import Any
 
 from migrator.api.image_v2 import upload as image_upload
 from migrator.db.engine import Database
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.test_images import OCTETS, made
 
 MIB = 1024**2

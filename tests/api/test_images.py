@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from migrator.api.image_v2 import images
+from migrator.api.urls import IMAGE_PREFIXES
 from migrator.db import credentials, instances
-from migrator.server.app import IMAGE_PREFIXES
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 BYTES = bytes(range(256)) * 1000
 OCTETS = {"Content-Type": "application/octet-stream"}

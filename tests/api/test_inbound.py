@@ -8,7 +8,7 @@ import pytest
 
 from migrator.db.engine import Database
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 
 @pytest.fixture

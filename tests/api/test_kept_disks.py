@@ -8,7 +8,7 @@ from sqlalchemy import select
 from migrator.db import surveys
 from migrator.db.tables import operations
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 KEPT = "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0001"
 

@@ -7,7 +7,7 @@ import pytest
 from migrator.protocol import Leftover, Survey
 from migrator.scheduler.state import surveys
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 NOBODYS = "0b6d5a4e-8f4b-4d0c-9a57-6f5f5c1f0001"
 

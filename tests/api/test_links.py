@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.test_request_gate import Raw
 
 FLAVOR = {"flavor": {"name": "small", "ram": 64, "vcpus": 1, "disk": 1}}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 A = {"name": "a", "disk_format": "raw", "container_format": "bare", "tags": ["x"], "os_distro": "debian"}
 B = {"name": "b", "disk_format": "raw", "container_format": "bare", "protected": True}

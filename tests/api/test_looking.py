@@ -16,7 +16,7 @@ from migrator.db.engine import Database
 from migrator.protocol import Assignments, Poll
 from migrator.settings import ServerSettings
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 POLL = Taken(Poll(incarnation=1))
 

@@ -12,7 +12,7 @@ from migrator.db.tables import instances, operations
 from migrator.operations import Kind
 from migrator.scheduler.requests.during_live_migration import BY_KIND, DURING_LIVE_MIGRATION, Answer, Wish
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 STAGES: dict[str, dict[str, Any]] = {
     "queued": {"phase": "claim"},

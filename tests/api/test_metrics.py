@@ -11,7 +11,7 @@ from migrator.db import metrics
 from migrator.db.clock import now
 from migrator.db.tables import hosts, operations
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 MIB = 1024**2
 OUTCOME = {

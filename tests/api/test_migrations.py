@@ -6,9 +6,8 @@ from sqlalchemy import select
 from migrator.db.tables import events, operations
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
-from tests.api.driving import NOBODY, Api, api
-
-__all__ = ["api"]
+from tests.api.harness import Api
+from tests.api.seed import NOBODY
 
 _LISTED = {
     "id",
@@ -138,7 +137,7 @@ def test_refusals(api: Api, version: str, query: str, text: str) -> None:
 
 def test_for_administrators(api: Api) -> None:
     uuid = seed.instance(api.db, "a", project_id="demo")
-    api.caller = Caller("demo", "demo", "", is_admin=False)
+    api.web.caller = Caller("demo", "demo", "", is_admin=False)
     assert api("GET", "/os-migrations").message == (
         "Policy doesn't allow os_compute_api:os-migrations:index to be performed."
     )

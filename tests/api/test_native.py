@@ -14,7 +14,7 @@ from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.requests.steer import steer
 from migrator.scheduler.state import loader
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 
 def shown(web: Web, key: int) -> Any:

@@ -16,7 +16,7 @@ from schemathesis.core.result import Ok
 from migrator.db import credentials
 from migrator.db.engine import Database
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 EXAMPLES = 12  # a request each, per operation and mode
 IMAGE = "686a7f00-1f05-4966-968d-a684866b5da7"

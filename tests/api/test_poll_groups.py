@@ -15,7 +15,7 @@ from migrator.protocol import Copy, DomainState, Poll
 from migrator.scheduler.agents import NOTHING
 from migrator.scheduler.hosts import routine_polls
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.api.raw_requests import JSON, Asked, ask
 from tests.db.test_agents_cost import noted
 

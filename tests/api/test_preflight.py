@@ -19,7 +19,7 @@ from migrator.errors import HostNotFound
 from migrator.protocol import CheckResult, Fact, GuestCpu, InstanceSpec, Questions, Survey
 from migrator.scheduler.checks.filters import CODES
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 NAMES = ("compute1", "compute2", "compute3")
 

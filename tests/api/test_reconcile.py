@@ -12,7 +12,7 @@ from migrator.db.host_domains import HeldCopy
 from migrator.operations import Kind
 from migrator.scheduler.requests import requests
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 CALLER = requests.Caller("admin", "admin", "req-test")
 

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from migrator.api.auth import STRATEGIES, NoAuthentication
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.db import credentials
 from migrator.db.engine import Database
@@ -15,7 +14,7 @@ from migrator.errors import DatabaseUnavailable, ServerBusy, Unauthorized
 from migrator.protocol import message_sizes
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 JSON = {"Content-Type": "application/json"}
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -24,11 +23,18 @@ PART = b"x" * 65_536
 HOST = {"Host": "testserver"}
 
 
+class Strangers:
+    """The strategy that knows nobody."""
+
+    def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
+        raise Unauthorized("who are you?")
+
+
 class Raw:
     """One request as a server hands it to the application; counts how often its body was asked for."""
 
     def __init__(self, web: Web, server: tuple[str, int] = ("127.0.0.1", 8774)) -> None:
-        self._app: Any = web.client.app
+        self._app: Any = web.app
         self._server = server
         self.parts_read, self.status = 0, 0
 
@@ -78,15 +84,8 @@ def test_nothing_of_a_body_is_read_without_an_agents_credential(
 
 
 @pytest.mark.parametrize("path", ["/v2.1/servers", "/v1/volumes", "/v1/hosts/compute1/fence", "/image/v2/images"])
-def test_nothing_of_a_body_is_read_before_its_caller_is_known(
-    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    class Strangers(NoAuthentication):
-        def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
-            raise Unauthorized("who are you?")
-
-    monkeypatch.setitem(cast(dict[str, Any], STRATEGIES), "none", Strangers)
-    asked = Raw(Web(db, tmp_path))("POST", path, JSON | {"Content-Length": "9000"}, parts=1)
+def test_nothing_of_a_body_is_read_before_its_caller_is_known(db: Database, tmp_path: Path, path: str) -> None:
+    asked = Raw(Web(db, tmp_path, Strangers()))("POST", path, JSON | {"Content-Length": "9000"}, parts=1)
     assert (asked.status, asked.parts_read) == (401, 0)
 
 

@@ -10,9 +10,8 @@ from migrator.db import instances
 from migrator.db.tables import claims
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
-from tests.api.driving import IMAGE, NOBODY, Api, api
-
-__all__ = ["api"]
+from tests.api.harness import Api
+from tests.api.seed import IMAGE, NOBODY
 
 PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING")  # statuses that show it
 _CORE = set(
@@ -306,7 +305,7 @@ def test_delete(api: Api) -> None:
 
 def test_others_do_not_see_hosts(api: Api) -> None:
     mine, theirs = seed.instance(api.db, "mine", project_id="demo"), seed.instance(api.db, "theirs")
-    api.caller = Caller("demo", "demo", "", is_admin=False)
+    api.web.caller = Caller("demo", "demo", "", is_admin=False)
     shown = api("GET", f"/servers/{mine}").json["server"]
     assert not {"OS-EXT-SRV-ATTR:host", "host_status", "OS-EXT-SRV-ATTR:instance_name"} & set(shown)
     assert shown["OS-EXT-SRV-ATTR:hostname"] == "mine"

@@ -9,9 +9,8 @@ from migrator import supported
 from migrator.api.v2_1.servers.create import HINTS
 from migrator.db.tables import operations
 from tests.api import seed
-from tests.api.driving import IMAGE, Api, api
-
-__all__ = ["api"]
+from tests.api.harness import Api
+from tests.api.seed import IMAGE
 
 Rows = tuple[supported.Honoured, ...]
 NOT_HONOURED = "nothing-of-this-name"

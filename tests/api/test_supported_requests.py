@@ -7,17 +7,16 @@ import pytest
 from sqlalchemy import select
 
 from migrator import supported_requests
+from migrator.api.routing import Schema
+from migrator.api.urls import COMPUTE
 from migrator.api.v2_1.actions.dispatch import ACTIONS
-from migrator.api.v2_1.common.routing import Schema
-from migrator.api.v2_1.routes import ROUTES
 from migrator.db import volumes
 from migrator.db.tables import operations
 from migrator.supported import Honoured, Refused
 from tests.api import seed
-from tests.api.driving import IMAGE, Api, api
+from tests.api.harness import Api
+from tests.api.seed import IMAGE
 from tests.api.test_supported import begun, refused
-
-__all__ = ["api"]
 
 DISK = {"uuid": IMAGE, "source_type": "image", "destination_type": "local", "boot_index": 0}
 ASKED = {"no_device": True, "volume_size": 7, "delete_on_termination": False}  # what else cannot be a text
@@ -40,8 +39,8 @@ def names(schema: Schema, at: str = "") -> Iterator[str]:
 def test_every_field_of_every_body_has_its_row() -> None:
     of_schemas = {
         f"{route.method} {route.path}": sorted({name for _, schema in route.body for name in names(schema)})
-        for route in ROUTES
-        if route.body is not None
+        for route in COMPUTE
+        if isinstance(route.body, tuple)
     }
     assert of_schemas == {key: sorted(row.name for row in rows) for key, rows in supported_requests.BODIES.items()}
 
@@ -150,8 +149,8 @@ def test_every_name_of_every_query_has_its_row() -> None:
         f"{route.method} {route.path}": sorted(
             {name for _, schema in route.query for name in schema.get("properties", ())}
         )
-        for route in ROUTES
-        if route.query is not None
+        for route in COMPUTE
+        if isinstance(route.query, tuple)
     }
     assert of_schemas == {key: sorted(row.name for row in rows) for key, rows in supported_requests.QUERIES.items()}
 

@@ -14,7 +14,7 @@ import pytest
 from migrator.api import faults
 from migrator.db import flavors
 from migrator.db.engine import Database
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.ports import free_port
 
 LINE = (

@@ -14,7 +14,7 @@ from migrator.cli import main
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.errors import DatabaseUnavailable, ServerBusy
-from tests.api.conftest import Web
+from tests.api.harness import Web
 from tests.ports import free_port
 
 

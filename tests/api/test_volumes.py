@@ -16,7 +16,7 @@ from migrator.scheduler.decision.snapshot import NOTHING
 from migrator.scheduler.state import loader
 from migrator.scheduler.state.effects import EFFECTS
 from tests.api import seed
-from tests.api.conftest import Web
+from tests.api.harness import Web
 
 KERNEL, OTHER_KERNEL = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
 SOURCE = "nbd://10.0.0.250:10809/data"

@@ -1,9 +1,11 @@
 """The generated page is the code's, and every kind is in it."""
 
+import json
 import re
 from pathlib import Path
 
-from migrator.cli.docs import document, readme
+from migrator.api.urls import ROUTES
+from migrator.cli.docs import document, openapi_page, readme
 from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS
@@ -17,6 +19,21 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_the_page_of_what_is_supported_is_up_to_date() -> None:
     assert (PAGE.parent / "supported.md").read_text() == supported_page(), "run script/docs"
+
+
+def test_the_openapi_document_is_up_to_date() -> None:
+    kept = (PAGE.parent / "openapi.json").read_text()
+    assert kept == openapi_page(), (
+        "docs/openapi.json is not what migrator/api/urls.py serves: run script/docs, and commit it"
+    )
+
+
+def test_the_openapi_document_has_every_surface() -> None:
+    paths = json.loads((PAGE.parent / "openapi.json").read_text())["paths"]
+    surfaces = {path.split("/")[1] for path in paths}
+    assert {"v1", "v2.1", "image", "agent", "metrics", ""} <= surfaces
+    described = {(path, method.upper()) for path, item in paths.items() for method in item}
+    assert described == {(route.path, route.method) for route in ROUTES if route.documented}
 
 
 def test_the_front_page_is_up_to_date() -> None:

@@ -5,6 +5,7 @@ On SQLite the second one waits for the first; on PostgreSQL only locked rows mak
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import cold_migration, evacuation, requests
 from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
-from tests.api.driving import Api
+from tests.api.harness import Api, Web
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -270,6 +271,6 @@ def test_a_host_is_not_forced_up_under_an_evacuation_that_begins(db: Database, m
 
 
 def put_up(db: Database, host: str) -> int:
-    api = Api(db)
+    api = Api(Web(db, Path("unused")))
     (service,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == host)
     return int(api("PUT", f"/os-services/{service['id']}", "2.96", {"forced_down": False}).status)

@@ -1,11 +1,13 @@
-"""Refuses a request by its head alone: a wrong door, host, origin, credential, kind or size of body. What passes is
-held to its kind and size while its body arrives.
+"""Refuses a request by its head and its row in the table of URLs: a wrong door, host, origin, credential, kind or size
+of body. What passes is held to its kind and size while its body arrives.
 
-Owns the order of these checks, and that nothing of a body is read before all of them. Never reads a body itself.
+Owns the order of these checks, that nothing of a body is read before all of them, and that no route is reached without
+the caller that its row asks for. Never reads a body itself.
 """
 
 import contextlib
-import re
+import logging
+from collections.abc import Sequence
 from functools import partial
 
 from starlette.datastructures import Headers
@@ -15,22 +17,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from migrator.api import faults, request_origin
 from migrator.api.agent_v1.admission import Kind
 from migrator.api.auth import Authenticator
+from migrator.api.credential_lookup import token_of
 from migrator.api.dependencies import Services
 from migrator.api.gate.listener_guard import Doors
 from migrator.api.gate.refusal_pace import RefusalPace
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.request_ids import new_request_id, request_id_headers
+from migrator.api.routing import ANYBODY, CALLER, Access, Route, Surface, agent
+from migrator.api.surface import surface_of
 from migrator.db import credentials
 from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable
 from migrator.protocol import message_sizes
+from migrator.scheduler.requests.requests import Caller
 
 JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 OCTETS = ("application/octet-stream",)
-_UPLOAD = re.compile(r"/(image/v2|v2|v2\.1/v2)/images/[^/]+/file")
-_OF_HOST = re.compile(r"/agent/v1/hosts/([^/]+)(.*)", re.DOTALL)
-_OF_IMAGES = "/agent/v1/images/"
-_KINDS = {f"/{kind}": kind for kind in (Kind.POLL, Kind.FACTS, Kind.QUESTIONS, Kind.SURVEY)}
 _REASONS: tuple[tuple[type[MigratorError], str], ...] = (
     (Unauthorized, "credentials"),
     (Forbidden, "origin or port"),
@@ -39,23 +41,33 @@ _REASONS: tuple[tuple[type[MigratorError], str], ...] = (
     (BadRequest, "host"),
     (TooManyRequests, "too many requests"),
 )
+log = logging.getLogger("migrator.api")
+
+
+class Gate:
+    """What all paths have in common; one of a process."""
+
+    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+        self.services, self.authenticator = services, authenticator
+        self.doors = Doors(services.settings.listen, services.settings.agent_listen)
+        self.allowed = frozenset(services.settings.allowed_hosts)
+        self.pace = RefusalPace()
 
 
 class RequestGate:
-    """Pure ASGI, for it is on every request's way."""
+    """Before one path of the table; ``routes``: its rows. Pure ASGI, for it is on every request's way."""
 
-    def __init__(self, app: ASGIApp, services: Services, authenticator: Authenticator) -> None:
-        self._app, self._services, self._authenticator = app, services, authenticator
-        self._doors = Doors(services.settings.listen, services.settings.agent_listen)
-        self._allowed = frozenset(services.settings.allowed_hosts)
-        self._pace = RefusalPace()
+    def __init__(self, gate: Gate, surface: Surface | None, routes: Sequence[Route], app: ASGIApp) -> None:
+        """``surface`` None: the path of each request says which."""
+        self._gate, self._services = gate, gate.services
+        self._surface, self._app = surface, app
+        self._routes = {route.method: route for route in reversed(routes)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         with contextlib.ExitStack() as kept:  # what the request holds until it is answered
-            scope.setdefault("state", {})["body_room"] = kept.enter_context(contextlib.ExitStack())
+            state = scope.setdefault("state", {})
+            state["request_id"] = new_request_id()
+            state["body_room"] = kept.enter_context(contextlib.ExitStack())
             try:
                 body = await self._admit(scope, receive, kept)
             except MigratorError as error:
@@ -65,31 +77,50 @@ class RequestGate:
 
     async def _serve(self, scope: Scope, body: Body, send: Send) -> None:
         answer = Answer(send)
-        failed: Exception | None = None
         try:
             await self._app(scope, body.receive, answer.unless(body))
-        except Exception as error:
-            failed = error
+        except Exception:
+            if answer.started:
+                raise
+            if body.refusal is None:
+                log.exception("%s %s failed unexpectedly", scope["method"], scope["path"])
+                await _send_json(500, faults.unexpected(self._surface_of(scope)), scope, send)
         if body.refusal is not None and not answer.started:
             await self._refuse(await self._paced(body.refusal, scope), scope, send)
-        elif failed is not None:
-            raise failed
 
     async def _admit(self, scope: Scope, receive: Receive, kept: contextlib.ExitStack) -> Body:
-        headers, of_agents = Headers(scope=scope), self._doors.agents_only(scope)
-        if of_agents and not scope["path"].startswith("/agent/v1/"):
+        headers, of_agents = Headers(scope=scope), self._gate.doors.agents_only(scope)
+        if of_agents and self._surface_of(scope) is not Surface.AGENT:
             raise Forbidden("This door is for agents only.")
-        self._check_sender(scope, any_host=of_agents and not self._allowed)
-        if scope["path"].startswith("/agent/"):
-            holder = await self._agent(headers.get("authorization", ""))
-            scope["state"]["agent_host"] = holder
-            _check_owner(scope["path"], holder)
-            kept.enter_context(self._services.admission.entered(holder, _kind(scope["path"])))
-        elif _has_body(headers):
-            self._authenticator.caller(headers, new_request_id())
+        self._check_sender(scope, any_host=of_agents and not self._gate.allowed)
+        route = self._routes.get(scope["method"])
+        access = route.access if route is not None else self._access_of_nothing(scope, headers)
+        await self._authenticate(access, scope, headers, kept)
         size = (int(headers["content-length"][:20]) or 1) if _has_body(headers) else 0
-        kind, expected = headers.get("content-type", ""), _expected(scope, self._services)
-        return Body(receive, kind, expected, partial(self._find_room, scope), size)
+        expected = self._expected(route, scope)
+        return Body(receive, headers.get("content-type", ""), expected, partial(self._find_room, scope), size)
+
+    def _access_of_nothing(self, scope: Scope, headers: Headers) -> Access:
+        """Who may be told that nothing is served here. Outside of every surface clients look for one; nobody sends a
+        body to find it."""
+        if self._surface_of(scope) is Surface.AGENT:
+            return agent(Kind.REGISTRATION)
+        outside = self._surface_of(scope) is Surface.DISCOVERY
+        return ANYBODY if outside and not _has_body(headers) else CALLER
+
+    async def _authenticate(self, access: Access, scope: Scope, headers: Headers, kept: contextlib.ExitStack) -> None:
+        """Raises what the access asks for and the request does not have."""
+        state = scope["state"]
+        state["caller"] = Caller("", "", state["request_id"], is_admin=False)
+        if access.kind is not None:
+            holder = state["agent_host"] = await self._agent(headers.get("authorization", ""))
+            _check_owner(scope.get("path_params", {}).get("name", holder), holder)
+            kept.enter_context(self._services.admission.entered(holder, access.kind))
+        elif access is not ANYBODY:
+            state["caller"] = self._gate.authenticator.caller(headers, state["request_id"])
+
+    def _surface_of(self, scope: Scope) -> Surface:
+        return self._surface or surface_of(scope["path"]) or Surface.DISCOVERY
 
     def _find_room(self, scope: Scope, size: int) -> None:
         host = scope["state"].get("agent_host")
@@ -100,7 +131,7 @@ class RequestGate:
         """``any_host``: agents reach their own door by names that only their configuration knows; what is answered
         there needs a credential, which no page has."""
         if not any_host:
-            request_origin.check_host(scope["headers"], (scope.get("server") or ("",))[0], self._allowed)
+            request_origin.check_host(scope["headers"], (scope.get("server") or ("",))[0], self._gate.allowed)
         request_origin.check_origin(scope["headers"], scope["scheme"])
 
     async def _agent(self, authorization: str) -> str:
@@ -114,9 +145,11 @@ class RequestGate:
         """What to answer, and when: who is refused again and again at the agents' port takes a bounded part of this
         process."""
         host = scope["state"].get("agent_host")
-        of_agents = self._doors.agents_only(scope) or scope["path"].startswith("/agent/")
+        of_agents = self._gate.doors.agents_only(scope) or self._surface_of(scope) is Surface.AGENT
         blameless = isinstance(error, Unavailable) and not isinstance(error, TooManyRequests)
-        if blameless or not of_agents or not await self._pace.too_many(host or _address(scope)) or host is not None:
+        if blameless or not of_agents or not await self._gate.pace.too_many(host or _address(scope)):
+            return error
+        if host is not None:
             return error
         return TooManyRequests(
             "Too many requests from this address had no credential that is known: ask again later.",
@@ -126,35 +159,28 @@ class RequestGate:
     async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
         reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
         self._services.refusals.note(reason, f"{_address(scope)} {scope['method']} {scope['path']}: {error.message}")
-        native = scope["path"].startswith(("/v1/", "/agent/")) or self._doors.agents_only(scope)
-        status, body = faults.native_body(error) if native else faults.body_of(error)
-        headers = request_id_headers(new_request_id()) | faults.headers_of(error)
-        await JSONResponse(body, status, headers)(scope, _nothing, send)
+        surface = Surface.AGENT if self._gate.doors.agents_only(scope) else self._surface_of(scope)
+        status, body = faults.body_for(surface, error)
+        await _send_json(status, body, scope, send, faults.headers_of(error))
+
+    def _expected(self, route: Route | None, scope: Scope) -> Expected:
+        if route is None:
+            of_agents = self._surface_of(scope) is Surface.AGENT
+            return Expected(JSON_TYPES, message_sizes.OTHERS if of_agents else MAX_BODY_BYTES)
+        if route.octets:
+            return Expected(OCTETS, self._services.settings.image_size_cap, " (image_size_cap)")
+        return Expected(JSON_TYPES, route.largest)
 
 
-def token_of(authorization: str) -> str:
-    """Raises Unauthorized."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized(
-            "An agent's credential is required.", advice="issue one with `migrator agent-credential HOST`"
-        )
-    return token
+async def _send_json(status: int, body: object, scope: Scope, send: Send, more: dict[str, str] | None = None) -> None:
+    headers = request_id_headers(scope["state"]["request_id"]) | (more or {})
+    await JSONResponse(body, status, headers)(scope, _nothing, send)
 
 
-def _check_owner(path: str, holder: str) -> None:
+def _check_owner(name: str, holder: str) -> None:
     """Raises Forbidden where the path is another host's."""
-    of_host = _OF_HOST.match(path)
-    if of_host is not None and of_host[1] != holder:
-        raise Forbidden(f"This credential belongs to host {holder}, not to {of_host[1]}.")
-
-
-def _kind(path: str) -> Kind:
-    """Of what an agent asks; a path that nothing serves is as a registration."""
-    if path.startswith(_OF_IMAGES):
-        return Kind.IMAGE
-    of_host = _OF_HOST.match(path)
-    return _KINDS.get(of_host[2], Kind.REGISTRATION) if of_host is not None else Kind.REGISTRATION
+    if name != holder:
+        raise Forbidden(f"This credential belongs to host {holder}, not to {name}.")
 
 
 def _address(scope: Scope) -> str:
@@ -165,16 +191,6 @@ def _has_body(headers: Headers) -> bool:
     """That its length is announced. One that comes in parts may be empty, and is held to its kind once it is not."""
     length = headers.get("content-length", "0")
     return length.isascii() and length.isdecimal() and bool(length.strip("0"))
-
-
-def _expected(scope: Scope, services: Services) -> Expected:
-    if scope["method"] == "PUT" and _UPLOAD.fullmatch(scope["path"]):
-        return Expected(OCTETS, services.settings.image_size_cap, " (image_size_cap)")
-    if scope["path"].startswith("/agent/"):
-        of_host = _OF_HOST.fullmatch(scope["path"])
-        limit = message_sizes.BY_PATH.get(of_host[2] if of_host else "/", message_sizes.OTHERS)
-        return Expected(JSON_TYPES, limit)
-    return Expected(JSON_TYPES, MAX_BODY_BYTES)
 
 
 async def _nothing() -> Message:

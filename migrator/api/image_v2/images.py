@@ -8,18 +8,17 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse
 
-from migrator.api.dependencies import Service, Services
+from migrator.api.dependencies import Services
 from migrator.api.image_v2 import listing
 from migrator.api.image_v2 import upload as image_upload
-from migrator.api.json_body import parsed
 from migrator.api.json_schema import is_uuid, shortened
+from migrator.api.routing import Answer, ApiRequest, Given
 from migrator.api.v2_1.servers.view import iso_z
 from migrator.db import images as rows
-from migrator.errors import BadRequest, Conflict, ImageNotFound
+from migrator.errors import BadRequest, Conflict
 from migrator.untrusted.image_inspection import BOOT_FILES
 
 # Attribute of the API -> column; everything else a client sets is a property.
@@ -78,75 +77,59 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 IN_USE_HEADER = "X-Migrator-In-Use"
 log = logging.getLogger("migrator.api")
-router = APIRouter(tags=["images"])
 
 
-@router.get("/images")
-def index(request: Request, services: Service) -> dict[str, Any]:
+def index(request: ApiRequest) -> Answer:
     """A page, the newest first; ``name=``, ``status=`` … filter, ``id=in:a,b`` names several."""
-    params = request.query_params.multi_items()
-    _no_nul(*(value for _, value in params))
-    with services.db.read() as connection:
-        return listing.page(connection, params, view)
+    with request.services.db.read() as connection:
+        return Answer(200, listing.page(connection, request.http.query_params.multi_items(), view))
 
 
-@router.get("/images/{image_id}")
-def show(image_id: str, services: Service) -> dict[str, Any]:
-    _no_nul(image_id)
-    with services.db.read() as connection:
-        return view(rows.get(connection, image_id))
+def show(request: ApiRequest) -> Answer:
+    return Answer(200, view(_get(request.services, request.params["image_id"])))
 
 
-@router.post("/images", status_code=201)
-async def create(request: Request, services: Service) -> dict[str, Any]:
-    content = await request.body()
-
-    def write() -> rows.ImageRow:
-        body = parsed(content)
-        values = _values(body if body is not None else {}, services.settings.image_formats)
-        with services.db.write() as connection:
-            return rows.create(connection, values)
-
-    return view(await run_in_threadpool(write))
+def create(request: ApiRequest) -> Answer:
+    services = request.services
+    values = _values(request.body if request.body is not None else {}, services.settings.image_formats)
+    with services.db.write() as connection:
+        return Answer(201, view(rows.create(connection, values)))
 
 
-@router.put("/images/{image_id}/file", status_code=204)
-async def upload(image_id: str, request: Request, services: Service) -> None:
+async def upload(request: ApiRequest) -> Answer:
     """The image's bytes, as ``application/octet-stream``; once. Raises Conflict for a second time."""
-    _no_nul(image_id)
-    row = await run_in_threadpool(_get, services, image_id)
+    services = request.services
+    row = await run_in_threadpool(_get, services, request.params["image_id"])
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
     if row.disk_format is None or row.container_format is None:
         raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
-    await image_upload.receive(request, services, row)
+    await image_upload.receive(request.http, services, row)
+    return Answer(204)
 
 
-@router.get("/images/{image_id}/file")
-def download(image_id: str, services: Service) -> Response:
-    _no_nul(image_id)
-    row = _get(services, image_id)
-    path = services.settings.image_dir / row.id
+def download(request: ApiRequest) -> Given:
+    row = _get(request.services, request.params["image_id"])
+    path = request.services.settings.image_dir / row.id
     if row.status != "active" or not path.is_file():
-        return Response(status_code=204)
+        return Answer(204)
     return FileResponse(path, media_type="application/octet-stream", headers={"Content-MD5": row.checksum})
 
 
-@router.delete("/images/{image_id}", status_code=204)
-def delete(image_id: str, services: Service) -> Response:
+def delete(request: ApiRequest) -> Answer:
     """It is gone for every client. Its bytes stay as long as instances need them, whose number ``X-Migrator-In-Use``
     says: they move, and are evacuated, as before."""
-    _no_nul(image_id)
+    services, image_id = request.services, request.params["image_id"]
     with services.db.write() as connection:
         row = rows.get(connection, image_id)
         if row.protected:
             raise Conflict(f"Image {image_id} is protected and cannot be deleted.")
         if row.status == "active" and (needed := rows.needed_by(connection, image_id)):
             rows.change(connection, image_id, {"status": rows.DELETED})
-            return Response(status_code=204, headers={IN_USE_HEADER: f"{needed} instances"})
+            return Answer(204, headers={IN_USE_HEADER: f"{needed} instances"})
         rows.remove(connection, image_id)
     (services.settings.image_dir / row.id).unlink(missing_ok=True)
-    return Response(status_code=204)
+    return Answer(204)
 
 
 def remove_abandoned(services: Services) -> None:
@@ -168,11 +151,6 @@ def remove_abandoned(services: Services) -> None:
 def _get(services: Services, image_id: str) -> rows.ImageRow:
     with services.db.read() as connection:
         return rows.get(connection, image_id)
-
-
-def _no_nul(*texts: str) -> None:
-    if any("\x00" in text for text in texts):
-        raise ImageNotFound("No image has a NUL character in its name or id.")
 
 
 def _values(body: Any, formats: Collection[str]) -> dict[str, Any]:

@@ -2,36 +2,38 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
 
 from migrator import alarms as kinds
-from migrator.api.auth import STRATEGIES
-from migrator.api.dependencies import Service
-from migrator.api.request_ids import new_request_id
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import alarms
 
-router = APIRouter(prefix="/v1", tags=["native"])
-Subject = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Subject = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
-@router.get("/alarms")
-def index(
-    services: Service,
-    request: Request,
-    host: Subject = None,
-    instance: Subject = None,
-    kind: Annotated[list[kinds.AlarmKind] | None, Query(max_length=100)] = None,
-    cleared: bool = False,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
-) -> dict[str, Any]:
+class AlarmsQuery(BaseModel):
+    host: Subject | None = None
+    instance: Subject | None = None
+    kind: list[kinds.AlarmKind] | None = Field(None, max_length=100)
+    cleared: bool = False
+    limit: int = Field(1000, ge=1, le=1000)
+
+
+def index(request: ApiRequest) -> Answer:
     """The open alarms, newest first; with ``cleared`` also those that are over. ``total`` counts all open ones."""
-    STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
-    wanted = [one.value for one in kind or ()]
-    with services.db.read() as connection:
-        rows = alarms.listed(connection, host=host, instance_uuid=instance, kinds=wanted, cleared=cleared, limit=limit)
+    query: AlarmsQuery = request.query
+    with request.services.db.read() as connection:
+        rows = alarms.listed(
+            connection,
+            host=query.host,
+            instance_uuid=query.instance,
+            kinds=[one.value for one in query.kind or ()],
+            cleared=query.cleared,
+            limit=query.limit,
+        )
         total = sum(alarms.open_by_kind(connection).values())
-    return {"alarms": [view(row) for row in rows], "total": total}
+    return Answer(200, {"alarms": [view(row) for row in rows], "total": total})
 
 
 def view(row: Any) -> dict[str, Any]:

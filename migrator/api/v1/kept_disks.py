@@ -3,56 +3,54 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, Field
 
-from migrator.api.auth import STRATEGIES
-from migrator.api.dependencies import Service, Services
-from migrator.api.request_ids import new_request_id
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common.paging import page
 from migrator.scheduler.requests import kept_disks
-from migrator.scheduler.requests.requests import Caller
 
-router = APIRouter(prefix="/v1", tags=["native"])
-Ident = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="a UUID")]
+Ident = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", description="a UUID")]
 
 
-@router.get("/kept-disks")
-def index(
-    services: Service,
-    host: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
-    marker: Annotated[str | None, Query(max_length=5000, pattern=r"^[^\x00]*$")] = None,
-) -> dict[str, Any]:
+class KeptDisksQuery(BaseModel):
+    host: str | None = Field(None, max_length=255, pattern=r"^[^\x00]*$")
+    limit: int = Field(1000, ge=1, le=1000)
+    marker: str | None = Field(None, max_length=5000, pattern=r"^[^\x00]*$")
+
+
+class KeptDisksPath(BaseModel):
+    instance: Ident
+    operation: Ident
+
+
+def index(request: ApiRequest) -> Answer:
     """``age_s``: how long they have been kept; ``left_s``: until their host deletes them; ``told_s``: how long ago its
     agent said so; ``next``: the marker of what follows, null at the end."""
-    with services.db.read() as connection:
-        found = kept_disks.listed(connection, host)
+    query: KeptDisksQuery = request.query
+    with request.services.db.read() as connection:
+        found = kept_disks.listed(connection, query.host)
     rows = [{"host": f.host, "told_s": f.age_s, **f.disks.model_dump(mode="json")} for f in found]
-    shown, after = page(rows, _key, limit, marker)
-    return {"kept_disks": shown, "next": after}
+    shown, after = page(rows, _key, query.limit, query.marker)
+    return Answer(200, {"kept_disks": shown, "next": after})
 
 
 def _key(row: Mapping[str, Any]) -> str:
     return "/".join((row["host"], row["instance"], row["operation"], row["pool"]))
 
 
-@router.post("/kept-disks/{instance}/{operation}/restore", status_code=202)
-def restore(instance: Ident, operation: Ident, services: Service, request: Request) -> dict[str, Any]:
+def restore(request: ApiRequest) -> Answer:
     """Put them in the place of the instance's disks, which are kept in their stead. Errors: 404; 409 unless the
     instance is stopped and on the host that keeps them."""
-    begun = kept_disks.restore(services.db, _caller(services, request), instance, operation)
+    services, params = request.services, request.params
+    begun = kept_disks.restore(services.db, request.caller, params["instance"], params["operation"])
     services.reconciler.reconcile(begun)
-    return {"operation": {"id": begun}}
+    return Answer(202, {"operation": {"id": begun}})
 
 
-@router.delete("/kept-disks/{instance}/{operation}", status_code=202)
-def drop(instance: Ident, operation: Ident, services: Service, request: Request) -> dict[str, Any]:
+def drop(request: ApiRequest) -> Answer:
     """Delete them before their time. Errors: 404."""
-    begun = kept_disks.drop(services.db, _caller(services, request), instance, operation)
+    services, params = request.services, request.params
+    begun = kept_disks.drop(services.db, request.caller, params["instance"], params["operation"])
     for one in begun:
         services.reconciler.reconcile(one)
-    return {"operations": [{"id": one} for one in begun]}
-
-
-def _caller(services: Services, request: Request) -> Caller:
-    return STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
+    return Answer(202, {"operations": [{"id": one} for one in begun]})

@@ -1,13 +1,11 @@
 """``/v1``: what the Compute API lacks. Operations of every kind as they are, and their timelines."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator.api.auth import STRATEGIES
-from migrator.api.dependencies import Service, Services
-from migrator.api.request_ids import new_request_id
+from migrator.api.dependencies import Services
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import events, hosts, operation_list, progress, transfer_stats
 from migrator.errors import BadRequest, Conflict
@@ -15,7 +13,6 @@ from migrator.operations import Actor, table_of
 from migrator.scheduler.requests import steer as steering
 from migrator.scheduler.state import loader
 
-router = APIRouter(prefix="/v1", tags=["native"])
 _SHOWN = (
     "id",
     "uuid",
@@ -53,52 +50,52 @@ class Wheel(BaseModel):
 _TIMES = ("created_at", "updated_at", "finished_at")
 
 
-@router.get("/operations")
-def index(
-    services: Service,
-    instance: Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")] = None,
-    active: bool | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    marker: Annotated[str | None, Query(max_length=255)] = None,
-) -> dict[str, Any]:
+class OperationsQuery(BaseModel):
+    instance: str | None = Field(None, max_length=255, pattern=r"^[^\x00]*$")
+    active: bool | None = None
+    limit: int = Field(100, ge=1, le=1000)
+    marker: str | None = Field(None, max_length=255)
+
+
+def index(request: ApiRequest) -> Answer:
     """Newest first, of all instances or of one; with ``marker``, those after the operation of that id. Errors: 404."""
-    with services.db.read() as connection:
-        after = {"before": int(operation_list.find(connection, marker).id)} if marker is not None else {}
-        found = operation_list.listed(connection, instance, active, limit, **after)
-    return {"operations": [view(row) for row in found]}
+    query: OperationsQuery = request.query
+    with request.services.db.read() as connection:
+        after = {} if query.marker is None else {"before": int(operation_list.find(connection, query.marker).id)}
+        found = operation_list.listed(connection, query.instance, query.active, query.limit, **after)
+    return Answer(200, {"operations": [view(row) for row in found]})
 
 
-@router.get("/operations/{ident}")
-def show(ident: str, services: Service) -> dict[str, Any]:
-    with services.db.read() as connection:
-        return {"operation": _live(services, connection, operation_list.find(connection, ident))}
+def show(request: ApiRequest) -> Answer:
+    with request.services.db.read() as connection:
+        row = operation_list.find(connection, request.params["ident"])
+        return Answer(200, {"operation": _live(request.services, connection, row)})
 
 
-@router.get("/operations/{ident}/timeline")
-def timeline(ident: str, services: Service) -> dict[str, Any]:
+def timeline(request: ApiRequest) -> Answer:
     """Everything that happened, oldest first; ``offset_ms`` counts from the request."""
-    with services.db.read() as connection:
-        row = operation_list.find(connection, ident)
+    with request.services.db.read() as connection:
+        row = operation_list.find(connection, request.params["ident"])
         lines = events.of_operation(connection, row.id)
-        shown = _live(services, connection, row)
-    return {"operation": shown, "events": [_event(line, row.created_at) for line in lines]}
+        shown = _live(request.services, connection, row)
+    return Answer(200, {"operation": shown, "events": [_event(line, row.created_at) for line in lines]})
 
 
-@router.get("/operations/{ident}/progress")
-def series(ident: str, services: Service) -> dict[str, Any]:
+def series(request: ApiRequest) -> Answer:
     """The transfer's counters (``protocol.JobFact``), about one a second, oldest first."""
-    with services.db.read() as connection:
-        row = operation_list.find(connection, ident)
+    with request.services.db.read() as connection:
+        row = operation_list.find(connection, request.params["ident"])
         found = progress.of_operation(connection, row.id)
     at = [(p.at + p.behind_s, p.job) for p in found]
-    return {"progress": [{"at": iso_us(t), "offset_ms": _offset(t, row.created_at), **job} for t, job in at]}
+    shown = [{"at": iso_us(t), "offset_ms": _offset(t, row.created_at), **job} for t, job in at]
+    return Answer(200, {"progress": shown})
 
 
-@router.post("/operations/{ident}/steer", status_code=202)
-def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dict[str, Any]:
+def steer(request: ApiRequest) -> Answer:
     """Set what is wanted of the transfer from now on. Errors: 404; 409 while nothing is being transferred, and for
     post-copy where it is not permitted, or was not when the transfer began, or would make a paused guest run."""
-    caller = STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
+    wanted: Wheel = request.body
+    services = request.services
     changes = wanted.model_dump(exclude_unset=True)
     if post_copy := changes.pop("post_copy", False):
         if not services.settings.live_migration_permit_post_copy:
@@ -107,9 +104,9 @@ def steer(ident: str, wanted: Wheel, services: Service, request: Request) -> dic
     if not changes:
         raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(Wheel.model_fields)}")
     with services.db.read() as connection:
-        row = operation_list.find(connection, ident)
-    services.wakers.wake([steering.steer(services.db, caller, row.id, changes, post_copy=post_copy)])
-    return {"operation": {"id": row.id, "uuid": row.uuid}}
+        row = operation_list.find(connection, request.params["ident"])
+    services.wakers.wake([steering.steer(services.db, request.caller, row.id, changes, post_copy=post_copy)])
+    return Answer(202, {"operation": {"id": row.id, "uuid": row.uuid}})
 
 
 def _offset(at: float, begin: float) -> int:

@@ -5,9 +5,10 @@ Both only read.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
-from migrator.api.dependencies import Service, Services
+from migrator.api.dependencies import Services
+from migrator.api.routing import Answer, ApiRequest
 from migrator.checks import CHECKS
 from migrator.db import hosts
 from migrator.errors import BadRequest
@@ -18,33 +19,38 @@ from migrator.scheduler.placement.evacuation_preflight import EvacuationPrefligh
 from migrator.scheduler.placement.preflight import Judged, Preflight
 from migrator.scheduler.state import surveys
 
-router = APIRouter(prefix="/v1", tags=["native"])
-Name = Annotated[str, Query(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 
 
-@router.get("/preflight")
-def show(
-    services: Service,
-    server: Annotated[Name | None, Query(description="an instance's UUID")] = None,
-    source: Annotated[Name | None, Query(alias="from", description="a host: all of its instances")] = None,
-    evacuate: Annotated[Name | None, Query(description="a host: all of its instances, were it lost")] = None,
-    to: Annotated[list[Name] | None, Query(description="destinations; without it every host")] = None,
-) -> dict[str, Any]:
+class PreflightQuery(BaseModel):
+    server: Name | None = Field(None, description="an instance's UUID")
+    source: Name | None = Field(None, alias="from", description="a host: all of its instances")
+    evacuate: Name | None = Field(None, description="a host: all of its instances, were it lost")
+    to: list[Name] | None = Field(None, description="destinations; without it every host")
+
+
+class CpusQuery(BaseModel):
+    host: list[Name] | None = None
+
+
+def show(request: ApiRequest) -> Answer:
     """What a live migration would be told. A check is ``passed``, ``failed`` or ``unknown``; what has been known for
     longer than ``known_s`` seconds is unknown. With ``evacuate``: what an evacuation would be told, and which disks
     would be kept and which made anew. Errors: 400 unless there is one of ``server``, ``from`` and ``evacuate``; 404."""
-    if [server, source, evacuate].count(None) != 2:
+    query: PreflightQuery = request.query
+    services, wanted = request.services, frozenset(query.to or ())
+    if [query.server, query.source, query.evacuate].count(None) != 2:
         raise BadRequest("Expected one of server=UUID, from=HOST and evacuate=HOST")
-    if evacuate is not None:
-        return _evacuation(services, evacuate, frozenset(to or ()))
-    down_after, wanted = services.settings.service_down_time, frozenset(to or ())
+    if query.evacuate is not None:
+        return Answer(200, _evacuation(services, query.evacuate, wanted))
+    down_after = services.settings.service_down_time
     with services.db.read() as connection:
-        if server is not None:
-            found = preflight.of_instance(connection, server, wanted, down_after)
+        if query.server is not None:
+            found = preflight.of_instance(connection, query.server, wanted, down_after)
         else:
-            found = preflight.of_host(connection, str(source), wanted, down_after)
+            found = preflight.of_host(connection, str(query.source), wanted, down_after)
     asks = [{"code": code, "asks": CHECKS[code].asks} for code in CODES]
-    return {"known_s": KNOWN_S, "checks": asks, "preflight": [_view(one) for one in found]}
+    return Answer(200, {"known_s": KNOWN_S, "checks": asks, "preflight": [_view(one) for one in found]})
 
 
 def _evacuation(services: Services, host: str, to: frozenset[str]) -> dict[str, Any]:
@@ -65,14 +71,15 @@ def _disks(one: EvacuationPreflight) -> list[dict[str, Any]]:
     return [{**fate, "proof_age_s": ages.get(fate["pool"]) if fate["kept"] else None} for fate in one.disks]
 
 
-@router.get("/cpus")
-def cpus(services: Service, host: Annotated[list[Name] | None, Query()] = None) -> dict[str, Any]:
+def cpus(request: ApiRequest) -> Answer:
     """What each host's hypervisor can give a guest, by the survey of its agent; ``cpu`` is null where there is none.
     Errors: 404."""
-    with services.db.read() as connection:
+    query: CpusQuery = request.query
+    host = query.host
+    with request.services.db.read() as connection:
         rows = [hosts.get(connection, name) for name in dict.fromkeys(host)] if host else hosts.every(connection)
         seen = surveys.load(connection, [row.name for row in rows] if host else None, ())
-    return {"cpus": [_cpu(row.name, seen.get(row.name)) for row in rows]}
+    return Answer(200, {"cpus": [_cpu(row.name, seen.get(row.name)) for row in rows]})
 
 
 def _cpu(name: str, surveyed: Any) -> dict[str, Any]:

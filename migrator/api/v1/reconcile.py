@@ -5,21 +5,16 @@ Whether a word is taken, ``scheduler/hosts/reconciliation.py`` decides.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator.api.auth import STRATEGIES
-from migrator.api.dependencies import Service, Services
-from migrator.api.request_ids import new_request_id
+from migrator.api.dependencies import Services
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v1 import alarms as alarm_view
 from migrator.api.v1 import operations
 from migrator.db import alarms, operation_list
-from migrator.errors import Forbidden
 from migrator.scheduler.hosts import reconciliation
 from migrator.scheduler.hosts.reconciliation import Sides, Word
-from migrator.scheduler.requests.requests import Caller
 
-router = APIRouter(prefix="/v1", tags=["native"])
 _AT_MOST = 100  # operations that are shown
 HostName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
 
@@ -34,32 +29,23 @@ class Said(BaseModel):
     unproven: bool = Field(False, description="also if nothing shows that the host was ever given the instance")
 
 
-@router.get("/servers/{ident}/reconcile")
-def show(ident: str, services: Service, request: Request) -> dict[str, Any]:
+def show(request: ApiRequest) -> Answer:
     """The record, every host's copy with state, stamp and the age of the host's word, open alarms, active operations.
     Also of an instance that was deleted or never recorded, while a host reports it. Errors: 404."""
-    _administrator(services, request)
-    return _shown(services, ident)
+    return Answer(200, _shown(request.services, request.params["ident"]))
 
 
-@router.post("/servers/{ident}/reconcile")
-def take(ident: str, said: Said, services: Service, request: Request) -> dict[str, Any]:
+def take(request: ApiRequest) -> Answer:
     """Take the operator's word. Errors: 400 for none; 404; 409 with what is in the way, if the word could make two
     copies run."""
-    caller = _administrator(services, request)
+    said: Said = request.body
+    services, ident = request.services, request.params["ident"]
     word = Word(said.host, frozenset(said.given_up), said.unproven)
-    for operation_id in reconciliation.take(services.db, caller, _clean(ident), word, services.settings):
+    for operation_id in reconciliation.take(services.db, request.caller, _clean(ident), word, services.settings):
         services.reconciler.reconcile(operation_id)
     if said.host is not None:
         services.wakers.wake([said.host])
-    return _shown(services, ident)
-
-
-def _administrator(services: Services, request: Request) -> Caller:
-    caller = STRATEGIES[services.settings.auth_strategy]().caller(request.headers, new_request_id())
-    if not caller.is_admin:
-        raise Forbidden("Only an administrator compares records with hosts.")
-    return caller
+    return Answer(200, _shown(services, ident))
 
 
 def _clean(ident: str) -> str:

@@ -5,17 +5,15 @@ What a volume holds is never touched: deleting one forgets where it is.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api import flavor_and_image
-from migrator.api.dependencies import Service
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import volumes
 from migrator.errors import BadRequest
 from migrator.protocol import volume_source
 
-router = APIRouter(prefix="/v1", tags=["native"])
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\ufffe\uffff]+$")]
 
 
@@ -36,37 +34,34 @@ class Wish(BaseModel):
     volume: NewVolume
 
 
-@router.post("/volumes", status_code=201)
-def create(wish: Wish, services: Service) -> dict[str, Any]:
+def create(request: ApiRequest) -> Answer:
     """Errors: 400 for a source that is none, or one that is another machine for each host; 409 for a known one."""
+    wish: Wish = request.body
     wanted = wish.volume
     source = str(volume_source.parse(wanted.source))
-    with services.db.write() as connection:
+    with request.services.db.write() as connection:
         if wanted.image_id is not None and flavor_and_image.image_if_known(connection, wanted.image_id) is None:
             raise BadRequest(f"Image {wanted.image_id} could not be found.")
         ident = volumes.create(connection, wanted.name, source, wanted.size_gb, wanted.image_id)
-        return {"volume": _view(volumes.get(connection, ident))}
+        return Answer(201, {"volume": _view(volumes.get(connection, ident))})
 
 
-@router.get("/volumes")
-def index(services: Service) -> dict[str, Any]:
+def index(request: ApiRequest) -> Answer:
     """By name."""
-    with services.db.read() as connection:
-        return {"volumes": [_view(row) for row in volumes.every(connection)]}
+    with request.services.db.read() as connection:
+        return Answer(200, {"volumes": [_view(row) for row in volumes.every(connection)]})
 
 
-@router.get("/volumes/{ident}")
-def show(ident: str, services: Service) -> dict[str, Any]:
-    with services.db.read() as connection:
-        return {"volume": _view(volumes.get(connection, ident))}
+def show(request: ApiRequest) -> Answer:
+    with request.services.db.read() as connection:
+        return Answer(200, {"volume": _view(volumes.get(connection, request.params["ident"]))})
 
 
-@router.delete("/volumes/{ident}", status_code=204)
-def forget(ident: str, services: Service) -> Response:
+def forget(request: ApiRequest) -> Answer:
     """What it holds stays. Errors: 404; 409 while an instance has it."""
-    with services.db.write() as connection:
-        volumes.remove(connection, ident)
-    return Response(status_code=204)
+    with request.services.db.write() as connection:
+        volumes.remove(connection, request.params["ident"])
+    return Answer(204)
 
 
 def _view(row: Any) -> dict[str, Any]:

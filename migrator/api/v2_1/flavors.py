@@ -3,8 +3,8 @@
 from typing import Any
 
 from migrator.api.json_schema import INT32, shortened
+from migrator.api.routing import Answer, ApiRequest, Schema
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema
 from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, many
 from migrator.db import flavors as rows
 from migrator.errors import BadRequest, Conflict, Forbidden, NotFound
@@ -60,13 +60,13 @@ def _closed(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-_CREATE = (((2, 1), _create_schema(described=False)), ((2, 55), _create_schema(described=True)))
-_UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
-_EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
-_ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
+CREATE = (((2, 1), _create_schema(described=False)), ((2, 55), _create_schema(described=True)))
+UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
+EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
+ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
 _ACCESS_ACTIONS = ("addTenantAccess", "removeTenantAccess")
 _TENANT = _closed({"tenant": {"type": "string", "minLength": 1, "maxLength": 255}})
-_ACCESS = (((2, 1), {"type": "object", "properties": dict.fromkeys(_ACCESS_ACTIONS, _TENANT)}),)
+ACCESS = (((2, 1), {"type": "object", "properties": dict.fromkeys(_ACCESS_ACTIONS, _TENANT)}),)
 _MIB_OR_GIB: Schema = many({"type": "string", "pattern": "^[0-9]*$", "format": INT32})
 _QUERY_PROPERTIES: Schema = {
     "limit": paging.INTEGER,
@@ -77,7 +77,7 @@ _QUERY_PROPERTIES: Schema = {
     "sort_key": many({"type": "string", "maxLength": 255}),
     "sort_dir": many({"enum": ["asc", "desc"]}),
 }
-_QUERY = (
+QUERY = (
     ((2, 1), {"type": "object", "properties": _QUERY_PROPERTIES}),
     ((2, 75), {"type": "object", "properties": _QUERY_PROPERTIES, "additionalProperties": False}),
 )
@@ -272,22 +272,3 @@ def _links(request: ApiRequest, flavorid: str) -> list[dict[str, str]]:
         {"rel": "self", "href": f"{request.base}/flavors/{flavorid}"},
         {"rel": "bookmark", "href": f"{request.root}/flavors/{flavorid}"},
     ]
-
-
-_MANAGE = "os_compute_api:os-flavor-manage:{}"
-_SPEC = "/flavors/{id}/os-extra_specs"
-ROUTES = (
-    Route("GET", "/flavors", index, query=_QUERY),
-    Route("GET", "/flavors/detail", detail, query=_QUERY),
-    Route("POST", "/flavors", create, body=_CREATE, admin=_MANAGE.format("create")),
-    Route("GET", "/flavors/{id}", show),
-    Route("PUT", "/flavors/{id}", update, since=(2, 55), body=_UPDATE, admin=_MANAGE.format("update")),
-    Route("DELETE", "/flavors/{id}", delete, admin=_MANAGE.format("delete")),
-    Route("POST", "/flavors/{id}/action", change_access, body=_ACCESS),
-    Route("GET", "/flavors/{id}/os-flavor-access", access),
-    Route("GET", _SPEC, list_specs),
-    Route("POST", _SPEC, add_specs, body=_EXTRA, admin="os_compute_api:os-flavor-extra-specs:create"),
-    Route("GET", _SPEC + "/{key}", show_spec),
-    Route("PUT", _SPEC + "/{key}", put_spec, body=_ONE_EXTRA, admin="os_compute_api:os-flavor-extra-specs:update"),
-    Route("DELETE", _SPEC + "/{key}", delete_spec, admin="os_compute_api:os-flavor-extra-specs:delete"),
-)

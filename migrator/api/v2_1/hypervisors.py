@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from migrator import capacity
+from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema, Versioned
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.api.v2_1.services import as_uuid, reason_of
 from migrator.db import hosts as rows
@@ -16,15 +16,14 @@ from migrator.protocol import HostReport
 from migrator.scheduler.state import loader
 
 _UUIDS, _PLAIN = (2, 53), (2, 88)
-_POLICY = "os_compute_api:os-hypervisors:{}"
 _PAGED: Schema = {"limit": paging.INTEGER, "marker": paging.TEXT}
 _WITH_SERVERS: Schema = {"with_servers": paging.BOOLEAN}
-_QUERY: Versioned = (
+QUERY: Versioned = (
     ((2, 1), {"type": "object"}),
     ((2, 33), {"type": "object", "properties": _PAGED}),
     (_UUIDS, paging.closed(_PAGED | _WITH_SERVERS | {"hypervisor_hostname_pattern": paging.TEXT})),
 )
-_SHOW_QUERY: Versioned = (((2, 1), {"type": "object"}), (_UUIDS, paging.closed(_WITH_SERVERS)))
+SHOW_QUERY: Versioned = (((2, 1), {"type": "object"}), (_UUIDS, paging.closed(_WITH_SERVERS)))
 
 
 def index(request: ApiRequest) -> Answer:
@@ -200,14 +199,3 @@ def _capacity(row: rows.HostRow, report: HostReport, used: Mapping[str, Any]) ->
         "running_vms": int(mine.count) if mine else 0,
         "disk_available_least": min((pool.free_gb for pool in report.storage.values()), default=0),
     }
-
-
-ROUTES = (
-    Route("GET", "/os-hypervisors", index, query=_QUERY, admin=_POLICY.format("list")),
-    Route("GET", "/os-hypervisors/detail", detail, query=_QUERY, admin=_POLICY.format("list-detail")),
-    Route("GET", "/os-hypervisors/statistics", statistics, until=(2, 87), admin=_POLICY.format("statistics")),
-    Route("GET", "/os-hypervisors/{id}", show, query=_SHOW_QUERY, admin=_POLICY.format("show")),
-    Route("GET", "/os-hypervisors/{id}/uptime", uptime, until=(2, 87), admin=_POLICY.format("uptime")),
-    Route("GET", "/os-hypervisors/{id}/search", search, until=(2, 52), admin=_POLICY.format("search")),
-    Route("GET", "/os-hypervisors/{id}/servers", servers, until=(2, 52), admin=_POLICY.format("servers")),
-)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema, Versioned
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.api.v2_1.services import BINARY, ZONE
@@ -70,19 +70,12 @@ def no_extensions(_request: ApiRequest) -> Answer:
 
 _STRICT = (2, 75)  # from here a name that is not known is refused
 _TENANT: Schema = {"tenant_id": paging.TEXT}
-_LIMITS_QUERY: Versioned = (((2, 1), {"type": "object", "properties": _TENANT}), (_STRICT, paging.closed(_TENANT)))
+LIMITS_QUERY: Versioned = (((2, 1), {"type": "object", "properties": _TENANT}), (_STRICT, paging.closed(_TENANT)))
 _USER: Schema = {"user_id": paging.TEXT}
 _PAGED: Schema = _USER | {"limit": paging.INTEGER, "marker": paging.TEXT}
-_KEYPAIRS_QUERY: Versioned = (
+KEYPAIRS_QUERY: Versioned = (
     ((2, 1), {"type": "object"}),
     ((2, 10), {"type": "object", "properties": _USER}),
     ((2, 35), {"type": "object", "properties": _PAGED}),
     (_STRICT, paging.closed(_PAGED)),
-)
-ROUTES = (
-    Route("GET", "/limits", limits, query=_LIMITS_QUERY),
-    Route("GET", "/os-availability-zone", zones),
-    Route("GET", "/os-availability-zone/detail", zones_in_detail, admin="os_compute_api:os-availability-zone:detail"),
-    Route("GET", "/os-keypairs", no_keypairs, query=_KEYPAIRS_QUERY),
-    Route("GET", "/extensions", no_extensions),
 )

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.api.json_schema import is_uuid, shortened
+from migrator.api.routing import Answer, ApiRequest, Schema
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, Schema
 from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, closed
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import hosts as rows
@@ -35,9 +35,9 @@ _NEW: Schema = closed(
         "forced_down": BOOLEAN,
     }
 )
-_BODY = (((2, 1), _OLD), ((2, 11), _OLD_211), (_UUIDS, _NEW))
+BODY = (((2, 1), _OLD), ((2, 11), _OLD_211), (_UUIDS, _NEW))
 _PARAMETERS: Schema = {"host": paging.TEXT, "binary": paging.TEXT}
-_QUERY = (
+QUERY = (
     ((2, 1), {"type": "object", "properties": _PARAMETERS}),
     ((2, 75), {"type": "object", "properties": _PARAMETERS, "additionalProperties": False}),
 )
@@ -166,10 +166,3 @@ def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
         "disabled_reason": reason_of(row, view.unreadable),
     }
     return shown | ({"forced_down": row.forced_down} if request.version >= (2, 11) else {})
-
-
-ROUTES = (
-    Route("GET", "/os-services", index, query=_QUERY, admin="os_compute_api:os-services:list"),
-    Route("PUT", "/os-services/{id}", update, body=_BODY, admin="os_compute_api:os-services:update"),
-    Route("DELETE", "/os-services/{id}", delete, admin="os_compute_api:os-services:delete"),
-)

@@ -12,9 +12,9 @@ import pytest
 
 from migrator.api import json_schema
 from migrator.api.json_body import MAX_BODY_BYTES
+from migrator.api.urls import COMPUTE
 from migrator.api.v2_1.actions import schemas as action_schemas
 from migrator.api.v2_1.actions.dispatch import ACTIONS
-from migrator.api.v2_1.routes import ROUTES
 from migrator.api.v2_1.servers.schemas import CREATE
 from migrator.errors import BadRequest
 
@@ -43,14 +43,14 @@ def calls(schema: Schema, value: Any, *, query: bool = False) -> int:
 
 def schemas() -> dict[str, tuple[Schema, bool]]:
     """Name -> every schema of every route and action, and whether it is a query's."""
-    tables = {f"{route.method} {route.path}": (route.body, route.query) for route in ROUTES}
+    tables = {f"{route.method} {route.path}": (route.body, route.query) for route in COMPUTE}
     tables |= {f"action {name}": (rule.body, None) for name, rule in ACTIONS.items()}
     tables["force_complete"] = (action_schemas.FORCE_COMPLETE, None)
     return {
         f"{name} {kind} {version}": (schema, kind == "query")
         for name, both in tables.items()
         for kind, table in zip(("body", "query"), both, strict=True)
-        for version, schema in table or ()
+        for version, schema in (table if isinstance(table, tuple) else ())
     }
 
 

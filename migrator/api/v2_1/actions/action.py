@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from migrator.api.routing import ApiRequest, Versioned
 from migrator.api.v2_1.actions.schemas import ANYTHING
-from migrator.api.v2_1.common.routing import ApiRequest, Versioned
 
 
 @dataclass(frozen=True, slots=True)

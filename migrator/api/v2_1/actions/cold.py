@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.api import flavor_and_image
+from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
-from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.db import hosts, operations
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind

@@ -6,9 +6,10 @@ may begin what in which state are the scheduler's.
 
 from collections.abc import Mapping
 
+from migrator.api.request_input import check_body
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.actions import cold, evacuate, live, power
 from migrator.api.v2_1.actions.action import ActionRule
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, check_body
 from migrator.api.v2_1.common.schemas import words
 from migrator.api.v2_1.servers.servers import find
 from migrator.errors import BadRequest, Conflict, Forbidden
@@ -53,6 +54,3 @@ def act(request: ApiRequest) -> Answer:
             until, patience_s = rule.afterwards(request, begun.operation_id)
             return Answer(rule.status, begun.body, begun.headers, until=until, patience_s=patience_s)
     return Answer(rule.status, begun.body, begun.headers)
-
-
-ROUTES = (Route("POST", "/servers/{id}/action", act),)

@@ -4,9 +4,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
-from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import hosts
 from migrator.errors import BadRequest, NotFound

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
-from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import instance_list as instance_rows
 from migrator.db import operations

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, Begun
-from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.db import instances
 from migrator.db.engine import Database
 from migrator.errors import Forbidden

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.common import schemas
-from migrator.api.v2_1.common.routing import ApiRequest
 from migrator.errors import BadRequest
 
 # A list of strings each: query values arrive as lists.

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common.paging import first, limit_of, next_link
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
 from migrator.api.v2_1.migrations import view
-from migrator.api.v2_1.servers import schemas
 from migrator.api.v2_1.servers.query import moment
 from migrator.db import migration_list
 from migrator.db.migration_list import MigrationQuery
@@ -62,6 +61,3 @@ def _query(request: ApiRequest) -> MigrationQuery:
     if query.changes_since and query.changes_before and query.changes_since > query.changes_before:
         raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
     return query
-
-
-ROUTES = (Route("GET", "/os-migrations", index, query=schemas.MIGRATIONS_QUERY),)

@@ -1,7 +1,8 @@
 """/servers/{id}/migrations: the live migration that is under way, and aborting it."""
 
+from migrator.api.request_input import check_body
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route, check_body
 from migrator.api.v2_1.migrations.view import IN_PROGRESS, of_server
 from migrator.api.v2_1.servers.servers import find
 from migrator.db import migration_list, transfer_stats
@@ -108,11 +109,3 @@ def act(request: ApiRequest) -> Answer:
         raise Conflict(wrong_state) from error
     request.services.wakers.wake([host])
     return Answer(202)
-
-
-ROUTES = (
-    Route("GET", "/servers/{id}/migrations", index, since=(2, 23)),
-    Route("GET", "/servers/{id}/migrations/{migration_id}", show, since=(2, 23)),
-    Route("DELETE", "/servers/{id}/migrations/{migration_id}", abort, since=(2, 24)),
-    Route("POST", "/servers/{id}/migrations/{migration_id}/action", act, since=(2, 22)),
-)

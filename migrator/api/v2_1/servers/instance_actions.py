@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common.paging import first, limit_of, next_link
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
-from migrator.api.v2_1.servers import instance_action_view, schemas
+from migrator.api.v2_1.servers import instance_action_view
 from migrator.api.v2_1.servers.query import moment
 from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import instance_actions
@@ -52,9 +52,3 @@ def show(request: ApiRequest) -> Answer:
         phases = instance_actions.phases(connection, action.operation_id)
     body = instance_action_view.full(action, uuid, request.version, request.caller.is_admin, phases)
     return Answer(200, {"instanceAction": body})
-
-
-ROUTES = (
-    Route("GET", "/servers/{id}/os-instance-actions", index, query=schemas.ACTIONS_QUERY),
-    Route("GET", "/servers/{id}/os-instance-actions/{request_id}", show),
-)

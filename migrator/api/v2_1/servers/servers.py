@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.api import flavor_and_image
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
 from migrator.api.v2_1.servers import create as server_create
 from migrator.api.v2_1.servers import query as server_query
-from migrator.api.v2_1.servers import schemas, view
+from migrator.api.v2_1.servers import view
 from migrator.db import instance_list as instance_rows
 from migrator.db import instances, transfer_stats
 from migrator.scheduler.requests import build, requests
@@ -125,13 +125,3 @@ def delete(request: ApiRequest) -> Answer:
     find(request, uuid)
     request.services.reconciler.reconcile(requests.delete_instance(request.services.db, request.caller, uuid))
     return Answer(204)
-
-
-ROUTES = (
-    Route("POST", "/servers", create, body=schemas.CREATE),
-    Route("GET", "/servers", index, query=schemas.LIST_QUERY),
-    Route("GET", "/servers/detail", detail, query=schemas.LIST_QUERY),
-    Route("GET", "/servers/{id}", show),
-    Route("PUT", "/servers/{id}", rename, body=schemas.UPDATE),
-    Route("DELETE", "/servers/{id}", delete),
-)

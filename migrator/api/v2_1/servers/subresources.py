@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 from migrator.api.json_schema import shortened
+from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.routing import Answer, ApiRequest, Route
-from migrator.api.v2_1.servers import schemas, view
+from migrator.api.v2_1.servers import view
 from migrator.api.v2_1.servers.create import check_metadata
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
 from migrator.api.v2_1.servers.servers import find
@@ -182,29 +182,5 @@ def _attachment(row: Any, volume: Mapping[str, Any], version: tuple[int, int]) -
     )
 
 
-_META, _TAGS, _T = "/servers/{id}/metadata", "/servers/{id}/tags", (2, 26)
-_VOLUMES = "/servers/{id}/os-volume_attachments"
 _SLICE = {"limit": paging.INTEGER, "offset": paging.INTEGER}
-_VOLUMES_QUERY = (((2, 1), {"type": "object", "properties": _SLICE}), ((2, 75), paging.closed(_SLICE)))
-ROUTES = (
-    Route("GET", _META, list_metadata),
-    Route("POST", _META, merge_metadata, body=schemas.METADATA_BODY),
-    Route("PUT", _META, replace_metadata, body=schemas.METADATA_BODY),
-    Route("GET", _META + "/{key}", show_meta),
-    Route("PUT", _META + "/{key}", put_meta, body=schemas.META_BODY),
-    Route("DELETE", _META + "/{key}", delete_meta),
-    Route("GET", _TAGS, list_tags, since=_T),
-    Route("PUT", _TAGS, replace_tags, since=_T, body=schemas.TAGS_BODY),
-    Route("DELETE", _TAGS, delete_tags, since=_T),
-    Route("GET", _TAGS + "/{tag}", show_tag, since=_T),
-    Route("PUT", _TAGS + "/{tag}", put_tag, since=_T),
-    Route("DELETE", _TAGS + "/{tag}", delete_tag, since=_T),
-    Route("GET", "/servers/{id}/ips", addresses),
-    Route("GET", "/servers/{id}/os-interface", interfaces),
-    Route("GET", "/servers/{id}/os-security-groups", security_groups),
-    Route("GET", _VOLUMES, volumes, query=_VOLUMES_QUERY),
-    Route("POST", _VOLUMES, change_volumes),
-    Route("GET", _VOLUMES + "/{volume}", volume),
-    Route("PUT", _VOLUMES + "/{volume}", change_volumes),
-    Route("DELETE", _VOLUMES + "/{volume}", change_volumes),
-)
+VOLUMES_QUERY = (((2, 1), {"type": "object", "properties": _SLICE}), ((2, 75), paging.closed(_SLICE)))

@@ -1,0 +1,139 @@
+"""Serves one path of the table of URLs, all its methods and microversions: negotiates, reads, calls, answers.
+
+Owns what every request has in common once the gate has let it in, and that whatever goes wrong is answered. Never finds
+out who calls: the gate has, and without its word nothing is served.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from migrator.api import faults, microversions, request_input, versions
+from migrator.api.dependencies import Services
+from migrator.api.json_body import parsed
+from migrator.api.links import root_of
+from migrator.api.request_ids import request_id_headers
+from migrator.api.routing import Answer, ApiRequest, Given, Route, Surface
+from migrator.api.surface import surface_of
+from migrator.errors import BadRequest, Forbidden, MigratorError
+
+log = logging.getLogger("migrator.api")
+_WITH_A_BODY = ("POST", "PUT", "PATCH")
+_MOST_HELD = 200  # answers that are held back at once
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at whether one may go
+
+
+class Endpoint:
+    """``routes``: the path's rows; none: nothing serves it, and each request's path says what for."""
+
+    def __init__(self, surface: Surface | None, routes: Sequence[Route], services: Services) -> None:
+        self._surface, self._routes, self._services = surface, routes, services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        headers = request_id_headers(request.state.request_id)
+        try:
+            given = await self._serve(request, headers)
+        except MigratorError as error:
+            given = self._refused(request, error, headers)
+        except ClientDisconnect:
+            return
+        except Exception:
+            log.exception(
+                "%s %s failed unexpectedly (%s)", request.method, request.scope["path"], request.state.request_id
+            )
+            given = Answer(500, faults.unexpected(self._surface_of(request)))
+        await _response(given, headers)(scope, receive, send)
+
+    async def _serve(self, request: Request, headers: dict[str, str]) -> Given:
+        """``headers``: what the answer carries; what is known of it is added."""
+        _check_text(request)
+        version = microversions.MINIMUM
+        if self._surface is Surface.COMPUTE:
+            version = microversions.negotiate(request.headers)
+            headers |= microversions.headers_for(microversions.text(version))
+        route = next((r for r in self._routes if r.method == request.method and r.since <= version <= r.until), None)
+        if route is None:
+            return self._unmatched(request)
+        caller = request.state.caller
+        if route.access.rule and not caller.is_admin:
+            raise Forbidden(f"Policy doesn't allow {route.access.rule} to be performed.")
+        root = root_of(request, self._services)
+        asked = ApiRequest(version, request.path_params, None, None, caller, self._services, root, request)
+        if route.on_the_loop:
+            return await cast(Any, route.handler)(asked)  # type: ignore[no-any-return]
+        content = await request.body() if route.method in _WITH_A_BODY else b""
+        given = await run_in_threadpool(_handle, route, asked, content)
+        if isinstance(given, Answer) and given.until is not None:
+            await self._wait(given.until, given.patience_s)
+        return given
+
+    def _surface_of(self, request: Request) -> Surface:
+        return self._surface or surface_of(request.scope["path"]) or Surface.DISCOVERY
+
+    def _unmatched(self, request: Request) -> Answer:
+        if any(route.method == request.method for route in self._routes):  # served, but not at this microversion
+            return Answer(404, faults.fault(404, "The resource could not be found."))
+        if not self._routes and surface_of(request.scope["path"]) is None:
+            return Answer(300, versions.choices(root_of(request, self._services), request.scope["path"]))
+        return Answer(404, faults.not_routed())
+
+    def _refused(self, request: Request, error: MigratorError, headers: dict[str, str]) -> Answer:
+        status, body = faults.body_for(self._surface_of(request), error)
+        asked = microversions.asked(request.headers)
+        if status == 406 and asked:
+            headers |= microversions.headers_for(asked)
+        if status in (429, 503):
+            self._services.refusals.note(error.code, f"{request.method} {request.scope['path']}: {error.message}")
+        elif status >= 500:
+            log.error("request %s failed", request.state.request_id, exc_info=error)
+        return Answer(status, body, faults.headers_of(error))
+
+    async def _wait(self, over: Callable[[], bool], patience_s: float) -> None:
+        """Where very many wait already, the next one does not: it is told what it would be told in the end, that its
+        operation goes on."""
+        wakers, clock = self._services.wakers, asyncio.get_running_loop().time
+        deadline, pause_s = clock() + patience_s, _FIRST_PAUSE_S
+        if wakers.answers_held >= _MOST_HELD:
+            return
+        wakers.answers_held += 1
+        try:
+            while not await run_in_threadpool(over) and clock() < deadline and not wakers.closing:
+                await asyncio.sleep(min(pause_s, max(0.0, deadline - clock())))
+                pause_s = min(_LONGEST_PAUSE_S, 1.5 * pause_s)
+        finally:
+            wakers.answers_held -= 1
+
+
+def _check_text(request: Request) -> None:
+    """No text in PostgreSQL can have a NUL. Bodies are looked at where they are read."""
+    if "\x00" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise BadRequest("A NUL character is not allowed in a path or query.")
+
+
+def _handle(route: Route, asked: ApiRequest, content: bytes) -> Given:
+    """In the thread pool, what is read and checked of the request, too: the event loop waits for no body."""
+    body = parsed(content)
+    query = request_input.query_of(route, asked.http.query_params.multi_items(), asked.version)
+    request_input.check_path(route, asked.params)
+    body = request_input.body_of(route, body, asked.version)
+    filled = ApiRequest(asked.version, asked.params, query, body, asked.caller, asked.services, asked.root, asked.http)
+    return cast(Given, route.handler(filled))
+
+
+def _response(given: Given, headers: Mapping[str, str]) -> Response:
+    if isinstance(given, Response):
+        given.headers.update(headers)
+        return given
+    more = {**headers, **given.headers}
+    if given.body is None:
+        return Response(status_code=given.status, headers=more)
+    content = orjson.dumps(given.body, option=orjson.OPT_NON_STR_KEYS)
+    return Response(content, given.status, more, media_type="application/json")

@@ -1,0 +1,235 @@
+"""Every URL that the server answers: method, path, handler, who may call it, and what it is for.
+
+One table for all surfaces; the gate, the router, the OpenAPI document and the tests read it, and nothing is served that
+is not in it. A handler's module says what the route takes and gives; ``routing.py`` what the columns mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from migrator.api import discovery, metrics, openapi
+from migrator.api.agent_v1 import routes as agents
+from migrator.api.agent_v1.admission import Kind
+from migrator.api.image_v2 import images
+from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
+from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
+from migrator.api.v2_1 import flavors, hypervisors, limits, services
+from migrator.api.v2_1.actions import dispatch
+from migrator.api.v2_1.migrations import os_migrations, server_migrations
+from migrator.api.v2_1.servers import instance_actions, schemas, servers, subresources
+from migrator.protocol import Facts, Poll, Survey, message_sizes
+
+IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")  # where `openstack`, Glance clients and `nova` look
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of this table."""
+    return openapi.document(ROUTES)
+
+
+def _openapi(_request: ApiRequest) -> Answer:
+    return Answer(200, document())
+
+
+def _nova(rule: str) -> Access:
+    return admin(f"os_compute_api:{rule}")
+
+
+def _operator(rule: str) -> Access:
+    return admin(f"migrator:{rule}")
+
+
+# fmt: off
+_DISCOVERY = (
+    Route("GET", "/", discovery.every_version, ANYBODY, "The versions of the Compute API"),
+    Route("GET", "/v2.1", discovery.this_version, ANYBODY, "The Compute API's version and microversions"),
+    Route("GET", "/v2.1/", discovery.this_version, ANYBODY, "The same", documented=False),
+    Route("GET", "/identity", discovery.identity, ANYBODY, "The version of identity that clients look for"),
+    Route("GET", "/identity/v3", discovery.identity, ANYBODY, "The same", documented=False),
+    Route("GET", "/identity/v3/", discovery.identity, ANYBODY, "The same", documented=False),
+    Route("GET", "/image", discovery.image_versions, ANYBODY, "The versions of the image API"),
+    Route("GET", "/image/", discovery.image_versions, ANYBODY, "The same", documented=False),
+    Route("GET", "/image/v2", discovery.image_versions, ANYBODY, "The same", documented=False),
+    Route("GET", "/image/v2/", discovery.image_versions, ANYBODY, "The same", documented=False),
+    Route("GET", "/image/versions", discovery.image_versions, ANYBODY, "The same", documented=False),
+    Route("GET", "/openapi.json", _openapi, ANYBODY, "This document"),
+    Route("GET", "/healthz", discovery.health, ANYBODY, "Whether the process answers"),
+    Route("GET", "/metrics", metrics.metrics, _operator("metrics"), "What Prometheus reads"),
+)
+_AGENTS = (
+    Route("PUT", "/hosts/{name}", agents.register, agent(Kind.REGISTRATION), "Describe a host",
+          body=agents.Registration, largest=message_sizes.REGISTRATION),
+    Route("POST", "/hosts/{name}/poll", agents.poll, agent(Kind.POLL), "Wait for a host's assignments",
+          body=Poll, largest=message_sizes.POLL),
+    Route("POST", "/hosts/{name}/facts", agents.put_facts, agent(Kind.FACTS), "Report what the agent found",
+          body=Facts, largest=message_sizes.FACTS),
+    Route("GET", "/hosts/{name}/questions", agents.questions, agent(Kind.QUESTIONS), "What to survey",
+          largest=message_sizes.OTHERS),
+    Route("PUT", "/hosts/{name}/survey", agents.put_survey, agent(Kind.SURVEY), "Report a survey",
+          body=Survey, largest=message_sizes.SURVEY),
+    Route("GET", "/images/{image_id}/file", agents.image_file, agent(Kind.IMAGE), "Fetch an assigned image",
+          largest=message_sizes.OTHERS),
+)
+_NATIVE = (
+    Route("GET", "/operations", operations.index, _operator("operations:list"), "List operations",
+          query=operations.OperationsQuery),
+    Route("GET", "/operations/{ident}", operations.show, _operator("operations:show"), "Show an operation"),
+    Route("GET", "/operations/{ident}/timeline", operations.timeline, _operator("operations:show"),
+          "Show all that happened in an operation"),
+    Route("GET", "/operations/{ident}/progress", operations.series, _operator("operations:show"),
+          "Show a transfer's counters over time"),
+    Route("POST", "/operations/{ident}/steer", operations.steer, _operator("operations:steer"),
+          "Steer a running transfer", body=operations.Wheel),
+    Route("GET", "/preflight", preflight.show, _operator("preflight"), "Check moves before anybody asks for them",
+          query=preflight.PreflightQuery),
+    Route("GET", "/cpus", preflight.cpus, _operator("preflight"), "List what CPUs hosts can give",
+          query=preflight.CpusQuery),
+    Route("GET", "/alarms", alarms.index, _operator("alarms"), "List open alarms", query=alarms.AlarmsQuery),
+    Route("GET", "/servers/{ident}/reconcile", reconcile.show, _operator("reconcile"),
+          "Compare an instance's record with its copies"),
+    Route("POST", "/servers/{ident}/reconcile", reconcile.take, _operator("reconcile"),
+          "Say which copy of an instance is right", body=reconcile.Said),
+    Route("GET", "/kept-disks", kept_disks.index, _operator("kept-disks:list"), "List disks that were set aside",
+          query=kept_disks.KeptDisksQuery),
+    Route("POST", "/kept-disks/{instance}/{operation}/restore", kept_disks.restore, _operator("kept-disks:restore"),
+          "Put kept disks back", path_model=kept_disks.KeptDisksPath),
+    Route("DELETE", "/kept-disks/{instance}/{operation}", kept_disks.drop, _operator("kept-disks:drop"),
+          "Delete kept disks", path_model=kept_disks.KeptDisksPath),
+    Route("GET", "/leftovers", leftovers.index, _operator("leftovers"), "List unused files on hosts",
+          query=leftovers.LeftoversQuery),
+    Route("POST", "/volumes", volumes.create, _operator("volumes:create"), "Make a volume known", body=volumes.Wish),
+    Route("GET", "/volumes", volumes.index, _operator("volumes:list"), "List volumes"),
+    Route("GET", "/volumes/{ident}", volumes.show, _operator("volumes:show"), "Show a volume"),
+    Route("DELETE", "/volumes/{ident}", volumes.forget, _operator("volumes:delete"), "Forget a volume"),
+    Route("POST", "/hosts/{name}/replace", hosts.replace, _operator("hosts:replace"), "Let another machine be a host",
+          body=hosts.Replacement, path_model=hosts.HostPath),
+    Route("POST", "/hosts/{name}/approve", hosts.approve, _operator("hosts:approve"), "Let a host take instances",
+          body=hosts.Approval, path_model=hosts.HostPath),
+    Route("PUT", "/hosts/{name}/fence", hosts.fence, _operator("hosts:fence"), "Say where a host is fenced",
+          body=hosts.Fence, path_model=hosts.HostPath),
+)
+_IMAGES = (
+    Route("GET", "/images", images.index, CALLER, "List images"),
+    Route("POST", "/images", images.create, CALLER, "Create an image without data"),
+    Route("GET", "/images/{image_id}", images.show, CALLER, "Show an image"),
+    Route("DELETE", "/images/{image_id}", images.delete, CALLER, "Delete an image"),
+    Route("PUT", "/images/{image_id}/file", images.upload, CALLER, "Upload an image's data", octets=True),
+    Route("GET", "/images/{image_id}/file", images.download, CALLER, "Download an image's data"),
+)
+COMPUTE = (
+    Route("POST", "/servers", servers.create, CALLER, "Create a server", body=schemas.CREATE),
+    Route("GET", "/servers", servers.index, CALLER, "List servers", query=schemas.LIST_QUERY),
+    Route("GET", "/servers/detail", servers.detail, CALLER, "List servers with details", query=schemas.LIST_QUERY),
+    Route("GET", "/servers/{id}", servers.show, CALLER, "Show a server"),
+    Route("PUT", "/servers/{id}", servers.rename, CALLER, "Change a server's name or description", body=schemas.UPDATE),
+    Route("DELETE", "/servers/{id}", servers.delete, CALLER, "Delete a server"),
+    Route("POST", "/servers/{id}/action", dispatch.act, CALLER, "Act on a server: migrate, evacuate, power, resize"),
+    Route("GET", "/servers/{id}/migrations", server_migrations.index, CALLER, "List a server's live migrations",
+          since=(2, 23)),
+    Route("GET", "/servers/{id}/migrations/{migration_id}", server_migrations.show, CALLER, "Show a live migration",
+          since=(2, 23)),
+    Route("DELETE", "/servers/{id}/migrations/{migration_id}", server_migrations.abort, CALLER,
+          "Abort a live migration", since=(2, 24)),
+    Route("POST", "/servers/{id}/migrations/{migration_id}/action", server_migrations.act, CALLER,
+          "Force a live migration to complete", since=(2, 22)),
+    Route("GET", "/servers/{id}/os-instance-actions", instance_actions.index, CALLER, "List what was done to a server",
+          query=schemas.ACTIONS_QUERY),
+    Route("GET", "/servers/{id}/os-instance-actions/{request_id}", instance_actions.show, CALLER,
+          "Show what was done by one request"),
+    Route("GET", "/servers/{id}/metadata", subresources.list_metadata, CALLER, "List a server's metadata"),
+    Route("POST", "/servers/{id}/metadata", subresources.merge_metadata, CALLER, "Add metadata",
+          body=schemas.METADATA_BODY),
+    Route("PUT", "/servers/{id}/metadata", subresources.replace_metadata, CALLER, "Replace all metadata",
+          body=schemas.METADATA_BODY),
+    Route("GET", "/servers/{id}/metadata/{key}", subresources.show_meta, CALLER, "Show a metadata item"),
+    Route("PUT", "/servers/{id}/metadata/{key}", subresources.put_meta, CALLER, "Set a metadata item",
+          body=schemas.META_BODY),
+    Route("DELETE", "/servers/{id}/metadata/{key}", subresources.delete_meta, CALLER, "Delete a metadata item"),
+    Route("GET", "/servers/{id}/tags", subresources.list_tags, CALLER, "List a server's tags", since=(2, 26)),
+    Route("PUT", "/servers/{id}/tags", subresources.replace_tags, CALLER, "Replace all tags",
+          since=(2, 26), body=schemas.TAGS_BODY),
+    Route("DELETE", "/servers/{id}/tags", subresources.delete_tags, CALLER, "Delete all tags", since=(2, 26)),
+    Route("GET", "/servers/{id}/tags/{tag}", subresources.show_tag, CALLER, "Tell whether a server has a tag",
+          since=(2, 26)),
+    Route("PUT", "/servers/{id}/tags/{tag}", subresources.put_tag, CALLER, "Add a tag", since=(2, 26)),
+    Route("DELETE", "/servers/{id}/tags/{tag}", subresources.delete_tag, CALLER, "Delete a tag", since=(2, 26)),
+    Route("GET", "/servers/{id}/ips", subresources.addresses, CALLER, "List a server's addresses"),
+    Route("GET", "/servers/{id}/os-interface", subresources.interfaces, CALLER, "List a server's ports"),
+    Route("GET", "/servers/{id}/os-security-groups", subresources.security_groups, CALLER,
+          "List a server's security groups"),
+    Route("GET", "/servers/{id}/os-volume_attachments", subresources.volumes, CALLER, "List a server's volumes",
+          query=subresources.VOLUMES_QUERY),
+    Route("POST", "/servers/{id}/os-volume_attachments", subresources.change_volumes, CALLER,
+          "Attach a volume: not offered"),
+    Route("GET", "/servers/{id}/os-volume_attachments/{volume}", subresources.volume, CALLER,
+          "Show an attached volume"),
+    Route("PUT", "/servers/{id}/os-volume_attachments/{volume}", subresources.change_volumes, CALLER,
+          "Change an attachment: not offered"),
+    Route("DELETE", "/servers/{id}/os-volume_attachments/{volume}", subresources.change_volumes, CALLER,
+          "Detach a volume: not offered"),
+    Route("GET", "/os-migrations", os_migrations.index, CALLER, "List migrations of all servers",
+          query=schemas.MIGRATIONS_QUERY),
+    Route("GET", "/os-services", services.index, _nova("os-services:list"), "List hosts and their agents",
+          query=services.QUERY),
+    Route("PUT", "/os-services/{id}", services.update, _nova("os-services:update"),
+          "Enable, disable or force down a host", body=services.BODY),
+    Route("DELETE", "/os-services/{id}", services.delete, _nova("os-services:delete"), "Remove a host"),
+    Route("GET", "/os-hypervisors", hypervisors.index, _nova("os-hypervisors:list"), "List hypervisors",
+          query=hypervisors.QUERY),
+    Route("GET", "/os-hypervisors/detail", hypervisors.detail, _nova("os-hypervisors:list-detail"),
+          "List hypervisors with details", query=hypervisors.QUERY),
+    Route("GET", "/os-hypervisors/statistics", hypervisors.statistics, _nova("os-hypervisors:statistics"),
+          "Sum up all hypervisors", until=(2, 87)),
+    Route("GET", "/os-hypervisors/{id}", hypervisors.show, _nova("os-hypervisors:show"), "Show a hypervisor",
+          query=hypervisors.SHOW_QUERY),
+    Route("GET", "/os-hypervisors/{id}/uptime", hypervisors.uptime, _nova("os-hypervisors:uptime"),
+          "Show a hypervisor's uptime", until=(2, 87)),
+    Route("GET", "/os-hypervisors/{id}/search", hypervisors.search, _nova("os-hypervisors:search"),
+          "Find hypervisors by name", until=(2, 52)),
+    Route("GET", "/os-hypervisors/{id}/servers", hypervisors.servers, _nova("os-hypervisors:servers"),
+          "List a hypervisor's servers", until=(2, 52)),
+    Route("GET", "/flavors", flavors.index, CALLER, "List flavors", query=flavors.QUERY),
+    Route("GET", "/flavors/detail", flavors.detail, CALLER, "List flavors with details", query=flavors.QUERY),
+    Route("POST", "/flavors", flavors.create, _nova("os-flavor-manage:create"), "Create a flavor", body=flavors.CREATE),
+    Route("GET", "/flavors/{id}", flavors.show, CALLER, "Show a flavor"),
+    Route("PUT", "/flavors/{id}", flavors.update, _nova("os-flavor-manage:update"), "Change a flavor's description",
+          since=(2, 55), body=flavors.UPDATE),
+    Route("DELETE", "/flavors/{id}", flavors.delete, _nova("os-flavor-manage:delete"), "Delete a flavor"),
+    Route("POST", "/flavors/{id}/action", flavors.change_access, CALLER, "Give or take a project access to a flavor",
+          body=flavors.ACCESS),
+    Route("GET", "/flavors/{id}/os-flavor-access", flavors.access, CALLER, "List projects with access to a flavor"),
+    Route("GET", "/flavors/{id}/os-extra_specs", flavors.list_specs, CALLER, "List a flavor's extra specs"),
+    Route("POST", "/flavors/{id}/os-extra_specs", flavors.add_specs, _nova("os-flavor-extra-specs:create"),
+          "Add extra specs", body=flavors.EXTRA),
+    Route("GET", "/flavors/{id}/os-extra_specs/{key}", flavors.show_spec, CALLER, "Show an extra spec"),
+    Route("PUT", "/flavors/{id}/os-extra_specs/{key}", flavors.put_spec, _nova("os-flavor-extra-specs:update"),
+          "Set an extra spec", body=flavors.ONE_EXTRA),
+    Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_spec, _nova("os-flavor-extra-specs:delete"),
+          "Delete an extra spec"),
+    Route("GET", "/limits", limits.limits, CALLER, "Show limits and what is used", query=limits.LIMITS_QUERY),
+    Route("GET", "/os-availability-zone", limits.zones, CALLER, "List availability zones"),
+    Route("GET", "/os-availability-zone/detail", limits.zones_in_detail, _nova("os-availability-zone:detail"),
+          "List availability zones with hosts"),
+    Route("GET", "/os-keypairs", limits.no_keypairs, CALLER, "List key pairs: there are none",
+          query=limits.KEYPAIRS_QUERY),
+    Route("GET", "/extensions", limits.no_extensions, CALLER, "List extensions: there are none"),
+)
+# fmt: on
+ROUTES: tuple[Route, ...] = (
+    *_DISCOVERY,
+    *below("/agent/v1", Surface.AGENT, _AGENTS),
+    *below("/v1", Surface.NATIVE, _NATIVE),
+    *below(IMAGE_PREFIXES[0], Surface.IMAGES, _IMAGES),
+    *(one for prefix in IMAGE_PREFIXES[1:] for one in below(prefix, Surface.IMAGES, _IMAGES, documented=False)),
+    *below("/v2.1", Surface.COMPUTE, COMPUTE),
+)
+
+
+def by_path() -> Mapping[str, Sequence[Route]]:
+    """Path -> its rows; literal paths stand before those with a parameter in the same place."""
+    table: dict[str, list[Route]] = {}
+    for route in sorted(ROUTES, key=lambda r: [part.startswith("{") for part in r.path.split("/")]):
+        table.setdefault(route.path, []).append(route)
+    return table

@@ -1,0 +1,24 @@
+"""Holds a value against a model, and says in one sentence what is wrong with it. Pure.
+
+JSON schemas have a file of their own."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from migrator.errors import BadRequest
+
+_TOLD = 3  # of what is wrong with a value
+_WORDS_MAX = 1000  # characters of that
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], value: Any) -> Model:
+    """Raises BadRequest that names the fields."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        words = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in found[:_TOLD]]
+        more = [f"and {len(found) - _TOLD} more"] if len(found) > _TOLD else []
+        raise BadRequest("; ".join(words + more)[:_WORDS_MAX]) from error

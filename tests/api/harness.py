@@ -1,0 +1,72 @@
+"""The one harness of the API's tests: the whole application as ``create_app`` builds it, in this process.
+
+Owns how a test asks. What there is to ask for is a test's own: ``seed.py`` writes it into the tables.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from migrator.api import dependencies
+from migrator.api.auth import Authenticator
+from migrator.db.engine import Database
+from migrator.scheduler.requests.requests import Caller
+from migrator.server.app import create_app
+from migrator.settings import ServerSettings
+
+
+class Web:
+    """``web("GET", "/v2.1/flavors", "2.55")``: any path, any microversion; the answer as httpx has it. Who asks is
+    ``web.caller``, an administrator unless a test says else."""
+
+    def __init__(self, db: Database, directory: Path, authenticator: Authenticator | None = None, **more: Any) -> None:
+        self.db = db
+        self.caller = Caller("admin", "admin", "")
+        self.image_dir = directory / "images"
+        more.setdefault("allowed_hosts", ("testserver",))
+        settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
+        self.services = dependencies.build(settings)
+        self.app = create_app(self.services, authenticator or _As(self))
+        self.client = TestClient(self.app, base_url="http://testserver")
+
+    def __call__(self, method: str, path: str, version: str | None = "2.96", **more: Any) -> Any:
+        headers = {"OpenStack-API-Version": f"compute {version}"} if version else {}
+        return self.client.request(method, path, headers=headers | more.pop("headers", {}), **more)
+
+
+class _As:
+    """The strategy that believes ``web.caller``."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+
+    def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
+        who = self._web.caller
+        return Caller(who.user_id, who.project_id, request_id, who.is_admin)
+
+
+class Answered:
+    def __init__(self, response: Any) -> None:
+        self.status: int = response.status_code
+        self.headers = response.headers
+        self.json: Any = json.loads(response.content) if response.content else None
+
+    @property
+    def message(self) -> str:
+        """Of a fault of the Compute API."""
+        (only,) = self.json.values()
+        assert only["code"] == self.status
+        return str(only["message"])
+
+
+class Api:
+    """The Compute API of a ``Web``: ``api("GET", "/servers", "2.96", body)``."""
+
+    def __init__(self, web: Web) -> None:
+        self.web, self.db, self.services = web, web.db, web.services
+
+    def __call__(self, method: str, path: str, version: str = "2.96", body: Any = None) -> Answered:
+        return Answered(self.web(method, f"/v2.1{path}", version, json=body))
