@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from migrator import logs
-from migrator.compute.agent.agent import on_signal
 from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.simulated.cluster import Fabric

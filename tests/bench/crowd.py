@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from migrator.compute.agent.agent import on_signal
 from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.settings import AgentSettings
 

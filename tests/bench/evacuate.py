@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select, update
 
-from migrator.compute.agent.agent import on_signal
+from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.simulated_main import serve_simulated
 from migrator.compute.simulated.cluster import Fabric
 from migrator.db.clock import now

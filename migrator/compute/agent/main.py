@@ -7,8 +7,9 @@ import time
 
 from migrator import logs
 from migrator.compute.agent import server_trust
-from migrator.compute.agent.agent import Agent, until_signalled
+from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ImageClient, ServerClient
+from migrator.compute.agent.signals import until_signalled
 from migrator.compute.agent.survey import Surveyor
 from migrator.compute.agent.worker import Worker
 from migrator.compute.boot import boot_id

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from migrator import logs
 from migrator.compute.agent import server_trust
-from migrator.compute.agent.agent import Agent, on_signal
+from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.survey import Surveyor
 from migrator.compute.agent.worker import Worker
 from migrator.compute.fencing.self_fencing import of_host

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from migrator.compute.agent import agent as agent_module
+from migrator.compute.agent import pauses
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.simulated_main import make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
@@ -160,7 +160,7 @@ def test_a_guest_is_booted_and_moved_and_its_arrival_is_seen_at_once() -> None:
 
 
 def test_a_server_that_comes_late_goes_away_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_module, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(pauses, "_BACKOFF_S", (0.01, 0.05))
 
     async def scenario(cluster: Cluster) -> None:
         server = cluster.server

@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from migrator.compute.agent import agent as agent_module
-from migrator.compute.agent import host_threads, inventory
+from migrator.compute.agent import assignment_tasks, host_threads, inventory
 from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.host_threads import AT_ONCE, HostThreads
@@ -93,7 +92,7 @@ async def until(holds: Any, seconds: float = 20) -> None:
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_threads, "HANGS_S", HANGS_S)
-    monkeypatch.setattr(agent_module, "HANGS_S", HANGS_S)
+    monkeypatch.setattr(assignment_tasks, "HANGS_S", HANGS_S)
     monkeypatch.setattr(inventory, "LOOK_S", 0.1)
 
 
