@@ -64,30 +64,39 @@ def register(
     with db.write() as connection:
         if token is not None:
             credentials.hold(connection, host, token)
-        known = hosts.incarnation(connection, host, lock=True)
-        # Of two starts with one incarnation the later one found a journal of before the earlier: its facts would count
-        # for older than what was heard.
-        twice = incarnation == known and hosts.another_start(connection, host, report.start)
-        if incarnation < known or twice:
-            raise IncarnationSuperseded(
-                f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",
-                advice="run one agent a host; one whose journal is older goes on above that by itself",
-                details={"known": known},
-            )
-        if incarnation > _newest(connection):
-            raise BadRequest(
-                f"Incarnation {incarnation} of {host} lies in the future: no later agent of it would be heard.",
-                advice="set the host's clock, stop its transfers, and move the agent's journal away",
-            )
+        _check_incarnation(connection, host, incarnation, report.start)
         registrations.register(connection, host, incarnation, report, machine, approved=not approve_new)
-        told = {AlarmKind.AGENT_IMPAIRED: report.impaired, AlarmKind.AGENT_LOST: report.lost}
-        told[AlarmKind.HOST_SETUP] = "; ".join(report.warnings)
-        raised = {row.kind for row in alarms.listed(connection, host=host)}
-        for kind, words in told.items():
-            if words:
-                alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
-            elif kind in raised:
-                alarms.clear_alarm(connection, kind, host=host)
+        _note_alarms(connection, host, report)
+
+
+def _check_incarnation(connection: Connection, host: str, incarnation: int, start: str) -> None:
+    known = hosts.incarnation(connection, host, lock=True)
+    # Of two starts with one incarnation the later one found a journal of before the earlier: its facts would count for
+    # older than what was heard.
+    twice = incarnation == known and hosts.another_start(connection, host, start)
+    if incarnation < known or twice:
+        raise IncarnationSuperseded(
+            f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",
+            advice="run one agent a host; one whose journal is older goes on above that by itself",
+            details={"known": known},
+        )
+    if incarnation > _newest(connection):
+        raise BadRequest(
+            f"Incarnation {incarnation} of {host} lies in the future: no later agent of it would be heard.",
+            advice="set the host's clock, stop its transfers, and move the agent's journal away",
+        )
+
+
+def _note_alarms(connection: Connection, host: str, report: HostReport) -> None:
+    """What the agent says that is wrong with itself or its host, and what it says no more."""
+    told = {AlarmKind.AGENT_IMPAIRED: report.impaired, AlarmKind.AGENT_LOST: report.lost}
+    told[AlarmKind.HOST_SETUP] = "; ".join(report.warnings)
+    raised = {row.kind for row in alarms.listed(connection, host=host)}
+    for kind, words in told.items():
+        if words:
+            alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
+        elif kind in raised:
+            alarms.clear_alarm(connection, kind, host=host)
 
 
 def _newest(connection: Connection) -> int:
