@@ -30,5 +30,5 @@ def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
     wakers = Wakers()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
-    polls = PollGroups(db, admission)
+    polls = PollGroups(db, admission, wakers)
     return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db))

@@ -50,6 +50,11 @@ class Wakers:
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
+    @property
+    def held(self) -> int:
+        """Hosts whose polls are held, or worked on."""
+        return len(self._listeners)
+
     def wake(self, hosts: Iterable[str]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._set, tuple(hosts))

@@ -17,6 +17,7 @@ from anyio import CapacityLimiter, to_thread
 
 from migrator.api.agent_v1 import messages
 from migrator.api.agent_v1.admission import SHARES, Admission, Kind, Turn
+from migrator.api.wakeups import Wakers
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, DatabaseUnavailable, MigratorError
 from migrator.protocol import Poll
@@ -25,7 +26,8 @@ from migrator.scheduler.hosts import routine_polls
 log = logging.getLogger(__name__)
 GROUPED_BYTES = 32 * 1024  # of a message: a larger one would keep the others of its group waiting
 MOST = 200  # polls of a group
-_REST = 1.0  # times as long as a group took, until the next one: what arrives meanwhile is one group
+# Between two groups, for each host that polls: what arrives meanwhile is one group. Of a small cluster nobody waits.
+_REST_S = 0.0002
 _LONGEST_REST_S = 0.1
 
 
@@ -50,8 +52,8 @@ class _Waiting:
 class PollGroups:
     """On the event loop."""
 
-    def __init__(self, db: Database, admission: Admission) -> None:
-        self._db, self._admission = db, admission
+    def __init__(self, db: Database, admission: Admission, wakers: Wakers) -> None:
+        self._db, self._admission, self._wakers = db, admission, wakers
         self._waiting: dict[str, _Waiting] = {}
         self._thread = CapacityLimiter(1)
         self._working: asyncio.Task[None] | None = None
@@ -85,14 +87,13 @@ class PollGroups:
             for host, one in group.items():
                 del self._waiting[host]
                 one.begun()
-            began = time.monotonic()
             contents = {host: one.content for host, one in group.items()}
             found, used_s = await to_thread.run_sync(partial(_taken, self._db, contents), limiter=self._thread)
             for host, one in group.items():
                 one.turn.used_s = used_s / len(group)
                 if not one.answer.done():
                     one.answer.set_result(found[host])
-            await asyncio.sleep(min(_LONGEST_REST_S, _REST * (time.monotonic() - began)))
+            await asyncio.sleep(min(_LONGEST_REST_S, _REST_S * self._wakers.held))
 
 
 def _taken(db: Database, contents: Mapping[str, bytes]) -> tuple[Mapping[str, Taken | MigratorError], float]:
