@@ -1,48 +1,16 @@
-"""migrate, resize, confirmResize and revertResize over HTTP: what is accepted, what is refused and in which words."""
+"""migrate and resize over HTTP: what is accepted, what is refused and in which words."""
 
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from migrator.db.tables import events, facts, hosts, operations
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
+from tests.api.action_requests import ask, nothing_begun, only_operation
 from tests.api.harness import Api
 from tests.api.seed import IMAGE, NOBODY
 
 VERSIONS = ("2.1", "2.55", "2.56", "2.96")
-
-
-def ask(api: Api, uuid: str, body: Any, version: str = "2.96") -> Any:
-    return api("POST", f"/servers/{uuid}/action", version, body)
-
-
-def only_operation(api: Api) -> Any:
-    with api.db.read() as connection:
-        return connection.execute(select(operations)).one()
-
-
-def nothing_begun(api: Api) -> bool:
-    with api.db.read() as connection:
-        return connection.execute(select(operations)).first() is None
-
-
-@pytest.fixture
-def flavors(api: Api) -> Api:
-    """Beside "1" (1 GiB): a larger one, one without its own disk size, one with an ephemeral disk, one elsewhere."""
-    others: dict[str, dict[str, Any]] = {
-        "2": {"disk_gb": 2, "memory_mb": 128, "vcpus": 2},
-        "zero": {"disk_gb": 0},
-        "scratch": {"disk_gb": 2, "ephemeral_gb": 1},
-        "elsewhere": {"disk_gb": 2, "extra_specs": {"migrator:storage": "shared"}},
-    }
-    for key, more in others.items():
-        seed.flavor(api.db, flavorid=key, name=f"m1.{key}", **more)
-    return api
-
-
-# --- migrate ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -136,9 +104,6 @@ def test_members_do_not_migrate_but_resize(flavors: Api) -> None:
     assert ask(flavors, uuid, {"resize": {"flavorRef": "2"}}).status == 202
 
 
-# --- resize -----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("version", ["2.1", "2.96"])
 @pytest.mark.parametrize("ref", ["2", "http://testserver/v2.1/flavors/2"])
 def test_resize(flavors: Api, version: str, ref: str) -> None:
@@ -219,164 +184,3 @@ def test_resize_in_a_wrong_state(flavors: Api, vm_state: str) -> None:
         409,
         f"Cannot 'resize' instance {uuid} while it is in vm_state {vm_state}",
     )
-
-
-# --- confirm and revert -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def resized(flavors: Api) -> tuple[Api, str]:
-    """An instance in VERIFY_RESIZE on compute2, with its timeline; (api, instance)."""
-    new = dict(seed.FLAVOR) | {"id": 2, "flavorid": "2", "name": "m1.2", "disk_gb": 2, "memory_mb": 128}
-    uuid = seed.instance(flavors.db, "a", vm_state="resized", host="compute2", flavor=new)
-    params = {"old_flavor": dict(seed.FLAVOR), "new_flavor": new}
-    key = seed.migration(flavors.db, uuid, "finished", kind="resize", phase="verify", params=params, request_id="req-0")
-    seed.event(flavors.db, key, "begin", "inspect", seed.BEGAN, host="compute1", instance_uuid=uuid)
-    seed.event(flavors.db, key, "phase", "copy", seed.BEGAN + 1, host="compute2", instance_uuid=uuid)
-    seed.event(flavors.db, key, "phase", "verify", seed.BEGAN + 2, instance_uuid=uuid)
-    return flavors, uuid
-
-
-def test_verify_resize_is_shown(resized: tuple[Api, str]) -> None:
-    api, uuid = resized
-    shown = api("GET", f"/servers/{uuid}").json["server"]
-    assert (shown["status"], shown["OS-EXT-STS:vm_state"], shown["OS-EXT-STS:task_state"]) == (
-        "VERIFY_RESIZE",
-        "resized",
-        None,
-    )
-    assert (shown["flavor"]["original_name"], shown["OS-EXT-SRV-ATTR:host"]) == ("m1.2", "compute2")
-    assert [s["id"] for s in api("GET", "/servers?status=VERIFY_RESIZE").json["servers"]] == [uuid]
-
-
-@pytest.mark.parametrize(
-    ("name", "status", "about", "flag"),
-    [
-        ("confirmResize", 204, "confirm", "confirm_requested"),
-        ("revertResize", 202, "revert", "cancel_requested"),
-    ],
-)
-def test_confirm_and_revert(resized: tuple[Api, str], name: str, status: int, about: str, flag: str) -> None:
-    api, uuid = resized
-    answer = ask(api, uuid, {name: None}, "2.1")
-    assert (answer.status, answer.json) == (status, None)
-    assert getattr(only_operation(api), flag) is True
-    second, first = api("GET", f"/servers/{uuid}/os-instance-actions").json["instanceActions"]
-    assert (first["action"], second["action"]) == ("resize", name)
-    assert first["request_id"] == "req-0" != second["request_id"]
-    with api.db.read() as connection:
-        noted = connection.execute(select(events.c.details).where(events.c.name == about)).scalar_one()
-    assert noted["request_id"] == second["request_id"]
-    at = f"/servers/{uuid}/os-instance-actions"
-    own = api("GET", f"{at}/req-0", "2.84").json["instanceAction"]
-    assert [(e["event"], e["result"]) for e in own["events"]] == [
-        ("resize_copy", "Success"),
-        ("resize_inspect", "Success"),
-    ], "what follows VERIFY_RESIZE is the other request's"
-    other = api("GET", f"{at}/{second['request_id']}", "2.84").json["instanceAction"]
-    assert other["events"], "the reconciler went on at once"
-    assert not {e["event"] for e in other["events"]} & {e["event"] for e in own["events"]}
-    again = ask(api, uuid, {name: None})
-    assert again.status == 409
-    assert again.message.startswith(f"Cannot '{name}' instance {uuid} while it is in")
-
-
-def test_a_revert_is_refused_while_the_source_is_down_and_says_what_can_be_done(resized: tuple[Api, str]) -> None:
-    api, uuid = resized
-    with api.db.write() as connection:
-        connection.execute(hosts.update().where(hosts.c.name == "compute1").values(last_seen=1.0))
-    answer = ask(api, uuid, {"revertResize": None})
-    assert answer.status == 409
-    for word in ("compute1", "is down", "Wait", "confirm", "evacuate"):
-        assert word in answer.message, answer.message
-    assert not only_operation(api).cancel_requested
-    assert ask(api, uuid, {"confirmResize": None}).status == 204
-
-
-@pytest.mark.parametrize("name", ["confirmResize", "revertResize"])
-@pytest.mark.parametrize("state", [{"vm_state": "active"}, {"task_state": "resize_migrating"}])
-def test_nothing_to_confirm_or_revert(api: Api, name: str, state: Any) -> None:
-    uuid = seed.instance(api.db, "a", **state)
-    ((column, value),) = state.items()
-    answer = ask(api, uuid, {name: None})
-    assert (answer.status, answer.message) == (
-        409,
-        f"Cannot '{name}' instance {uuid} while it is in {column} {value}",
-    )
-    assert ask(api, NOBODY, {name: None}).status == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "verb"),
-    [
-        ({"os-start": None}, "start"),
-        ({"os-stop": None}, "stop"),
-        ({"reboot": {"type": "HARD"}}, "reboot"),
-        ({"suspend": None}, "suspend"),
-        ({"resume": None}, "resume"),
-        ({"pause": None}, "pause"),
-        ({"unpause": None}, "unpause"),
-        ({"migrate": None}, "migrate"),
-        ({"resize": {"flavorRef": "1"}}, "resize"),
-        ({"os-migrateLive": {"host": None, "block_migration": "auto"}}, "os-migrateLive"),
-    ],
-)
-def test_nothing_else_in_verify_resize(resized: tuple[Api, str], body: Any, verb: str) -> None:
-    api, uuid = resized
-    answer = ask(api, uuid, body)
-    assert (answer.status, answer.message) == (
-        409,
-        f"Cannot '{verb}' instance {uuid} while it is in vm_state resized",
-    )
-
-
-# --- progress ---------------------------------------------------------------------------------------------------
-
-
-def _counted(done: int, total: int = 200) -> dict[str, int | bool]:
-    return {
-        "active": True,
-        "disk_total_bytes": total,
-        "disk_processed_bytes": done,
-        "disk_remaining_bytes": total - done,
-    }
-
-
-@pytest.mark.parametrize(("counters", "percent"), [(_counted(0), 0), (_counted(86), 43), (_counted(200), 100)])
-def test_progress_counts_the_bytes_of_the_copy(api: Api, counters: dict[str, int], percent: int) -> None:
-    uuid = seed.instance(api.db, "a", task_state="resize_migrating")
-    key = seed.migration(api.db, uuid, "migrating", kind="migration", phase="copy")
-    assert api("GET", f"/servers/{uuid}").json["server"]["progress"] == 0
-    seed.job(api.db, key, "compute1", _counted(1))
-    seed.job(api.db, key, "compute2", counters)
-    assert api("GET", f"/servers/{uuid}").json["server"]["progress"] == percent
-    (listed,) = api("GET", "/servers/detail").json["servers"]
-    assert listed["progress"] == percent
-
-
-def test_progress_of_a_live_migration_is_the_sources_word(api: Api) -> None:
-    uuid = seed.instance(api.db, "a", task_state="migrating")
-    key = seed.migration(api.db, uuid, "running")
-    sent_again = {"memory_total_bytes": 100, "memory_processed_bytes": 300, "memory_remaining_bytes": 25}
-    seed.job(api.db, key, "compute1", sent_again)
-    assert api("GET", f"/servers/{uuid}").json["server"]["progress"] == 75
-
-
-def test_a_cold_move_is_not_among_the_live_ones(api: Api) -> None:
-    uuid = seed.instance(api.db, "a", task_state="resize_migrating")
-    key = seed.migration(api.db, uuid, "migrating", kind="migration", phase="copy")
-    assert api("GET", f"/servers/{uuid}/migrations").json == {"migrations": []}
-    answer = api("GET", f"/servers/{uuid}/migrations/{key}")
-    assert (answer.status, answer.message) == (404, f"Migration {key} for server {uuid} is not live-migration.")
-    (record,) = api("GET", "/os-migrations?migration_type=migration").json["migrations"]
-    assert "links" not in record
-
-
-def test_a_copy_that_is_through_does_not_fall_back_to_nothing(api: Api) -> None:
-    """The record of the server is read a moment before the counters, which are gone when the next phase begins."""
-    uuid = seed.instance(api.db, "a", task_state="resize_migrating")
-    key = seed.migration(api.db, uuid, "post-migrating", kind="migration", phase="start", outcome=_counted(200))
-    with api.db.write() as connection:
-        values = {"host": "compute2", "epoch": 1, "phase": "start", "incarnation": 1, "sequence": 9}
-        connection.execute(facts.insert().values(operation_id=key, received_at=0, body={"job": None}, **values))
-    assert api("GET", f"/servers/{uuid}").json["server"]["progress"] == 100

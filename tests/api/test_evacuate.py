@@ -1,4 +1,4 @@
-"""evacuate over HTTP at every microversion, and what forcing a host down and up again has to do with it."""
+"""evacuate over HTTP at every microversion: what is accepted, and what is refused."""
 
 from typing import Any
 
@@ -6,28 +6,18 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.db import host_domains, keys
-from migrator.db.tables import hosts, instances, operations
+from migrator.db.tables import instances, operations
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state import passwords
 from tests.api import seed
+from tests.api.action_requests import evacuate
 from tests.api.harness import Api
 from tests.api.seed import NOBODY
 
 OLD = {"onSharedStorage": False}
+
+
 VERSIONS = [("2.1", OLD), ("2.13", OLD), ("2.14", {}), ("2.29", {}), ("2.67", {}), ("2.68", {}), ("2.95", {})]
-
-
-@pytest.fixture
-def lost(api: Api) -> tuple[Api, str]:
-    """compute3 was forced down with an instance on it, and shares no storage; (api, instance)."""
-    seed.host(api.db, "compute3", last_seen=1.0, forced_down=True)
-    for number in "123":
-        seed.pools(api.db, f"compute{number}", local=f"id-{number}")
-    return api, seed.instance(api.db, "a", host="compute3")
-
-
-def ask(api: Api, uuid: str, value: Any, version: str) -> Any:
-    return api("POST", f"/servers/{uuid}/action", version, {"evacuate": value})
 
 
 def begun(api: Api) -> Any:
@@ -44,7 +34,7 @@ def kept_password(api: Api) -> str | None:
 @pytest.mark.parametrize(("version", "value"), VERSIONS)
 def test_evacuate(lost: tuple[Api, str], version: str, value: Any) -> None:
     api, uuid = lost
-    answer = ask(api, uuid, value, version)
+    answer = evacuate(api, uuid, value, version)
     assert answer.status == 200
     if version in ("2.1", "2.13"):
         (password,) = answer.json.values()
@@ -66,7 +56,7 @@ def test_evacuate(lost: tuple[Api, str], version: str, value: Any) -> None:
 @pytest.mark.parametrize(("version", "value"), VERSIONS)
 def test_with_a_host_and_a_password(lost: tuple[Api, str], version: str, value: Any) -> None:
     api, uuid = lost
-    answer = ask(api, uuid, value | {"host": "compute2", "adminPass": "MySecret1"}, version)
+    answer = evacuate(api, uuid, value | {"host": "compute2", "adminPass": "MySecret1"}, version)
     assert answer.status == 200
     assert answer.json == ({"adminPass": "MySecret1"} if version in ("2.1", "2.13") else None)
     assert (begun(api).requested_host, kept_password(api)) == ("compute2", "MySecret1")
@@ -79,7 +69,7 @@ def test_with_a_host_and_a_password(lost: tuple[Api, str], version: str, value: 
 def test_force(lost: tuple[Api, str], version: str, status: int) -> None:
     api, uuid = lost
     value = (OLD if version == "2.1" else {}) | {"host": "compute2", "force": True}
-    answer = ask(api, uuid, value, version)
+    answer = evacuate(api, uuid, value, version)
     assert answer.status == status
     assert (begun(api) is not None) == (status == 200)
     if status == 400:
@@ -105,7 +95,7 @@ def test_force(lost: tuple[Api, str], version: str, status: int) -> None:
 def test_refused(lost: tuple[Api, str], version: str, value: Any, text: str) -> None:
     api, uuid = lost
     before = api("GET", f"/servers/{uuid}").json
-    answer = ask(api, uuid, value, version)
+    answer = evacuate(api, uuid, value, version)
     assert answer.status == 400
     assert text in answer.message
     assert begun(api) is None
@@ -115,22 +105,22 @@ def test_refused(lost: tuple[Api, str], version: str, value: Any, text: str) -> 
 @pytest.mark.parametrize(("version", "value"), [("2.1", OLD), ("2.96", {})])
 def test_unknown_things(lost: tuple[Api, str], version: str, value: Any) -> None:
     api, uuid = lost
-    answer = ask(api, uuid, value | {"host": "nosuch"}, version)
+    answer = evacuate(api, uuid, value | {"host": "nosuch"}, version)
     assert (answer.status, answer.message) == (404, "Compute host nosuch not found.")
-    assert ask(api, NOBODY, value, version).status == 404
+    assert evacuate(api, NOBODY, value, version).status == 404
     assert begun(api) is None
 
 
 @pytest.mark.parametrize(("version", "value"), [("2.1", OLD), ("2.96", {}), ("2.96", {"host": "compute2"})])
 def test_the_host_is_up(api: Api, version: str, value: Any) -> None:
-    answer = ask(api, seed.instance(api.db, "a"), value, version)
+    answer = evacuate(api, seed.instance(api.db, "a"), value, version)
     assert (answer.status, answer.message) == (400, "Compute service of compute1 is still in use.")
     assert begun(api) is None
 
 
 def test_silence_alone_is_no_evidence(api: Api) -> None:
     seed.host(api.db, "compute3", last_seen=1.0)
-    answer = ask(api, seed.instance(api.db, "a", host="compute3"), {}, "2.96")
+    answer = evacuate(api, seed.instance(api.db, "a", host="compute3"), {}, "2.96")
     assert answer.status == 409
     for word in ("compute3", "forced_down", "fence_command", "lease", "evacuate_silent_hosts"):
         assert word in answer.message
@@ -148,7 +138,7 @@ def test_silence_alone_is_no_evidence(api: Api) -> None:
 def test_a_wrong_state(lost: tuple[Api, str], state: Any, words: str) -> None:
     api, _ = lost
     uuid = seed.instance(api.db, "b", host="compute3", **state)
-    answer = ask(api, uuid, {}, "2.96")
+    answer = evacuate(api, uuid, {}, "2.96")
     assert (answer.status, answer.message) == (409, f"Cannot 'evacuate' instance {uuid} while it is in {words}")
 
 
@@ -156,22 +146,22 @@ def test_nothing_to_rebuild_from(lost: tuple[Api, str]) -> None:
     api, _ = lost
     spec = {"uuid": NOBODY, "name": "b", "vcpus": 1, "memory_mb": 64}
     spec["disks"] = [{"target": "vda", "pool": "local", "size_gb": 1}]
-    answer = ask(api, seed.instance(api.db, "b", uuid=NOBODY, host="compute3", spec=spec), {}, "2.96")
+    answer = evacuate(api, seed.instance(api.db, "b", uuid=NOBODY, host="compute3", spec=spec), {}, "2.96")
     assert answer.status == 400
     assert "no image to be rebuilt from" in answer.message
 
 
 def test_twice(lost: tuple[Api, str]) -> None:
     api, uuid = lost
-    assert ask(api, uuid, {}, "2.96").status == 200
-    assert ask(api, uuid, {}, "2.96").status == 409
+    assert evacuate(api, uuid, {}, "2.96").status == 200
+    assert evacuate(api, uuid, {}, "2.96").status == 409
 
 
 def test_members_do_not_evacuate(lost: tuple[Api, str]) -> None:
     api, _ = lost
     uuid = seed.instance(api.db, "b", project_id="demo", host="compute3")
     api.web.caller = Caller("demo", "demo", "", is_admin=False)
-    answer = ask(api, uuid, {}, "2.96")
+    answer = evacuate(api, uuid, {}, "2.96")
     assert (answer.status, answer.message) == (403, "Policy doesn't allow os_compute_api:os-evacuate to be performed.")
 
 
@@ -179,106 +169,13 @@ def test_members_do_not_evacuate(lost: tuple[Api, str]) -> None:
 def test_on_shared_storage_there_is_no_password(lost: tuple[Api, str], on_shared: bool) -> None:
     api, uuid = lost
     seed.pools(api.db, "compute2", local="id-3")
-    refused = ask(api, uuid, {"onSharedStorage": on_shared, "adminPass": "s3cret"}, "2.13")
+    refused = evacuate(api, uuid, {"onSharedStorage": on_shared, "adminPass": "s3cret"}, "2.13")
     assert refused.status == 400
     assert "admin password can't be changed on existing disk" in refused.message
-    assert ask(api, uuid, {"adminPass": "s3cret"}, "2.96").status == 400
+    assert evacuate(api, uuid, {"adminPass": "s3cret"}, "2.96").status == 400
     assert begun(api) is None
-    kept = ask(api, uuid, {"onSharedStorage": on_shared}, "2.13")
+    kept = evacuate(api, uuid, {"onSharedStorage": on_shared}, "2.13")
     assert (kept.status, kept.json) == (200, {"adminPass": None})
-
-
-# --- forcing a host up again ------------------------------------------------------------------------------------
-
-
-def service_id(api: Api, name: str) -> str:
-    (found,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == name)
-    return str(found["id"])
-
-
-@pytest.mark.parametrize("status", ["done", "pre-migrating"])
-def test_a_host_is_not_forced_up_while_it_owes(lost: tuple[Api, str], status: str) -> None:
-    api, uuid = lost
-    holds, phase = (False, "cleanup") if status == "done" else (True, "rebuild")
-    key = seed.migration(
-        api.db, uuid, status, kind="evacuation", phase=phase, source="compute3", holds=holds, destination="compute1"
-    )
-    text = (
-        f"Unable to force up host compute3 as `{status}` evacuation migration records remain associated with the host. "
-        "Ensure the compute service has been restarted, allowing these records to move to `completed` before retrying "
-        "this request."
-    )
-    at = f"/os-services/{service_id(api, 'compute3')}"
-    old = {"host": "compute3", "binary": "nova-compute", "forced_down": False}
-    for path, version, body in ((at, "2.67", {"forced_down": False}), ("/os-services/force-down", "2.13", old)):
-        answer = api("PUT", path, version, body)
-        assert (answer.status, answer.message) == (400, text)
-    assert api("PUT", at, "2.67", {"forced_down": True}).status == 200, "down it may be told to be"
-    assert api("PUT", at, "2.67", {"status": "disabled"}).json["service"]["forced_down"] is True
-    (listed,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == "compute3")
-    assert (listed["forced_down"], listed["state"], listed["status"]) == (True, "down", "disabled")
-    with api.db.write() as connection:
-        done = {"active": False, "status": "completed"}
-        connection.execute(update(operations).where(operations.c.id == key).values(**done))
-    assert api("PUT", at, "2.67", {"forced_down": False}).json["service"]["forced_down"] is False
-
-
-def test_who_forced_a_host_down_is_evidence(lost: tuple[Api, str]) -> None:
-    api, _ = lost
-    uuid = seed.instance(api.db, "b", host="compute1")
-    at = f"/os-services/{service_id(api, 'compute1')}"
-    assert api("PUT", at, "2.96", {"forced_down": True}).status == 200
-    with api.db.read() as connection:
-        said = connection.execute(select(hosts.c.fencing).where(hosts.c.name == "compute1")).scalar_one()
-    assert (said["kind"], said["by"]) == ("forced_down", "admin")
-    refused = ask(api, uuid, {}, "2.96")
-    assert refused.status == 400, "the host still answers, and the disk is there and nowhere else"
-    for part in ("Compute service of compute1 is still in use", "live-migration or migrate instead"):
-        assert part in refused.json["badRequest"]["message"]
-    seed.pools(api.db, "compute1", local="id-2")
-    assert ask(api, uuid, {}, "2.96").status == 200, "its agent stops the guest before another copy starts"
-
-
-def test_a_word_of_before_the_host_was_heard_is_no_evidence_until_it_is_said_again(lost: tuple[Api, str]) -> None:
-    api, uuid = lost
-    with api.db.write() as connection:
-        connection.execute(update(hosts).where(hosts.c.name == "compute3").values(last_seen=seed.BEGAN + 3600))
-    refused = ask(api, uuid, {}, "2.96")
-    assert refused.status == 409
-    assert "heard after it was forced down" in refused.message
-    assert "if compute3 is down now, set forced_down again" in refused.message
-    (shown,) = (s for s in api("GET", "/os-services").json["services"] if s["host"] == "compute3")
-    assert (shown["forced_down"], shown["state"]) == (True, "down")
-    at = f"/os-services/{service_id(api, 'compute3')}"
-    assert api("PUT", at, "2.96", {"forced_down": True}).status == 200
-    assert ask(api, uuid, {}, "2.96").status == 200
-
-
-def test_the_destination_of_an_evacuation_owes_nothing(lost: tuple[Api, str]) -> None:
-    api, uuid = lost
-    seed.migration(api.db, uuid, "done", kind="evacuation", phase="cleanup", source="compute1", destination="compute3")
-    at = f"/os-services/{service_id(api, 'compute3')}"
-    assert api("PUT", at, "2.96", {"forced_down": False}).status == 200
-
-
-def test_an_evacuation_undone_does_not_keep_its_source_down(lost: tuple[Api, str]) -> None:
-    """What is left of it waits for its destination, and asks nothing of the host that it began at."""
-    api, uuid = lost
-    seed.migration(
-        api.db,
-        uuid,
-        "error",
-        kind="evacuation",
-        phase="rebuild",
-        source="compute3",
-        destination="compute1",
-        active=True,
-        holds=False,
-        forward=False,
-        context={"owed": ["rebuild", "claim"]},
-    )
-    at = f"/os-services/{service_id(api, 'compute3')}"
-    assert api("PUT", at, "2.96", {"forced_down": False}).status == 200
 
 
 def runs_on(api: Api, host: str, uuid: str, state: str = "running") -> None:
@@ -295,7 +192,7 @@ def test_an_instance_that_another_host_runs_is_not_evacuated(
     api, uuid = lost
     seed.host(api.db, "renamed", **({"last_seen": 1.0} | known if "forced_down" in known else known))
     runs_on(api, "renamed", uuid)
-    answer = ask(api, uuid, {}, "2.96")
+    answer = evacuate(api, uuid, {}, "2.96")
     assert answer.status == status
     if status == 409:
         assert "a copy of it runs on renamed, but its record says compute3" in answer.message
@@ -308,5 +205,5 @@ def test_a_suspended_one_stays_so_where_its_memory_outlived_its_host(
     api, _ = lost
     seed.pools(api.db, "compute3", local=identity)
     uuid = seed.instance(api.db, "b", host="compute3", vm_state="suspended", power_state=4)
-    assert ask(api, uuid, {}, "2.79").status == 200
+    assert evacuate(api, uuid, {}, "2.79").status == 200
     assert begun(api).params["power"] == power
