@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from migrator import logs
@@ -12,6 +14,7 @@ _LIBVIRT = (
     "install it with `apt install libvirt-dev pkg-config gcc` and `pip install 'migrator[libvirt]'`; "
     "a simulated host needs none: simulated = true"
 )
+_SERVER = "install it with `pip install migrator`, in an environment without migrator-agent, which is the hosts' part"
 _LAB = "run it from a checkout, after script/bootstrap: an installed package goes without the lab and its tools"
 
 
@@ -39,8 +42,24 @@ def add(subparsers: Any) -> None:
     lab.set_defaults(run=_lab)
 
 
+@contextmanager
+def _part(name: str, packages: tuple[str, ...], advice: str) -> Iterator[None]:
+    """Raises LibraryMissing where a part of migrator is not installed; what else is missing is another error."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in packages:
+            raise
+        raise LibraryMissing(f"{name} is not installed", advice=advice) from error
+
+
+def _servers_part() -> Any:
+    return _part("the server", ("migrator.server", "migrator.db"), _SERVER)
+
+
 def _server(arguments: argparse.Namespace) -> int:
-    from migrator.server.main import serve
+    with _servers_part():
+        from migrator.server.main import serve
     from migrator.settings import ServerSettings, load
 
     logs.configure()
@@ -63,20 +82,16 @@ def _agent(arguments: argparse.Namespace) -> int:
         from migrator.compute.agent.simulated_main import run_one
 
         return run_one(settings)
-    try:
+    with _part("libvirt's Python library", ("libvirt", "libvirtmod"), _LIBVIRT):
         from migrator.compute.agent.main import run_real_agent  # a simulated host has no libvirt to import
-    except ModuleNotFoundError as error:
-        if error.name not in ("libvirt", "libvirtmod"):
-            raise
-        raise LibraryMissing("the agent of a real host needs libvirt's Python library", advice=_LIBVIRT) from error
-
     return run_real_agent(settings)
 
 
 def _credential(arguments: argparse.Namespace) -> int:
-    from migrator.db.credentials import issue
-    from migrator.db.engine import Database
-    from migrator.db.upgrade import upgrade
+    with _servers_part():
+        from migrator.db.credentials import issue
+        from migrator.db.engine import Database
+        from migrator.db.upgrade import upgrade
     from migrator.settings import ServerSettings, load
 
     url = load(ServerSettings, arguments.config).database
@@ -88,7 +103,8 @@ def _credential(arguments: argparse.Namespace) -> int:
 
 
 def _database(arguments: argparse.Namespace) -> int:
-    from migrator.db.upgrade import upgrade
+    with _servers_part():
+        from migrator.db.upgrade import upgrade
     from migrator.settings import ServerSettings, load
 
     upgrade(load(ServerSettings, arguments.config).database)
@@ -97,12 +113,8 @@ def _database(arguments: argparse.Namespace) -> int:
 
 
 def _lab(arguments: argparse.Namespace) -> int:
-    try:
+    with _part("the lab", ("migrator.lab",), _LAB):
         from migrator.lab import commands
-    except ModuleNotFoundError as error:
-        if error.name != "migrator.lab":
-            raise
-        raise LibraryMissing("the lab is not installed", advice=_LAB) from error
     act = {"up": commands.up, "down": commands.down, "status": commands.status}[arguments.what]
     found = act(arguments)
     if arguments.what == "status":

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,27 +39,24 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def hosts_part(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return install(ROOT / "packaging/agent", tmp_path_factory.mktemp("agent"))
+
+
+def install(project: Path, where: Path) -> Installed:
     """Built from this checkout; the libraries' versions are the lock's."""
-    where = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(where)]
-    subprocess.run([*build, str(ROOT)], check=True, timeout=PATIENCE * 60)
-    (wheel,) = where.glob("migrator-*.whl")
+    python = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(where)]
+    subprocess.run([*python, str(project)], check=True, timeout=PATIENCE * 60)
+    (wheel,) = where.glob("*.whl")
     venv.create(where / "venv", with_pip=True)
-    versions = [
-        line.removesuffix(" \\") for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
-    ]
-    (where / "versions").write_text("\n".join(versions))
-    install = [
-        str(where / "venv/bin/python"),
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-compile",
-        "-c",
-        str(where / "versions"),
-    ]
-    subprocess.run([*install, str(wheel)], check=True, timeout=PATIENCE * 120)
+    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    (where / "versions").write_text("\n".join(line.removesuffix(" \\") for line in lock if "==" in line))
+    pip = [str(where / "venv/bin/python"), "-m", "pip", "install", "-q", "--no-compile", "-c", str(where / "versions")]
+    subprocess.run([*pip, str(wheel)], check=True, timeout=PATIENCE * 120)
     (where / "empty").mkdir()
     return Installed(where / "venv/bin", where / "empty")
 
@@ -102,10 +100,52 @@ def test_what_it_lacks_is_one_sentence(installed: Installed, arguments: tuple[st
 
 
 def test_nothing_of_the_lab_the_demo_or_the_tests_travels_with_it(installed: Installed) -> None:
-    asked = "import importlib.util as u, json; print(json.dumps([n for n in %r if u.find_spec(n)]))"
     names = ["migrator", "migrator.lab", "migrator.demo", "tests", "alembic", "pytest"]
-    command = [str(installed.bin / "python"), "-c", asked % names]
-    found = subprocess.run(
-        command, capture_output=True, text=True, cwd=installed.folder, env=installed.environment(), check=True
+    assert has(installed, names) == ["migrator", "alembic"]  # alembic: the library
+
+
+def has(installed: Installed, modules: list[str]) -> list[str]:
+    """Which of the modules can be found there."""
+    asked = (
+        "import importlib.util as u, json\n"
+        "def found(n):\n"
+        "    try: return u.find_spec(n)\n"
+        "    except ModuleNotFoundError: return None\n"
+        f"print(json.dumps([n for n in {modules!r} if found(n)]))"
     )
-    assert json.loads(found.stdout) == ["migrator", "alembic"]  # alembic: the library
+    command, environment = [str(installed.bin / "python"), "-c", asked], installed.environment()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=installed.folder, env=environment, check=True)
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def test_a_host_gets_none_of_the_server_s_libraries(hosts_part: Installed) -> None:
+    names = ["migrator", "httpx", "libvirt", "fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "psycopg"]
+    names += ["migrator.compute.agent", "migrator.server", "migrator.api", "migrator.scheduler", "migrator.db"]
+    assert has(hosts_part, names) == ["migrator", "httpx", "libvirt", "migrator.compute.agent"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("server",), "the server is not installed"),
+        (("db", "upgrade"), "the server is not installed"),
+        (("agent",), "server_url"),
+    ],
+)
+def test_on_a_host_the_agent_starts_and_the_server_says_what_to_install(
+    hosts_part: Installed, arguments: tuple[str, ...], sentence: str
+) -> None:
+    done = hosts_part.run(*arguments, server_url="ftp://nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_host_asks_for_the_same_libraries_as_the_whole_package() -> None:
+    whole, part = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"] for folder in (".", "packaging/agent")
+    )
+    extras = whole["optional-dependencies"]["libvirt"]
+    assert set(part["dependencies"]) <= {*whole["dependencies"], *extras}
+    assert (part["version"], part["requires-python"]) == (whole["version"], whole["requires-python"])
