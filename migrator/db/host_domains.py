@@ -30,7 +30,7 @@ from sqlalchemy import (
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now, now_expression
 from migrator.db.tables import copies, instances, operations
-from migrator.operations import VERIFY
+from migrator.operations import VERIFY, Kind
 
 QUIET_S = 15.0  # a record younger than this may be newer than the copies that an agent listed
 _STEP_S = 1.0  # what is later than now by more was written before the database's clock was set back
@@ -121,13 +121,13 @@ def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequen
 
 
 def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
-    """Active operations of these instances: (instance_uuid, kind, source, destination, holds). A move that waits for
-    its confirmation, perhaps for days, acts on nothing meanwhile, and is left out."""
+    """Active operations of these instances: (instance_uuid, kind, phase, source, destination, holds). A move that waits
+    for its confirmation, perhaps for days, acts on nothing meanwhile, and is left out."""
     if not uuids:
         return ()
     unanswered = and_(_O.confirm_requested == false(), _O.cancel_requested == false())
     waits = and_(_O.phase == VERIFY, _O.forward == true(), unanswered)
-    query = select(_O.instance_uuid, _O.kind, _O.source, _O.destination, _O.holds)
+    query = select(_O.instance_uuid, _O.kind, _O.phase, _O.source, _O.destination, _O.holds)
     return connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
 
 
@@ -160,19 +160,25 @@ def live_elsewhere(connection: Connection, uuid: str, host: str | None) -> Seque
     return [(row.host, row.state) for row in connection.execute(query.order_by(copies.c.host))]
 
 
-def left(connection: Connection, uuid: str, source: str | None) -> Sequence[tuple[str, str]]:
+def left(
+    connection: Connection, uuid: str, source: str | None, heard_within_s: float = QUIET_S
+) -> Sequence[tuple[str, str]]:
     """Hosts other than ``source`` that are believed and report a copy of the instance, whatever its state: (host,
     state). Not those that an operation will still have clean up, nor a word that may be older than the end of the last
-    operation there."""
+    operation there. What cleans up leaves a running guest alone, unless it is an evacuation: one that a host reported
+    within ``heard_within_s`` counts, too."""
     here = or_(_O.source == copies.c.host, _O.destination == copies.c.host)
     mine = and_(_O.instance_uuid == uuid, here)
     owed = select(_O.id).where(mine, _O.active == true(), _O.holds == false()).exists()
+    killed = select(_O.id).where(mine, _O.active == true(), _O.kind == Kind.EVACUATION.value).exists()
+    lately = copies.c.seen_at > now(connection) - heard_within_s
+    runs_on = and_(copies.c.state.in_(LIVE), lately, not_(killed))
     ended = func.coalesce(select(func.max(_O.finished_at)).where(mine).scalar_subquery(), -QUIET_S)
     query = select(copies.c.host, copies.c.state).where(
         copies.c.instance_uuid == uuid,
         copies.c.host != (source or ""),
         copies.c.believed == true(),
-        not_(owed),
+        or_(not_(owed), runs_on),
         or_(copies.c.seen_at > ended + QUIET_S, ended > now(connection) + _STEP_S),
     )
     return [(row.host, row.state) for row in connection.execute(query.order_by(copies.c.host))]

@@ -32,10 +32,18 @@ def listed(db: Database, host: str, *held: HeldCopy) -> None:
         host_domains.replace(connection, host, held)
 
 
-def operation(db: Database, uuid: str, destination: str, ago_s: float | None, *, holds: bool = True) -> None:
+def operation(
+    db: Database,
+    uuid: str,
+    destination: str,
+    ago_s: float | None,
+    *,
+    holds: bool = True,
+    kind: Kind = Kind.LIVE_MIGRATION,
+) -> None:
     """One to ``destination`` that ended so long ago; None: it is active."""
     with db.write() as connection:
-        key = requests.begin(connection, CALLER, Kind.LIVE_MIGRATION, uuid, "one")
+        key = requests.begin(connection, CALLER, kind, uuid, "one")
         over: dict[str, Any] = {"active": ago_s is None, "destination": destination, "holds": holds}
         over |= {"finished_at": now(connection) - ago_s} if ago_s is not None else {}
         connection.execute(update(t.operations).where(t.operations.c.id == key).values(**over))
@@ -103,6 +111,25 @@ def test_what_is_left_of_a_deleted_instance(
     with db.read() as connection:
         assert host_domains.left(connection, uuid, "one") == ([("two", "shut_off")] if counts else [])
         assert host_domains.left(connection, uuid, "two") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "within_s", "counts"),
+    [
+        ("running", "migration", 60, True),
+        ("paused", "live-migration", 60, True),
+        ("shut_off", "migration", 60, False),
+        ("running", "evacuation", 60, False),  # which stops it
+        ("running", "migration", 0, False),  # a word of long ago
+    ],
+)
+def test_a_guest_that_runs_where_an_operation_only_cleans_up_is_left_of_a_deleted_instance(
+    db: Database, uuid: str, state: str, kind: str, within_s: float, counts: bool
+) -> None:
+    operation(db, uuid, "two", None, holds=False, kind=Kind(kind))
+    listed(db, "two", HeldCopy(uuid, state))
+    with db.read() as connection:
+        assert host_domains.left(connection, uuid, "one", within_s) == ([("two", state)] if counts else [])
 
 
 def test_hosts_that_ever_had_to_do_with_an_instance(db: Database, uuid: str) -> None:

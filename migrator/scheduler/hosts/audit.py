@@ -13,8 +13,8 @@ from migrator.alarms import AlarmKind
 from migrator.db import alarms, events, host_domains, instances, keys, serials
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
-from migrator.operations import Kind
 from migrator.protocol import Copy, DomainState
+from migrator.scheduler.hosts.expected_guests import explains
 from migrator.scheduler.state import stamps
 from migrator.scheduler.state.effects import POWER
 from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, newer_than
@@ -180,7 +180,7 @@ def differences(host: str, subject: Subject) -> list[Difference]:
     copy, record, uuid = subject.copy, subject.record, subject.uuid
     found: list[Difference] = []
     live = copy is not None and copy.believed and copy.state in LIVE
-    owed = any(_explains(o, host) and not o.holds for o in subject.operations)
+    owed = any(explains(o, host) and not o.holds for o in subject.operations)
     if record is None or record.deleted:
         if live and not owed:
             found.append(_no_record(host, subject))
@@ -194,17 +194,11 @@ def differences(host: str, subject: Subject) -> list[Difference]:
             words = f"its record says {host}, and there is no domain of it there"
             found.append(Difference(AlarmKind.DOMAIN_GONE, uuid, words, holds=record.quiet and not busy))
         return found
-    explained = any(_explains(o, host) for o in subject.operations)
+    explained = any(explains(o, host) for o in subject.operations)
     if copy is not None and live and not explained:
         words = f"{_doing(copy)} on {host}, but its record says {record.host}{_renamed(host, copy)}"
         found.append(Difference(AlarmKind.COPY_ELSEWHERE, uuid, words, holds=record.quiet))
     return found
-
-
-def _explains(operation: Any, host: str) -> bool:
-    """Whether a guest may run there because of it. What only cleans up, and leaves a running guest alone, does not say
-    why there is one; an evacuation stops it."""
-    return host in (operation.source, operation.destination) and (operation.holds or operation.kind == Kind.EVACUATION)
 
 
 def _no_record(host: str, subject: Subject) -> Difference:

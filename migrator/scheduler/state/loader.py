@@ -136,7 +136,7 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
         rest = {name: (seen[name], views[name]) for name in sorted(mine)}
         place = waiting.get(row.id, Place())
         found = _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
-        yield replace(found, disputed=disputes.get(row.instance_uuid, ""), copies=_copies(connection, row))
+        yield replace(found, disputed=disputes.get(row.instance_uuid, ""), copies=_copies(connection, row, settings))
 
 
 def readable(connection: Connection, ids: Sequence[int], settings: ServerSettings) -> list[Snapshot]:
@@ -190,11 +190,11 @@ def _snapshot(
     )
 
 
-def _copies(connection: Connection, row: Any) -> tuple[tuple[str, str], ...]:
+def _copies(connection: Connection, row: Any, settings: ServerSettings) -> tuple[tuple[str, str], ...]:
     """Asked for only where it matters: it costs a query."""
     if OPERATIONS[Kind(row.kind)].phase(row.phase).do is not Effect.AWAIT_NO_COPY:
         return ()
-    return tuple(host_domains.left(connection, row.instance_uuid, row.source))
+    return tuple(host_domains.left(connection, row.instance_uuid, row.source, settings.service_down_time))
 
 
 def schedule_of(settings: ServerSettings) -> Schedule:

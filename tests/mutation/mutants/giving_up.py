@@ -5,6 +5,8 @@ from tests.mutation.mutant import Mutant
 ATTESTATION = "migrator/scheduler/decision/attestation.py"
 ENSURE_MOVING = "migrator/compute/handlers/cold.py"
 CLUSTERS = "migrator/untrusted/qcow2_clusters.py"
+EXPECTED = "migrator/scheduler/hosts/expected_guests.py"
+HOST_DOMAINS = "migrator/db/host_domains.py"
 IDLE_BASES = "migrator/compute/storage/idle_base_images.py"
 LEFTOVERS = "migrator/compute/storage/leftovers.py"
 LENT_FILES = "migrator/compute/storage/lent_files.py"
@@ -247,5 +249,23 @@ MUTANTS = (
         CLUSTERS,
         "if wanted - length >= header.cluster_bytes:",
         "if wanted - length >= 64 * header.cluster_bytes:",
+    ),
+    Mutant(
+        "a cold move explains a guest at its source at any time",
+        EXPECTED,
+        "(host == operation.source and at <= stop)",
+        "(host == operation.source)",
+    ),
+    Mutant(
+        "a cold move explains a guest at its destination at any time",
+        EXPECTED,
+        "(host == operation.destination and at >= start)",
+        "(host == operation.destination)",
+    ),
+    Mutant(
+        "a guest that runs where something cleans up does not keep a deletion waiting",
+        HOST_DOMAINS,
+        "        or_(not_(owed), runs_on),\n",
+        "        not_(owed),\n",
     ),
 )

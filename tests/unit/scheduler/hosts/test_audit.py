@@ -28,6 +28,7 @@ class Operation:
     destination: str | None = None
     holds: bool = True
     kind: str = "evacuation"
+    phase: str = "start"
 
 
 def copy(state: str = "running", **more: Any) -> HeldCopy:
@@ -75,11 +76,39 @@ def test_a_newer_stamp_is_wrong_anywhere_at_any_time(host: str, state: str) -> N
         ((Operation("n3", holds=False),), [("copy-elsewhere", True)]),
         # Its cleaning up leaves a running guest alone: that there is one is not because of it.
         ((Operation("n2", holds=False, kind="migration"),), [("copy-elsewhere", True)]),
-        ((Operation("n2", kind="migration"),), []),
+        ((Operation("n2", kind="migration", phase="stop"),), []),
     ],
 )
 def test_a_copy_that_an_operation_is_about_is_no_surprise(operations: Any, found: list[tuple[str, bool]]) -> None:
     assert kinds("n2", operations=operations) == found
+
+
+# A cold move's phases: whether its guest may run at the source, and at the destination, while it is in them.
+TURNS = {
+    "inspect": (True, False),
+    "stop": (True, False),
+    "offer": (False, False),
+    "copy": (False, False),
+    "start": (False, True),
+    "keep": (False, True),
+    "attest": (False, True),
+    "a phase of another release": (True, True),
+}
+
+
+@pytest.mark.parametrize("kind", ["migration", "resize"])
+@pytest.mark.parametrize("phase", TURNS)
+def test_a_guest_that_is_moved_while_it_is_stopped_has_its_turn_on_each_host(kind: str, phase: str) -> None:
+    operations = (Operation("n1", "n2", kind=kind, phase=phase),)
+    on_source = kinds("n1", record=Record(host="n2"), operations=operations)
+    on_destination = kinds("n2", record=Record(host="n1"), operations=operations)
+    assert (on_source == [], on_destination == []) == TURNS[phase]
+
+
+def test_a_guest_that_is_moved_while_it_runs_may_be_at_both_ends() -> None:
+    for phase in ("prepare", "transfer", "cleanup"):
+        operations = (Operation("n1", "n2", kind="live-migration", phase=phase),)
+        assert kinds("n1", record=Record(host="n2"), operations=operations) == []
 
 
 def test_a_record_that_changed_a_moment_ago_raises_nothing_and_clears_nothing() -> None:
