@@ -18,6 +18,7 @@ class AlarmKind(StrEnum):
     COPY_ELSEWHERE = "copy-elsewhere"
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
+    GUEST_UNSEEN = "guest-unseen"
     HOST_SETUP = "host-setup"
     NO_RECORD = "no-record"
     SECOND_MACHINE = "second-machine"
@@ -26,9 +27,9 @@ class AlarmKind(StrEnum):
     UNREADABLE = "operation-unreadable"
 
 
-# The record has the instance in one place, and a copy's stamp or state says another: nothing is done to it before an
-# operator has compared both.
-DISPUTES = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER)
+# The record has the instance in one place, and a copy's stamp or state says another, or a silent host may: nothing is
+# done to it before an operator has compared both.
+DISPUTES = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.GUEST_UNSEEN)
 
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
 ADVICE: Mapping[AlarmKind, str] = {
@@ -46,6 +47,8 @@ ADVICE: Mapping[AlarmKind, str] = {
     "`migrator reconcile {instance}`, and say which copy is right",
     AlarmKind.DOMAIN_GONE: "start the instance, which defines its domain anew from the disks that are there; or say "
     "with `migrator reconcile {instance}` where it is",
+    AlarmKind.GUEST_UNSEEN: "bring the silent host back, and compare both sides with `migrator reconcile {instance}`; "
+    "or, if it is lost, fence it: the instance can then be started where its record has it",
     AlarmKind.HOST_SETUP: "do on {host} what the alarm says; its agent looks again each minute",
     AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
     AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "

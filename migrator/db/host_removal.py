@@ -21,6 +21,7 @@ _OF_COPIES = (
     AlarmKind.COPY_ELSEWHERE,
     AlarmKind.COPY_NEWER,
     AlarmKind.DOMAIN_GONE,
+    AlarmKind.GUEST_UNSEEN,
     AlarmKind.NO_RECORD,
 )
 

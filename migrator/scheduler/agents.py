@@ -104,18 +104,17 @@ def _newest(connection: Connection) -> int:
     return int(now(connection)) + _CLOCKS_DIFFER_S
 
 
-def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0, *, resume: bool = False) -> None:
-    """Note that the agent spoke, and compare the copies it holds with the record. ``resume``:
-    resume_guests_state_on_host_boot. Raises HostNotFound, and NameTaken or MachineNotApproved for an agent on another
-    machine than the host's."""
-    machines.check(db, host, poll.machine, down_after)
+def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> None:
+    """Note that the agent spoke, and compare the copies it holds with the record. Raises HostNotFound, and NameTaken or
+    MachineNotApproved for an agent on another machine than the host's."""
+    machines.check(db, host, poll.machine, settings.service_down_time)
     refused: MigratorError | None = None
     with db.write() as connection:
         hosts.seen(connection, host)
         try:
             if poll.copies is not None:
                 with connection.begin_nested():
-                    _audit(connection, host, poll, poll.copies, resume=resume)
+                    _audit(connection, host, poll, poll.copies, settings)
         except MigratorError as error:
             refused = error
         except Exception:  # the host was heard all the same, and its assignments are wanted
@@ -124,12 +123,12 @@ def heartbeat(db: Database, host: str, poll: Poll, down_after: float = 60.0, *, 
         raise refused
 
 
-def _audit(connection: Connection, host: str, poll: Poll, told: Sequence[Copy], *, resume: bool) -> None:
+def _audit(connection: Connection, host: str, poll: Poll, told: Sequence[Copy], settings: ServerSettings) -> None:
     if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
         return
     rebooted = host_boots.noted(connection, host, poll.boot)
-    stopped = audit.audit(connection, host, told)
-    if resume and rebooted:
+    stopped = audit.audit(connection, host, told, settings)
+    if rebooted and settings.resume_guests_state_on_host_boot:
         host_boots.resume(connection, host, stopped)
 
 

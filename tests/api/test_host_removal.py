@@ -20,6 +20,7 @@ from migrator.protocol import HostReport, KeptDisks, Poll, Survey
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import removal
 from migrator.scheduler.state import surveys as told
+from migrator.settings import ServerSettings
 from tests.api import seed
 from tests.api.harness import Web
 from tests.api.seed import NOBODY
@@ -173,7 +174,7 @@ def test_what_an_agent_had_begun_to_say_when_its_host_was_removed_leaves_nothing
     with pytest.raises(HostNotFound):
         told.accept(db, "compute1", Survey())
     with pytest.raises(HostNotFound):
-        agents.heartbeat(db, "compute1", Poll(incarnation=1, copies=()))
+        agents.heartbeat(db, "compute1", Poll(incarnation=1, copies=()), ServerSettings())
     with pytest.raises(HostNotFound):
         removal.remove(db, "compute1", "admin")
     with db.read() as connection:

@@ -67,7 +67,7 @@ def machine(host: str) -> str:
 
 
 def poll(db: Database, host: str, copies: tuple[Copy, ...] | None = ()) -> None:
-    agents.heartbeat(db, host, Poll(incarnation=1, machine=machine(host), boot=BOOT, copies=copies))
+    agents.heartbeat(db, host, Poll(incarnation=1, machine=machine(host), boot=BOOT, copies=copies), ServerSettings())
 
 
 def register(db: Database, host: str, token: str) -> None:

@@ -12,6 +12,7 @@ from migrator.db.tables import instances, operations
 from migrator.protocol import Copy, DomainState
 from migrator.scheduler.hosts import audit
 from migrator.scheduler.state import stamps
+from migrator.settings import ServerSettings
 from tests.api import seed
 
 UNKNOWN = "11111111-2222-3333-4444-555555555555"  # an operation that this database has no record of
@@ -39,7 +40,7 @@ def stamped(db: Database, uuid: str, operation: str, epoch: int, host: str = "co
 
 def raised(db: Database, host: str, *told: Copy) -> list[str]:
     with db.write() as connection:
-        audit.audit(connection, host, told)
+        audit.audit(connection, host, told, ServerSettings())
         return sorted(row.kind for row in alarms.listed(connection, host=host))
 
 

@@ -74,7 +74,7 @@ def polls(db: Database, host: str, uuid: str | None, stamp: tuple[str, int] | No
         copies = (
             Copy(uuid=uuid, state=DomainState.RUNNING, stamp_operation=stamp[0], stamp_epoch=stamp[1], seal=seal),
         )
-    agents.heartbeat(db, host, Poll(incarnation=1, copies=copies))
+    agents.heartbeat(db, host, Poll(incarnation=1, copies=copies), ServerSettings())
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def planning(db: Database, row: Any) -> Act:
 
 def polling(db: Database, host: str, rows: list[Any]) -> Act:
     copies = tuple(Copy(uuid=row.instance_uuid, state=DomainState.RUNNING) for row in rows)
-    return lambda: agents.heartbeat(db, host, Poll(incarnation=1, copies=copies))
+    return lambda: agents.heartbeat(db, host, Poll(incarnation=1, copies=copies), ServerSettings())
 
 
 @pytest.mark.timeout(120)

@@ -15,6 +15,7 @@ from migrator.errors import Conflict, HostNotFound, MachineNotApproved, NameTake
 from migrator.protocol import Facts, HostReport, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.hosts.machines import Standing, approve, standing
+from migrator.settings import ServerSettings
 from tests.api import seed
 
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -27,7 +28,7 @@ def register(db: Database, machine: str, incarnation: int = 1) -> None:
 
 
 def poll(db: Database, machine: str) -> None:
-    agents.heartbeat(db, "n1", Poll(incarnation=1, machine=machine), DOWN_AFTER)
+    agents.heartbeat(db, "n1", Poll(incarnation=1, machine=machine), ServerSettings(service_down_time=DOWN_AFTER))
 
 
 def silent(db: Database) -> None:

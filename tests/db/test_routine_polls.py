@@ -15,6 +15,7 @@ from migrator.protocol import Copy, DomainState, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import routine_polls
 from migrator.scheduler.state import stamps
+from migrator.settings import ServerSettings
 from tests.api import seed
 from tests.db.test_agents_cost import noted
 
@@ -32,7 +33,7 @@ def guest(db: Database) -> str:
     seed.host(db, "compute1", machine=MACHINE)
     seed.host(db, "compute2")
     uuid = seed.instance(db, "a", host="compute1")
-    agents.heartbeat(db, "compute1", poll(copy(uuid)))
+    agents.heartbeat(db, "compute1", poll(copy(uuid)), ServerSettings())
     change(db, hosts, last_seen=hosts.c.last_seen - 3600)
     change(db, copies, seen_at=copies.c.seen_at - 3600)
     return uuid
@@ -94,7 +95,7 @@ def test_a_poll_that_tells_of_no_copies_says_only_that_its_host_was_heard(db: Da
 
 def test_a_copy_with_the_same_seal_as_before_is_no_news(db: Database, guest: str) -> None:
     held = sealed(db, guest)
-    agents.heartbeat(db, "compute1", poll(held))
+    agents.heartbeat(db, "compute1", poll(held), ServerSettings())
     with db.write() as connection:
         alarms.clear_alarms(connection, list(AlarmKind), host="compute1")
     assert routine_polls.take(db, {"compute1": poll(held)}) == {"compute1": False}
@@ -168,7 +169,7 @@ def test_an_alarm_that_lists_of_copies_raise_and_end_keeps_polls_from_being_rout
         alarms.raise_alarm(connection, kind, "something", host="compute1", instance_uuid=guest)
     before = rows(db)
     found = routine_polls.take(db, {"compute1": poll(copy(guest))})
-    agents.heartbeat(db, "compute1", poll(copy(guest)))
+    agents.heartbeat(db, "compute1", poll(copy(guest)), ServerSettings())
     assert found == {} or rows(db) == before
 
 

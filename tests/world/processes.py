@@ -67,8 +67,7 @@ class Server:
         agents.register(self.db, host, incarnation, report, machine, self.settings.service_down_time)
 
     def poll(self, host: str, poll: Poll) -> Assignments:
-        resume = self.settings.resume_guests_state_on_host_boot
-        agents.heartbeat(self.db, host, poll, resume=resume)
+        agents.heartbeat(self.db, host, poll, self.settings)
         return agents.assignments(self.db, host, self.settings).model_copy(update={"answers": poll.number})
 
     def facts(self, host: str, facts: Facts) -> None:

@@ -93,6 +93,4 @@ class Looker:
         return agents.assignments(self._services.db, self._host, self._services.settings)
 
     def _heartbeat(self, poll: Poll) -> None:
-        settings = self._services.settings
-        resume = settings.resume_guests_state_on_host_boot
-        agents.heartbeat(self._services.db, self._host, poll, settings.service_down_time, resume=resume)
+        agents.heartbeat(self._services.db, self._host, poll, self._services.settings)

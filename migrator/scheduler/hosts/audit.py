@@ -6,20 +6,22 @@ Knows no HTTP; what the differences are is worked out by ``differences``, which 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from migrator.alarms import AlarmKind
+from migrator.alarms import DISPUTES, AlarmKind
 from migrator.db import alarms, events, host_domains, instances, keys, serials
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
 from migrator.protocol import Copy, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
+from migrator.scheduler.hosts.unseen_guests import keeps_its_domain, perhaps_on
 from migrator.scheduler.state import stamps
 from migrator.scheduler.state.effects import POWER
 from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, newer_than
+from migrator.settings import ServerSettings
 
-AUDITED = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
+AUDITED = (*DISPUTES, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
 RAISED = (*AUDITED, AlarmKind.UNPROVEN_CLAIM)  # about a host, by ``audit``
 _NAMED = 20  # claimed copies that are written down, and that an alarm about a host names; it counts them all
 _NEWER_STAMP = "has a stamp that is newer than the record"
@@ -37,6 +39,7 @@ class Subject:
     # In words, that the copy's stamp is of an operation, or an epoch, or that the host has served an operation, which
     # this database does not know; "": none
     newer: str = ""
+    unseen: str = ""  # silent hosts, in words, one of which may run it although it is recorded here; "": none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Difference:
     holds: bool = True
 
 
-def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[str]:
+def audit(connection: Connection, host: str, told: Iterable[Copy], settings: ServerSettings) -> Sequence[str]:
     """Store the host's list, note how its instances are, raise and clear its alarms; those whose guests ran by the
     record, and were found stopped. The host's row is locked."""
     before = host_domains.of_host(connection, host)
@@ -58,7 +61,7 @@ def audit(connection: Connection, host: str, told: Iterable[Copy]) -> Sequence[s
     host_domains.replace(connection, host, list(held.values()), before)
     raised = {(row.kind, row.instance_uuid) for row in alarms.listed(connection, host=host)}
     suspect = {uuid for kind, uuid in raised if kind in AUDITED}
-    subjects = _subjects(connection, host, held, before, suspect)
+    subjects = _sought(connection, host, _subjects(connection, host, held, before, suspect), settings)
     stopped = [subject.uuid for subject in subjects if _note_power(connection, host, subject)]
     found = [difference for subject in subjects for difference in differences(host, subject)]
     _raise(connection, host, [one for one in found if one.holds])
@@ -149,6 +152,24 @@ def _subjects(
     return [Subject(u, held.get(u), records.get(u), busy.get(u, ()), newer.get(u, "")) for u in differ]
 
 
+def _sought(
+    connection: Connection, host: str, subjects: Sequence[Subject], settings: ServerSettings
+) -> Sequence[Subject]:
+    """With the hosts where those may be that are recorded here, and are not here."""
+    return [
+        replace(one, unseen=perhaps_on(connection, one.uuid, host, settings)) if _is_gone(host, one) else one
+        for one in subjects
+    ]
+
+
+def _is_gone(host: str, subject: Subject) -> bool:
+    record = subject.record
+    if record is None or record.deleted or record.host != host or record.launched_at is None:
+        return False
+    holding = [operation for operation in subject.operations if operation.holds]
+    return subject.copy is None and (record.quiet or bool(holding)) and all(map(keeps_its_domain, holding))
+
+
 def _unknown_served(
     connection: Connection, held: Mapping[str, HeldCopy], before: Mapping[str, HeldCopy], suspect: set[str]
 ) -> dict[str, str]:
@@ -193,6 +214,9 @@ def differences(host: str, subject: Subject) -> list[Difference]:
         if copy is None and record.launched_at is not None:
             words = f"its record says {host}, and there is no domain of it there"
             found.append(Difference(AlarmKind.DOMAIN_GONE, uuid, words, holds=record.quiet and not busy))
+            if subject.unseen:
+                words = f"{words}; it may run on {subject.unseen}, which is silent"
+                found.append(Difference(AlarmKind.GUEST_UNSEEN, uuid, words))
         return found
     explained = any(explains(o, host) for o in subject.operations)
     if copy is not None and live and not explained:

@@ -5,6 +5,7 @@ from tests.mutation.mutant import Mutant
 AUDITING = "migrator/scheduler/hosts/audit.py"
 MACHINES = "migrator/scheduler/hosts/machines.py"
 STAMPS = "migrator/scheduler/state/stamps.py"
+UNSEEN = "migrator/scheduler/hosts/unseen_guests.py"
 
 MUTANTS = (
     Mutant(
@@ -96,5 +97,29 @@ MUTANTS = (
         AUDITING,
         ("if any(operation.holds for operation in subject.operations) or subject.newer or record.launched_at is None:"),
         ("if any(operation.holds for operation in subject.operations) or record.launched_at is None:"),
+    ),
+    Mutant(
+        "a host that was heard before the backup counts as heard",
+        UNSEEN,
+        "return view.speaks and row.silent_s <= row.listening_s",
+        "return view.speaks or row.silent_s <= row.listening_s",
+    ),
+    Mutant(
+        "a guest on a volume is sought where its disks are, alone",
+        UNSEEN,
+        "and (spec.volumes or own & _identities(view))",
+        "and (own & _identities(view))",
+    ),
+    Mutant(
+        "a fenced host may still run what is not seen",
+        UNSEEN,
+        "not (_told(rows[name], view) or view.fenced)",
+        "not _told(rows[name], view)",
+    ),
+    Mutant(
+        "what was asked for already starts before the guest is sought",
+        AUDITING,
+        "return subject.copy is None and (record.quiet or bool(holding))",
+        "return subject.copy is None and record.quiet",
     ),
 )

@@ -1,0 +1,113 @@
+"""After a restored backup a guest is not where its record has it, and the host that it moved to is silent: whatever
+would start it waits, for on a volume nothing else keeps a second copy from running."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from migrator.scheduler.requests import requests
+from tests.world import moves
+from tests.world.backups import backup, restore
+from tests.world.clients import built
+from tests.world.conftest import MakeWorld
+from tests.world.records import live_migrate, open_alarms, operation, pass_time, record, say
+from tests.world.rules import broken
+from tests.world.world import CALLER, World
+
+Ask = Callable[[World, str], int]
+_SAID = "its record says n1, and there is no domain of it there; it may run on n2, which is silent"
+
+
+def start(world: World, uuid: str) -> int:
+    return requests.start(world.db, CALLER, uuid)
+
+
+def reboot(world: World, uuid: str) -> int:
+    return requests.reboot(world.db, CALLER, uuid, soft=False)
+
+
+def moved_to_a_silent_host(
+    make_world: MakeWorld, directory: Path, pool: str = "volume", *, stopped: bool = False
+) -> tuple[World, str]:
+    """The record says n1, which has nothing of it any more; it runs on n2, whose agent is away."""
+    world = make_world()
+    uuid = built(world, pool)
+    if stopped:
+        moves.stop(world, uuid)
+    pass_time(world, 90)
+    backup(world, directory / "backup.db")
+    if stopped:
+        world.ask(lambda: start(world, uuid))
+        world.run()
+    live_migrate(world, uuid, "n2")
+    pass_time(world, 90)
+    world.silence("n2")
+    restore(world, directory / "backup.db")
+    return world, uuid
+
+
+@pytest.mark.parametrize("after_s", [0, 40])
+@pytest.mark.parametrize(("ask", "stopped"), [(start, True), (reboot, False)])
+@pytest.mark.parametrize("pool", ["volume", "volume-mixed", "shared"])
+def test_nothing_starts_what_may_run_on_a_silent_host(
+    make_world: MakeWorld, tmp_path: Path, pool: str, ask: Ask, stopped: bool, after_s: float
+) -> None:
+    world, uuid = moved_to_a_silent_host(make_world, tmp_path, pool, stopped=stopped)
+    if after_s and ask is reboot:
+        pass_time(world, after_s)
+        assert record(world, uuid).vm_state == "stopped"
+        ask = start
+    elif after_s:
+        pass_time(world, after_s)
+    key = world.ask(lambda: ask(world, uuid))
+    pass_time(world, 200)
+    assert operation(world, key).waiting == f"{_SAID}; compare both with `migrator reconcile {uuid}`"
+    assert ("guest-unseen", "n1", uuid) in open_alarms(world)
+    assert world.fabric.running_on(uuid) == ["n2"]
+    world.bring_back("n2")
+    pass_time(world, 30)
+    assert ("guest-unseen", "n1", uuid) not in open_alarms(world)
+    say(world, uuid, "n2")
+    pass_time(world, 30)
+    assert (operation(world, key).active, open_alarms(world)) == (False, [])
+    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.fabric.overlaps()) == []
+    assert broken(world) == []
+
+
+def test_what_ran_on_a_host_that_is_fenced_starts_where_its_record_has_it(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world, uuid = moved_to_a_silent_host(make_world, tmp_path, "shared", stopped=True)
+    key = world.ask(lambda: start(world, uuid))
+    pass_time(world, 60)
+    assert operation(world, key).active
+    world.lose("n2")
+    moves.force_down(world, "n2")
+    pass_time(world, 60)
+    assert (operation(world, key).status, world.fabric.running_on(uuid)) == ("completed", ["n1"])
+    assert open_alarms(world) == []
+    assert list(world.fabric.overlaps()) == []
+
+
+def test_a_guest_on_local_disks_is_not_waited_for(make_world: MakeWorld, tmp_path: Path) -> None:
+    """It runs nowhere without them."""
+    world, uuid = moved_to_a_silent_host(make_world, tmp_path, "local", stopped=True)
+    key = world.ask(lambda: start(world, uuid))
+    pass_time(world, 60)
+    assert "disk missing" in (operation(world, key).error or {})["message"]
+    assert world.fabric.running_on(uuid) == ["n2"]
+
+
+def test_a_domain_that_is_gone_is_started_anew_while_every_host_is_heard(make_world: MakeWorld) -> None:
+    world = make_world()
+    uuid = built(world, "volume")
+    moves.stop(world, uuid)
+    world.agents["n1"].driver.undefine(uuid)
+    pass_time(world, 60)
+    assert open_alarms(world) == [("domain-gone", "n1", uuid)]
+    key = world.ask(lambda: start(world, uuid))
+    pass_time(world, 60)
+    assert (operation(world, key).status, world.fabric.running_on(uuid)) == ("completed", ["n1"])
+    assert open_alarms(world) == []
