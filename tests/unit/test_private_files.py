@@ -20,7 +20,7 @@ from migrator.compute.storage.pool_identity import MARKER
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec
-from tests.unit.compute.storage.test_disks import spec
+from tests.unit.compute.storage.disk_specs import spec
 
 IMAGE = "0e9fd0aa-0b0e-4f4e-9f5f-000000000001"
 

@@ -1,167 +1,45 @@
-"""Disk files and the directories (storage pools) they live in.
+"""Disk files: made, grown, checked and removed.
 
-Owns every path below a pool: ``<pool>/<uuid>/disk`` (vda), ``disk.vdb``, ``disk.config``, ``memory``, ``kernel``,
-``ramdisk`` and the shared ``<pool>/_base/<image id>`` that overlays are backed by. Every file appears complete or not
-at all (``atomic_files``), and none where the pool's storage is not mounted (``pool_identity``). Never talks to libvirt.
+Every file appears complete or not at all (``atomic_files``), where ``instance_files`` says. What is there is looked at
+before a hypervisor opens it (``disk_headers``, ``whole_disks``). Never talks to libvirt.
 """
 
-import contextlib
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 from migrator.compute.storage import base_images, config_drive, disk_headers, qemu_img, saved_memory
-from migrator.compute.storage.atomic_files import free_bytes, plain, publish, refuse_in_use
+from migrator.compute.storage.atomic_files import publish, refuse_in_use
 from migrator.compute.storage.base_images import BASE, BaseLocks, fetched
-from migrator.compute.storage.pool_identity import Identities, StorageAway
+from migrator.compute.storage.instance_files import InstanceFiles
+from migrator.compute.storage.pools import GIB
 from migrator.compute.storage.whole_disks import WholeDisks
 from migrator.errors import StorageError
 from migrator.protocol import (
     KERNEL,
-    MEMORY,
     RAMDISK,
     DiskFact,
     DiskSpec,
     GuestDescription,
     ImageRef,
     InstanceSpec,
-    StoragePool,
 )
 
-GIB = 1024**3
 _NAMED_BY_LIBVIRT = ("raw", "qcow2", "vmdk", "vdi", "vpc")
 
 
-@dataclass(frozen=True, slots=True)
-class BootFiles:
-    kernel: Path | None
-    ramdisk: Path | None
-
-
-class Disks:
-    """The pools of one host (``pools``: name -> directory; ``kept``: see ``Identities``). All methods are safe to call
-    again."""
+class Disks(InstanceFiles):
+    """All methods are safe to call again."""
 
     def __init__(
         self, pools: Mapping[str, Path], default_pool: str, kept: Path | None = None, host: str = "host"
     ) -> None:
-        self._pools = dict(pools)
-        self._identities = Identities(pools, kept, host)
-        self._default = default_pool
+        super().__init__(pools, default_pool, kept, host)
         self._base_locks = BaseLocks()
         self._whole = WholeDisks()
 
-    # where things are
-    def directory(self, uuid: str, pool: str) -> Path:
-        """The instance's directory in a pool. Raises StorageError for a pool this host does not have, or whose storage
-        is not mounted."""
-        return self._pool(pool) / str(UUID(uuid))
-
-    def path(self, uuid: str, disk: DiskSpec) -> Path:
-        name = "disk" if disk.target == "vda" else f"disk.{plain(disk.target)}"
-        return self.directory(uuid, disk.pool) / ("disk.config" if disk.config_drive else name)
-
-    def memory(self, spec: InstanceSpec) -> Path:
-        """Where the saved memory of a suspended guest lies: beside the first disk."""
-        return self.directory(spec.uuid, self._first_pool(spec)) / MEMORY
-
-    def file(self, spec: InstanceSpec, target: str) -> Path:
-        """The path of a disk of the spec, or of its MEMORY. Raises StorageError for another target."""
-        if target == MEMORY:
-            return self.memory(spec)
-        for disk in spec.disks:
-            if disk.target == target:
-                return self.path(spec.uuid, disk)
-        raise StorageError(f"the instance {spec.uuid} has no disk {target}")
-
-    def homes(self, spec: InstanceSpec, targets: Collection[str]) -> dict[str, Path]:
-        """The instance's directories that hold these targets: pool -> directory."""
-        pools = {disk.pool for disk in spec.disks if disk.target in targets}
-        pools |= {self._first_pool(spec)} if MEMORY in targets else set()
-        return {pool: self.directory(spec.uuid, pool) for pool in sorted(pools)}
-
-    def config_drives(self, spec: InstanceSpec, targets: Collection[str]) -> dict[str, tuple[str, Path]]:
-        """Target -> pool and path of these config drives. Raises StorageError for a target that is none."""
-        found = {d.target: (d.pool, self.path(spec.uuid, d)) for d in spec.disks if d.config_drive}
-        if others := [target for target in targets if target not in found]:
-            raise StorageError(f"{', '.join(others)} of {spec.uuid} is no config drive, and is not lent")
-        return {target: found[target] for target in targets}
-
-    def lendable_images(self, spec: InstanceSpec, wanted: Collection[str]) -> dict[str, tuple[str, Path]]:
-        """Image id -> pool and file, of what this host has as its image was: under the instance's disks, and beside
-        them. Raises StorageError."""
-        refs, boot, home = [i for i in spec.images if i.id in wanted], self.boot_files(spec), self._first_pool(spec)
-        found: dict[str, tuple[str, Path]] = {}
-        for ref in refs:
-            for pool in dict.fromkeys(disk.pool for disk in spec.disks):
-                base = base_images.lendable(self._pool(pool) / BASE / plain(ref.id), ref)
-                found |= {ref.id: (pool, base)} if base is not None else {}
-        for image_id, path in ((spec.kernel_id, boot.kernel), (spec.ramdisk_id, boot.ramdisk)):
-            if image_id is not None and image_id in wanted and path is not None and path.exists():
-                found[image_id] = (home, path)
-        return found
-
-    def all_homes(self, uuid: str) -> list[Path]:
-        """The instance's directory in every pool, whether it is there or not."""
-        return [directory / str(UUID(uuid)) for directory in self._pools.values()]
-
-    def boot_files(self, spec: InstanceSpec) -> BootFiles:
-        """Where kernel and ramdisk of the spec lie: beside the first disk, in its home, or in the default pool."""
-        home = self.directory(spec.uuid, self._first_pool(spec))
-        return BootFiles(
-            kernel=home / "kernel" if spec.kernel_id else None,
-            ramdisk=home / "ramdisk" if spec.ramdisk_id else None,
-        )
-
-    def cache_mode(self, path: Path) -> str:
-        """``none`` (past the page cache, as a migration needs it) unless the filesystem refuses O_DIRECT."""
-        try:
-            os.close(os.open(path, os.O_RDONLY | os.O_DIRECT))
-        except OSError:
-            return "writeback"
-        return "none"
-
-    # pools
-    def pool_reports(self) -> dict[str, StoragePool]:
-        """Identity and space (GiB) of every pool."""
-        return {name: self._pool_report(name) for name in self._pools}
-
-    def identities(self) -> dict[str, str]:
-        """Pool name -> storage identity; pools with equal ones, on whatever host, are the same storage. Those that are
-        not mounted now are left out."""
-        found = {}
-        for name in self._pools:
-            with contextlib.suppress(StorageAway):
-                found[name] = self._identities.of(name)
-        return found
-
-    def prove(self, pools: Sequence[str]) -> dict[str, str]:
-        """Something new in each of these pools, for another host to find there. Raises StorageError."""
-        for name in pools:
-            self._pool(name)
-        return {name: self._identities.prove(name) for name in pools}
-
-    def compare_storage(
-        self, storage: Mapping[str, str], proofs: Mapping[str, str]
-    ) -> tuple[frozenset[str], frozenset[str]]:
-        """See ``Driver``."""
-        own = self.identities()
-        same = {name for name, identity in storage.items() if own.get(name) == identity}
-        found = frozenset(name for name in same if self._identities.proven(name, proofs.get(name, "")))
-        return found, frozenset(same - found)
-
-    def present(self) -> dict[str, Path]:
-        """Pool name -> directory, of every pool whose storage is there now."""
-        return {name: self._pools[name] for name in self.identities()}
-
-    def free_bytes(self) -> dict[str, int]:
-        return {name: free_bytes(self._pool(name)) for name in self.identities()}
-
-    # disks
     def facts(self, spec: InstanceSpec) -> list[DiskFact]:
         """One fact per disk of the spec, existing or not; and for a root disk on a volume, which has no directory that
         tells, one each for kernel and ramdisk."""
@@ -308,27 +186,6 @@ class Disks:
         return homes
 
     # parts
-    def _pool(self, name: str) -> Path:
-        if name not in self._pools:
-            known = ", ".join(sorted(self._pools))
-            raise StorageError(
-                f"this host has no storage pool {name} (it has: {known})",
-                advice="name the same pools in every agent's setting storage",
-            )
-        self._identities.check(name)
-        return self._pools[name]
-
-    def _first_pool(self, spec: InstanceSpec) -> str:
-        return spec.home_pool or self._default
-
-    def _pool_report(self, name: str) -> StoragePool:
-        identity, pool = self._identities.of(name), self._pool(name)
-        usage = os.statvfs(pool)
-        total, free = (count * usage.f_frsize // GIB for count in (usage.f_blocks, usage.f_bavail))
-        return StoragePool(
-            identity=identity, path=str(pool), total_gb=total, free_gb=free, proof=self._identities.last_proof(name)
-        )
-
     def _chain(self, file: Path, disk: DiskSpec, known: Mapping[str, ImageRef]) -> tuple[tuple[Path, str], ...]:
         image = None if disk.image_id is None else _ref(disk.image_id, known)
         return disk_headers.checked_chain(file, disk, self._pool(disk.pool), image)

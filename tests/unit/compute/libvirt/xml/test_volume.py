@@ -9,7 +9,8 @@ import pytest
 from migrator.compute import compatibility
 from migrator.compute.libvirt.xml import domain as domain_xml
 from migrator.compute.libvirt.xml.guest import read_disks
-from migrator.compute.storage.disks import GIB, Disks
+from migrator.compute.storage.disks import Disks
+from migrator.compute.storage.pools import GIB
 from migrator.protocol import KERNEL, RAMDISK, GuestDescription, InstanceSpec, VolumeSpec
 from tests.unit.compute.libvirt.xml.test_domain import HOST, SPEC, STAMP
 
