@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import BootId, Incarnation, Key, MachineId, Message, Number, Seal
+from migrator.protocol.base import Age, BootId, Incarnation, Key, MachineId, Message, Number, Seal
 from migrator.protocol.facts import Fact
 from migrator.protocol.items import (
     UnreadableAssignment,
@@ -42,11 +42,13 @@ class Poll(Message):
 
 
 class Assignments(Message):
-    """The answer to a poll: the full set, never a difference. ``unreadable``: what its receiver does not understand."""
+    """The answer to a poll: the full set, never a difference. ``survey_within_s``: an agent whose first survey is due
+    makes it at a moment of its own within so long. ``unreadable``: what its receiver does not understand."""
 
     digest: str
     assignments: tuple[Assignment, ...]
     answers: int = 0  # the poll's number
+    survey_within_s: Age = 0.0
     unreadable: SkipJsonSchema[tuple[UnreadableAssignment, ...]] = Field((), exclude=True)
 
     @model_validator(mode="before")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from migrator.api.agent_v1.admission import PATIENCE_S, SHARES, Admission, Kind
+from migrator.api.agent_v1.admission import SHARES, Admission, Kind, Limits
 from migrator.api.gate import refusal_pace
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
@@ -175,11 +175,11 @@ def test_nobody_is_let_in_while_somebody_waits_for_long() -> None:
 
     async def main() -> None:
         clock, held = Clock(), Held()
-        admission = Admission({"polls": (1, 200), "facts": (1, 200)}, clock)
+        admission = Admission({"polls": Limits(1, 200, 1.0), "facts": Limits(1, 200, 1.0)}, clock)
         work = [asyncio.create_task(admission.run(f"n{n}", Kind.POLL, held)) for n in range(2)]
         await until(lambda: admission.lanes["polls"].waiting == 1 and held.begun == 1)
         with admission.entered("n3", Kind.POLL):
-            clock.now += PATIENCE_S
+            clock.now += 1.0
         with pytest.raises(ServerBusy), admission.entered("n3", Kind.POLL):
             pass
         with admission.entered("n3", Kind.FACTS):

@@ -56,7 +56,14 @@ def test_polls_that_arrive_together_are_noted_together_and_answered_each(web: We
     assert found.commits <= 3, "the first one is a group by itself"
     assert heard(web) == len(HOSTS)
     bodies = [json.loads(answer.body) for answer in answers.values()]
-    assert bodies == [NOTHING.model_copy(update={"answers": 7}).model_dump(mode="json")] * len(HOSTS)
+    assert max(body.pop("survey_within_s") for body in bodies) > 0.0, "thousands would ask at once"
+    nothing = NOTHING.model_copy(update={"answers": 7}).model_dump(mode="json", exclude={"survey_within_s"})
+    assert bodies == [nothing] * len(HOSTS)
+
+
+def test_of_a_small_cluster_an_agent_makes_its_first_survey_at_once(web: Web, heads: Any) -> None:
+    answers = polled(web, dict(list(heads.items())[:10]))
+    assert {json.loads(answer.body)["survey_within_s"] for answer in answers.values()} == {0.0}
 
 
 def test_a_poll_that_cannot_be_read_is_refused_and_the_others_of_its_group_are_heard(web: Web, heads: Any) -> None:

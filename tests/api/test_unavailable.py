@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.api.agent_v1.admission import Admission, Kind
+from migrator.api.agent_v1.admission import Admission, Kind, Limits
 from migrator.cli import main
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
@@ -79,7 +79,7 @@ def test_an_upgrade_of_a_database_that_is_away_is_no_traceback(tmp_path: Path) -
 
 def test_who_finds_very_many_waiting_is_sent_away_at_once() -> None:
     async def crowd() -> list[str]:
-        admission, go = Admission({"polls": (1, 2)}), threading.Event()
+        admission, go = Admission({"polls": Limits(1, 2)}), threading.Event()
         asked = [asyncio.create_task(admission.run(f"n{n}", Kind.POLL, go.wait)) for n in range(3)]
         while admission.lanes["polls"].waiting != 2:
             await asyncio.sleep(0.001)

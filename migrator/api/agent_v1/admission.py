@@ -23,7 +23,6 @@ from anyio import CapacityLimiter, to_thread
 
 from migrator.errors import ServerBusy, TooManyRequests
 
-PATIENCE_S = 1.0  # while somebody has waited for so long in a lane, nobody else is let in
 _AGAIN_S = (2.0, 8.0)
 
 T = TypeVar("T")
@@ -53,20 +52,35 @@ class Share:
 SHARES: Mapping[Kind, Share] = {
     Kind.POLL: Share("polls", 4, 4.0),
     Kind.FACTS: Share("facts", 4, 1.0),
-    Kind.REGISTRATION: Share("facts", 4, 4.0),
+    Kind.REGISTRATION: Share("registrations", 4, 4.0),
     Kind.QUESTIONS: Share("looks", 2, 9.0),
     Kind.SURVEY: Share("looks", 2, 9.0),
     Kind.IMAGE: Share("looks", 8, 4.0),  # while they are sent, too
 }
-# Threads, and most that wait; nearly all polls are taken in groups.
-LANES: Mapping[str, tuple[int, int]] = {"polls": (4, 5000), "facts": (3, 200), "looks": (2, 50)}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``patience_s``: while somebody has waited for so long, nobody else is let in; agents wait for 15 s."""
+
+    threads: int
+    most_waiting: int
+    patience_s: float = 1.0
+
+
+LANES: Mapping[str, Limits] = {
+    "polls": Limits(4, 5000),  # nearly all of them are taken in groups
+    "facts": Limits(3, 200),
+    "registrations": Limits(2, 1000, 5.0),  # thousands at once: to send them away costs more than to let them wait
+    "looks": Limits(2, 50),
+}
 
 
 class Lane:
     """Threads, and who waits for one. On the event loop."""
 
-    def __init__(self, threads: int, most_waiting: int, clock: Callable[[], float]) -> None:
-        self._limiter, self._most_waiting, self._clock = CapacityLimiter(threads), most_waiting, clock
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self._limiter, self._limits, self._clock = CapacityLimiter(limits.threads), limits, clock
         self._numbers = itertools.count()
         self._since: dict[int, float] = {}  # who waits for a thread -> since when; the first waits longest
 
@@ -78,7 +92,8 @@ class Lane:
     def crowded(self) -> bool:
         """What waits for longer than its agent does is work for nothing, and the agent asks again."""
         longest = next(iter(self._since.copy().values()), math.inf)
-        return len(self._since) >= self._most_waiting or self._clock() - longest >= PATIENCE_S
+        waits_s = self._clock() - longest
+        return len(self._since) >= self._limits.most_waiting or waits_s >= self._limits.patience_s
 
     async def run(self, act: Callable[[], T]) -> T:
         with self.queued() as begun:
@@ -116,11 +131,9 @@ class Turn:
 class Admission:
     """On the event loop."""
 
-    def __init__(
-        self, lanes: Mapping[str, tuple[int, int]] = LANES, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, lanes: Mapping[str, Limits] = LANES, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.lanes = {name: Lane(*limits, clock) for name, limits in lanes.items()}
+        self.lanes = {name: Lane(limits, clock) for name, limits in lanes.items()}
         self._turns: dict[tuple[str, Kind], Turn] = {}
         self._inside: Counter[tuple[str, Kind]] = Counter()
 

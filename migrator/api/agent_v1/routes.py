@@ -61,7 +61,8 @@ async def poll(request: ApiRequest) -> Response:
         request.http.state.body_room.close()  # its work is done: what is left is to wait
         while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):
             found = await looker.next(deadline)
-    answer = found.model_copy(update={"answers": body.number})
+    more = {"answers": body.number, "survey_within_s": surveys.first_within_s(services.wakers.held)}
+    answer = found.model_copy(update=more)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 

@@ -47,14 +47,14 @@ class ServerClient:
     ) -> None:
         """``server_ca``: the only authority that is trusted. Raises SettingInvalid."""
         self.machine = ""  # told with everything that is told
-        self.heard = asyncio.Event()  # the server has taken a registration or a poll of this agent
+        self.heard = asyncio.Event()  # the server has answered a poll of this agent
+        self.survey_within_s = 0.0  # as it said then: when the first survey is due
         self._path = f"/agent/v1/hosts/{host}"
         self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token, server_ca))
 
     async def register(self, incarnation: int, report: HostReport) -> None:
         body = {"incarnation": incarnation, "machine": self.machine, "report": report.model_dump(mode="json")}
         await self._send("PUT", "", json=body)
-        self.heard.set()
 
     async def poll(self, poll: Poll) -> Assignments:
         """Blocks for up to ``poll.wait_s`` while nothing changes."""
@@ -70,6 +70,7 @@ class ServerClient:
             raise ServerUnreachable(f"the server's answer makes no sense: {error}") from error
         if found.answers != poll.number:
             raise ServerUnreachable(f"the answer is to poll {found.answers}, not to {poll.number}")
+        self.survey_within_s = found.survey_within_s
         self.heard.set()
         return found
 

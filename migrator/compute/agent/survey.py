@@ -201,11 +201,12 @@ async def keep(
 ) -> None:
     """Ask, look and tell, for ever. A server or hypervisor that does not answer is tried again."""
     failures = 0
+    # Before that, a survey is refused: of a host that is not registered, or of nobody in particular. Of thousands of
+    # agents that start together, each waits for a moment of its own: their server has them to hear first.
+    await server.heard.wait()
+    await asyncio.sleep(random.uniform(0.0, server.survey_within_s))
     while True:
         try:
-            # Before that, a survey is refused: of a host that is not registered, or of nobody in particular. Thousands
-            # of agents that start together would have their server work for nothing.
-            await server.heard.wait()
             began, wall = surveyor.clock(), surveyor.wall()
             questions = await server.questions()
             error_s = (surveyor.clock() - began) / 2

@@ -31,7 +31,14 @@ CPUS_PER_HOST = 16  # different ones that its guests see
 CPU_XML_MAX = 2**14  # characters; libvirt's longest is some 10 KiB
 _CPUS_BYTES_MAX = 2**20  # that an answer carries, of 2 KiB as a rule
 _AGAIN_S = 5.0  # between two surveys of one host, at the least
+_FIRST_AT_ONCE = 20  # hosts whose agents make their first survey when they start
+_FIRST_A_SECOND = 10.0  # of more hosts
 _SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand each costs 40 ms
+
+
+def first_within_s(hosts: int) -> float:
+    """Within how long, of so many hosts that poll, an agent that has just started makes its first survey."""
+    return hosts / _FIRST_A_SECOND if hosts > _FIRST_AT_ONCE else 0.0
 
 
 def questions(db: Database, host: str, settings: ServerSettings) -> Questions:

@@ -1,6 +1,7 @@
 """What an agent looks at when nothing is moved: what is asked again and when, and how old it says that it is."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -200,6 +201,7 @@ class Server:
         self.machine = "a-machine"
         self.heard = asyncio.Event()
         self.heard.set()
+        self.survey_within_s = 0.0
         self.asked = 0
         self.surveys: list[Survey] = []
 
@@ -262,3 +264,30 @@ def test_nothing_is_asked_or_told_before_the_server_has_heard_the_agent(world: W
         return server
 
     assert len(asyncio.run(until_told()).surveys) == 1
+
+
+def test_the_first_survey_waits_for_a_moment_of_its_own_as_long_as_the_server_says(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 2,000 agents that started together, each asked its first questions while others were not heard yet."""
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    async def in_thread(act: Callable[[], Survey]) -> Survey:
+        return act()
+
+    async def not_yet() -> int:
+        server = Server(world, asyncio.Event())
+        server.survey_within_s = 3600.0
+        task = asyncio.create_task(surveying.keep(world.surveyor, cast(ServerClient, server), in_thread, {}))
+        for _ in range(20):
+            await asyncio.sleep(0)  # it goes as far as it can
+        task.cancel()
+        return server.asked
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    assert asyncio.run(not_yet()) == 0
+    assert drawn == [(0.0, 3600.0)]
