@@ -206,7 +206,7 @@ def _values(connection: Connection, operation: OperationView, plan: Plan) -> dic
     if plan.phase is not None or plan.forward is not None:
         values["phase_since"] = clock_expression(connection)
         if operation.forward if plan.forward is None else plan.forward:
-            values["status"] = table.phase(plan.phase or operation.phase).shown or "running"
+            values["status"] = table.phase(plan.phase or operation.phase).migration_status or "running"
     if plan.forward is False and table.reverting is not None:
         values["status"] = "reverting"
     if plan.holds is False:

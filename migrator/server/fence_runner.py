@@ -27,7 +27,9 @@ from migrator.scheduler.state.fencing import evidence
 
 log = logging.getLogger(__name__)
 
-PHASES = frozenset((op.kind.value, phase.name) for op in OPERATIONS.values() for phase in op.phases if phase.fencing)
+PHASES = frozenset(
+    (op.kind.value, phase.name) for op in OPERATIONS.values() for phase in op.phases if phase.fencing_evidence_suffices
+)
 _AT_ONCE = 8  # hosts that are fenced beside each other
 _LOOK_S = 0.1
 _STALE_S = 30.0  # beyond fence_timeout: the server that began this run is gone

@@ -25,8 +25,8 @@ from migrator.protocol import (
 )
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision.assignments import assignments
-from migrator.scheduler.decision.backward import refused
 from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
+from migrator.scheduler.decision.rollback_start import refused
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Plan, Snapshot
 
 NAMES = ("a", "b", "c")

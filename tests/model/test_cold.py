@@ -6,10 +6,11 @@ import pytest
 
 from migrator.operations import Effect, Kind
 from migrator.protocol import AbsentInputs, Ensure, Power
-from migrator.scheduler.decision import assignments, backward, forward, views
+from migrator.scheduler.decision import assignments, backward, forward, phase_judgement, source_proof, views
 from migrator.scheduler.decision import decide as decisions
-from migrator.scheduler.decision.backward import up
 from migrator.scheduler.decision.completion import DONE, judge_copy
+from migrator.scheduler.decision.next_phase import next_phase
+from migrator.scheduler.decision.previous_phase import up
 from tests.model import server
 from tests.model.cold_state import Host, Record, State, Store, on
 from tests.model.cold_world import World
@@ -160,30 +161,35 @@ ABSENT: Any = assignments._absent
 ONE, BACK, SAVED, SHARED = "migration, confirmed", "migration, reverted", "migration, suspended", "migration, shared"
 SEEMED = "migration, shared, reverted, its new host only seems dead"
 PLANTED: dict[str, tuple[str, Any, str, Any]] = {
-    "silence is evidence": ("evacuation, nobody vouches", forward, "_fence", lambda s, t, p, _: forward._next(s, t, p)),
+    "silence is evidence": (
+        "evacuation, nobody vouches",
+        forward,
+        "_fence",
+        lambda s, t, p, _: next_phase(s, t, p),
+    ),
     "silence is fencing": (ONE, views, "fenced", lambda s, host: not views.heard(s, host)),
     "checksums are not compared": (
         ONE,
-        forward,
+        phase_judgement,
         "judge_copy",
         _no_checksums,
     ),
-    "the copy's own checksum is enough": (ONE, forward, "judge_copy", lambda _, c, t: judge_copy(c, c, t)),
+    "the copy's own checksum is enough": (ONE, phase_judgement, "judge_copy", lambda _, c, t: judge_copy(c, c, t)),
     "facts of other epochs and phases count": (ONE, views, "fresh", _any_fact),
     "facts of other epochs count": (ONE, views, "fresh", _any_epoch),
     "an undo does not wait for its host": (ONE, decisions, "go_back", lambda s, t, p: up(s, t, p)),
     "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
-    "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: forward._next(s, t, p)),
+    "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: next_phase(s, t, p)),
     "the record does not return": (BACK, backward, "up", _never_recorded),
     "a revert asks for no proof": (
         "migration, reverted, its old host's disk is gone",
         backward,
-        "_keep",
+        "keep",
         lambda s, t, p: up(s, t, p),
     ),
     "a silent source has proven its disks": (
         "migration, reverted, its old host is dead, its disk gone",
-        backward,
+        source_proof,
         "_keeper_unheard",
         lambda s, t, p, _: up(s, t, p),
     ),
@@ -191,7 +197,7 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
         "migration, reverted, its new host's disk is gone",
         forward,
         "_attest",
-        lambda s, t, p: forward._next(s, t, p),
+        lambda s, t, p: next_phase(s, t, p),
     ),
     "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: up(s, t, p, effect)),
     "a claim goes while its host owes": (BACK, backward, "_undo_effect", lambda s, t, p, e: up(s, t, p, effect=e)),

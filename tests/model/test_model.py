@@ -9,8 +9,8 @@ from migrator.protocol import PAUSED_BY_HAND, DomainState
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision import verdict as verdicts
-from migrator.scheduler.decision.backward import up
 from migrator.scheduler.decision.completion import DONE
+from migrator.scheduler.decision.previous_phase import up
 from migrator.scheduler.decision.verdict import Verdict, rests, verdict
 from tests.model import server
 from tests.model.live_state import WHOLE, Host, State

@@ -10,6 +10,8 @@ from migrator.compute.simulated.disks import SimulatedDisks
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.decision import backward, forward
+from migrator.scheduler.decision.next_phase import next_phase
+from migrator.scheduler.decision.previous_phase import up
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
@@ -51,11 +53,11 @@ def delete_in_every_pool(patch: pytest.MonkeyPatch) -> None:
 
 
 def revert_without_a_proof(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(backward, "_keep", backward.up)
+    patch.setattr(backward, "keep", up)
 
 
 def confirm_without_a_proof(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(forward, "_attest", forward._next)
+    patch.setattr(forward, "_attest", next_phase)
 
 
 Scenario = Callable[[World], None]

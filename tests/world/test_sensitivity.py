@@ -12,7 +12,8 @@ from migrator.db import claims
 from migrator.db.tables import instances
 from migrator.operations import Effect
 from migrator.protocol import AbsentInputs, Ensure, Fact, InstanceSpec
-from migrator.scheduler.decision import assignments, backward, completion, forward
+from migrator.scheduler.decision import assignments, backward, completion, phase_judgement
+from migrator.scheduler.decision.previous_phase import up
 from migrator.scheduler.state import effects
 from tests.world import evacuations
 from tests.world.conftest import MakeWorld
@@ -45,7 +46,7 @@ def trust_every_copy(patch: pytest.MonkeyPatch) -> None:
         known = {disk.target for disk in copied.disks if disk.checksum}
         return completion.DONE if known >= set(targets) else completion.PENDING
 
-    patch.setattr(forward, "judge_copy", written)
+    patch.setattr(phase_judgement, "judge_copy", written)
 
 
 def offer_for_ever(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ def delete_what_a_lost_host_had(patch: pytest.MonkeyPatch) -> None:
 
 
 def revert_without_a_proof(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(backward, "_keep", lambda snapshot, table, phase: backward.up(snapshot, table, phase))
+    patch.setattr(backward, "keep", up)
 
 
 PLANTED = [

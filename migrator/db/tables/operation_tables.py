@@ -40,7 +40,7 @@ operations = Table(
     Column("generation", Integer, nullable=False),
     # Grows with each operation of an instance; agents refuse those that are older than what they have served.
     Column("serial", BigInteger, nullable=False, default=0, server_default="0"),
-    Column("status", String(32), nullable=False),  # os-migrations' word; while active Phase.shown
+    Column("status", String(32), nullable=False),  # os-migrations' word; while active Phase.migration_status
     Column("source", String(255)),
     Column("destination", String(255)),
     Column("requested_host", String(255)),

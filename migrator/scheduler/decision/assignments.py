@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.operations import OPERATIONS, Actor, Kind, Operation, Phase
+from migrator.operations import OPERATIONS, Actor, Kind, Loss, Operation, Phase
 from migrator.protocol import (
     AbsentInputs,
     Assignment,
@@ -58,7 +58,7 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     if views.disputed(snapshot, phase):
         return found
     for host, (actor, ensure) in asked(operation).items():
-        fencing = operation.forward and phase.fencing and actor is phase.actor
+        fencing = operation.forward and phase.fencing_evidence_suffices and actor is phase.actor
         if fencing and (snapshot.hosts[host].up or not views.keeps_disks(snapshot)):
             ensure = Ensure.OBSERVED  # it answers, and keeps its instances: ``decide`` is about to turn round
         found[host] = _assignment(Ask(snapshot, table, phase, actor), host, ensure)
@@ -73,12 +73,12 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
     host = views.host_of(operation, phase.actor)
     if host is not None and isinstance(wanted, Ensure):
         found[host] = phase.actor, wanted
-    if phase.meanwhile is not None:
-        meanwhile = phase.meanwhile if operation.forward else Ensure.OBSERVED
+    if phase.peer_ensure is not None:
+        peer_ensure = phase.peer_ensure if operation.forward else Ensure.OBSERVED
         for end in (Actor.SOURCE, Actor.DESTINATION):
             host = views.host_of(operation, end)
             if host is not None and host not in found:
-                found[host] = end, meanwhile
+                found[host] = end, peer_ensure
     return found
 
 
@@ -219,17 +219,20 @@ def _shut_off(ask: Ask) -> Message:
 
 
 def _absent(ask: Ask) -> Message:
-    """A move's leftovers: never a shared disk, and a running guest only where it was evacuated from. A deletion, or a
-    build undone: everything."""
+    """As much as the table lets the step destroy: everything, or the copy that a move leaves, which is never a shared
+    disk, and a running guest only where it was evacuated from."""
     snapshot = ask.snapshot
     pools = snapshot.instance.pools
-    if not ask.table.moves:
+    loss = ask.phase.destroys if snapshot.operation.forward else ask.phase.undo_destroys
+    if loss not in (Loss.COPY, Loss.STRAY, Loss.ALL):
+        return AbsentInputs()
+    if loss is Loss.ALL:
         return AbsentInputs(delete_pools=pools, kill=True)
     shared = views.shared_by_both(snapshot)
     return AbsentInputs(
         delete_pools=tuple(pool for pool in pools if pool not in shared),
         keep=_kept(ask),
-        kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,
+        kill=loss is Loss.STRAY,
         paused=ask.actor is Actor.SOURCE and views.stays_paused(snapshot.operation),
         arrived=snapshot.deleted,
     )

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from migrator.operations import VERIFY, Actor, Operation, Phase
 from migrator.scheduler.decision import proof, views
-from migrator.scheduler.decision.backward import reverse
 from migrator.scheduler.decision.completion import Judgement, Progress
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
+from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.verdict import Verdict
 from migrator.scheduler.decision.waiting import alarm, set_free, wait

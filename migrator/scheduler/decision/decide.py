@@ -1,6 +1,6 @@
 """The pure function that advances an operation: ``decide(snapshot) -> plan``.
 
-It walks the kind's table in ``operations.py``: down (``forward.py``) while the operation goes forward, up
+It walks the kind's table in ``migrator/operations``: down (``forward.py``) while the operation goes forward, up
 (``backward.py``) while it is being undone. It imports no SQL, no HTTP, no clock and no libvirt, so every interleaving
 can be tried in a test. It never looks at an operation other than the one it is given.
 """

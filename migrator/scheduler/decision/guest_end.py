@@ -27,6 +27,14 @@ def stopped(fact: Fact | None) -> bool:
     return views.state_of(fact) in STOPPED
 
 
+def still_here(fact: Fact) -> bool:
+    """Also of a guest that runs because it migrated hither, once: only one that is shut off has migrated away."""
+    domain = fact.domain
+    if domain is None or domain.state in (DomainState.ABSENT, DomainState.INCOMING):
+        return False
+    return not (domain.state is DomainState.SHUT_OFF and domain.reason == "migrated")
+
+
 def on_the_way(snapshot: Snapshot) -> str | None:
     """What ended the guest on its source while it was moved, which ended the move; None: nothing did."""
     source = snapshot.operation.source

@@ -78,7 +78,7 @@ def arrived(snapshot: Snapshot) -> bool:
     """On the way back of a cold move: whether it turned round after the copy was complete and proven."""
     operation = snapshot.operation
     table, failed = OPERATIONS[operation.kind], (operation.error or {}).get("phase", "")
-    return any(phase.name == failed for phase in table.phases) and table.index(failed) > table.index("copy")
+    return any(phase.name == failed for phase in table.phases) and table.index(failed) > table.index(table.copied_by)
 
 
 def may_stay(snapshot: Snapshot) -> bool:
@@ -90,7 +90,7 @@ def recorded(snapshot: Snapshot) -> bool:
     """The same, after the record had named the destination."""
     operation = snapshot.operation
     table = OPERATIONS[operation.kind]
-    return arrived(snapshot) and table.index(str((operation.error or {})["phase"])) > table.index("record")
+    return arrived(snapshot) and table.index(str((operation.error or {})["phase"])) > table.index(table.recorded_by)
 
 
 def counted(snapshot: Snapshot) -> tuple[bool, Mapping[str, Any] | None]:

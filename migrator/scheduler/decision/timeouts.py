@@ -2,7 +2,7 @@
 
 from migrator.protocol import Fact
 from migrator.scheduler.decision import views
-from migrator.scheduler.decision.backward import reverse
+from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 
 _POST_COPY = ("postcopy", "postcopy-failed")  # the guest runs at the destination: there is no way back

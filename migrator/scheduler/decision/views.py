@@ -6,18 +6,16 @@ Pure, and without an opinion: what follows from it is ``forward.py``'s and ``bac
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.operations import Actor, Kind, Operation, Phase
+from migrator.operations import Actor, End, Kind, Operation, Phase
 from migrator.protocol import (
     MEMORY,
     SUPERSEDED,
     AttemptState,
     DomainState,
-    Ensure,
     Fact,
     GuestDescription,
     HostReport,
     InstanceSpec,
-    JobFact,
     Power,
 )
 from migrator.scheduler.decision import downtime_steps
@@ -54,6 +52,12 @@ def fenced(snapshot: Snapshot, host: str | None) -> bool:
     return view is not None and view.fenced
 
 
+def evidence(snapshot: Snapshot, host: str | None) -> str:
+    """Why the guests of a silent host do not run; "" where nothing tells."""
+    view = view_of(snapshot, host)
+    return view.evidence or "" if view is not None else ""
+
+
 def fresh(snapshot: Snapshot, host: str | None) -> Fact | None:
     """The host's fact, if it was observed under this epoch and phase and the host still speaks."""
     fact = snapshot.facts.get(host) if host is not None else None
@@ -88,13 +92,13 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
 
 def judged_by_verdict(table: Operation, phase: Phase) -> bool:
     """Whether both hosts say together where the guest runs while this phase lasts."""
-    return table.live and phase.meanwhile is Ensure.OBSERVED
+    return table.live and phase.observes_peer
 
 
 def disputed(snapshot: Snapshot, phase: Phase) -> bool:
     """Whether the operation waits, and no host is asked for anything, until it is known which copy of the instance is
     the right one. A transfer that is under way is libvirt's, and comes to its end first."""
-    return bool(snapshot.disputed) and not (phase.do is Ensure.MIGRATING and _begun(snapshot))
+    return bool(snapshot.disputed) and not (phase.end is End.VERDICT and _begun(snapshot))
 
 
 def _begun(snapshot: Snapshot) -> bool:
@@ -106,17 +110,17 @@ def _begun(snapshot: Snapshot) -> bool:
 
 def skipped(operation: OperationView, phase: Phase) -> bool:
     """Nothing to do between a host and itself."""
-    return phase.between_hosts and operation.same_host
+    return phase.skipped_on_same_host and operation.same_host
 
 
 def left_out(snapshot: Snapshot, phase: Phase) -> bool:
     """A phase that is not for this operation: to plan the transfer, where the settings say how, or the guest is paused
     and writes nothing; to copy config drives, or to prove copies, where there are none."""
-    if phase.copied:
+    if phase.skipped_when_shared:
         return not moved_targets(snapshot)
     if phase.lends:
         return not lent_targets(snapshot) and not lent_images(snapshot)
-    return phase.planning and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
+    return phase.auto_strategy_only and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
 
 
 # --- words ------------------------------------------------------------------------------------------------------
@@ -273,31 +277,3 @@ def with_flavor(spec: InstanceSpec, flavor: Mapping[str, Any]) -> InstanceSpec:
         for disk in spec.disks
     )
     return spec.model_copy(update={"vcpus": flavor["vcpus"], "memory_mb": flavor["memory_mb"], "disks": disks})
-
-
-# --- measurements -----------------------------------------------------------------------------------------------
-
-
-def outcome_of(snapshot: Snapshot) -> Mapping[str, Any]:
-    """The last statistics of the job, as far as both hosts had them when the verdict fell."""
-    facts = (fresh(snapshot, snapshot.operation.source), fresh(snapshot, snapshot.operation.destination))
-    jobs: list[JobFact] = [fact.job for fact in facts if fact is not None and fact.job is not None]
-    merged: dict[str, Any] = {}
-    for job in jobs:
-        expected = {"active", "downtime_ms"} if job.active else {"active"}  # while it runs, downtime is a forecast
-        merged |= {k: v for k, v in job.model_dump(mode="json").items() if v is not None and k not in expected}
-    return merged | _uncounted(snapshot, merged)
-
-
-def _uncounted(snapshot: Snapshot, merged: Mapping[str, Any]) -> dict[str, Any]:
-    """What the hypervisor's last statistics of a live migration lack. They have none of a post-copy, which may be over
-    before its last counters were read, nor of disks, which are copied before the memory and sometimes between two
-    looks: of those it counts the size that the guest sees, and after a transfer that went well all of it is copied."""
-    found: dict[str, Any] = {}
-    if snapshot.operation.kind is not Kind.LIVE_MIGRATION:
-        return found
-    if not merged.get("elapsed_ms"):
-        found["elapsed_ms"] = round(snapshot.operation.phase_age_s * 1000)
-    if total := sum(copied_live_bytes(snapshot)):
-        found |= {"disk_total_bytes": total, "disk_processed_bytes": total, "disk_remaining_bytes": 0}
-    return found

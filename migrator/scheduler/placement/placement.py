@@ -13,7 +13,7 @@ from migrator.operations import Actor, Kind
 from migrator.protocol import GuestDescription
 from migrator.scheduler.checks.filters import failed, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, Need, Origin
-from migrator.scheduler.decision.backward import refused
+from migrator.scheduler.decision.rollback_start import refused
 from migrator.scheduler.decision.snapshot import Plan, Snapshot
 from migrator.scheduler.decision.views import spec_for
 from migrator.scheduler.decision.waiting import queued_at, wait

@@ -223,7 +223,7 @@ def begin(
         kind=kind.value,
         instance_uuid=uuid,
         phase=first.name,
-        status=first.shown or "running",
+        status=first.migration_status or "running",
         moves=table.moves,
         source=source,
         requested_host=requested_host,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from migrator.db import alarms, host_domains, hosts, instances, operations, progress, transfer_stats
 from migrator.db.engine import Connection
 from migrator.errors import InstanceNotFound
-from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.operations import OPERATIONS, End, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler.checks.finding import Candidate
 from migrator.scheduler.decision.downtime_steps import Schedule
@@ -192,7 +192,7 @@ def _snapshot(
 
 def _copies(connection: Connection, row: Any, settings: ServerSettings) -> tuple[tuple[str, str], ...]:
     """Asked for only where it matters: it costs a query."""
-    if OPERATIONS[Kind(row.kind)].phase(row.phase).do is not Effect.AWAIT_NO_COPY:
+    if OPERATIONS[Kind(row.kind)].phase(row.phase).end is not End.NO_COPY:
         return ()
     return tuple(host_domains.left(connection, row.instance_uuid, row.source, settings.service_down_time))
 
@@ -235,5 +235,5 @@ def _stalled_s(connection: Connection, row: Any) -> float:
 
 def _reached(connection: Connection, row: Any) -> float | None:
     """Asked for only where a transfer is planned: it costs a query."""
-    planning = OPERATIONS[Kind(row.kind)].phase(row.phase).planning
+    planning = OPERATIONS[Kind(row.kind)].phase(row.phase).auto_strategy_only
     return transfer_stats.reached_mib_s(connection, row.source, row.destination) if planning else None

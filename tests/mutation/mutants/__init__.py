@@ -13,6 +13,7 @@ from tests.mutation.mutants import (
     host_words,
     memory,
     records,
+    transfer,
     verdict,
 )
 
@@ -26,5 +27,6 @@ ALL: Sequence[Mutant] = (
     *host_words.MUTANTS,
     *memory.MUTANTS,
     *records.MUTANTS,
+    *transfer.MUTANTS,
     *verdict.MUTANTS,
 )

@@ -5,6 +5,10 @@ from tests.mutation.mutant import Mutant
 BACKWARD = "migrator/scheduler/decision/backward.py"
 DECIDE = "migrator/scheduler/decision/decide.py"
 FORWARD = "migrator/scheduler/decision/forward.py"
+GUEST_END = "migrator/scheduler/decision/guest_end.py"
+NEXT = "migrator/scheduler/decision/next_phase.py"
+PREVIOUS = "migrator/scheduler/decision/previous_phase.py"
+TURNING = "migrator/scheduler/decision/rollback_start.py"
 
 MUTANTS = (
     Mutant(
@@ -16,16 +20,19 @@ MUTANTS = (
     Mutant(
         "fence by evidence though heard",
         FORWARD,
-        "if phase.fencing and not views.heard(snapshot, host):",
-        "if phase.fencing:",
+        "if phase.fencing_evidence_suffices and not views.heard(snapshot, host):",
+        "if phase.fencing_evidence_suffices:",
     ),
     Mutant(
-        "source up in fence: no turning back", FORWARD, "if phase.fencing and snapshot.hosts[host].up:", "if False:"
+        "source up in fence: no turning back",
+        FORWARD,
+        "if phase.fencing_evidence_suffices and snapshot.hosts[host].up:",
+        "if False:",
     ),
     Mutant(
         "no evidence stops a copy",
         FORWARD,
-        "if phase.do is Ensure.COPIED and views.fenced(snapshot, operation.source):",
+        "if phase.end is End.CHECKSUMS and views.fenced(snapshot, operation.source):",
         "if False:",
     ),
     Mutant(
@@ -36,15 +43,15 @@ MUTANTS = (
     ),
     Mutant(
         "what the destination found out is not used yet",
-        FORWARD,
-        "views.left_out(wiser, table.phases[after])",
-        "views.left_out(snapshot, table.phases[after])",
+        NEXT,
+        "if not views.left_out(wiser, phase)",
+        "if not views.left_out(snapshot, phase)",
     ),
     Mutant(
         "the copy of a config drive is the transfer's result",
-        FORWARD,
-        "if phase.do is Ensure.COPIED and not phase.lends else outcome,",
-        "if phase.do is Ensure.COPIED else outcome,",
+        NEXT,
+        "if phase.records is Record.COPY else outcome,",
+        "if phase.peer_ensure is not None else outcome,",
     ),
     Mutant("source is back: ignored", FORWARD, "    if _source_is_back(snapshot, table, phase):", "    if False:"),
     Mutant(
@@ -73,45 +80,15 @@ MUTANTS = (
         "source is back though there runs", FORWARD, "return alive and there is not DomainState.RUNNING", "return alive"
     ),
     Mutant(
-        "alarms in transfer ignored",
-        FORWARD,
-        ("    if found in ALARMS:\n        return alarm(snapshot, found)\n    if operation.cancel_requested:"),
-        "    if operation.cancel_requested:",
-    ),
-    Mutant(
-        "attempt NONE counts as ended",
-        FORWARD,
-        "attempt is not None and attempt.state is AttemptState.ENDED",
-        "attempt is not None and attempt.state is not AttemptState.RUNNING",
-    ),
-    Mutant(
-        "lost destination of a half",
-        FORWARD,
-        "whole = source is not None and still_here(source) and not half(source)",
-        "whole = source is not None and still_here(source)",
-    ),
-    Mutant(
-        "lost source without the destination's word",
-        FORWARD,
-        "if destination is not None and views.fenced(snapshot, operation.source):",
-        "if views.fenced(snapshot, operation.source):",
-    ),
-    Mutant(
-        "timeouts without an active job",
-        FORWARD,
-        "if source is not None and job_active(source) and (late :=",
-        "if source is not None and (late :=",
-    ),
-    Mutant(
         "fenced and not holding",
         FORWARD,
-        "if views.fenced(snapshot, host) and phase.holds:",
+        "if views.fenced(snapshot, host) and phase.locks_instance:",
         "if views.fenced(snapshot, host):",
         equivalent="an operation that does not hold has no phase that is left by this",
     ),
     Mutant(
         "reverse keeps the epoch",
-        BACKWARD,
+        TURNING,
         ("        forward=False,\n        raise_epoch=True,"),
         ("        forward=False,\n        raise_epoch=False,"),
     ),
@@ -130,7 +107,7 @@ MUTANTS = (
     Mutant(
         "not still here: up all the same",
         BACKWARD,
-        "if phase.undo is Ensure.NOT_MIGRATING and not _stayed(snapshot, fact):",
+        "if phase.undo_end is End.VERDICT and not _stayed(snapshot, fact):",
         "if False:",
     ),
     Mutant(
@@ -142,13 +119,13 @@ MUTANTS = (
     Mutant(
         "claim released though owed",
         BACKWARD,
-        "if effect is Effect.RELEASE_DESTINATION and operation.holds and owes:",
+        "if phase.claims_host and operation.holds and owes:",
         "if False:",
     ),
     Mutant(
         "silent host's undo owed without fencing",
         BACKWARD,
-        "given_up and snapshot.operation.holds and (phase.owed or views.fenced(snapshot, host))",
+        "given_up and snapshot.operation.holds and (by_silence or views.fenced(snapshot, host))",
         "given_up and snapshot.operation.holds",
     ),
     Mutant(
@@ -157,7 +134,7 @@ MUTANTS = (
         "given_up = gone and not views.awaited(snapshot, host)",
         "given_up = gone",
     ),
-    Mutant("everything is owed", BACKWARD, "owing=phase.name if phase.undo in _CLEANING else None", "owing=phase.name"),
+    Mutant("everything is owed", BACKWARD, "owing=phase.name if _deferrable(phase) else None", "owing=phase.name"),
     Mutant(
         "forward again in the same epoch",
         BACKWARD,
@@ -166,14 +143,14 @@ MUTANTS = (
     ),
     Mutant(
         "incoming is still here",
-        BACKWARD,
+        GUEST_END,
         "domain.state in (DomainState.ABSENT, DomainState.INCOMING):",
         "domain.state in (DomainState.ABSENT,):",
         equivalent="an arriving domain is on the destination, and never on a source",
     ),
     Mutant(
         "retry in the same epoch",
-        BACKWARD,
+        PREVIOUS,
         ("        forward=True,\n        raise_epoch=True,\n        effect=effect,"),
         ("        forward=True,\n        raise_epoch=False,\n        effect=effect,"),
     ),
@@ -196,21 +173,15 @@ MUTANTS = (
         "given_up = snapshot.operation.cancel_requested",
     ),
     Mutant(
-        "a stopped source proves what a fenced destination has",
-        FORWARD,
-        ("whole = source is not None and still_here(source) and not half(source) and not guest_end.stopped(source)"),
-        "whole = source is not None and still_here(source) and not half(source)",
-    ),
-    Mutant(
         "a forced-down host that answers gives up its disks",
         FORWARD,
-        "if phase.fencing and not views.keeps_disks(snapshot):",
+        "if phase.fencing_evidence_suffices and not views.keeps_disks(snapshot):",
         "if False:",
     ),
     Mutant(
         "a deletion ends beside a copy",
         FORWARD,
-        "if phase.do is Effect.AWAIT_NO_COPY and snapshot.copies:",
+        "if phase.end is End.NO_COPY and snapshot.copies:",
         "if False:",
     ),
     Mutant("an unread description acts", DECIDE, "        if host.unreadable:", "        if False:"),

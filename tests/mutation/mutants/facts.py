@@ -90,8 +90,8 @@ MUTANTS = (
     Mutant(
         "a move's cleaning kills",
         ASSIGN,
-        "kill=snapshot.operation.kind is Kind.EVACUATION and ask.actor is Actor.SOURCE,",
-        "kill=snapshot.operation.kind is Kind.EVACUATION,",
+        "kill=loss is Loss.STRAY,",
+        "kill=loss is not Loss.NOTHING,",
     ),
     Mutant(
         "kept: not where it lives now",
@@ -127,7 +127,7 @@ MUTANTS = (
     Mutant(
         "a transfer in dispute is cut off",
         READING,
-        ("return bool(snapshot.disputed) and not (phase.do is Ensure.MIGRATING and _begun(snapshot))"),
+        ("return bool(snapshot.disputed) and not (phase.end is End.VERDICT and _begun(snapshot))"),
         "return bool(snapshot.disputed)",
     ),
 )

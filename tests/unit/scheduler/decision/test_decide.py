@@ -8,8 +8,9 @@ import pytest
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.protocol import DiskFact
 from migrator.scheduler.decision.assignments import assignments
-from migrator.scheduler.decision.backward import MAX_ATTEMPTS, refused
 from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.previous_phase import MAX_ATTEMPTS
+from migrator.scheduler.decision.rollback_start import refused
 from migrator.scheduler.decision.snapshot import NOTHING
 from tests.model import server
 from tests.model.server import Seen
