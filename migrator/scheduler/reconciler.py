@@ -17,14 +17,15 @@ from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import StaleRow
-from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
+from migrator.scheduler.decision.transition import after, ends_secrecy, enters_phase, task_state
 from migrator.scheduler.placement.check_errors import with_checks
 from migrator.scheduler.placement.placement import place
 from migrator.scheduler.queues import inbound, outbound
 from migrator.scheduler.requests.requests import begin_queued_delete
-from migrator.scheduler.state import loader, passwords, unreadable
+from migrator.scheduler.state import loader, unreadable
 from migrator.scheduler.state.effects import EFFECTS
 from migrator.settings import ServerSettings
 
@@ -123,7 +124,7 @@ class Reconciler:
                 return (), False
         with self._db.write() as connection:
             begun = apply(connection, snapshot, plan)
-        if _ends_secrecy(operation, plan):
+        if ends_secrecy(operation, plan):
             self._db.erase_later()
         if not _says_only(plan):
             touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
@@ -149,13 +150,12 @@ def _says_only(plan: Plan) -> bool:
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
     """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations whose turn it is because of that."""
     operation = snapshot.operation
-    operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan))
+    found = after(operation, plan)
+    operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan, found))
     if plan.effect is Effect.CLAIM_DESTINATION:
         outbound.admit(connection, snapshot, plan)
     if plan.effect is not None:
         EFFECTS[plan.effect](connection, operation, plan)
-    phase = plan.phase or operation.phase
-    epoch = operation.epoch + plan.raise_epoch
     for line in plan.timeline:
         events.add(
             connection,
@@ -163,19 +163,18 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
             line.message,
             operation_id=operation.id,
             instance_uuid=operation.instance_uuid,
-            phase=phase,
-            epoch=epoch,
+            phase=found.phase,
+            epoch=found.epoch,
             host=line.host or plan.destination or operation.destination,
             details=line.details,
         )
-        log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": epoch, "host": line.host})
-    turns = list(inbound.following(connection, snapshot, plan))
+        log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": found.epoch, "host": line.host})
+    turns = list(inbound.following(connection, snapshot, found))
     _raise_or_clear(connection, operation, plan)
     if plan.end is not None or plan.holds is False:
         return turns + _free(connection, operation, plan)
-    if operation.holds and (plan.phase is not None or plan.forward is not None):
-        changes = {"task_state": _task_state(operation, plan)}
-        instances.change(connection, operation.instance_uuid, changes)
+    if operation.holds and enters_phase(plan):
+        instances.change(connection, operation.instance_uuid, {"task_state": task_state(found)})
     return turns
 
 
@@ -190,61 +189,21 @@ def _raise_or_clear(connection: Connection, operation: OperationView, plan: Plan
         clear_alarm(connection, before, instance_uuid=operation.instance_uuid)
 
 
-def _task_state(operation: OperationView, plan: Plan) -> str | None:
-    table = OPERATIONS[operation.kind]
-    forward = operation.forward if plan.forward is None else plan.forward
-    if not forward and table.reverting is not None:
-        return table.reverting
-    return table.phase(plan.phase or operation.phase).task(operation.params)
+# The columns of an operation's row that a plan may change: the names are those of the view.
+_COLUMNS = (
+    *("phase", "forward", "epoch", "destination", "params", "context", "steering", "cancel_requested"),
+    *("confirm_requested", "waiting", "error", "outcome", "active", "holds", "status"),
+)
 
 
-def _values(connection: Connection, operation: OperationView, plan: Plan) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    table = OPERATIONS[operation.kind]
-    if plan.phase is not None:
-        values["phase"] = plan.phase
-    if plan.phase is not None or plan.forward is not None:
+def _values(connection: Connection, before: OperationView, plan: Plan, found: OperationView) -> dict[str, Any]:
+    """What ``plan``, which made ``found`` of the operation, writes into its row."""
+    values = {name: getattr(found, name) for name in _COLUMNS if getattr(found, name) != getattr(before, name)}
+    if enters_phase(plan):
         values["phase_since"] = clock_expression(connection)
-        if operation.forward if plan.forward is None else plan.forward:
-            values["status"] = table.phase(plan.phase or operation.phase).migration_status or "running"
-    if plan.forward is False and table.reverting is not None:
-        values["status"] = "reverting"
-    if plan.holds is False:
-        values["holds"] = False
-        if not operation.forward:
-            values["status"] = (operation.error or {}).get("status", "error")
-    if plan.forward is not None:
-        values["forward"] = plan.forward
-    if plan.raise_epoch:
-        values["epoch"] = operation.epoch + 1
-    if plan.destination is not None:
-        values["destination"] = plan.destination
-    elif plan.clear_destination:
-        values["destination"] = None
-    if plan.context:
-        values["context"] = {**operation.context, **plan.context}
-    if plan.steering:
-        values["steering"] = {**operation.steering, **plan.steering}
-    if plan.waiting is not None:
-        values["waiting"] = plan.waiting or None
-    if plan.cancel is not None:
-        values["cancel_requested"] = plan.cancel
-    if plan.confirm is not None:
-        values["confirm_requested"] = plan.confirm
-    if plan.error is not None:
-        values["error"] = dict(plan.error) or None
-    if plan.outcome is not None:
-        values["outcome"] = dict(plan.outcome)
-    if plan.end is not None:
-        values |= {"active": False, "status": plan.end, "waiting": None, "finished_at": now_expression(connection)}
-    if _ends_secrecy(operation, plan):
-        values["params"] = {k: v for k, v in operation.params.items() if k != passwords.PARAM}
+    if not found.active:
+        values["finished_at"] = now_expression(connection)
     return values
-
-
-def _ends_secrecy(operation: OperationView, plan: Plan) -> bool:
-    """Whether the operation has a password that nobody needs any more."""
-    return (plan.end is not None or plan.holds is False) and passwords.PARAM in operation.params
 
 
 def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[int]:

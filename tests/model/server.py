@@ -1,6 +1,7 @@
 """The real ``decide`` and ``assignments`` behind small hashable values, remembered so that a search is quick."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
 from migrator.scheduler.decision.rollback_start import refused
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Plan, Snapshot
+from migrator.scheduler.decision.transition import after
 
 NAMES = ("a", "b", "c")
 COLD = (Kind.MIGRATION, Kind.RESIZE)
@@ -201,8 +203,8 @@ def _context(op: Op) -> dict[str, Any]:
     return context
 
 
-def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Snapshot:
-    view = OperationView(
+def view_of(op: Op) -> OperationView:
+    return OperationView(
         id=op.number,
         uuid=str(op.number),
         kind=op.kind,
@@ -223,11 +225,14 @@ def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...])
         active=op.active,
         holds=op.holds,
     )
+
+
+def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Snapshot:
     involved = [i for i in (op.source, op.destination) if i is not None]
     hosts = {NAMES[i]: HostView(name=NAMES[i], report=REPORTS[NAMES[i]], **_VIEWS[views[i]]) for i in involved}
     kept = {NAMES[i]: fact_of(f) for i, f in enumerate(facts) if f is not None}
     home = _name(op.destination if op.forward and not op.holds else op.source)
-    return Snapshot(view, SPECS[op.shared], hosts, kept, home=home)
+    return Snapshot(view_of(op), SPECS[op.shared], hosts, kept, home=home)
 
 
 Decide = Callable[[Snapshot], Plan]
@@ -262,36 +267,30 @@ def place(op: Op, ups: list[bool]) -> int | None:
 _TOLD = {"refused", "owed", "power", "evidence", "shared"}  # kept elsewhere, or follows from the rest
 
 
-def _learnt(op: Op, plan: Plan) -> frozenset[str]:
-    over = {name for name, value in plan.context.items() if value is False}
-    return (op.learnt | (plan.context.keys() - _TOLD)) - over
-
-
 def applied(op: Op, plan: Plan, placed: int | None) -> Op:
-    """What ``reconciler.apply`` writes into the operation's row."""
-    destination = placed if placed is not None else None if plan.clear_destination else op.destination
-    error = op.error
-    if plan.error is not None:
-        # The words do not steer anything: without them there are fewer states.
-        error = tuple(sorted((k, v) for k, v in plan.error.items() if k in ("phase", "status")))
+    """What ``transition.after`` makes of the operation, as far as it steers anything."""
+    found = after(view_of(op), plan if placed is None else replace(plan, destination=NAMES[placed]))
+    # The words of an error do not steer anything: without them there are fewer states.
+    error = ((k, str(v)) for k, v in (found.error or {}).items() if k in ("phase", "status"))
+    over = {name for name, value in found.context.items() if value is False}
     return op._replace(
-        phase=plan.phase or op.phase,
-        forward=op.forward if plan.forward is None else plan.forward,
-        epoch=op.epoch + plan.raise_epoch,
-        generation=op.generation + 1,
-        destination=destination,
-        waiting=op.waiting if plan.waiting is None else plan.waiting or None,
-        error=error,
-        learnt=_learnt(op, plan),
-        refused=tuple(sorted(plan.context["refused"])) if "refused" in plan.context else op.refused,
-        active=plan.end is None,
+        phase=found.phase,
+        forward=found.forward,
+        epoch=found.epoch,
+        generation=found.generation,
+        destination=None if found.destination is None else NAMES.index(found.destination),
+        waiting=found.waiting,
+        error=tuple(sorted(error)),
+        learnt=(op.learnt | (found.context.keys() - _TOLD)) - over,
+        refused=tuple(sorted(found.context.get("refused", ()))),
+        active=found.active,
         end=plan.end or op.end,
-        holds=op.holds if plan.holds is None else plan.holds,
-        power=plan.context.get("power", op.power),
-        owed=tuple(plan.context.get("owed", op.owed)),
-        cancel=op.cancel if plan.cancel is None else plan.cancel,
-        confirm=op.confirm if plan.confirm is None else plan.confirm,
-        copied=tuple((t, int(c)) for t, c in plan.context[COPIED].items()) if COPIED in plan.context else op.copied,
+        holds=found.holds,
+        power=found.context.get("power"),
+        owed=tuple(found.context.get("owed", ())),
+        cancel=found.cancel_requested,
+        confirm=found.confirm_requested,
+        copied=tuple((target, int(content)) for target, content in found.context.get(COPIED, {}).items()),
     )
 
 

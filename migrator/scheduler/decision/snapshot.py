@@ -77,6 +77,7 @@ class OperationView:
     steering: Mapping[str, Any] = field(default_factory=dict)  # what an operator wants of the transfer
     outcome: Mapping[str, Any] = field(default_factory=dict)  # what was measured so far
     phase_age_s: float = 0.0  # by the servers' clock
+    status: str = ""  # os-migrations' word for it
 
     @property
     def same_host(self) -> bool:

@@ -6,7 +6,6 @@ destination in its row, and holds nothing there: the slot and the claim are take
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from migrator.db import queues
@@ -71,21 +70,13 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
         raise StaleRow(f"Operation {operation.id} is not the next one to come into {host} any more")
 
 
-def following(connection: Connection, snapshot: Snapshot, plan: Plan) -> Sequence[int]:
-    """Ids of those whose turn it may be at the host at which this one stands no more, by this plan, as it did: the next
-    one there, and where this one went elsewhere the next that may do so, too."""
+def following(connection: Connection, snapshot: Snapshot, after: OperationView) -> Sequence[int]:
+    """Ids of those whose turn it may be at the host at which this one stands no more as it did, now that it is as
+    ``after``: the next one there, and where this one went elsewhere the next that may do so, too."""
     operation = snapshot.operation
     before = _stands(operation)
     if before is None or not snapshot.inbound_limit:
         return ()
-    after = replace(
-        operation,
-        active=operation.active and plan.end is None,
-        holds=operation.holds if plan.holds is None else plan.holds,
-        phase=plan.phase or operation.phase,
-        forward=operation.forward if plan.forward is None else plan.forward,
-        destination=None if plan.clear_destination else plan.destination or operation.destination,
-    )
     host, waited = before
     let_in = waited and _stands(after) == (host, False)
     if _stands(after) == before or (let_in and snapshot.inbound.ahead + 1 >= snapshot.inbound_limit):

@@ -108,6 +108,7 @@ def operation_view(row: Any, moment: float) -> OperationView:
         steering=row.steering or {},
         outcome=row.outcome or {},
         phase_age_s=moment - row.phase_since,
+        status=row.status,
     )
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from migrator.scheduler.decision.snapshot import Snapshot
+from migrator.scheduler.decision.transition import PASSWORD
 
-PARAM = "admin_pass"  # of an operation; as it was typed where an earlier release began it
+PARAM = PASSWORD  # of an operation; as it was typed where an earlier release began it
 _ENCRYPTED = "encrypted"
 
 

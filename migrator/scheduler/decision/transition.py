@@ -1,0 +1,85 @@
+"""What a plan does to an operation: one function, for the reconciler, the queues and the model.
+
+Pure. Never decides anything, and never says what else a plan does: its effect, its lines of the timeline, the instance.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from migrator.operations import OPERATIONS
+from migrator.scheduler.decision.snapshot import OperationView, Plan
+
+PASSWORD = "admin_pass"  # of an operation's params; kept no longer than somebody needs it
+
+
+def after(operation: OperationView, plan: Plan) -> OperationView:
+    """The operation, once ``plan`` is applied to it."""
+    return replace(
+        operation,
+        phase=plan.phase or operation.phase,
+        forward=_or(plan.forward, operation.forward),
+        epoch=operation.epoch + plan.raise_epoch,
+        generation=operation.generation + 1,
+        destination=plan.destination or (None if plan.clear_destination else operation.destination),
+        params=_params(operation, plan),
+        context={**operation.context, **plan.context},
+        steering={**operation.steering, **plan.steering},
+        cancel_requested=_or(plan.cancel, operation.cancel_requested),
+        confirm_requested=_or(plan.confirm, operation.confirm_requested),
+        waiting=_waiting(operation, plan),
+        error=operation.error if plan.error is None else dict(plan.error) or None,
+        outcome=operation.outcome if plan.outcome is None else dict(plan.outcome),
+        active=operation.active and plan.end is None,
+        holds=_or(plan.holds, operation.holds),
+        status=_status(operation, plan),
+        phase_age_s=0.0 if enters_phase(plan) else operation.phase_age_s,
+    )
+
+
+def enters_phase(plan: Plan) -> bool:
+    """Whether a phase begins by it, be it the same one in another direction."""
+    return plan.phase is not None or plan.forward is not None
+
+
+def ends_secrecy(operation: OperationView, plan: Plan) -> bool:
+    """Whether the operation has a password that nobody needs any more."""
+    return (plan.end is not None or plan.holds is False) and PASSWORD in operation.params
+
+
+def task_state(operation: OperationView) -> str | None:
+    """The instance's, while the operation is as it is."""
+    table = OPERATIONS[operation.kind]
+    if not operation.forward and table.reverting is not None:
+        return table.reverting
+    return table.phase(operation.phase).task(operation.params)
+
+
+def _or(wanted: bool | None, otherwise: bool) -> bool:
+    return otherwise if wanted is None else wanted
+
+
+def _params(operation: OperationView, plan: Plan) -> Mapping[str, Any]:
+    if not ends_secrecy(operation, plan):
+        return operation.params
+    return {name: value for name, value in operation.params.items() if name != PASSWORD}
+
+
+def _waiting(operation: OperationView, plan: Plan) -> str | None:
+    if plan.end is not None:
+        return None
+    return operation.waiting if plan.waiting is None else plan.waiting or None
+
+
+def _status(operation: OperationView, plan: Plan) -> str:
+    """os-migrations' word for it."""
+    table = OPERATIONS[operation.kind]
+    if plan.end is not None:
+        return plan.end
+    if plan.holds is False and not operation.forward:
+        return str((operation.error or {}).get("status", "error"))
+    if plan.forward is False and table.reverting is not None:
+        return "reverting"
+    if enters_phase(plan) and _or(plan.forward, operation.forward):
+        return table.phase(plan.phase or operation.phase).migration_status or "running"
+    return operation.status
