@@ -21,8 +21,7 @@ from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
 from migrator.scheduler.decision.transition import after, ends_secrecy, enters_phase, task_state
-from migrator.scheduler.placement.check_errors import with_checks
-from migrator.scheduler.placement.placement import place
+from migrator.scheduler.placement.answers import answered
 from migrator.scheduler.queues import inbound, outbound
 from migrator.scheduler.requests.requests import begin_queued_delete
 from migrator.scheduler.state import loader, unreadable
@@ -110,16 +109,11 @@ class Reconciler:
         """One decision, applied: ids of operations whose turn it is because of that, and whether there may be more."""
         with self._db.read() as connection:
             snapshot = loader.snapshot(connection, operation_id, self._settings)
-            plan = decide(snapshot)
+            snapshot, plan = self._decided(connection, snapshot)
             operation = snapshot.operation
             unreadable.take_up(self._db, operation)
             if operation.generation == 1 and operation.source is not None:
                 touched.add(operation.source)  # just begun: its first host has not heard of it
-            if plan.empty:
-                return (), False
-            if plan.effect is Effect.CLAIM_DESTINATION:
-                plan = place(connection, snapshot, plan, self._settings.service_down_time)
-            plan = with_checks(connection, snapshot, plan, self._settings.service_down_time)
             if plan.empty:
                 return (), False
         with self._db.write() as connection:
@@ -129,6 +123,14 @@ class Reconciler:
         if not _says_only(plan):
             touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
         return begun, plan.end is None
+
+    def _decided(self, connection: Connection, snapshot: Snapshot) -> tuple[Snapshot, Plan]:
+        """The plan, and all that it was made from: what a decision asks for is read, and it is made again."""
+        plan = decide(snapshot)
+        while plan.asks is not None:
+            snapshot = answered(connection, snapshot, plan.asks, self._settings.service_down_time)
+            plan = decide(snapshot)
+        return snapshot, plan
 
 
 def _planned(snapshot: Snapshot) -> Plan | None:

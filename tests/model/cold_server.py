@@ -24,11 +24,10 @@ def reconcile(state: State) -> State | None:
     if plan.empty:
         return None
     choice = None
-    if plan.effect is Effect.CLAIM_DESTINATION:
+    if plan.asks is not None:
         choice = server.place(op, [host.view is True for host in state.hosts])
-        if choice is None:
-            plan = server.refused_plan(op, state.facts, views)
-    after = server.applied(op, plan, choice)
+        plan = server.placed_plan(op, state.facts, views, choice)
+    after = server.applied(op, plan)
     if op.forward and not after.forward and after.epoch == op.epoch:
         raise Violation("turned round without raising the epoch")
     if plan.phase is not None and after.forward and op.phase == "copy":

@@ -16,10 +16,10 @@ def reconcile(state: State) -> State | None:
     plan = server.plan_of(op, state.facts, ups)
     if plan.empty:
         return None
-    state, placed = _effect(state, plan.effect, op)
-    if placed == -1:
-        plan = server.refused_plan(op, state.facts, ups)
-    after = server.applied(op, plan, placed if placed is not None and placed >= 0 else None)
+    if plan.asks is not None:
+        plan = server.placed_plan(op, state.facts, ups, server.place(op, list(ups)))
+    after = server.applied(op, plan)
+    state = _effect(state, plan.effect, op, after.destination)
     if op.forward and not after.forward and after.epoch == op.epoch:
         raise Violation("turned round without raising the epoch")
     state = state._replace(op=after)
@@ -30,19 +30,19 @@ def reconcile(state: State) -> State | None:
     return state
 
 
-def _effect(state: State, effect: Effect | None, op: Op) -> tuple[State, int | None]:
+def _effect(state: State, effect: Effect | None, op: Op, claimed: int | None) -> State:
     claims = state.claims
     if effect is Effect.CLAIM_DESTINATION:
-        choice = server.place(op, [not h.silent for h in state.hosts])
-        return (state, -1) if choice is None else (state._replace(claims=claims | {choice}), choice)
+        assert claimed is not None
+        return state._replace(claims=claims | {claimed})
     if effect is Effect.RELEASE_DESTINATION and op.destination is not None:
-        return state._replace(claims=claims - {op.destination}), None
+        return state._replace(claims=claims - {op.destination})
     if effect is Effect.RELEASE_SOURCE and op.source is not None:
-        return state._replace(claims=claims - {op.source}), None
+        return state._replace(claims=claims - {op.source})
     if effect in (Effect.MOVE_RECORD, Effect.RECORD_BUILT):
         if state.home != op.destination:
             raise Violation("the record moves to a host where the guest does not live")
-        return state._replace(record=op.destination), None
+        return state._replace(record=op.destination)
     if effect is Effect.RECORD_DELETED:
-        return state._replace(deleted=True, record=None), None
-    return state, None
+        return state._replace(deleted=True, record=None)
+    return state

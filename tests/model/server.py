@@ -27,8 +27,7 @@ from migrator.protocol import (
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
-from migrator.scheduler.decision.rollback_start import refused
-from migrator.scheduler.decision.snapshot import HostView, OperationView, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import HostView, OperationView, Placement, Plan, Snapshot
 from migrator.scheduler.decision.transition import after
 
 NAMES = ("a", "b", "c")
@@ -232,7 +231,7 @@ def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...])
     hosts = {NAMES[i]: HostView(name=NAMES[i], report=REPORTS[NAMES[i]], **_VIEWS[views[i]]) for i in involved}
     kept = {NAMES[i]: fact_of(f) for i, f in enumerate(facts) if f is not None}
     home = _name(op.destination if op.forward and not op.holds else op.source)
-    return Snapshot(view_of(op), SPECS[op.shared], hosts, kept, home=home)
+    return Snapshot(view_of(op), SPECS[op.shared], hosts, kept, home=home, destination_checks=())
 
 
 Decide = Callable[[Snapshot], Plan]
@@ -253,8 +252,10 @@ def plan_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> 
     return plan
 
 
-def refused_plan(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Plan:
-    return refused(snapshot_of(op, facts, views), {"b": ["full"]})
+def placed_plan(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...], host: int | None) -> Plan:
+    """What is decided once it is known which host takes the operation in; None: none does."""
+    found = Placement(refusals={"b": ["full"]}) if host is None else Placement(NAMES[host])
+    return decisions.decide(replace(snapshot_of(op, facts, views), placement=found))
 
 
 def place(op: Op, ups: list[bool]) -> int | None:
@@ -267,9 +268,9 @@ def place(op: Op, ups: list[bool]) -> int | None:
 _TOLD = {"refused", "owed", "power", "evidence", "shared"}  # kept elsewhere, or follows from the rest
 
 
-def applied(op: Op, plan: Plan, placed: int | None) -> Op:
+def applied(op: Op, plan: Plan) -> Op:
     """What ``transition.after`` makes of the operation, as far as it steers anything."""
-    found = after(view_of(op), plan if placed is None else replace(plan, destination=NAMES[placed]))
+    found = after(view_of(op), plan)
     # The words of an error do not steer anything: without them there are fewer states.
     error = ((k, str(v)) for k, v in (found.error or {}).items() if k in ("phase", "status"))
     over = {name for name, value in found.context.items() if value is False}

@@ -10,6 +10,7 @@ from migrator.operations import Deferral, End, Operation, Phase
 from migrator.protocol import STALE_EPOCH, SUPERSEDED, UNKNOWN_ASSIGNMENT, DomainState
 from migrator.scheduler.decision import attestation, proof, views
 from migrator.scheduler.decision.completion import Progress
+from migrator.scheduler.decision.host_claim import claim_host
 from migrator.scheduler.decision.next_phase import next_phase
 from migrator.scheduler.decision.phase_judgement import failure_message, judge_done, pending_reason
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
@@ -17,7 +18,7 @@ from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.transfer_end import by_verdict
 from migrator.scheduler.decision.verdict import Verdict, rests
-from migrator.scheduler.decision.waiting import alarm, held_up, set_free, wait
+from migrator.scheduler.decision.waiting import alarm, set_free, wait
 
 
 def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
@@ -33,8 +34,7 @@ def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if phase.end is End.NO_COPY and snapshot.copies:
         return wait(snapshot, _left(snapshot))
     if phase.end in (End.EFFECT, End.NO_COPY):
-        queued = held_up(snapshot) if phase.claims_host else None
-        return queued or next_phase(snapshot, table, phase)
+        return claim_host(snapshot, table, phase) if phase.claims_host else next_phase(snapshot, table, phase)
     host = views.host_of(operation, phase.actor)
     if host is None or views.skipped(operation, phase):  # no host holds anything that this phase is about
         return next_phase(snapshot, table, phase)

@@ -1,19 +1,30 @@
-"""An operation turns round at its present phase, or begins to, because no host would take it. Pure."""
+"""An operation turns round at its present phase, or ends because no host would take it. Pure.
+
+Owns what the operation's error says, with every check that failed.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from migrator.operations import OPERATIONS, End
-from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
+from migrator.protocol import CheckResult
+from migrator.scheduler.decision.snapshot import Plan, Question, Snapshot, Timeline
+
+_CHECK_FAILED = "check_failed"
 
 
 def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") -> Plan:
     """Turn the operation round at its present phase. The epoch rises, so that nothing said before counts."""
     operation = snapshot.operation
     table = OPERATIONS[operation.kind]
+    if code == _CHECK_FAILED and _asks_destination(snapshot):
+        return Plan(asks=Question.DESTINATION_CHECKS)
     moved_data = any(p.end is End.VERDICT for p in table.phases[: table.index(operation.phase) + 1])
-    error = {"code": code, "message": message, "phase": operation.phase}
+    error: dict[str, Any] = {"code": code, "message": message, "phase": operation.phase}
     error["status"] = status or ("failed" if moved_data else "error")
+    if code == _CHECK_FAILED:
+        error |= _failed_checks(snapshot, message)
     return Plan(
         phase=table.phase(operation.phase).undo_proof or None,
         forward=False,
@@ -22,6 +33,31 @@ def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") ->
         waiting="" if operation.waiting else None,
         timeline=(Timeline("reverse", message, details={"code": code, "phase": operation.phase}),),
     )
+
+
+def _asks_destination(snapshot: Snapshot) -> bool:
+    """Whether the source refuses a live migration to a host that was named: what that host would have refused is said
+    at once."""
+    operation = snapshot.operation
+    early = OPERATIONS[operation.kind].live and operation.destination is None
+    return early and operation.requested_host is not None and snapshot.destination_checks is None
+
+
+def _failed_checks(snapshot: Snapshot, message: str) -> dict[str, Any]:
+    """Each check that failed, under its code and by host, for programs too."""
+    operation = snapshot.operation
+    now = (operation.phase, operation.epoch)
+    checks = {
+        h: [_of_host(c) for c in f.checks if not c.ok] for h, f in snapshot.facts.items() if (f.phase, f.epoch) == now
+    }
+    asked, wanted = snapshot.destination_checks or (), operation.requested_host or ""
+    told = (f"{wanted}: {check['code']}: {check['message']}" for check in asked)
+    found: dict[str, Any] = {host: failed for host, failed in [*checks.items(), (wanted, list(asked))] if failed}
+    return {"message": "; ".join([message, *told]), "checks": found}
+
+
+def _of_host(check: CheckResult) -> dict[str, Any]:
+    return {"code": check.name, "message": check.found, "advice": check.advice}
 
 
 def refused(snapshot: Snapshot, refusals: Mapping[str, list[str]], advice: str = "") -> Plan:

@@ -1,8 +1,9 @@
 """What ``decide`` sees and what it answers. Plain values: no SQL, no HTTP, no clock."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from migrator.operations import Effect, Kind
@@ -105,6 +106,27 @@ class Place:
     foremost: bool = True  # of those that any host would do for
 
 
+class Question(StrEnum):
+    """What a decision needs to know beside what every snapshot has, for it costs queries."""
+
+    PLACEMENT = "placement"
+    DESTINATION_CHECKS = "destination checks"
+
+
+FailedChecks = Sequence[Mapping[str, Any]]  # {code, message, advice} and more, one each
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which host takes the operation in. ``host`` None: none does."""
+
+    host: str | None = None
+    ahead: int | None = None  # that go first there: the host takes in as many as it may; None: it has room now
+    awaited: Sequence[str] = ()  # silent hosts of which nothing can be said, for the servers themselves just came back
+    refusals: Mapping[str, list[str]] = field(default_factory=dict)  # host -> why not
+    checks: Mapping[str, FailedChecks] | None = None  # the same, for programs; None: of too many hosts
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     operation: OperationView
@@ -129,6 +151,9 @@ class Snapshot:
     disputed: str = ""  # why nothing may be done to the instance before an operator has compared record and copies
     copies: tuple[tuple[str, str], ...] = ()  # for a deletion: (host, state) of what other hosts still report
     stalled_s: float = 0.0  # how long a transfer has been watched without a new low in bytes remaining
+    # Answers to what a plan has asked for; None: not asked yet.
+    placement: Placement | None = None
+    destination_checks: FailedChecks | None = None  # that the host fails which was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +171,8 @@ TORN = "torn"  # in an operation's context: that alarm was raised once
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of the operation's row, in one compare-and-swap transaction. None: that column stays.
+    """What becomes of the operation's row, in one compare-and-swap transaction. None: that column stays. With ``asks``
+    it says nothing yet: the decision is to be made again, with the answer in the snapshot.
 
     ``end`` is the final status word ("completed", "failed", "cancelled", "error"); with it the operation is over.
     """
@@ -168,6 +194,7 @@ class Plan:
     cancel: bool | None = None  # whether somebody's wish to cancel or revert, or to confirm, still counts
     confirm: bool | None = None
     timeline: tuple[Timeline, ...] = ()
+    asks: Question | None = None
 
     @property
     def empty(self) -> bool:

@@ -13,10 +13,8 @@ from migrator.operations import Actor, Kind
 from migrator.protocol import GuestDescription
 from migrator.scheduler.checks.filters import failed, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, Need, Origin
-from migrator.scheduler.decision.rollback_start import refused
-from migrator.scheduler.decision.snapshot import Plan, Snapshot
+from migrator.scheduler.decision.snapshot import Placement, Snapshot
 from migrator.scheduler.decision.views import spec_for
-from migrator.scheduler.decision.waiting import queued_at, wait
 from migrator.scheduler.placement.check_errors import of_finding
 from migrator.scheduler.queues import inbound
 from migrator.scheduler.state import loader, surveys
@@ -26,27 +24,21 @@ _DETAILED = 32  # hosts whose refusals are told to programs too: the record woul
 _SHORTLIST = 20  # hosts with most free memory that the fine filters look at before all are asked
 
 
-def place(connection: Connection, snapshot: Snapshot, plan: Plan, down_after: float) -> Plan:
-    """``plan`` with a destination; or a plan that waits for one, or ends the operation with every host's refusals.
-    A host that takes in as many as it may is waited for only if no other one will do."""
+def place(connection: Connection, snapshot: Snapshot, down_after: float) -> Placement:
+    """The host that takes the operation in, or every host's refusals. A host that takes in as many as it may is waited
+    for only if no other one will do."""
     need = _need(connection, snapshot, down_after)
     busy = _busy(connection, snapshot, need)
     if need.requested_host:
         chosen = _requested(connection, need, down_after)
     else:
         chosen = _best(connection, need, down_after, busy) or _next_free(connection, snapshot, need, down_after, busy)
-    if chosen is not None and chosen.host.name in busy:
-        return queued_at(snapshot, chosen.host.name, busy[chosen.host.name])
     if chosen is not None:
-        return replace(plan, destination=chosen.host.name)
+        return Placement(chosen.host.name, busy.get(chosen.host.name))
     considered = _considered(connection, need, down_after)
     awaited = sorted(c.host.name for c in considered if c.host.awaited and not c.host.forced_down)
-    if awaited:
-        return wait(snapshot, f"waiting for {', '.join(awaited)} to speak to the servers, which just came back")
-    ending = replace(refused(snapshot, _explain(considered, need)), clear_destination=True)
-    if len(considered) > _DETAILED:
-        return ending
-    return replace(ending, error=dict(ending.error or {}) | {"checks": _details(considered, need)})
+    checks = _details(considered, need) if len(considered) <= _DETAILED else None
+    return Placement(awaited=awaited, refusals=_explain(considered, need), checks=checks)
 
 
 def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need:

@@ -1,10 +1,11 @@
 """One call of ``decide`` in one line: an operation in a phase, what its two hosts said, and how they are."""
 
+from dataclasses import replace
 from typing import Any
 
 from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import Plan
+from migrator.scheduler.decision.snapshot import Placement, Plan, Question
 from tests.model import server
 from tests.model.server import Op, Seen, View
 
@@ -28,7 +29,9 @@ def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[View
         None if parts is None else Seen(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
         for parts in (source, destination)
     )
-    return decide(server.snapshot_of(op, facts, ups))
+    snapshot = server.snapshot_of(op, facts, ups)
+    found = decide(snapshot)
+    return decide(replace(snapshot, placement=Placement("b"))) if found.asks is Question.PLACEMENT else found
 
 
 def letter(found: Plan) -> str:

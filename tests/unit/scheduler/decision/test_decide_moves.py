@@ -283,7 +283,7 @@ def test_what_is_owed_is_undone_in_order_when_its_host_is_back_and_only_then_rel
             ups = UP
             continue
         steps.append(f"{now.phase} {found.effect.value}" if found.effect else now.phase)
-        now = server.applied(now, found, None)
+        now = server.applied(now, found)
     assert steps == [
         "copy",
         "offer",
