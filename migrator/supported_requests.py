@@ -99,8 +99,8 @@ ACTIONS: Mapping[str, Rows] = {
         *_named("evacuate.host evacuate.onSharedStorage"),
         Honoured(
             "evacuate.adminPass",
-            "is in the config drive that is made anew; where the server has none, nothing sets it, as with Nova's "
-            "libvirt driver; refused where the disks are kept",
+            "is in the config drive that is made anew; where none is, nothing sets it, as with Nova's libvirt driver, "
+            "and the answer says so (`X-Migrator-Password: not set: ...`); refused where the disks are kept",
         ),
         Ignored("evacuate.force", "the destination is checked all the same"),
     ),

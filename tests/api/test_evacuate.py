@@ -165,6 +165,31 @@ def test_members_do_not_evacuate(lost: tuple[Api, str]) -> None:
     assert (answer.status, answer.message) == (403, "Policy doesn't allow os_compute_api:os-evacuate to be performed.")
 
 
+@pytest.mark.parametrize(
+    ("version", "value"), [("2.13", OLD), ("2.13", OLD | {"adminPass": "s"}), ("2.96", {"adminPass": "s"})]
+)
+@pytest.mark.parametrize("config_drive", [True, False])
+def test_the_answer_says_when_nothing_sets_the_password(
+    lost: tuple[Api, str], version: str, value: Any, config_drive: bool
+) -> None:
+    api, uuid = lost
+    if config_drive:
+        drive = {"target": "sda", "pool": "local", "size_gb": 0, "format": "raw", "config_drive": True}
+        with api.db.write() as connection:
+            spec = connection.execute(select(instances.c.spec).where(instances.c.uuid == uuid)).scalar_one()
+            connection.execute(update(instances).values(spec=spec | {"disks": [*spec["disks"], drive]}))
+    answer = evacuate(api, uuid, value, version)
+    assert answer.status == 200
+    said = answer.headers.get("x-migrator-password", "")
+    assert said.startswith("not set: no config drive is made anew") is not config_drive
+
+
+@pytest.mark.parametrize("version", ["2.14", "2.96"])
+def test_an_answer_without_a_password_says_nothing_of_one(lost: tuple[Api, str], version: str) -> None:
+    api, uuid = lost
+    assert "x-migrator-password" not in evacuate(api, uuid, {}, version).headers
+
+
 @pytest.mark.parametrize("on_shared", [True, False])
 def test_on_shared_storage_there_is_no_password(lost: tuple[Api, str], on_shared: bool) -> None:
     api, uuid = lost

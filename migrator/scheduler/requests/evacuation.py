@@ -27,12 +27,13 @@ _POWER = {"stopped": Power.SHUT_OFF, "suspended": Power.SAVED}
 
 @dataclass(frozen=True, slots=True)
 class Evacuation:
-    """``shared``: the disks are kept. ``admin_pass``: what the rebuilt instance's config drive says; None if kept.
-    ``disks``: what becomes of each, see ``evacuated_disks.fates``."""
+    """``shared``: the disks are kept. ``admin_pass``: None if they are. ``told``: a config drive is made anew, which is
+    all that tells the guest a password. ``disks``: what becomes of each, see ``evacuated_disks.fates``."""
 
     operation_id: int
     shared: bool
     admin_pass: str | None
+    told: bool
     disks: Sequence[Mapping[str, Any]] = ()
 
 
@@ -66,6 +67,10 @@ class _Survival:
     def kept_pools(self) -> dict[str, str]:
         """Those of the surviving that the instance has something in."""
         return {pool: identity for pool, identity in self.surviving.items() if pool in self.spec.pools}
+
+    @property
+    def drive_made_anew(self) -> bool:
+        return any(d.config_drive and d.pool not in self.surviving for d in self.spec.disks)
 
 
 def evacuate(
@@ -103,7 +108,7 @@ def _begin(
         "surviving": found.surviving,
         "trust_marker": not settings.shared_storage_proof_max_age,
         "power": _power(row, found, stopped=request.stopped).value,
-        passwords.PARAM: None if found.shared else passwords.encrypted(keys.stamp_key(connection), password),
+        passwords.PARAM: passwords.encrypted(keys.stamp_key(connection), password),
     }
     context = {"guest": described(found.report).model_dump(mode="json"), "disks": found.disks}
     asked: dict[str, Any] = {"requested_host": request.host, "params": params, "context": context, "seen": row}
@@ -112,7 +117,7 @@ def _begin(
     sharers = _sharers(storage, found.kept_pools, row.host)
     shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
     _note_disks(connection, operation_id, uuid, found.disks)
-    return Evacuation(operation_id, found.shared, password, found.disks)
+    return Evacuation(operation_id, found.shared, password, found.drive_made_anew, found.disks)
 
 
 def _survival(row: Any, source: Any, storage: Mapping[str, Mapping[str, StoragePool]]) -> _Survival:

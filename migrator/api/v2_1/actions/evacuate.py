@@ -14,6 +14,8 @@ from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.requests import evacuation
 
 DISKS_HEADER = "X-Migrator-Disks"  # which disks are kept and which are made anew: Nova's answer has no place for it
+PASSWORD_HEADER = "X-Migrator-Password"  # that nothing sets the password that is sent or answered
+_NOT_SET = "not set: no config drive is made anew, and nothing else would tell the guest"
 _NOT_ASKED = (2, 14)  # from here nobody is asked about shared storage, and no password is answered
 _STOPPED = (2, 95)
 
@@ -35,7 +37,9 @@ def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
     begun = evacuation.evacuate(request.services.db, request.caller, row.uuid, request.services.settings, asked)
     body = {"adminPass": begun.admin_pass} if request.version < _NOT_ASKED else None
     told = evacuated_disks.words(begun.disks)
-    return Begun(begun.operation_id, body, {DISKS_HEADER: told} if told else {})
+    headers = {DISKS_HEADER: told} if told else {}
+    headers |= {PASSWORD_HEADER: _NOT_SET} if begun.admin_pass is not None and not begun.told else {}
+    return Begun(begun.operation_id, body, headers)
 
 
 def _check_host(request: ApiRequest, row: Any, host: str) -> None:
