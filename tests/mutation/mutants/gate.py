@@ -23,20 +23,25 @@ MUTANTS = (
     Mutant(
         "the agents' door serves everything",
         GATE,
-        'if of_agents and not scope["path"].startswith("/agent/v1/"):',
+        "if of_agents and self._surface_of(scope) is not Surface.AGENT:",
         "if False:",
     ),
-    Mutant("one agent speaks for another", GATE, '            _check_owner(scope["path"], holder)\n', ""),
+    Mutant(
+        "one agent speaks for another",
+        GATE,
+        '            _check_owner(scope.get("path_params", {}).get("name", holder), holder)\n',
+        "",
+    ),
     Mutant(
         "a body is read before its sender is known",
         GATE,
-        "        elif _has_body(headers):\n            self._authenticator",
-        "        elif False:\n            self._authenticator",
+        "        elif access is not ANYBODY:\n",
+        "        elif False:\n",
     ),
     Mutant(
         "agents' door takes any name though names are set",
         GATE,
-        "any_host=of_agents and not self._allowed)",
+        "any_host=of_agents and not self._gate.allowed)",
         "any_host=of_agents)",
     ),
     Mutant(
@@ -60,8 +65,8 @@ MUTANTS = (
     Mutant(
         "the image's limit is every agent's",
         GATE,
-        "return Expected(JSON_TYPES, limit)",
-        "return Expected(JSON_TYPES, services.settings.image_size_cap)",
+        "return Expected(JSON_TYPES, route.largest)",
+        "return Expected(JSON_TYPES, self._services.settings.image_size_cap)",
     ),
     Mutant(
         "a stranger's address is ours", ORIGIN, "(_is_address(name) and name == server.lower())", "_is_address(name)"
