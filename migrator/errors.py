@@ -97,6 +97,12 @@ class MachineNotApproved(OtherMachine):
     code = "machine_not_approved"
 
 
+class ProtocolUnsupported(Conflict):
+    """Server and agent are too many releases apart. Whoever said so has heard the other one."""
+
+    code = "protocol_unsupported"
+
+
 class AlreadyExists(Conflict):
     code = "already_exists"
 

@@ -67,12 +67,12 @@ from migrator.protocol.surveys import (
     Survey,
     VolumeSight,
 )
+from migrator.protocol.versions import PROTOCOL
 from migrator.protocol.words import (
     KERNEL,
     MAY_GO_ON,
     MEMORY,
     PAUSED_BY_HAND,
-    PROTOCOL,
     RAMDISK,
     STALE_EPOCH,
     STEP_HANGS,

@@ -18,6 +18,7 @@ from migrator.protocol.base import (
     Text,
     Word,
 )
+from migrator.protocol.versions import UNSAID
 
 PoolName = Annotated[str, Field(max_length=255)]
 Words = Annotated[tuple[Word, ...], Field(max_length=1000)]  # that a hypervisor knows
@@ -73,4 +74,4 @@ class HostReport(Message):
     impaired: Text = ""  # why its agent cannot write down what it does, so that nothing is begun there; "": it can
     lost: Text = ""  # what its agent could not read of what it had written down; "": nothing
     start: BootId = ""  # of its agent, a new one each time that starts; "": not told
-    protocol: Count = 1  # that its agent speaks; from 2 on it sends unchanged facts again
+    protocol: Count = UNSAID  # that its agent speaks; from 2 on it sends unchanged facts again

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import Age, BootId, Incarnation, Key, MachineId, Message, Number, Seal
+from migrator.protocol.base import Age, BootId, Count, Incarnation, Key, MachineId, Message, Number, Seal
 from migrator.protocol.facts import Fact
 from migrator.protocol.items import (
     UnreadableAssignment,
@@ -15,6 +15,7 @@ from migrator.protocol.items import (
     facts_apart,
     known_states,
 )
+from migrator.protocol.versions import UNSAID
 from migrator.protocol.words import DomainState
 
 
@@ -35,6 +36,7 @@ class Poll(Message):
     incarnation: Incarnation
     machine: MachineId = ""  # that the agent runs on; must be the one that registered the host
     boot: BootId = ""  # of that machine, a new one each time it starts; "": not told
+    protocol: Count = UNSAID  # that the agent speaks
     number: Number = 0  # of this poll; the answer repeats it, and an answer to an older poll is thrown away
     seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)
@@ -49,6 +51,7 @@ class Assignments(Message):
     assignments: tuple[Assignment, ...]
     answers: int = 0  # the poll's number
     survey_within_s: Age = 0.0
+    protocol: Count = UNSAID  # that the server speaks
     unreadable: SkipJsonSchema[tuple[UnreadableAssignment, ...]] = Field((), exclude=True)
 
     @model_validator(mode="before")

@@ -85,7 +85,6 @@ UNREADABLE_FACT = "unreadable_fact"  # a server cannot read what a host reported
 # The code of the problem of a step that was begun and does not return.
 STEP_HANGS = "step_hangs"
 
-PROTOCOL = 2
 # Codes of the problems of a host that knows more of an operation, or of its instance, than the server's record.
 SUPERSEDED = "operation_superseded"  # it has served a newer operation of the instance
 STALE_EPOCH = "stale_epoch"  # it knows a later epoch of the operation

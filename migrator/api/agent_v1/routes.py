@@ -17,9 +17,9 @@ from migrator.api.dependencies import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.db import images as image_rows
 from migrator.errors import ImageNotFound
-from migrator.protocol import Facts, HostReport, Incarnation, MachineId, Message, Survey
+from migrator.protocol import PROTOCOL, Facts, HostReport, Incarnation, MachineId, Message, Survey, versions
 from migrator.scheduler import agents
-from migrator.scheduler.hosts import machines
+from migrator.scheduler.hosts import machines, protocol_skew
 from migrator.scheduler.state import entitlements, surveys
 
 # A poll that is held until its end is the last word of its host meanwhile: of so many, one may be late.
@@ -42,8 +42,13 @@ async def register(request: ApiRequest) -> Answer:
 
 def _register(services: Services, host: str, token: str, content: bytes) -> None:
     body = messages.read(Registration, content)
+    _admit(services, host, body.report.protocol, body.machine)
     told = (host, body.incarnation, body.report, body.machine, services.settings.service_down_time)
     agents.register(services.db, *told, token=token, approve_new=services.settings.approve_new_hosts)
+
+
+def _admit(services: Services, host: str, said: int, machine: str) -> None:
+    protocol_skew.admit(services.db, host, said, machine, services.settings.service_down_time)
 
 
 async def poll(request: ApiRequest) -> Response:
@@ -55,13 +60,20 @@ async def poll(request: ApiRequest) -> Response:
     with services.wakers.listening(host) as listener:
         taken = await services.polls.take(host, content)
         body = taken.poll
+        if body.protocol < versions.OLDEST_AGENT:
+            refuse = partial(_admit, services, host, body.protocol, body.machine)
+            await services.admission.run(host, Kind.POLL, refuse)
         deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
         looker = Looker(services, host, listener.event)
         found = await looker.first(taken)
         request.http.state.body_room.close()  # its work is done: what is left is to wait
         while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):
             found = await looker.next(deadline)
-    more = {"answers": body.number, "survey_within_s": surveys.first_within_s(services.wakers.held)}
+    more = {
+        "answers": body.number,
+        "protocol": PROTOCOL,
+        "survey_within_s": surveys.first_within_s(services.wakers.held),
+    }
     answer = found.model_copy(update=more)
     return Response(answer.model_dump_json(), media_type="application/json")
 

@@ -31,6 +31,7 @@ from migrator.errors import (
     HypervisorUnavailable,
     NameTaken,
     OtherMachine,
+    ProtocolUnsupported,
 )
 from migrator.protocol import PROTOCOL, Assignments, HostReport, Poll
 from migrator.settings import AgentSettings
@@ -118,6 +119,7 @@ class Agent:
         await set_within(self._inventory.first, _FIRST_LOOK_S)
         while True:
             try:
+                sent = self._now()
                 self._say_which_machine()
                 await self._register()
                 # Without a description the host may be known from before: its assignments are wanted all the more.
@@ -126,13 +128,14 @@ class Agent:
                 wait = min(self._settings.poll_wait, LOOK_S)
                 number += 1
                 told = {"incarnation": self._journal.incarnation, "boot": self._boot, "number": number}
-                poll = Poll(**told, seen=seen, wait_s=wait, copies=copies)
-                sent = self._fencing.lease.clock() if self._fencing is not None else 0.0
+                poll = Poll(**told, protocol=PROTOCOL, seen=seen, wait_s=wait, copies=copies)
+                sent = self._now()
                 answer = await self._server.poll(poll)
-                if self._fencing is not None:
-                    self._fencing.lease.renew(sent)
+                self._renew_lease(sent)
             except Exception as error:  # whatever it is, the host must be heard again
                 failures += 1
+                if isinstance(error, ProtocolUnsupported):  # the server has heard this host, and asks nothing of it
+                    self._renew_lease(sent)
                 if isinstance(error, (HostNotFound, OtherMachine)):
                     self._registered = None
                 if isinstance(error, OtherMachine):
@@ -144,6 +147,13 @@ class Agent:
             if answer.digest != seen:
                 seen = answer.digest
                 self._tasks.apply(answer)
+
+    def _now(self) -> float:
+        return self._fencing.lease.clock() if self._fencing is not None else 0.0
+
+    def _renew_lease(self, sent: float) -> None:
+        if self._fencing is not None:
+            self._fencing.lease.renew(sent)
 
     def _say_which_machine(self) -> None:
         if not self._inventory.machine:

@@ -20,22 +20,25 @@ from migrator.errors import (
     MachineNotApproved,
     MigratorError,
     NameTaken,
+    ProtocolUnsupported,
     ServerDistrusted,
     ServerUnreachable,
     Unauthorized,
 )
-from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey, message_sizes
+from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey, message_sizes, versions
 
 TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
 _ENVELOPE_BYTES = 200  # of a message, around its facts
 _LONGEST_REST_S = 15.0  # that a server can ask for: a host must be heard
 _ERRORS: Mapping[int, type[MigratorError]] = {401: Unauthorized, 403: Forbidden, 404: HostNotFound}
-_CONFLICTS: Mapping[str, type[MigratorError]] = {kind.code: kind for kind in (NameTaken, MachineNotApproved)}
+_CONFLICTS: Mapping[str, type[MigratorError]] = {
+    kind.code: kind for kind in (NameTaken, MachineNotApproved, ProtocolUnsupported)
+}
 
 
 class ServerClient:
     """All methods raise ServerUnreachable (also for a 5xx), Unauthorized, Forbidden, HostNotFound, NameTaken,
-    MachineNotApproved."""
+    MachineNotApproved, ProtocolUnsupported."""
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class ServerClient:
             raise ServerUnreachable(f"the answer is to poll {found.answers}, not to {poll.number}")
         self.survey_within_s = found.survey_within_s
         self.heard.set()
+        versions.check_server(found.protocol)
         return found
 
     async def put_facts(self, facts: tuple[Fact, ...]) -> None:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.errors import Forbidden, MigratorError, OtherMachine, ServerUnreachable, Unauthorized
+from migrator.errors import Forbidden, MigratorError, OtherMachine, ProtocolUnsupported, ServerUnreachable, Unauthorized
 
 log = logging.getLogger("migrator.agent")
 
@@ -31,7 +31,7 @@ class RetryPauses:
         wait = min(longest, first * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)
         if isinstance(error, ServerUnreachable):
             wait = max(wait, error.retry_after_s * random.uniform(1.0, 1.5))
-        if isinstance(error, (Unauthorized, Forbidden, OtherMachine)):
+        if isinstance(error, (Unauthorized, Forbidden, OtherMachine, ProtocolUnsupported)):
             wait = _REFUSED_S
         # A defect's traceback is wanted.
         words, defect = (error.sentence, None) if isinstance(error, MigratorError) else (str(error), error)
