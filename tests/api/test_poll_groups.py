@@ -11,7 +11,7 @@ from migrator.api.agent_v1 import poll_groups
 from migrator.db import credentials
 from migrator.db.tables import hosts
 from migrator.errors import DatabaseUnavailable
-from migrator.protocol import Copy, DomainState, Poll
+from migrator.protocol import PROTOCOL, Copy, DomainState, Poll
 from migrator.scheduler.agents import NOTHING
 from migrator.scheduler.hosts import routine_polls
 from tests.api import seed
@@ -57,7 +57,8 @@ def test_polls_that_arrive_together_are_noted_together_and_answered_each(web: We
     assert heard(web) == len(HOSTS)
     bodies = [json.loads(answer.body) for answer in answers.values()]
     assert max(body.pop("survey_within_s") for body in bodies) > 0.0, "thousands would ask at once"
-    nothing = NOTHING.model_copy(update={"answers": 7}).model_dump(mode="json", exclude={"survey_within_s"})
+    expected = NOTHING.model_copy(update={"answers": 7, "protocol": PROTOCOL})
+    nothing = expected.model_dump(mode="json", exclude={"survey_within_s"})
     assert bodies == [nothing] * len(HOSTS)
 
 
