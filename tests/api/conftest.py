@@ -9,6 +9,7 @@ import pytest
 from migrator.db.engine import Database
 from tests.api import seed
 from tests.api.harness import Api, Web
+from tests.api.surveyed_cluster import Cluster
 
 
 @pytest.fixture
@@ -50,3 +51,8 @@ def lost(api: Api) -> tuple[Api, str]:
     for number in "123":
         seed.pools(api.db, f"compute{number}", local=f"id-{number}")
     return api, seed.instance(api.db, "a", host="compute3")
+
+
+@pytest.fixture
+def cluster(web: Web) -> Cluster:
+    return Cluster(web)

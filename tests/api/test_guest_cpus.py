@@ -9,9 +9,7 @@ from migrator.db.tables import guest_cpus
 from migrator.protocol import GuestCpu, GuestSight, Survey, guest_cpu
 from migrator.scheduler.state import surveys
 from tests.api import seed
-from tests.api.test_preflight import Cluster, cluster
-
-__all__ = ["cluster"]
+from tests.api.surveyed_cluster import Cluster
 
 
 def invented(first: int, count: int, size: int = 40) -> dict[str, GuestCpu]:

@@ -7,9 +7,7 @@ from sqlalchemy import update
 
 from migrator.db.tables import guest_cpus, hosts, surveys
 from migrator.protocol import Questions
-from tests.api.test_preflight import NAMES, Cluster, cluster
-
-__all__ = ["cluster"]
+from tests.api.surveyed_cluster import NAMES, Cluster
 
 
 @pytest.mark.parametrize(
