@@ -55,13 +55,15 @@ class Endpoint:
     async def _serve(self, request: Request, headers: dict[str, str]) -> Given:
         """``headers``: what the answer carries; what is known of it is added."""
         _check_text(request)
+        if all(route.method != request.method for route in self._routes):
+            return self._unserved(request)
         version = microversions.MINIMUM
         if self._surface is Surface.COMPUTE:
             version = microversions.negotiate(request.headers)
             headers |= microversions.headers_for(microversions.text(version))
         route = next((r for r in self._routes if r.method == request.method and r.since <= version <= r.until), None)
-        if route is None:
-            return self._unmatched(request)
+        if route is None:  # served, but not at this microversion
+            return Answer(404, faults.fault(404, "The resource could not be found."))
         caller = request.state.caller
         if route.access.rule and not caller.is_admin:
             raise Forbidden(f"Policy doesn't allow {route.access.rule} to be performed.")
@@ -78,10 +80,9 @@ class Endpoint:
     def _surface_of(self, request: Request) -> Surface:
         return self._surface or surface_of(request.scope["path"]) or Surface.DISCOVERY
 
-    def _unmatched(self, request: Request) -> Answer:
-        if any(route.method == request.method for route in self._routes):  # served, but not at this microversion
-            return Answer(404, faults.fault(404, "The resource could not be found."))
-        if not self._routes and surface_of(request.scope["path"]) is None:
+    def _unserved(self, request: Request) -> Answer:
+        """As Nova's router does it: no microversion is looked at."""
+        if surface_of(request.scope["path"]) is None:
             return Answer(300, versions.choices(root_of(request, self._services), request.scope["path"]))
         return Answer(404, faults.not_routed())
 

@@ -5,6 +5,7 @@ JSON schemas have a file of their own."""
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from migrator.errors import BadRequest
 
@@ -19,6 +20,11 @@ def validated(model: type[Model], value: Any) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        words = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in found[:_TOLD]]
+        words = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {_words(one)}" for one in found[:_TOLD]]
         more = [f"and {len(found) - _TOLD} more"] if len(found) > _TOLD else []
         raise BadRequest("; ".join(words + more)[:_WORDS_MAX]) from error
+
+
+def _words(error: ErrorDetails) -> str:
+    """A model's name is no client's word."""
+    return "Input should be an object" if error["type"] == "model_type" else error["msg"]

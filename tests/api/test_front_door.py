@@ -119,6 +119,27 @@ def test_a_surface_has_one_form_of_errors_and_every_answer_a_request_id(web: Web
     assert answer.headers["x-openstack-request-id"].startswith("req-")
 
 
+@pytest.mark.parametrize("method", ["DELETE", "HEAD", "PATCH"])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/v2.1/servers", 404), ("/v1/operations", 404), ("/", 300), ("/v2/images", 300), ("/metrics", 300)],
+)
+def test_a_method_that_no_row_has_is_answered_as_by_novas_router(web: Web, method: str, path: str, status: int) -> None:
+    answer = web(method, path, "2.999")  # no microversion is looked at
+    assert answer.status_code == status
+    assert "OpenStack-API-Version" not in answer.headers
+    if method != "HEAD":
+        assert set(answer.json()) == ({"choices"} if status == 300 else {"message", "code", "title"})
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{bad", b"", b"3"])
+def test_a_native_body_that_is_no_object_is_told_without_a_word_of_ours(web: Web, content: bytes) -> None:
+    answer = web("POST", "/v1/volumes", None, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+    words = {b"{bad": "Malformed request body", b"": "body: Field required"}
+    assert answer.json()["error"]["message"] == words.get(content, "body: Input should be an object")
+
+
 @pytest.mark.parametrize("path", ["/v2.1/flavors", "/v1/operations", "/image/v2/images", "/metrics"])
 def test_a_defect_is_told_without_its_words_on_every_surface(
     web: Web, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
