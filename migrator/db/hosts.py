@@ -81,6 +81,12 @@ def _beat(dialect: str) -> Update:
     return update(hosts).where(hosts.c.name == bindparam("wanted")).values(beaten)
 
 
+@cache
+def _polled(dialect: str) -> Update:
+    told = {"working": bindparam("instances", type_=hosts.c.working.type)}
+    return _beat(dialect).values(told | {"working_at": server_heartbeat.clock_of(dialect)})
+
+
 def get(connection: Connection, name: str) -> HostRow:
     row = connection.execute(_one(connection.dialect.name), {"wanted": name}).one_or_none()
     if row is None:
@@ -142,10 +148,18 @@ def placeable(
 def seen(connection: Connection, name: str) -> None:
     """Note that the host's agent just spoke: the last thing that the transaction writes, for others want this row.
     Raises HostNotFound."""
-    wanted = {"wanted": name}
-    if connection.execute(_ID, wanted).first() is None:
+    _note(connection, name, _beat(connection.dialect.name), {})
+
+
+def polled(connection: Connection, name: str, working: Sequence[str] | None) -> None:
+    """The same, by a poll that tells which instances the agent works on; None: it does not tell."""
+    _note(connection, name, _polled(connection.dialect.name), {"instances": None if working is None else list(working)})
+
+
+def _note(connection: Connection, name: str, change: Update, values: Mapping[str, Any]) -> None:
+    if connection.execute(_ID, {"wanted": name}).first() is None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
-    put_off(connection, lambda: connection.execute(_beat(connection.dialect.name), wanted))
+    put_off(connection, lambda: connection.execute(change, {"wanted": name, **values}))
 
 
 def booted(connection: Connection, name: str, boot: str, within_s: float) -> bool:

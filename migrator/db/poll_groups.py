@@ -31,6 +31,7 @@ class Recorded:
     copies: Mapping[str, HeldCopy]
     records: Mapping[str, Row[Any]]
     alarmed: bool
+    working: Sequence[str] | None  # instances that its agent works on; None: it does not tell
 
 
 # Built once for a kind of database, as in ``hosts.py``.
@@ -49,13 +50,14 @@ _FIRST_BOOT = _FIRST_BOOT.values(boot=bindparam("told"), resume_until=null())
 @cache
 def _hosts(dialect: str) -> Select[Any]:
     claimed_s = (server_heartbeat.clock_of(dialect) - hosts.c.claimant["at"].as_float()).label("claimed_s")
-    columns = (hosts.c.name, hosts.c.machine, hosts.c.boot, hosts.c.resume_until)
+    columns = (hosts.c.name, hosts.c.machine, hosts.c.boot, hosts.c.resume_until, hosts.c.working)
     return select(*columns, claimed_s).where(hosts.c.name.in_(_NAMES))
 
 
 @cache
 def _beat(dialect: str) -> Update:
-    beaten = {"last_seen": server_heartbeat.clock_of(dialect), "heard_since": host_rows.heard_since(dialect)}
+    clock = server_heartbeat.clock_of(dialect)
+    beaten = {"last_seen": clock, "working_at": clock, "heard_since": host_rows.heard_since(dialect)}
     return update(hosts).where(hosts.c.name.in_(_NAMES)).values(beaten)
 
 
@@ -84,6 +86,7 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
             held.get(name, {}),
             records.get(name, {}),
             name in alarmed,
+            row.working,
         )
         for row in found
         for name in (row.name,)

@@ -55,7 +55,7 @@ from migrator.protocol.facts import (
 from migrator.protocol.hosts import HostReport, StoragePool, TlsReport
 from migrator.protocol.instances import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.protocol.items import UnreadableAssignment, UnreadableFact
-from migrator.protocol.messages import Assignments, Copy, Facts, Poll
+from migrator.protocol.messages import WORKING_MAX, Assignments, Copy, Facts, Poll
 from migrator.protocol.surveys import (
     CpuAnswer,
     GuestCpu,
@@ -99,6 +99,7 @@ __all__ = [
     "SUPERSEDED",
     "UNKNOWN_ASSIGNMENT",
     "UNREADABLE_FACT",
+    "WORKING_MAX",
     "AbsentInputs",
     "Age",
     "Assignment",

@@ -18,6 +18,8 @@ from migrator.protocol.items import (
 from migrator.protocol.versions import UNSAID
 from migrator.protocol.words import DomainState
 
+WORKING_MAX = 10_000  # instances that one host works on at once; more are not told of
+
 
 class Copy(Message):
     """One domain that a host holds, for the audit of record against reality."""
@@ -40,6 +42,8 @@ class Poll(Message):
     number: Number = 0  # of this poll; the answer repeats it, and an answer to an older poll is thrown away
     seen: str = ""  # digest of the last assignments received
     wait_s: float = Field(default=25.0, ge=0, le=55)
+    # Instances that the agent holds an assignment of, or of which a step has not returned; None: it does not tell
+    working: Annotated[tuple[Key, ...], Field(max_length=WORKING_MAX)] | None = None
     copies: Annotated[tuple[Copy, ...] | None, BeforeValidator(known_states)] = None
 
 

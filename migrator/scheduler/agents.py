@@ -110,7 +110,7 @@ def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> 
     machines.check(db, host, poll.machine, settings.service_down_time)
     refused: MigratorError | None = None
     with db.write() as connection:
-        hosts.seen(connection, host)
+        hosts.polled(connection, host, poll.working)
         try:
             if poll.copies is not None:
                 with connection.begin_nested():

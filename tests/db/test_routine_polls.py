@@ -56,7 +56,7 @@ def change(db: Database, table: Any, **values: Any) -> None:
 
 def rows(db: Database) -> Mapping[str, Sequence[Any]]:
     """What a poll might change, but for when its host was heard, and its copies seen."""
-    timed = (hosts.c.last_seen, hosts.c.heard_since, copies.c.seen_at)
+    timed = (hosts.c.last_seen, hosts.c.working_at, hosts.c.heard_since, copies.c.seen_at)
     with db.read() as connection:
         return {
             table.name: connection.execute(select(*(c for c in table.c if c not in timed)).order_by(*table.c[:2])).all()
@@ -123,6 +123,8 @@ NEWS: Mapping[str, tuple[Change, Callable[[str], Poll]]] = {
     "a copy less": (lambda *_: None, lambda _: poll()),
     "another stamp": (lambda *_: None, lambda uuid: poll(copy(uuid, stamp_operation=OPERATION, stamp_epoch=1))),
     "an operation that was served": (lambda *_: None, lambda uuid: poll(copy(uuid, served=7))),
+    "an instance that the agent works on": (lambda *_: None, lambda uuid: poll(copy(uuid), working=(uuid,))),
+    "no instance that it works on, for the first time": (lambda *_: None, lambda uuid: poll(copy(uuid), working=())),
     "another boot": (lambda *_: None, lambda uuid: poll(copy(uuid), boot=OTHER_BOOT)),
     "a reboot a moment ago": (
         lambda db, _: change(db, hosts, resume_until=hosts.c.last_seen + 9e3),

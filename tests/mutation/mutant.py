@@ -55,6 +55,10 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/requests/host_boots.py": ("tests/db/test_host_boots.py",),
     "migrator/scheduler/hosts/expected_guests.py": ("tests/unit/scheduler/hosts/test_audit.py",),
     "migrator/scheduler/hosts/unseen_guests.py": ("tests/world/test_restored_silence.py",),
+    "migrator/scheduler/hosts/reconciliation.py": (
+        "tests/unit/scheduler/hosts/test_reconciliation.py",
+        "tests/world/test_hanging_word.py",
+    ),
     "migrator/scheduler/hosts/removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
     "migrator/scheduler/hosts/leftovers.py": ("tests/api/test_leftovers.py",),
     "migrator/scheduler/hosts/machines.py": ("tests/db/test_machines.py",),

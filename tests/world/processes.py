@@ -176,6 +176,7 @@ class AgentProcess:
                 boot=self.boot,
                 number=self.polled,
                 seen=self.seen,
+                working=self._working(),
                 copies=copies,
                 machine=self.machine,
             )
@@ -191,6 +192,10 @@ class AgentProcess:
         else:
             self.poll_at = self.clock() + POLL_S
             self.receive(answer)
+
+    def _working(self) -> tuple[str, ...]:
+        asked = (held.assignment for held in self.held.values())
+        return tuple(sorted(self.hanging.keys() | {a.instance.uuid for a in asked if isinstance(a, Assignment)}))
 
     def _register_when_due(self) -> None:
         if self.journal.impaired:

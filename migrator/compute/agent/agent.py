@@ -33,7 +33,7 @@ from migrator.errors import (
     OtherMachine,
     ProtocolUnsupported,
 )
-from migrator.protocol import PROTOCOL, Assignments, HostReport, Poll
+from migrator.protocol import PROTOCOL, WORKING_MAX, Assignments, HostReport, Poll
 from migrator.settings import AgentSettings
 
 log = logging.getLogger("migrator.agent")
@@ -128,6 +128,7 @@ class Agent:
                 wait = min(self._settings.poll_wait, LOOK_S)
                 number += 1
                 told = {"incarnation": self._journal.incarnation, "boot": self._boot, "number": number}
+                told["working"] = self._tasks.working()[:WORKING_MAX]
                 poll = Poll(**told, protocol=PROTOCOL, seen=seen, wait_s=wait, copies=copies)
                 sent = self._now()
                 answer = await self._server.poll(poll)

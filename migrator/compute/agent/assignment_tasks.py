@@ -68,6 +68,11 @@ class AssignmentTasks:
                 known.assignment = assignment
                 known.changed.set()
 
+    def working(self) -> tuple[str, ...]:
+        """Instances that something is asked of here, or of which a step has not returned although nothing is."""
+        asked = (task.assignment for task in self._tasks.values())
+        return tuple(sorted(self._at_work.keys() | {a.instance.uuid for a in asked if isinstance(a, Assignment)}))
+
     def running(self) -> list[asyncio.Task[None]]:
         return [task.running for task in self._tasks.values() if task.running is not None]
 

@@ -37,6 +37,8 @@ hosts = Table(
     Column("fence_address", String(255)),  # of its power switch or management board, by an operator
     Column("boot", String(36)),  # the machine's boot that registered last
     Column("resume_until", Double),  # by the servers' clock: until then the guests that ran before are started again
+    Column("working", JSON),  # instances that its agent works on, by its newest poll; None: it does not tell
+    Column("working_at", Double),  # by the servers' clock: when that poll came
     Column("heard_since", Double),  # by the servers' clock: without a silence since
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),

@@ -32,7 +32,9 @@ _HARMLESS = frozenset({Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensur
 @dataclass(frozen=True, slots=True)
 class Sides:
     """``record`` None: there is none. ``newer``: hosts whose copy has a stamp, or had an operation, that this database
-    does not know. ``disputed``: why operations on the instance wait for the operator's word; "": they do not."""
+    does not know. ``disputed``: why operations on the instance wait for the operator's word; "": they do not.
+    ``at_work``: hosts beside such a dispute with a step that began before it and has not returned, and those that have
+    not said since that they have none."""
 
     uuid: str
     record: Any | None
@@ -41,6 +43,7 @@ class Sides:
     operations: Sequence[Any]  # active ones, the oldest first
     newer: frozenset[str]
     disputed: str = ""
+    at_work: Sequence[str] = ()
 
     def copy_on(self, host: str | None) -> Any | None:
         return next((copy for copy in self.copies if copy.host == host), None)
@@ -79,7 +82,21 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
     newer = {c.host for c in found if c.stamp_host is not None and known.get(c.stamp_operation, -1) < c.stamp_epoch}
     newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
     disputed = alarms.disputes(connection, [uuid]).get(uuid, "")
-    return Sides(uuid, record, found, views, active, frozenset(newer), disputed)
+    at_work = _at_work(connection, uuid, rows) if disputed else ()
+    return Sides(uuid, record, found, views, active, frozenset(newer), disputed, at_work)
+
+
+def _at_work(connection: Connection, uuid: str, rows: Sequence[Any]) -> Sequence[str]:
+    """Since the dispute was raised nobody is asked for anything: a host is at rest when a poll of later says so. The
+    poll that raised it counts, for its answer asks for nothing more. Agents of an earlier release do not tell."""
+    raised = alarms.listed(connection, instance_uuid=uuid, kinds=[kind.value for kind in DISPUTES])
+    since, raisers = min((row.raised_at for row in raised), default=0.0), {row.host for row in raised}
+    return [
+        row.name
+        for row in rows
+        if row.working is not None
+        and (uuid in row.working or (row.working_at + row.behind_s < since and row.name not in raisers))
+    ]
 
 
 def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSettings) -> list[int]:
@@ -124,6 +141,7 @@ def refuse(sides: Sides, word: Word) -> None:
     others = {copy.host for copy in sides.copies if copy.believed} | {sides.record.host}
     for host in sorted(name for name in others - word.given_up - {word.host} if name):
         _refuse_second(sides, host)
+    _refuse_unfinished(sides, word)
     for operation in sides.operations:
         if acting := _acting(sides, operation):
             raise Conflict(
@@ -136,6 +154,18 @@ def refuse(sides: Sides, word: Word) -> None:
                 f"A transfer of the instance is under way from {operation.source} to {operation.destination}",
                 advice="abort it, or wait for its end",
             )
+
+
+def _refuse_unfinished(sides: Sides, word: Word) -> None:
+    """A step that hangs has its effect when it returns, whatever the record says then."""
+    unfinished = sorted(host for host in set(sides.at_work) - word.given_up if sides.heard(host))
+    if unfinished:
+        raise Conflict(
+            f"A step of the instance that began before may still be under way on {', '.join(unfinished)}: what it does "
+            "would come after this word",
+            advice="ask again in a few seconds; if the step hangs, mend what it waits for (`migrator timeline`), or "
+            "restart libvirt and the agent there, which ends it",
+        )
 
 
 def _refuse_to_give_up(sides: Sides, host: str) -> None:

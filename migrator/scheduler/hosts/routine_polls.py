@@ -45,6 +45,8 @@ def _is_routine(key: bytes, host: str, poll: Poll, found: Mapping[str, Recorded]
         return False
     if known.claimed_s is not None and known.claimed_s > machines.SHOWN_S:  # there is something to forget
         return False
+    if known.working != (None if poll.working is None else list(poll.working)):
+        return False
     if poll.copies is None:
         return True
     if known.alarmed or not (_same_boot(poll, known) or _first_boot(poll, known)):

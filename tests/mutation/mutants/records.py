@@ -3,6 +3,7 @@
 from tests.mutation.mutant import Mutant
 
 AUDITING = "migrator/scheduler/hosts/audit.py"
+RECONCILIATION = "migrator/scheduler/hosts/reconciliation.py"
 MACHINES = "migrator/scheduler/hosts/machines.py"
 STAMPS = "migrator/scheduler/state/stamps.py"
 UNSEEN = "migrator/scheduler/hosts/unseen_guests.py"
@@ -121,5 +122,17 @@ MUTANTS = (
         AUDITING,
         "return subject.copy is None and (record.quiet or bool(holding))",
         "return subject.copy is None and record.quiet",
+    ),
+    Mutant(
+        "a word is taken beside a step that hangs",
+        RECONCILIATION,
+        "    _refuse_unfinished(sides, word)\n",
+        "",
+    ),
+    Mutant(
+        "a poll of before the dispute says that a host is at rest",
+        RECONCILIATION,
+        "and (uuid in row.working or (row.working_at + row.behind_s < since and row.name not in raisers))",
+        "and uuid in row.working",
     ),
 )

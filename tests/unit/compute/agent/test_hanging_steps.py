@@ -169,3 +169,22 @@ def test_a_step_that_hangs_keeps_no_place() -> None:
         assert await threads.finish(5) is False
 
     asyncio.run(scenario())
+
+
+def test_a_poll_tells_of_a_step_that_has_not_returned_although_nothing_is_asked_any_more() -> None:
+    async def scenario() -> None:
+        host, stop = Host(), asyncio.Event()
+        running = asyncio.create_task(host.agent.run(stop))
+        await until(lambda: host.server.polls and host.server.polls[-1][1].working == ())
+        host.driver.hung = {"hung"}
+        host.want("hung", "well")
+        await until(lambda: host.server.polls[-1][1].working == ("hung", "well"))
+        await until(lambda: host.driver.waiting == {"hung"})
+        host.want()
+        await until(lambda: host.server.polls[-1][1].working == ("hung",))
+        host.driver.mounted.set()
+        await until(lambda: host.server.polls[-1][1].working == ())
+        stop.set()
+        await running
+
+    asyncio.run(scenario())

@@ -42,9 +42,11 @@ class Operation:
 SILENT, FENCED = View(heard=False), View(heard=False, fenced=True)
 
 
-def sides(*copies: Copy, record: Any = None, operations: Any = (), disputed: str = "", **views: View) -> Sides:
+def sides(
+    *copies: Copy, record: Any = None, operations: Any = (), disputed: str = "", at_work: Any = (), **views: View
+) -> Sides:
     known: Any = {"n1": View(), "n2": View(), "n3": View()} | views
-    return Sides("u", record or Record(), copies, known, operations, frozenset(), disputed)
+    return Sides("u", record or Record(), copies, known, operations, frozenset(), disputed, at_work)
 
 
 ACTING = [Operation("stop", "stop"), Operation("migration", "copy")]
@@ -59,6 +61,7 @@ TAKEN = [
     (sides(Copy("n2", "paused"), n2=FENCED), Word(None, frozenset({"n2"}))),
     (sides(Copy("n3"), record=Record(host="gone")), Word("n3", frozenset({"gone"}))),
     (sides(Copy("n3"), operations=ACTING, disputed="newer"), Word("n3")),
+    (sides(Copy("n3"), disputed="newer", at_work=["n2"], n2=FENCED), Word("n3", frozenset({"n2"}))),
     (sides(Copy("n3"), operations=[Operation("migration", "verify")]), Word("n3")),
     (sides(Copy("n3"), operations=[Operation("migration", "cleanup", holds=False)]), Word("n3")),
 ]
@@ -77,6 +80,7 @@ REFUSED = [
     (sides(Copy("n3"), Copy("n1")), Word("n3", frozenset({"n1"})), "Host n1 answers"),
     (sides(Copy("n3"), record=Record(deleted=True)), Word("n3"), "was deleted"),
     (sides(Copy("n3"), operations=[Operation("live-migration", "transfer")], disputed="newer"), Word("n3"), "transfer"),
+    (sides(Copy("n3"), disputed="newer", at_work=["n2"]), Word("n3"), "may still be under way on n2"),
     # A start, stop or copy that is under way on its host would go on beside what the word makes of the record.
     *(
         (sides(Copy("n3"), operations=[one]), Word("n3"), f"A {one.kind} of the instance is under way")
