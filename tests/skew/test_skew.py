@@ -1,5 +1,6 @@
 """Hosts and servers are upgraded one after another: each works with the release before the other's."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,15 @@ def test_these_agents_boot_and_live_migrate_under_the_server_of_the_release_befo
         boots_and_moves(cluster)
 
 
-def test_a_clone_without_its_history_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(trees, "ROOT", tmp_path)  # no repository at all
+def test_without_a_repository_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(trees, "ROOT", tmp_path)
     with pytest.raises(pytest.fail.Exception, match="whole history"):
+        trees.earlier_commit()
+
+
+def test_in_a_shallow_clone_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    command = ["git", "clone", "--quiet", "--depth", "1", trees.ROOT.as_uri(), str(tmp_path / "shallow")]
+    subprocess.run(command, check=True)
+    monkeypatch.setattr(trees, "ROOT", tmp_path / "shallow")
+    with pytest.raises(pytest.fail.Exception, match="git fetch --unshallow"):
         trees.earlier_commit()
