@@ -26,7 +26,7 @@ from migrator.server import agent_tls, connections, housekeeping, sweeper
 from migrator.server.app import create_app
 from migrator.server.fence_runner import Fencer
 from migrator.server.heartbeat import Heartbeat
-from migrator.server.listeners import ServerWithTls, listen_at
+from migrator.server.listeners import ACCEPTED_AT_ONCE, ServerWithTls, listen_at
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
         app,
         http=connections.guarded(limits),
         ws="none",
+        backlog=ACCEPTED_AT_ONCE,
         h11_max_incomplete_event_size=connections.MAX_HEAD_BYTES,
         log_config=None,
         access_log=False,

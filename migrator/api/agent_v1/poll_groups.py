@@ -25,7 +25,7 @@ from migrator.scheduler.hosts import routine_polls
 
 log = logging.getLogger(__name__)
 GROUPED_BYTES = 32 * 1024  # of a message: a larger one would keep the others of its group waiting
-MOST = 200  # polls of a group
+MOST = 50  # polls of a group; all of them are answered in one turn of the event loop, and clients wait for it
 # Between two groups, for each host that polls: what arrives meanwhile is one group. Of a small cluster nobody waits.
 _REST_S = 0.0002
 _LONGEST_REST_S = 0.1
@@ -93,7 +93,8 @@ class PollGroups:
                 one.turn.used_s = used_s / len(group)
                 if not one.answer.done():
                     one.answer.set_result(found[host])
-            await asyncio.sleep(min(_LONGEST_REST_S, _REST_S * self._wakers.held))
+            full = len(self._waiting) >= MOST
+            await asyncio.sleep(0.0 if full else min(_LONGEST_REST_S, _REST_S * self._wakers.held))
 
 
 def _taken(db: Database, contents: Mapping[str, bytes]) -> tuple[Mapping[str, Taken | MigratorError], float]:
