@@ -1,6 +1,7 @@
 """How agents share the server's threads: one agent's requests, however many, keep no other agent from its own."""
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrator.api.agent_v1.admission import SHARES, Admission, Kind, Limits
+from migrator.api.agent_v1.admission import SHARES, Admission, Kind, Lane, Limits
 from migrator.api.gate import refusal_pace
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
@@ -203,3 +204,25 @@ def test_a_host_has_so_many_requests_of_a_kind_at_once_and_one_more_when_one_has
         inside.pop().__exit__(None, None, None)
     with admission.entered("n1", kind):
         pass
+
+
+@pytest.mark.parametrize(
+    ("waiting", "begun_each_s", "soonest", "latest"),
+    [(3, 0.1, 2.0, 8.0), (120, 0.1, 6.0, 12.0), (1000, 0.1, 7.5, 15.0), (10, 1.0, 5.0, 10.0), (500, None, 2.0, 8.0)],
+    ids=["few", "many", "very many", "slowly", "nobody knows how fast"],
+)
+def test_who_is_sent_away_comes_again_when_those_who_wait_are_through(
+    waiting: int, begun_each_s: float | None, soonest: float, latest: float
+) -> None:
+    """After 2 to 8 s, most were sent away again, and again: each time for nothing, at both sides."""
+    clock = Clock()
+    lane = Lane(Limits(1, 2000), clock)
+    with contextlib.ExitStack() as kept:
+        for _ in range(10 if begun_each_s is not None else 0):
+            kept.enter_context(lane.queued())()
+            clock.now += begun_each_s or 0.0
+        for _ in range(waiting):
+            kept.enter_context(lane.queued())
+        drawn = [lane.again_s() for _ in range(300)]
+    assert soonest <= min(drawn) < soonest + 1.0
+    assert latest - 1.0 < max(drawn) <= latest

@@ -13,7 +13,7 @@ import itertools
 import math
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +24,8 @@ from anyio import CapacityLimiter, to_thread
 from migrator.errors import ServerBusy, TooManyRequests
 
 _AGAIN_S = (2.0, 8.0)
+_LONGEST_AGAIN_S = 15.0  # as long as agents let themselves be sent away: a host must be heard
+_LATELY_S = 10.0  # for how fast a lane works
 
 T = TypeVar("T")
 
@@ -83,6 +85,7 @@ class Lane:
         self._limiter, self._limits, self._clock = CapacityLimiter(limits.threads), limits, clock
         self._numbers = itertools.count()
         self._since: dict[int, float] = {}  # who waits for a thread -> since when; the first waits longest
+        self._begun: deque[float] = deque(maxlen=100)  # when the last ones got theirs
 
     @property
     def waiting(self) -> int:
@@ -94,6 +97,16 @@ class Lane:
         longest = next(iter(self._since.copy().values()), math.inf)
         waits_s = self._clock() - longest
         return len(self._since) >= self._limits.most_waiting or waits_s >= self._limits.patience_s
+
+    def again_s(self) -> float:
+        """When somebody who is sent away should come again: when those who wait are through, at the pace of late, and
+        each at a moment of its own."""
+        now = self._clock()
+        lately = [at for at in self._begun.copy() if now - at <= _LATELY_S]
+        through_s = len(self._since) * (now - lately[0]) / len(lately) if lately else 0.0
+        soonest, latest = _AGAIN_S
+        through_s = min(_LONGEST_AGAIN_S, through_s)
+        return random.uniform(max(soonest, through_s / 2), max(latest, through_s))
 
     async def run(self, act: Callable[[], T]) -> T:
         with self.queued() as begun:
@@ -111,12 +124,13 @@ class Lane:
         self._since[number] = self._clock()
 
         def begun() -> None:
-            self._since.pop(number, None)
+            if self._since.pop(number, None) is not None:
+                self._begun.append(self._clock())
 
         try:
             yield begun
         finally:
-            begun()
+            self._since.pop(number, None)
 
 
 @dataclass(slots=True)
@@ -144,8 +158,9 @@ class Admission:
         if self._inside[key] >= share.at_once:
             words = f"{host}: {share.at_once} requests of its agent are under way ({kind}): ask again later."
             raise TooManyRequests(words, retry_after_s=random.uniform(*_AGAIN_S))
-        if self.lanes[share.lane].crowded:
-            raise ServerBusy("Very many agents ask at once: ask again later.", retry_after_s=random.uniform(*_AGAIN_S))
+        lane = self.lanes[share.lane]
+        if lane.crowded:
+            raise ServerBusy("Very many agents ask at once: ask again later.", retry_after_s=lane.again_s())
         self._inside[key] += 1
         try:
             yield
