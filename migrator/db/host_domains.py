@@ -131,12 +131,12 @@ def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
     return connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
 
 
-def epochs(connection: Connection, operation_uuids: Collection[str]) -> Mapping[str, int]:
-    """Operation's UUID -> its epoch, of those that this database knows."""
+def stamping(connection: Connection, operation_uuids: Collection[str]) -> Mapping[str, Any]:
+    """Operation's UUID -> its row (uuid, epoch, source, destination), of those that this database knows."""
     if not operation_uuids:
         return {}
-    query = select(_O.uuid, _O.epoch).where(_O.uuid.in_(operation_uuids))
-    return {row.uuid: row.epoch for row in connection.execute(query)}
+    query = select(_O.uuid, _O.epoch, _O.source, _O.destination).where(_O.uuid.in_(operation_uuids))
+    return {row.uuid: row for row in connection.execute(query)}
 
 
 def of_instance(connection: Connection, uuid: str) -> Sequence[Any]:

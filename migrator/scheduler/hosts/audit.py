@@ -18,7 +18,7 @@ from migrator.scheduler.hosts.expected_guests import explains
 from migrator.scheduler.hosts.unseen_guests import keeps_its_domain, perhaps_on
 from migrator.scheduler.state import stamps
 from migrator.scheduler.state.effects import POWER
-from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, newer_than
+from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, is_unknown, newer_than
 from migrator.settings import ServerSettings
 
 AUDITED = (*DISPUTES, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
@@ -138,7 +138,7 @@ def _subjects(
     records = {row.uuid: row for row in host_domains.records(connection, host, [*held.keys() | suspect])}
     stamped = {uuid: copy for uuid, copy in held.items() if copy.stamp_host is not None}
     looked = [uuid for uuid, copy in stamped.items() if before.get(uuid) != copy or uuid in suspect]
-    known = host_domains.epochs(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
+    known = host_domains.stamping(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
     newer = _unknown_served(connection, held, before, suspect)
     newer |= {uuid: _NEWER_STAMP for uuid in looked if _is_newer(stamped[uuid], known, records.get(uuid))}
     differ = [
@@ -180,11 +180,9 @@ def _unknown_served(
     return dict.fromkeys(serials.unknown(connection, served), UNKNOWN_SERIAL)
 
 
-def _is_newer(copy: HeldCopy, known: Mapping[str, int], record: Any | None) -> bool:
-    if f"{copy.stamp_operation}/{copy.stamp_epoch}" in ((record.accepted_stamps if record else None) or ()):
-        return False
-    epoch = known.get(copy.stamp_operation or "")
-    return epoch is None or (copy.stamp_epoch or 0) > epoch
+def _is_newer(copy: HeldCopy, known: Mapping[str, Any], record: Any | None) -> bool:
+    accepted = (record.accepted_stamps if record else None) or ()
+    return f"{copy.stamp_operation}/{copy.stamp_epoch}" not in accepted and is_unknown(copy, known)
 
 
 def _differs(host: str, copy: HeldCopy | None, record: Any | None) -> bool:

@@ -23,6 +23,7 @@ from migrator.scheduler.requests.requests import Caller, begin_queued_delete
 from migrator.scheduler.state import fencing
 from migrator.scheduler.state.effects import POWER, amounts
 from migrator.scheduler.state.loader import host_view, with_fencing
+from migrator.scheduler.state.newer_copies import is_unknown
 from migrator.settings import ServerSettings
 
 _KEPT_STAMPS = 40
@@ -78,8 +79,9 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
         hosts.lock(connection, names)
     rows = hosts.by_names(connection, names)
     views = {r.name: with_fencing(r, host_view(r, settings.service_down_time), settings, 0.0) for r in rows}
-    known = host_domains.epochs(connection, {copy.stamp_operation for copy in found if copy.stamp_host is not None})
-    newer = {c.host for c in found if c.stamp_host is not None and known.get(c.stamp_operation, -1) < c.stamp_epoch}
+    stamped = [copy for copy in found if copy.stamp_host is not None]
+    known = host_domains.stamping(connection, {copy.stamp_operation for copy in stamped})
+    newer = {copy.host for copy in stamped if is_unknown(copy, known)}
     newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
     disputed = alarms.disputes(connection, [uuid]).get(uuid, "")
     at_work = _at_work(connection, uuid, rows) if disputed else ()

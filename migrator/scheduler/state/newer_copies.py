@@ -3,6 +3,9 @@
 A database that was restored from a backup may have lost the operation; the guest may run on another host.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, host_domains, instances, serials
 from migrator.db.engine import Connection
@@ -18,6 +21,17 @@ def raise_if_newer(connection: Connection, uuid: str) -> None:
             recorded = instances.get(connection, uuid).host
             words = newer_than(copy.host, copy.state, UNKNOWN_SERIAL, recorded)
             alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
+
+
+def is_unknown(copy: Any, known: Mapping[str, Any]) -> bool:
+    """Whether this database knows nothing of the copy's stamp, which a server signed: of its operation, its epoch, or
+    of what this epoch had to do with the host that it was signed for. After a restore an operation may come to the same
+    epoch a second time, by another way: which of the two is newer nobody knows, and the copy is not merely an old one.
+    ``known``: ``host_domains.stamping`` of its operation."""
+    operation = known.get(copy.stamp_operation or "")
+    if operation is None or (copy.stamp_epoch or 0) > operation.epoch:
+        return True
+    return copy.stamp_epoch == operation.epoch and copy.stamp_host not in (operation.source, operation.destination)
 
 
 def newer_than(host: str, state: str, newer: str, recorded: str | None) -> str:

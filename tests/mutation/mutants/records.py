@@ -5,6 +5,7 @@ from tests.mutation.mutant import Mutant
 AUDITING = "migrator/scheduler/hosts/audit.py"
 RECONCILIATION = "migrator/scheduler/hosts/reconciliation.py"
 MACHINES = "migrator/scheduler/hosts/machines.py"
+NEWER_COPIES = "migrator/scheduler/state/newer_copies.py"
 STAMPS = "migrator/scheduler/state/stamps.py"
 UNSEEN = "migrator/scheduler/hosts/unseen_guests.py"
 
@@ -64,14 +65,20 @@ MUTANTS = (
     Mutant(
         "a newer stamp is overlooked",
         AUDITING,
-        "return epoch is None or (copy.stamp_epoch or 0) > epoch",
-        "return False",
+        "not in accepted and is_unknown(copy, known)",
+        "not in accepted and False",
     ),
     Mutant(
         "an unknown operation's stamp is old",
-        AUDITING,
-        "return epoch is None or (copy.stamp_epoch or 0) > epoch",
-        "return epoch is not None and (copy.stamp_epoch or 0) > epoch",
+        NEWER_COPIES,
+        "if operation is None or (copy.stamp_epoch or 0) > operation.epoch:\n        return True",
+        "if operation is None or (copy.stamp_epoch or 0) > operation.epoch:\n        return operation is not None",
+    ),
+    Mutant(
+        "a stamp of the same epoch is the record's own",
+        NEWER_COPIES,
+        "copy.stamp_epoch == operation.epoch and copy.stamp_host not in (operation.source, operation.destination)",
+        "False",
     ),
     Mutant(
         "a vanished domain is overlooked",
