@@ -4,18 +4,19 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from migrator.api.agent_v1.admission import LANES, Admission
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.settings import AgentSettings
 from tests.api.harness import Web
-from tests.db.test_agents_cost import noted
 
 URL = "http://testserver"
 HOSTS = [f"host{number:02}" for number in range(60)]
@@ -72,18 +73,16 @@ async def _started(web: Web, app: Counted, tokens: dict[str, str]) -> None:
     threads.shutdown()
 
 
-def test_each_of_many_agents_asks_only_for_what_it_needs_and_their_polls_share_transactions(
-    db: Database, tmp_path: Path
-) -> None:
-    """Of 2,000, each asked some eight times, was refused three times, and had each poll in a transaction of its own."""
+def test_each_of_many_agents_that_start_together_asks_only_for_what_it_needs(db: Database, tmp_path: Path) -> None:
+    """Of 2,000, each asked some eight times, and was refused three times."""
     web = Web(db, tmp_path)
+    # On a busy machine a lane's patience may end: how long they wait is not what is counted here.
+    patient = {name: replace(limits, patience_s=60.0) for name, limits in LANES.items()}
+    web.services.admission.lanes.update(Admission(patient).lanes)
     app = Counted(web.client.app)
     tokens = {host: credentials.issue(db, host) for host in HOSTS}
-    with noted(web.services.db) as found:
-        asyncio.run(_started(web, app, tokens))
+    asyncio.run(_started(web, app, tokens))
     assert not app.refused
     assert app.begun["registration"] == len(HOSTS)
     assert app.begun["poll"] < 4 * len(HOSTS)
-    others = app.begun["registration"] + app.begun["survey"]
-    assert 0 < found.commits - others < app.begun["poll"] / 2
     web.services.db.close()

@@ -71,7 +71,7 @@ class Limits:
 
 
 LANES: Mapping[str, Limits] = {
-    "polls": Limits(4, 5000),  # nearly all of them are taken in groups
+    "polls": Limits(4, 5000, 5.0),  # nearly all of them are taken in groups
     "facts": Limits(3, 200),
     "registrations": Limits(2, 1000, 5.0),  # thousands at once: to send them away costs more than to let them wait
     "looks": Limits(2, 50),
