@@ -1,9 +1,7 @@
 """The columns of the table of operations, and the words that stand in them. Holds no row, and never acts."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from migrator.protocol import Ensure
 
@@ -161,9 +159,9 @@ class Phase:
     def observes_peer(self) -> bool:
         return self.peer_ensure is Ensure.OBSERVED
 
-    def task(self, params: Mapping[str, Any]) -> str | None:
-        """The instance's task_state, for an operation that was requested with ``params``."""
-        return self.task_state_hard if self.task_state_hard and params.get("soft") is False else self.task_state
+    def task(self, *, soft: bool) -> str | None:
+        """The instance's task_state. ``soft``: a guest may stop by itself."""
+        return self.task_state_hard if self.task_state_hard and not soft else self.task_state
 
 
 def _implied(step: Ensure | Effect) -> End:

@@ -19,6 +19,7 @@ from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import StaleRow
 from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.operation_data import Kept
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
 from migrator.scheduler.decision.transition import after, ends_secrecy, enters_phase, task_state
 from migrator.scheduler.placement.answers import answered
@@ -200,7 +201,8 @@ _COLUMNS = (
 
 def _values(connection: Connection, before: OperationView, plan: Plan, found: OperationView) -> dict[str, Any]:
     """What ``plan``, which made ``found`` of the operation, writes into its row."""
-    values = {name: getattr(found, name) for name in _COLUMNS if getattr(found, name) != getattr(before, name)}
+    changed = {name: getattr(found, name) for name in _COLUMNS if getattr(found, name) != getattr(before, name)}
+    values = {name: value.raw if isinstance(value, Kept) else value for name, value in changed.items()}
     if enters_phase(plan):
         values["phase_since"] = clock_expression(connection)
     if not found.active:

@@ -130,7 +130,7 @@ def test_post_copy_only_for_a_transfer_that_can_go_on_by_it(web: Web, context: d
     with pytest.raises(Conflict, match=words):
         steer(web.db, caller, key, forced, post_copy=True)
     with web.db.read() as connection:
-        assert loader.snapshot(connection, key, web.services.settings).operation.steering == {}
+        assert loader.snapshot(connection, key, web.services.settings).operation.steering.raw == {}
     steer(web.db, caller, key, forced)
     able = seed.migration(web.db, seed.instance(web.db, "b", task_state="migrating"), "running")
     assert steer(web.db, caller, able, forced, post_copy=True) == "compute1"

@@ -7,28 +7,22 @@ from typing import Any, NamedTuple
 
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import (
-    AttemptFact,
-    AttemptState,
-    CheckResult,
-    DiskFact,
     DiskSpec,
-    DomainFact,
-    DomainState,
     Ensure,
-    Fact,
-    GuestDescription,
     HostReport,
     InstanceSpec,
-    JobFact,
-    Problem,
     Role,
     StoragePool,
 )
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision.assignments import assignments
+from migrator.scheduler.decision.operation_data import Context, Params
 from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Placement, Plan, Snapshot
 from migrator.scheduler.decision.transition import after
+from tests.model.seen import Seen, fact_of
+
+__all__ = ["Op", "Order", "Seen", "View", "fact_of"]
 
 NAMES = ("a", "b", "c")
 COLD = (Kind.MIGRATION, Kind.RESIZE)
@@ -96,23 +90,6 @@ class Order(NamedTuple):
     paused: bool = False  # by somebody, before it is moved
 
 
-class Seen(NamedTuple):
-    """A fact. ``dom`` None: libvirt did not answer."""
-
-    number: int
-    epoch: int
-    phase: str
-    dom: str | None
-    reason: str | None = None
-    job: bool = False
-    attempt: str | None = None
-    disk: bool = False
-    checks: bool = True
-    problem: str | None = None
-    arrived: bool = False  # the domain is persistent and bears the operation's stamp
-    sums: tuple[tuple[str, int], ...] = ()  # target -> content
-
-
 def new(kind: Kind, number: int, source: int | None, requested: int | None = None) -> Op:
     first = OPERATIONS[kind].phases[0].name
     return Op(kind, number, first, True, 1, 1, source, None, requested, False, None, (), frozenset(), (), True, None)
@@ -128,7 +105,6 @@ def _storage(name: str) -> dict[str, str]:
 
 
 REPORTS = {name: _report(name) for name in NAMES}
-_GUEST = GuestDescription()
 View = bool | str
 _UP: tuple[View, ...] = (True,) * len(NAMES)
 # True: up, False: silent, and in words whatever is more than that
@@ -148,45 +124,16 @@ _VIEWS: dict[View, dict[str, Any]] = {
 }
 
 
-@cache
-def fact_of(seen: Seen) -> Fact:
-    problem = None
-    if seen.problem is not None:
-        problem = Problem(code="driver_error", message="it did not work", final=seen.problem == "final")
-    return Fact(
-        operation_id=str(seen.number),
-        epoch=seen.epoch,
-        phase=seen.phase,
-        incarnation=1,
-        sequence=1,
-        domain=_domain(seen),
-        job=JobFact(active=seen.job),
-        attempt=AttemptFact(state=AttemptState(seen.attempt)) if seen.attempt else None,
-        disks=_disks(seen),
-        checks=(CheckResult(name="cpu", ok=seen.checks),) if seen.problem is None else (),
-        guest=_GUEST if seen.dom is not None else None,
-        problem=problem,
-    )
-
-
-def _domain(seen: Seen) -> DomainFact | None:
-    if seen.dom is None:
-        return None
-    stamp = str(seen.number) if seen.arrived else None
-    return DomainFact(state=DomainState(seen.dom), reason=seen.reason, stamp_operation=stamp, persistent=seen.arrived)
-
-
-def _disks(seen: Seen) -> tuple[DiskFact, ...]:
-    if seen.sums:
-        return tuple(DiskFact(target=t, path=f"/{t}", pool="", exists=True, checksum=str(c)) for t, c in seen.sums)
-    return (DiskFact(target="vda", path="/vda", pool="local", exists=seen.disk),)
-
-
 def _name(index: int | None) -> str | None:
     return None if index is None else NAMES[index]
 
 
-def _context(op: Op) -> dict[str, Any]:
+def _params(op: Op) -> Params:
+    flavors = {"old_flavor": FLAVORS["old"], "new_flavor": FLAVORS[op.new_flavor]}
+    return Params.parse(flavors if op.kind in COLD else {})
+
+
+def _context(op: Op) -> Context:
     context: dict[str, Any] = {}
     if "guest" in op.learnt:
         context["guest"] = {"storage": _storage(NAMES[op.source])} if op.source is not None else {}
@@ -199,7 +146,7 @@ def _context(op: Op) -> dict[str, Any]:
     context |= {name: True for name in (STAYED, UNDOING) if name in op.learnt}
     if op.copied:
         context[COPIED] = {target: str(content) for target, content in op.copied}
-    return context
+    return Context.parse(context)
 
 
 def view_of(op: Op) -> OperationView:
@@ -215,7 +162,7 @@ def view_of(op: Op) -> OperationView:
         source=_name(op.source),
         destination=_name(op.destination),
         requested_host=_name(op.requested),
-        params={"old_flavor": FLAVORS["old"], "new_flavor": FLAVORS[op.new_flavor]} if op.kind in COLD else {},
+        params=_params(op),
         context=_context(op),
         cancel_requested=op.cancel,
         confirm_requested=op.confirm,
@@ -273,7 +220,7 @@ def applied(op: Op, plan: Plan) -> Op:
     found = after(view_of(op), plan)
     # The words of an error do not steer anything: without them there are fewer states.
     error = ((k, str(v)) for k, v in (found.error or {}).items() if k in ("phase", "status"))
-    over = {name for name, value in found.context.items() if value is False}
+    over = {name for name, value in found.context.raw.items() if value is False}
     return op._replace(
         phase=found.phase,
         forward=found.forward,
@@ -282,16 +229,16 @@ def applied(op: Op, plan: Plan) -> Op:
         destination=None if found.destination is None else NAMES.index(found.destination),
         waiting=found.waiting,
         error=tuple(sorted(error)),
-        learnt=(op.learnt | (found.context.keys() - _TOLD)) - over,
-        refused=tuple(sorted(found.context.get("refused", ()))),
+        learnt=(op.learnt | (found.context.raw.keys() - _TOLD)) - over,
+        refused=tuple(sorted(found.context.refused)),
         active=found.active,
         end=plan.end or op.end,
         holds=found.holds,
-        power=found.context.get("power"),
-        owed=tuple(found.context.get("owed", ())),
+        power=found.context.power and found.context.power.value,
+        owed=tuple(found.context.owed),
         cancel=found.cancel_requested,
         confirm=found.confirm_requested,
-        copied=tuple((target, int(content)) for target, content in found.context.get(COPIED, {}).items()),
+        copied=tuple((target, int(content)) for target, content in found.context.copied.items()),
     )
 
 

@@ -6,7 +6,6 @@ and nowhere else.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from migrator.operations import OPERATIONS, Actor, Kind, Loss, Operation, Phase
 from migrator.protocol import (
@@ -14,7 +13,6 @@ from migrator.protocol import (
     Assignment,
     CompatibleInputs,
     CopiedInputs,
-    DiskFact,
     DisksWholeInputs,
     Ensure,
     GuestDescription,
@@ -31,6 +29,7 @@ from migrator.protocol import (
 )
 from migrator.scheduler.decision import proof, strategy_choice, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
+from migrator.scheduler.decision.operation_data import Steering
 from migrator.scheduler.decision.snapshot import Means, Placed, Snapshot
 
 _HELD_MIB_S = 1  # the least that libvirt knows
@@ -105,12 +104,11 @@ def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
 
 def _compatible(ask: Ask) -> Message:
     operation = ask.snapshot.operation
-    over_commit = bool(operation.params.get("over_commit"))
     return CompatibleInputs(
         guest=views.guest_of(operation),
-        block=operation.params.get("block"),
-        trust_marker=bool(operation.params.get("trust_marker")),
-        over_commit=over_commit,
+        block=operation.params.block,
+        trust_marker=operation.params.trust_marker,
+        over_commit=operation.params.over_commit,
     )
 
 
@@ -137,16 +135,15 @@ def _migrating(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.destination is not None
     report = snapshot.hosts[operation.destination].report
-    disks: list[Any] = operation.context.get("destination_disks", [])
     return MigratingInputs(
         destination_host=operation.destination,
         destination_address=report.address,
         uri=report.live_migration_uri,
         copy_disks=views.copied_live(snapshot),
-        destination_disks=tuple(DiskFact.model_validate(d) for d in disks),
+        destination_disks=operation.context.destination_disks,
         bandwidth_mib_s=_bandwidth(operation.steering, snapshot.means),
         downtime_steps=_downtime(snapshot),
-        force=bool(operation.steering.get("force")),
+        force=operation.steering.force,
         parallel_connections=snapshot.means.parallel_connections,
         compression=snapshot.means.compression,
         # Where one of them cannot any more, libvirt refuses: nothing goes in the clear that was not meant to.
@@ -156,16 +153,16 @@ def _migrating(ask: Ask) -> Message:
     )
 
 
-def _bandwidth(wheel: Mapping[str, Any], means: Means) -> int:
-    if wheel.get("held"):
+def _bandwidth(wheel: Steering, means: Means) -> int:
+    if wheel.held:
         return _HELD_MIB_S
-    return int(wheel.get("bandwidth_mib_s", means.bandwidth_mib_s))
+    return wheel.bandwidth(means.bandwidth_mib_s)
 
 
 def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:
     """The schedule, or from now on what an operator wants."""
-    if (wanted := snapshot.operation.steering.get("max_downtime_ms")) is not None:
-        return ((0, int(wanted)),)
+    if (wanted := snapshot.operation.steering.max_downtime_ms) is not None:
+        return ((0, wanted),)
     s = snapshot.schedule
     return tuple(downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, views.data_gib(snapshot), s.curve))
 
@@ -185,7 +182,7 @@ def _disks_whole(ask: Ask) -> Message:
 def _copied(ask: Ask) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
-    guest, lent = _for_destination(ask), operation.context.get(views.LENT, {})
+    guest, lent = _for_destination(ask), operation.context.lent
     places = lent if ask.phase.lends else {}
     disks = [d.model_copy(update={"path": places.get(d.target, d.path)}) for d in guest.disks]
     return CopiedInputs(
@@ -205,8 +202,13 @@ def _rebuilt(ask: Ask) -> Message:
     shared = views.shared_by_both(ask.snapshot)
     return RebuiltInputs(
         shared=tuple(disk.target for disk in ask.snapshot.instance.disks if disk.pool in shared),
-        admin_pass=ask.snapshot.operation.params.get("admin_pass"),
+        admin_pass=_typed(ask.snapshot.operation.params.admin_pass),
     )
+
+
+def _typed(password: str | Mapping[str, str] | None) -> str | None:
+    """As it was typed; None while it is not readable."""
+    return password if isinstance(password, str) else None
 
 
 def _shut_off(ask: Ask) -> Message:
@@ -214,7 +216,7 @@ def _shut_off(ask: Ask) -> Message:
     is declared dead, nor where an evacuation or a move that was given up had started it."""
     operation = ask.snapshot.operation
     second = operation.kind is Kind.EVACUATION or not operation.holds
-    soft = bool(operation.params.get("soft", True)) and not second
+    soft = operation.params.soft and not second
     return ShutOffInputs(soft=soft, timeout_s=ask.snapshot.shutdown_timeout_s)
 
 
@@ -239,7 +241,7 @@ def _absent(ask: Ask) -> Message:
 
 
 def _kept_disks(ask: Ask) -> Message:
-    return KeptInputs(kept=ask.snapshot.operation.params.get("kept", ""))
+    return KeptInputs(kept=ask.snapshot.operation.params.kept)
 
 
 def _kept(ask: Ask) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from migrator.scheduler.decision import attestation, proof, views
 from migrator.scheduler.decision.completion import Progress
 from migrator.scheduler.decision.host_claim import claim_host
 from migrator.scheduler.decision.next_phase import next_phase
+from migrator.scheduler.decision.operation_data import ContextUpdate
 from migrator.scheduler.decision.phase_judgement import failure_message, judge_done, pending_reason
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
 from migrator.scheduler.decision.rollback_start import reverse
@@ -110,7 +111,7 @@ def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Pla
     if view is not None and view.evidence is not None:
         plan = next_phase(snapshot, table, phase)
         accepted = Timeline("evidence", f"accepted that {host} runs nothing: {view.evidence}", host)
-        context = dict(plan.context) | {"evidence": view.evidence}
+        context: ContextUpdate = {**plan.context, "evidence": view.evidence}
         return replace(plan, context=context, timeline=(accepted, *plan.timeline))
     if view is not None and view.fence_failed is not None:
         return reverse(snapshot, "fencing_failed", f"{host} could not be fenced: {view.fence_failed}")

@@ -11,6 +11,7 @@ from migrator.operations import Effect, Operation, Phase, Record
 from migrator.protocol import Fact
 from migrator.scheduler.decision import evacuated_disks, guest_end, strategy_choice, views
 from migrator.scheduler.decision.context_update import context_update, observed, strategy
+from migrator.scheduler.decision.operation_data import ContextUpdate
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.transfer_outcome import outcome_of
 
@@ -48,10 +49,10 @@ def next_phase(
     return Plan(phase=following.name, timeline=lines, holds=False if free else None, **common)
 
 
-def _following(snapshot: Snapshot, table: Operation, phase: Phase, learnt: Mapping[str, Any]) -> Phase | None:
+def _following(snapshot: Snapshot, table: Operation, phase: Phase, learnt: ContextUpdate) -> Phase | None:
     """The next one that is for this operation, by what is known now."""
     operation = snapshot.operation
-    wiser = replace(snapshot, operation=replace(operation, context={**operation.context, **learnt}))
+    wiser = replace(snapshot, operation=replace(operation, context=operation.context.updated(learnt)))
     later = table.phases[table.index(phase.name) + 1 :]
     return next((phase for phase in later if not views.left_out(wiser, phase)), None)
 

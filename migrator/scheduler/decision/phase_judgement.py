@@ -34,7 +34,7 @@ def judge_undone(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
 
 def _unproven(snapshot: Snapshot, fact: Fact) -> Judgement | None:
     """Disks that outlived their host are only where what that host wrote is found: a copied marker is none."""
-    surviving = snapshot.operation.params.get("surviving", {})
+    surviving = snapshot.operation.params.surviving
     lost = [pool for pool in surviving if pool in fact.unproven]
     if not lost:
         return None

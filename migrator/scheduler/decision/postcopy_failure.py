@@ -6,7 +6,7 @@ Pure. The verdict needs facts of both hosts, and a host that is lost will never 
 from migrator.operations import Operation, Phase
 from migrator.protocol import DomainState, Fact
 from migrator.scheduler.decision import views
-from migrator.scheduler.decision.snapshot import TORN, Snapshot
+from migrator.scheduler.decision.snapshot import Snapshot
 from migrator.scheduler.decision.verdict import FAILED, Verdict, job_active
 
 BROKEN_OFF = "the post-copy broke off; its domain keeps a half of the guest, and is left alone until that goes on"
@@ -36,7 +36,7 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     left = broken_off(here) and views.fenced(snapshot, destination)
     arrived = half(there) and views.fenced(snapshot, source)
     found = Verdict.TORN if left or arrived else views.verdict_of(snapshot)
-    return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.get(TORN) else found
+    return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.torn else found
 
 
 def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, found: Verdict) -> Verdict:

@@ -16,7 +16,7 @@ MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
 
 def owed_phases(operation: OperationView) -> list[str]:
     """Names of the phases whose undoing was put off, in the order in which they will be undone."""
-    return list(operation.context.get("owed", []))
+    return list(operation.context.owed)
 
 
 def up(
@@ -90,7 +90,7 @@ def _last_power(snapshot: Snapshot) -> Fact | None:
 def _may_retry(table: Operation, operation: OperationView) -> bool:
     error = operation.error or {}
     failed = error.get("phase")
-    tried = operation.context.get("refused", {})
+    tried = operation.context.refused
     return (
         operation.requested_host is None
         and not operation.cancel_requested
@@ -104,7 +104,8 @@ def _may_retry(table: Operation, operation: OperationView) -> bool:
 def _retry(operation: OperationView, effect: Effect) -> Plan:
     """The host refused, nobody asked for it by name: let the scheduler choose another one."""
     error = operation.error or {}
-    refused = dict(operation.context.get("refused", {})) | {operation.destination: [error.get("message", "")]}
+    assert operation.destination is not None
+    refused = dict(operation.context.refused) | {operation.destination: [str(error.get("message", ""))]}
     return Plan(
         forward=True,
         raise_epoch=True,

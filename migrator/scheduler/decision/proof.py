@@ -5,7 +5,7 @@ Pure. Owns what a host must show of its disks, and what is expected of them. Nev
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 from migrator.operations import OPERATIONS, Actor, Operation, Phase
 from migrator.protocol import MEMORY, Fact
@@ -13,10 +13,10 @@ from migrator.scheduler.decision import views
 from migrator.scheduler.decision.completion import Judgement, Progress
 from migrator.scheduler.decision.snapshot import Snapshot
 
-COPIED = "copied"  # in an operation's context: target -> checksum that both ends had when the copy was complete
-STAYED = "stayed"  # there too: it turned forward again, for its source had nothing to go back to
-UNDOING = "undoing"  # there too: the source has shown its disks, and the guest at the destination may be stopped
-WINDOW = "window"  # there too: what of resize_confirm_window has been counted, and until when
+COPIED: Final = "copied"  # in an operation's context: target -> checksum that both ends had when the copy was complete
+STAYED: Final = "stayed"  # there too: it turned forward again, for its source had nothing to go back to
+UNDOING: Final = "undoing"  # there too: the source has shown its disks, and the guest at the destination may be stopped
+WINDOW: Final = "window"  # there too: what of resize_confirm_window has been counted, and until when
 _COUNT_S, _MOST_S = 60.0, 120.0  # between two countings, and counted by one
 GOOD_FOR_S = 300.0  # a proof: what it lets a host destroy is destroyed by then, or the copy that stays is shown anew
 _READINGS = 3  # of the clock that the shortest window needs: one that is wrong never confirms
@@ -27,7 +27,7 @@ def expected_checksums(snapshot: Snapshot, actor: Actor) -> Mapping[str, str]:
     put back; the destination's guest has written since."""
     if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.holds:
         return {}
-    return dict(snapshot.operation.context.get(COPIED, {}))
+    return snapshot.operation.context.copied
 
 
 def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
@@ -83,7 +83,7 @@ def arrived(snapshot: Snapshot) -> bool:
 
 def may_stay(snapshot: Snapshot) -> bool:
     """Whether the instance can stay at the destination: its copy was proven there; once only, where it never ran."""
-    return recorded(snapshot) or (arrived(snapshot) and not snapshot.operation.context.get(STAYED))
+    return recorded(snapshot) or (arrived(snapshot) and not snapshot.operation.context.stayed)
 
 
 def recorded(snapshot: Snapshot) -> bool:
@@ -93,18 +93,18 @@ def recorded(snapshot: Snapshot) -> bool:
     return arrived(snapshot) and table.index(str((operation.error or {})["phase"])) > table.index(table.recorded_by)
 
 
-def counted(snapshot: Snapshot) -> tuple[bool, Mapping[str, Any] | None]:
+def counted(snapshot: Snapshot) -> tuple[bool, Mapping[str, float] | None]:
     """Whether resize_confirm_window has passed, and what to keep of the counting; None: nothing new. Only time counts
     in which the servers counted and the destination was heard, and one reading of the clock counts for little."""
     window, host = snapshot.confirm_window_s, snapshot.operation.destination
     view = views.view_of(snapshot, host)
     if not window or view is None or not views.heard(snapshot, host):
         return False, None
-    kept: Mapping[str, float] = snapshot.operation.context.get(WINDOW) or {}
-    if not kept or view.now < kept["at"]:
-        return False, {"counted_s": kept.get("counted_s", 0.0), "at": view.now}
-    passed = view.now - kept["at"]
-    counted_s = kept["counted_s"] + min(passed, _MOST_S, window / _READINGS)
+    kept = snapshot.operation.context.window
+    if kept is None or view.now < kept.at:
+        return False, {"counted_s": kept.counted_s if kept is not None else 0.0, "at": view.now}
+    passed = view.now - kept.at
+    counted_s = kept.counted_s + min(passed, _MOST_S, window / _READINGS)
     if counted_s >= window:
         return True, None
     if passed < min(_COUNT_S, window / (2 * _READINGS)):

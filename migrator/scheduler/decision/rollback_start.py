@@ -62,7 +62,7 @@ def _of_host(check: CheckResult) -> dict[str, Any]:
 
 def refused(snapshot: Snapshot, refusals: Mapping[str, list[str]], advice: str = "") -> Plan:
     """No host could be claimed: end the operation with every host and every reason."""
-    everyone = dict(snapshot.operation.context.get("refused", {})) | dict(refusals)
+    everyone = dict(snapshot.operation.context.refused) | dict(refusals)
     words = "; ".join(f"{host}: {', '.join(reasons)}" for host, reasons in sorted(everyone.items()))
     message = f"No valid host was found. {words or advice or 'No host is registered; start an agent.'}"
     plan = reverse(snapshot, "no_valid_host", message)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from migrator.operations import Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler.decision.downtime_steps import Schedule
+from migrator.scheduler.decision.operation_data import Context, ContextUpdate, Params, Steering, SteeringUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,15 @@ class OperationView:
     destination: str | None
     requested_host: str | None = None
     serial: int = 0  # see ``db/serials.py``
-    params: Mapping[str, Any] = field(default_factory=dict)
-    context: Mapping[str, Any] = field(default_factory=dict)
+    params: Params = field(default_factory=Params)
+    context: Context = field(default_factory=Context)
     cancel_requested: bool = False
     confirm_requested: bool = False
     waiting: str | None = None
     error: Mapping[str, Any] | None = None
     active: bool = True
     holds: bool = True
-    steering: Mapping[str, Any] = field(default_factory=dict)  # what an operator wants of the transfer
+    steering: Steering = field(default_factory=Steering)  # what an operator wants of the transfer
     outcome: Mapping[str, Any] = field(default_factory=dict)  # what was measured so far
     phase_age_s: float = 0.0  # by the servers' clock
     status: str = ""  # os-migrations' word for it
@@ -166,9 +167,6 @@ class Timeline:
     details: Mapping[str, Any] | None = None
 
 
-TORN = "torn"  # in an operation's context: that alarm was raised once
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What becomes of the operation's row, in one compare-and-swap transaction. None: that column stays. With ``asks``
@@ -182,14 +180,14 @@ class Plan:
     raise_epoch: bool = False
     effect: Effect | None = None
     effect_fact: Fact | None = None  # the fact an effect records (power state, outcome)
-    context: Mapping[str, Any] = field(default_factory=dict)  # merged over the row's
+    context: ContextUpdate = field(default_factory=ContextUpdate)  # merged over the row's
     destination: str | None = None
     clear_destination: bool = False
     waiting: str | None = None  # "" clears it
     error: Mapping[str, Any] | None = None
     outcome: Mapping[str, Any] | None = None
     end: str | None = None
-    steering: Mapping[str, Any] = field(default_factory=dict)  # merged over the row's
+    steering: SteeringUpdate = field(default_factory=SteeringUpdate)  # merged over the row's
     holds: bool | None = None  # False: the instance is free from here on
     cancel: bool | None = None  # whether somebody's wish to cancel or revert, or to confirm, still counts
     confirm: bool | None = None

@@ -5,12 +5,12 @@ Pure. Owns what follows where it cannot: the instance stays where it has arrived
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from migrator.operations import OPERATIONS, Actor, End, Operation, Phase
 from migrator.protocol import Fact, Power
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision.completion import Progress
+from migrator.scheduler.decision.operation_data import ContextUpdate
 from migrator.scheduler.decision.previous_phase import up
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.decision.waiting import wait
@@ -40,7 +40,7 @@ def keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if judged.progress is Progress.DONE:
         plan = up(snapshot, table, phase)
         line = Timeline("proof", f"{host} has its disks whole: {_shown(fact)}", host)
-        context = {**plan.context, proof.UNDOING: True}
+        context: ContextUpdate = {**plan.context, proof.UNDOING: True}
         return replace(plan, timeline=(line, *plan.timeline), context=context, confirm=False)
     reason = f"{host} has not what it should have: {judged.message}"
     if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):
@@ -77,13 +77,13 @@ def _stay(snapshot: Snapshot, message: str, *, confirm: bool | None = None) -> P
     """Forward again, to where an operator is waited for: the copy at the destination is the one that is proven. A guest
     that the way back may have stopped is started there; what could not be is put down there, stopped."""
     operation = snapshot.operation
-    if operation.context.get(proof.UNDOING) and (undone := _undoing(snapshot)):
+    if operation.context.undoing and (undone := _undoing(snapshot)):
         return wait(snapshot, undone)
     table = OPERATIONS[operation.kind]
-    again = not proof.recorded(snapshot) or bool(operation.context.get(proof.UNDOING))
+    again = not proof.recorded(snapshot) or operation.context.undoing
     waiting = table.ended_by(End.OPERATOR)
     assert waiting is not None
-    context: dict[str, Any] = {proof.WINDOW: None, "owed": [], proof.UNDOING: False}
+    context: ContextUpdate = {proof.WINDOW: None, "owed": [], proof.UNDOING: False}
     if not proof.recorded(snapshot):
         context |= {"power": Power.SHUT_OFF.value, proof.STAYED: True}
     return Plan(
@@ -113,5 +113,5 @@ def _undoing(snapshot: Snapshot) -> str:
 def _gone(snapshot: Snapshot) -> Sequence[str]:
     """What the destination has not got any more of that which it was asked to delete."""
     fact = views.fresh(snapshot, snapshot.operation.destination)
-    undoing = snapshot.operation.context.get(proof.UNDOING)
+    undoing = snapshot.operation.context.undoing
     return [disk.target for disk in fact.disks if not disk.exists] if fact is not None and undoing else ()

@@ -12,6 +12,7 @@ from typing import Any
 from migrator.protocol import Fact, JobFact, Measurement
 from migrator.scheduler.decision import strategy, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
+from migrator.scheduler.decision.operation_data import StrategyRecord
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.strategy import Choice, Load, Permitted, Standing, Strategy
 
@@ -66,7 +67,7 @@ def bandwidth_of(snapshot: Snapshot, measurement: Measurement) -> Bandwidth:
 
 def limit_mib_s(snapshot: Snapshot) -> int:
     """0: none. Kept with each operation, so that its rate is not taken for what the network gives."""
-    return int(snapshot.operation.steering.get("bandwidth_mib_s", snapshot.means.bandwidth_mib_s))
+    return snapshot.operation.steering.bandwidth(snapshot.means.bandwidth_mib_s)
 
 
 def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> Load:
@@ -94,7 +95,7 @@ def _least_mib_s(measurement: Measurement) -> float | None:
 def permitted(snapshot: Snapshot) -> Permitted:
     """What an operator wants goes before the settings, as it does in ``assignments``."""
     s, data_gib = snapshot.schedule, views.data_gib(snapshot)
-    wanted_ms = snapshot.operation.steering.get("max_downtime_ms")
+    wanted_ms = snapshot.operation.steering.max_downtime_ms
     steps = downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve)
     return Permitted(
         steps=steps if wanted_ms is None else ((0, int(wanted_ms)),),
@@ -123,13 +124,13 @@ def flags(snapshot: Snapshot) -> Mapping[str, Any]:
     """How the transfer is begun, as far as ``MigratingInputs`` has words for it. The hypervisor takes no further means
     up on the way: whatever is permitted is switched on from the beginning, and left for later."""
     means = snapshot.means
-    record = snapshot.operation.context.get("strategy") or {}
-    way = record.get("chosen") or means.strategy
+    record = snapshot.operation.context.strategy
+    way = record.chosen if record is not None else means.strategy
     # Not where the guest is to run at full speed until post-copy, nor where the settings say otherwise.
     slow_down = means.auto_converge and (means.strategy != way or way in ("permitted", Strategy.AUTO_CONVERGE))
     return {
         "auto_converge": slow_down and way != Strategy.POST_COPY,
-        "auto_converge_initial": record.get("initial_percent", 0),
+        "auto_converge_initial": record.initial_percent if record is not None else 0,
         # A guest that is paused is not made to run.
         "post_copy": post_copy(snapshot) and not views.stays_paused(snapshot.operation),
         "post_copy_after": 1 if way == Strategy.POST_COPY else 0,
@@ -139,26 +140,30 @@ def flags(snapshot: Snapshot) -> Mapping[str, Any]:
 def post_copy(snapshot: Snapshot) -> bool:
     """Whether the transfer may go on by post-copy: that is permitted now, and was when it began, for it is prepared for
     that or not."""
-    return snapshot.means.post_copy and bool(snapshot.operation.context.get("post_copy", True))
+    return snapshot.means.post_copy and snapshot.operation.context.post_copy
 
 
 def changed(snapshot: Snapshot, source: Fact) -> Plan | None:
     """Post-copy for a transfer that was left to find its way, is past its first pass, and will not get there by what it
     does; None: it goes on. Operators' wishes stand before it."""
-    record, job, wheel = snapshot.operation.context.get("strategy"), source.job, snapshot.operation.steering
-    if not record or job is None or wheel.get("force") or wheel.get("held") or not post_copy(snapshot):
+    record, job, wheel = snapshot.operation.context.strategy, source.job, snapshot.operation.steering
+    if record is None or job is None or wheel.force or wheel.held or not post_copy(snapshot):
         return None
-    if record["chosen"] == Strategy.POST_COPY or (standing := _standing(snapshot, job)) is None:
+    if record.chosen == Strategy.POST_COPY or (standing := _standing(snapshot, record, job)) is None:
         return None
     reason = strategy.needs_post_copy(standing, permitted(snapshot), slows_down=snapshot.means.auto_converge)
     if reason is None:
         return None
-    line = Timeline("strategy", f"post-copy instead of {record['chosen']}: {reason}", snapshot.operation.source)
-    changes = {**record, "changed_to": Strategy.POST_COPY.value, "changed_because": reason}
+    line = Timeline("strategy", f"post-copy instead of {record.chosen}: {reason}", snapshot.operation.source)
+    changes = {
+        **snapshot.operation.context.raw["strategy"],
+        "changed_to": Strategy.POST_COPY.value,
+        "changed_because": reason,
+    }
     return Plan(steering={"force": True}, context={"strategy": changes}, timeline=(line,))
 
 
-def _standing(snapshot: Snapshot, job: JobFact) -> Standing | None:
+def _standing(snapshot: Snapshot, record: StrategyRecord, job: JobFact) -> Standing | None:
     """None: not all memory was sent once, or what matters is not counted yet."""
     if (
         (job.iterations or 0) < FIRST_PASS
@@ -169,31 +174,28 @@ def _standing(snapshot: Snapshot, job: JobFact) -> Standing | None:
         return None
     slowed = job.throttle_percent or 0
     # A page that is written to again and again counts once in a pass: after a long one the job's rate is too low.
-    record = snapshot.operation.context["strategy"]
-    measured = (record.get("measured", {}).get("dirty_mib_s") or 0) * (1 - slowed / 100)
+    measured = (record.measured.dirty_mib_s or 0) * (1 - slowed / 100)
     load = Load(
         memory_mib=min(snapshot.instance.memory_mb, job.memory_total_bytes / MIB),
         disk_mib=0.0,
         dirty_mib_s=max(measured, job.dirty_pages_per_s * PAGE_BYTES / MIB) / max(0.01, 1 - slowed / 100),
         bandwidth_mib_s=job.bytes_per_s / MIB,
-        network_mib_s=record.get("network_mib_s"),
+        network_mib_s=record.network_mib_s,
     )
     return Standing(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, slowed)
 
 
 def compared(snapshot: Snapshot) -> tuple[Timeline, ...]:
     """At the end: what was predicted, beside what happened. () where nothing was."""
-    record, outcome = snapshot.operation.context.get("strategy"), snapshot.operation.outcome
-    if not record or outcome.get("elapsed_ms") is None:
+    record, outcome = snapshot.operation.context.strategy, snapshot.operation.outcome
+    if record is None or outcome.get("elapsed_ms") is None:
         return ()
     took = f"took {outcome['elapsed_ms'] / 1000:.1f} s"
     if (downtime_ms := outcome.get("downtime_ms")) is not None:
         took += f" with {downtime_ms} ms of downtime"
-    by = record.get("changed_to") or record["chosen"]
-    total_ms = record.get("predicted_total_ms")
-    said = (
-        f"predicted {total_ms / 1000:.1f} s with {record['predicted_downtime_ms']} ms" if total_ms else "no prediction"
-    )
+    by = record.changed_to or record.chosen
+    total_ms = record.predicted_total_ms
+    said = f"predicted {total_ms / 1000:.1f} s with {record.predicted_downtime_ms} ms" if total_ms else "no prediction"
     details = {name: outcome.get(name) for name in ("elapsed_ms", "downtime_ms", "setup_ms", "iterations")}
-    predicted = {name: record.get(name) for name in ("predicted_total_ms", "predicted_downtime_ms")}
+    predicted = {"predicted_total_ms": total_ms, "predicted_downtime_ms": record.predicted_downtime_ms}
     return (Timeline("strategy", f"{by} {took}; {said}", details=details | predicted),)

@@ -15,10 +15,10 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
     if source.domain is not None and source.domain.reason in _POST_COPY:
         return None
     # One that was forced to its end gets as long again for it.
-    limit_s = schedule.completion_s * views.data_gib(snapshot) * (2 if operation.steering.get("force") else 1)
+    limit_s = schedule.completion_s * views.data_gib(snapshot) * (2 if operation.steering.force else 1)
     if limit_s and operation.phase_age_s > limit_s:
         return "completion_timeout", f"not completed after {limit_s:.0f} s (live_migration_completion_timeout)"
-    if operation.steering.get("held") or operation.steering.get("force"):
+    if operation.steering.held or operation.steering.force:
         return None
     if schedule.progress_s and snapshot.stalled_s > schedule.progress_s:
         words = f"no new low in bytes remaining for {snapshot.stalled_s:.0f} s (live_migration_progress_timeout)"
@@ -29,7 +29,7 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
 def act(snapshot: Snapshot, late: tuple[str, str]) -> Plan:
     """``live_migration_timeout_action``; a completion that was forced and does not come either is aborted."""
     code, words = late
-    if snapshot.schedule.on_timeout == "abort" or snapshot.operation.steering.get("force"):
+    if snapshot.schedule.on_timeout == "abort" or snapshot.operation.steering.force:
         return reverse(snapshot, code, words, status="cancelled")
     line = Timeline("steer", f"{words}: its completion is forced", snapshot.operation.source)
     return Plan(steering={"force": True}, timeline=(line,))

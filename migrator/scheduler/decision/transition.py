@@ -3,11 +3,10 @@
 Pure. Never decides anything, and never says what else a plan does: its effect, its lines of the timeline, the instance.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from migrator.operations import OPERATIONS
+from migrator.scheduler.decision.operation_data import Params
 from migrator.scheduler.decision.snapshot import OperationView, Plan
 
 PASSWORD = "admin_pass"  # of an operation's params; kept no longer than somebody needs it
@@ -23,8 +22,8 @@ def after(operation: OperationView, plan: Plan) -> OperationView:
         generation=operation.generation + 1,
         destination=plan.destination or (None if plan.clear_destination else operation.destination),
         params=_params(operation, plan),
-        context={**operation.context, **plan.context},
-        steering={**operation.steering, **plan.steering},
+        context=operation.context.updated(plan.context),
+        steering=operation.steering.updated(plan.steering),
         cancel_requested=_or(plan.cancel, operation.cancel_requested),
         confirm_requested=_or(plan.confirm, operation.confirm_requested),
         waiting=_waiting(operation, plan),
@@ -44,7 +43,7 @@ def enters_phase(plan: Plan) -> bool:
 
 def ends_secrecy(operation: OperationView, plan: Plan) -> bool:
     """Whether the operation has a password that nobody needs any more."""
-    return (plan.end is not None or plan.holds is False) and PASSWORD in operation.params
+    return (plan.end is not None or plan.holds is False) and operation.params.admin_pass is not None
 
 
 def task_state(operation: OperationView) -> str | None:
@@ -52,17 +51,17 @@ def task_state(operation: OperationView) -> str | None:
     table = OPERATIONS[operation.kind]
     if not operation.forward and table.reverting is not None:
         return table.reverting
-    return table.phase(operation.phase).task(operation.params)
+    return table.phase(operation.phase).task(soft=operation.params.soft)
 
 
 def _or(wanted: bool | None, otherwise: bool) -> bool:
     return otherwise if wanted is None else wanted
 
 
-def _params(operation: OperationView, plan: Plan) -> Mapping[str, Any]:
+def _params(operation: OperationView, plan: Plan) -> Params:
     if not ends_secrecy(operation, plan):
         return operation.params
-    return {name: value for name, value in operation.params.items() if name != PASSWORD}
+    return Params.parse({name: value for name, value in operation.params.raw.items() if name != PASSWORD})
 
 
 def _waiting(operation: OperationView, plan: Plan) -> str | None:

@@ -4,7 +4,7 @@ Pure, and without an opinion: what follows from it is ``forward.py``'s and ``bac
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from migrator.operations import Actor, End, Kind, Operation, Phase
 from migrator.protocol import (
@@ -22,7 +22,8 @@ from migrator.scheduler.decision import downtime_steps
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Placed, Snapshot
 from migrator.scheduler.decision.verdict import Verdict, verdict
 
-LENT = "lent"  # in an operation's context: target -> path at which the source lends its config drive
+LENT: Final = "lent"  # in an operation's context: target -> path at which the source lends its config drive
+_NO_GUEST = GuestDescription()
 # what a source's domain was, and how the instance is wanted wherever it is put
 _POWER = {DomainState.RUNNING: Power.RUNNING, DomainState.SAVED: Power.SAVED}
 
@@ -155,7 +156,7 @@ def shared_pools(one: HostReport | None, other: HostReport | None) -> frozenset[
 def shared_by_both(snapshot: Snapshot) -> frozenset[str]:
     """Pools that the operation's two hosts share. What they had when the destination was found fit counts, whatever
     becomes of either: it may be set up anew, or be gone, and the other one must still not clean up there."""
-    agreed = snapshot.operation.context.get("shared", {}).get(snapshot.operation.destination)
+    agreed = snapshot.operation.context.shared.get(snapshot.operation.destination or "")
     if agreed is not None:
         return frozenset(agreed)
     source, destination = (view_of(snapshot, h) for h in (snapshot.operation.source, snapshot.operation.destination))
@@ -176,12 +177,12 @@ def _same(identities: Mapping[str, str], report: HostReport) -> frozenset[str]:
 
 
 def guest_of(operation: OperationView) -> GuestDescription:
-    return GuestDescription.model_validate(operation.context.get("guest", {}))
+    return operation.context.guest or _NO_GUEST
 
 
 def power_wanted(operation: OperationView) -> Power:
     """How the instance was when it was described (``params`` for one whose host cannot be asked)."""
-    return Power(operation.context.get("power") or operation.params.get("power") or Power.RUNNING)
+    return operation.context.power or operation.params.power or Power.RUNNING
 
 
 def stays_paused(operation: OperationView) -> bool:
@@ -230,7 +231,7 @@ def lent_images(snapshot: Snapshot) -> tuple[str, ...]:
     shared, instance = shared_by_both(snapshot), snapshot.instance
     needed = {d.backing_image_id for d in guest_of(snapshot.operation).disks if d.pool not in shared}
     needed |= {instance.kernel_id, instance.ramdisk_id} if instance.home_pool not in shared else set()
-    return tuple(image for image in snapshot.operation.params.get("lost_images", ()) if image in needed)
+    return tuple(image for image in snapshot.operation.params.lost_images if image in needed)
 
 
 def fetched_targets(snapshot: Snapshot, phase: Phase) -> tuple[str, ...]:
@@ -264,7 +265,7 @@ def memory_is_shared(snapshot: Snapshot) -> bool:
 def spec_for(snapshot: Snapshot, actor: Actor) -> InstanceSpec:
     """The instance as this end is to have it: with the old flavor at the source, the new one at the destination."""
     params = snapshot.operation.params
-    flavor = params.get("new_flavor" if actor is Actor.DESTINATION else "old_flavor")
+    flavor = params.new_flavor if actor is Actor.DESTINATION else params.old_flavor
     return with_flavor(snapshot.instance, flavor) if flavor else snapshot.instance
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from migrator.operations import Kind
 from migrator.scheduler.decision import views
-from migrator.scheduler.decision.snapshot import NOTHING, TORN, Plan, Snapshot, Timeline
+from migrator.scheduler.decision.operation_data import ContextUpdate
+from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot, Timeline
 from migrator.scheduler.decision.verdict import Verdict
 
 CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tells what changed
@@ -40,7 +41,7 @@ def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
     reason = f"{found.value.upper()}: {ALARMS[found]}"
     if snapshot.operation.waiting == reason:
         return NOTHING
-    kept = {TORN: True} if found is Verdict.TORN else {}
+    kept: ContextUpdate = {"torn": True} if found is Verdict.TORN else {}
     return Plan(waiting=reason, context=kept, timeline=(Timeline("alarm", reason),))
 
 

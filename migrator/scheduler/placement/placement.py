@@ -10,7 +10,6 @@ from typing import Any
 from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
 from migrator.operations import Actor, Kind
-from migrator.protocol import GuestDescription
 from migrator.scheduler.checks.filters import failed, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, Need, Origin
 from migrator.scheduler.decision.snapshot import Placement, Snapshot
@@ -44,10 +43,9 @@ def place(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
 def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need:
     operation = snapshot.operation
     live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
-    flavor = operation.params.get("new_flavor")
+    flavor = operation.params.new_flavor
     if flavor is None:
         flavor = instances.get(connection, operation.instance_uuid, deleted=True).flavor
-    guest = operation.context.get("guest")
     vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.home))
     return Need(
         instance=spec_for(snapshot, Actor.DESTINATION),
@@ -56,13 +54,13 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need
         disk_gb=disk_gb,
         source=operation.source,
         requested_host=operation.requested_host,
-        guest=GuestDescription.model_validate(guest) if guest else None,
-        block=operation.params.get("block"),
-        over_commit=bool(operation.params.get("over_commit")),
-        refused=operation.context.get("refused", {}),
-        in_place=bool(operation.params.get("same_host")),
+        guest=operation.context.guest,
+        block=operation.params.block,
+        over_commit=operation.params.over_commit,
+        refused=operation.context.refused,
+        in_place=operation.params.same_host,
         holders=frozenset(claims.holders(connection, operation.instance_uuid)) - {operation.source or ""},
-        surviving=operation.params.get("surviving", {}),
+        surviving=operation.params.surviving,
         live=live,
         origin=_origin(connection, source, down_after) if live and source is not None else None,
     )

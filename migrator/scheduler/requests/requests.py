@@ -235,7 +235,7 @@ def begin(
     )
     operation_id = operations.create(connection, new)
     source = _locked_source(connection, operation_id, new, seen)
-    instances.change(connection, uuid, {"task_state": first.task(new.params)})
+    instances.change(connection, uuid, {"task_state": first.task(soft=new.params.get("soft", True) is not False)})
     _note_request(connection, operation_id, new, source)
     if kind is not Kind.BUILD:
         newer_copies.raise_if_newer(connection, uuid)

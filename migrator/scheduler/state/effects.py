@@ -12,7 +12,7 @@ from migrator.db.engine import Connection
 from migrator.errors import StaleRow
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, Power
-from migrator.scheduler.decision.snapshot import TORN, OperationView, Plan
+from migrator.scheduler.decision.snapshot import OperationView, Plan
 from migrator.scheduler.decision.verdict import arrived
 from migrator.scheduler.decision.views import power_wanted, stays_paused, with_flavor
 
@@ -41,7 +41,7 @@ def _amounts(connection: Connection, operation: OperationView, which: str) -> Am
 
 
 def _flavor(connection: Connection, operation: OperationView, which: str) -> Mapping[str, Any]:
-    found = operation.params.get(which)
+    found = operation.params.old_flavor if which == "old_flavor" else operation.params.new_flavor
     if found is None:
         found = instances.get(connection, operation.instance_uuid, deleted=True).flavor
     return dict(found)
@@ -96,7 +96,7 @@ def _move_record(connection: Connection, operation: OperationView, plan: Plan) -
     before = DomainState.PAUSED if stays_paused(operation) else DomainState.RUNNING
     seen = operation.kind is Kind.EVACUATION or arrived(plan.effect_fact)
     found = _found(plan, before) if seen else POWER[before]
-    if operation.context.get(TORN):
+    if operation.context.torn:
         found = _found(plan, DomainState.SHUT_OFF)
     changes = {"host": operation.destination, "fault": None, **found}
     instances.change(connection, operation.instance_uuid, changes)

@@ -14,6 +14,7 @@ from migrator.operations import OPERATIONS, End, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler.checks.finding import Candidate
 from migrator.scheduler.decision.downtime_steps import Schedule
+from migrator.scheduler.decision.operation_data import Context, Params, Steering
 from migrator.scheduler.decision.snapshot import HostView, Means, OperationView, Place, Snapshot
 from migrator.scheduler.queues import inbound, outbound
 from migrator.scheduler.state.fencing import evidence
@@ -97,15 +98,15 @@ def operation_view(row: Any, moment: float) -> OperationView:
         source=row.source,
         destination=row.destination,
         requested_host=row.requested_host,
-        params=row.params,
-        context=row.context,
+        params=Params.parse(row.params or {}),
+        context=Context.parse(row.context or {}),
         cancel_requested=row.cancel_requested,
         waiting=row.waiting,
         error=row.error,
         active=row.active,
         confirm_requested=row.confirm_requested,
         holds=row.holds,
-        steering=row.steering or {},
+        steering=Steering.parse(row.steering or {}),
         outcome=row.outcome or {},
         phase_age_s=moment - row.phase_since,
         status=row.status,

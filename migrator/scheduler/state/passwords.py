@@ -38,9 +38,9 @@ def decrypted(key: bytes, kept: Any) -> str | None:
 def readable(key: bytes, snapshot: Snapshot) -> Snapshot:
     """The snapshot with the password as the instance is to have it."""
     params = snapshot.operation.params
-    if params.get(PARAM) is None:
+    if params.admin_pass is None:
         return snapshot
-    plain = {**params, PARAM: decrypted(key, params[PARAM])}
+    plain = params.updated({PARAM: decrypted(key, params.admin_pass)})
     return replace(snapshot, operation=replace(snapshot.operation, params=plain))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, GuestDescription, HostReport, InstanceSpec, StoragePool
+from migrator.scheduler.decision.operation_data import Context, Params
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Snapshot
 
 SPEC = InstanceSpec(
@@ -54,8 +55,8 @@ def snapshot(
         source="a",
         destination="b",
         holds=holds,
-        params=params,
-        context={"guest": GUEST.model_dump(mode="json"), **(learnt or {})},
+        params=Params.parse(params),
+        context=Context.parse({"guest": GUEST.model_dump(mode="json"), **(learnt or {})}),
     )
     hosts = {n: HostView(name=n, report=report(local=n), silent_s=0, up=True) for n in ("a", "b")}
     return Snapshot(view, SPEC, hosts, {})

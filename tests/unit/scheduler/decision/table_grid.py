@@ -9,7 +9,7 @@ from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.protocol import DiskFact, DiskSpec, Fact, GuestDescription, KeptDisks, Measurement, Problem
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import TORN, Means, Placement, Snapshot
+from migrator.scheduler.decision.snapshot import Means, Placement, Snapshot
 from tests.model import server
 from tests.model.server import Seen, View
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, op
@@ -79,7 +79,7 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
     for changes in _row_changes(found):
         yield replace(found, operation=replace(operation, **changes))
     for context in _contexts(found):
-        yield replace(found, operation=replace(operation, context={**operation.context, **context}))
+        yield replace(found, operation=replace(operation, context=operation.context.updated(context)))
     yield replace(found, home=operation.destination)
     yield replace(found, deleting=True)
     yield replace(found, deleting=True, operation=replace(operation, confirm_requested=True))
@@ -104,21 +104,21 @@ def _row_changes(found: Snapshot) -> Iterator[dict[str, Any]]:
     yield {"requested_host": "b"}
     yield {"destination": operation.source}
     yield {"destination": None}
-    yield {"params": {**operation.params, "soft": False, "surviving": {"shared": "G"}}}
+    yield {"params": operation.params.updated({"soft": False, "surviving": {"shared": "G"}})}
     yield {"waiting": "for something"}
     for phase in OPERATIONS[operation.kind].phases if not operation.forward else ():
         yield {"error": error | {"phase": phase.name}}
         yield {"error": error | {"phase": phase.name}, "requested_host": None}
         yield {"error": error | {"phase": phase.name, "status": "reverted"}}
-        yield {"context": {**operation.context, "owed": [phase.name]}}
-        yield {"context": {**operation.context, "owed": [phase.name, operation.phase]}, "holds": False}
+        yield {"context": operation.context.updated({"owed": [phase.name]})}
+        yield {"context": operation.context.updated({"owed": [phase.name, operation.phase]}), "holds": False}
 
 
 def _contexts(found: Snapshot) -> Iterator[dict[str, Any]]:
-    yield {"shared": {found.operation.destination: []}}
-    yield {"shared": {found.operation.destination: ["local"]}}
+    yield {"shared": {found.operation.destination or "": []}}
+    yield {"shared": {found.operation.destination or "": ["local"]}}
     yield {"copied": {"vda": "7"}}
-    yield {TORN: True}
+    yield {"torn": True}
     yield {"undoing": True, "copied": {"vda": "8"}}
     yield from ({"power": power} for power in ("shut_off", "saved", "paused"))
     yield {"strategy": {"chosen": "pre-copy", "predicted_total_ms": None}}
@@ -134,8 +134,8 @@ def _richer(found: Snapshot) -> Snapshot:
     refused = Problem(code="unknown_assignment", message="?", final=False)
     facts = {h: f.model_copy(update={"problem": refused}) if f.problem is not None else f for h, f in facts.items()}
     operation, guest = found.operation, GuestDescription(disks=(lost,), storage={"local": "a"})
-    params = {**operation.params, "surviving": {"shared": "G"}, "lost_images": ["vda"]}
-    context = {**operation.context, "guest": guest.model_dump(mode="json")}
+    params = operation.params.updated({"surviving": {"shared": "G"}, "lost_images": ["vda"]})
+    context = operation.context.updated({"guest": guest.model_dump(mode="json")})
     return replace(found, facts=facts, operation=replace(operation, params=params, context=context))
 
 

@@ -90,7 +90,7 @@ def test_what_is_shared_when_the_destination_is_found_fit_stays_shared() -> None
     learnt = decide(replace(found, facts={"b": fact})).context
     assert learnt == {"shared": {"b": ["shared"]}}
     later = snapshot(Kind.MIGRATION, "cleanup")
-    operation = replace(later.operation, context={**later.operation.context, **learnt})
+    operation = replace(later.operation, context=later.operation.context.updated(learnt))
     anew = replace(later.hosts["b"], report=report(local="N", shared="N2"))
     for hosts in ({**later.hosts, "b": anew}, {"a": later.hosts["a"]}):
         found = replace(later, operation=operation, hosts=hosts)

@@ -284,6 +284,6 @@ def test_what_was_copied_is_counted_though_the_hypervisor_s_last_words_do_not(sh
     snapshot = server.snapshot_of(op(L, "transfer", shared=shared), facts, (True, True))
     disk = DiskFact(target="vda", path="/one", pool="local", exists=True, virtual_bytes=1 << 30)
     told = {"guest": {"storage": {}, "disks": [disk.model_dump()]}}
-    operation = replace(snapshot.operation, context={**snapshot.operation.context, **told})
+    operation = replace(snapshot.operation, context=snapshot.operation.context.updated(told))
     outcome = decide(replace(snapshot, operation=operation)).outcome or {}
     assert (outcome.get("disk_total_bytes"), outcome.get("disk_processed_bytes")) == (copied, copied)

@@ -158,7 +158,7 @@ def waited(readings: list[float], window_s: float = 60.0, silent: tuple[float, .
     for now in readings:
         seen = server.snapshot_of(op(M, "verify"), (None, None), (True, now not in silent))
         hosts = {name: replace(view, now=now) for name, view in seen.hosts.items()}
-        operation = replace(seen.operation, context=context)
+        operation = replace(seen.operation, context=seen.operation.context.updated(context))
         found = decide(replace(seen, operation=operation, hosts=hosts, confirm_window_s=window_s))
         if found.phase is not None:
             assert found.phase == "attest"

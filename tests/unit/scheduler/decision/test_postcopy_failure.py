@@ -7,6 +7,7 @@ import pytest
 
 from migrator.operations import Kind
 from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.operation_data import Context
 from tests.model import server
 from tests.model.server import View
 from tests.unit.scheduler.decision.deciding import BACK, letter, op, plan
@@ -121,7 +122,7 @@ def test_what_was_torn_is_where_its_disks_are_newest_once_its_halves_were_ended(
         for end in (here, there)
     )
     snapshot = server.snapshot_of(op(L, "transfer", **more), seen, ups)
-    torn = replace(snapshot, operation=replace(snapshot.operation, context={"torn": True}))
+    torn = replace(snapshot, operation=replace(snapshot.operation, context=Context.parse({"torn": True})))
     found = decide(torn)
     said = "R" if found.forward is False else found.phase or str(found.waiting)
     assert said.startswith(after)

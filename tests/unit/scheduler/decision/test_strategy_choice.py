@@ -10,6 +10,7 @@ from migrator.protocol import JobFact, Measurement
 from migrator.scheduler.decision import strategy_choice
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.operation_data import Context, Steering
 from migrator.scheduler.decision.snapshot import Means, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Op, Seen
@@ -22,7 +23,7 @@ MEASURED = Measurement(dirty_mib_s=12, memory_mib=400, link_mib_s=100)
 
 def planning(means: Means = AUTO, reached: float | None = None, **wheel: Any) -> Snapshot:
     found = snapshot(Kind.LIVE_MIGRATION, "measure")
-    operation = replace(found.operation, steering=wheel)
+    operation = replace(found.operation, steering=Steering.parse(wheel))
     return replace(found, operation=operation, means=means, reached_mib_s=reached)
 
 
@@ -120,7 +121,7 @@ def flying(record: Any = None, means: Means = AUTO, wheel: Any = None, **counted
     job = JobFact.model_validate({"active": True, **counters})
     facts = {"a": found.facts["a"].model_copy(update={"job": job}), "b": found.facts["b"]}
     context = {"strategy": record} if record else {}
-    operation = replace(found.operation, steering=wheel or {}, context=context)
+    operation = replace(found.operation, steering=Steering.parse(wheel or {}), context=Context.parse(context))
     return decide(replace(found, facts=facts, operation=operation, means=means))
 
 
@@ -161,7 +162,9 @@ def test_and_what_does_or_is_not_known_to_stays(given: dict[str, Any]) -> None:
 def test_at_the_end_both_are_told() -> None:
     record = {"chosen": "pre-copy", "predicted_total_ms": 9000, "predicted_downtime_ms": 60}
     found = planning()
-    operation = replace(found.operation, context={"strategy": record}, outcome={"elapsed_ms": 9876, "downtime_ms": 71})
+    operation = replace(
+        found.operation, context=Context.parse({"strategy": record}), outcome={"elapsed_ms": 9876, "downtime_ms": 71}
+    )
     (line,) = strategy_choice.compared(replace(found, operation=operation))
     assert line.message == "pre-copy took 9.9 s with 71 ms of downtime; predicted 9.0 s with 60 ms"
     assert strategy_choice.compared(found) == ()

@@ -9,6 +9,7 @@ from migrator.operations import Kind
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.downtime_steps import Schedule
+from migrator.scheduler.decision.operation_data import Steering
 from migrator.scheduler.decision.snapshot import NOTHING, Means, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Seen
@@ -25,7 +26,7 @@ def transferring(
     ends: tuple[dict[str, Any], ...] = ({"dom": "running", "job": True} | source, {"dom": "incoming"})
     facts = tuple(Seen(number=1, epoch=op.epoch, phase=op.phase, **parts) for parts in ends)
     found = server.snapshot_of(op, facts, (True, True))
-    operation = replace(found.operation, phase_age_s=age_s, steering=wheel or {})
+    operation = replace(found.operation, phase_age_s=age_s, steering=Steering.parse(wheel or {}))
     return replace(found, operation=operation, stalled_s=stalled_s, schedule=schedule)
 
 
