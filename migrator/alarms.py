@@ -21,6 +21,7 @@ class AlarmKind(StrEnum):
     GUEST_UNSEEN = "guest-unseen"
     HOST_SETUP = "host-setup"
     NO_RECORD = "no-record"
+    OVERDUE = "operation-overdue"
     SECOND_MACHINE = "second-machine"
     STORAGE_MARKER = "storage-marker"
     UNPROVEN_CLAIM = "unproven-claim"
@@ -51,6 +52,8 @@ ADVICE: Mapping[AlarmKind, str] = {
     "or, if it is lost, fence it: the instance can then be started where its record has it",
     AlarmKind.HOST_SETUP: "do on {host} what the alarm says; its agent looks again each minute",
     AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
+    AlarmKind.OVERDUE: "see with `migrator timeline {instance}` what the operation waits for: bring that host back, "
+    "or cancel the operation",
     AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "
     "old machine is gone for good, `migrator host-replace {host}`",
     AlarmKind.STORAGE_MARKER: "one of the two storages was copied from the other: give {host}'s a marker of its own "

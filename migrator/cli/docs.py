@@ -21,7 +21,8 @@ the way back. Once the phase after the line is reached, there is only forward.
 whole, the operator, or that no other host has a copy. *Keeps of the fact*: what later phases need. *Recorded from*: the
 host whose newest fact the effect writes down. *Destroys*, *undo destroys*: the most that the step may take away on its
 host. *Undo deferred*: when the way back goes on without it, and leaves it to the host's return. *Proof*: the phase that
-shows the copy that stays, before this one, or its undo, destroys another one.
+shows the copy that stays, before this one, or its undo, destroys another one. *Deadline*: after it an alarm names the
+phase.
 """
 _ARCHITECTURE = """```mermaid
 flowchart LR
@@ -107,16 +108,24 @@ def _table(operation: Operation) -> Iterable[str]:
 
 def _kept(operation: Operation) -> Iterable[str]:
     """What it leaves behind, in the record and on the hosts, and what is shown meanwhile."""
-    kept = "keeps of the fact | recorded from | destroys | undo destroys | undo deferred | proof | undo's proof"
-    yield f"| phase | {kept} | status | task_state | |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    kept = (
+        "keeps of the fact | recorded from | destroys | undo destroys | undo deferred | proof | undo's proof | deadline"
+    )
+    yield f"| phase | {kept} | deadline | status | task_state | |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for p in operation.phases:
         remarks = [words for column, words in _REMARKS.items() if getattr(p, column)]
         remarks += [] if p.locks_instance else ["frees the instance"]
         losses = (p.records, p.observed_on or "-", p.destroys, p.undo_destroys, p.undo_deferrable)
         tasks = "-" if p.task_state is None else p.task_state
         tasks += f" ({p.task_state_hard})" if p.task_state_hard else ""
-        said = (p.proof or "-", p.undo_proof or "-", p.migration_status or "-", tasks)
+        said = (
+            p.proof or "-",
+            p.undo_proof or "-",
+            f"{p.deadline_s:g} s" if p.deadline_s else "-",
+            p.migration_status or "-",
+            tasks,
+        )
         yield _row(p.name, *losses, *said, ", ".join(remarks))
 
 

@@ -1,6 +1,6 @@
 """An instance comes into being, and ends."""
 
-from migrator.operations.vocabulary import Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase
+from migrator.operations.vocabulary import DAY_S, HOUR_S, Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase
 from migrator.protocol import Ensure
 
 S, A, B = Actor.SCHEDULER, Actor.SOURCE, Actor.DESTINATION
@@ -11,11 +11,13 @@ BUILD = Operation(
         Phase(
             *("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION),
             why="no other instance gets the room that this one was given",
+            deadline_s=DAY_S,
             task_state="scheduling",
         ),
         Phase(
             *("disks", B, Ensure.DISKS_PRESENT, Ensure.ABSENT),
             why="an image that cannot be had fails before anything runs, and another host may have it",
+            deadline_s=HOUR_S,
             undo_destroys=Loss.ALL,
             undo_deferrable=Deferral.FENCED,
             reschedule_on_failure=True,

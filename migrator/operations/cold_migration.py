@@ -1,6 +1,6 @@
 """An instance is stopped, moved, and started: migration, and resize, whose destination has another flavor."""
 
-from migrator.operations.vocabulary import Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase, Record
+from migrator.operations.vocabulary import DAY_S, Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase, Record
 from migrator.protocol import Ensure
 
 VERIFY = "verify"  # the phase in which a cold move waits for an operator's word
@@ -19,6 +19,7 @@ _CHOICE = (
     Phase(
         *("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION),
         why="no other instance gets the room that this one will need",
+        deadline_s=DAY_S,
         migration_status="pre-migrating",
         task_state="resize_prep",
     ),
@@ -65,6 +66,7 @@ _MOVE = (
         peer_ensure=Ensure.OFFERED,
         ended_by=End.CHECKSUMS,
         records=Record.COPY,
+        deadline_s=DAY_S,
         undo_destroys=Loss.COPY,
         undo_deferrable=Deferral.SILENT,
         skipped_on_same_host=True,
@@ -87,6 +89,7 @@ _MOVE = (
         peer_ensure=Ensure.OBSERVED,
         undo_ended_by=End.PROOF,
         skipped_on_same_host=True,
+        deadline_s=DAY_S,
         migration_status="post-migrating",
         task_state="resize_finish",
     ),
@@ -104,6 +107,7 @@ _CONFIRMATION = (
         *(VERIFY, Actor.OPERATOR, Effect.AWAIT_CONFIRMATION),
         why="who uses the instance says whether it is well, while both copies are there",
         ended_by=End.OPERATOR,
+        deadline_s=0.0,
         migration_status="finished",
     ),
     Phase(
@@ -111,6 +115,7 @@ _CONFIRMATION = (
         why="the source's copy is given up only after the destination has shown, freshly, that it has the disks",
         ended_by=End.PROOF,
         skipped_on_same_host=True,
+        deadline_s=DAY_S,
         migration_status="confirming",
     ),
     Phase(
@@ -122,6 +127,7 @@ _CONFIRMATION = (
         *("prove", B, Ensure.DISKS_WHOLE),
         why="the destination shows them once more, and anew whenever the source could be asked only later",
         ended_by=End.PROOF,
+        deadline_s=DAY_S,
         locks_instance=False,
         skipped_on_same_host=True,
         skipped_when_shared=True,
@@ -131,6 +137,7 @@ _CONFIRMATION = (
         *("cleanup", A, Ensure.ABSENT),
         why="a copy that stays could be started beside the instance",
         destroys=Loss.COPY,
+        deadline_s=DAY_S,
         locks_instance=False,
         skipped_on_same_host=True,
         proof="prove",

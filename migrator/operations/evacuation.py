@@ -1,6 +1,6 @@
 """An instance is rebuilt elsewhere because its host is lost."""
 
-from migrator.operations.vocabulary import Actor, Deferral, Effect, Kind, Loss, Operation, Phase, Record
+from migrator.operations.vocabulary import DAY_S, HOUR_S, Actor, Deferral, Effect, Kind, Loss, Operation, Phase, Record
 from migrator.protocol import Ensure
 
 S, A, B = Actor.SCHEDULER, Actor.SOURCE, Actor.DESTINATION
@@ -11,6 +11,7 @@ EVACUATION = Operation(
         Phase(
             *("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION),
             why="no other instance gets the room",
+            deadline_s=DAY_S,
             migration_status="accepted",
             task_state="rebuilding",
         ),
@@ -34,6 +35,7 @@ EVACUATION = Operation(
             *("rebuild", B, Ensure.REBUILT, Ensure.ABSENT),
             why="disks on shared storage are kept, and the others made anew; a source that comes back is watched",
             peer_ensure=Ensure.OBSERVED,
+            deadline_s=HOUR_S,
             undo_destroys=Loss.COPY,
             undo_deferrable=Deferral.SILENT,
             reschedule_on_failure=True,
@@ -62,6 +64,7 @@ EVACUATION = Operation(
             why="its local disks may be all that is left of what the guest wrote: an operator says when they go",
             records=Record.KEPT_DISKS,
             destroys=Loss.STRAY,
+            deadline_s=DAY_S,
             locks_instance=False,
             migration_status="done",
         ),

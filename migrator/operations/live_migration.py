@@ -1,6 +1,18 @@
 """A guest is moved while it runs."""
 
-from migrator.operations.vocabulary import Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase, Record
+from migrator.operations.vocabulary import (
+    DAY_S,
+    HOUR_S,
+    Actor,
+    Deferral,
+    Effect,
+    End,
+    Kind,
+    Loss,
+    Operation,
+    Phase,
+    Record,
+)
 from migrator.protocol import Ensure
 
 S, A, B = Actor.SCHEDULER, Actor.SOURCE, Actor.DESTINATION
@@ -17,6 +29,7 @@ _CHOICE = (
     Phase(
         *("claim", S, Effect.CLAIM_DESTINATION, Effect.RELEASE_DESTINATION),
         why="no other instance gets the room; from here on it is the operation's until it releases it",
+        deadline_s=DAY_S,
         migration_status="queued",
         task_state="migrating",
     ),
@@ -56,6 +69,7 @@ _PREPARATION = (
         why="the guest must find there what it has here, and the transfer copies only disks that are written to",
         peer_ensure=Ensure.LENT,
         ended_by=End.CHECKSUMS,
+        deadline_s=DAY_S,
         undo_destroys=Loss.COPY,
         undo_deferrable=Deferral.FENCED,
         reschedule_on_failure=True,
@@ -88,6 +102,7 @@ LIVE_MIGRATION = Operation(
             peer_ensure=Ensure.OBSERVED,
             ended_by=End.VERDICT,
             undo_ended_by=End.VERDICT,
+            deadline_s=DAY_S,
             migration_status="running",
             task_state="migrating",
         ),
@@ -104,6 +119,7 @@ LIVE_MIGRATION = Operation(
             peer_ensure=Ensure.OBSERVED,
             ended_by=End.PROOF,
             skipped_when_shared=True,
+            deadline_s=DAY_S,
             migration_status="post-migrating",
             task_state="migrating",
         ),
@@ -113,6 +129,7 @@ LIVE_MIGRATION = Operation(
             peer_ensure=Ensure.OBSERVED,
             destroys=Loss.COPY,
             proof="attest",
+            deadline_s=HOUR_S,
             migration_status="post-migrating",
             task_state="migrating",
         ),

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from migrator.protocol import Ensure
 
+HOUR_S, DAY_S = 3600.0, 86400.0
+
 
 class Kind(StrEnum):
     BUILD = "build"
@@ -131,6 +133,7 @@ class Phase:
     # The same on the way forward: the phase that proves the copy that stays, and proves it anew where either host was
     # silent meanwhile, or the proof has become old (``proof.GOOD_FOR_S``).
     proof: str = ""
+    deadline_s: float = 900.0  # after which an alarm says that the phase lasts too long; 0: it may last for ever
     migration_status: str = ""  # status in os-migrations while the phase lasts
     task_state: str | None = None  # the instance's task_state while the phase lasts
     task_state_hard: str | None = None  # the same, where the guest is not asked

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from migrator.alarms import announced_by
+from migrator.alarms import AlarmKind, announced_by
 from migrator.db import claims, events, instances, operations
 from migrator.db.alarms import clear_alarm, raise_alarm
 from migrator.db.clock import now_expression
@@ -25,6 +25,7 @@ from migrator.scheduler.decision.transition import after, ends_secrecy, enters_p
 from migrator.scheduler.placement.answers import answered
 from migrator.scheduler.queues import inbound, outbound
 from migrator.scheduler.requests.requests import begin_queued_delete
+from migrator.scheduler.requeue import RequeueSchedule
 from migrator.scheduler.state import loader, unreadable
 from migrator.scheduler.state.effects import EFFECTS
 from migrator.settings import ServerSettings
@@ -44,6 +45,7 @@ class Reconciler:
         self._db = db
         self._settings = settings
         self._wake = wake
+        self._schedule = RequeueSchedule()
 
     def reconcile(self, operation_id: int) -> None:
         """Advance the operation as far as it goes now. Raises OperationNotFound."""
@@ -61,6 +63,10 @@ class Reconciler:
         for first in range(0, len(ids), _AT_ONCE):
             self.reconcile_each(self._moving(ids[first : first + _AT_ONCE]))
 
+    def reconcile_due(self) -> None:
+        """Look at those whose time has come, see ``Plan.requeue_after``."""
+        self.reconcile_each(self._schedule.take_due())
+
     def reconcile_each(self, ids: Iterable[int]) -> None:
         """``reconcile`` them all: one that cannot be read or advanced keeps no other waiting."""
         for operation_id in ids:
@@ -77,6 +83,9 @@ class Reconciler:
             with self._db.read() as connection:
                 found = loader.snapshots(connection, operations.many(connection, ids), self._settings)
                 planned = [(snapshot, _planned(snapshot)) for snapshot in found]
+            for snapshot, plan in planned:
+                if plan is not None:
+                    self._schedule.put(snapshot.operation.id, plan.requeue_after)
             self._move_up([(snapshot, plan) for snapshot, plan in planned if plan is not None and _moves_up(plan)])
         except Exception:
             log.exception("sweep: %d operations could not be looked at together", len(ids))
@@ -115,6 +124,7 @@ class Reconciler:
             unreadable.take_up(self._db, operation)
             if operation.generation == 1 and operation.source is not None:
                 touched.add(operation.source)  # just begun: its first host has not heard of it
+            self._schedule.put(operation.id, plan.requeue_after)
             if plan.empty:
                 return (), False
         with self._db.write() as connection:
@@ -174,6 +184,7 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": found.epoch, "host": line.host})
     turns = list(inbound.following(connection, snapshot, found))
     _raise_or_clear(connection, operation, plan)
+    _raise_or_clear_overdue(connection, operation, found, plan)
     if plan.end is not None or plan.holds is False:
         return turns + _free(connection, operation, plan)
     if operation.holds and enters_phase(plan):
@@ -190,6 +201,16 @@ def _raise_or_clear(connection: Connection, operation: OperationView, plan: Plan
         raise_alarm(connection, after, plan.waiting, instance_uuid=operation.instance_uuid, told=True)
     if before is not None and before is not after:
         clear_alarm(connection, before, instance_uuid=operation.instance_uuid)
+
+
+def _raise_or_clear_overdue(connection: Connection, before: OperationView, found: OperationView, plan: Plan) -> None:
+    """The alarm of a phase that lasts too long, while it lasts; the timeline tells it already."""
+    late, uuid = found.context.overdue, before.instance_uuid
+    if late and late != before.context.overdue:
+        said = next(line.message for line in reversed(plan.timeline) if line.name == "alarm")
+        raise_alarm(connection, AlarmKind.OVERDUE, said, instance_uuid=uuid, told=True)
+    if before.context.overdue and not late:
+        clear_alarm(connection, AlarmKind.OVERDUE, instance_uuid=uuid)
 
 
 # The columns of an operation's row that a plan may change: the names are those of the view.

@@ -51,6 +51,7 @@ def serve(settings: ServerSettings) -> int:
     parts: dict[str, Callable[[], None]] = {
         "heartbeat": Heartbeat(services, stop).keep,
         "sweeper": partial(sweeper.keep, services, stop),
+        "deadlines": partial(sweeper.keep_deadlines, services, stop),
         "housekeeping": partial(housekeeping.keep, services, stop),
         "fencer": Fencer(services, stop).keep,
     }

@@ -1,4 +1,4 @@
-"""The sweep: looks at every active operation again at intervals, whoever forgot to say that it changed.
+"""The sweep: looks at every active operation again at intervals, and at each at the time that its last plan named.
 
 Owns only when. What happens to an operation is the reconciler's.
 """
@@ -9,6 +9,7 @@ import threading
 from migrator.api.dependencies import Services
 
 log = logging.getLogger(__name__)
+_TICK_S = 0.5  # how late a deadline may be noticed
 
 
 def keep(services: Services, stop: threading.Event) -> None:
@@ -19,3 +20,12 @@ def keep(services: Services, stop: threading.Event) -> None:
             services.db.erase()
         except Exception:
             log.exception("the sweep failed; it is tried again")
+
+
+def keep_deadlines(services: Services, stop: threading.Event) -> None:
+    """Look at operations at the times that they asked for, until ``stop``."""
+    while not stop.wait(_TICK_S):
+        try:
+            services.reconciler.reconcile_due()
+        except Exception:
+            log.exception("operations whose time has come could not be looked at; the sweep does")

@@ -7,15 +7,18 @@ import pytest
 from migrator.alarms import ADVICE, AlarmKind, advice
 from migrator.db import alarms, instances
 from migrator.db.engine import Database
-from migrator.db.tables import events
+from migrator.db.tables import events, operations
+from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler import agents
+from migrator.scheduler.decision.deadlines import timed
 from migrator.scheduler.decision.snapshot import Plan, Timeline
-from migrator.scheduler.reconciler import apply
+from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import requests
 from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
 from tests.bench import databases
 
+STOP = OPERATIONS[Kind.STOP].phase("stop")
 UUID = "11111111-2222-3333-4444-555555555555"
 
 
@@ -102,3 +105,26 @@ def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Databas
     assert listed(db) == []
     assert lines(db).count(("alarm", "SPLIT: the instance runs on both hosts")) == 2  # the operation's own lines
     assert ("alarm-cleared", "no longer: SPLIT: the instance runs on both hosts") in lines(db)
+
+
+@pytest.mark.parametrize("over", [Plan(phase="commit"), Plan(forward=False, raise_epoch=True), Plan(end="error")])
+def test_a_phase_that_lasts_too_long_is_an_alarm_until_it_is_left(db: Database, over: Plan) -> None:
+    (uuid,) = databases.add_instances(db, 1)
+    agents.register(db, "one", 1, databases.report())
+    with db.write() as connection:
+        instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+    key = requests.stop(db, requests.Caller("admin", "admin", "req"), uuid)
+    reconciler = Reconciler(db, ServerSettings(), wake=lambda _: None)
+    reconciler.reconcile(key)
+    assert listed(db) == []
+    with db.write() as connection:
+        connection.execute(operations.update().where(operations.c.id == key).values(phase_since=0.0))
+    for _ in range(2):
+        reconciler.sweep()
+        ((kind, _, words),) = listed(db, instance_uuid=uuid)
+        assert (kind, words[:35]) == ("operation-overdue", "OVERDUE: stop is in phase 'stop' fo")
+    assert [name for name, message in lines(db) if message == words] == ["alarm"]
+    with db.read() as connection:
+        row = timed(loader.snapshot(connection, key, ServerSettings()), STOP, over)
+    applied(db, key, row)
+    assert listed(db) == []

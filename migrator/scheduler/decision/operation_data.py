@@ -103,6 +103,7 @@ class Context(Kept):
     post_copy: bool = True  # permitted when the transfer began
     limit_mib_s: int = 0  # on the transfer when it began; 0: none
     evidence: str = ""  # that the host was fenced, as it was accepted
+    overdue: str = ""  # the phase of which the alarm was raised that it lasts too long
 
 
 class ContextUpdate(TypedDict, total=False):
@@ -124,6 +125,7 @@ class ContextUpdate(TypedDict, total=False):
     post_copy: bool
     limit_mib_s: int
     evidence: str
+    overdue: str
     set_aside: list[dict[str, Any]]
 
 

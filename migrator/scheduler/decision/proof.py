@@ -107,6 +107,11 @@ def counted(snapshot: Snapshot) -> tuple[bool, Mapping[str, float] | None]:
     counted_s = kept.counted_s + min(passed, _MOST_S, window / _READINGS)
     if counted_s >= window:
         return True, None
-    if passed < min(_COUNT_S, window / (2 * _READINGS)):
+    if passed < counting_s(window):
         return False, None
     return False, {"counted_s": counted_s, "at": view.now}
+
+
+def counting_s(window_s: float) -> float:
+    """Between two countings of resize_confirm_window."""
+    return min(_COUNT_S, window_s / (2 * _READINGS))

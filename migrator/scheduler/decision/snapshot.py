@@ -193,6 +193,8 @@ class Plan:
     confirm: bool | None = None
     timeline: tuple[Timeline, ...] = ()
     asks: Question | None = None
+    # In how many seconds to decide again, although nobody reports anything: no part of what the plan does.
+    requeue_after: float | None = field(default=None, compare=False)
 
     @property
     def empty(self) -> bool:

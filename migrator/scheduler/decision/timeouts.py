@@ -14,8 +14,7 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
     operation, schedule = snapshot.operation, snapshot.schedule
     if source.domain is not None and source.domain.reason in _POST_COPY:
         return None
-    # One that was forced to its end gets as long again for it.
-    limit_s = schedule.completion_s * views.data_gib(snapshot) * (2 if operation.steering.force else 1)
+    limit_s = completion_limit_s(snapshot)
     if limit_s and operation.phase_age_s > limit_s:
         return "completion_timeout", f"not completed after {limit_s:.0f} s (live_migration_completion_timeout)"
     if operation.steering.held or operation.steering.force:
@@ -24,6 +23,12 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
         words = f"no new low in bytes remaining for {snapshot.stalled_s:.0f} s (live_migration_progress_timeout)"
         return "progress_timeout", words
     return None
+
+
+def completion_limit_s(snapshot: Snapshot) -> float:
+    """0: none. A transfer that was forced to its end gets as long again for it."""
+    factor = 2 if snapshot.operation.steering.force else 1
+    return snapshot.schedule.completion_s * views.data_gib(snapshot) * factor
 
 
 def act(snapshot: Snapshot, late: tuple[str, str]) -> Plan:

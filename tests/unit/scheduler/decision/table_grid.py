@@ -9,7 +9,7 @@ from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.protocol import DiskFact, DiskSpec, Fact, GuestDescription, KeptDisks, Measurement, Problem
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import Means, Placement, Snapshot
+from migrator.scheduler.decision.snapshot import Means, Place, Placement, Snapshot
 from tests.model import server
 from tests.model.server import Seen, View
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, op
@@ -87,6 +87,7 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
     yield replace(found, copies=(("c", "running"),), confirm_window_s=0.1)
     yield replace(found, disputed="two records")
     yield replace(found, placement=Placement("b"))
+    yield replace(found, inbound=Place(5, foremost=False), inbound_limit=1, ahead=5, outbound_limit=1)
     yield replace(found, placement=Placement(refusals={"b": ["full"]}))
     yield replace(found, means=Means(strategy="auto", post_copy=True), reached_mib_s=50.0)
     yield replace(found, instance=server.SPECS[True])

@@ -28,6 +28,7 @@ _OTHER: dict[str, Sequence[Any]] = {
     "destroys": tuple(Loss),
     "undo_destroys": tuple(Loss),
     "undo_deferrable": tuple(Deferral),
+    "deadline_s": (60.0,),
 }
 
 
