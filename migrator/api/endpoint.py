@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from migrator.api import faults, microversions, request_input, versions
-from migrator.api.dependencies import Services
 from migrator.api.json_body import parsed
 from migrator.api.links import root_of
+from migrator.api.process.services import Services
 from migrator.api.request_ids import request_id_headers
 from migrator.api.routing import Answer, ApiRequest, Given, Route, Surface
 from migrator.api.surface import surface_of

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from migrator.api import request_origin
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 
 
 def root_of(request: Request, services: Services) -> str:

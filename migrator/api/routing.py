@@ -20,11 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from migrator.api import microversions
-from migrator.api.agent_v1.admission import Kind
-from migrator.api.dependencies import Services
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.json_schema import Schema as Schema
 from migrator.api.microversions import Version
+from migrator.api.process.admission import Kind
+from migrator.api.process.services import Services
 from migrator.api.surface import Surface as Surface
 from migrator.scheduler.requests.requests import Caller
 

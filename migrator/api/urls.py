@@ -10,8 +10,8 @@ from typing import Any
 
 from migrator.api import discovery, metrics, openapi
 from migrator.api.agent_v1 import routes as agents
-from migrator.api.agent_v1.admission import Kind
 from migrator.api.image_v2 import images
+from migrator.api.process.admission import Kind
 from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
 from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
 from migrator.api.v2_1 import flavors, hypervisors, limits, services

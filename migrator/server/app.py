@@ -15,9 +15,9 @@ from starlette.routing import Router
 from starlette.types import ASGIApp
 
 from migrator.api.auth import STRATEGIES, Authenticator
-from migrator.api.dependencies import Services
 from migrator.api.endpoint import Endpoint
 from migrator.api.gate.request_gate import Gate, RequestGate
+from migrator.api.process.services import Services
 from migrator.api.routing import Route, Surface
 from migrator.api.urls import by_path
 from migrator.scheduler.state import host_operations

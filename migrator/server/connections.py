@@ -15,7 +15,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from migrator.api.refusal_log import Refusals
+from migrator.api.process.refusal_log import Refusals
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any
 
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 from migrator.db import events, fencing, hosts
 from migrator.errors import MigratorError
 from migrator.operations import OPERATIONS

@@ -7,7 +7,7 @@ Owns only when. What follows from a beat, ``scheduler/state/database_clock.py`` 
 import logging
 import threading
 
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 from migrator.db import server_heartbeat
 from migrator.scheduler.state.database_clock import beat
 

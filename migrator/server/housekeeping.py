@@ -8,8 +8,8 @@ import threading
 import time
 
 from migrator.api import operation_metrics
-from migrator.api.dependencies import Services
 from migrator.api.image_v2 import images
+from migrator.api.process.services import Services
 
 log = logging.getLogger(__name__)
 _STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner

@@ -18,9 +18,9 @@ from typing import Any
 import uvicorn
 
 from migrator import private_files
-from migrator.api.dependencies import Services, build
 from migrator.api.image_v2 import upload
-from migrator.api.refusal_log import limit_logs_of_messages
+from migrator.api.process.refusal_log import limit_logs_of_messages
+from migrator.api.process.services import Services, build
 from migrator.db.upgrade import upgrade
 from migrator.server import agent_tls, connections, housekeeping, sweeper
 from migrator.server.app import create_app

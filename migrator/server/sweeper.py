@@ -6,7 +6,7 @@ Owns only when. What happens to an operation is the reconciler's.
 import logging
 import threading
 
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5  # how late a deadline may be noticed

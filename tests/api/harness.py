@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from migrator.api import dependencies
 from migrator.api.auth import Authenticator
+from migrator.api.process import services
 from migrator.db.engine import Database
 from migrator.scheduler.requests.requests import Caller
 from migrator.server.app import create_app
@@ -28,7 +28,7 @@ class Web:
         self.image_dir = directory / "images"
         more.setdefault("allowed_hosts", ("testserver",))
         settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
-        self.services = dependencies.build(settings)
+        self.services = services.build(settings)
         self.app = create_app(self.services, authenticator or _As(self))
         self.client = TestClient(self.app, base_url="http://testserver")
 

@@ -23,7 +23,8 @@ from urllib.parse import unquote
 
 import psycopg
 
-from migrator.api import dependencies, urls
+from migrator.api import urls
+from migrator.api.process import services
 from migrator.db import credentials
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Database
@@ -109,7 +110,7 @@ async def send(app: Any, request: Request) -> int:
 
 
 async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Outcome) -> None:
-    made = dependencies.build(ServerSettings(database=db_url, image_dir=directory / "images"))
+    made = services.build(ServerSettings(database=db_url, image_dir=directory / "images"))
     made.wakers.closing = True  # no poll waits
     kept, logger = _Tracebacks(), logging.getLogger("migrator")
     logger.addHandler(kept)

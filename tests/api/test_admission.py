@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from migrator.api.agent_v1.admission import SHARES, Admission, Kind, Lane, Limits
 from migrator.api.gate import refusal_pace
+from migrator.api.process.admission import SHARES, Admission, Kind, Lane, Limits
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
 from migrator.protocol import Copy, DomainState, Poll, Survey

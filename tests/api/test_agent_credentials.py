@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from migrator.api import credential_lookup
-from migrator.api.credential_lookup import CredentialLookup
 from migrator.api.gate import refusal_pace
 from migrator.api.gate.refusal_pace import BURST, RefusalPace
+from migrator.api.process import credential_lookup
+from migrator.api.process.credential_lookup import CredentialLookup
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.errors import DatabaseUnavailable

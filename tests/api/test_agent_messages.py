@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from migrator.api.agent_v1 import messages
+from migrator.api.process import agent_messages
 from migrator.compute.agent.client import ServerClient
 from migrator.db import credentials
 from migrator.protocol import (
@@ -91,11 +91,11 @@ def test_what_is_no_message_is_refused_in_words(web: Web, method: str, path: str
 def test_copies_in_a_state_that_is_no_text_are_left_out() -> None:
     states: tuple[Any, ...] = ([], {}, 7, None)
     copies = [{"uuid": "a", "state": state} for state in states]
-    assert messages.read(Poll, json.dumps({"incarnation": 1, "copies": copies}).encode()).copies == ()
+    assert agent_messages.read(Poll, json.dumps({"incarnation": 1, "copies": copies}).encode()).copies == ()
 
 
 def test_messages_are_read_beside_the_event_loop(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, beside = messages.read, []
+    original, beside = agent_messages.read, []
 
     def read(kind: Any, content: bytes) -> Any:
         try:
@@ -104,7 +104,7 @@ def test_messages_are_read_beside_the_event_loop(web: Web, monkeypatch: pytest.M
             beside.append(kind.__name__)
         return original(kind, content)
 
-    monkeypatch.setattr(messages, "read", read)
+    monkeypatch.setattr(agent_messages, "read", read)
     contents = {
         "": {"incarnation": 1, "report": GOOD},
         "/poll": {"incarnation": 1, "wait_s": 0},
@@ -137,7 +137,7 @@ def test_the_list_of_ten_thousand_copies_fits_its_message() -> None:
     )
     content = Poll(incarnation=2**40, machine=UUID, boot=UUID, number=9**9, copies=copies).model_dump_json().encode()
     assert len(content) <= message_sizes.POLL
-    assert messages.read(Poll, content).copies == copies
+    assert agent_messages.read(Poll, content).copies == copies
 
 
 def test_the_survey_of_ten_thousand_guests_fits_its_message() -> None:
@@ -146,7 +146,7 @@ def test_the_survey_of_ten_thousand_guests_fits_its_message() -> None:
     cpus = {f"{n:016}": GuestCpu(xml="x" * 2**14, machine="pc-i440fx-7.2") for n in range(32)}
     content = Survey(machine=UUID, guests=guests, cpus=cpus).model_dump_json(exclude_defaults=True).encode()
     assert len(content) <= message_sizes.SURVEY / 2
-    assert messages.read(Survey, content).guests == guests
+    assert agent_messages.read(Survey, content).guests == guests
 
 
 def test_an_agent_sends_more_facts_than_fit_one_message_in_several(web: Web) -> None:

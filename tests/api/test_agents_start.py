@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from migrator.api.agent_v1.admission import LANES, Admission
+from migrator.api.process.admission import LANES, Admission
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.db import credentials

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from migrator.api.gate import refusal_pace
-from migrator.api.gate.body_budget import HOST_BYTES, SMALL_BYTES, BodyBudget
+from migrator.api.process.body_budget import HOST_BYTES, SMALL_BYTES, BodyBudget
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
 from tests.api.harness import Web

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.api.dependencies import Services, build
+from migrator.api.process.services import Services, build
 from migrator.db import fencing, hosts
 from migrator.db.engine import Database
 from migrator.db.tables import events, operations

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from migrator.api.agent_v1 import long_poll
-from migrator.api.agent_v1.admission import Admission
-from migrator.api.agent_v1.poll_groups import Taken
-from migrator.api.wakeups import Wakers
+from migrator.api.process.admission import Admission
+from migrator.api.process.poll_groups import Taken
+from migrator.api.process.wakeups import Wakers
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.protocol import Assignments, Poll

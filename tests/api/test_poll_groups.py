@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrator.api.agent_v1 import poll_groups
+from migrator.api.process import poll_groups
 from migrator.db import credentials
 from migrator.db.tables import hosts
 from migrator.errors import DatabaseUnavailable

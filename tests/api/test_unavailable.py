@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.api.agent_v1.admission import Admission, Kind, Limits
+from migrator.api.process.admission import Admission, Kind, Limits
 from migrator.cli import main
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade

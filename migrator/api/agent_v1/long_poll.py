@@ -8,10 +8,10 @@ import contextlib
 import math
 from collections.abc import Callable
 
-from migrator.api.agent_v1.admission import Kind
-from migrator.api.agent_v1.poll_groups import Taken
-from migrator.api.dependencies import Services
-from migrator.api.wakeups import FALLBACK_S
+from migrator.api.process.admission import Kind
+from migrator.api.process.poll_groups import Taken
+from migrator.api.process.services import Services
+from migrator.api.process.wakeups import FALLBACK_S
 from migrator.protocol import Assignments, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.state import host_operations

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, Response
 
-from migrator.api.agent_v1 import messages
-from migrator.api.agent_v1.admission import Kind
 from migrator.api.agent_v1.long_poll import Looker
-from migrator.api.credential_lookup import token_of
-from migrator.api.dependencies import Services
+from migrator.api.process import agent_messages
+from migrator.api.process.admission import Kind
+from migrator.api.process.credential_lookup import token_of
+from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.db import images as image_rows
 from migrator.errors import ImageNotFound
@@ -41,7 +41,7 @@ async def register(request: ApiRequest) -> Answer:
 
 
 def _register(services: Services, host: str, token: str, content: bytes) -> None:
-    body = messages.read(Registration, content)
+    body = agent_messages.read(Registration, content)
     _admit(services, host, body.report.protocol, body.machine)
     told = (host, body.incarnation, body.report, body.machine, services.settings.service_down_time)
     agents.register(services.db, *told, token=token, approve_new=services.settings.approve_new_hosts)
@@ -86,7 +86,7 @@ async def put_facts(request: ApiRequest) -> Answer:
 
 def _accept(services: Services, host: str, content: bytes) -> None:
     """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
-    body = messages.read(Facts, content)
+    body = agent_messages.read(Facts, content)
     told = agents.accept_facts(services.db, host, body, services.settings.service_down_time)
     services.reconciler.reconcile_each(told)
 
@@ -107,7 +107,7 @@ async def put_survey(request: ApiRequest) -> Answer:
 
 
 def _survey(services: Services, host: str, content: bytes) -> None:
-    body = messages.read(Survey, content)
+    body = agent_messages.read(Survey, content)
     machines.check(services.db, host, body.machine, services.settings.service_down_time)
     surveys.accept(services.db, host, body)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.types import Message, Receive, Send
 
 from migrator.api import faults
-from migrator.api.gate.body_budget import SMALL_BYTES
+from migrator.api.process.body_budget import SMALL_BYTES
 from migrator.errors import MigratorError
 
 

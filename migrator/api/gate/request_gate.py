@@ -15,14 +15,14 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migrator.api import faults, request_origin
-from migrator.api.agent_v1.admission import Kind
 from migrator.api.auth import Authenticator
-from migrator.api.credential_lookup import token_of
-from migrator.api.dependencies import Services
 from migrator.api.gate.listener_guard import Doors
 from migrator.api.gate.refusal_pace import RefusalPace
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.json_body import MAX_BODY_BYTES
+from migrator.api.process.admission import Kind
+from migrator.api.process.credential_lookup import token_of
+from migrator.api.process.services import Services
 from migrator.api.request_ids import new_request_id, request_id_headers
 from migrator.api.routing import ANYBODY, CALLER, Access, Route, Surface, agent
 from migrator.api.surface import surface_of

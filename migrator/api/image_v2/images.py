@@ -11,10 +11,10 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
-from migrator.api.dependencies import Services
 from migrator.api.image_v2 import listing
 from migrator.api.image_v2 import upload as image_upload
 from migrator.api.json_schema import is_uuid, shortened
+from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest, Given
 from migrator.api.v2_1.servers.view import iso_z
 from migrator.db import images as rows

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from migrator.api.dependencies import Services
 from migrator.api.faults import TooLarge
+from migrator.api.process.services import Services
 from migrator.db import images as rows
 from migrator.errors import BadRequest, StorageError
 from migrator.private_files import FILE, FOLDER, make_folder, narrow, opener

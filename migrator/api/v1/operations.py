@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import events, hosts, operation_list, progress, transfer_stats

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.checks import CHECKS
 from migrator.db import hosts

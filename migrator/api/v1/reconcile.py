@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator.api.dependencies import Services
+from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v1 import alarms as alarm_view
 from migrator.api.v1 import operations

@@ -85,7 +85,7 @@ MUTANTS = (
     ),
     Mutant(
         "a host's large messages are not counted",
-        "migrator/api/gate/body_budget.py",
+        "migrator/api/process/body_budget.py",
         "        if self.taken[host] + size > self._of_host:",
         "        if False:",
     ),
@@ -97,25 +97,25 @@ MUTANTS = (
     ),
     Mutant(
         "one host's requests are worked on all at once",
-        "migrator/api/agent_v1/admission.py",
+        "migrator/api/process/admission.py",
         "        async with turn.lock:",
         "        if True:",
     ),
     Mutant(
         "surveys take the polls' threads",
-        "migrator/api/agent_v1/admission.py",
+        "migrator/api/process/admission.py",
         'Kind.SURVEY: Share("looks", 2, 9.0)',
         'Kind.SURVEY: Share("polls", 2, 9.0)',
     ),
     Mutant(
         "a credential that was removed works while it is remembered",
-        "migrator/api/credential_lookup.py",
+        "migrator/api/process/credential_lookup.py",
         "        self._changed = self._clock()",
         "        pass",
     ),
     Mutant(
         "each stranger has a look at the database of its own",
-        "migrator/api/credential_lookup.py",
+        "migrator/api/process/credential_lookup.py",
         "                if self._began < max(not_before, self._changed):",
         "                if True:",
     ),

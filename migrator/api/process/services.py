@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from migrator.api.agent_v1.admission import Admission
-from migrator.api.agent_v1.poll_groups import PollGroups
-from migrator.api.credential_lookup import CredentialLookup
-from migrator.api.gate.body_budget import BodyBudget
-from migrator.api.refusal_log import Refusals
-from migrator.api.wakeups import Wakers
+from migrator.api.process.admission import Admission
+from migrator.api.process.body_budget import BodyBudget
+from migrator.api.process.credential_lookup import CredentialLookup
+from migrator.api.process.poll_groups import PollGroups
+from migrator.api.process.refusal_log import Refusals
+from migrator.api.process.wakeups import Wakers
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings

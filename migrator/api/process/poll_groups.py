@@ -15,9 +15,9 @@ from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 
-from migrator.api.agent_v1 import messages
-from migrator.api.agent_v1.admission import SHARES, Admission, Kind, Turn
-from migrator.api.wakeups import Wakers
+from migrator.api.process import agent_messages
+from migrator.api.process.admission import SHARES, Admission, Kind, Turn
+from migrator.api.process.wakeups import Wakers
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, DatabaseUnavailable, MigratorError
 from migrator.protocol import Poll
@@ -61,7 +61,7 @@ class PollGroups:
     async def take(self, host: str, content: bytes) -> Taken:
         """Read the poll, and note its heartbeat if it is routine. Raises BadRequest and DatabaseUnavailable."""
         if len(content) > GROUPED_BYTES:
-            return Taken(await self._admission.run(host, Kind.POLL, partial(messages.read, Poll, content)))
+            return Taken(await self._admission.run(host, Kind.POLL, partial(agent_messages.read, Poll, content)))
         lane = self._admission.lanes[SHARES[Kind.POLL].lane]
         answer: asyncio.Future[Taken | MigratorError] = asyncio.get_running_loop().create_future()
         async with self._admission.turn(host, Kind.POLL) as turn:
@@ -104,7 +104,7 @@ def _taken(db: Database, contents: Mapping[str, bytes]) -> tuple[Mapping[str, Ta
     found: dict[str, Taken | MigratorError] = {}
     for host, content in contents.items():
         try:
-            read[host] = messages.read(Poll, content)
+            read[host] = agent_messages.read(Poll, content)
         except BadRequest as error:
             found[host] = error
     found |= _routine(db, read) if read else {}

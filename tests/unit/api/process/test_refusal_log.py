@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migrator.api.refusal_log import Counts, OncePerInterval, Refusals, limit_logs_of_messages
+from migrator.api.process.refusal_log import Counts, OncePerInterval, Refusals, limit_logs_of_messages
 from migrator.protocol import Fact, Facts
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import machines
