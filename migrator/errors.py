@@ -127,7 +127,7 @@ class Unauthorized(MigratorError):
     code = "unauthorized"
 
 
-class NotOffered(MigratorError):
+class ActionNotImplemented(MigratorError):
     """Part of the API that this server does not provide; answered with 501."""
 
     code = "not_offered"
@@ -139,7 +139,7 @@ class KeyMissing(MigratorError):
     code = "key_missing"
 
 
-class StaleRow(MigratorError):
+class ConcurrentUpdate(MigratorError):
     """A compare-and-swap found that somebody else was faster; load again and decide again."""
 
     code = "stale_row"

@@ -81,7 +81,7 @@ _NATIVE = (
     Route("GET", "/operations/{ident}/progress", operations.series, _operator("operations:show"),
           "Show a transfer's counters over time"),
     Route("POST", "/operations/{ident}/steer", operations.steer, _operator("operations:steer"),
-          "Steer a running transfer", body=operations.Wheel),
+          "Steer a running transfer", body=operations.SteerRequest),
     Route("GET", "/preflight", preflight.show, _operator("preflight"), "Check moves before anybody asks for them",
           query=preflight.PreflightQuery),
     Route("GET", "/cpus", preflight.cpus, _operator("preflight"), "List what CPUs hosts can give",

@@ -7,7 +7,7 @@ from typing import Any
 from migrator.cli.client import Client
 from migrator.cli.output import Arguments, say, show
 from migrator.cli.tables import Column, as_json, table
-from migrator.errors import BadRequest, NotOffered
+from migrator.errors import ActionNotImplemented, BadRequest
 from migrator.protocol import HostCpu
 from migrator.untrusted import printable
 
@@ -98,7 +98,7 @@ def _baseline(client: Client, arguments: Arguments) -> None:
     try:
         from migrator.compute.libvirt.cpu_baseline import baseline
     except ImportError as error:
-        raise NotOffered(
+        raise ActionNotImplemented(
             f"libvirt is needed to work this out, and cannot be used here: {error}",
             advice="run it on one of the hosts, or install migrator[libvirt] and name a host's libvirtd with --connect",
         ) from error

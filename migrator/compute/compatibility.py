@@ -7,7 +7,15 @@ Every function answers for the host it runs on, the destination unless it says o
 from collections.abc import Collection, Mapping, Sequence
 
 from migrator.checks import CHECKS
-from migrator.protocol import MEMORY, PAUSED_BY_HAND, CheckResult, DiskFact, DomainState, GuestDescription, InstanceSpec
+from migrator.protocol import (
+    MEMORY,
+    PAUSE_REASON_USER,
+    CheckResult,
+    DiskFact,
+    DomainState,
+    GuestDescription,
+    InstanceSpec,
+)
 
 MIB = 1024**2
 GIB = 1024**3
@@ -250,7 +258,7 @@ def source(
 
 
 def _source_state(state: DomainState, reason: str | None, *, live: bool) -> CheckResult:
-    by_hand = (state, reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+    by_hand = (state, reason) == (DomainState.PAUSED, PAUSE_REASON_USER)
     return CheckResult(
         name="domain",
         ok=state is DomainState.RUNNING or (by_hand if live else state in _MOVES_COLD),

@@ -12,7 +12,7 @@ from typing import Protocol
 from migrator.compute.storage_driver import StorageDriver
 from migrator.protocol import (
     CheckResult,
-    Copy,
+    DomainEntry,
     DomainFact,
     GuestCpu,
     GuestDescription,
@@ -35,7 +35,7 @@ class Driver(StorageDriver, Protocol):
         """Describe the host: capacity, versions, CPU, machine types, storage pools with identities."""
         ...
 
-    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
         """Every domain on the host that migrator made (its metadata says so), running or not. None of them starts by
         itself when the host does: whoever set it up so is overruled. ``live``: those that have a process, asking
         neither the storage nor the guests' emulators, any of which may hang."""
@@ -108,7 +108,7 @@ class Driver(StorageDriver, Protocol):
         the storage nor the guests' emulators."""
         ...
 
-    def memory_given_mb(self) -> int:
+    def memory_allocated_mb(self) -> int:
         """MiB that live domains, migrator's or not, may use at most."""
         ...
 

@@ -107,7 +107,7 @@ class StorageDriver(Protocol):
         read at that moment, is one of ``keep``. No error where there is none."""
         ...
 
-    def drop_memory(self, uuid: str) -> None:
+    def delete_saved_memory(self, uuid: str) -> None:
         """Remove the instance's saved memory. No-op for none."""
         ...
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, literal, select, text, tuple_
 
-from migrator.db.operations import many
+from migrator.db.operations import get_many
 from migrator.db.tables import IS_REQUEST, events, operations
 from migrator.errors import BadRequest, NotFound
 
@@ -91,7 +91,7 @@ def _requests(connection: Connection, instance_uuid: str, query: ActionQuery, be
     asked = connection.execute(
         select(events).where(text(IS_REQUEST), *wanted).order_by(events.c.at.desc(), events.c.id.desc())
     ).all()
-    rows = {row.id: row for row in many(connection, {event.operation_id for event in asked})}
+    rows = {row.id: row for row in get_many(connection, {event.operation_id for event in asked})}
     found = (_request(event, rows[event.operation_id]) for event in asked if event.operation_id in rows)
     return [action for action in found if (before is None or _place(action) < before) and _within(action, query)]
 

@@ -17,7 +17,7 @@ from migrator.db import serials
 from migrator.db.clock import now_expression
 from migrator.db.server_heartbeat import clock_of
 from migrator.db.tables import facts, operations
-from migrator.errors import InstanceBusy, OperationNotFound, StaleRow
+from migrator.errors import ConcurrentUpdate, InstanceBusy, OperationNotFound
 
 OperationRow = Row[Any]
 
@@ -140,26 +140,26 @@ def active_ids(connection: Connection) -> Sequence[int]:
     )
 
 
-def many(connection: Connection, ids: Collection[int]) -> Sequence[OperationRow]:
+def get_many(connection: Connection, ids: Collection[int]) -> Sequence[OperationRow]:
     """The operations that there are among ``ids``, in their order."""
     if not ids:
         return ()
     return connection.execute(_MANY, {"ids": list(ids)}).all()
 
 
-def places(connection: Connection, host: str) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+def active_refs(connection: Connection, host: str) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
     """Where the active operations are that have this host as their source or destination: (id, generation, kind,
     phase, forward, source, destination). Cheap where there are many."""
     return connection.execute(_PLACES, {"host": host}).all()
 
 
 def places_of(connection: Connection, hosts: Collection[str]) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
-    """As ``places``, of all these hosts."""
+    """As ``active_refs``, of all these hosts."""
     return connection.execute(_PLACES_OF, {"hosts": list(hosts)}).all()
 
 
-def all_places(connection: Connection) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
-    """As ``places``, of all active operations."""
+def all_active_refs(connection: Connection) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+    """As ``active_refs``, of all active operations."""
     return connection.execute(_ALL_PLACES).all()
 
 
@@ -176,7 +176,7 @@ def set_source(connection: Connection, operation_id: int, host: str | None) -> N
     connection.execute(update(operations).where(operations.c.id == operation_id).values(source=host))
 
 
-def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[str, Any]) -> None:
+def compare_and_swap(connection: Connection, operation_id: int, seen: int, values: Mapping[str, Any]) -> None:
     """Change the row if it is still active at generation ``seen``. Raises StaleRow: somebody else was faster."""
     changed = connection.execute(
         update(operations)
@@ -184,7 +184,7 @@ def swap(connection: Connection, operation_id: int, seen: int, values: Mapping[s
         .values(generation=seen + 1, updated_at=now_expression(connection), **values)
     )
     if changed.rowcount == 0:
-        raise StaleRow(f"Operation {operation_id} changed since generation {seen}")
+        raise ConcurrentUpdate(f"Operation {operation_id} changed since generation {seen}")
 
 
 def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: float) -> str | None:

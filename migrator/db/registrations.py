@@ -18,7 +18,7 @@ from migrator.db import server_heartbeat
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now
 from migrator.db.tables import claims, hosts
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.protocol import HostReport
 
 # Built once for a kind of database, as in ``hosts.py``.
@@ -92,7 +92,7 @@ def register(
         with connection.begin_nested():
             connection.execute(hosts.insert(), told)
     except IntegrityError as error:
-        raise StaleRow(f"Host {name} was registered at this moment; ask again") from error
+        raise ConcurrentUpdate(f"Host {name} was registered at this moment; ask again") from error
 
 
 def approve(connection: Connection, name: str, report: HostReport, limits: capacity.Limits) -> None:

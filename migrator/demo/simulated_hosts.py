@@ -15,7 +15,7 @@ from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.simulated_main import demo_fabric, make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.settings import AgentSettings
 
 TOKENS = "MIGRATOR_DEMO_TOKENS"  # JSON, host -> credential
@@ -42,7 +42,7 @@ class SimulatedHosts:
 @dataclass
 class _Host:
     name: str
-    fabric: Fabric
+    fabric: SimulatedCluster
     url: str
     token: str
     journal: list[bytes] = field(default_factory=list)  # what its agent remembers without power

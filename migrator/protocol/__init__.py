@@ -55,24 +55,24 @@ from migrator.protocol.facts import (
 from migrator.protocol.hosts import HostReport, StoragePool, TlsReport
 from migrator.protocol.instances import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.protocol.items import UnreadableAssignment, UnreadableFact
-from migrator.protocol.messages import WORKING_MAX, Assignments, Copy, Facts, Poll
+from migrator.protocol.messages import WORKING_MAX, Assignments, DomainEntry, Facts, Poll
 from migrator.protocol.surveys import (
     CpuAnswer,
     GuestCpu,
-    GuestSight,
+    GuestObservation,
     HostCpu,
     Peer,
+    PeerProbe,
     Questions,
-    Reach,
     Survey,
-    VolumeSight,
+    VolumeProbe,
 )
 from migrator.protocol.versions import PROTOCOL
 from migrator.protocol.words import (
     KERNEL,
     MAY_GO_ON,
     MEMORY,
-    PAUSED_BY_HAND,
+    PAUSE_REASON_USER,
     RAMDISK,
     STALE_EPOCH,
     STEP_HANGS,
@@ -82,8 +82,8 @@ from migrator.protocol.words import (
     DomainState,
     Ensure,
     LeftoverKind,
-    Power,
     Role,
+    TargetPowerState,
 )
 
 __all__ = [
@@ -91,7 +91,7 @@ __all__ = [
     "MAX_SEAL",
     "MAY_GO_ON",
     "MEMORY",
-    "PAUSED_BY_HAND",
+    "PAUSE_REASON_USER",
     "PROTOCOL",
     "RAMDISK",
     "STALE_EPOCH",
@@ -110,12 +110,12 @@ __all__ = [
     "CheckResult",
     "CompatibleInputs",
     "CopiedInputs",
-    "Copy",
     "Count",
     "CpuAnswer",
     "DiskFact",
     "DiskSpec",
     "DisksWholeInputs",
+    "DomainEntry",
     "DomainFact",
     "DomainState",
     "Ensure",
@@ -123,7 +123,7 @@ __all__ = [
     "Facts",
     "GuestCpu",
     "GuestDescription",
-    "GuestSight",
+    "GuestObservation",
     "HostCpu",
     "HostName",
     "HostReport",
@@ -145,14 +145,13 @@ __all__ = [
     "Number",
     "OfferedInputs",
     "Peer",
+    "PeerProbe",
     "PhaseName",
     "Poll",
-    "Power",
     "PoweredInputs",
     "PreparedInputs",
     "Problem",
     "Questions",
-    "Reach",
     "RebuiltInputs",
     "Role",
     "Seal",
@@ -161,10 +160,11 @@ __all__ = [
     "SourceName",
     "StoragePool",
     "Survey",
+    "TargetPowerState",
     "Text",
     "TlsReport",
     "UnreadableAssignment",
     "UnreadableFact",
-    "VolumeSight",
+    "VolumeProbe",
     "VolumeSpec",
 ]

@@ -7,7 +7,7 @@ from pydantic import Field
 from migrator.protocol.base import MAX_SEAL, Count, Message, Number
 from migrator.protocol.facts import DiskFact, GuestDescription
 from migrator.protocol.instances import InstanceSpec
-from migrator.protocol.words import Ensure, Power, Role
+from migrator.protocol.words import Ensure, Role, TargetPowerState
 
 
 class Assignment(Message):
@@ -104,7 +104,7 @@ class CopiedInputs(Message):
 
 
 class PoweredInputs(Message):
-    power: Power
+    power: TargetPowerState
     machine: str = ""  # machine type that the guest has seen; "" leaves it to the host
 
 

@@ -21,7 +21,7 @@ from migrator.protocol.words import DomainState
 WORKING_MAX = 10_000  # instances that one host works on at once; more are not told of
 
 
-class Copy(Message):
+class DomainEntry(Message):
     """One domain that a host holds, for the audit of record against reality."""
 
     uuid: Key
@@ -44,7 +44,7 @@ class Poll(Message):
     wait_s: float = Field(default=25.0, ge=0, le=55)
     # Instances that the agent holds an assignment of, or of which a step has not returned; None: it does not tell
     working: Annotated[tuple[Key, ...], Field(max_length=WORKING_MAX)] | None = None
-    copies: Annotated[tuple[Copy, ...] | None, BeforeValidator(known_states)] = None
+    copies: Annotated[tuple[DomainEntry, ...] | None, BeforeValidator(known_states)] = None
 
 
 class Assignments(Message):

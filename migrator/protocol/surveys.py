@@ -51,7 +51,7 @@ class CpuAnswer(Message):
     age_s: Age = 0.0
 
 
-class Reach(Message):
+class PeerProbe(Message):
     """Whether this host's hypervisor could be connected with another's."""
 
     uri: Text
@@ -60,7 +60,7 @@ class Reach(Message):
     age_s: Age = 0.0
 
 
-class VolumeSight(Message):
+class VolumeProbe(Message):
     """A volume as this host reaches it, or why it does not."""
 
     bytes: Number | None = None
@@ -68,7 +68,7 @@ class VolumeSight(Message):
     age_s: Age = 0.0
 
 
-class GuestSight(Message):
+class GuestObservation(Message):
     """One live guest, as its domain says. Fields as in ``GuestDescription``."""
 
     cpu: Key | None = None  # key of its CPU; None: it names none
@@ -95,12 +95,12 @@ class Survey(Message):
     clock_offset_s: Seconds | None = None  # this host's clock before (+) the database's
     clock_error_s: Age = 0.0  # either way
     addresses: tuple[Word, ...] = Field(default=(), max_length=1000)  # every IP address of this host
-    memory_given_mb: Count | None = None  # MiB that live domains were given, migrator's or not
+    memory_allocated_mb: Count | None = None  # MiB that live domains were given, migrator's or not
     cpu: HostCpu = HostCpu()
-    guests: dict[Key, GuestSight] = Field(default_factory=dict)  # instance -> ...
+    guests: dict[Key, GuestObservation] = Field(default_factory=dict)  # instance -> ...
     cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests
     runs: dict[Key, CpuAnswer] = Field(default_factory=dict, max_length=1000)  # key of a CPU -> ...
-    peers: dict[HostName, Reach] = Field(default_factory=dict, max_length=1000)
-    volumes: dict[SourceName, VolumeSight] = Field(default_factory=dict)
+    peers: dict[HostName, PeerProbe] = Field(default_factory=dict, max_length=1000)
+    volumes: dict[SourceName, VolumeProbe] = Field(default_factory=dict)
     kept: tuple[KeptDisks, ...] = Field(default=(), max_length=2_000)  # aside, of instances that were evacuated
     leftovers: tuple[Leftover, ...] = Field(default=(), max_length=2_000)  # those unused for longest

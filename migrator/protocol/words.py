@@ -50,12 +50,12 @@ class DomainState(StrEnum):
     SAVED = "saved"  # shut off, with its memory saved beside its first disk
 
 
-PAUSED_BY_HAND = "user"
+PAUSE_REASON_USER = "user"
 # Why a paused domain is whole, and may go on where it is: whatever else paused it, it may be half of a move.
-MAY_GO_ON = (PAUSED_BY_HAND, "io-error", "watchdog")
+MAY_GO_ON = (PAUSE_REASON_USER, "io-error", "watchdog")
 
 
-class Power(StrEnum):
+class TargetPowerState(StrEnum):
     """How an instance is wanted where it is put: as it was before it was moved."""
 
     RUNNING = "running"

@@ -22,7 +22,7 @@ from migrator.protocol import (
     UNREADABLE_FACT,
     Assignment,
     Assignments,
-    Copy,
+    DomainEntry,
     Ensure,
     Fact,
     Facts,
@@ -123,7 +123,9 @@ def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> 
         raise refused
 
 
-def _audit(connection: Connection, host: str, poll: Poll, told: Sequence[Copy], settings: ServerSettings) -> None:
+def _audit(
+    connection: Connection, host: str, poll: Poll, told: Sequence[DomainEntry], settings: ServerSettings
+) -> None:
     if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
         return
     rebooted = host_boots.noted(connection, host, poll.boot)

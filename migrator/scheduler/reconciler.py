@@ -16,7 +16,7 @@ from migrator.db.alarms import clear_alarm, raise_alarm
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.server_heartbeat import clock_expression
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.operation_data import Kept
@@ -81,7 +81,7 @@ class Reconciler:
         """Those that are not just waiting, as most are. What cannot be read together is looked at one by one."""
         try:
             with self._db.read() as connection:
-                found = loader.snapshots(connection, operations.many(connection, ids), self._settings)
+                found = loader.snapshots(connection, operations.get_many(connection, ids), self._settings)
                 planned = [(snapshot, _planned(snapshot)) for snapshot in found]
             for snapshot, plan in planned:
                 if plan is not None:
@@ -98,7 +98,9 @@ class Reconciler:
             return
         with self._db.write() as connection:
             for snapshot, plan in waiting:
-                with suppress(StaleRow):  # somebody else was faster, and nothing is written yet: the next sweep looks
+                with suppress(
+                    ConcurrentUpdate
+                ):  # somebody else was faster, and nothing is written yet: the next sweep looks
                     apply(connection, snapshot, plan)
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
@@ -107,7 +109,7 @@ class Reconciler:
         for _ in range(_MAX_STEPS):
             try:
                 begun, more = self._step(operation_id, touched)
-            except StaleRow:
+            except ConcurrentUpdate:
                 continue  # somebody else was faster: load again
             turns += begun
             if not more:
@@ -164,7 +166,9 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
     """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations whose turn it is because of that."""
     operation = snapshot.operation
     found = after(operation, plan)
-    operations.swap(connection, operation.id, operation.generation, _values(connection, operation, plan, found))
+    operations.compare_and_swap(
+        connection, operation.id, operation.generation, _values(connection, operation, plan, found)
+    )
     if plan.effect is Effect.CLAIM_DESTINATION:
         outbound.admit(connection, snapshot, plan)
     if plan.effect is not None:

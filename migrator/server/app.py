@@ -38,7 +38,7 @@ def _lifespan(services: Services) -> Callable[[Any], AbstractAsyncContextManager
     @contextlib.asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         services.wakers.bind(asyncio.get_running_loop())
-        watching = asyncio.create_task(services.wakers.watch(partial(host_operations.all_marks, services.db)))
+        watching = asyncio.create_task(services.wakers.watch(partial(host_operations.all_versions, services.db)))
         yield
         watching.cancel()
         services.wakers.close()

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from migrator.compute.agent.survey import Surveyor
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.db import credentials
 from migrator.db.tables import instances
@@ -23,7 +23,7 @@ class Cluster:
     def __init__(self, web: Web) -> None:
         self.web = web
         self.now = 1000.0
-        self.fabric = Fabric(lambda: self.now)
+        self.fabric = SimulatedCluster(lambda: self.now)
         self.tokens: dict[str, str] = {}
         self.surveyors: dict[str, Surveyor] = {}
         for name in NAMES:

@@ -13,14 +13,14 @@ from migrator.api.gate import refusal_pace
 from migrator.api.process.admission import SHARES, Admission, Kind, Lane, Limits
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
-from migrator.protocol import Copy, DomainState, Poll, Survey
+from migrator.protocol import DomainEntry, DomainState, Poll, Survey
 from migrator.scheduler import agents
 from migrator.scheduler.state import entitlements, surveys
 from tests.api.harness import Web
 from tests.api.raw_requests import JSON, Asked, ask
 
 POLL = Poll(incarnation=1, wait_s=0).model_dump_json().encode()
-COPY = Copy(uuid="11111111-1111-4111-8111-111111111111", state=DomainState.RUNNING)
+COPY = DomainEntry(uuid="11111111-1111-4111-8111-111111111111", state=DomainState.RUNNING)
 NEWS = Poll(incarnation=1, wait_s=0, copies=(COPY,)).model_dump_json().encode()
 SURVEY = Survey().model_dump_json().encode()
 

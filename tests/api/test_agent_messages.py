@@ -13,12 +13,12 @@ from migrator.api.process import agent_messages
 from migrator.compute.agent.client import ServerClient
 from migrator.db import credentials
 from migrator.protocol import (
-    Copy,
+    DomainEntry,
     DomainState,
     Fact,
     GuestCpu,
     GuestDescription,
-    GuestSight,
+    GuestObservation,
     Poll,
     Survey,
     bounds,
@@ -132,7 +132,9 @@ def test_messages_are_read_beside_the_event_loop(web: Web, monkeypatch: pytest.M
 def test_the_list_of_ten_thousand_copies_fits_its_message() -> None:
     seal = "v1." + "0" * 64 + ".compute-0123456789.example.org"
     copies = tuple(
-        Copy(uuid=f"{n:036}", state=DomainState.SHUT_OFF, served=2**40, stamp_operation=UUID, stamp_epoch=9, seal=seal)
+        DomainEntry(
+            uuid=f"{n:036}", state=DomainState.SHUT_OFF, served=2**40, stamp_operation=UUID, stamp_epoch=9, seal=seal
+        )
         for n in range(bounds.ITEMS_MAX)
     )
     content = Poll(incarnation=2**40, machine=UUID, boot=UUID, number=9**9, copies=copies).model_dump_json().encode()
@@ -141,7 +143,7 @@ def test_the_list_of_ten_thousand_copies_fits_its_message() -> None:
 
 
 def test_the_survey_of_ten_thousand_guests_fits_its_message() -> None:
-    sight = GuestSight(cpu="0" * 16, machine="pc-i440fx-7.2", age_s=14.123456789)
+    sight = GuestObservation(cpu="0" * 16, machine="pc-i440fx-7.2", age_s=14.123456789)
     guests = {f"{n:036}": sight for n in range(bounds.ITEMS_MAX)}
     cpus = {f"{n:016}": GuestCpu(xml="x" * 2**14, machine="pc-i440fx-7.2") for n in range(32)}
     content = Survey(machine=UUID, guests=guests, cpus=cpus).model_dump_json(exclude_defaults=True).encode()

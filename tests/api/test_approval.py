@@ -13,7 +13,7 @@ from migrator.db.engine import Database
 from migrator.db.tables import hosts
 from migrator.protocol import HostReport, InstanceSpec
 from migrator.scheduler.checks.filters import refusals
-from migrator.scheduler.checks.finding import Need
+from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.hosts import machines
 from migrator.scheduler.state import loader
 from tests.api import seed
@@ -45,7 +45,7 @@ def approve(web: Web, **limits: Any) -> Any:
 def takes(web: Web, vcpus: int = 1, memory_mb: int = 1, disk_gb: int = 0) -> bool:
     """By the claim, the scheduler's list and its filters, which agree."""
     spec = InstanceSpec(uuid=TWO, name="i", vcpus=vcpus, memory_mb=memory_mb)
-    need = Need(instance=spec, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb)
+    need = PlacementRequest(instance=spec, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb)
     with web.db.write() as connection:
         (candidate,) = loader.candidates(host_rows.every(connection), 60)
         listed = bool(host_rows.placeable(connection, vcpus, memory_mb, disk_gb, 60, 10))
@@ -60,7 +60,7 @@ def why_not(web: Web) -> str:
     spec = InstanceSpec(uuid=TWO, name="i", vcpus=1, memory_mb=1)
     with web.db.read() as connection:
         (candidate,) = loader.candidates(host_rows.every(connection), 60)
-    return ", ".join(refusals(candidate, Need(instance=spec, vcpus=1, memory_mb=1, disk_gb=0)))
+    return ", ".join(refusals(candidate, PlacementRequest(instance=spec, vcpus=1, memory_mb=1, disk_gb=0)))
 
 
 def service(web: Web) -> tuple[str, str | None]:

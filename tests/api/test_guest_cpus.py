@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from migrator.db.tables import guest_cpus
-from migrator.protocol import GuestCpu, GuestSight, Survey, guest_cpu
+from migrator.protocol import GuestCpu, GuestObservation, Survey, guest_cpu
 from migrator.scheduler.state import surveys
 from tests.api import seed
 from tests.api.surveyed_cluster import Cluster
@@ -21,7 +21,7 @@ def invented(first: int, count: int, size: int = 40) -> dict[str, GuestCpu]:
 
 def tell(cluster: Cluster, host: str, cpus: dict[str, GuestCpu], guests: list[str]) -> None:
     """As if each guest saw one of the CPUs."""
-    sights = {uuid: GuestSight(cpu=key) for uuid, key in zip(guests, cpus, strict=False)}
+    sights = {uuid: GuestObservation(cpu=key) for uuid, key in zip(guests, cpus, strict=False)}
     content = Survey(cpus=cpus, guests=sights).model_dump_json()
     assert cluster.agent("PUT", host, "/survey", content=content).status_code == 204
 
@@ -54,8 +54,8 @@ def test_a_host_has_few_cpus_at_a_time_those_first_that_most_of_its_guests_see(c
         tell(cluster, "compute1", invented(first, 30), guests)
         assert kept(cluster, "compute1") == surveys.CPUS_PER_HOST
     common, *_ = cpus = invented(300, 20)
-    sights = {uuid: GuestSight(cpu=common) for uuid in guests[:12]}
-    sights |= {uuid: GuestSight(cpu=key) for uuid, key in zip(guests[12:], list(cpus)[1:], strict=False)}
+    sights = {uuid: GuestObservation(cpu=common) for uuid in guests[:12]}
+    sights |= {uuid: GuestObservation(cpu=key) for uuid, key in zip(guests[12:], list(cpus)[1:], strict=False)}
     content = Survey(cpus=cpus, guests=sights).model_dump_json()
     assert cluster.agent("PUT", "compute1", "/survey", content=content).status_code == 204
     assert next(iter(asked(cluster, "compute2"))) == common

@@ -10,7 +10,7 @@ import pytest
 from migrator.api.agent_v1 import long_poll
 from migrator.api.process.admission import Admission
 from migrator.api.process.poll_groups import Taken
-from migrator.api.process.wakeups import Wakers
+from migrator.api.process.wakeups import HostNotifier
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.protocol import Assignments, Poll
@@ -46,9 +46,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return found
 
 
-def looker(wakers: Wakers, event: asyncio.Event) -> long_poll.Looker:
+def looker(wakers: HostNotifier, event: asyncio.Event) -> long_poll.AssignmentPoller:
     services: Any = SimpleNamespace(db=None, settings=ServerSettings(), wakers=wakers, admission=Admission())
-    return long_poll.Looker(services, "one", event)
+    return long_poll.AssignmentPoller(services, "one", event)
 
 
 def test_nothing_is_worked_out_anew_while_no_operation_moves(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_nothing_is_worked_out_anew_while_no_operation_moves(counted: Counted, m
 
     async def main() -> None:
         event = asyncio.Event()
-        mine = looker(Wakers(), event)
+        mine = looker(HostNotifier(), event)
         first = await mine.first(POLL)
         deadline = asyncio.get_running_loop().time() + 60
         for _ in range(3):
@@ -76,7 +76,7 @@ def test_what_no_operation_shows_is_seen_all_the_same(counted: Counted, monkeypa
 
     async def main() -> None:
         event = asyncio.Event()
-        mine = looker(Wakers(), event)
+        mine = looker(HostNotifier(), event)
         await mine.first(POLL)
         event.set()
         await mine.next(asyncio.get_running_loop().time() + 60)
@@ -88,7 +88,7 @@ def test_what_no_operation_shows_is_seen_all_the_same(counted: Counted, monkeypa
 def test_after_a_long_look_the_host_s_next_poll_rests_but_is_a_heartbeat_at_once(counted: Counted) -> None:
     async def main() -> None:
         clock = asyncio.get_running_loop().time
-        wakers = Wakers()
+        wakers = HostNotifier()
         wakers.paces["one"].ended, wakers.paces["one"].took = clock(), 0.02
         began = clock()
         polling = asyncio.create_task(looker(wakers, asyncio.Event()).first(POLL))
@@ -106,7 +106,7 @@ def test_one_look_for_all_hosts_wakes_those_of_which_something_else_is_asked() -
     marks: dict[str, int] = {"one": 1, "two": 1}
 
     async def main() -> None:
-        wakers = Wakers()
+        wakers = HostNotifier()
         with wakers.listening("one") as first, wakers.listening("two") as second, wakers.listening("three") as third:
             one, two, three = first.event, second.event, third.event
             watching = asyncio.create_task(wakers.watch(lambda: dict(marks)))
@@ -130,7 +130,7 @@ def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_a
     monkeypatch.setattr(counted, "marks", lambda *_: ())
 
     async def main() -> None:
-        event, wakers = asyncio.Event(), Wakers()
+        event, wakers = asyncio.Event(), HostNotifier()
         wakers.watched = True
         mine = looker(wakers, event)
         found = await mine.first(POLL)
@@ -143,7 +143,7 @@ def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_a
 
 def test_a_hosts_second_poll_ends_its_first() -> None:
     async def run() -> None:
-        wakers = Wakers()
+        wakers = HostNotifier()
         one, two = wakers.listening("one"), wakers.listening("two")
         with one as first, two as other, wakers.listening("one") as second:
             assert (first.ended, first.event.is_set()) == (True, True)

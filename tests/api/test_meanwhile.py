@@ -10,7 +10,7 @@ from migrator.api.v2_1.actions.dispatch import ACTIONS
 from migrator.cli.docs import document
 from migrator.db.tables import instances, operations
 from migrator.operations import Kind
-from migrator.scheduler.requests.during_live_migration import BY_KIND, DURING_LIVE_MIGRATION, Answer, Wish
+from migrator.scheduler.requests.during_live_migration import BY_KIND, DURING_LIVE_MIGRATION, ActionRule, Answer
 from tests.api import seed
 from tests.api.harness import Web
 
@@ -59,7 +59,7 @@ def moving(web: Web, stage: str) -> tuple[str, int]:
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("wish", [w for w in DURING_LIVE_MIGRATION if w.answer is Answer.REFUSED], ids=lambda w: w.name)
-def test_what_is_refused_says_why_and_what_can_be_done(web: Web, wish: Wish, stage: str) -> None:
+def test_what_is_refused_says_why_and_what_can_be_done(web: Web, wish: ActionRule, stage: str) -> None:
     uuid, key = moving(web, stage)
     answer = asked(web, wish.name, uuid, key)
     assert answer.status_code == 409, answer.text
@@ -77,7 +77,7 @@ def test_what_is_refused_says_why_and_what_can_be_done(web: Web, wish: Wish, sta
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("wish", [w for w in DURING_LIVE_MIGRATION if w.answer is Answer.DONE], ids=lambda w: w.name)
-def test_what_is_allowed_is_done(web: Web, wish: Wish, stage: str) -> None:
+def test_what_is_allowed_is_done(web: Web, wish: ActionRule, stage: str) -> None:
     uuid, key = moving(web, stage)
     status = asked(web, wish.name, uuid, key).status_code
     if wish.name in WHILE_RUNNING and stage != "running":

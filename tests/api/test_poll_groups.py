@@ -11,7 +11,7 @@ from migrator.api.process import poll_groups
 from migrator.db import credentials
 from migrator.db.tables import hosts
 from migrator.errors import DatabaseUnavailable
-from migrator.protocol import PROTOCOL, Copy, DomainState, Poll
+from migrator.protocol import PROTOCOL, DomainEntry, DomainState, Poll
 from migrator.scheduler.agents import NOTHING
 from migrator.scheduler.hosts import routine_polls
 from tests.api import seed
@@ -75,7 +75,7 @@ def test_a_poll_that_cannot_be_read_is_refused_and_the_others_of_its_group_are_h
 
 
 def test_a_poll_with_news_is_worked_on_by_itself(web: Web, heads: Any) -> None:
-    held = Copy(uuid=seed.instance(web.db, "a", host="other3"), state=DomainState.RUNNING)
+    held = DomainEntry(uuid=seed.instance(web.db, "a", host="other3"), state=DomainState.RUNNING)
     news = Poll(incarnation=1, wait_s=0, copies=(held,)).model_dump_json().encode()
     assert {answer.status for answer in polled(web, heads, other3=news).values()} == {200}
     assert heard(web) == len(HOSTS)

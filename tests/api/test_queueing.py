@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.db.engine import Database
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.queues import outbound
 from migrator.scheduler.state import loader
@@ -57,6 +57,6 @@ def test_one_who_was_overtaken_is_not_admitted(db: Database, limit: int, admitte
         try:
             outbound.admit(connection, replace(snapshot, ahead=0), Plan(destination="compute2"))
             found = True
-        except StaleRow:
+        except ConcurrentUpdate:
             found = False
     assert found is admitted

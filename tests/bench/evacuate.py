@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.simulated_main import serve_simulated
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.db.clock import now
 from migrator.db.credentials import issue
 from migrator.db.engine import Database
@@ -133,7 +133,7 @@ def _until(done: Callable[[], bool], what: str) -> None:
 
 def _serve(base: str, names: list[str]) -> None:
     """The agents' process: hosts with room for all of them."""
-    fabric = Fabric(time.monotonic)
+    fabric = SimulatedCluster(time.monotonic)
     for name in names:
         fabric.add_host(name, vcpus=64, memory_mb=131072)
 

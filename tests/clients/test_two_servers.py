@@ -22,7 +22,7 @@ import pytest
 
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.simulated_main import make_agent
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.state import MIB
 from migrator.db import credentials
 from migrator.db.engine import Database
@@ -80,7 +80,7 @@ class Agents(threading.Thread):
 
     def __init__(self, servers: dict[str, str], tokens: dict[str, str]) -> None:
         super().__init__(name="agents", daemon=True)
-        self.fabric = Fabric(time.monotonic)
+        self.fabric = SimulatedCluster(time.monotonic)
         for host in servers:
             self.fabric.add_host(host, bandwidth_bytes_per_s=BANDWIDTH)
         self._servers, self._tokens = servers, tokens

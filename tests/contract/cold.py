@@ -45,8 +45,8 @@ class ColdContract:
         assert pair.sums(pair.destination, spec, *targets) == there
         pair.source.withdraw(spec.uuid)
         pair.source.withdraw(spec.uuid)
-        pair.source.drop_memory(spec.uuid)
-        pair.source.drop_memory(spec.uuid)
+        pair.source.delete_saved_memory(spec.uuid)
+        pair.source.delete_saved_memory(spec.uuid)
         assert pair.source.domain(spec.uuid).state is DomainState.SHUT_OFF
         pair.destination.define(spec, MOVE, 2)
         assert pair.destination.domain(spec.uuid).state is DomainState.SAVED

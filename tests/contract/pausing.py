@@ -3,12 +3,12 @@
 import pytest
 
 from migrator.errors import DomainNotFound, DriverError
-from migrator.protocol import PAUSED_BY_HAND, DomainFact, DomainState
+from migrator.protocol import PAUSE_REASON_USER, DomainFact, DomainState
 from tests.contract.pair import MOVE, Pair, failed
 
 
 def paused(fact: DomainFact) -> bool:
-    return (fact.state, fact.reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+    return (fact.state, fact.reason) == (DomainState.PAUSED, PAUSE_REASON_USER)
 
 
 class PausingContract:

@@ -62,7 +62,7 @@ class DriverContract(
         assert pair.source.copy_error(spec.uuid) is None
         assert pair.source.stop_copy(spec.uuid)
         pair.source.withdraw(spec.uuid)
-        pair.source.drop_memory(spec.uuid)
+        pair.source.delete_saved_memory(spec.uuid)
         pair.source.shut_down(spec.uuid)
         pair.source.destroy(spec.uuid)
         pair.source.undefine(spec.uuid)

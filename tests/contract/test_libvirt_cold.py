@@ -128,8 +128,8 @@ def test_a_suspended_guest_goes_on_where_it_arrives(trip: Callable[..., Trip]) -
     assert (fact.state, fact.stamp_operation, fact.stamp_epoch) == (DomainState.RUNNING, "op-resume", 3)
     assert not [path for path in moved.home(1).iterdir() if path.name.startswith("memory")]
     # A second life from the same memory is for the host to refuse that has it still, once it lives elsewhere.
-    moved.source.drop_memory(moved.uuid)
-    moved.source.drop_memory(moved.uuid)
+    moved.source.delete_saved_memory(moved.uuid)
+    moved.source.delete_saved_memory(moved.uuid)
     assert moved.source.domain(moved.uuid).state is DomainState.SHUT_OFF
     moved.destination.destroy(moved.uuid)
     with pytest.raises(StorageError, match="no saved memory"):

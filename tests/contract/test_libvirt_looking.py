@@ -16,7 +16,7 @@ from migrator.compute.agent.survey import Surveyor
 from migrator.compute.driver import Driver
 from migrator.protocol import DiskSpec, GuestCpu, InstanceSpec, Peer, Questions
 from migrator.scheduler.checks.filters import findings
-from migrator.scheduler.checks.finding import Candidate, Need, Origin, Status, Surveyed
+from migrator.scheduler.checks.finding import Candidate, PlacementRequest, SourceHost, Status, SurveyRecord
 from migrator.scheduler.decision.snapshot import HostView
 from tests.contract.libvirt_hosts import DISK, Hosts, agent_settings
 from tests.contract.remote_driver import remote
@@ -114,9 +114,9 @@ def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
         asked = dict(surveys[source].cpus)
     views = {name: HostView(name, report, silent_s=0, up=True) for name, report in reports.items()}
     guest = clean.source.describe_guest(spec)
-    origin = Origin(views[source], Surveyed(surveys[source], 0))
-    need = Need(spec, 1, spec.memory_mb, 1, source=source, guest=guest, live=True, origin=origin)
-    candidate = Candidate(views[destination], 2, 1e6, 100, Surveyed(surveys[destination], 0))
+    origin = SourceHost(views[source], SurveyRecord(surveys[source], 0))
+    need = PlacementRequest(spec, 1, spec.memory_mb, 1, source=source, guest=guest, live=True, origin=origin)
+    candidate = Candidate(views[destination], 2, 1e6, 100, SurveyRecord(surveys[destination], 0))
     found = dict(findings(candidate, need))
     assert {code: finding.words for code, finding in found.items() if finding.status is not Status.PASSED} == {}
     assert "cpu" in found

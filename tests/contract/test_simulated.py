@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.errors import DriverError, HypervisorUnavailable, StorageError
@@ -44,15 +44,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def fabric(clock: Clock) -> Fabric:
-    fabric = Fabric(clock)
+def fabric(clock: Clock) -> SimulatedCluster:
+    fabric = SimulatedCluster(clock)
     for name in ("a", "b"):
         fabric.add_host(name)
     return fabric
 
 
 @pytest.fixture
-def simulated_pair(fabric: Fabric, clock: Clock) -> Pair:
+def simulated_pair(fabric: SimulatedCluster, clock: Clock) -> Pair:
     def settle(holds: Callable[[], bool]) -> None:
         for _ in range(1000):
             if holds():
@@ -79,7 +79,7 @@ class TestSimulated(DriverContract):
 
 
 @contextlib.contextmanager
-def cut_for_long(fabric: Fabric, clock: Clock) -> Iterator[None]:
+def cut_for_long(fabric: SimulatedCluster, clock: Clock) -> Iterator[None]:
     """The block sees what is under way after five minutes without the link between the two."""
     fabric.cut("a", "b")
     clock.now += 300
@@ -95,7 +95,7 @@ def begin_slowly(pair: Pair, pool: str = "shared") -> InstanceSpec:
     return spec
 
 
-def test_the_truth_of_a_move(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_the_truth_of_a_move(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair, "local")
     assert fabric.running_on(spec.uuid) == ["a"]
     simulated_pair.settle(lambda: simulated_pair.over(spec))
@@ -110,7 +110,7 @@ def test_the_truth_of_a_move(simulated_pair: Pair, fabric: Fabric) -> None:
     assert fabric.holders_of_newest(spec.uuid, "vda") == ["local-b"]
 
 
-def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     pair = simulated_pair
     spec = pair.boot("shared")
     pair.prepare(spec)
@@ -123,7 +123,7 @@ def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, fabric: Fabric) -> 
     assert fabric.running_on(spec.uuid) == ["b"]
 
 
-def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair)
     fabric.kill_daemon("a")
     with pytest.raises(HypervisorUnavailable):
@@ -134,7 +134,7 @@ def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, fabric
     assert fabric.running_on(spec.uuid) == ["a"]
 
 
-def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair)
     fabric.kill_daemon("b")
     assert "client socket is closed" in (simulated_pair.source.migration_error(spec.uuid) or "")
@@ -144,7 +144,9 @@ def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
-def test_a_daemon_that_dies_at_the_switch_over(simulated_pair: Pair, fabric: Fabric, clock: Clock, side: str) -> None:
+def test_a_daemon_that_dies_at_the_switch_over(
+    simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock, side: str
+) -> None:
     spec = begin_slowly(simulated_pair)
     while simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING:
         clock.now += 0.002
@@ -156,7 +158,7 @@ def test_a_daemon_that_dies_at_the_switch_over(simulated_pair: Pair, fabric: Fab
     assert fabric.overlaps() == []
 
 
-def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: Fabric, clock: Clock) -> None:
+def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock) -> None:
     spec = begin_slowly(simulated_pair)
     with cut_for_long(fabric, clock):
         assert simulated_pair.active(spec)
@@ -164,7 +166,7 @@ def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: Fabric, clock: Clo
     assert fabric.running_on(spec.uuid) == ["b"]
 
 
-def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair)
     again = SimulatedHypervisor("a", fabric)
     assert not again.migration_running(spec.uuid)
@@ -176,7 +178,7 @@ def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, fabri
 
 
 def test_a_guest_that_dirties_faster_than_the_link_never_converges(
-    simulated_pair: Pair, fabric: Fabric, clock: Clock
+    simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock
 ) -> None:
     fabric.default_behaviour = Behaviour(dirty_bytes_per_s=100 * MIB)
     spec = begin_slowly(simulated_pair)
@@ -187,7 +189,7 @@ def test_a_guest_that_dirties_faster_than_the_link_never_converges(
     assert (job.iterations or 0) > 100
 
 
-def test_a_loss_of_data_is_seen(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_loss_of_data_is_seen(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = simulated_pair.boot("local")
     simulated_pair.source.destroy(spec.uuid)
     simulated_pair.source.remove_files(spec, ["local"])
@@ -208,7 +210,7 @@ def begin_copy(pair: Pair) -> InstanceSpec:
     return spec
 
 
-def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
     fabric.kill_daemon("a")
     assert isinstance(simulated_pair.destination.copy_error(spec.uuid), HypervisorUnavailable)
@@ -219,7 +221,7 @@ def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair,
     assert simulated_pair.destination.copy_error(spec.uuid) is None
 
 
-def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: Fabric, clock: Clock) -> None:
+def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock) -> None:
     spec = begin_copy(simulated_pair)
     with cut_for_long(fabric, clock):
         assert simulated_pair.copying(spec)
@@ -227,14 +229,14 @@ def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: Fabric,
     assert simulated_pair.destination.copy_error(spec.uuid) is None
 
 
-def test_a_copy_ends_with_the_agent_that_made_it(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_copy_ends_with_the_agent_that_made_it(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
     again = SimulatedHypervisor("b", fabric)
     assert again.copy_job(spec.uuid) is None
     assert fabric.copies == {}
 
 
-def test_a_full_disk_ends_a_copy(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_full_disk_ends_a_copy(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
     pool = fabric.hosts["b"].pools["local"]
     pool.taken_bytes = pool.free_bytes
@@ -243,7 +245,9 @@ def test_a_full_disk_ends_a_copy(simulated_pair: Pair, fabric: Fabric) -> None:
     assert [d.exists for d in simulated_pair.destination.disks(spec)] == [False]
 
 
-def test_a_damaged_copy_has_another_checksum_and_running_on_it_is_a_loss(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_damaged_copy_has_another_checksum_and_running_on_it_is_a_loss(
+    simulated_pair: Pair, fabric: SimulatedCluster
+) -> None:
     spec = begin_copy(simulated_pair)
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     fabric.storages["local-b"].disks[spec.uuid, "vda"].damage = "-flipped"
@@ -253,10 +257,10 @@ def test_a_damaged_copy_has_another_checksum_and_running_on_it_is_a_loss(simulat
     assert len(fabric.losses) == 1
 
 
-def test_a_memory_that_is_used_twice_or_forgotten_is_seen(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_a_memory_that_is_used_twice_or_forgotten_is_seen(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = simulated_pair.boot("local")
     simulated_pair.source.save_memory(spec)
-    simulated_pair.source.drop_memory(spec.uuid)
+    simulated_pair.source.delete_saved_memory(spec.uuid)
     simulated_pair.source.define_and_start(spec, "op", 2)
     assert ["without the memory" in loss for loss in fabric.losses] == [True]
     simulated_pair.source.save_memory(spec)
@@ -270,7 +274,7 @@ def test_a_memory_that_is_used_twice_or_forgotten_is_seen(simulated_pair: Pair, 
     assert len(fabric.losses) > 1
 
 
-def test_what_somebody_gave_up_is_no_loss(simulated_pair: Pair, fabric: Fabric) -> None:
+def test_what_somebody_gave_up_is_no_loss(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     simulated_pair.destination.define_and_start(spec, "op", 2)

@@ -105,7 +105,7 @@ class VolumesContract:
         assert pair.destination.copy_error(spec.uuid) is None
         assert pair.sums(pair.destination, spec, MEMORY) == pair.sums(pair.source, spec, MEMORY)
         pair.source.withdraw(spec.uuid)
-        pair.source.drop_memory(spec.uuid)
+        pair.source.delete_saved_memory(spec.uuid)
         pair.destination.define(spec, MOVE, 2)
         assert pair.destination.domain(spec.uuid).state is DomainState.SAVED
         pair.destination.restore_memory(spec, MOVE, 2)

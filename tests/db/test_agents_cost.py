@@ -12,7 +12,7 @@ from sqlalchemy import event
 from migrator.db import credentials, host_domains, hosts, server_heartbeat, tables
 from migrator.db.engine import Database
 from migrator.errors import HostNotFound
-from migrator.protocol import Copy, DomainState, HostReport, Poll, Survey
+from migrator.protocol import DomainEntry, DomainState, HostReport, Poll, Survey
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import audit
 from migrator.scheduler.state import surveys
@@ -66,7 +66,7 @@ def machine(host: str) -> str:
     return MACHINE + host[-1]
 
 
-def poll(db: Database, host: str, copies: tuple[Copy, ...] | None = ()) -> None:
+def poll(db: Database, host: str, copies: tuple[DomainEntry, ...] | None = ()) -> None:
     agents.heartbeat(db, host, Poll(incarnation=1, machine=machine(host), boot=BOOT, copies=copies), ServerSettings())
 
 
@@ -119,7 +119,7 @@ def test_a_host_is_heard_though_its_copies_cannot_be_compared(
     db: Database, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing is kept of what the comparison had written before it failed."""
-    copy = Copy(uuid=seed.IMAGE, state=DomainState.RUNNING)
+    copy = DomainEntry(uuid=seed.IMAGE, state=DomainState.RUNNING)
 
     def fails(connection: Any, host: str, _told: Any) -> Any:
         host_domains.replace(connection, host, [host_domains.HeldCopy(copy.uuid, copy.state.value)])

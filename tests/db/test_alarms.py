@@ -107,7 +107,7 @@ def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Databas
     assert ("alarm-cleared", "no longer: SPLIT: the instance runs on both hosts") in lines(db)
 
 
-@pytest.mark.parametrize("over", [Plan(phase="commit"), Plan(forward=False, raise_epoch=True), Plan(end="error")])
+@pytest.mark.parametrize("over", [Plan(phase="commit"), Plan(forward=False, bump_epoch=True), Plan(end="error")])
 def test_a_phase_that_lasts_too_long_is_an_alarm_until_it_is_left(db: Database, over: Plan) -> None:
     (uuid,) = databases.add_instances(db, 1)
     agents.register(db, "one", 1, databases.report())

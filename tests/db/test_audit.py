@@ -9,7 +9,7 @@ from migrator.alarms import AlarmKind
 from migrator.db import alarms, host_domains, keys
 from migrator.db.engine import Database
 from migrator.db.tables import instances, operations
-from migrator.protocol import Copy, DomainState
+from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts import audit
 from migrator.scheduler.state import stamps
 from migrator.settings import ServerSettings
@@ -32,13 +32,13 @@ def moved(db: Database, uuid: str) -> str:
         return str(connection.execute(select(operations.c.uuid).where(operations.c.id == key)).scalar_one())
 
 
-def stamped(db: Database, uuid: str, operation: str, epoch: int, host: str = "compute1") -> Copy:
+def stamped(db: Database, uuid: str, operation: str, epoch: int, host: str = "compute1") -> DomainEntry:
     with db.read() as connection:
         seal = stamps.sign(keys.stamp_key(connection), uuid, operation, epoch, host)
-    return Copy(uuid=uuid, state=DomainState.RUNNING, stamp_operation=operation, stamp_epoch=epoch, seal=seal)
+    return DomainEntry(uuid=uuid, state=DomainState.RUNNING, stamp_operation=operation, stamp_epoch=epoch, seal=seal)
 
 
-def raised(db: Database, host: str, *told: Copy) -> list[str]:
+def raised(db: Database, host: str, *told: DomainEntry) -> list[str]:
     with db.write() as connection:
         audit.audit(connection, host, told, ServerSettings())
         return sorted(row.kind for row in alarms.listed(connection, host=host))
@@ -51,14 +51,14 @@ def recorded(db: Database, uuid: str) -> Any:
 
 
 def test_a_host_that_never_had_the_instance_merely_claims_it(db: Database, uuid: str) -> None:
-    assert raised(db, "compute2", Copy(uuid=uuid, state=DomainState.RUNNING)) == [AlarmKind.UNPROVEN_CLAIM]
+    assert raised(db, "compute2", DomainEntry(uuid=uuid, state=DomainState.RUNNING)) == [AlarmKind.UNPROVEN_CLAIM]
     with db.read() as connection:
         assert host_domains.live_elsewhere(connection, uuid, "compute1") == []
 
 
 def test_a_host_that_an_operation_had_to_do_with_is_believed_without_a_seal(db: Database, uuid: str) -> None:
     moved(db, uuid)
-    assert raised(db, "compute2", Copy(uuid=uuid, state=DomainState.RUNNING)) == [AlarmKind.COPY_ELSEWHERE]
+    assert raised(db, "compute2", DomainEntry(uuid=uuid, state=DomainState.RUNNING)) == [AlarmKind.COPY_ELSEWHERE]
     with db.read() as connection:
         assert host_domains.live_elsewhere(connection, uuid, "compute1") == [("compute2", "running")]
 
@@ -87,7 +87,7 @@ def test_a_stamp_of_an_operation_that_the_database_does_not_know_is_newer(db: Da
 
 
 def test_a_guest_that_stopped_by_itself_is_recorded_as_stopped(db: Database, uuid: str) -> None:
-    assert raised(db, "compute1", Copy(uuid=uuid, state=DomainState.SHUT_OFF)) == []
+    assert raised(db, "compute1", DomainEntry(uuid=uuid, state=DomainState.SHUT_OFF)) == []
     assert recorded(db, uuid) == ("stopped", 4)
 
 
@@ -99,10 +99,12 @@ def test_the_record_stays_as_it_is_while_a_newer_stamp_puts_it_in_doubt(db: Data
 
 def test_of_what_a_host_merely_claims_a_few_are_written_down_and_all_are_counted(db: Database, uuid: str) -> None:
     """10,000 copies in each poll, others every time, kept the one writer of SQLite busy for seconds."""
-    held = Copy(uuid=uuid, state=DomainState.RUNNING)
+    held = DomainEntry(uuid=uuid, state=DomainState.RUNNING)
     seen: list[set[str]] = []
     for first in (0, 100, 50):
-        claimed = [Copy(uuid=f"{n:08}-0000-4000-8000-000000000000", state="running") for n in range(first, first + 100)]
+        claimed = [
+            DomainEntry(uuid=f"{n:08}-0000-4000-8000-000000000000", state="running") for n in range(first, first + 100)
+        ]
         assert raised(db, "compute1", held, *claimed) == [AlarmKind.UNPROVEN_CLAIM]
         with db.read() as connection:
             seen.append(set(host_domains.of_host(connection, "compute1")))

@@ -15,7 +15,7 @@ from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.errors import Conflict
 from migrator.operations import Kind
-from migrator.protocol import Copy, DomainState, Poll
+from migrator.protocol import DomainEntry, DomainState, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import reconciliation
 from migrator.scheduler.reconciler import Reconciler
@@ -60,19 +60,21 @@ def begun(db: Database, uuid: str, source: str, destination: str) -> tuple[str, 
             "destination": destination,
             "finished_at": now(connection) - 60,
         }
-        operations.swap(connection, key, row.generation, ended)
+        operations.compare_and_swap(connection, key, row.generation, ended)
         quiet = {"host": destination, "task_state": None, "vm_state": "active", "power_state": 1}
         connection.execute(t.instances.update().values(updated_at=now(connection) - 60, launched_at=1.0, **quiet))
         return row.uuid, row.epoch
 
 
 def polls(db: Database, host: str, uuid: str | None, stamp: tuple[str, int] | None = None) -> None:
-    copies: tuple[Copy, ...] = ()
+    copies: tuple[DomainEntry, ...] = ()
     if uuid is not None and stamp is not None:
         with db.read() as connection:
             seal = stamps.sign(keys.stamp_key(connection), uuid, *stamp, host)
         copies = (
-            Copy(uuid=uuid, state=DomainState.RUNNING, stamp_operation=stamp[0], stamp_epoch=stamp[1], seal=seal),
+            DomainEntry(
+                uuid=uuid, state=DomainState.RUNNING, stamp_operation=stamp[0], stamp_epoch=stamp[1], seal=seal
+            ),
         )
     agents.heartbeat(db, host, Poll(incarnation=1, copies=copies), ServerSettings())
 

@@ -12,7 +12,7 @@ from migrator.db.tables import hosts
 from migrator.protocol import InstanceSpec
 from migrator.scheduler import agents
 from migrator.scheduler.checks.filters import failed
-from migrator.scheduler.checks.finding import Need
+from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.state import loader
 from tests.bench import databases
 
@@ -34,7 +34,7 @@ def left(db: Database) -> tuple[float, float]:
 def takes(db: Database, uuid: str, memory_mb: int, disk_gb: int) -> list[bool]:
     """What the preflight, the scheduler's list and the claim say."""
     spec = InstanceSpec(uuid=uuid, name="i", vcpus=1, memory_mb=memory_mb)
-    need = Need(instance=spec, vcpus=1, memory_mb=memory_mb, disk_gb=disk_gb)
+    need = PlacementRequest(instance=spec, vcpus=1, memory_mb=memory_mb, disk_gb=disk_gb)
     with db.write() as connection:
         candidates = loader.candidates(host_rows.every(connection), DOWN_AFTER)
         refused = {code for code, _ in failed(candidates[0], need)}

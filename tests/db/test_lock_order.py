@@ -10,9 +10,9 @@ import pytest
 from migrator.db import claims, hosts, operations
 from migrator.db import tables as t
 from migrator.db.engine import Connection, Database
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import Kind
-from migrator.protocol import Copy, DomainState, Fact, Facts, JobFact, Poll
+from migrator.protocol import DomainEntry, DomainState, Fact, Facts, JobFact, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import apply
@@ -90,14 +90,14 @@ def planning(db: Database, row: Any) -> Act:
         try:
             with db.write() as connection:
                 once(connection)
-        except StaleRow:
+        except ConcurrentUpdate:
             return
 
     return act
 
 
 def polling(db: Database, host: str, rows: list[Any]) -> Act:
-    copies = tuple(Copy(uuid=row.instance_uuid, state=DomainState.RUNNING) for row in rows)
+    copies = tuple(DomainEntry(uuid=row.instance_uuid, state=DomainState.RUNNING) for row in rows)
     return lambda: agents.heartbeat(db, host, Poll(incarnation=1, copies=copies), ServerSettings())
 
 

@@ -9,7 +9,7 @@ from migrator.db.engine import Database
 from migrator.db.tables import instances, operations
 from migrator.errors import Conflict
 from migrator.operations import Kind
-from migrator.protocol import Copy, DomainState, HostReport, Poll
+from migrator.protocol import DomainEntry, DomainState, HostReport, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.requests import requests
 from migrator.settings import ServerSettings
@@ -28,7 +28,7 @@ def stopped_instance(db: Database, host: str) -> str:
 def say(db: Database, host: str, uuid: str, state: DomainState) -> None:
     report: HostReport = databases.report()
     agents.register(db, host, 1, report)
-    agents.heartbeat(db, host, Poll(incarnation=1, copies=(Copy(uuid=uuid, state=state),)), ServerSettings())
+    agents.heartbeat(db, host, Poll(incarnation=1, copies=(DomainEntry(uuid=uuid, state=state),)), ServerSettings())
 
 
 def involve(db: Database, host: str, uuid: str) -> None:

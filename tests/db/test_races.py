@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from migrator.db import claims, hosts, instances, operations
 from migrator.db import tables as t
 from migrator.db.engine import Database
-from migrator.errors import Conflict, StaleRow
+from migrator.errors import ConcurrentUpdate, Conflict
 from migrator.operations import Effect, Kind
 from migrator.protocol import HostReport
 from migrator.scheduler import agents
@@ -82,7 +82,7 @@ def applying(db: Database, operation_id: int, plan: Plan) -> Callable[[], None]:
                 with db.write() as connection:
                     apply(connection, snapshot, plan)
                 return
-            except StaleRow:
+            except ConcurrentUpdate:
                 continue
 
     return act
@@ -180,7 +180,7 @@ def test_an_operation_that_moves_nothing_never_begins_on_a_former_host(db: Datab
 
 def test_a_move_never_begins_from_a_former_host(db: Database) -> None:
     uuid = instance(db)
-    with pytest.raises(StaleRow), db.write() as connection:
+    with pytest.raises(ConcurrentUpdate), db.write() as connection:
         requests.begin(connection, CALLER, Kind.MIGRATION, uuid, "two")
     with db.read() as connection:
         assert operations.active_of_instance(connection, uuid) is None

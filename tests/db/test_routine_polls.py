@@ -11,7 +11,7 @@ from migrator.db import alarms, keys, poll_groups, server_heartbeat
 from migrator.db.engine import Database
 from migrator.db.tables import alarms as alarms_table
 from migrator.db.tables import copies, events, hosts, instances
-from migrator.protocol import Copy, DomainState, Poll
+from migrator.protocol import DomainEntry, DomainState, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import routine_polls
 from migrator.scheduler.state import stamps
@@ -39,12 +39,12 @@ def guest(db: Database) -> str:
     return uuid
 
 
-def poll(*held: Copy, **more: Any) -> Poll:
+def poll(*held: DomainEntry, **more: Any) -> Poll:
     return Poll(**{"incarnation": 1, "machine": MACHINE, "boot": BOOT, "copies": held} | more)
 
 
-def copy(uuid: str, state: DomainState = DomainState.RUNNING, **more: Any) -> Copy:
-    return Copy(uuid=uuid, state=state, **more)
+def copy(uuid: str, state: DomainState = DomainState.RUNNING, **more: Any) -> DomainEntry:
+    return DomainEntry(uuid=uuid, state=state, **more)
 
 
 def change(db: Database, table: Any, **values: Any) -> None:
@@ -73,7 +73,7 @@ def silent_s(db: Database, host: str = "compute1") -> tuple[float, float]:
     return now - heard, now - seen
 
 
-def sealed(db: Database, uuid: str) -> Copy:
+def sealed(db: Database, uuid: str) -> DomainEntry:
     with db.read() as connection:
         seal = stamps.sign(keys.stamp_key(connection), uuid, OPERATION, 1, "compute1")
     return copy(uuid, stamp_operation=OPERATION, stamp_epoch=1, seal=seal)

@@ -9,7 +9,7 @@ that is loss, reordering and duplication at once.
 
 from typing import Any, NamedTuple
 
-from migrator.protocol import PAUSED_BY_HAND
+from migrator.protocol import PAUSE_REASON_USER
 from tests.model.server import Op, Order, Seen
 
 HALF, WHOLE = "half", "whole"
@@ -43,7 +43,7 @@ class Host(NamedTuple):
     @property
     def rests(self) -> bool:
         """Somebody paused it."""
-        return (self.dom, self.reason) == ("paused", PAUSED_BY_HAND)
+        return (self.dom, self.reason) == ("paused", PAUSE_REASON_USER)
 
 
 class State(NamedTuple):

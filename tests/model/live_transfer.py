@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from migrator.protocol import PAUSED_BY_HAND
+from migrator.protocol import PAUSE_REASON_USER
 from tests.model.live_state import WHOLE, State, Step, on
 
 
@@ -42,7 +42,7 @@ def _job_forward(state: State, undefined: bool, stage: str, source: int, destina
         yield "switch over", after if rests else on(after, source, dom="paused", reason=None)
     elif stage == "switch":
         after = state._replace(job=("resumed", source, destination), home=destination)
-        arrived = {"dom": "paused", "reason": PAUSED_BY_HAND} if rests else {"dom": "running"}
+        arrived = {"dom": "paused", "reason": PAUSE_REASON_USER} if rests else {"dom": "running"}
         yield "resume there", on(after, destination, disk=WHOLE, kept=True, unsynced=None, **arrived)
     else:
         after = state._replace(job=None)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from migrator.operations import Effect, Kind
-from migrator.protocol import AbsentInputs, Ensure, Power
+from migrator.protocol import AbsentInputs, Ensure, TargetPowerState
 from migrator.scheduler.decision import assignments, backward, forward, phase_judgement, source_proof, views
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision.completion import DONE, judge_copy
@@ -177,7 +177,7 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "the copy's own checksum is enough": (ONE, phase_judgement, "judge_copy", lambda _, c, t: judge_copy(c, c, t)),
     "facts of other epochs and phases count": (ONE, views, "fresh", _any_fact),
     "facts of other epochs count": (ONE, views, "fresh", _any_epoch),
-    "an undo does not wait for its host": (ONE, decisions, "go_back", lambda s, t, p: up(s, t, p)),
+    "an undo does not wait for its host": (ONE, decisions, "rollback", lambda s, t, p: up(s, t, p)),
     "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
     "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: next_phase(s, t, p)),
     "the record does not return": (BACK, backward, "up", _never_recorded),
@@ -211,7 +211,12 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "a returning host's disk is deleted": ("evacuation", assignments, "asked", _nothing_is_set_aside),
     "the saved memory stays behind": (SAVED, views, "moved_targets", _disks_alone),
     "the saved memory is not resumed": (SAVED, views, "power_asked", views.power_wanted),
-    "it is left running, however it was": (SAVED + ", reverted", views, "power_wanted", lambda _: Power.RUNNING),
+    "it is left running, however it was": (
+        SAVED + ", reverted",
+        views,
+        "power_wanted",
+        lambda _: TargetPowerState.RUNNING,
+    ),
     "the saved memory is used up": (SAVED + ", shared", views, "memory_is_shared", lambda _: False),
 }
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from migrator.operations import Kind
-from migrator.protocol import PAUSED_BY_HAND, DomainState
+from migrator.protocol import PAUSE_REASON_USER, DomainState
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision import verdict as verdicts
 from migrator.scheduler.decision.completion import DONE
 from migrator.scheduler.decision.previous_phase import up
-from migrator.scheduler.decision.verdict import Verdict, rests, verdict
+from migrator.scheduler.decision.verdict import Verdict, user_paused, verdict
 from tests.model import server
 from tests.model.live_state import WHOLE, Host, State
 from tests.model.live_world import World
@@ -36,7 +36,7 @@ def world(
     placed = source is not None
     first = Host(dom="running", disk=WHOLE) if placed else Host()
     if paused:
-        first = first._replace(dom="paused", reason=PAUSED_BY_HAND)
+        first = first._replace(dom="paused", reason=PAUSE_REASON_USER)
     state = State(
         op=server.new(kind, 1, source, requested),
         hosts=(first, *(Host() for _ in range(hosts - 1))),
@@ -114,7 +114,7 @@ def _moved_at_once(source: Any, destination: Any, **_: Any) -> Verdict:
 
 def _two_that_rest_are_split(source: Any, destination: Any, *, paused: bool) -> Verdict:
     found = VERDICT(source, destination, paused=paused)
-    return Verdict.SPLIT if rests(source) and rests(destination) and found is Verdict.DESTINATION else found
+    return Verdict.SPLIT if user_paused(source) and user_paused(destination) and found is Verdict.DESTINATION else found
 
 
 PLANTED = {
@@ -122,7 +122,7 @@ PLANTED = {
     "a destination that only receives counts as moved": (views, "verdict", _moved_at_once),
     "a moved guest is not noticed": (views, "verdict", _never_destination),
     "facts of other epochs and phases count": (views, "fresh", _any_epoch),
-    "an undo does not wait for its host": (decisions, "go_back", lambda s, t, p: up(s, t, p)),
+    "an undo does not wait for its host": (decisions, "rollback", lambda s, t, p: up(s, t, p)),
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from migrator.compute.image_cache import Fetch
 from migrator.compute.journal import JournalFull, MemoryMedium
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.errors import ImageUnavailable, StorageError
 from migrator.protocol import ImageRef
 from tests.world.faults import Fault, Faults, Killed
@@ -38,7 +38,7 @@ class JournalMedium(MemoryMedium):
 class CachedImages:
     """``ImageStore`` of a host whose catalogue lacks ``lost``. The content of an image is its id."""
 
-    def __init__(self, host: str, fabric: Fabric, lost: set[str], full: Collection[str]) -> None:
+    def __init__(self, host: str, fabric: SimulatedCluster, lost: set[str], full: Collection[str]) -> None:
         self.host, self.fabric, self.lost, self.full = host, fabric, lost, full
 
     def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:

@@ -14,7 +14,7 @@ from migrator.db import hosts
 from migrator.errors import MigratorError
 from migrator.protocol import (
     AttemptFact,
-    Copy,
+    DomainEntry,
     DomainFact,
     DomainState,
     Fact,
@@ -41,7 +41,7 @@ class Liar:
     def __init__(self, seed: int) -> None:
         self._rng = Random(seed)
         self._facts: list[Fact] = []
-        self._copies: list[Copy] = []
+        self._copies: list[DomainEntry] = []
         self._reports: list[HostReport] = []
         self.told = 0
 
@@ -72,7 +72,7 @@ class Liar:
         }
         return stolen.model_copy(update={name: lies[name] for name in lies if self._rng.random() < 0.5})
 
-    def copies(self) -> tuple[Copy, ...]:
+    def copies(self) -> tuple[DomainEntry, ...]:
         """Of instances that it never had, with other hosts' stamps, or with stamps of its own making."""
         found = {}
         for copy in self._some(self._copies):

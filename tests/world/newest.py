@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.state import SimulatedDisk
 from migrator.db.engine import Database
 from migrator.db.tables import instances, operations
@@ -34,7 +34,7 @@ class Copy(NamedTuple):
 class NewestData:
     """``lost`` collects every breach in words. ``given_up(uuid)``: the client has no use for the data any more."""
 
-    def __init__(self, fabric: Fabric, given_up: Callable[[str], bool], lost: list[str]) -> None:
+    def __init__(self, fabric: SimulatedCluster, given_up: Callable[[str], bool], lost: list[str]) -> None:
         self._fabric = fabric
         self._given_up = given_up
         self._lost = lost

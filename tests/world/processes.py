@@ -14,7 +14,7 @@ from migrator.compute.fencing.lease import Lease
 from migrator.compute.fencing.self_fencing import leased
 from migrator.compute.journal import LineJournal
 from migrator.compute.machine import machine_of, stop_guests
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.storage.pool_identity import PROOF_S
 from migrator.db.server_heartbeat import Heartbeat
@@ -93,7 +93,7 @@ class Hanging:
 class AgentProcess:
     """The agent's loops without their threads: what ``compute/agent/agent.py`` does, one step at a time."""
 
-    def __init__(self, host: str, fabric: Fabric, kept: list[bytes], faults: Faults, network: Any) -> None:
+    def __init__(self, host: str, fabric: SimulatedCluster, kept: list[bytes], faults: Faults, network: Any) -> None:
         self.host, self.clock, self.network = host, fabric.clock, network
         self.boot = machine_of("boot", host, str(fabric.hosts[host].boots))
         self.lease = Lease(network.lease_file(host), network.lease_s, fabric.clock, self.boot, host)

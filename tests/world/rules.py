@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from migrator.db.tables import claims, events, hosts, instances, operations, volumes
-from migrator.protocol import MEMORY, PAUSED_BY_HAND, DomainState
+from migrator.protocol import MEMORY, PAUSE_REASON_USER, DomainState
 from tests.world.world import World
 
 _RUNS, _PAUSED = 1, 3  # power_state
@@ -45,7 +45,7 @@ def _record(world: World) -> list[str]:
         if world.fabric.running_on(row.uuid) != expected:
             found.append(f"record {row.vm_state} on {row.host}, runs on {world.fabric.running_on(row.uuid)}")
         domain = world.fabric.hosts[row.host].domains.get(row.uuid) if home else None
-        paused = domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+        paused = domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSE_REASON_USER)
         if paused is not (row.power_state == _PAUSED):
             found.append(f"record {row.vm_state} on {row.host}, and there: {domain}")
         if row.task_state is not None:

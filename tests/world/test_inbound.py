@@ -10,10 +10,10 @@ from sqlalchemy import update
 from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db import hosts
 from migrator.db.tables import operations
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect
 from migrator.scheduler.decision.snapshot import Plan
-from migrator.scheduler.decision.waiting import held_up
+from migrator.scheduler.decision.waiting import queue_wait
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import cold_migration, requests
 from migrator.scheduler.state import loader
@@ -97,10 +97,10 @@ def test_a_host_that_goes_down_is_not_waited_for(make_crowd: MakeCrowd) -> None:
     with crowd.world.db.read() as connection:
         last = loader.snapshot(connection, others[-1][1], crowd.world.settings)
     assert not last.inbound.foremost
-    assert held_up(last) is not None
+    assert queue_wait(last) is not None
     n1 = last.hosts["n1"]
     for gone in (replace(n1, up=False), replace(n1, disabled=True)):
-        assert held_up(replace(last, hosts={"n1": gone})) is None
+        assert queue_wait(replace(last, hosts={"n1": gone})) is None
     crowd.world.lose("n1")
     pass_time(crowd.world)
     crowd.world.run(lambda: not any(crowd.row(key).active for _, key in others))
@@ -195,7 +195,7 @@ def test_one_that_was_overtaken_since_it_looked_is_not_let_in(make_crowd: MakeCr
     assert seen.inbound.ahead == 0
     with crowd.world.db.write() as connection:
         connection.execute(update(operations).where(operations.c.id == elder).values(phase="start"))
-    with pytest.raises(StaleRow), crowd.world.db.write() as connection:
+    with pytest.raises(ConcurrentUpdate), crowd.world.db.write() as connection:
         apply(connection, seen, Plan(phase="disks", effect=Effect.CLAIM_DESTINATION, destination="n1"))
     assert crowd.row(younger).phase == "claim"
 

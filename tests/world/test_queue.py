@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db.tables import operations
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import Reconciler, apply
@@ -141,7 +141,7 @@ def test_one_that_was_overtaken_since_it_looked_is_not_admitted(database_url: st
         with world.db.write() as connection:
             connection.execute(update(operations).where(operations.c.id == elder).values(phase="check"))
         plan = Plan(phase="check", effect=Effect.CLAIM_DESTINATION, destination="n2")
-        with pytest.raises(StaleRow), world.db.write() as connection:
+        with pytest.raises(ConcurrentUpdate), world.db.write() as connection:
             apply(connection, seen, plan)
         assert queue.row(younger).phase == "claim"
     finally:

@@ -42,7 +42,7 @@ def leave_local_disks_behind(patch: pytest.MonkeyPatch) -> None:
 
 
 def trust_every_copy(patch: pytest.MonkeyPatch) -> None:
-    def written(_offered: Any, copied: Fact, targets: Sequence[str]) -> completion.Judgement:
+    def written(_offered: Any, copied: Fact, targets: Sequence[str]) -> completion.ConditionStatus:
         known = {disk.target for disk in copied.disks if disk.checksum}
         return completion.DONE if known >= set(targets) else completion.PENDING
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.state import MIB, Behaviour
 from migrator.db import images, operations, volumes
 from migrator.scheduler.requests import build as building
@@ -62,7 +62,7 @@ class World(Network):
         super().__init__()
         self.time = 1_800_000_000.0
         self.faults = Faults(planned or {}, Random(seed) if seed is not None else None, rate)
-        self.fabric = Fabric(lambda: self.time)
+        self.fabric = SimulatedCluster(lambda: self.time)
         self.fabric.default_behaviour = Behaviour(dirty_bytes_per_s=1 * MIB)
         self.fabric.fault = self._driver_call
         self.clock_error_s = 0.0  # of the database's clock

@@ -21,7 +21,7 @@ _REST = 9.0  # times as long as a look took, until the host's next one: what cha
 _LONGEST_REST_S = 0.5
 
 
-class Looker:
+class AssignmentPoller:
     """Looks for one poll of the host's agent. ``event``: set when something may have changed."""
 
     def __init__(self, services: Services, host: str, event: asyncio.Event) -> None:
@@ -29,7 +29,7 @@ class Looker:
         self._host = host
         self._event = event
         self._clock = asyncio.get_running_loop().time
-        self._marks: host_operations.Marks | None = None
+        self._marks: host_operations.Versions | None = None
         self._found: Assignments | None = None
         self._began = 0.0  # the last whole look, by the loop's clock
         self._pace = services.wakers.paces[host]
@@ -81,13 +81,13 @@ class Looker:
         return max(0.0, self._pace.ended + min(_REST * self._pace.took, _LONGEST_REST_S) - self._clock())
 
     def _if_moved(self) -> Assignments:
-        marks = host_operations.marks(self._services.db, self._host)
+        marks = host_operations.versions(self._services.db, self._host)
         return self._found if self._found is not None and marks == self._marks else self._whole()
 
     def _whole(self, poll: Poll | None = None) -> Assignments:
         if poll is not None:
             self._heartbeat(poll)
-        self._marks = host_operations.marks(
+        self._marks = host_operations.versions(
             self._services.db, self._host
         )  # first: what moves meanwhile is looked at again
         return agents.assignments(self._services.db, self._host, self._services.settings)

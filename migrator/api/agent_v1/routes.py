@@ -9,7 +9,7 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, Response
 
-from migrator.api.agent_v1.long_poll import Looker
+from migrator.api.agent_v1.long_poll import AssignmentPoller
 from migrator.api.process import agent_messages
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
@@ -64,7 +64,7 @@ async def poll(request: ApiRequest) -> Response:
             refuse = partial(_admit, services, host, body.protocol, body.machine)
             await services.admission.run(host, Kind.POLL, refuse)
         deadline = loop.time() + min(body.wait_s, services.settings.service_down_time / _POLLS_BEFORE_DOWN)
-        looker = Looker(services, host, listener.event)
+        looker = AssignmentPoller(services, host, listener.event)
         found = await looker.first(taken)
         request.http.state.body_room.close()  # its work is done: what is left is to wait
         while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):

@@ -6,7 +6,7 @@ Never looks at what a request asks for.
 from starlette.types import Scope
 
 
-class Doors:
+class ListenerGuard:
     """The rule names the API's own door, not the agents': a wildcard ``agent_listen`` is many local addresses, and
     whatever is in doubt stays closed."""
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migrator.api import faults, request_origin
 from migrator.api.auth import Authenticator
-from migrator.api.gate.listener_guard import Doors
+from migrator.api.gate.listener_guard import ListenerGuard
 from migrator.api.gate.refusal_pace import RefusalPace
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.json_body import MAX_BODY_BYTES
@@ -49,7 +49,7 @@ class Gate:
 
     def __init__(self, services: Services, authenticator: Authenticator) -> None:
         self.services, self.authenticator = services, authenticator
-        self.doors = Doors(services.settings.listen, services.settings.agent_listen)
+        self.doors = ListenerGuard(services.settings.listen, services.settings.agent_listen)
         self.allowed = frozenset(services.settings.allowed_hosts)
         self.pace = RefusalPace()
 

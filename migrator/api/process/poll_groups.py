@@ -17,7 +17,7 @@ from anyio import CapacityLimiter, to_thread
 
 from migrator.api.process import agent_messages
 from migrator.api.process.admission import SHARES, Admission, Kind, Turn
-from migrator.api.process.wakeups import Wakers
+from migrator.api.process.wakeups import HostNotifier
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, DatabaseUnavailable, MigratorError
 from migrator.protocol import Poll
@@ -52,7 +52,7 @@ class _Waiting:
 class PollGroups:
     """On the event loop."""
 
-    def __init__(self, db: Database, admission: Admission, wakers: Wakers) -> None:
+    def __init__(self, db: Database, admission: Admission, wakers: HostNotifier) -> None:
         self._db, self._admission, self._wakers = db, admission, wakers
         self._waiting: dict[str, _Waiting] = {}
         self._thread = CapacityLimiter(1)

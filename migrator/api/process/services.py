@@ -7,7 +7,7 @@ from migrator.api.process.body_budget import BodyBudget
 from migrator.api.process.credential_lookup import CredentialLookup
 from migrator.api.process.poll_groups import PollGroups
 from migrator.api.process.refusal_log import Refusals
-from migrator.api.process.wakeups import Wakers
+from migrator.api.process.wakeups import HostNotifier
 from migrator.db.engine import Database
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
@@ -18,7 +18,7 @@ class Services:
     db: Database
     settings: ServerSettings
     reconciler: Reconciler
-    wakers: Wakers
+    wakers: HostNotifier
     admission: Admission
     polls: PollGroups
     credentials: CredentialLookup
@@ -28,7 +28,7 @@ class Services:
 
 def build(settings: ServerSettings) -> Services:
     db = Database(settings.database)
-    wakers = Wakers()
+    wakers = HostNotifier()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
     polls = PollGroups(db, admission, wakers)
     return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db))

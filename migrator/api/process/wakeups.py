@@ -35,7 +35,7 @@ class Listener:
     ended: bool = False
 
 
-class Wakers:
+class HostNotifier:
     """``wake`` may be called from any thread; ``listening`` on the event loop given to ``bind``."""
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ _SHOWN = (
 )
 
 
-class Wheel(BaseModel):
+class SteerRequest(BaseModel):
     """What may be wanted of a live migration's transfer. What is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -94,7 +94,7 @@ def series(request: ApiRequest) -> Answer:
 def steer(request: ApiRequest) -> Answer:
     """Set what is wanted of the transfer from now on. Errors: 404; 409 while nothing is being transferred, and for
     post-copy where it is not permitted, or was not when the transfer began, or would make a paused guest run."""
-    wanted: Wheel = request.body
+    wanted: SteerRequest = request.body
     services = request.services
     changes = wanted.model_dump(exclude_unset=True)
     if post_copy := changes.pop("post_copy", False):
@@ -102,7 +102,7 @@ def steer(request: ApiRequest) -> Answer:
             raise Conflict("post-copy is not permitted here (live_migration_permit_post_copy)")
         changes["force"] = True
     if not changes:
-        raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(Wheel.model_fields)}")
+        raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(SteerRequest.model_fields)}")
     with services.db.read() as connection:
         row = operation_list.find(connection, request.params["ident"])
     services.wakers.wake([steering.steer(services.db, request.caller, row.id, changes, post_copy=post_copy)])

@@ -13,10 +13,10 @@ from migrator.checks import CHECKS
 from migrator.db import hosts
 from migrator.errors import BadRequest
 from migrator.scheduler.checks.filters import CODES, EVACUATION_CODES
-from migrator.scheduler.checks.finding import KNOWN_S, Finding, Status
+from migrator.scheduler.checks.finding import KNOWN_S, CheckFinding, Status
 from migrator.scheduler.placement import evacuation_preflight, preflight
 from migrator.scheduler.placement.evacuation_preflight import EvacuationPreflight
-from migrator.scheduler.placement.preflight import Judged, Preflight
+from migrator.scheduler.placement.preflight import HostChecks, Preflight
 from migrator.scheduler.state import surveys
 
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
@@ -94,12 +94,12 @@ def _view(found: Preflight) -> dict[str, Any]:
     return {"server": server, "hosts": [_host(judged) for judged in found.hosts]}
 
 
-def _host(judged: Judged) -> dict[str, Any]:
+def _host(judged: HostChecks) -> dict[str, Any]:
     checks = [check_view(code, finding) for code, finding in judged.findings]
     return {"host": judged.host, "status": judged.status.value, "checks": checks}
 
 
-def check_view(code: str, finding: Finding) -> dict[str, Any]:
+def check_view(code: str, finding: CheckFinding) -> dict[str, Any]:
     return {
         "code": code,
         "status": finding.status.value,

@@ -11,7 +11,7 @@ from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.api.v2_1.services import as_uuid, reason_of
 from migrator.db import hosts as rows
-from migrator.errors import BadRequest, NotFound, NotOffered
+from migrator.errors import ActionNotImplemented, BadRequest, NotFound
 from migrator.protocol import HostReport
 from migrator.scheduler.state import loader
 
@@ -61,7 +61,7 @@ def servers(request: ApiRequest) -> Answer:
 
 def uptime(request: ApiRequest) -> Answer:
     _find(request)
-    raise NotOffered("The requested functionality is not supported.")
+    raise ActionNotImplemented("The requested functionality is not supported.")
 
 
 def _all(request: ApiRequest) -> Sequence[rows.HostRow]:

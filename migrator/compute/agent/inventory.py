@@ -13,7 +13,7 @@ from typing import Any
 from migrator.compute.driver import Driver
 from migrator.compute.machine import identify
 from migrator.errors import MigratorError
-from migrator.protocol import Copy, HostReport
+from migrator.protocol import DomainEntry, HostReport
 
 log = logging.getLogger("migrator.agent")
 
@@ -33,7 +33,7 @@ class Inventory:
         self._in_thread = in_thread
         self._tags = tags
         self._kept = kept
-        self._copies: tuple[Copy, ...] | None = None
+        self._copies: tuple[DomainEntry, ...] | None = None
         self.report: HostReport | None = None
         self.machine = ""  # "": not known yet
         self._listed = asyncio.Event()  # set after the first list of copies, whether there was one or not
@@ -75,6 +75,6 @@ class Inventory:
         finally:
             self.first.set()
 
-    def take_copies(self) -> tuple[Copy, ...] | None:
+    def take_copies(self) -> tuple[DomainEntry, ...] | None:
         copies, self._copies = self._copies, None
         return copies

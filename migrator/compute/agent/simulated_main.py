@@ -20,7 +20,7 @@ from migrator.compute.agent.worker import Worker
 from migrator.compute.fencing.self_fencing import of_host
 from migrator.compute.image_cache import Fetch
 from migrator.compute.journal import Journal, LineJournal, MemoryMedium, open_journal
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.simulated.state import MIB
 from migrator.compute.storage.file_permissions import narrow_state
@@ -39,7 +39,7 @@ class NamedImages:
 
 def make_agent(
     settings: AgentSettings,
-    fabric: Fabric,
+    fabric: SimulatedCluster,
     server: ServerClient,
     journal: Journal | None = None,
     threads: ThreadPoolExecutor | None = None,
@@ -54,7 +54,11 @@ def make_agent(
 
 
 async def serve_simulated(
-    server_url: str, tokens: Mapping[str, str], hosts: Sequence[str], stop: asyncio.Event, fabric: Fabric | None = None
+    server_url: str,
+    tokens: Mapping[str, str],
+    hosts: Sequence[str],
+    stop: asyncio.Event,
+    fabric: SimulatedCluster | None = None,
 ) -> None:
     """Run an agent for each of ``hosts`` until ``stop``. ``tokens``: host -> its credential."""
     world = fabric if fabric is not None else demo_fabric(hosts)
@@ -70,9 +74,9 @@ async def serve_simulated(
             await client.close()
 
 
-def demo_fabric(hosts: Sequence[str]) -> Fabric:
+def demo_fabric(hosts: Sequence[str]) -> SimulatedCluster:
     """Hosts with a local pool each and one shared pool, at a bandwidth that makes a transfer last a moment."""
-    fabric = Fabric(time.monotonic)
+    fabric = SimulatedCluster(time.monotonic)
     for host in hosts:
         fabric.add_host(host, bandwidth_bytes_per_s=400 * MIB)
     return fabric

@@ -19,15 +19,15 @@ from migrator.protocol import (
     CpuAnswer,
     GuestCpu,
     GuestDescription,
-    GuestSight,
+    GuestObservation,
     HostCpu,
     KeptDisks,
     Leftover,
     Peer,
+    PeerProbe,
     Questions,
-    Reach,
     Survey,
-    VolumeSight,
+    VolumeProbe,
     guest_cpu,
 )
 
@@ -51,7 +51,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Seen(Generic[T]):
+class CachedObservation(Generic[T]):
     what: T
     at: float
 
@@ -63,18 +63,18 @@ class Surveyor:
     driver: Driver
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
-    _guests: Seen[Mapping[str, GuestDescription]] | None = None
-    _cpu: Seen[HostCpu] | None = None
-    _runs: dict[str, Seen[CpuAnswer]] = field(default_factory=dict)
-    _peers: dict[str, Seen[Reach]] = field(default_factory=dict)
-    _volumes: dict[str, Seen[VolumeSight]] = field(default_factory=dict)
+    _guests: CachedObservation[Mapping[str, GuestDescription]] | None = None
+    _cpu: CachedObservation[HostCpu] | None = None
+    _runs: dict[str, CachedObservation[CpuAnswer]] = field(default_factory=dict)
+    _peers: dict[str, CachedObservation[PeerProbe]] = field(default_factory=dict)
+    _volumes: dict[str, CachedObservation[VolumeProbe]] = field(default_factory=dict)
     _round_at: float | None = None
 
     def look(self, questions: Questions, offset_s: float, error_s: float) -> Survey:
         """Answer what can be answered. ``offset_s`` and ``error_s``: this host's clock before the database's. Within
         10 s or so. Raises DriverError when the hypervisor itself cannot be looked at."""
         guests = self._look_at_guests()
-        given_mb = self.driver.memory_given_mb()
+        given_mb = self.driver.memory_allocated_mb()
         self._look_at_cpus(questions.cpus)
         self._look_at_peers(questions.peers)
         self._look_at_volumes(questions.volumes)
@@ -84,7 +84,7 @@ class Surveyor:
             clock_offset_s=offset_s,
             clock_error_s=error_s,
             addresses=self.driver.addresses(),
-            memory_given_mb=given_mb,
+            memory_allocated_mb=given_mb,
             cpu=self._cpu.what if self._cpu is not None else HostCpu(),
             guests={uuid: _sight(guest, now - guests.at) for uuid, guest in guests.what.items()},
             cpus=cpus,
@@ -95,11 +95,11 @@ class Surveyor:
             peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
         )
 
-    def _look_at_guests(self) -> Seen[Mapping[str, GuestDescription]]:
+    def _look_at_guests(self) -> CachedObservation[Mapping[str, GuestDescription]]:
         now, old = self.clock(), self._guests
         known = {copy.uuid for copy in self.driver.list_copies(live=True)}
         if old is None or now - old.at >= _GUESTS_S or known != old.what.keys():
-            self._guests = old = Seen(self.driver.live_guests(), now)
+            self._guests = old = CachedObservation(self.driver.live_guests(), now)
         return old
 
     def _look_at_kept(self) -> tuple[KeptDisks, ...]:
@@ -118,7 +118,7 @@ class Surveyor:
 
     def _look_at_cpus(self, wanted: Mapping[str, GuestCpu]) -> None:
         if self._cpu is None or self.clock() - self._cpu.at >= _CPU_S:
-            self._cpu = Seen(self.driver.host_cpu(), self.clock())
+            self._cpu = CachedObservation(self.driver.host_cpu(), self.clock())
         self._runs = {key: seen for key, seen in self._runs.items() if key in wanted}
         for key, cpu in wanted.items():
             if key in self._runs and self.clock() - self._runs[key].at < _CPU_S:
@@ -130,7 +130,7 @@ class Surveyor:
                 log.debug("a CPU cannot be compared: %s", error)
                 self._runs.pop(key, None)
                 continue
-            self._runs[key] = Seen(CpuAnswer(ok=check.ok, words=check.found), at)
+            self._runs[key] = CachedObservation(CpuAnswer(ok=check.ok, words=check.found), at)
 
     def _look_at_peers(self, peers: Sequence[Peer]) -> None:
         """Those that failed and those that are due, the longest waiting first; no more than the round allows."""
@@ -147,18 +147,18 @@ class Surveyor:
                 return
             at = self.clock()
             words = self.driver.reach(peer.uri)
-            self._peers[peer.name] = Seen(Reach(uri=peer.uri, ok=words is None, words=words or ""), at)
+            self._peers[peer.name] = CachedObservation(PeerProbe(uri=peer.uri, ok=words is None, words=words or ""), at)
 
     def _look_at_volumes(self, sources: Sequence[str]) -> None:
         """Those that were out of reach and those that are due, the longest waiting first."""
         self._volumes = {source: seen for source, seen in self._volumes.items() if source in set(sources)}
-        at, never = self.clock(), Seen(VolumeSight(), float("-inf"))
+        at, never = self.clock(), CachedObservation(VolumeProbe(), float("-inf"))
         waiting = {source: self._volumes.get(source, never) for source in sources}
         due = [s for s, seen in waiting.items() if seen.what.bytes is None or at - seen.at >= _VOLUMES_S]
         due = sorted(due, key=lambda source: waiting[source].at)[:_VOLUMES_AT_ONCE]
         for source, found in self.driver.volumes(due).items() if due else ():
-            sight = VolumeSight(words=found) if isinstance(found, str) else VolumeSight(bytes=found)
-            self._volumes[source] = Seen(sight, at)
+            sight = VolumeProbe(words=found) if isinstance(found, str) else VolumeProbe(bytes=found)
+            self._volumes[source] = CachedObservation(sight, at)
 
     def _due(self, peer: Peer, now: float) -> bool:
         seen = self._peers.get(peer.name)
@@ -181,9 +181,9 @@ def _cpu_of(guest: GuestDescription) -> tuple[str, GuestCpu] | None:
     return guest_cpu.key(cpu.arch, cpu.machine, cpu.xml), cpu
 
 
-def _sight(guest: GuestDescription, age_s: float) -> GuestSight:
+def _sight(guest: GuestDescription, age_s: float) -> GuestObservation:
     cpu = _cpu_of(guest)
-    return GuestSight(
+    return GuestObservation(
         cpu=cpu[0] if cpu is not None else None,
         machine=guest.machine,
         arch=guest.arch,

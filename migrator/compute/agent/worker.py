@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from migrator.compute.agent import assignment_admission
 from migrator.compute.driver import Driver
-from migrator.compute.handlers.context import Memory, Tools, begun
+from migrator.compute.handlers.context import HandlerContext, OperationState, begun
 from migrator.compute.handlers.live import HANDLERS, stop_only
 from migrator.compute.image_cache import ImageStore
 from migrator.compute.journal import Journal, JournalFull
@@ -24,8 +24,8 @@ from migrator.protocol import (
     Assignment,
     AttemptFact,
     AttemptState,
-    Copy,
     DiskFact,
+    DomainEntry,
     DomainFact,
     DomainState,
     Ensure,
@@ -55,15 +55,15 @@ class Worker:
         clock: Callable[[], float],
         settle_s: float = SETTLE_S,
     ) -> None:
-        self._tools = Tools(driver, journal, images, clock)
+        self._tools = HandlerContext(driver, journal, images, clock)
         self._settle_s = settle_s
-        self._memories: dict[str, Memory] = {}
+        self._memories: dict[str, OperationState] = {}
         self._sequence = itertools.count(1)
 
     def act(self, assignment: Assignment) -> Fact:
         """One bounded attempt, then what is there. Everything that the hypervisor says is in the fact's ``problem``. Of
         an assignment that is older than what this host remembers nothing is done, and nothing is said of the domain."""
-        memory = self._memories.setdefault(assignment.operation_id, Memory())
+        memory = self._memories.setdefault(assignment.operation_id, OperationState())
         journal = self._tools.journal
         refused = assignment_admission.refusal(journal, assignment)
         if refused is not None:
@@ -116,7 +116,7 @@ class Worker:
             **parts,
         )
 
-    def served(self, copies: Sequence[Copy]) -> tuple[Copy, ...]:
+    def served(self, copies: Sequence[DomainEntry]) -> tuple[DomainEntry, ...]:
         """The copies, each with the newest operation that was served for it, where that is known for certain: the
         server compares it with its record."""
         served = self._tools.journal.served
@@ -130,7 +130,7 @@ class Worker:
         """The operation wants nothing of this host any more. What the journal knows of it stays."""
         self._memories.pop(operation_id, None)
 
-    def _problem(self, error: MigratorError | ValidationError | OSError, memory: Memory) -> Problem:
+    def _problem(self, error: MigratorError | ValidationError | OSError, memory: OperationState) -> Problem:
         if isinstance(error, ValidationError):
             return Problem(code="bad_request", message=f"the assignment's inputs are malformed: {error}", final=True)
         if isinstance(error, OSError):  # a disk or a mount that fails in a place where nobody expected it
@@ -141,7 +141,7 @@ class Worker:
             memory.quiet_since = None
         return Problem(code=error.code, message=error.sentence, final=not isinstance(error, _TRANSIENT))
 
-    def _observe(self, assignment: Assignment, memory: Memory) -> Mapping[str, Any]:
+    def _observe(self, assignment: Assignment, memory: OperationState) -> Mapping[str, Any]:
         driver, uuid = self._tools.driver, assignment.instance.uuid
         found: dict[str, Any] = {}
         # The job before the domain: "no job" followed by "running" means that it runs here. The other way round, a
@@ -176,7 +176,7 @@ class Worker:
         return tuple(p for p in inputs.delete_pools if p not in storage or storage[p].identity not in inputs.keep)
 
     def _attempt(
-        self, assignment: Assignment, memory: Memory, in_flight: bool, job: JobFact | None, domain: DomainFact
+        self, assignment: Assignment, memory: OperationState, in_flight: bool, job: JobFact | None, domain: DomainFact
     ) -> AttemptFact:
         if in_flight or (job is not None and job.active):
             memory.quiet_since = None
@@ -193,7 +193,7 @@ class Worker:
             return self._tools.journal.begun(assignment.operation_id, assignment.epoch)
         return begun(self._tools, assignment, domain)
 
-    def _settled(self, memory: Memory) -> bool:
+    def _settled(self, memory: OperationState) -> bool:
         now = self._tools.clock()
         if memory.quiet_since is None:
             memory.quiet_since = now

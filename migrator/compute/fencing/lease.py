@@ -26,7 +26,7 @@ _SAVED_PARTS = 20  # the file is at most a twentieth of the lease behind
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SavedLease:
     """What the file says. ``contact``: seconds of ``boot_clock`` in the boot named; ``believed``: lengths in s that
     the server may count with; ``before``: contact and length of a lease under another host name."""
 
@@ -69,7 +69,7 @@ class Lease:
         self._lapsed = False
         self.lapsed()
 
-    def _found(self, kept: Kept) -> float:
+    def _found(self, kept: SavedLease) -> float:
         """The last contact, as the file has it. After a reboot nothing runs that was running before, and what somebody
         has started since must not run before the server is heard."""
         if kept.boot == self._boot:
@@ -131,13 +131,13 @@ class Lease:
             self._lapsed = True
         return self._lapsed
 
-    def _load(self) -> Kept:
+    def _load(self) -> SavedLease:
         if self._path is None:
-            return Kept(self._host, self._boot, self.clock(), ())
+            return SavedLease(self._host, self._boot, self.clock(), ())
         try:
             found = json.loads(self._path.read_text())
             before = found.get("before")
-            kept = Kept(
+            kept = SavedLease(
                 str(found.get("host", self._host)),
                 str(found["boot"]),
                 float(found["contact"]),
@@ -152,7 +152,7 @@ class Lease:
         else:
             self._on_disk = True
             return kept
-        return Kept(self._host, self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())
+        return SavedLease(self._host, self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())
 
     def _save_news(self) -> None:
         with self._lock:
@@ -161,8 +161,8 @@ class Lease:
         if news or not self._on_disk:
             self._save()
 
-    def _kept(self) -> Kept:
-        return Kept(self._host, self._boot, self._contact, tuple(sorted(self._believed)), self._before)
+    def _kept(self) -> SavedLease:
+        return SavedLease(self._host, self._boot, self._contact, tuple(sorted(self._believed)), self._before)
 
     def _save(self) -> None:
         """Whole or not at all. Not synced: what a power loss takes was of a boot that is over. Outside the lock, for

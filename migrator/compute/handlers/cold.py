@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from migrator.compute.driver import Driver
-from migrator.compute.handlers.context import DEAD, NOTHING, Memory, Tools, with_proofs
+from migrator.compute.handlers.context import DEAD, NOTHING, HandlerContext, OperationState, with_proofs
 from migrator.compute.image_cache import Fetch, available
 from migrator.errors import Conflict, HypervisorUnavailable, ImageUnavailable, StorageError
 from migrator.protocol import (
@@ -21,7 +21,7 @@ from migrator.protocol import (
 )
 
 
-def described(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def described(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """A guest that boots anew finds out for itself which CPU it has, and gets the consoles of its new host; one that
     brings its memory along cannot."""
     spec = assignment.instance
@@ -34,7 +34,7 @@ def described(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
     return {"checks": checks, "guest": with_proofs(tools, memory, spec, guest)}
 
 
-def offered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def offered(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """A disk that a process writes to is never offered: what is copied would be torn."""
     inputs = OfferedInputs.model_validate(assignment.inputs)
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
@@ -52,7 +52,7 @@ def offered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
     return {"disks": (*disks, *_lent_images(inputs, places))}
 
 
-def lent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def lent(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Of a guest that runs only what it cannot write to is lent, and nothing else lies where it is read from."""
     inputs = OfferedInputs.model_validate(assignment.inputs)
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
@@ -68,12 +68,12 @@ def lent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, 
     return {"disks": found}
 
 
-def withdrawn(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def withdrawn(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     tools.driver.withdraw(assignment.instance.uuid)
     return NOTHING
 
 
-def disks_whole(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def disks_whole(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Reads, and changes nothing. A disk that is missing is no error: that it is missing is the answer. One that was
     cut, or whose image is not what it was, is one."""
     targets = DisksWholeInputs.model_validate(assignment.inputs).checksums
@@ -88,7 +88,7 @@ def disks_whole(tools: Tools, _memory: Memory, assignment: Assignment) -> Mappin
     return {"disks": _summed(driver, spec, targets, driver.checksums(spec, targets))}
 
 
-def copied(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def copied(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Begin the copy, watch it, then sum what was written. A source out of reach: begun again. A full disk: not."""
     inputs = CopiedInputs.model_validate(assignment.inputs)
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
@@ -112,7 +112,7 @@ def copied(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str,
     return found | ({"job": job} if job is not None else {})
 
 
-def rebuilt(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def rebuilt(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """What lies on shared storage is the instance's data and must be found; the rest is made anew."""
     inputs = RebuiltInputs.model_validate(assignment.inputs)
     driver, spec = tools.driver, assignment.instance
@@ -127,7 +127,7 @@ def rebuilt(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
     return NOTHING
 
 
-def _images(tools: Tools, spec: InstanceSpec, inputs: CopiedInputs) -> dict[str, Path]:
+def _images(tools: HandlerContext, spec: InstanceSpec, inputs: CopiedInputs) -> dict[str, Path]:
     """What its disks lie over, its kernel and its ramdisk: the catalogue's, or else the source's."""
 
     def lent(path: str) -> Fetch:

@@ -18,7 +18,7 @@ DEAD = (DomainState.ABSENT, DomainState.SHUT_OFF, DomainState.CRASHED, DomainSta
 
 
 @dataclass
-class Tools:
+class HandlerContext:
     """What every handler works with. ``clock`` is monotonic, in seconds."""
 
     driver: Driver
@@ -28,7 +28,7 @@ class Tools:
 
 
 @dataclass
-class Memory:
+class OperationState:
     """What one incarnation remembers of one operation. Losing it costs time, never safety: a restarted agent waits
     the settle time again, a guest asked to shut down gets its whole time again, and a copy is looked through again."""
 
@@ -47,11 +47,11 @@ class Memory:
     copy_epoch: int | None = None  # this process began the copy, and it has not failed since
 
 
-Handler = Callable[[Tools, Memory, Assignment], Mapping[str, Any]]
+Handler = Callable[[HandlerContext, OperationState, Assignment], Mapping[str, Any]]
 NOTHING: Mapping[str, Any] = {}
 
 
-def begun(tools: Tools, assignment: Assignment, domain: DomainFact) -> bool:
+def begun(tools: HandlerContext, assignment: Assignment, domain: DomainFact) -> bool:
     """Whether this operation ever began a transfer here: the journal knows, and the domain does if the journal is
     lost."""
     return (
@@ -67,7 +67,9 @@ def refuse_missing_disks(driver: Driver, spec: InstanceSpec) -> None:
         raise StorageError(f"disk missing: {', '.join(missing)}", advice="bring the file back, then start again")
 
 
-def with_proofs(tools: Tools, memory: Memory, spec: InstanceSpec, guest: GuestDescription) -> GuestDescription:
+def with_proofs(
+    tools: HandlerContext, memory: OperationState, spec: InstanceSpec, guest: GuestDescription
+) -> GuestDescription:
     """With something new in each pool of the instance, for the destination to find."""
     if memory.proofs is None:
         memory.proofs = tools.driver.prove(spec.pools)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.compute.handlers.context import DEAD, NOTHING, Memory, Tools
+from migrator.compute.handlers.context import DEAD, NOTHING, HandlerContext, OperationState
 from migrator.errors import Conflict, StorageError
 from migrator.protocol import Assignment, KeptInputs
 
 
-def kept_restored(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def kept_restored(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """What lies in their place is kept in their stead: nothing is lost by it, and it can be undone the same way."""
     kept, operation = KeptInputs.model_validate(assignment.inputs).kept, assignment.operation_id
     driver, spec = tools.driver, assignment.instance
@@ -22,19 +22,19 @@ def kept_restored(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapp
     return NOTHING
 
 
-def kept_unrestored(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def kept_unrestored(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     kept = KeptInputs.model_validate(assignment.inputs).kept
     _refuse_process(tools, assignment)
     tools.driver.unrestore_kept(assignment.instance, kept, assignment.operation_id)
     return NOTHING
 
 
-def kept_dropped(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def kept_dropped(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     tools.driver.drop_kept(assignment.instance.uuid, KeptInputs.model_validate(assignment.inputs).kept)
     return NOTHING
 
 
-def _refuse_process(tools: Tools, assignment: Assignment) -> None:
+def _refuse_process(tools: HandlerContext, assignment: Assignment) -> None:
     state = tools.driver.domain(assignment.instance.uuid).state
     if state not in DEAD:
         raise Conflict(f"the domain is {state} here: its disks are left alone", advice="stop the instance")

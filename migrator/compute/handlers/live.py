@@ -14,7 +14,7 @@ from typing import Any
 
 from migrator.compute.driver import Driver
 from migrator.compute.handlers.cold import copied, described, disks_whole, lent, offered, rebuilt, withdrawn
-from migrator.compute.handlers.context import DEAD, NOTHING, Handler, Memory, Tools, begun, with_proofs
+from migrator.compute.handlers.context import DEAD, NOTHING, Handler, HandlerContext, OperationState, begun, with_proofs
 from migrator.compute.handlers.kept_disks import kept_dropped, kept_restored, kept_unrestored
 from migrator.compute.handlers.power import (
     by_hand,
@@ -53,11 +53,11 @@ _MEASURING_S = 5.0  # what should take one second has failed by then
 _WELL_COUNTED_MIB, _MOST_TIMES = 384, 3
 
 
-def observed(_tools: Tools, _memory: Memory, _assignment: Assignment) -> Mapping[str, Any]:
+def observed(_tools: HandlerContext, _memory: OperationState, _assignment: Assignment) -> Mapping[str, Any]:
     return NOTHING
 
 
-def movable(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def movable(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     checks = tuple(tools.driver.check_source(assignment.instance))
     if not all(check.ok for check in checks):
         return {"checks": checks}
@@ -65,7 +65,7 @@ def movable(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str
     return {"checks": checks, "guest": with_proofs(tools, memory, assignment.instance, guest)}
 
 
-def compatible(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def compatible(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """A pool with the source's marker is the source's only if what that one wrote is found in it: a copied disk, or the
     replica of another site, has the marker too."""
     inputs = CompatibleInputs.model_validate(assignment.inputs)
@@ -80,7 +80,7 @@ def compatible(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping
     return {"checks": tuple(checks), "proven": tuple(sorted(proven)), "unproven": tuple(sorted(unproven))}
 
 
-def measured(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def measured(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Nothing is chosen by guessing: where the guest cannot be measured, that is the answer, and the move goes on."""
     inputs = MeasuredInputs.model_validate(assignment.inputs)
     if memory.measured is None:
@@ -97,7 +97,9 @@ def measured(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[st
     return {"measurement": memory.measured} if memory.measured is not None else NOTHING
 
 
-def _measurement(tools: Tools, memory: Memory, uuid: str, destination_address: str) -> Measurement | None:
+def _measurement(
+    tools: HandlerContext, memory: OperationState, uuid: str, destination_address: str
+) -> Measurement | None:
     if memory.measuring_since is None:
         tools.driver.start_measuring(uuid)
         memory.measuring_since = tools.clock()
@@ -121,14 +123,14 @@ def _times(found: Measurement) -> int:
     return min(_MOST_TIMES, math.ceil(_WELL_COUNTED_MIB / max(1, found.memory_mib or _WELL_COUNTED_MIB)))
 
 
-def prepared(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def prepared(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     inputs = PreparedInputs.model_validate(assignment.inputs)
     spec = assignment.instance
     tools.driver.make_target_disks(spec, inputs.guest, available(tools.images, spec.images))
     return NOTHING
 
 
-def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def migrating(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Begin the one transfer of this operation and epoch. The journal is written first and the domain stamped next,
     so that whatever crashes in between, nobody starts it a second time."""
     operation, epoch = assignment.operation_id, assignment.epoch
@@ -158,7 +160,7 @@ def migrating(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[s
     return NOTHING
 
 
-def _steered(driver: Driver, memory: Memory, uuid: str, inputs: MigratingInputs) -> Mapping[str, Any]:
+def _steered(driver: Driver, memory: OperationState, uuid: str, inputs: MigratingInputs) -> Mapping[str, Any]:
     """Set what should be set differently by now, and again once memory is sent what was set before that. A refusal is
     no reason to give the transfer up: it is told, and tried again at the next look."""
     wanted, before = steering(inputs, memory.job), memory.steered
@@ -180,7 +182,7 @@ def _steered(driver: Driver, memory: Memory, uuid: str, inputs: MigratingInputs)
     return NOTHING
 
 
-def not_migrating(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def not_migrating(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     driver, uuid = tools.driver, assignment.instance.uuid
     job = driver.job(uuid)
     active = driver.migration_running(uuid) or (job is not None and job.active)
@@ -190,7 +192,7 @@ def not_migrating(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapp
     return NOTHING
 
 
-def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def absent(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Domain first, files last, and files only once no domain is left that could be using them."""
     inputs = AbsentInputs.model_validate(assignment.inputs)
     left = _without_domain(tools, assignment, inputs)
@@ -199,7 +201,7 @@ def absent(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str
     return left or NOTHING
 
 
-def set_aside(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def set_aside(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """As ``absent``, but the files are put out of the way: nobody can say that they are not wanted any more."""
     inputs = AbsentInputs.model_validate(assignment.inputs)
     driver, spec, operation = tools.driver, assignment.instance, assignment.operation_id
@@ -210,7 +212,7 @@ def set_aside(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[
     return {"kept": tuple(one for one in driver.kept_disks(spec.uuid) if one.operation == operation)}
 
 
-def _without_domain(tools: Tools, assignment: Assignment, inputs: AbsentInputs) -> Mapping[str, Any] | None:
+def _without_domain(tools: HandlerContext, assignment: Assignment, inputs: AbsentInputs) -> Mapping[str, Any] | None:
     """None once there is no domain here, nor a copy or transfer under way; else why there is one still."""
     driver, spec = tools.driver, assignment.instance
     if inputs.kill and driver.domain(spec.uuid).state not in DEAD:
@@ -251,7 +253,7 @@ def _left_behind(assignment: Assignment, domain: DomainFact, *, paused: bool) ->
     return domain.state is DomainState.PAUSED and (domain.reason in _LEFT_BEHIND or (paused and by_hand(domain)))
 
 
-def stop_only(tools: Tools, assignment: Assignment) -> None:
+def stop_only(tools: HandlerContext, assignment: Assignment) -> None:
     """What of the assignment needs no journal and no free byte: a guest that must not run here is stopped."""
     if assignment.ensure in (Ensure.ABSENT, Ensure.SET_ASIDE):
         inputs = AbsentInputs.model_validate(assignment.inputs)

@@ -3,33 +3,33 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.compute.handlers.context import DEAD, NOTHING, Memory, Tools, refuse_missing_disks
+from migrator.compute.handlers.context import DEAD, NOTHING, HandlerContext, OperationState, refuse_missing_disks
 from migrator.errors import Conflict, DomainNotFound
 from migrator.protocol import (
     MAY_GO_ON,
-    PAUSED_BY_HAND,
+    PAUSE_REASON_USER,
     Assignment,
     DomainFact,
     DomainState,
-    Power,
     PoweredInputs,
     ShutOffInputs,
+    TargetPowerState,
 )
 
 ASK_AGAIN_S = 3.0  # a guest that is still booting misses the request to shut down
 
 
-def disks_present(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def disks_present(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     spec = assignment.instance
     tools.driver.make_disks(spec, tools.images.ensure(spec.images))
     return NOTHING
 
 
-def running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def running(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     driver, spec = tools.driver, assignment.instance
     state = driver.domain(spec.uuid).state
     if state is DomainState.RUNNING:
-        driver.drop_memory(spec.uuid)  # of an earlier life: somebody started it without us
+        driver.delete_saved_memory(spec.uuid)  # of an earlier life: somebody started it without us
         return NOTHING
     if state is DomainState.SAVED:
         raise Conflict("the instance is suspended: resume it", advice="resume it, or its saved memory would be lost")
@@ -42,7 +42,7 @@ def running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str
     return NOTHING
 
 
-def shut_off(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def shut_off(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Ask, ask again, and after ``timeout_s`` cut the power. The wait starts anew when the agent does."""
     inputs = ShutOffInputs.model_validate(assignment.inputs)
     uuid = assignment.instance.uuid
@@ -54,7 +54,7 @@ def shut_off(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[st
     return _stop(tools, memory, uuid, state, inputs)
 
 
-def not_running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def not_running(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Whatever has a process here ends: asked first if it can hear. There may be no domain at all."""
     inputs = ShutOffInputs.model_validate(assignment.inputs)
     driver, uuid = tools.driver, assignment.instance.uuid
@@ -67,16 +67,19 @@ def not_running(tools: Tools, memory: Memory, assignment: Assignment) -> Mapping
     return NOTHING
 
 
-def _stop(tools: Tools, memory: Memory, uuid: str, state: DomainState, inputs: ShutOffInputs) -> Mapping[str, Any]:
+def _stop(
+    tools: HandlerContext, memory: OperationState, uuid: str, state: DomainState, inputs: ShutOffInputs
+) -> Mapping[str, Any]:
     try:
         if state is DomainState.RUNNING:
-            tools.driver.drop_memory(uuid)  # of an earlier life: beside a guest that stopped it would pass for its own
+            # Of an earlier life: beside a guest that stopped it would pass for its own.
+            tools.driver.delete_saved_memory(uuid)
     finally:  # a guest can be stopped although its disk fails
         note = _ask_or_cut(tools, memory, uuid, inputs)
     return {"note": note}
 
 
-def _ask_or_cut(tools: Tools, memory: Memory, uuid: str, inputs: ShutOffInputs) -> str:
+def _ask_or_cut(tools: HandlerContext, memory: OperationState, uuid: str, inputs: ShutOffInputs) -> str:
     driver, now = tools.driver, tools.clock()
     if memory.stop_since is None:
         memory.stop_since = now
@@ -92,7 +95,7 @@ def _ask_or_cut(tools: Tools, memory: Memory, uuid: str, inputs: ShutOffInputs) 
     return "asked the guest to shut down"
 
 
-def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def suspended(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     driver, spec = tools.driver, assignment.instance
     state = driver.domain(spec.uuid).state
     if state is DomainState.RUNNING:
@@ -109,10 +112,10 @@ def suspended(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[
 
 def by_hand(domain: DomainFact) -> bool:
     """Whether somebody paused it, and it is no half of a move."""
-    return domain.state is DomainState.PAUSED and domain.reason == PAUSED_BY_HAND
+    return domain.state is DomainState.PAUSED and domain.reason == PAUSE_REASON_USER
 
 
-def paused(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def paused(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     driver, uuid = tools.driver, assignment.instance.uuid
     if assignment.forward:
         state = driver.domain(uuid).state
@@ -122,7 +125,7 @@ def paused(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str
     return NOTHING
 
 
-def unpaused(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def unpaused(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Never starts what has stopped meanwhile: its memory is gone, and whoever wants it to boot says so."""
     driver, uuid = tools.driver, assignment.instance.uuid
     domain = driver.domain(uuid)
@@ -135,13 +138,13 @@ def unpaused(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[s
     return NOTHING
 
 
-def powered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[str, Any]:
+def powered(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Put the instance down as it is wanted. A domain that has a process is never started over or stopped here."""
     inputs = PoweredInputs.model_validate(assignment.inputs)
     driver, spec = tools.driver, assignment.instance
     state = driver.domain(spec.uuid).state
-    if state is DomainState.RUNNING and inputs.power is Power.RUNNING:
-        driver.drop_memory(spec.uuid)  # it ran on from it, or without it: old memory must never be resumed
+    if state is DomainState.RUNNING and inputs.power is TargetPowerState.RUNNING:
+        driver.delete_saved_memory(spec.uuid)  # it ran on from it, or without it: old memory must never be resumed
         return NOTHING
     if state not in DEAD:
         raise Conflict(f"the domain is {state}, and should become {inputs.power}: it is left alone")
@@ -151,7 +154,7 @@ def powered(tools: Tools, _memory: Memory, assignment: Assignment) -> Mapping[st
     return _POWERING[inputs.power](tools, assignment, inputs.machine)
 
 
-def _run(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
+def _run(tools: HandlerContext, assignment: Assignment, machine: str) -> Mapping[str, Any]:
     """On from the saved memory where there is one, else from the disks."""
     driver, spec = tools.driver, assignment.instance
     operation, epoch = assignment.operation_id, assignment.epoch
@@ -167,22 +170,22 @@ def _run(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any
     return NOTHING
 
 
-def _lie(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
+def _lie(tools: HandlerContext, assignment: Assignment, machine: str) -> Mapping[str, Any]:
     driver, spec = tools.driver, assignment.instance
     driver.grow_disks(spec)
     driver.define(spec, assignment.operation_id, assignment.epoch, machine, assignment.seal)
     return NOTHING
 
 
-def _stay_saved(tools: Tools, assignment: Assignment, machine: str) -> Mapping[str, Any]:
+def _stay_saved(tools: HandlerContext, assignment: Assignment, machine: str) -> Mapping[str, Any]:
     """The disks stay as the saved memory knows them."""
     stamp = assignment.operation_id, assignment.epoch
     tools.driver.define(assignment.instance, *stamp, machine, assignment.seal)
     return NOTHING
 
 
-_POWERING: Mapping[Power, Callable[[Tools, Assignment, str], Mapping[str, Any]]] = {
-    Power.RUNNING: _run,
-    Power.SHUT_OFF: _lie,
-    Power.SAVED: _stay_saved,
+_POWERING: Mapping[TargetPowerState, Callable[[HandlerContext, Assignment, str], Mapping[str, Any]]] = {
+    TargetPowerState.RUNNING: _run,
+    TargetPowerState.SHUT_OFF: _lie,
+    TargetPowerState.SAVED: _stay_saved,
 }

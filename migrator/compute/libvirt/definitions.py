@@ -48,7 +48,7 @@ class LibvirtDefinitions(HostFiles):
     def _defined(self, connection: Any, spec: InstanceSpec, stamp: Stamp, machine: str) -> Any | None:
         """The domain, made anew from the spec; None for one that has a process, which is left alone."""
         kept = ""
-        with connections.unless_absent():
+        with connections.ignore_missing_domain():
             old = connection.lookupByUUIDString(spec.uuid)
             if old.isActive():
                 return None
@@ -64,7 +64,7 @@ class LibvirtDefinitions(HostFiles):
         machine = machine or kept or self._settings.machine_type or "pc"
         shape = self._shape(spec, connection.getInfo()[0], machine)
         domain = connection.defineXML(domain_xml.build(spec, shape, stamp))
-        domains.never_by_itself(domain)
+        domains.disable_autostart(domain)
         return domain
 
     def _console(self, uuid: str) -> Path:

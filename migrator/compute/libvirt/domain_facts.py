@@ -10,7 +10,7 @@ from migrator.compute.libvirt.bindings import connections, domains
 from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
 from migrator.compute.storage.file_driver import HostFiles
 from migrator.errors import DriverError
-from migrator.protocol import Copy, DomainFact, DomainState, Leftover
+from migrator.protocol import DomainEntry, DomainFact, DomainState, Leftover
 
 
 class LibvirtDomainFacts(HostFiles):
@@ -18,17 +18,17 @@ class LibvirtDomainFacts(HostFiles):
 
     _control: Reconnecting[Any]
 
-    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
-        def look(connection: Any) -> list[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
+        def look(connection: Any) -> list[DomainEntry]:
             copies = []
             for domain in domains.ours(connection):
-                with connections.unless_absent():  # gone since it was listed
-                    domains.never_by_itself(domain)
+                with connections.ignore_missing_domain():  # gone since it was listed
+                    domains.disable_autostart(domain)
                     copies.append(self._copy(domain))
             return copies
 
-        def glance(connection: Any) -> list[Copy]:
-            return [Copy(uuid=domain.UUIDString(), state=state) for domain, state in domains.live(connection)]
+        def glance(connection: Any) -> list[DomainEntry]:
+            return [DomainEntry(uuid=domain.UUIDString(), state=state) for domain, state in domains.live(connection)]
 
         return self._control.call(glance if live else look)
 
@@ -37,7 +37,7 @@ class LibvirtDomainFacts(HostFiles):
 
     def domain(self, uuid: str) -> DomainFact:
         def look(connection: Any) -> DomainFact:
-            with connections.unless_absent():
+            with connections.ignore_missing_domain():
                 domain = connection.lookupByUUIDString(uuid)
                 state, reason = self._state(domain)
                 stamp = domains.stamp(domain)
@@ -52,9 +52,9 @@ class LibvirtDomainFacts(HostFiles):
 
         return self._control.call(look)
 
-    def _copy(self, domain: Any) -> Copy:
+    def _copy(self, domain: Any) -> DomainEntry:
         """With its stamp, unless somebody wrote over that: one such domain hides no other."""
-        copy = Copy(uuid=domain.UUIDString(), state=self._state(domain)[0])
+        copy = DomainEntry(uuid=domain.UUIDString(), state=self._state(domain)[0])
         try:
             stamp = domains.stamp(domain)
         except DriverError:

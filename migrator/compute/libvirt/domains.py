@@ -82,7 +82,7 @@ class LibvirtDomains:
 
     def _unless_absent(self, uuid: str, act: Callable[[Any], None]) -> None:
         def try_it(connection: Any) -> None:
-            with connections.unless_absent():
+            with connections.ignore_missing_domain():
                 act(connection.lookupByUUIDString(uuid))
 
         self._control.call(try_it)

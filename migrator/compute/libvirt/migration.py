@@ -45,7 +45,9 @@ class LibvirtMoves(LibvirtDomains):
         uri = self._settings.libvirt_uri
 
         def move() -> None:
-            connections.alone(uri, lambda c: jobs.migrate(c.lookupByUUIDString(spec.uuid), inputs, *xmls))
+            connections.dedicated_connection(
+                uri, lambda c: jobs.migrate(c.lookupByUUIDString(spec.uuid), inputs, *xmls)
+            )
 
         with self._lock:
             if (old := self._transfers.get(spec.uuid)) is not None and old.running:
@@ -71,7 +73,7 @@ class LibvirtMoves(LibvirtDomains):
 
     def job(self, uuid: str) -> JobFact | None:
         def look(connection: Any) -> JobFact | None:
-            with connections.unless_absent():
+            with connections.ignore_missing_domain():
                 domain = connection.lookupByUUIDString(uuid)
                 return jobs.active_job(domain) or jobs.ended_job(domain)
             return None

@@ -45,7 +45,7 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
 
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
         def look(connection: Any) -> Sequence[CheckResult]:
-            with connections.unless_absent():
+            with connections.ignore_missing_domain():
                 domain = connection.lookupByUUIDString(spec.uuid)
                 xml = domain.XMLDesc(0)
                 state, reason = self._state(domain)
@@ -74,7 +74,7 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
                 compatibility.memory_needed(spec, guest),
                 total_mb=total_mb,
                 reserved_mb=settings.reserved_host_memory_mb,
-                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=(spec.uuid,))),
+                used_mb=self._control.call(lambda c: hosts.memory_allocated_mb(c, besides=(spec.uuid,))),
                 ratio=settings.ram_allocation_ratio,
             ),
             self._check_cpu(guest),

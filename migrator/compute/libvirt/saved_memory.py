@@ -28,7 +28,7 @@ class LibvirtSavedMemory(LibvirtDefinitions):
             self._memory.drop(spec.uuid)  # of an earlier life
             domains.save(domain, str(path))
 
-        connections.alone(self._settings.libvirt_uri, save)
+        connections.dedicated_connection(self._settings.libvirt_uri, save)
         try:
             sync(path)
             sync(path.parent)
@@ -57,5 +57,5 @@ class LibvirtSavedMemory(LibvirtDefinitions):
                     self._memory.put_back(used)
                 raise
 
-        connections.alone(self._settings.libvirt_uri, restore)
+        connections.dedicated_connection(self._settings.libvirt_uri, restore)
         self._memory.drop(spec.uuid)

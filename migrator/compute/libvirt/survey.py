@@ -12,7 +12,7 @@ from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
 from migrator.compute.libvirt.xml import capabilities as capabilities_xml
 from migrator.compute.libvirt.xml import guest as guest_xml
 from migrator.compute.network.host_addresses import host_addresses
-from migrator.compute.network.port_check import knock
+from migrator.compute.network.port_check import probe_port
 from migrator.errors import HypervisorUnavailable
 from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
 from migrator.settings import AgentSettings
@@ -28,15 +28,15 @@ class LibvirtSurvey:
         def look(connection: Any) -> dict[str, GuestDescription]:
             capabilities, version, found = connection.getCapabilities(), connection.getVersion(), {}
             for domain, _ in domains.live(connection):
-                with connections.unless_absent():
+                with connections.ignore_missing_domain():
                     xml = domains.migratable_xml(domain)
                     found[domain.UUIDString()] = described(xml, capabilities, version)
             return found
 
         return self._control.call(look)
 
-    def memory_given_mb(self) -> int:
-        return self._control.call(lambda connection: hosts.memory_given_mb(connection))
+    def memory_allocated_mb(self) -> int:
+        return self._control.call(lambda connection: hosts.memory_allocated_mb(connection))
 
     def host_cpu(self) -> HostCpu:
         virt_type = self._settings.virt_type
@@ -56,7 +56,7 @@ class LibvirtSurvey:
             uri = self._settings.peer_uri(uri)
         except ValueError as error:
             return str(error)
-        if (words := knock(uri)) is not None:
+        if (words := probe_port(uri)) is not None:
             return words
         peer = connections.connect(uri, open_timeout_s=_OPEN_S)
         try:

@@ -10,7 +10,7 @@ KNOCK_S = 2.0
 _PORTS = {"tcp": 16509, "tls": 16514, "ssh": 22, "libssh": 22, "libssh2": 22}
 
 
-def knock(uri: str, timeout_s: float = KNOCK_S) -> str | None:
+def probe_port(uri: str, timeout_s: float = KNOCK_S) -> str | None:
     """Why nothing listens where ``uri`` leads; None: something does, or that cannot be told from the URI."""
     try:
         parts = urlsplit(uri)

@@ -20,7 +20,7 @@ FaultHook = Callable[[str, str, str], None]
 """Asked with (host, method, "before" | "after") around each driver call; may raise a DriverError."""
 
 
-class Fabric(ClusterState):
+class SimulatedCluster(ClusterState):
     """All simulated hosts."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.state import Domain, SimulatedHost, Storage
 from migrator.errors import DomainNotFound, DriverError, HypervisorUnavailable, StorageError
 from migrator.protocol import DiskFact, DiskSpec, DomainState, InstanceSpec
@@ -38,7 +38,7 @@ def call(method: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, P], 
 
 
 class Connection:
-    def __init__(self, name: str, fabric: Fabric) -> None:
+    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
         self.name = name
         self.fabric = fabric
 

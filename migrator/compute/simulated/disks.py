@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from migrator.compute.simulated import disk_copy
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.connection import PROCESS, Connection, call
 from migrator.compute.simulated.state import GIB, MIB, FileCopy, SimulatedDisk
 from migrator.errors import DriverError, HypervisorUnavailable, ImageUnavailable, StorageError
@@ -27,7 +27,7 @@ _SUM_BYTES_PER_S = 2000 * MIB
 
 
 class SimulatedDisks(Connection):
-    def __init__(self, name: str, fabric: Fabric) -> None:
+    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
         super().__init__(name, fabric)
         self._copies: dict[str, FileCopy] = {}  # instance -> the last copy begun on this connection
         self._summing: dict[tuple[str, str], tuple[SimulatedDisk, str, float]] = {}  # file, its state, known from
@@ -174,7 +174,7 @@ class SimulatedDisks(Connection):
         return ()  # what is removed are the real agent's own files
 
     @call
-    def drop_memory(self, uuid: str) -> None:
+    def delete_saved_memory(self, uuid: str) -> None:
         for storage in self.host.pools.values():
             storage.disks.pop((uuid, MEMORY), None)
 

@@ -5,7 +5,7 @@ from migrator.compute.simulated.connection import PROCESS, call
 from migrator.compute.simulated.disks import SimulatedDisks
 from migrator.compute.simulated.state import MIB, Domain
 from migrator.errors import DriverError
-from migrator.protocol import MAY_GO_ON, PAUSED_BY_HAND, DomainState, InstanceSpec
+from migrator.protocol import MAY_GO_ON, PAUSE_REASON_USER, DomainState, InstanceSpec
 
 
 class SimulatedLife(SimulatedDisks):
@@ -61,7 +61,7 @@ class SimulatedLife(SimulatedDisks):
             return
         if domain.state is not DomainState.RUNNING or uuid in self.fabric.transfers:
             raise DriverError(f"the domain {uuid} is {domain.state}, or is being moved: it is not paused")
-        self.fabric.set_state(self.name, uuid, DomainState.PAUSED, PAUSED_BY_HAND, self.fabric.clock())
+        self.fabric.set_state(self.name, uuid, DomainState.PAUSED, PAUSE_REASON_USER, self.fabric.clock())
 
     @call
     def unpause(self, uuid: str) -> None:

@@ -1,4 +1,4 @@
-"""The simulated hypervisor: ``compute/driver.py``'s protocol in front of one host of a ``Fabric``.
+"""The simulated hypervisor: ``compute/driver.py``'s protocol in front of one host of a ``SimulatedCluster``.
 
 One object is one agent's connection: it knows the transfers that it began itself and nothing else. Throwing it away
 and making another is an agent's restart; all that outlives that is in the fabric. Every call first asks the fabric's
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from migrator.compute import compatibility
 from migrator.compute.machine import machine_of
 from migrator.compute.simulated import live_migration
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.connection import PROCESS, call
 from migrator.compute.simulated.domains import SimulatedLife
 from migrator.compute.simulated.state import MEASURING_S, MIB, Domain, Transfer
@@ -20,10 +20,10 @@ from migrator.compute.storage.pool_identity import PROOF_S
 from migrator.errors import DriverError
 from migrator.protocol import (
     MEMORY,
-    PAUSED_BY_HAND,
+    PAUSE_REASON_USER,
     CheckResult,
-    Copy,
     DiskFact,
+    DomainEntry,
     DomainFact,
     DomainState,
     GuestDescription,
@@ -37,11 +37,11 @@ from migrator.protocol import (
 
 
 def _paused_by_hand(domain: Domain) -> bool:
-    return domain.state is DomainState.PAUSED and domain.reason == PAUSED_BY_HAND
+    return domain.state is DomainState.PAUSED and domain.reason == PAUSE_REASON_USER
 
 
 class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
-    def __init__(self, name: str, fabric: Fabric) -> None:
+    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
         super().__init__(name, fabric)
         self._begun: dict[str, Transfer] = {}  # instance -> the last transfer begun on this connection
 
@@ -89,9 +89,11 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
         return found, frozenset(same - found)
 
     @call
-    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
         copies = [
-            Copy(uuid=uuid, state=self._state(d), stamp_operation=d.operation_id, stamp_epoch=d.epoch, seal=d.seal)
+            DomainEntry(
+                uuid=uuid, state=self._state(d), stamp_operation=d.operation_id, stamp_epoch=d.epoch, seal=d.seal
+            )
             for uuid, d in self.host.domains.items()
         ]
         return [copy for copy in copies if not live or copy.state not in (DomainState.SHUT_OFF, DomainState.SAVED)]

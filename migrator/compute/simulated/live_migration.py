@@ -9,7 +9,7 @@ from migrator.compute.migration_parameters import steering
 from migrator.compute.simulated.cluster_state import ClusterState
 from migrator.compute.simulated.state import MIB, Domain, Transfer
 from migrator.errors import DriverError
-from migrator.protocol import PAUSED_BY_HAND, DomainState, InstanceSpec, JobFact, MigratingInputs
+from migrator.protocol import PAUSE_REASON_USER, DomainState, InstanceSpec, JobFact, MigratingInputs
 
 SETUP_S = 0.02  # before the first byte
 HANDOVER_S = 0.01  # beyond the time that the last bytes take
@@ -226,7 +226,7 @@ def _handed_over(cluster: ClusterState, transfer: Transfer, _source: Domain) -> 
     other.domains[transfer.uuid].persistent = True
     other.domains[transfer.uuid].completed = job_fact(cluster, transfer, at)
     if transfer.stays_paused:
-        cluster.set_state(other.name, transfer.uuid, DomainState.PAUSED, PAUSED_BY_HAND, at)
+        cluster.set_state(other.name, transfer.uuid, DomainState.PAUSED, PAUSE_REASON_USER, at)
     else:
         cluster.set_state(other.name, transfer.uuid, DomainState.RUNNING, "migrated", at)
 

@@ -59,7 +59,7 @@ def pieces(reader: Reader, path: str) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RemoteFile:
     """One file: its path there, its path here, and the bytes (without holes) that it is thought to hold."""
 
     source: str
@@ -75,7 +75,7 @@ class Wanted:
 class _Open:
     """A file that is being written; ``left``: pieces of it that are not complete yet."""
 
-    wanted: Wanted
+    wanted: RemoteFile
     descriptor: int
     left: int
     received: int = 0
@@ -92,7 +92,7 @@ class _Stopped(Exception):
     """Somebody asked the copy to end, or another thread of it failed."""
 
 
-class Copy(threading.Thread):
+class DiskCopyJob(threading.Thread):
     """One copy, begun by ``start``. A daemon: it dies with the agent, and a later one begins anew.
 
     ``prepare`` makes what the files need beside them; ``inspect`` raises DriverError for a complete file that must not
@@ -101,10 +101,10 @@ class Copy(threading.Thread):
     def __init__(
         self,
         uuid: str,
-        wanted: Sequence[Wanted],
+        wanted: Sequence[RemoteFile],
         connect: Callable[[], Reader],
         prepare: Callable[[], None],
-        inspect: Callable[[Wanted], None],
+        inspect: Callable[[RemoteFile], None],
         appeared: Callable[[Path], None],
     ) -> None:
         super().__init__(name=f"copy-{uuid}", daemon=True)

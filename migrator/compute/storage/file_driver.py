@@ -12,7 +12,7 @@ from pathlib import Path
 
 from migrator.compute.storage import lent_files, qemu_img
 from migrator.compute.storage.checksum import Checksums
-from migrator.compute.storage.disk_copy import Copy, Reader, Wanted, drop_parts, pieces
+from migrator.compute.storage.disk_copy import DiskCopyJob, Reader, RemoteFile, drop_parts, pieces
 from migrator.compute.storage.disks import Disks
 from migrator.compute.storage.file_permissions import narrow_pool
 from migrator.compute.storage.format_probe_guard import refuse_images
@@ -43,7 +43,7 @@ class HostFiles:
         self._connect_reader = connect
         self._narrowed: set[str] = set()  # pools
         self._checksums = Checksums()
-        self._copies: dict[str, Copy] = {}
+        self._copies: dict[str, DiskCopyJob] = {}
         self._copies_lock = threading.Lock()
 
     def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
@@ -107,7 +107,7 @@ class HostFiles:
                 self._narrowed.add(name)
                 narrow_pool(pool)
 
-    def drop_memory(self, uuid: str) -> None:
+    def delete_saved_memory(self, uuid: str) -> None:
         self._memory.drop(uuid)
 
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
@@ -124,7 +124,7 @@ class HostFiles:
             old = self._copies.get(spec.uuid)
             if old is not None and (old.active or (old.error is None and not wanted)):
                 return
-            copy = self._copies[spec.uuid] = Copy(
+            copy = self._copies[spec.uuid] = DiskCopyJob(
                 spec.uuid,
                 wanted,
                 connect=lambda: self._connect_reader(inputs.source_uri),
@@ -191,7 +191,7 @@ class HostFiles:
         with contextlib.closing(self._connect_reader(source_uri)) as reader:
             yield pieces(reader, path)
 
-    def _missing(self, spec: InstanceSpec, inputs: CopiedInputs) -> list[Wanted]:
+    def _missing(self, spec: InstanceSpec, inputs: CopiedInputs) -> list[RemoteFile]:
         there = {fact.target: fact for fact in inputs.guest.disks}
         wanted = []
         for target in inputs.copy_disks:
@@ -199,5 +199,5 @@ class HostFiles:
                 raise StorageError(f"the source does not describe the disk {target}")
             path = self._disks.file(spec, target)
             if not path.exists():
-                wanted.append(Wanted(there[target].path, path, max(there[target].allocated_bytes, 0)))
+                wanted.append(RemoteFile(there[target].path, path, max(there[target].allocated_bytes, 0)))
         return wanted

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from migrator.scheduler.checks import guest_checks, host_checks, tls_check
-from migrator.scheduler.checks.finding import KNOWN_S, Candidate, Finding, Need, Status
+from migrator.scheduler.checks.finding import KNOWN_S, Candidate, CheckFinding, PlacementRequest, Status
 
-Judge = Callable[[Candidate, Need], Finding | None]
+Judge = Callable[[Candidate, PlacementRequest], CheckFinding | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +55,32 @@ CODES = tuple(row.code for row in FILTERS if row.code != REFUSED)
 EVACUATION_CODES = tuple(row.code for row in FILTERS if row.code != REFUSED and not row.live)
 
 
-def findings(candidate: Candidate, need: Need) -> list[tuple[str, Finding]]:
+def findings(candidate: Candidate, need: PlacementRequest) -> list[tuple[str, CheckFinding]]:
     """(code, finding) of every check that concerns the need, in the table's order."""
     rows = [row for row in FILTERS if need.live or not row.live]
     found = [(row.code, row.judge(candidate, need)) for row in rows]
     return [(code, _dated(finding)) for code, finding in found if finding is not None]
 
 
-def _dated(finding: Finding) -> Finding:
+def _dated(finding: CheckFinding) -> CheckFinding:
     """What has been known for too long may have changed since."""
     if finding.age_s <= KNOWN_S or finding.status is Status.UNKNOWN:
         return finding
     words = f"{finding.words or finding.status}, as known {finding.age_s:.0f} s ago; it counts for {KNOWN_S:.0f} s"
-    return Finding(Status.UNKNOWN, words, finding.source, finding.destination, finding.age_s)
+    return CheckFinding(Status.UNKNOWN, words, finding.source, finding.destination, finding.age_s)
 
 
-def failed(candidate: Candidate, need: Need) -> list[tuple[str, Finding]]:
+def failed(candidate: Candidate, need: PlacementRequest) -> list[tuple[str, CheckFinding]]:
     return [(code, finding) for code, finding in findings(candidate, need) if finding.status is Status.FAILED]
 
 
-def refusals(candidate: Candidate, need: Need) -> list[str]:
+def refusals(candidate: Candidate, need: PlacementRequest) -> list[str]:
     """Every reason why this host cannot take it, each after its check's code; empty: it can."""
     found = failed(candidate, need)
     return [finding.words if code == REFUSED else f"{code}: {finding.words}" for code, finding in found]
 
 
-def rank(candidates: Iterable[Candidate], need: Need) -> list[Candidate]:
+def rank(candidates: Iterable[Candidate], need: PlacementRequest) -> list[Candidate]:
     """The hosts that pass, most free memory first; ties by name, so that the choice can be repeated."""
     passing = [c for c in candidates if not refusals(c, need)]
     return sorted(passing, key=lambda c: (-c.free_memory_mb, c.host.name))

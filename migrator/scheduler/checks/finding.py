@@ -20,7 +20,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """``words``: why not, or why it is not known; ``source`` and ``destination``: what was found on either host;
     ``age_s``: how long ago."""
 
@@ -32,7 +32,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
+class SurveyRecord:
     """What a host's agent found when nothing was moved, and for how long the server has known it (s). ``unreadable``:
     why it could not be read, and so is empty."""
 
@@ -42,7 +42,7 @@ class Surveyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class PlacementRequest:
     """What is to be placed. ``guest`` and ``source`` are known for a move only."""
 
     instance: InstanceSpec
@@ -62,15 +62,15 @@ class Need:
     missing_images: tuple[str, ...] = ()  # that it needs and the catalogue has no bytes of; looked up beforehand only
     live: bool = False  # it is to run on while it is moved
     unfit: str = ""  # why nothing may begin with the instance now
-    origin: "Origin | None" = None  # of a live migration
+    origin: "SourceHost | None" = None  # of a live migration
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceHost:
     """The source of a live migration."""
 
     host: HostView
-    surveyed: Surveyed | None = None
+    surveyed: SurveyRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Candidate:
     free_vcpus: float
     free_memory_mb: float
     free_disk_gb: float
-    surveyed: Surveyed | None = None
+    surveyed: SurveyRecord | None = None
 
 
 def listed(names: Sequence[str]) -> str:
@@ -88,11 +88,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED_MAX]) + more
 
 
-def verdict(words: str | None, source: str, destination: str, age_s: float = 0.0) -> Finding:
+def verdict(words: str | None, source: str, destination: str, age_s: float = 0.0) -> CheckFinding:
     """Failed for the reason ``words``; None: passed."""
     status = Status.PASSED if words is None else Status.FAILED
-    return Finding(status, words or "", source, destination, age_s)
+    return CheckFinding(status, words or "", source, destination, age_s)
 
 
-def unknown(words: str, source: str = "", destination: str = "") -> Finding:
-    return Finding(Status.UNKNOWN, words, source, destination)
+def unknown(words: str, source: str = "", destination: str = "") -> CheckFinding:
+    return CheckFinding(Status.UNKNOWN, words, source, destination)

@@ -4,14 +4,14 @@ They answer from what agents saw before anybody asked; what nobody has looked at
 answers with a finding. ``filters.py`` holds the table of them.
 """
 
-from migrator.protocol import Reach, VolumeSight, VolumeSpec, guest_cpu
+from migrator.protocol import PeerProbe, VolumeProbe, VolumeSpec, guest_cpu
 from migrator.scheduler.checks.finding import (
     FAILURE_STANDS_S,
     Candidate,
-    Finding,
-    Need,
+    CheckFinding,
+    PlacementRequest,
     Status,
-    Surveyed,
+    SurveyRecord,
     listed,
     unknown,
     verdict,
@@ -21,11 +21,11 @@ _MIB, _GIB = 1024**2, 1024**3
 SKEW_S = 2.0  # by which two hosts' clocks may differ
 
 
-def instance(_candidate: Candidate, need: Need) -> Finding:
+def instance(_candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     return verdict(need.unfit or None, need.unfit or "ready", "")
 
 
-def devices(_candidate: Candidate, need: Need) -> Finding:
+def devices(_candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     held = ", ".join(need.guest.devices)
@@ -33,7 +33,7 @@ def devices(_candidate: Candidate, need: Need) -> Finding:
     return verdict(words, held or "none", "", need.guest_age_s)
 
 
-def arch(candidate: Candidate, need: Need) -> Finding:
+def arch(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     here, there = need.guest.arch, candidate.host.report.arch
@@ -41,7 +41,7 @@ def arch(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, here, there, _age(candidate, need))
 
 
-def machine_type(candidate: Candidate, need: Need) -> Finding:
+def machine_type(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     machine, types = need.guest.machine, candidate.host.report.machine_types
@@ -53,7 +53,7 @@ def machine_type(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, machine or "any", there, _age(candidate, need))
 
 
-def hypervisor_version(candidate: Candidate, need: Need) -> Finding:
+def hypervisor_version(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     here, there = need.guest.hypervisor_version, candidate.host.report.hypervisor_version
@@ -63,7 +63,7 @@ def hypervisor_version(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, str(here), str(there), _age(candidate, need))
 
 
-def cpu(candidate: Candidate, need: Need) -> Finding:
+def cpu(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     guest = need.guest
     if guest is None:
         return _guest_unknown(need)
@@ -79,21 +79,21 @@ def cpu(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s + answer.age_s))
 
 
-def uri(candidate: Candidate, need: Need) -> Finding:
+def uri(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.origin is None:
         return unknown("the source is not known")
     return _reach(need.origin.surveyed, need.origin.host.name, candidate.host.name, _uri(candidate))
 
 
-def uri_back(candidate: Candidate, need: Need) -> Finding:
+def uri_back(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.origin is None:
         return unknown("the source is not known")
     wanted = need.origin.host.report.live_migration_uri
     found = _reach(candidate.surveyed, candidate.host.name, need.origin.host.name, wanted)
-    return Finding(found.status, found.words, found.destination, found.source, found.age_s)
+    return CheckFinding(found.status, found.words, found.destination, found.source, found.age_s)
 
 
-def clock(candidate: Candidate, need: Need) -> Finding:
+def clock(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """Each host's clock against the database's; what the measuring itself may have cost is given to nobody."""
     here, there = need.origin.surveyed if need.origin is not None else None, candidate.surveyed
     if here is None or there is None or here.survey.clock_offset_s is None or there.survey.clock_offset_s is None:
@@ -106,7 +106,7 @@ def clock(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, _offset(here), _offset(there), max(here.age_s, there.age_s))
 
 
-def image(candidate: Candidate, need: Need) -> Finding:
+def image(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """A host that was given the image before may have it still: then the move goes well all the same."""
     if not need.missing_images:
         return verdict(None, "the catalogue has every image that it needs", "")
@@ -122,7 +122,7 @@ def image(candidate: Candidate, need: Need) -> Finding:
     return unknown(words, f"needs {names}")
 
 
-def volumes(candidate: Candidate, need: Need) -> Finding:
+def volumes(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     wanted = need.instance.volumes
     if not wanted:
         return verdict(None, "no volumes", "", need.guest_age_s)
@@ -136,11 +136,11 @@ def volumes(candidate: Candidate, need: Need) -> Finding:
     faults = [words for volume in wanted if (words := _volume(volume, seen[volume.source]))]
     there = "; ".join(faults) or "reaches every one"
     if faults and age_s > FAILURE_STANDS_S:
-        return Finding(Status.UNKNOWN, f"{age_s:.0f} s ago: {there}", here, there, age_s)
+        return CheckFinding(Status.UNKNOWN, f"{age_s:.0f} s ago: {there}", here, there, age_s)
     return verdict("; ".join(faults) or None, here, there, age_s)
 
 
-def _volume(volume: VolumeSpec, sight: VolumeSight) -> str:
+def _volume(volume: VolumeSpec, sight: VolumeProbe) -> str:
     """What is wrong with it; "": nothing."""
     if sight.bytes is None:
         return f"{volume.source} is out of reach: {sight.words}"
@@ -148,7 +148,7 @@ def _volume(volume: VolumeSpec, sight: VolumeSight) -> str:
     return f"{volume.source} has {sight.bytes // _MIB} MiB, and had {volume.size_gb} GiB" if short else ""
 
 
-def console(candidate: Candidate, need: Need) -> Finding:
+def console(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     if not need.guest.listens:
@@ -162,11 +162,11 @@ def console(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s))
 
 
-def _guest_unknown(need: Need) -> Finding:
+def _guest_unknown(need: PlacementRequest) -> CheckFinding:
     return unknown(f"the agent of {need.source} has not described the guest yet")
 
 
-def _age(candidate: Candidate, need: Need) -> float:
+def _age(candidate: Candidate, need: PlacementRequest) -> float:
     return max(need.guest_age_s, candidate.host.silent_s)
 
 
@@ -174,21 +174,21 @@ def _uri(candidate: Candidate) -> str:
     return candidate.host.report.live_migration_uri
 
 
-def _reach(surveyed: Surveyed | None, prober: str, peer: str, wanted: str) -> Finding:
+def _reach(surveyed: SurveyRecord | None, prober: str, peer: str, wanted: str) -> CheckFinding:
     """``source``: what the prober found, ``destination``: where it looked."""
     if prober == peer:
         return verdict(None, "the same host", wanted)
-    found: Reach | None = surveyed.survey.peers.get(peer) if surveyed is not None else None
+    found: PeerProbe | None = surveyed.survey.peers.get(peer) if surveyed is not None else None
     if surveyed is None or found is None or found.uri != wanted:
         return unknown(f"the agent of {prober} has not tried {wanted} yet", "not tried", wanted)
     age_s = surveyed.age_s + found.age_s
     if not found.ok and age_s > FAILURE_STANDS_S:
-        return Finding(Status.UNKNOWN, f"could not be reached {age_s:.0f} s ago: {found.words}", "", wanted, age_s)
+        return CheckFinding(Status.UNKNOWN, f"could not be reached {age_s:.0f} s ago: {found.words}", "", wanted, age_s)
     words = None if found.ok else f"{prober} cannot reach {wanted}: {found.words}"
     return verdict(words, "connected" if found.ok else found.words, wanted, age_s)
 
 
-def _offset(surveyed: Surveyed | None) -> str:
+def _offset(surveyed: SurveyRecord | None) -> str:
     if surveyed is None or surveyed.survey.clock_offset_s is None:
         return "not known"
     return f"{surveyed.survey.clock_offset_s:+.3f} s from the database's clock"

@@ -6,29 +6,29 @@ Each answers with a finding, or None where the question does not arise. ``filter
 from collections.abc import Iterable
 
 from migrator.protocol import StoragePool
-from migrator.scheduler.checks.finding import Candidate, Finding, Need, listed, verdict
+from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, listed, verdict
 
 _GIB = 1024**3
 
 
-def source(candidate: Candidate, need: Need) -> Finding:
+def source(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     there = candidate.host.name == need.source and not need.in_place
     return verdict("the instance is there already" if there else None, f"it is on {need.source}", candidate.host.name)
 
 
-def cleaned(candidate: Candidate, need: Need) -> Finding:
+def cleaned(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     held = candidate.host.name in need.holders
     words = "it has not cleaned up yet what it had of the instance before" if held else None
     return verdict(words, "", "still holds something of it" if held else "holds nothing of it")
 
 
-def refused(candidate: Candidate, need: Need) -> Finding | None:
+def refused(candidate: Candidate, need: PlacementRequest) -> CheckFinding | None:
     """What the host itself said in this very operation: its own words, with their codes."""
     reasons = need.refused.get(candidate.host.name)
     return verdict(", ".join(reasons), "", "said no") if reasons else None
 
 
-def up(candidate: Candidate, _need: Need) -> Finding:
+def up(candidate: Candidate, _need: PlacementRequest) -> CheckFinding:
     host, words = candidate.host, None
     if host.unreadable:
         words = host.unreadable
@@ -45,7 +45,7 @@ def approval_wanted(host: str) -> str:
     return f"no operator has approved it yet: `migrator host-approve {host}`"
 
 
-def enabled(candidate: Candidate, _need: Need) -> Finding:
+def enabled(candidate: Candidate, _need: PlacementRequest) -> CheckFinding:
     if not candidate.host.approved:
         return verdict(approval_wanted(candidate.host.name), "", "not approved")
     disabled, impaired = candidate.host.disabled, candidate.host.report.impaired
@@ -54,13 +54,13 @@ def enabled(candidate: Candidate, _need: Need) -> Finding:
     return verdict("it is disabled" if disabled else None, "", "disabled" if disabled else "enabled")
 
 
-def vcpus(candidate: Candidate, need: Need) -> Finding:
+def vcpus(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     report, free = candidate.host.report, candidate.free_vcpus
     total = f"{max(free, 0):.0f} free of {report.vcpus} with ratio {report.cpu_allocation_ratio:g}"
     return _room("", free, need.vcpus, total)
 
 
-def memory(candidate: Candidate, need: Need) -> Finding:
+def memory(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """What claims and the domains that migrator did not make leave: the claim itself compares the same."""
     report, free = candidate.host.report, candidate.free_memory_mb
     ratio, reserved = report.ram_allocation_ratio, report.reserved_host_memory_mb
@@ -69,7 +69,7 @@ def memory(candidate: Candidate, need: Need) -> Finding:
     return _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
 
 
-def disk(candidate: Candidate, need: Need) -> Finding:
+def disk(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """What claims leave; and for disks that have to be copied what the pool itself has."""
     finding = _room(" GiB", candidate.free_disk_gb, need.disk_gb, f"{max(candidate.free_disk_gb, 0):.0f} GiB free")
     if not need.live or need.guest is None:
@@ -87,7 +87,7 @@ def disk(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, finding.source, there, candidate.host.silent_s)
 
 
-def storage(candidate: Candidate, need: Need) -> Finding:
+def storage(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """Pools by name, what is shared by identity, and a flag that contradicts that."""
     pools, wanted = candidate.host.report.storage, sorted(need.instance.pools)
     missing = [pool for pool in wanted if pool not in pools]
@@ -103,7 +103,7 @@ def storage(candidate: Candidate, need: Need) -> Finding:
     )
 
 
-def network(candidate: Candidate, need: Need) -> Finding:
+def network(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     wanted = sorted({nic.network for nic in need.instance.nics})
     missing = [name for name in wanted if name not in candidate.host.report.networks]
     words = f"no bridge for {', '.join(missing)}" if missing else None
@@ -111,12 +111,12 @@ def network(candidate: Candidate, need: Need) -> Finding:
     return verdict(words, f"uses {', '.join(wanted) or 'none'}", there, candidate.host.silent_s)
 
 
-def _room(unit: str, free: float, needed: int, found: str) -> Finding:
+def _room(unit: str, free: float, needed: int, found: str) -> CheckFinding:
     words = f"{needed}{unit} needed, {max(free, 0):.0f}{unit} free" if free < needed else None
     return verdict(words, f"{needed}{unit} needed", found)
 
 
-def _flag(pools: dict[str, StoragePool], wanted: list[str], need: Need) -> list[str]:
+def _flag(pools: dict[str, StoragePool], wanted: list[str], need: PlacementRequest) -> list[str]:
     if need.guest is None or need.block is None:
         return []
     shared = [pool for pool in wanted if pool in pools and _shares(pools, pool, need)]
@@ -128,11 +128,11 @@ def _flag(pools: dict[str, StoragePool], wanted: list[str], need: Need) -> list[
     return []
 
 
-def _shares(pools: dict[str, StoragePool], pool: str, need: Need) -> bool:
+def _shares(pools: dict[str, StoragePool], pool: str, need: PlacementRequest) -> bool:
     return need.guest is not None and need.guest.storage.get(pool) == pools[pool].identity
 
 
-def _copied(pools: dict[str, StoragePool], need: Need) -> dict[str, float]:
+def _copied(pools: dict[str, StoragePool], need: PlacementRequest) -> dict[str, float]:
     """Pool -> GiB of the disks that have to be copied there, at the size that the guest sees, or at what they hold."""
     facts = {fact.target: fact for fact in need.guest.disks} if need.guest is not None else {}
     copied: dict[str, float] = {}

@@ -4,11 +4,11 @@ Time is the database's. That the hosts' own clocks agree is a check of its own, 
 the other's certificate ("uri").
 """
 
-from migrator.scheduler.checks.finding import Candidate, Finding, Need, unknown, verdict
+from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, unknown, verdict
 from migrator.scheduler.decision.snapshot import HostView
 
 
-def tls(candidate: Candidate, need: Need) -> Finding:
+def tls(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.origin is None:
         return unknown("the source is not known")
     source, destination = need.origin.host, candidate.host

@@ -30,13 +30,13 @@ from migrator.protocol import (
 from migrator.scheduler.decision import proof, strategy_choice, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
 from migrator.scheduler.decision.operation_data import Steering
-from migrator.scheduler.decision.snapshot import Means, Placed, Snapshot
+from migrator.scheduler.decision.snapshot import MigrationOptions, Placed, Snapshot
 
 _HELD_MIB_S = 1  # the least that libvirt knows
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AssignmentContext:
     """One host's part in the phase: all that the inputs are worked out from."""
 
     snapshot: Snapshot
@@ -60,7 +60,7 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
         fencing = operation.forward and phase.fencing_evidence_suffices and actor is phase.actor
         if fencing and (snapshot.hosts[host].up or not views.keeps_disks(snapshot)):
             ensure = Ensure.OBSERVED  # it answers, and keeps its instances: ``decide`` is about to turn round
-        found[host] = _assignment(Ask(snapshot, table, phase, actor), host, ensure)
+        found[host] = _assignment(AssignmentContext(snapshot, table, phase, actor), host, ensure)
     return found
 
 
@@ -81,7 +81,7 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
     return found
 
 
-def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
+def _assignment(ask: AssignmentContext, host: str, ensure: Ensure) -> Assignment:
     operation = ask.snapshot.operation
     undone = not operation.forward and operation.holds  # later the instance, and its memory, are somebody else's
     if ensure is Ensure.NOT_RUNNING and undone and views.memory_is_shared(ask.snapshot):
@@ -102,7 +102,7 @@ def _assignment(ask: Ask, host: str, ensure: Ensure) -> Assignment:
     )
 
 
-def _compatible(ask: Ask) -> Message:
+def _compatible(ask: AssignmentContext) -> Message:
     operation = ask.snapshot.operation
     return CompatibleInputs(
         guest=views.guest_of(operation),
@@ -112,7 +112,7 @@ def _compatible(ask: Ask) -> Message:
     )
 
 
-def _for_destination(ask: Ask) -> GuestDescription:
+def _for_destination(ask: AssignmentContext) -> GuestDescription:
     """The guest, without those pools that only seem to be the destination's too: what is in them is copied."""
     guest, shared = views.guest_of(ask.snapshot.operation), views.shared_by_both(ask.snapshot)
     destination = views.view_of(ask.snapshot, ask.snapshot.operation.destination)
@@ -121,17 +121,17 @@ def _for_destination(ask: Ask) -> GuestDescription:
     return guest.model_copy(update={"storage": {p: i for p, i in guest.storage.items() if p not in copied}})
 
 
-def _prepared(ask: Ask) -> Message:
+def _prepared(ask: AssignmentContext) -> Message:
     return PreparedInputs(guest=_for_destination(ask))
 
 
-def _measured(ask: Ask) -> Message:
+def _measured(ask: AssignmentContext) -> Message:
     snapshot, destination = ask.snapshot, ask.snapshot.operation.destination
     assert destination is not None
     return MeasuredInputs(destination_address=snapshot.hosts[destination].report.address)
 
 
-def _migrating(ask: Ask) -> Message:
+def _migrating(ask: AssignmentContext) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.destination is not None
     report = snapshot.hosts[operation.destination].report
@@ -153,7 +153,7 @@ def _migrating(ask: Ask) -> Message:
     )
 
 
-def _bandwidth(wheel: Steering, means: Means) -> int:
+def _bandwidth(wheel: Steering, means: MigrationOptions) -> int:
     if wheel.held:
         return _HELD_MIB_S
     return wheel.bandwidth(means.bandwidth_mib_s)
@@ -167,19 +167,19 @@ def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:
     return tuple(downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, views.data_gib(snapshot), s.curve))
 
 
-def _offered(ask: Ask) -> Message:
+def _offered(ask: AssignmentContext) -> Message:
     return OfferedInputs(copy_disks=views.moved_targets(ask.snapshot), images=views.lent_images(ask.snapshot))
 
 
-def _lent(ask: Ask) -> Message:
+def _lent(ask: AssignmentContext) -> Message:
     return OfferedInputs(copy_disks=views.lent_targets(ask.snapshot), images=views.lent_images(ask.snapshot))
 
 
-def _disks_whole(ask: Ask) -> Message:
+def _disks_whole(ask: AssignmentContext) -> Message:
     return DisksWholeInputs(checksums=tuple(proof.expected_checksums(ask.snapshot, ask.actor)))
 
 
-def _copied(ask: Ask) -> Message:
+def _copied(ask: AssignmentContext) -> Message:
     snapshot, operation = ask.snapshot, ask.snapshot.operation
     assert operation.source is not None
     guest, lent = _for_destination(ask), operation.context.lent
@@ -193,12 +193,12 @@ def _copied(ask: Ask) -> Message:
     )
 
 
-def _powered(ask: Ask) -> Message:
+def _powered(ask: AssignmentContext) -> Message:
     operation = ask.snapshot.operation
     return PoweredInputs(power=views.power_asked(operation), machine=views.guest_of(operation).machine)
 
 
-def _rebuilt(ask: Ask) -> Message:
+def _rebuilt(ask: AssignmentContext) -> Message:
     shared = views.shared_by_both(ask.snapshot)
     return RebuiltInputs(
         shared=tuple(disk.target for disk in ask.snapshot.instance.disks if disk.pool in shared),
@@ -211,7 +211,7 @@ def _typed(password: str | Mapping[str, str] | None) -> str | None:
     return password if isinstance(password, str) else None
 
 
-def _shut_off(ask: Ask) -> Message:
+def _shut_off(ask: AssignmentContext) -> Message:
     """What runs although the instance is, or soon will be, elsewhere is not asked: neither on an evacuated host, which
     is declared dead, nor where an evacuation or a move that was given up had started it."""
     operation = ask.snapshot.operation
@@ -220,7 +220,7 @@ def _shut_off(ask: Ask) -> Message:
     return ShutOffInputs(soft=soft, timeout_s=ask.snapshot.shutdown_timeout_s)
 
 
-def _absent(ask: Ask) -> Message:
+def _absent(ask: AssignmentContext) -> Message:
     """As much as the table lets the step destroy: everything, or the copy that a move leaves, which is never a shared
     disk, and a running guest only where it was evacuated from."""
     snapshot = ask.snapshot
@@ -240,11 +240,11 @@ def _absent(ask: Ask) -> Message:
     )
 
 
-def _kept_disks(ask: Ask) -> Message:
+def _kept_disks(ask: AssignmentContext) -> Message:
     return KeptInputs(kept=ask.snapshot.operation.params.kept)
 
 
-def _kept(ask: Ask) -> tuple[str, ...]:
+def _kept(ask: AssignmentContext) -> tuple[str, ...]:
     """Storage identities of the hosts where the instance lives on: the operation's other end, and wherever it has been
     moved since, for what is owed may be cleaned up much later."""
     snapshot = ask.snapshot
@@ -256,7 +256,7 @@ def _kept(ask: Ask) -> tuple[str, ...]:
     return tuple(sorted(kept))
 
 
-_INPUTS: Mapping[Ensure, Callable[[Ask], Message]] = {
+_INPUTS: Mapping[Ensure, Callable[[AssignmentContext], Message]] = {
     Ensure.COMPATIBLE: _compatible,
     Ensure.PREPARED: _prepared,
     Ensure.MEASURED: _measured,

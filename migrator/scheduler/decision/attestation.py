@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from migrator.operations import VERIFY, Actor, Operation, Phase
 from migrator.scheduler.decision import proof, views
-from migrator.scheduler.decision.completion import Judgement, Progress
+from migrator.scheduler.decision.completion import ConditionStatus, Progress
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
 from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
@@ -53,7 +53,7 @@ def _without_source(snapshot: Snapshot) -> Plan:
     return wait(snapshot, views.silence(snapshot, source))
 
 
-def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: Judgement) -> Plan:
+def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: ConditionStatus) -> Plan:
     operation, host = snapshot.operation, snapshot.operation.destination
     if found.progress is Progress.PENDING or not table.reversible(phase.name):
         missing = f"{host} has not what it should have: " if found.progress is Progress.FAILED else f"{host}: "

@@ -20,7 +20,7 @@ from migrator.scheduler.decision.verdict import Verdict
 from migrator.scheduler.decision.waiting import ALARMS, alarm, wait
 
 
-def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+def rollback(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
     if (back := _back_from_the_dead(snapshot, table)) is not None:
         return back
@@ -49,7 +49,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _unheard(snapshot, table, phase, host)
     judgement = judge_undone(snapshot, phase, fact)
     if judgement.progress is not Progress.DONE and proof.lapsed(snapshot, table, phase, phase.undo_proof):
-        return replace(wait(snapshot, ""), phase=phase.undo_proof, raise_epoch=True)
+        return replace(wait(snapshot, ""), phase=phase.undo_proof, bump_epoch=True)
     if judgement.progress is not Progress.DONE:
         return wait(snapshot, f"{host}: {judgement.message}" if judgement.message else "")
     if phase.undo_end is End.VERDICT and not _stayed(snapshot, fact):
@@ -63,7 +63,7 @@ def go_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
 def _stayed(snapshot: Snapshot, fact: Fact) -> bool:
     """Whether the source still has its guest. A stopped one may be what a power cut brought back: it counts with the
     destination's word beside it, or where an operator, who knows that the destination is lost, has cancelled."""
-    if not guest_end.still_here(fact):
+    if not guest_end.guest_on_source(fact):
         return False
     destination = snapshot.operation.destination
     told = views.state_of(views.fresh(snapshot, destination)) is not None
@@ -80,7 +80,7 @@ def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
         if table.phase(name).undo_destroys is Loss.GUEST and views.heard(snapshot, host):
             return Plan(
                 phase=name,
-                raise_epoch=True,
+                bump_epoch=True,
                 context={"owed": owed[:place]},
                 waiting="" if operation.waiting else None,
                 timeline=(Timeline("phase", f"{host} is back: undo {name} first", host=host),),
@@ -107,9 +107,9 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     is fenced."""
     gone = not views.heard(snapshot, host)
     if not gone and proof.lapsed(snapshot, table, phase, phase.undo_proof):
-        return replace(wait(snapshot, ""), phase=phase.undo_proof, raise_epoch=True)
+        return replace(wait(snapshot, ""), phase=phase.undo_proof, bump_epoch=True)
     if gone and not snapshot.operation.holds and phase.undo_proof in owed_phases(snapshot.operation):
-        return replace(wait(snapshot, views.silence(snapshot, host)), phase=phase.undo_proof, raise_epoch=True)
+        return replace(wait(snapshot, views.silence(snapshot, host)), phase=phase.undo_proof, bump_epoch=True)
     given_up = gone and not views.awaited(snapshot, host)
     by_silence = phase.undo_deferrable is Deferral.SILENT
     if given_up and snapshot.operation.holds and (by_silence or views.fenced(snapshot, host)):
@@ -123,7 +123,7 @@ def _forward_again(snapshot: Snapshot, table: Operation) -> Plan:
     return Plan(
         phase=table.point_of_no_return,
         forward=True,
-        raise_epoch=True,
+        bump_epoch=True,
         error={},
         outcome=outcome_of(snapshot),
         waiting="" if snapshot.operation.waiting else None,

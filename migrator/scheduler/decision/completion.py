@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from migrator.protocol import AttemptState, DomainState, Ensure, Fact, Power
-from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, broken_off
+from migrator.protocol import AttemptState, DomainState, Ensure, Fact, TargetPowerState
+from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, postcopy_dead
 from migrator.scheduler.decision.verdict import job_active
 
 
@@ -19,7 +19,7 @@ class Progress(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ConditionStatus:
     progress: Progress
     code: str = ""
     message: str = ""
@@ -27,34 +27,34 @@ class Judgement:
 
 _STOPPED = (DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
 # A saved memory may have been used up before the guest was stopped again: then it is shut off.
-_POWERED: Mapping[Power, tuple[DomainState, ...]] = {
-    Power.RUNNING: (DomainState.RUNNING,),
-    Power.SHUT_OFF: _STOPPED,
-    Power.SAVED: _STOPPED,
+_POWERED: Mapping[TargetPowerState, tuple[DomainState, ...]] = {
+    TargetPowerState.RUNNING: (DomainState.RUNNING,),
+    TargetPowerState.SHUT_OFF: _STOPPED,
+    TargetPowerState.SAVED: _STOPPED,
 }
 
-DONE = Judgement(Progress.DONE)
-PENDING = Judgement(Progress.PENDING)
+DONE = ConditionStatus(Progress.DONE)
+PENDING = ConditionStatus(Progress.PENDING)
 
 
 def _state(fact: Fact) -> DomainState | None:
     return fact.domain.state if fact.domain is not None else None
 
 
-def _when(condition: bool) -> Judgement:
+def _when(condition: bool) -> ConditionStatus:
     return DONE if condition else PENDING
 
 
-def _checked(fact: Fact) -> Judgement:
+def _checked(fact: Fact) -> ConditionStatus:
     """All checks hold; otherwise every one that fails is named, with what was found and what to do."""
     failed = [check for check in fact.checks if not check.ok]
     if failed:
         words = "; ".join(f"{c.name}: {c.found}{f' ({c.advice})' if c.advice else ''}" for c in failed)
-        return Judgement(Progress.FAILED, "check_failed", words)
+        return ConditionStatus(Progress.FAILED, "check_failed", words)
     return _when(bool(fact.checks))
 
 
-def _movable(fact: Fact) -> Judgement:
+def _movable(fact: Fact) -> ConditionStatus:
     judgement = _checked(fact)
     return judgement if judgement.progress is Progress.FAILED or fact.guest is not None else PENDING
 
@@ -65,37 +65,37 @@ def _prepared(fact: Fact) -> bool:
     return looked and all(disk.exists for disk in fact.disks)
 
 
-def _not_migrating(fact: Fact) -> Judgement:
+def _not_migrating(fact: Fact) -> ConditionStatus:
     """A call that the other hypervisor does not answer is held by libvirt, and ends when it does."""
     if fact.domain is not None and job_active(fact):
-        return Judgement(Progress.PENDING, message="its transfer was told to end, and has not yet")
+        return ConditionStatus(Progress.PENDING, message="its transfer was told to end, and has not yet")
     ended = fact.attempt is not None and fact.attempt.state is not AttemptState.RUNNING
     return _when(fact.domain is not None and ended)
 
 
-def _not_running(fact: Fact) -> Judgement:
+def _not_running(fact: Fact) -> ConditionStatus:
     return _when(_state(fact) in (*_STOPPED, DomainState.ABSENT))
 
 
-def _offered(fact: Fact) -> Judgement:
+def _offered(fact: Fact) -> ConditionStatus:
     """The driver has no other word for it than that the call did not fail."""
     return _when(fact.problem is None and _state(fact) in _STOPPED)
 
 
-def _lent(fact: Fact) -> Judgement:
+def _lent(fact: Fact) -> ConditionStatus:
     """It names what it lends, and where; their checksums may come later."""
     return _when(fact.problem is None and fact.domain is not None and bool(fact.disks))
 
 
-def _absent(fact: Fact) -> Judgement:
+def _absent(fact: Fact) -> ConditionStatus:
     if _state(fact) is DomainState.RUNNING:
-        return Judgement(Progress.PENDING, message="its domain runs, and is left alone")
-    if broken_off(fact):
-        return Judgement(Progress.PENDING, message=BROKEN_OFF)
+        return ConditionStatus(Progress.PENDING, message="its domain runs, and is left alone")
+    if postcopy_dead(fact):
+        return ConditionStatus(Progress.PENDING, message=BROKEN_OFF)
     return _when(_state(fact) is DomainState.ABSENT and not any(disk.exists for disk in fact.disks))
 
 
-SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
+SATISFIED: Mapping[Ensure, Callable[[Fact], ConditionStatus]] = {
     Ensure.OBSERVED: lambda fact: _when(fact.domain is not None),
     Ensure.MOVABLE: _movable,
     Ensure.COMPATIBLE: _checked,
@@ -125,25 +125,25 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], Judgement]] = {
 ``DISKS_WHOLE`` (``proof.judge_whole``), which depends on what the disks were."""
 
 
-def judge(ensure: Ensure, fact: Fact, power: Power = Power.RUNNING) -> Judgement:
+def judge(ensure: Ensure, fact: Fact, power: TargetPowerState = TargetPowerState.RUNNING) -> ConditionStatus:
     """``power``: how the instance is wanted where it is put."""
     met = _powered(fact, power) if ensure is Ensure.POWERED else SATISFIED[ensure](fact)
     return _with_problem(met, fact)
 
 
-def _powered(fact: Fact, power: Power) -> Judgement:
+def _powered(fact: Fact, power: TargetPowerState) -> ConditionStatus:
     """A domain that does not run may be the one that was there before: it says nothing about what had to be done."""
-    return _when(_state(fact) in _POWERED[power] and (power is Power.RUNNING or fact.problem is None))
+    return _when(_state(fact) in _POWERED[power] and (power is TargetPowerState.RUNNING or fact.problem is None))
 
 
-def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Judgement:
+def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> ConditionStatus:
     """Whether the destination holds what the source has: every one of ``targets``, with equal checksums. Whatever the
     source says later counts for nothing: its fact must be of this phase too."""
     here, there = _checksums(copied), _checksums(offered)
     differing = [t for t in targets if here.get(t) and there.get(t) and here[t] != there[t]]
     if differing:
         words = ", ".join(f"{t} is {here[t]}, but {there[t]} at the source" for t in differing)
-        return Judgement(Progress.FAILED, "checksum_mismatch", f"the copy differs: {words}")
+        return ConditionStatus(Progress.FAILED, "checksum_mismatch", f"the copy differs: {words}")
     # Where nothing is to be compared, files are made all the same, and a process may stand in the way.
     if copied.domain is not None and copied.problem is None and all(here.get(t) and there.get(t) for t in targets):
         return DONE
@@ -151,7 +151,7 @@ def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Ju
     return next((p for p in problems if p.progress is Progress.FAILED), next(iter(problems), PENDING))
 
 
-def _not_offered(offered: Fact | None) -> Judgement:
+def _not_offered(offered: Fact | None) -> ConditionStatus:
     found = _with_problem(PENDING, offered)
     return replace(found, message=f"the source does not offer it any more: {found.message}") if found.code else found
 
@@ -160,8 +160,8 @@ def _checksums(fact: Fact | None) -> Mapping[str, str]:
     return {disk.target: disk.checksum for disk in fact.disks if disk.checksum} if fact is not None else {}
 
 
-def _with_problem(judgement: Judgement, fact: Fact | None) -> Judgement:
+def _with_problem(judgement: ConditionStatus, fact: Fact | None) -> ConditionStatus:
     if judgement.progress is Progress.PENDING and fact is not None and fact.problem is not None:
         progress = Progress.FAILED if fact.problem.final else Progress.PENDING
-        return Judgement(progress, fact.problem.code, fact.problem.message)
+        return ConditionStatus(progress, fact.problem.code, fact.problem.message)
     return judgement

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrator.operations import Actor, Phase, Record
-from migrator.protocol import Fact, Power
+from migrator.protocol import Fact, TargetPowerState
 from migrator.scheduler.decision import evacuated_disks, proof, strategy_choice, views
 from migrator.scheduler.decision.operation_data import ContextUpdate
 from migrator.scheduler.decision.snapshot import Snapshot, Timeline
-from migrator.scheduler.decision.verdict import rests
+from migrator.scheduler.decision.verdict import user_paused
 
 
 def context_update(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> ContextUpdate:
@@ -39,7 +39,7 @@ def observed(snapshot: Snapshot, phase: Phase, *, turned: bool = False) -> Fact 
 
 def _guest(_: Snapshot, fact: Fact) -> ContextUpdate:
     found = _description(fact)
-    return {**found, "power": Power.PAUSED.value} if rests(fact) else found
+    return {**found, "power": TargetPowerState.PAUSED.value} if user_paused(fact) else found
 
 
 def _guest_and_power(_: Snapshot, fact: Fact) -> ContextUpdate:

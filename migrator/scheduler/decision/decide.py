@@ -6,9 +6,9 @@ can be tried in a test. It never looks at an operation other than the one it is 
 """
 
 from migrator.operations import OPERATIONS
-from migrator.scheduler.decision.backward import go_back
+from migrator.scheduler.decision.backward import rollback
 from migrator.scheduler.decision.deadlines import timed
-from migrator.scheduler.decision.forward import go_on
+from migrator.scheduler.decision.forward import advance
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
 from migrator.scheduler.decision.unreported import named
 from migrator.scheduler.decision.views import disputed
@@ -27,5 +27,5 @@ def decide(snapshot: Snapshot) -> Plan:
     phase = table.phase(operation.phase)
     if disputed(snapshot, phase):
         return wait(snapshot, f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`")
-    plan = go_on(snapshot, table, phase) if operation.forward else go_back(snapshot, table, phase)
+    plan = advance(snapshot, table, phase) if operation.forward else rollback(snapshot, table, phase)
     return timed(snapshot, phase, named(snapshot, plan))

@@ -18,11 +18,11 @@ from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
 from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.transfer_end import by_verdict
-from migrator.scheduler.decision.verdict import Verdict, rests
+from migrator.scheduler.decision.verdict import Verdict, user_paused
 from migrator.scheduler.decision.waiting import alarm, set_free, wait
 
 
-def go_on(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+def advance(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     operation = snapshot.operation
     if phase.end is End.VERDICT:
         return by_verdict(snapshot, table, phase)
@@ -73,7 +73,7 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     if judgement.progress is Progress.DONE:
         return next_phase(snapshot, table, phase, fact=fact)
     if proof.lapsed(snapshot, table, phase, phase.proof):
-        return replace(wait(snapshot, ""), phase=phase.proof, raise_epoch=True)
+        return replace(wait(snapshot, ""), phase=phase.proof, bump_epoch=True)
     # It would wait for ever otherwise, and hold the instance.
     refused = judgement.code in (SUPERSEDED, STALE_EPOCH) and not table.undone_by_hosts(phase.name)
     refused = refused or (phase.lends and judgement.code == UNKNOWN_ASSIGNMENT)  # an agent that cannot lend
@@ -85,14 +85,14 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
     silent = views.silence(snapshot, host)
     if proof.lapsed(snapshot, table, phase, phase.proof):
-        return replace(wait(snapshot, ""), phase=phase.proof, raise_epoch=True)
+        return replace(wait(snapshot, ""), phase=phase.proof, bump_epoch=True)
     if views.heard(snapshot, host):
         return wait(snapshot, "")
     if views.awaited(snapshot, host):
         return wait(snapshot, silent)
     if phase.proof and not views.left_out(snapshot, table.phase(phase.proof)):
         plan = set_free(snapshot, host) if views.fenced(snapshot, host) else wait(snapshot, silent)
-        return replace(plan, phase=phase.proof, raise_epoch=True)
+        return replace(plan, phase=phase.proof, bump_epoch=True)
     if phase.harmless or (phase.undo_deferrable is Deferral.SILENT and table.reversible(phase.name)):
         return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
     if views.fenced(snapshot, host) and phase.locks_instance:
@@ -126,7 +126,7 @@ def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
     operation = snapshot.operation
     source = views.fresh(snapshot, operation.source)
     there = views.state_of(views.fresh(snapshot, operation.destination))
-    alive = views.state_of(source) is DomainState.RUNNING or rests(source)
+    alive = views.state_of(source) is DomainState.RUNNING or user_paused(source)
     return alive and there is not DomainState.RUNNING
 
 

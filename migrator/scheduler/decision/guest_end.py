@@ -27,7 +27,7 @@ def stopped(fact: Fact | None) -> bool:
     return views.state_of(fact) in STOPPED
 
 
-def still_here(fact: Fact) -> bool:
+def guest_on_source(fact: Fact) -> bool:
     """Also of a guest that runs because it migrated hither, once: only one that is shut off has migrated away."""
     domain = fact.domain
     if domain is None or domain.state in (DomainState.ABSENT, DomainState.INCOMING):

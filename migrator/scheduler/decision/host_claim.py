@@ -9,17 +9,17 @@ from migrator.operations import Operation, Phase
 from migrator.scheduler.decision.next_phase import next_phase
 from migrator.scheduler.decision.rollback_start import refused
 from migrator.scheduler.decision.snapshot import Plan, Question, Snapshot
-from migrator.scheduler.decision.waiting import held_up, queued_at, wait
+from migrator.scheduler.decision.waiting import queue_wait, wait, wait_in_queue
 
 
 def claim_host(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
-    if (queued := held_up(snapshot)) is not None:
+    if (queued := queue_wait(snapshot)) is not None:
         return queued
     found = snapshot.placement
     if found is None:
         return Plan(asks=Question.PLACEMENT)
     if found.host is not None and found.ahead is not None:
-        return queued_at(snapshot, found.host, found.ahead)
+        return wait_in_queue(snapshot, found.host, found.ahead)
     if found.host is not None:
         return replace(next_phase(snapshot, table, phase), destination=found.host)
     if found.awaited:

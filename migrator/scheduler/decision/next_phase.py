@@ -37,7 +37,7 @@ def next_phase(
         "waiting": "" if operation.waiting else None,
     }
     if following is None:
-        compared = strategy_choice.compared(snapshot)
+        compared = strategy_choice.forecast_vs_actual(snapshot)
         return Plan(end=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
     lines = (
         *((chosen[1],) if chosen else ()),

@@ -9,7 +9,7 @@ from typing import Any, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from migrator.protocol import DiskFact, GuestDescription, Power
+from migrator.protocol import DiskFact, GuestDescription, TargetPowerState
 
 Json = Mapping[str, Any]
 
@@ -76,7 +76,7 @@ class Params(Kept):
     trust_marker: bool = False  # pools with one marker are one storage, without a proof
     same_host: bool = False
     kept: str = ""  # the operation that put disks aside
-    power: Power | None = None  # of an instance whose host cannot be asked
+    power: TargetPowerState | None = None  # of an instance whose host cannot be asked
     lost_images: tuple[str, ...] = ()  # that the catalogue has not any more
     surviving: Mapping[str, str] = Field(default_factory=dict)  # pool -> identity of what outlived its host
     admin_pass: str | Mapping[str, str] | None = None  # encrypted in the database
@@ -88,7 +88,7 @@ class Context(Kept):
     """What phases have found out, for those that follow."""
 
     guest: GuestDescription | None = None
-    power: Power | None = None  # as it was found
+    power: TargetPowerState | None = None  # as it was found
     shared: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)  # destination -> pools that it shares
     lent: Mapping[str, str] = Field(default_factory=dict)  # target, or image -> path at which the source lends it
     copied: Mapping[str, str] = Field(default_factory=dict)  # target -> checksum of the complete copy, at both ends

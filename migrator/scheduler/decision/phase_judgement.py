@@ -7,11 +7,11 @@ which storage has to be the one that was lost. Never decides what follows from i
 from migrator.operations import End, Phase, Record
 from migrator.protocol import Ensure, Fact
 from migrator.scheduler.decision import views
-from migrator.scheduler.decision.completion import DONE, Judgement, Progress, judge, judge_copy
+from migrator.scheduler.decision.completion import DONE, ConditionStatus, Progress, judge, judge_copy
 from migrator.scheduler.decision.snapshot import Snapshot
 
 
-def judge_done(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
+def judge_done(snapshot: Snapshot, phase: Phase, fact: Fact) -> ConditionStatus:
     """On the way forward."""
     assert isinstance(phase.do, Ensure)
     if views.taken_over(snapshot, fact):
@@ -24,7 +24,7 @@ def judge_done(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
     return judge(phase.do, fact, views.power_asked(snapshot.operation))
 
 
-def judge_undone(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
+def judge_undone(snapshot: Snapshot, phase: Phase, fact: Fact) -> ConditionStatus:
     """On the way back."""
     assert isinstance(phase.undo, Ensure)
     if views.taken_over(snapshot, fact):
@@ -32,17 +32,17 @@ def judge_undone(snapshot: Snapshot, phase: Phase, fact: Fact) -> Judgement:
     return judge(phase.undo, fact, views.power_wanted(snapshot.operation))
 
 
-def _unproven(snapshot: Snapshot, fact: Fact) -> Judgement | None:
+def _unproven(snapshot: Snapshot, fact: Fact) -> ConditionStatus | None:
     """Disks that outlived their host are only where what that host wrote is found: a copied marker is none."""
     surviving = snapshot.operation.params.surviving
     lost = [pool for pool in surviving if pool in fact.unproven]
     if not lost:
         return None
     words = f"storage: {', '.join(lost)} has the same marker here, but not what {snapshot.operation.source} wrote there"
-    return Judgement(Progress.FAILED, "check_failed", words)
+    return ConditionStatus(Progress.FAILED, "check_failed", words)
 
 
-def pending_reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Judgement) -> str:
+def pending_reason(snapshot: Snapshot, phase: Phase, host: str, judgement: ConditionStatus) -> str:
     """Why it is not done yet; "" while it merely goes on. A copy is done by what both ends say."""
     if judgement.message:
         return f"{host}: {judgement.message}"
@@ -51,7 +51,7 @@ def pending_reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Judge
     return views.silence(snapshot, source) if away else ""
 
 
-def failure_message(phase: Phase, host: str, judgement: Judgement) -> str:
+def failure_message(phase: Phase, host: str, judgement: ConditionStatus) -> str:
     """The hypervisor's words, and for the lock of a disk image what it means: the last guard has held."""
     if phase.do is Ensure.POWERED and "lock" in judgement.message.lower():
         return (

@@ -14,16 +14,16 @@ _ALIVE = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
 _POST_COPY = ("postcopy", "postcopy-failed")
 
 
-def half(fact: Fact | None) -> bool:
+def postcopy_half(fact: Fact | None) -> bool:
     """Whether this end of a post-copy holds a part of the guest, and executes none of it."""
     domain = fact.domain if fact is not None else None
     return domain is not None and domain.state is DomainState.PAUSED and domain.reason in _POST_COPY
 
 
-def broken_off(fact: Fact | None) -> bool:
+def postcopy_dead(fact: Fact | None) -> bool:
     """Whether this end of a post-copy goes on no more. libvirt keeps the job of one that failed, for it may be
     recovered while both of its halves live."""
-    if not half(fact) or fact is None or fact.domain is None:
+    if not postcopy_half(fact) or fact is None or fact.domain is None:
         return False
     return fact.domain.reason in FAILED or not job_active(fact)
 
@@ -33,8 +33,8 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     move would take the destination's disks, which the guest has written to since."""
     source, destination = snapshot.operation.source, snapshot.operation.destination
     here, there = views.fresh(snapshot, source), views.fresh(snapshot, destination)
-    left = broken_off(here) and views.fenced(snapshot, destination)
-    arrived = half(there) and views.fenced(snapshot, source)
+    left = postcopy_dead(here) and views.fenced(snapshot, destination)
+    arrived = postcopy_half(there) and views.fenced(snapshot, source)
     found = Verdict.TORN if left or arrived else views.verdict_of(snapshot)
     return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.torn else found
 

@@ -71,7 +71,7 @@ def _owing(snapshot: Snapshot, table: Operation, owed: list[str], common: dict[s
     first = next((n for n in owed if table.phase(n).undo_proof and table.phase(n).undo_destroys is Loss.COPY), None)
     if first is not None and (proves := table.phase(first).undo_proof) not in owed:
         owed = [*owed[: owed.index(first)], proves, *owed[owed.index(first) :]]
-    common |= {"context": {**common["context"], "owed": owed}, "raise_epoch": True}
+    common |= {"context": {**common["context"], "owed": owed}, "bump_epoch": True}
     return Plan(phase=owed[0], holds=False, timeline=(line,), **common)
 
 
@@ -108,7 +108,7 @@ def _retry(operation: OperationView, effect: Effect) -> Plan:
     refused = dict(operation.context.refused) | {operation.destination: [str(error.get("message", ""))]}
     return Plan(
         forward=True,
-        raise_epoch=True,
+        bump_epoch=True,
         effect=effect,
         clear_destination=True,
         context={"refused": refused},

@@ -10,7 +10,7 @@ from typing import Final
 from migrator.operations import OPERATIONS, Actor, Operation, Phase
 from migrator.protocol import MEMORY, Fact
 from migrator.scheduler.decision import views
-from migrator.scheduler.decision.completion import Judgement, Progress
+from migrator.scheduler.decision.completion import ConditionStatus, Progress
 from migrator.scheduler.decision.snapshot import Snapshot
 
 COPIED: Final = "copied"  # in an operation's context: target -> checksum that both ends had when the copy was complete
@@ -30,16 +30,16 @@ def expected_checksums(snapshot: Snapshot, actor: Actor) -> Mapping[str, str]:
     return snapshot.operation.context.copied
 
 
-def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
+def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> ConditionStatus:
     """Whether this end's copy is whole: every disk there, none smaller than it was, and its content what was copied."""
     if fact.problem is not None:
         progress = Progress.FAILED if fact.problem.final else Progress.PENDING
-        return Judgement(progress, fact.problem.code, fact.problem.message)
+        return ConditionStatus(progress, fact.problem.code, fact.problem.message)
     if fact.domain is None:
-        return Judgement(Progress.PENDING)
+        return ConditionStatus(Progress.PENDING)
     found = {disk.target: disk for disk in fact.disks}
     if unshown := [disk.target for disk in snapshot.instance.disks if disk.target not in found]:
-        return Judgement(Progress.PENDING, message=f"it has not shown {', '.join(unshown)}")
+        return ConditionStatus(Progress.PENDING, message=f"it has not shown {', '.join(unshown)}")
     wrong = [f"{target} is missing ({disk.path})" for target, disk in found.items() if not disk.exists]
     for disk in views.guest_of(snapshot.operation).disks:
         if disk.target == MEMORY:  # its checksum tells
@@ -51,8 +51,8 @@ def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> Judgement:
     sums = {target: disk.checksum for target, disk in found.items() if disk.checksum}
     wrong += [f"{t} is {sums[t]}, and {c} was copied" for t, c in expected.items() if t in sums and sums[t] != c]
     if wrong:
-        return Judgement(Progress.FAILED, "not_whole", "; ".join(wrong))
-    return Judgement(Progress.DONE if expected.keys() <= sums.keys() else Progress.PENDING)
+        return ConditionStatus(Progress.FAILED, "not_whole", "; ".join(wrong))
+    return ConditionStatus(Progress.DONE if expected.keys() <= sums.keys() else Progress.PENDING)
 
 
 def needed(snapshot: Snapshot, keeper: str) -> bool:

@@ -28,7 +28,7 @@ def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") ->
     return Plan(
         phase=table.phase(operation.phase).undo_proof or None,
         forward=False,
-        raise_epoch=True,
+        bump_epoch=True,
         error=error,
         waiting="" if operation.waiting else None,
         timeline=(Timeline("reverse", message, details={"code": code, "phase": operation.phase}),),

@@ -88,7 +88,7 @@ class OperationView:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class MigrationOptions:
     """How a live migration's transfer may be made to end (the server's settings). ``bandwidth_mib_s`` 0: no limit."""
 
     strategy: str = "permitted"  # live_migration_strategy
@@ -100,7 +100,7 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """Where an operation stands in the queue of the host that it waits for."""
 
     ahead: int = 0  # operations that go first
@@ -144,10 +144,12 @@ class Snapshot:
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 0  # live migrations of the same source that go first
     outbound_limit: int = 0  # max_concurrent_live_migrations; 0: any number
-    inbound: Place = field(default_factory=Place)  # at its destination, while it waits for that to be free
+    inbound: QueuePosition = field(
+        default_factory=QueuePosition
+    )  # at its destination, while it waits for that to be free
     inbound_limit: int = 0  # max_concurrent_builds; 0: any number
     shutdown_timeout_s: int = 60  # a guest gets to stop by itself
-    means: Means = field(default_factory=Means)
+    means: MigrationOptions = field(default_factory=MigrationOptions)
     reached_mib_s: float | None = None  # by earlier transfers between these hosts
     disputed: str = ""  # why nothing may be done to the instance before an operator has compared record and copies
     copies: tuple[tuple[str, str], ...] = ()  # for a deletion: (host, state) of what other hosts still report
@@ -177,7 +179,7 @@ class Plan:
 
     phase: str | None = None
     forward: bool | None = None
-    raise_epoch: bool = False
+    bump_epoch: bool = False
     effect: Effect | None = None
     effect_fact: Fact | None = None  # the fact an effect records (power state, outcome)
     context: ContextUpdate = field(default_factory=ContextUpdate)  # merged over the row's

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from migrator.operations import OPERATIONS, Actor, End, Operation, Phase
-from migrator.protocol import Fact, Power
+from migrator.protocol import Fact, TargetPowerState
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision.completion import Progress
 from migrator.scheduler.decision.operation_data import ContextUpdate
@@ -85,11 +85,11 @@ def _stay(snapshot: Snapshot, message: str, *, confirm: bool | None = None) -> P
     assert waiting is not None
     context: ContextUpdate = {proof.WINDOW: None, "owed": [], proof.UNDOING: False}
     if not proof.recorded(snapshot):
-        context |= {"power": Power.SHUT_OFF.value, proof.STAYED: True}
+        context |= {"power": TargetPowerState.SHUT_OFF.value, proof.STAYED: True}
     return Plan(
         phase=table.stays_from if again else waiting.name,
         forward=True,
-        raise_epoch=True,
+        bump_epoch=True,
         error={},
         cancel=False,
         confirm=confirm,

@@ -32,7 +32,7 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class TransferEstimateInput:
     """What has to be sent, how fast it is written again, and how fast it is sent (MiB, MiB/s). ``network_mib_s``: what
     is sent without a limit, as the rest of a post-copy is; None: no more than with it."""
 
@@ -47,7 +47,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Permitted:
+class AllowedStrategies:
     """``steps`` ends with the longest pause that is allowed at all; ``deadline_s`` 0: none."""
 
     steps: Steps
@@ -80,27 +80,33 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TransferProgress:
     """A transfer under way. ``load``: what the guest writes when it is not slowed down."""
 
     elapsed_s: float
     left_mib: float
-    load: Load
+    load: TransferEstimateInput
     slowed_percent: int = 0
 
 
-def pre_copy(load: Load, permitted: Permitted, standing: Standing | None = None) -> Forecast:
+def pre_copy(
+    load: TransferEstimateInput, permitted: AllowedStrategies, standing: TransferProgress | None = None
+) -> Forecast:
     return _rounds(Strategy.PRE_COPY, load, permitted, standing)
 
 
-def auto_converge(load: Load, permitted: Permitted, standing: Standing | None = None) -> Forecast:
+def auto_converge(
+    load: TransferEstimateInput, permitted: AllowedStrategies, standing: TransferProgress | None = None
+) -> Forecast:
     """Slowed down at once by as much as makes the rounds halve, where QEMU itself would come to it step by step."""
     wanted = 100 * (1 - _TRIGGER * load.bandwidth_mib_s / load.dirty_mib_s) if load.dirty_mib_s else 0.0
     initial = min(_BOLDEST_INITIAL, max(THROTTLE_INITIAL, -int(-wanted // 5) * 5))
     return _rounds(Strategy.AUTO_CONVERGE, load, permitted, standing, initial)
 
 
-def post_copy(load: Load, _permitted: Permitted, standing: Standing | None = None) -> Forecast:
+def post_copy(
+    load: TransferEstimateInput, _permitted: AllowedStrategies, standing: TransferProgress | None = None
+) -> Forecast:
     """One pass, then the rest, with the guest at the destination. What is under way needs no further pass."""
     rate = load.network_mib_s or load.bandwidth_mib_s
     if standing is not None:
@@ -111,7 +117,7 @@ def post_copy(load: Load, _permitted: Permitted, standing: Standing | None = Non
     return Forecast(Strategy.POST_COPY, before_s + left_s + _SWITCH_S, round(_SWITCH_S * 1000))
 
 
-FORECASTS: Mapping[Strategy, Callable[[Load, Permitted], Forecast]] = {
+FORECASTS: Mapping[Strategy, Callable[[TransferEstimateInput, AllowedStrategies], Forecast]] = {
     Strategy.PRE_COPY: pre_copy,
     Strategy.AUTO_CONVERGE: auto_converge,
     Strategy.POST_COPY: post_copy,
@@ -119,7 +125,11 @@ FORECASTS: Mapping[Strategy, Callable[[Load, Permitted], Forecast]] = {
 
 
 def _rounds(
-    strategy: Strategy, load: Load, permitted: Permitted, standing: Standing | None, initial_percent: int = 0
+    strategy: Strategy,
+    load: TransferEstimateInput,
+    permitted: AllowedStrategies,
+    standing: TransferProgress | None,
+    initial_percent: int = 0,
 ) -> Forecast:
     """Round by round until what is left fits into the pause of the moment. ``initial_percent`` 0: never slowed down."""
     at_s = load.disk_mib / load.bandwidth_mib_s if standing is None else standing.elapsed_s
@@ -156,7 +166,7 @@ def allowed_ms(steps: Steps, at_s: float) -> int:
     return next((ms for after_s, ms in reversed(steps) if after_s <= at_s), steps[0][1])
 
 
-def choose(load: Load, permitted: Permitted, least_mib_s: float | None = None) -> Choice:
+def choose(load: TransferEstimateInput, permitted: AllowedStrategies, least_mib_s: float | None = None) -> Choice:
     """The gentlest means that take hardly longer than the quickest; where none ends in time, the strongest.
 
     ``least_mib_s``: what the guest writes if it wrote by chance to more of the sampled pages than of others. Stronger
@@ -172,7 +182,7 @@ def choose(load: Load, permitted: Permitted, least_mib_s: float | None = None) -
     return Choice(FORECASTS[surely](load, permitted), doubt)
 
 
-def _worth_it(load: Load, permitted: Permitted) -> Choice:
+def _worth_it(load: TransferEstimateInput, permitted: AllowedStrategies) -> Choice:
     forecasts = [FORECASTS[means](load, permitted) for means in permitted.means]
     told = _told(load, forecasts)
     ends = [(f, f.total_s) for f in forecasts if f.total_s is not None and _in_time(f.total_s, permitted)]
@@ -183,11 +193,11 @@ def _worth_it(load: Load, permitted: Permitted) -> Choice:
     return Choice(chosen, told)
 
 
-def _in_time(total_s: float, permitted: Permitted) -> bool:
+def _in_time(total_s: float, permitted: AllowedStrategies) -> bool:
     return not permitted.deadline_s or total_s <= permitted.deadline_s
 
 
-def _told(load: Load, forecasts: Sequence[Forecast]) -> str:
+def _told(load: TransferEstimateInput, forecasts: Sequence[Forecast]) -> str:
     each = ", ".join(f"{f.strategy} {'never ends' if f.total_s is None else f'{f.total_s:.1f} s'}" for f in forecasts)
     return (
         f"the guest writes {load.dirty_mib_s:.0f} MiB/s, {load.bandwidth_mib_s:.0f} MiB/s get through, "
@@ -195,7 +205,7 @@ def _told(load: Load, forecasts: Sequence[Forecast]) -> str:
     )
 
 
-def needs_post_copy(standing: Standing, permitted: Permitted, *, slows_down: bool) -> str | None:
+def needs_post_copy(standing: TransferProgress, permitted: AllowedStrategies, *, slows_down: bool) -> str | None:
     """Why a transfer under way should go on by post-copy; None: it ends about as soon by what it does already."""
     rounds = auto_converge if slows_down else pre_copy
     going_on, otherwise = rounds(standing.load, permitted, standing), post_copy(standing.load, permitted, standing)

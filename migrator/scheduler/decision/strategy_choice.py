@@ -14,7 +14,13 @@ from migrator.scheduler.decision import strategy, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
 from migrator.scheduler.decision.operation_data import StrategyRecord
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.decision.strategy import Choice, Load, Permitted, Standing, Strategy
+from migrator.scheduler.decision.strategy import (
+    AllowedStrategies,
+    Choice,
+    Strategy,
+    TransferEstimateInput,
+    TransferProgress,
+)
 
 LIMIT = "live_migration_bandwidth"
 MIB = 1024**2
@@ -70,12 +76,12 @@ def limit_mib_s(snapshot: Snapshot) -> int:
     return snapshot.operation.steering.bandwidth(snapshot.means.bandwidth_mib_s)
 
 
-def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> Load:
+def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> TransferEstimateInput:
     assert measurement.dirty_mib_s is not None
     assert bandwidth.mib_s is not None
     copied, memory_mb = set(views.copied_live(snapshot)), snapshot.instance.memory_mb
     disks = (disk for disk in views.guest_of(snapshot.operation).disks if disk.target in copied)
-    return Load(
+    return TransferEstimateInput(
         memory_mib=min(memory_mb, measurement.memory_mib or memory_mb),
         disk_mib=sum(disk.allocated_bytes for disk in disks) / MIB,
         dirty_mib_s=measurement.dirty_mib_s,
@@ -92,12 +98,12 @@ def _least_mib_s(measurement: Measurement) -> float | None:
     return max(0.0, measurement.dirty_mib_s - 2 * math.sqrt(measurement.dirty_mib_s * measurement.grain_mib_s))
 
 
-def permitted(snapshot: Snapshot) -> Permitted:
+def permitted(snapshot: Snapshot) -> AllowedStrategies:
     """What an operator wants goes before the settings, as it does in ``assignments``."""
     s, data_gib = snapshot.schedule, views.data_gib(snapshot)
     wanted_ms = snapshot.operation.steering.max_downtime_ms
     steps = downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve)
-    return Permitted(
+    return AllowedStrategies(
         steps=steps if wanted_ms is None else ((0, int(wanted_ms)),),
         auto_converge=snapshot.means.auto_converge,
         post_copy=snapshot.means.post_copy,
@@ -143,7 +149,7 @@ def post_copy(snapshot: Snapshot) -> bool:
     return snapshot.means.post_copy and snapshot.operation.context.post_copy
 
 
-def changed(snapshot: Snapshot, source: Fact) -> Plan | None:
+def switch_to_postcopy(snapshot: Snapshot, source: Fact) -> Plan | None:
     """Post-copy for a transfer that was left to find its way, is past its first pass, and will not get there by what it
     does; None: it goes on. Operators' wishes stand before it."""
     record, job, wheel = snapshot.operation.context.strategy, source.job, snapshot.operation.steering
@@ -163,7 +169,7 @@ def changed(snapshot: Snapshot, source: Fact) -> Plan | None:
     return Plan(steering={"force": True}, context={"strategy": changes}, timeline=(line,))
 
 
-def _standing(snapshot: Snapshot, record: StrategyRecord, job: JobFact) -> Standing | None:
+def _standing(snapshot: Snapshot, record: StrategyRecord, job: JobFact) -> TransferProgress | None:
     """None: not all memory was sent once, or what matters is not counted yet."""
     if (
         (job.iterations or 0) < FIRST_PASS
@@ -175,17 +181,17 @@ def _standing(snapshot: Snapshot, record: StrategyRecord, job: JobFact) -> Stand
     slowed = job.throttle_percent or 0
     # A page that is written to again and again counts once in a pass: after a long one the job's rate is too low.
     measured = (record.measured.dirty_mib_s or 0) * (1 - slowed / 100)
-    load = Load(
+    load = TransferEstimateInput(
         memory_mib=min(snapshot.instance.memory_mb, job.memory_total_bytes / MIB),
         disk_mib=0.0,
         dirty_mib_s=max(measured, job.dirty_pages_per_s * PAGE_BYTES / MIB) / max(0.01, 1 - slowed / 100),
         bandwidth_mib_s=job.bytes_per_s / MIB,
         network_mib_s=record.network_mib_s,
     )
-    return Standing(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, slowed)
+    return TransferProgress(job.elapsed_ms / 1000, job.memory_remaining_bytes / MIB, load, slowed)
 
 
-def compared(snapshot: Snapshot) -> tuple[Timeline, ...]:
+def forecast_vs_actual(snapshot: Snapshot) -> tuple[Timeline, ...]:
     """At the end: what was predicted, beside what happened. () where nothing was."""
     record, outcome = snapshot.operation.context.strategy, snapshot.operation.outcome
     if record is None or outcome.get("elapsed_ms") is None:

@@ -9,7 +9,7 @@ from migrator.operations import Operation, Phase
 from migrator.protocol import AttemptState, Fact
 from migrator.scheduler.decision import guest_end, strategy_choice, timeouts, views
 from migrator.scheduler.decision.next_phase import next_phase
-from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, broken_off, half, verdict_of
+from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, postcopy_dead, postcopy_half, verdict_of
 from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot
 from migrator.scheduler.decision.transfer_outcome import outcome_of
@@ -41,13 +41,17 @@ def by_verdict(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
             return reverse(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
         if problem is not None and refused:
             return reverse(snapshot, problem.code, problem.message)
-    if found is Verdict.HOLD and broken_off(source):
+    if found is Verdict.HOLD and postcopy_dead(source):
         return wait(snapshot, f"{operation.source}: {BROKEN_OFF}")
     if found is Verdict.HOLD and source is not None and not job_active(source):
         return wait(snapshot, _HELD + _way_out_of_hold(snapshot, source))
     if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:
         return timeouts.act(snapshot, late)
-    if source is not None and job_active(source) and (other := strategy_choice.changed(snapshot, source)) is not None:
+    if (
+        source is not None
+        and job_active(source)
+        and (other := strategy_choice.switch_to_postcopy(snapshot, source)) is not None
+    ):
         return other
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
         return reverse(snapshot, "host_fenced", f"{lost} is lost: {views.evidence(snapshot, lost)}")
@@ -61,7 +65,7 @@ def _way_out_of_hold(snapshot: Snapshot, source: Fact) -> str:
     there = f"resume it on {snapshot.operation.destination} (virsh resume)"
     return (
         f"{there}, or cancel"
-        if guest_end.still_here(source)
+        if guest_end.guest_on_source(source)
         else f"{snapshot.operation.source} has it no more: {there}"
     )
 
@@ -80,7 +84,12 @@ def _lost(snapshot: Snapshot) -> str | None:
     if destination is not None and views.fenced(snapshot, operation.source):
         return operation.source
     # One that is stopped may be what a power cut has brought back: it proves nothing beside a silent destination.
-    whole = source is not None and guest_end.still_here(source) and not half(source) and not guest_end.stopped(source)
+    whole = (
+        source is not None
+        and guest_end.guest_on_source(source)
+        and not postcopy_half(source)
+        and not guest_end.stopped(source)
+    )
     if whole and views.fenced(snapshot, operation.destination):
         return operation.destination
     return None

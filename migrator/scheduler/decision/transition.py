@@ -18,7 +18,7 @@ def after(operation: OperationView, plan: Plan) -> OperationView:
         operation,
         phase=plan.phase or operation.phase,
         forward=_or(plan.forward, operation.forward),
-        epoch=operation.epoch + plan.raise_epoch,
+        epoch=operation.epoch + plan.bump_epoch,
         generation=operation.generation + 1,
         destination=plan.destination or (None if plan.clear_destination else operation.destination),
         params=_params(operation, plan),

@@ -7,7 +7,7 @@ is silent, or whose domain could not be observed, is None. It never acts on what
 from enum import StrEnum
 from typing import TypeGuard
 
-from migrator.protocol import PAUSED_BY_HAND, AttemptState, DomainState, Fact
+from migrator.protocol import PAUSE_REASON_USER, AttemptState, DomainState, Fact
 
 
 class Verdict(StrEnum):
@@ -55,20 +55,20 @@ def verdict(source: Fact | None, destination: Fact | None, *, paused: bool = Fal
     paused for that reason counts for one that runs: the hypervisor gives an arriving copy that reason when it is whole.
     Two of them after the transfer are the same guest, and the destination's is kept."""
     if paused:
-        if rests(source) and rests(destination) and not job_active(source):
+        if user_paused(source) and user_paused(destination) and not job_active(source):
             return Verdict.DESTINATION
         source, destination = _awake(source), _awake(destination)
     return _verdict(source, destination)
 
 
-def rests(fact: Fact | None) -> TypeGuard[Fact]:
+def user_paused(fact: Fact | None) -> TypeGuard[Fact]:
     """Whether the guest is there, as somebody paused it."""
     domain = fact.domain if fact is not None else None
-    return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSED_BY_HAND)
+    return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSE_REASON_USER)
 
 
 def _awake(fact: Fact | None) -> Fact | None:
-    if not rests(fact) or fact.domain is None:
+    if not user_paused(fact) or fact.domain is None:
         return fact
     return fact.model_copy(update={"domain": fact.domain.model_copy(update={"state": DomainState.RUNNING})})
 

@@ -16,7 +16,7 @@ from migrator.protocol import (
     GuestDescription,
     HostReport,
     InstanceSpec,
-    Power,
+    TargetPowerState,
 )
 from migrator.scheduler.decision import downtime_steps
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Placed, Snapshot
@@ -25,7 +25,7 @@ from migrator.scheduler.decision.verdict import Verdict, verdict
 LENT: Final = "lent"  # in an operation's context: target -> path at which the source lends its config drive
 _NO_GUEST = GuestDescription()
 # what a source's domain was, and how the instance is wanted wherever it is put
-_POWER = {DomainState.RUNNING: Power.RUNNING, DomainState.SAVED: Power.SAVED}
+_POWER = {DomainState.RUNNING: TargetPowerState.RUNNING, DomainState.SAVED: TargetPowerState.SAVED}
 
 
 def host_of(operation: Placed, actor: Actor) -> str | None:
@@ -180,27 +180,27 @@ def guest_of(operation: OperationView) -> GuestDescription:
     return operation.context.guest or _NO_GUEST
 
 
-def power_wanted(operation: OperationView) -> Power:
+def power_wanted(operation: OperationView) -> TargetPowerState:
     """How the instance was when it was described (``params`` for one whose host cannot be asked)."""
-    return operation.context.power or operation.params.power or Power.RUNNING
+    return operation.context.power or operation.params.power or TargetPowerState.RUNNING
 
 
 def stays_paused(operation: OperationView) -> bool:
     """Whether it is moved live while somebody has paused it."""
-    return power_wanted(operation) is Power.PAUSED
+    return power_wanted(operation) is TargetPowerState.PAUSED
 
 
-def power_asked(operation: OperationView) -> Power:
+def power_asked(operation: OperationView) -> TargetPowerState:
     """How the present phase wants it: a suspended instance is resumed where it is moved to, and stays suspended where
     it is put back. An evacuated one stays as it was."""
     power = power_wanted(operation)
     moved = operation.forward and operation.kind is not Kind.EVACUATION
-    return Power.RUNNING if power is Power.SAVED and moved else power
+    return TargetPowerState.RUNNING if power is TargetPowerState.SAVED and moved else power
 
 
-def power_found(fact: Fact) -> Power:
+def power_found(fact: Fact) -> TargetPowerState:
     state = state_of(fact)
-    return _POWER.get(state, Power.SHUT_OFF) if state is not None else Power.SHUT_OFF
+    return _POWER.get(state, TargetPowerState.SHUT_OFF) if state is not None else TargetPowerState.SHUT_OFF
 
 
 def keeps_disks(snapshot: Snapshot) -> bool:
@@ -214,7 +214,11 @@ def moved_targets(snapshot: Snapshot) -> tuple[str, ...]:
     a volume: it is none of the disks."""
     shared, instance = shared_by_both(snapshot), snapshot.instance
     targets = [disk.target for disk in instance.disks if disk.pool not in shared]
-    if power_wanted(snapshot.operation) is Power.SAVED and instance.pools and instance.home_pool not in shared:
+    if (
+        power_wanted(snapshot.operation) is TargetPowerState.SAVED
+        and instance.pools
+        and instance.home_pool not in shared
+    ):
         targets.append(MEMORY)
     return tuple(targets)
 
@@ -258,7 +262,7 @@ def data_gib(snapshot: Snapshot) -> float:
 
 def memory_is_shared(snapshot: Snapshot) -> bool:
     """Whether the suspended instance's saved memory is the same file on both hosts."""
-    saved = power_wanted(snapshot.operation) is Power.SAVED
+    saved = power_wanted(snapshot.operation) is TargetPowerState.SAVED
     return saved and snapshot.instance.home_pool in shared_by_both(snapshot)
 
 

@@ -59,7 +59,7 @@ def _lost(snapshot: Snapshot, host: str) -> bool:
     return host in snapshot.hosts and snapshot.hosts[host].fenced
 
 
-def held_up(snapshot: Snapshot) -> Plan | None:
+def queue_wait(snapshot: Snapshot) -> Plan | None:
     """For an operation that others go before, at its source or where it waits to come in; None: it may be placed."""
     return _outbound(snapshot) or _inbound(snapshot)
 
@@ -72,10 +72,10 @@ def _inbound(snapshot: Snapshot) -> Plan | None:
     host = snapshot.hosts.get(operation.destination)
     if host is None or not host.up or host.disabled or (place.foremost and operation.requested_host is None):
         return None
-    return queued_at(snapshot, operation.destination, place.ahead)
+    return wait_in_queue(snapshot, operation.destination, place.ahead)
 
 
-def queued_at(snapshot: Snapshot, host: str, ahead: int) -> Plan:
+def wait_in_queue(snapshot: Snapshot, host: str, ahead: int) -> Plan:
     """Wait to come into the host, where ``ahead`` others go first. Its place changes often: only that it began to wait
     there is in the timeline."""
     limit = snapshot.inbound_limit

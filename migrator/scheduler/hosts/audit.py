@@ -13,7 +13,7 @@ from migrator.alarms import DISPUTES, AlarmKind
 from migrator.db import alarms, events, host_domains, instances, keys, serials
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
-from migrator.protocol import Copy, DomainState
+from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
 from migrator.scheduler.hosts.unseen_guests import keeps_its_domain, perhaps_on
 from migrator.scheduler.state import stamps
@@ -52,7 +52,7 @@ class Difference:
     holds: bool = True
 
 
-def audit(connection: Connection, host: str, told: Iterable[Copy], settings: ServerSettings) -> Sequence[str]:
+def audit(connection: Connection, host: str, told: Iterable[DomainEntry], settings: ServerSettings) -> Sequence[str]:
     """Store the host's list, note how its instances are, raise and clear its alarms; those whose guests ran by the
     record, and were found stopped. The host's row is locked."""
     before = host_domains.of_host(connection, host)
@@ -74,7 +74,7 @@ def audit(connection: Connection, host: str, told: Iterable[Copy], settings: Ser
 
 
 def unchanged(
-    key: bytes, host: str, told: Iterable[Copy], before: Mapping[str, HeldCopy], records: Mapping[str, Any]
+    key: bytes, host: str, told: Iterable[DomainEntry], before: Mapping[str, HeldCopy], records: Mapping[str, Any]
 ) -> bool:
     """Whether ``audit`` of the list would only note that it was seen, while no alarm of ``RAISED`` about the host is
     open. ``key``: signs stamps; ``records``: of every instance on the host. Pure."""
@@ -86,14 +86,14 @@ def unchanged(
     return same and not any(_differs(host, before.get(uuid), records.get(uuid)) for uuid in subjects)
 
 
-def _believed(key: bytes, copy: Copy) -> HeldCopy:
+def _believed(key: bytes, copy: DomainEntry) -> HeldCopy:
     stamp = copy.stamp_operation, copy.stamp_epoch
     issued = stamps.issued_for(key, copy.uuid, *stamp, copy.seal) if copy.seal else None
     return HeldCopy(copy.uuid, copy.state.value, *stamp, issued, True, copy.served)
 
 
 def _judged(
-    connection: Connection, host: str, told: Mapping[str, Copy], before: Mapping[str, HeldCopy]
+    connection: Connection, host: str, told: Mapping[str, DomainEntry], before: Mapping[str, HeldCopy]
 ) -> Mapping[str, HeldCopy]:
     key = keys.stamp_key(connection) if any(copy.seal for copy in told.values()) else b""
     issued = {

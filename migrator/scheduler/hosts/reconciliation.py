@@ -263,7 +263,7 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
         moment = now_expression(connection)
         if operation.holds and operation.forward and not table.moves and table.kind is not Kind.BUILD:
             again = {"source": host, "phase": table.phases[0].name, "epoch": operation.epoch + 1, "waiting": None}
-            operations.swap(
+            operations.compare_and_swap(
                 connection, operation.id, operation.generation, {**again, "phase_since": clock_expression(connection)}
             )
             kept.append(operation)
@@ -271,7 +271,7 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
         words = f"reconciled: the instance is on {host}"
         ended: dict[str, Any] = {"active": False, "waiting": None, "finished_at": moment}
         ended |= {"status": "error", "error": {"code": "reconciled", "message": words}} if operation.holds else {}
-        operations.swap(connection, operation.id, operation.generation, ended)
+        operations.compare_and_swap(connection, operation.id, operation.generation, ended)
         about = {"operation_id": operation.id, "instance_uuid": sides.uuid, "phase": operation.phase}
         events.add(connection, "end", words, host=host, epoch=operation.epoch, **about)
     return kept

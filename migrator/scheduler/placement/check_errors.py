@@ -8,7 +8,7 @@ from typing import Any
 from migrator.checks import CHECKS
 from migrator.db import hosts
 from migrator.db.engine import Connection
-from migrator.scheduler.checks.finding import Finding
+from migrator.scheduler.checks.finding import CheckFinding
 from migrator.scheduler.decision.snapshot import FailedChecks, Snapshot
 from migrator.scheduler.placement import preflight
 
@@ -24,7 +24,7 @@ def destination_checks(connection: Connection, snapshot: Snapshot, down_after: f
     return tuple(of_finding(*one) for one in found.hosts[0].failed if one[0] not in _OF_THE_SOURCE)
 
 
-def of_finding(code: str, found: Finding) -> dict[str, Any]:
+def of_finding(code: str, found: CheckFinding) -> dict[str, Any]:
     """A check that failed, as an operation's error has it."""
     sides = {"source": found.source, "destination": found.destination}
     advice = CHECKS[code].advice if code in CHECKS else ""

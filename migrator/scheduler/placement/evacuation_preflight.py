@@ -13,9 +13,9 @@ from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import HostReport, InstanceSpec
 from migrator.scheduler.checks.filters import findings
-from migrator.scheduler.checks.finding import Need
+from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.decision import evacuated_disks
-from migrator.scheduler.placement.preflight import Judged, Preflight
+from migrator.scheduler.placement.preflight import HostChecks, Preflight
 from migrator.scheduler.requests import evacuation
 from migrator.scheduler.requests.requests import ALLOWED
 from migrator.scheduler.state import loader, lost_images, shared_proofs
@@ -54,7 +54,7 @@ def of_host(
         surviving = evacuation.surviving_pools(storage, spec, report, host)
         disks = evacuated_disks.fates(spec, surviving)
         need = _need(connection, row, spec, report, surviving)
-        judged = [Judged(candidate.host.name, findings(candidate, need)) for candidate in candidates]
+        judged = [HostChecks(candidate.host.name, findings(candidate, need)) for candidate in candidates]
         kept = [pool for pool in surviving if pool in spec.pools]
         refusal = _unfit(row) or evacuation.rebuild_refusal(connection, disks, settings) or _without_root(disks)
         refusal = refusal or shared_proofs.refusal(lost, kept, settings)
@@ -65,9 +65,9 @@ def of_host(
 
 def _need(
     connection: Connection, row: Any, spec: InstanceSpec, report: HostReport, surviving: Mapping[str, str]
-) -> Need:
+) -> PlacementRequest:
     vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
-    return Need(
+    return PlacementRequest(
         instance=spec,
         vcpus=vcpus,
         memory_mb=memory_mb,

@@ -11,7 +11,7 @@ from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
 from migrator.operations import Actor, Kind
 from migrator.scheduler.checks.filters import failed, rank, refusals
-from migrator.scheduler.checks.finding import Candidate, Need, Origin
+from migrator.scheduler.checks.finding import Candidate, PlacementRequest, SourceHost
 from migrator.scheduler.decision.snapshot import Placement, Snapshot
 from migrator.scheduler.decision.views import spec_for
 from migrator.scheduler.placement.check_errors import of_finding
@@ -40,14 +40,14 @@ def place(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
     return Placement(awaited=awaited, refusals=_explain(considered, need), checks=checks)
 
 
-def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need:
+def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> PlacementRequest:
     operation = snapshot.operation
     live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
     flavor = operation.params.new_flavor
     if flavor is None:
         flavor = instances.get(connection, operation.instance_uuid, deleted=True).flavor
     vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.home))
-    return Need(
+    return PlacementRequest(
         instance=spec_for(snapshot, Actor.DESTINATION),
         vcpus=vcpus,
         memory_mb=memory_mb,
@@ -66,12 +66,14 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Need
     )
 
 
-def _origin(connection: Connection, source: str, down_after: float) -> Origin | None:
+def _origin(connection: Connection, source: str, down_after: float) -> SourceHost | None:
     rows, seen = hosts.by_names(connection, [source]), surveys.load(connection, [source], None)
-    return next((Origin(loader.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
+    return next((SourceHost(loader.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
 
 
-def _candidates(connection: Connection, rows: Sequence[Any], need: Need, down_after: float) -> list[Candidate]:
+def _candidates(
+    connection: Connection, rows: Sequence[Any], need: PlacementRequest, down_after: float
+) -> list[Candidate]:
     found = loader.candidates(rows, down_after)
     if not need.live or need.source is None:
         return found
@@ -79,19 +81,19 @@ def _candidates(connection: Connection, rows: Sequence[Any], need: Need, down_af
     return [replace(candidate, surveyed=seen.get(candidate.host.name)) for candidate in found]
 
 
-def _requested(connection: Connection, need: Need, down_after: float) -> Candidate | None:
+def _requested(connection: Connection, need: PlacementRequest, down_after: float) -> Candidate | None:
     rows = hosts.by_names(connection, [need.requested_host or ""])
     return next(iter(rank(_candidates(connection, rows, need, down_after), need)), None)
 
 
-def _busy(connection: Connection, snapshot: Snapshot, need: Need) -> Mapping[str, int]:
+def _busy(connection: Connection, snapshot: Snapshot, need: PlacementRequest) -> Mapping[str, int]:
     """Host -> how many go first there, where nothing more may come in now. What stays in place comes in nowhere."""
     found = inbound.ahead_everywhere(connection, snapshot)
     return {h: n for h, n in found.items() if n >= snapshot.inbound_limit and not (need.in_place and h == need.source)}
 
 
 def _next_free(
-    connection: Connection, snapshot: Snapshot, need: Need, down_after: float, busy: Mapping[str, int]
+    connection: Connection, snapshot: Snapshot, need: PlacementRequest, down_after: float, busy: Mapping[str, int]
 ) -> Candidate | None:
     """Of the busy hosts that will do, the one that it waits for already, or the one for which fewest do."""
     own = snapshot.operation.destination
@@ -104,7 +106,9 @@ def _next_free(
     return None
 
 
-def _best(connection: Connection, need: Need, down_after: float, without: Collection[str]) -> Candidate | None:
+def _best(
+    connection: Connection, need: PlacementRequest, down_after: float, without: Collection[str]
+) -> Candidate | None:
     args = (need.vcpus, need.memory_mb, need.disk_gb, down_after)
     shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST, without=without)
     found = rank(_candidates(connection, shortlist, need, down_after), need)
@@ -114,18 +118,18 @@ def _best(connection: Connection, need: Need, down_after: float, without: Collec
     return next(iter(found), None)
 
 
-def _considered(connection: Connection, need: Need, down_after: float) -> list[Candidate]:
+def _considered(connection: Connection, need: PlacementRequest, down_after: float) -> list[Candidate]:
     names = [need.requested_host] if need.requested_host else None
     rows = hosts.every(connection) if names is None else hosts.by_names(connection, names)
     return _candidates(connection, rows, need, down_after)
 
 
-def _explain(considered: Sequence[Candidate], need: Need) -> dict[str, list[str]]:
+def _explain(considered: Sequence[Candidate], need: PlacementRequest) -> dict[str, list[str]]:
     if need.requested_host and not considered:
         return {need.requested_host: ["no host of that name is registered"]}
     return {c.host.name: refusals(c, need) for c in considered}
 
 
-def _details(considered: Sequence[Candidate], need: Need) -> dict[str, list[dict[str, Any]]]:
+def _details(considered: Sequence[Candidate], need: PlacementRequest) -> dict[str, list[dict[str, Any]]]:
     """Every check that failed, by host: what ``_explain`` says, for programs."""
     return {c.host.name: [of_finding(*one) for one in failed(c, need)] for c in considered}

@@ -14,7 +14,7 @@ from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, InstanceSpec
 from migrator.scheduler.checks.filters import findings
-from migrator.scheduler.checks.finding import Candidate, Finding, Need, Origin, Status
+from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, SourceHost, Status
 from migrator.scheduler.decision.snapshot import HostView
 from migrator.scheduler.requests.requests import ALLOWED
 from migrator.scheduler.state import loader, lost_images, surveys
@@ -22,14 +22,14 @@ from migrator.scheduler.state.effects import amounts
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HostChecks:
     """One host, and (code, finding) of every check."""
 
     host: str
-    findings: Sequence[tuple[str, Finding]]
+    findings: Sequence[tuple[str, CheckFinding]]
 
     @property
-    def failed(self) -> list[tuple[str, Finding]]:
+    def failed(self) -> list[tuple[str, CheckFinding]]:
         return [(code, finding) for code, finding in self.findings if finding.status is Status.FAILED]
 
     @property
@@ -42,7 +42,7 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Preflight:
     instance: Any  # its row
-    hosts: Sequence[Judged]
+    hosts: Sequence[HostChecks]
 
 
 def of_instance(connection: Connection, uuid: str, to: Collection[str], down_after: float) -> list[Preflight]:
@@ -70,23 +70,25 @@ def _preflights(
 
 def origins_of(
     connection: Connection, sources: Collection[str], about: Collection[str], guests: Collection[str], down_after: float
-) -> Mapping[str, Origin]:
+) -> Mapping[str, SourceHost]:
     """Each of ``sources`` with what its agent saw of the hosts ``about`` and of these guests."""
     seen = surveys.load(connection, sources, about, guests)
     rows = hosts.by_names(connection, sources)
-    return {row.name: Origin(loader.host_view(row, down_after), seen.get(row.name)) for row in rows}
+    return {row.name: SourceHost(loader.host_view(row, down_after), seen.get(row.name)) for row in rows}
 
 
-def _preflight(connection: Connection, row: Any, candidates: Sequence[Candidate], origin: Origin | None) -> Preflight:
+def _preflight(
+    connection: Connection, row: Any, candidates: Sequence[Candidate], origin: SourceHost | None
+) -> Preflight:
     need = _need(connection, row, origin)
-    return Preflight(row, [Judged(candidate.host.name, findings(candidate, need)) for candidate in candidates])
+    return Preflight(row, [HostChecks(candidate.host.name, findings(candidate, need)) for candidate in candidates])
 
 
-def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
+def _need(connection: Connection, row: Any, origin: SourceHost | None) -> PlacementRequest:
     vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
     guest, age_s = _guest(row.uuid, origin)
     spec = InstanceSpec.model_validate(row.spec)
-    return Need(
+    return PlacementRequest(
         instance=spec,
         missing_images=lost_images.of(connection, spec),
         vcpus=vcpus,
@@ -102,7 +104,7 @@ def _need(connection: Connection, row: Any, origin: Origin | None) -> Need:
     )
 
 
-def _unfit(row: Any, origin: Origin | None) -> str:
+def _unfit(row: Any, origin: SourceHost | None) -> str:
     """Why no live migration may begin now; "": one may."""
     words = [] if row.vm_state in ALLOWED[Kind.LIVE_MIGRATION][1] else [f"it is {row.vm_state}"]
     words += [f"it is busy ({row.task_state})"] if row.task_state is not None else []
@@ -117,7 +119,7 @@ def _unheard(host: HostView) -> str:
     return f"its host {host.name} is " + ("forced down" if host.forced_down else host.unreadable or f"down ({silent})")
 
 
-def _guest(uuid: str, origin: Origin | None) -> tuple[GuestDescription | None, float]:
+def _guest(uuid: str, origin: SourceHost | None) -> tuple[GuestDescription | None, float]:
     """The guest as its host's agent saw it last, and how long ago (s)."""
     if origin is None or origin.surveyed is None or (sight := origin.surveyed.survey.guests.get(uuid)) is None:
         return None, 0.0

@@ -10,9 +10,9 @@ from typing import Any
 
 from migrator.db import queues
 from migrator.db.engine import Connection
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import OPERATIONS, Effect, Kind, Operation
-from migrator.scheduler.decision.snapshot import OperationView, Place, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import OperationView, Plan, QueuePosition, Snapshot
 
 _ARRIVED = frozenset({Effect.RECORD_BUILT, Effect.MOVE_RECORD, Effect.RECORD_RESIZED})
 # An evacuated instance is out of service, and nothing else that comes in is.
@@ -40,7 +40,7 @@ def ahead_everywhere(connection: Connection, snapshot: Snapshot) -> Mapping[str,
     return queues.ahead_everywhere(connection, RULE, operation.id, operation.kind is URGENT)
 
 
-def places(connection: Connection, rows: Iterable[Any], limit: int) -> Mapping[int, Place]:
+def places(connection: Connection, rows: Iterable[Any], limit: int) -> Mapping[int, QueuePosition]:
     """Operation id -> its place, for those of these rows of ``operations`` that wait for a host: one query."""
     waiting = {row.id: row.destination for row in rows if row.phase == QUEUED and row.forward and row.destination}
     if not waiting or not limit:
@@ -52,11 +52,11 @@ def places(connection: Connection, rows: Iterable[Any], limit: int) -> Mapping[i
             lines.setdefault(one.destination, []).append(one)
         else:
             under_way[one.destination] = under_way.get(one.destination, 0) + 1
-    found: dict[int, Place] = {}
+    found: dict[int, QueuePosition] = {}
     for host, line in lines.items():
         foremost = True
         for ahead, one in enumerate(line, under_way.get(host, 0)):
-            found[one.id] = Place(ahead, foremost)
+            found[one.id] = QueuePosition(ahead, foremost)
             foremost = foremost and one.requested_host is not None
     return {key: place for key, place in found.items() if key in waiting}
 
@@ -67,7 +67,7 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
     if not limit or host is None or host == operation.source:
         return
     if queues.ahead(connection, RULE, operation.id, operation.kind is URGENT, host) >= limit:
-        raise StaleRow(f"Operation {operation.id} is not the next one to come into {host} any more")
+        raise ConcurrentUpdate(f"Operation {operation.id} is not the next one to come into {host} any more")
 
 
 def following(connection: Connection, snapshot: Snapshot, after: OperationView) -> Sequence[int]:

@@ -5,7 +5,7 @@ Owns ``max_concurrent_live_migrations``. A migration leaves the queue when it ta
 
 from migrator.db import hosts, operations
 from migrator.db.engine import Connection
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import OPERATIONS, Effect, Kind
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
 from migrator.scheduler.queues import inbound
@@ -31,7 +31,7 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
     leaving = operation.source if operation.kind is Kind.LIVE_MIGRATION and limit else None
     hosts.lock(connection, {host for host in (leaving, plan.destination) if host is not None})
     if leaving is not None and ahead(connection, operation.id, leaving) >= limit:
-        raise StaleRow(f"Operation {operation.id} is not the next one of {leaving} any more")
+        raise ConcurrentUpdate(f"Operation {operation.id} is not the next one of {leaving} any more")
     inbound.admit(connection, snapshot, plan)
 
 

@@ -19,7 +19,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ActionRule:
     """``name``: the action as the API calls it, or what a request does. ``kind``: of the operation it would begin."""
 
     name: str
@@ -35,31 +35,31 @@ _ONE = "one move at a time"
 _NOT_IT = "the instance runs, so there is nothing to do"
 
 DURING_LIVE_MIGRATION = (
-    Wish("show", Answer.DONE, "changes nothing; so do all lists"),
-    Wish("rename", Answer.DONE, _RECORD),
-    Wish("metadata", Answer.DONE, _RECORD),
-    Wish("tags", Answer.DONE, _RECORD),
-    Wish("lock", Answer.DONE, _RECORD),
-    Wish("unlock", Answer.DONE, _RECORD),
-    Wish("steer", Answer.DONE, "bandwidth, permitted downtime, hold, post-copy: while the transfer runs"),
-    Wish("force_complete", Answer.DONE, "while the transfer runs"),
-    Wish("abort", Answer.DONE, "until the guest has moved; after post-copy has begun it has"),
-    Wish("delete", Answer.CANCELS, "where the guest has moved already, the migration ends first", Kind.DELETE),
-    Wish("os-start", Answer.REFUSED, _NOT_IT, Kind.START),
-    Wish("os-stop", Answer.REFUSED, _CUT_OFF, Kind.STOP),
-    Wish("reboot", Answer.REFUSED, _CUT_OFF, Kind.REBOOT),
-    Wish("suspend", Answer.REFUSED, _CUT_OFF, Kind.SUSPEND),
-    Wish("resume", Answer.REFUSED, _NOT_IT, Kind.RESUME),
-    Wish("pause", Answer.REFUSED, _PAUSED, Kind.PAUSE),
-    Wish("unpause", Answer.REFUSED, "a paused guest arrives paused, and may go on there", Kind.UNPAUSE),
-    Wish("os-migrateLive", Answer.REFUSED, _ONE, Kind.LIVE_MIGRATION),
-    Wish("migrate", Answer.REFUSED, _ONE, Kind.MIGRATION),
-    Wish("resize", Answer.REFUSED, _ONE, Kind.RESIZE),
-    Wish("evacuate", Answer.REFUSED, "its host's loss ends the migration first", Kind.EVACUATION),
-    Wish("confirmResize", Answer.REFUSED, "nothing waits for that word"),
-    Wish("revertResize", Answer.REFUSED, "nothing waits for that word"),
+    ActionRule("show", Answer.DONE, "changes nothing; so do all lists"),
+    ActionRule("rename", Answer.DONE, _RECORD),
+    ActionRule("metadata", Answer.DONE, _RECORD),
+    ActionRule("tags", Answer.DONE, _RECORD),
+    ActionRule("lock", Answer.DONE, _RECORD),
+    ActionRule("unlock", Answer.DONE, _RECORD),
+    ActionRule("steer", Answer.DONE, "bandwidth, permitted downtime, hold, post-copy: while the transfer runs"),
+    ActionRule("force_complete", Answer.DONE, "while the transfer runs"),
+    ActionRule("abort", Answer.DONE, "until the guest has moved; after post-copy has begun it has"),
+    ActionRule("delete", Answer.CANCELS, "where the guest has moved already, the migration ends first", Kind.DELETE),
+    ActionRule("os-start", Answer.REFUSED, _NOT_IT, Kind.START),
+    ActionRule("os-stop", Answer.REFUSED, _CUT_OFF, Kind.STOP),
+    ActionRule("reboot", Answer.REFUSED, _CUT_OFF, Kind.REBOOT),
+    ActionRule("suspend", Answer.REFUSED, _CUT_OFF, Kind.SUSPEND),
+    ActionRule("resume", Answer.REFUSED, _NOT_IT, Kind.RESUME),
+    ActionRule("pause", Answer.REFUSED, _PAUSED, Kind.PAUSE),
+    ActionRule("unpause", Answer.REFUSED, "a paused guest arrives paused, and may go on there", Kind.UNPAUSE),
+    ActionRule("os-migrateLive", Answer.REFUSED, _ONE, Kind.LIVE_MIGRATION),
+    ActionRule("migrate", Answer.REFUSED, _ONE, Kind.MIGRATION),
+    ActionRule("resize", Answer.REFUSED, _ONE, Kind.RESIZE),
+    ActionRule("evacuate", Answer.REFUSED, "its host's loss ends the migration first", Kind.EVACUATION),
+    ActionRule("confirmResize", Answer.REFUSED, "nothing waits for that word"),
+    ActionRule("revertResize", Answer.REFUSED, "nothing waits for that word"),
 )
-BY_KIND: Mapping[Kind, Wish] = {wish.kind: wish for wish in DURING_LIVE_MIGRATION if wish.kind is not None}
+BY_KIND: Mapping[Kind, ActionRule] = {wish.kind: wish for wish in DURING_LIVE_MIGRATION if wish.kind is not None}
 
 
 def advice(kind: Kind, active: Any) -> str:

@@ -14,7 +14,7 @@ from migrator.db import events, host_domains, hosts, images, keys, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
-from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Power, StoragePool
+from migrator.protocol import GuestDescription, HostReport, InstanceSpec, StoragePool, TargetPowerState
 from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.scheduler.state import fencing, passwords, shared_proofs
@@ -22,7 +22,7 @@ from migrator.scheduler.state.loader import host_view, report_of, with_fencing
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
-_POWER = {"stopped": Power.SHUT_OFF, "suspended": Power.SAVED}
+_POWER = {"stopped": TargetPowerState.SHUT_OFF, "suspended": TargetPowerState.SAVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,11 @@ def _survival(row: Any, source: Any, storage: Mapping[str, Mapping[str, StorageP
     return _Survival(spec, report, surviving, evacuated_disks.fates(spec, surviving), shared)
 
 
-def _power(row: Any, found: _Survival, *, stopped: bool) -> Power:
+def _power(row: Any, found: _Survival, *, stopped: bool) -> TargetPowerState:
     """How the instance ends."""
-    power = Power.SHUT_OFF if stopped else _POWER.get(row.vm_state, Power.RUNNING)
-    if power is Power.SAVED and found.spec.home_pool not in found.surviving:
-        return Power.SHUT_OFF  # its memory was lost with the host
+    power = TargetPowerState.SHUT_OFF if stopped else _POWER.get(row.vm_state, TargetPowerState.RUNNING)
+    if power is TargetPowerState.SAVED and found.spec.home_pool not in found.surviving:
+        return TargetPowerState.SHUT_OFF  # its memory was lost with the host
     return power
 
 

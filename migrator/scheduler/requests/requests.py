@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from migrator.db import events, host_domains, instances, operations
 from migrator.db.engine import Connection, Database
-from migrator.errors import Conflict, InstanceBusy, StaleRow
+from migrator.errors import ConcurrentUpdate, Conflict, InstanceBusy
 from migrator.operations import OPERATIONS, VERIFY, Kind
 from migrator.protocol import DomainState
 from migrator.scheduler.requests import during_live_migration
@@ -82,7 +82,7 @@ def until_unchanged(db: Database, ask: Callable[[Connection], T]) -> T:
         try:
             with db.write() as connection:
                 return ask(connection)
-        except StaleRow:
+        except ConcurrentUpdate:
             continue
     raise InstanceBusy("The instance changes faster than the request can be checked; ask again")
 
@@ -247,7 +247,7 @@ def _locked_source(connection: Connection, operation_id: int, new: operations.Ne
     now = instances.lock(connection, new.instance_uuid)
     host: str | None = now.host
     if (seen is not None and _state(now) != _state(seen)) or (host != new.source and new.moves):
-        raise StaleRow(f"Instance {new.instance_uuid} changed while the request was looked at")
+        raise ConcurrentUpdate(f"Instance {new.instance_uuid} changed while the request was looked at")
     if host == new.source or new.kind == Kind.BUILD:
         return new.source
     operations.set_source(connection, operation_id, host)

@@ -12,7 +12,7 @@ from migrator.db.engine import Database
 from migrator.db.server_heartbeat import clock
 from migrator.errors import Conflict
 from migrator.operations import Kind
-from migrator.protocol import Power
+from migrator.protocol import TargetPowerState
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state.loader import RELEASED
 
@@ -65,6 +65,6 @@ def steer(
 
 
 def _no_post_copy(context: Mapping[str, Any]) -> str:
-    if context.get("power") == Power.PAUSED:
+    if context.get("power") == TargetPowerState.PAUSED:
         return "its guest is paused, and would be made to run"
     return "" if context.get("post_copy", True) else "it was not permitted when the transfer began"

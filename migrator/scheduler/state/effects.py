@@ -9,9 +9,9 @@ from typing import Any
 
 from migrator.db import claims, events, instances, operations, volumes
 from migrator.db.engine import Connection
-from migrator.errors import StaleRow
+from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect, Kind
-from migrator.protocol import DomainState, InstanceSpec, Power
+from migrator.protocol import DomainState, InstanceSpec, TargetPowerState
 from migrator.scheduler.decision.snapshot import OperationView, Plan
 from migrator.scheduler.decision.verdict import arrived
 from migrator.scheduler.decision.views import power_wanted, stays_paused, with_flavor
@@ -60,7 +60,7 @@ def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None
     else:
         taken = claims.take(connection, host, operation.instance_uuid, operation.id, *wanted)
     if not taken:
-        raise StaleRow(f"Host {host} has no longer the room")
+        raise ConcurrentUpdate(f"Host {host} has no longer the room")
 
 
 def _release_destination(connection: Connection, operation: OperationView, _plan: Plan) -> None:
@@ -121,7 +121,7 @@ def _record_resized(connection: Connection, operation: OperationView, plan: Plan
 
 def _record_returned(connection: Connection, operation: OperationView, plan: Plan) -> None:
     """Back at the source with the old flavor. Of a source that is lost nothing is seen: as it was wanted, then."""
-    wanted = {Power.RUNNING: DomainState.RUNNING, Power.SAVED: DomainState.SAVED}.get(
+    wanted = {TargetPowerState.RUNNING: DomainState.RUNNING, TargetPowerState.SAVED: DomainState.SAVED}.get(
         power_wanted(operation), DomainState.SHUT_OFF
     )
     changes = {"host": operation.source, **_found(plan, wanted)}

@@ -11,21 +11,21 @@ from migrator.scheduler.decision.assignments import asked
 from migrator.scheduler.decision.snapshot import Placed
 from migrator.scheduler.state.loader import UNREADABLE
 
-Marks = tuple[tuple[int, int], ...]
+Versions = tuple[tuple[int, int], ...]
 
 
-def marks(db: Database, host: str) -> Marks:
+def versions(db: Database, host: str) -> Versions:
     """(id, generation) of every operation that asks something of the host: what it asks changes with its generation.
     What else it follows from changes seldom, and does not show here: the hosts' descriptions, and which of them are
     up."""
     with db.read() as connection:
-        return tuple((p.id, p.generation) for p in operations.places(connection, host) if _asks(p, host))
+        return tuple((p.id, p.generation) for p in operations.active_refs(connection, host) if _asks(p, host))
 
 
 def asked_of(connection: Connection, host: str) -> Sequence[int]:
     """Ids of the operations that ask something of the host. Most of a whole host's evacuations ask nothing of their
     destination any more, and only wait for the lost one."""
-    return [place.id for place in operations.places(connection, host) if _asks(place, host)]
+    return [place.id for place in operations.active_refs(connection, host) if _asks(place, host)]
 
 
 def asked_among(connection: Connection, hosts: Collection[str]) -> frozenset[str]:
@@ -43,12 +43,12 @@ def _asks(place: Placed, host: str) -> bool:
         return False
 
 
-def all_marks(db: Database) -> Mapping[str, Marks]:
+def all_versions(db: Database) -> Mapping[str, Versions]:
     """The marks of every host of which some operation asks something."""
     found: dict[str, list[tuple[int, int]]] = {}
     with db.read() as connection:
-        for place in operations.all_places(connection):
+        for place in operations.all_active_refs(connection):
             for host in (place.source, place.destination):
                 if host is not None and _asks(place, host):
                     found.setdefault(host, []).append((place.id, place.generation))
-    return {host: tuple(marks) for host, marks in found.items()}
+    return {host: tuple(versions) for host, versions in found.items()}

@@ -15,7 +15,7 @@ from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler.checks.finding import Candidate
 from migrator.scheduler.decision.downtime_steps import Schedule
 from migrator.scheduler.decision.operation_data import Context, Params, Steering
-from migrator.scheduler.decision.snapshot import HostView, Means, OperationView, Place, Snapshot
+from migrator.scheduler.decision.snapshot import HostView, MigrationOptions, OperationView, QueuePosition, Snapshot
 from migrator.scheduler.queues import inbound, outbound
 from migrator.scheduler.state.fencing import evidence
 from migrator.settings import ServerSettings
@@ -136,7 +136,7 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
     for row in rows:
         mine = {row.source, row.destination, specs[row.instance_uuid].host} & seen.keys()
         rest = {name: (seen[name], views[name]) for name in sorted(mine)}
-        place = waiting.get(row.id, Place())
+        place = waiting.get(row.id, QueuePosition())
         found = _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
         yield replace(found, disputed=disputes.get(row.instance_uuid, ""), copies=_copies(connection, row, settings))
 
@@ -144,14 +144,14 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
 def readable(connection: Connection, ids: Sequence[int], settings: ServerSettings) -> list[Snapshot]:
     """The snapshots of those operations that can be read: a row of a newer server, or a damaged one, hides no other."""
     try:
-        return list(snapshots(connection, operations.many(connection, ids), settings))
+        return list(snapshots(connection, operations.get_many(connection, ids), settings))
     except UNREADABLE:
         return [found for key in ids for found in _readable_alone(connection, key, settings)]
 
 
 def _readable_alone(connection: Connection, key: int, settings: ServerSettings) -> list[Snapshot]:
     try:
-        return list(snapshots(connection, operations.many(connection, [key]), settings))
+        return list(snapshots(connection, operations.get_many(connection, [key]), settings))
     except UNREADABLE as error:  # the sweep writes down that it cannot be read
         log.debug("operation %s cannot be read: %s", key, error)
         return []
@@ -163,7 +163,7 @@ def _snapshot(
     instance: Any,
     seen: Mapping[str, tuple[Any, HostView]],
     facts: Sequence[Any],
-    place: Place,
+    place: QueuePosition,
     settings: ServerSettings,
 ) -> Snapshot:
     """``seen``: host -> its row and view."""
@@ -211,8 +211,8 @@ def schedule_of(settings: ServerSettings) -> Schedule:
     )
 
 
-def means_of(settings: ServerSettings) -> Means:
-    return Means(
+def means_of(settings: ServerSettings) -> MigrationOptions:
+    return MigrationOptions(
         strategy=settings.live_migration_strategy,
         bandwidth_mib_s=settings.live_migration_bandwidth,
         auto_converge=settings.live_migration_permit_auto_converge,

@@ -17,7 +17,7 @@ from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.errors import HostNotFound
 from migrator.protocol import GuestCpu, Peer, Questions, Survey, guest_cpu
-from migrator.scheduler.checks.finding import Surveyed
+from migrator.scheduler.checks.finding import SurveyRecord
 from migrator.scheduler.state import entitlements
 from migrator.scheduler.state.unexplained_files import unexplained
 from migrator.settings import ServerSettings
@@ -121,25 +121,25 @@ def _own(key: str, cpu: GuestCpu) -> bool:
 
 def load(
     connection: Connection, names: Collection[str] | None, about: Collection[str] | None, guests: Collection[str] = ()
-) -> dict[str, Surveyed]:
+) -> dict[str, SurveyRecord]:
     """The newest survey of each of these hosts (None: of all) that has one. Of what it says of peers and guests only
     what is ``about`` these hosts (None: all) and these instances is read: in a large cluster that is little of it."""
     rows = surveys.of_hosts(connection, names)
     return {name: _surveyed(row.body, row.age_s, about, guests) for name, row in rows.items()}
 
 
-def _surveyed(body: Any, age_s: float, about: Collection[str] | None, guests: Collection[str]) -> Surveyed:
+def _surveyed(body: Any, age_s: float, about: Collection[str] | None, guests: Collection[str]) -> SurveyRecord:
     try:
         part = {**body, "guests": _only(body.get("guests", {}), guests)}
         if about is not None:
             part["peers"] = _only(body.get("peers", {}), about)
-        return Surveyed(Survey.model_validate(part), age_s)
+        return SurveyRecord(Survey.model_validate(part), age_s)
     except ValidationError as error:
         found = _fields(error)
     except (AttributeError, TypeError) as error:  # not even a mapping
         found = str(error)
     words = f"what its agent found cannot be read ({found}); its agent looks again within a minute, if it is up"
-    return Surveyed(Survey(), age_s, words)
+    return SurveyRecord(Survey(), age_s, words)
 
 
 def _only(found: Any, names: Collection[str]) -> dict[str, Any]:

@@ -146,13 +146,13 @@ MUTANTS = (
     Mutant(
         "stopped with old memory beside",
         ENSURE_POWER,
-        "            tools.driver.drop_memory(uuid)  # of an earlier life: beside",
-        "            pass  # of an earlier life: beside",
+        "its own.\n            tools.driver.delete_saved_memory(uuid)\n",
+        "its own.\n            pass\n",
     ),
     Mutant(
         "powered keeps old memory",
         ENSURE_POWER,
-        "        driver.drop_memory(spec.uuid)  # it ran on",
+        "        driver.delete_saved_memory(spec.uuid)  # it ran on",
         "        pass  # it ran on",
     ),
     Mutant(

@@ -89,8 +89,8 @@ MUTANTS = (
     Mutant(
         "reverse keeps the epoch",
         TURNING,
-        ("        forward=False,\n        raise_epoch=True,"),
-        ("        forward=False,\n        raise_epoch=False,"),
+        ("        forward=False,\n        bump_epoch=True,"),
+        ("        forward=False,\n        bump_epoch=False,"),
     ),
     Mutant(
         "judged though not holding",
@@ -138,8 +138,8 @@ MUTANTS = (
     Mutant(
         "forward again in the same epoch",
         BACKWARD,
-        ("        forward=True,\n        raise_epoch=True,\n        error={},\n        outcome"),
-        ("        forward=True,\n        raise_epoch=False,\n        error={},\n        outcome"),
+        ("        forward=True,\n        bump_epoch=True,\n        error={},\n        outcome"),
+        ("        forward=True,\n        bump_epoch=False,\n        error={},\n        outcome"),
     ),
     Mutant(
         "incoming is still here",
@@ -151,8 +151,8 @@ MUTANTS = (
     Mutant(
         "retry in the same epoch",
         PREVIOUS,
-        ("        forward=True,\n        raise_epoch=True,\n        effect=effect,"),
-        ("        forward=True,\n        raise_epoch=False,\n        effect=effect,"),
+        ("        forward=True,\n        bump_epoch=True,\n        effect=effect,"),
+        ("        forward=True,\n        bump_epoch=False,\n        effect=effect,"),
     ),
     Mutant(
         "alarm on the way back ignored",

@@ -39,7 +39,9 @@ MUTANTS = (
         "if copied.domain is not None and copied.problem is None and all(",
         "if copied.domain is not None and all(",
     ),
-    Mutant("powered with a problem", SATISFIED, "and (power is Power.RUNNING or fact.problem is None))", ")"),
+    Mutant(
+        "powered with a problem", SATISFIED, "and (power is TargetPowerState.RUNNING or fact.problem is None))", ")"
+    ),
     Mutant(
         "rebuilt with a problem",
         SATISFIED,

@@ -49,8 +49,8 @@ MUTANTS = (
     Mutant(
         "a lost lease is fresh",
         LEASE,
-        ("        return Kept(self._host, self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())"),
-        ("        return Kept(self._host, self._boot, self.clock(), (self.wanted_s,) if self.wanted_s else ())"),
+        ("        return SavedLease(self._host, self._boot, -math.inf, (self.wanted_s,) if self.wanted_s else ())"),
+        ("        return SavedLease(self._host, self._boot, self.clock(), (self.wanted_s,) if self.wanted_s else ())"),
     ),
     Mutant(
         "a lease under another name is renewed",

@@ -20,8 +20,8 @@ MUTANTS = (
     Mutant(
         "lost destination of a half",
         TRANSFER,
-        "whole = source is not None and guest_end.still_here(source) and not half(source)",
-        "whole = source is not None and guest_end.still_here(source)",
+        "\n        and not postcopy_half(source)\n        and not guest_end.stopped(source)",
+        "\n        and not guest_end.stopped(source)",
     ),
     Mutant(
         "lost source without the destination's word",
@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "a stopped source proves what a fenced destination has",
         TRANSFER,
-        " and not half(source) and not guest_end.stopped(source)",
-        " and not half(source)",
+        " and not postcopy_half(source)\n        and not guest_end.stopped(source)",
+        " and not postcopy_half(source)",
     ),
 )

@@ -39,8 +39,8 @@ MUTANTS = (
     Mutant(
         "paused twice with a job",
         VERDICT,
-        "if rests(source) and rests(destination) and not job_active(source):",
-        "if rests(source) and rests(destination):",
+        "if user_paused(source) and user_paused(destination) and not job_active(source):",
+        "if user_paused(source) and user_paused(destination):",
     ),
     Mutant(
         "absent and something: source",

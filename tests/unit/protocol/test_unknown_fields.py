@@ -9,8 +9,8 @@ from migrator.api.agent_v1.routes import Registration
 from migrator.protocol import (
     Assignment,
     Assignments,
-    Copy,
     DiskSpec,
+    DomainEntry,
     DomainFact,
     DomainState,
     Ensure,
@@ -55,7 +55,7 @@ ASSIGNMENT = Assignment(
 )
 MESSAGES: tuple[Message, ...] = (
     Registration(incarnation=1, report=REPORT),
-    Poll(incarnation=1, copies=(Copy(uuid=UUID, state=DomainState.RUNNING),)),
+    Poll(incarnation=1, copies=(DomainEntry(uuid=UUID, state=DomainState.RUNNING),)),
     Facts(facts=(FACT,)),
     Survey(),
     Assignments(digest="one", assignments=(ASSIGNMENT,)),

@@ -9,7 +9,7 @@ from migrator.api.v2_1.actions.schemas import ANYTHING
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StartedAction:
     """``operation_id`` None: nothing to reconcile. ``body`` None: the answer has no body."""
 
     operation_id: int | None = None
@@ -25,7 +25,7 @@ class ActionRule:
     is to be true before (None: nothing) and for how many seconds that is waited for at the longest.
     """
 
-    begin: Callable[[ApiRequest, Any, Any], Begun]
+    begin: Callable[[ApiRequest, Any, Any], StartedAction]
     body: Versioned = ANYTHING
     policy: str | None = None  # name of the rule that only an administrator passes
     when_locked: bool = False

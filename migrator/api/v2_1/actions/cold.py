@@ -9,7 +9,7 @@ from typing import Any
 from migrator.api import flavor_and_image
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.actions.action import ActionRule, StartedAction
 from migrator.db import hosts, operations
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
@@ -20,11 +20,11 @@ from migrator.scheduler.state import loader
 _TO_A_HOST = (2, 56)
 
 
-def _migrate(request: ApiRequest, row: Any, value: Any) -> Begun:
+def _migrate(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     host = (value or {}).get("host") if request.version >= _TO_A_HOST else None
     if _may_move(row, Kind.MIGRATION):
         _check_hosts(request, row, host)
-    return Begun(cold_migration.migrate(request.services.db, request.caller, row.uuid, host=host))
+    return StartedAction(cold_migration.migrate(request.services.db, request.caller, row.uuid, host=host))
 
 
 def _may_move(row: Any, kind: Kind) -> bool:
@@ -47,7 +47,7 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
         raise Conflict("Service is unavailable at this time.")
 
 
-def _resize(request: ApiRequest, row: Any, value: Any) -> Begun:
+def _resize(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     with request.services.db.read() as connection:
         flavor = flavor_and_image.flavor(connection, str(value["flavorRef"]))
         image = flavor_and_image.image_if_known(connection, row.image_id) if row.image_id else None
@@ -58,16 +58,16 @@ def _resize(request: ApiRequest, row: Any, value: Any) -> Begun:
             flavor_and_image.check_fits(flavor, image)
         _check_hosts(request, row, None)
     same_host = request.services.settings.allow_resize_to_same_host
-    return Begun(
+    return StartedAction(
         cold_migration.resize(request.services.db, request.caller, row.uuid, flavor=flavor, same_host=same_host)
     )
 
 
-def _confirm(request: ApiRequest, row: Any, _value: Any) -> Begun:
-    return Begun(cold_migration.confirm(request.services.db, request.caller, row.uuid))
+def _confirm(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
+    return StartedAction(cold_migration.confirm(request.services.db, request.caller, row.uuid))
 
 
-def _revert(request: ApiRequest, row: Any, _value: Any) -> Begun:
+def _revert(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
     """The source has to show its disks before anything else is done: one that is silent cannot."""
     services = request.services
     with services.db.read() as connection:
@@ -82,7 +82,7 @@ def _revert(request: ApiRequest, row: Any, _value: Any) -> Begun:
                 "confirm, and the instance stays where it is; or, when that host is lost too, evacuate it once it is "
                 "fenced"
             )
-    return Begun(cold_migration.revert(request.services.db, request.caller, row.uuid))
+    return StartedAction(cold_migration.revert(request.services.db, request.caller, row.uuid))
 
 
 ACTIONS: Mapping[str, ActionRule] = {

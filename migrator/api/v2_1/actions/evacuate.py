@@ -6,7 +6,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.actions.action import ActionRule, StartedAction
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import hosts
 from migrator.errors import BadRequest, NotFound
@@ -20,7 +20,7 @@ _NOT_ASKED = (2, 14)  # from here nobody is asked about shared storage, and no p
 _STOPPED = (2, 95)
 
 
-def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
+def _evacuate(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     host, password = value.get("host"), value.get("adminPass")
     shared = value["onSharedStorage"] in TRUE if request.version < _NOT_ASKED else None
     if shared and password is not None:
@@ -39,7 +39,7 @@ def _evacuate(request: ApiRequest, row: Any, value: Any) -> Begun:
     told = evacuated_disks.words(begun.disks)
     headers = {DISKS_HEADER: told} if told else {}
     headers |= {PASSWORD_HEADER: _NOT_SET} if begun.admin_pass is not None and not begun.told else {}
-    return Begun(begun.operation_id, body, headers)
+    return StartedAction(begun.operation_id, body, headers)
 
 
 def _check_host(request: ApiRequest, row: Any, host: str) -> None:

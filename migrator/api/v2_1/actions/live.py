@@ -6,7 +6,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.actions.action import ActionRule, StartedAction
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import instance_list as instance_rows
 from migrator.db import operations
@@ -19,7 +19,7 @@ _ASYNCHRONOUS = (2, 34)  # from here a refusal is in the migration's record, not
 _WAIT_S = 20.0
 
 
-def _migrate_live(request: ApiRequest, row: Any, value: Any) -> Begun:
+def _migrate_live(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     host, block = value["host"], value["block_migration"]
     # in a wrong state the answer is 409, whatever the host: so says requests.live_migrate
     if row.task_state is None and row.vm_state in ("active", "paused"):
@@ -29,7 +29,7 @@ def _migrate_live(request: ApiRequest, row: Any, value: Any) -> Begun:
     begun = requests.live_migrate(
         request.services.db, request.caller, row.uuid, host=host, block=wanted, over_commit=over_commit
     )
-    return Begun(begun)
+    return StartedAction(begun)
 
 
 def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:

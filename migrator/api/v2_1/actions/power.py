@@ -5,7 +5,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, Begun
+from migrator.api.v2_1.actions.action import ActionRule, StartedAction
 from migrator.db import instances
 from migrator.db.engine import Database
 from migrator.errors import Forbidden
@@ -13,36 +13,36 @@ from migrator.scheduler.requests import requests
 from migrator.scheduler.requests.requests import Caller
 
 
-def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiRequest, Any, Any], Begun]:
+def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiRequest, Any, Any], StartedAction]:
     """For a wish that has nothing to say beside the instance's name."""
 
-    def asked(request: ApiRequest, row: Any, _value: Any) -> Begun:
-        return Begun(begin(request.services.db, request.caller, row.uuid))
+    def asked(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
+        return StartedAction(begin(request.services.db, request.caller, row.uuid))
 
     return asked
 
 
-def _reboot(request: ApiRequest, row: Any, value: Any) -> Begun:
+def _reboot(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     soft = value["type"].upper() == "SOFT"
-    return Begun(requests.reboot(request.services.db, request.caller, row.uuid, soft=soft))
+    return StartedAction(requests.reboot(request.services.db, request.caller, row.uuid, soft=soft))
 
 
-def _lock(request: ApiRequest, row: Any, value: Any) -> Begun:
+def _lock(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     reason = value.get("locked_reason") if isinstance(value, Mapping) and request.version >= (2, 73) else None
     by = "admin" if request.caller.is_admin else "owner"
     return _set_lock(request, row, by, reason)
 
 
-def _unlock(request: ApiRequest, row: Any, _value: Any) -> Begun:
+def _unlock(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
     if row.locked_by == "admin" and not request.caller.is_admin:
         raise Forbidden("Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
     return _set_lock(request, row, None, None)
 
 
-def _set_lock(request: ApiRequest, row: Any, by: str | None, reason: str | None) -> Begun:
+def _set_lock(request: ApiRequest, row: Any, by: str | None, reason: str | None) -> StartedAction:
     with request.services.db.write() as connection:
         instances.change(connection, row.uuid, {"locked_by": by, "locked_reason": reason})
-    return Begun()
+    return StartedAction()
 
 
 ACTIONS: Mapping[str, ActionRule] = {

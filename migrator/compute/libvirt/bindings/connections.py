@@ -27,7 +27,7 @@ def connect(
     return Reconnecting(_Libvirt(uri, keepalive), f"libvirtd at {uri}", open_timeout_s, advice=_ADVICE)
 
 
-def alone(uri: str, act: Callable[[Any], None]) -> None:
+def dedicated_connection(uri: str, act: Callable[[Any], None]) -> None:
     """``act`` on a connection of its own, for it may last; never twice, for it is not idempotent."""
     connection, transport = connect(uri), _Libvirt(uri, KEEPALIVE)
     try:
@@ -111,6 +111,6 @@ def unless(*codes: int) -> Any:
             raise
 
 
-def unless_absent() -> Any:
+def ignore_missing_domain() -> Any:
     """Leave the block when there is no such domain, or not any more."""
     return unless(libvirt.VIR_ERR_NO_DOMAIN)

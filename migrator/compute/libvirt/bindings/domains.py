@@ -7,7 +7,7 @@ from typing import Any
 import libvirt
 
 from migrator.compute.libvirt.bindings import constants
-from migrator.compute.libvirt.bindings.connections import unless, unless_absent
+from migrator.compute.libvirt.bindings.connections import ignore_missing_domain, unless
 from migrator.compute.libvirt.bindings.jobs import receiving
 from migrator.compute.libvirt.xml.stamp import NAMESPACE, PREFIX, Stamp, read_stamp, stamp_xml
 from migrator.protocol import DomainState
@@ -31,7 +31,7 @@ _FORGET = (
 def ours(connection: Any, flags: int = 0) -> Iterator[Any]:
     """Every domain that migrator made."""
     for domain in connection.listAllDomains(flags):
-        with unless_absent():  # gone since it was listed
+        with ignore_missing_domain():  # gone since it was listed
             if _metadata(domain) is not None:
                 yield domain
 
@@ -39,7 +39,7 @@ def ours(connection: Any, flags: int = 0) -> Iterator[Any]:
 def live(connection: Any) -> Iterator[tuple[Any, DomainState]]:
     """Those of ours that have a process, without a word to it."""
     for domain in ours(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-        with unless_absent():
+        with ignore_missing_domain():
             yield domain, _STATES.get(domain.state()[0], DomainState.RUNNING)
 
 
@@ -72,7 +72,7 @@ def write_stamp(domain: Any, stamp: Stamp) -> None:
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, stamp_xml(stamp), PREFIX, NAMESPACE, flags)
 
 
-def never_by_itself(domain: Any) -> None:
+def disable_autostart(domain: Any) -> None:
     """Not even when its host starts: what may run there is not libvirt's to know. Where libvirt refuses that, the
     domain is still to be seen and to be stopped."""
     with contextlib.suppress(libvirt.libvirtError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import libvirt
 
-from migrator.compute.libvirt.bindings.connections import unless_absent
+from migrator.compute.libvirt.bindings.connections import ignore_missing_domain
 
 
 def memory_mb(connection: Any) -> int:
@@ -13,11 +13,11 @@ def memory_mb(connection: Any) -> int:
     return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
 
 
-def memory_given_mb(connection: Any, besides: Collection[str] = ()) -> int:
+def memory_allocated_mb(connection: Any, besides: Collection[str] = ()) -> int:
     """MiB that live domains, migrator's or not, may use at most; the domains ``besides`` are not counted."""
     total = 0
     for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-        with unless_absent():
+        with ignore_missing_domain():
             total += domain.info()[1] if domain.UUIDString() not in besides else 0
     return total // 1024
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.api.gate.listener_guard import Doors
+from migrator.api.gate.listener_guard import ListenerGuard
 
 API = "127.0.0.1:8774"
 
@@ -24,4 +24,4 @@ API = "127.0.0.1:8774"
 def test_whether_a_connection_sees_only_what_agents_see(
     agents: str | None, reached: tuple[str, int] | None, agents_only: bool
 ) -> None:
-    assert Doors(API, agents).agents_only({"type": "http", "server": reached}) is agents_only
+    assert ListenerGuard(API, agents).agents_only({"type": "http", "server": reached}) is agents_only

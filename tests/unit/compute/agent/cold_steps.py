@@ -9,10 +9,10 @@ from migrator.protocol import (
     Fact,
     GuestDescription,
     OfferedInputs,
-    Power,
     PoweredInputs,
     Role,
     ShutOffInputs,
+    TargetPowerState,
 )
 from tests.unit.compute.agent.two_hosts import OTHER, World, state
 
@@ -53,7 +53,7 @@ def copied(world: World, *targets: str) -> Fact:
     pytest.fail(f"no checksums: {fact}")
 
 
-def power(world: World, host: str, wanted: Power, *, epoch: int = 1) -> Fact:
+def power(world: World, host: str, wanted: TargetPowerState, *, epoch: int = 1) -> Fact:
     return world.act(host, Ensure.POWERED, PoweredInputs(power=wanted), role=Role.DESTINATION, epoch=epoch)
 
 

@@ -2,7 +2,7 @@
 
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.errors import DriverError
-from migrator.protocol import PAUSED_BY_HAND, AbsentInputs, AttemptState, DomainState, Ensure, Role
+from migrator.protocol import PAUSE_REASON_USER, AbsentInputs, AttemptState, DomainState, Ensure, Role
 from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, World, attempt, state
 
 
@@ -57,7 +57,7 @@ def test_a_source_that_pauses_for_the_switch_over_is_no_leftover_while_its_trans
 
 
 def test_absent_takes_a_guest_that_rests_for_a_leftover_only_of_a_move_that_found_it_so(world: World) -> None:
-    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSED_BY_HAND, world.clock.now)
+    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSE_REASON_USER, world.clock.now)
     SimulatedHypervisor("a", world.fabric).stamp(SPEC.uuid, MOVE, 2)
     inputs = AbsentInputs(delete_pools=("local",))
     kept = world.act("a", Ensure.ABSENT, inputs, operation_id=MOVE, epoch=2)

@@ -14,7 +14,7 @@ from migrator.compute.agent import pauses
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.simulated_main import make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.state import MIB
 from migrator.protocol import (
     Assignment,
@@ -83,7 +83,7 @@ class Server:
 class Cluster:
     def __init__(self) -> None:
         self.server = Server()
-        self.fabric = Fabric(time.monotonic)
+        self.fabric = SimulatedCluster(time.monotonic)
         self.journals: dict[str, list[bytes]] = {}
         self.stops: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}

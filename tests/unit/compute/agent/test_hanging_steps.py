@@ -16,7 +16,7 @@ from migrator.compute.agent.worker import Worker
 from migrator.compute.fencing.lease import Lease
 from migrator.compute.fencing.self_fencing import SelfFencing
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import Assignment, DomainFact, DomainState, Ensure, Fact, HostReport
 from migrator.settings import AgentSettings
@@ -31,7 +31,7 @@ HUNG = AT_ONCE + 4
 class HangingStorage(SimulatedHypervisor):
     """Whatever asks for one of the instances in ``hung``, or for the host's pools, waits until ``mounted``."""
 
-    def __init__(self, host: str, fabric: Fabric) -> None:
+    def __init__(self, host: str, fabric: SimulatedCluster) -> None:
         super().__init__(host, fabric)
         self.hung: set[str] = set()
         self.waiting: set[str] = set()
@@ -54,7 +54,7 @@ class Host:
 
     def __init__(self) -> None:
         self.server = Server()
-        fabric = Fabric(time.monotonic)
+        fabric = SimulatedCluster(time.monotonic)
         fabric.add_host("a")
         settings = AgentSettings(server_url="http://server", host="a", simulated=True, token="secret")
         self.driver = HangingStorage("a", fabric)

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 from migrator.compute.agent import agent, main
 from migrator.compute.agent.client import ServerClient
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import Ensure, Role
 from migrator.settings import AgentSettings
@@ -37,7 +37,7 @@ class Slow(SimulatedHypervisor):
         super().define_and_start(*arguments, **named)
         (told / "started").touch()
 
-fabric, server = Fabric(time.monotonic), Server()
+fabric, server = SimulatedCluster(time.monotonic), Server()
 fabric.add_host("a", bandwidth_bytes_per_s=1e9)
 build = assignment(Ensure.RUNNING, kind="build", operation_id="op-build", role=Role.DESTINATION)
 server.wanted["a"] = [build]

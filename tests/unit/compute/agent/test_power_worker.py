@@ -10,10 +10,10 @@ from migrator.protocol import (
     DomainState,
     Ensure,
     Message,
-    Power,
     PoweredInputs,
     Role,
     ShutOffInputs,
+    TargetPowerState,
 )
 from tests.unit.compute.agent.cold_steps import NOW, copied, copy, offer, power, stop, sums, suspend
 from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, Killed, World, state
@@ -22,10 +22,11 @@ from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, Killed, World,
 
 
 @pytest.mark.parametrize(
-    ("wanted", "comes"), [(Power.RUNNING, DomainState.RUNNING), (Power.SHUT_OFF, DomainState.SHUT_OFF)]
+    ("wanted", "comes"),
+    [(TargetPowerState.RUNNING, DomainState.RUNNING), (TargetPowerState.SHUT_OFF, DomainState.SHUT_OFF)],
 )
 def test_an_instance_is_put_down_as_it_is_wanted_and_its_disk_grows(
-    world: World, wanted: Power, comes: DomainState
+    world: World, wanted: TargetPowerState, comes: DomainState
 ) -> None:
     stop(world)
     copied(world, "vda")
@@ -41,10 +42,10 @@ def test_an_instance_is_put_down_as_it_is_wanted_and_its_disk_grows(
 def test_a_suspended_instance_goes_on_where_it_was_moved_to(world: World) -> None:
     suspend(world)
     assert set(sums(copied(world, "vda", MEMORY))) == {"vda", MEMORY}
-    assert state(power(world, "b", Power.RUNNING)) is DomainState.RUNNING
+    assert state(power(world, "b", TargetPowerState.RUNNING)) is DomainState.RUNNING
     assert world.fabric.executions[-1].host == "b"
     assert world.fabric.losses == []
-    assert state(power(world, "a", Power.SAVED)) is DomainState.SAVED
+    assert state(power(world, "a", TargetPowerState.SAVED)) is DomainState.SAVED
 
 
 @pytest.mark.parametrize(
@@ -60,10 +61,10 @@ def test_killed_around_the_resume_it_runs_once_and_with_its_memory(world: World,
 
     world.fabric.fault = kill
     with pytest.raises(Killed):
-        power(world, "b", Power.RUNNING)
+        power(world, "b", TargetPowerState.RUNNING)
     world.fabric.fault = world._record
     world.restart("b")
-    assert state(power(world, "b", Power.RUNNING)) is DomainState.RUNNING
+    assert state(power(world, "b", TargetPowerState.RUNNING)) is DomainState.RUNNING
     assert world.fabric.losses == []
     assert world.fabric.running_on(SPEC.uuid) == ["b"]
 
@@ -71,24 +72,26 @@ def test_killed_around_the_resume_it_runs_once_and_with_its_memory(world: World,
 def test_a_memory_that_was_used_up_without_the_guest_running_is_noted(world: World) -> None:
     suspend(world)
     copied(world, "vda", MEMORY)
-    power(world, "b", Power.RUNNING)
+    power(world, "b", TargetPowerState.RUNNING)
     world.fabric.power_off("b")
     world.fabric.power_on("b")
-    fact = power(world, "b", Power.RUNNING)
+    fact = power(world, "b", TargetPowerState.RUNNING)
     assert state(fact) is DomainState.RUNNING
     assert fact.note is not None
     assert "used up" in fact.note
 
 
 def test_a_running_guest_is_not_put_down(world: World) -> None:
-    fact = power(world, "a", Power.SHUT_OFF)
+    fact = power(world, "a", TargetPowerState.SHUT_OFF)
     assert state(fact) is DomainState.RUNNING
     assert fact.problem is not None
     assert fact.problem.final
 
 
-@pytest.mark.parametrize("wanted", Power)
-def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(world: World, wanted: Power) -> None:
+@pytest.mark.parametrize("wanted", TargetPowerState)
+def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(
+    world: World, wanted: TargetPowerState
+) -> None:
     world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
     world.calls.clear()
     fact = power(world, "a", wanted)
@@ -98,16 +101,18 @@ def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(wo
     assert {"a.define", "a.define_and_start", "a.grow_disks", "a.restore_memory"}.isdisjoint(world.calls)
 
 
-@pytest.mark.parametrize("wanted", [Power.RUNNING, Power.SHUT_OFF])
-def test_the_process_that_a_crash_left_ends_before_the_instance_is_put_down(world: World, wanted: Power) -> None:
+@pytest.mark.parametrize("wanted", [TargetPowerState.RUNNING, TargetPowerState.SHUT_OFF])
+def test_the_process_that_a_crash_left_ends_before_the_instance_is_put_down(
+    world: World, wanted: TargetPowerState
+) -> None:
     world.fabric.set_state("a", SPEC.uuid, DomainState.CRASHED, "panicked", world.clock.now)
     world.calls.clear()
     assert power(world, "a", wanted).problem is None
     assert world.calls.index("a.destroy") < world.calls.index("a.define")
 
 
-@pytest.mark.parametrize("wanted", [Power.RUNNING, Power.SHUT_OFF, Power.SAVED])
-def test_without_its_disk_nothing_is_defined(world: World, wanted: Power) -> None:
+@pytest.mark.parametrize("wanted", [TargetPowerState.RUNNING, TargetPowerState.SHUT_OFF, TargetPowerState.SAVED])
+def test_without_its_disk_nothing_is_defined(world: World, wanted: TargetPowerState) -> None:
     fact = power(world, "b", wanted)
     assert state(fact) is DomainState.ABSENT
     assert fact.problem is not None
@@ -143,7 +148,7 @@ def test_memory_of_an_earlier_life_is_not_the_stopped_guest_s(world: World, ensu
 def test_memory_of_an_earlier_life_goes_when_the_guest_is_found_running(world: World, ensure: Ensure) -> None:
     suspend(world)
     SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
-    inputs = PoweredInputs(power=Power.RUNNING) if ensure is Ensure.POWERED else None
+    inputs = PoweredInputs(power=TargetPowerState.RUNNING) if ensure is Ensure.POWERED else None
     world.act("a", ensure, inputs, kind="start", operation_id="op-start")
     SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
     assert state(world.act("a", Ensure.OBSERVED)) is DomainState.SHUT_OFF
@@ -165,7 +170,7 @@ def test_a_guest_is_ended_although_the_storage_fails(
     def fail(*_: object) -> None:
         raise StorageError("the mount is gone")
 
-    for method in ("stop_copy", "withdraw", "drop_memory", "disks", "remove_files"):
+    for method in ("stop_copy", "withdraw", "delete_saved_memory", "disks", "remove_files"):
         monkeypatch.setattr(SimulatedHypervisor, method, fail)
     fact = world.act("a", ensure, inputs)
     assert fact.problem is not None

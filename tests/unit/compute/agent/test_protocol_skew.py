@@ -12,7 +12,7 @@ from migrator.compute.agent import agent as agent_module
 from migrator.compute.agent import pauses
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.simulated_main import make_agent
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.errors import ProtocolUnsupported
 from migrator.protocol import PROTOCOL, Poll, versions
 from migrator.settings import AgentSettings
@@ -47,7 +47,7 @@ def polled(server: Server, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "_REFUSED_S", 0.01)
 
     async def scenario() -> None:
-        fabric = Fabric(time.monotonic)
+        fabric = SimulatedCluster(time.monotonic)
         fabric.add_host("n1")
         settings = AgentSettings(server_url="http://server", host="n1", simulated=True, self_fencing_lease=LEASE_S)
         client = ServerClient(settings.server_url, "n1", "secret", httpx.MockTransport(server.answer))

@@ -10,7 +10,7 @@ import pytest
 from migrator.compute.agent import survey as surveying
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.survey import Surveyor, pause_s
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.errors import DriverError, ServerUnreachable
 from migrator.protocol import CheckResult, DiskSpec, GuestCpu, HostCpu, InstanceSpec, Peer, Questions, Survey, guest_cpu
@@ -27,7 +27,7 @@ def key(cpu: GuestCpu) -> str:
 class Counting(SimulatedHypervisor):
     """Counts what it is asked."""
 
-    def __init__(self, name: str, fabric: Fabric) -> None:
+    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
         super().__init__(name, fabric)
         self.asked: list[str] = []
 
@@ -57,7 +57,7 @@ class Counting(SimulatedHypervisor):
 class World:
     def __init__(self, *names: str) -> None:
         self.now = 1000.0
-        self.fabric = Fabric(lambda: self.now)
+        self.fabric = SimulatedCluster(lambda: self.now)
         for name in names:
             self.fabric.add_host(name)
         self.driver = Counting("n0", self.fabric)
@@ -93,7 +93,7 @@ def test_a_survey_tells_of_guests_and_their_cpus(world: World) -> None:
         ("10.0.0.1",),
     )
     assert found.cpus == {key(WESTMERE): WESTMERE}
-    assert (found.memory_given_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
+    assert (found.memory_allocated_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
     assert (found.cpu.models, found.cpu.virt_type) == (("Westmere",), "simulated")
 
 

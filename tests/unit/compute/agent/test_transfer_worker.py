@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.protocol import PAUSED_BY_HAND, AbsentInputs, AttemptState, DomainState, Ensure, Role, ShutOffInputs
+from migrator.protocol import PAUSE_REASON_USER, AbsentInputs, AttemptState, DomainState, Ensure, Role, ShutOffInputs
 from tests.unit.compute.agent.two_hosts import MOVE, OTHER, SPEC, Killed, World, attempt, state
 
 
@@ -177,7 +177,7 @@ def test_not_migrating_without_a_transfer_is_at_once_true(world: World) -> None:
 
 def test_only_what_was_found_paused_moves_paused(world: World) -> None:
     world.prepare()
-    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSED_BY_HAND, world.clock.now)
+    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSE_REASON_USER, world.clock.now)
     refused = world.transfer()
     assert refused.problem is not None
     assert "only a guest that runs, or that was paused before" in refused.problem.message

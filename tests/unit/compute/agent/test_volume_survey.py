@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from migrator.compute.agent.survey import Surveyor
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.storage import qemu_img
-from migrator.protocol import Questions, VolumeSight
+from migrator.protocol import Questions, VolumeProbe
 
 ONE, TWO = "nbd://10.0.0.250:10809/one", "nbd://10.0.0.250:10809/two"
 
 
 class Counting(SimulatedHypervisor):
-    def __init__(self, name: str, fabric: Fabric) -> None:
+    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
         super().__init__(name, fabric)
         self.asked: list[str] = []
 
@@ -27,12 +27,12 @@ class Counting(SimulatedHypervisor):
 class World:
     def __init__(self) -> None:
         self.now = 1000.0
-        self.fabric = Fabric(lambda: self.now)
+        self.fabric = SimulatedCluster(lambda: self.now)
         self.fabric.add_host("n0")
         self.driver = Counting("n0", self.fabric)
         self.surveyor = Surveyor(self.driver, clock=lambda: self.now)
 
-    def look(self, *sources: str) -> Mapping[str, VolumeSight]:
+    def look(self, *sources: str) -> Mapping[str, VolumeProbe]:
         return self.surveyor.look(Questions(now=5, again_s=5, volumes=sources), 0.0, 0.0).volumes
 
     def asked(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from migrator.compute.agent.worker import Worker
 from migrator.compute.image_cache import Fetch
 from migrator.compute.journal import LineJournal, MemoryMedium
-from migrator.compute.simulated.cluster import Fabric
+from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.simulated.state import MIB
 from migrator.protocol import (
@@ -58,7 +58,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.fabric = Fabric(self.clock)
+        self.fabric = SimulatedCluster(self.clock)
         self.journals: dict[str, list[bytes]] = {"a": [], "b": []}
         self.workers: dict[str, Worker] = {}
         self.calls: list[str] = []

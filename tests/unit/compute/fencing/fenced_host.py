@@ -10,7 +10,7 @@ from migrator.compute.driver import Driver
 from migrator.compute.fencing.lease import Lease
 from migrator.compute.fencing.self_fencing import SelfFencing
 from migrator.errors import DriverError, HypervisorUnavailable
-from migrator.protocol import Copy, DomainState, InstanceSpec
+from migrator.protocol import DomainEntry, DomainState, InstanceSpec
 
 LENGTH = 300.0
 
@@ -54,13 +54,13 @@ class Host:
         self.away = False
         self.storage_hangs = False
 
-    def list_copies(self, *, live: bool = False) -> Sequence[Copy]:
+    def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
         assert live or not self.storage_hangs, "the storage was asked"
         if self.hang is not None:
             self.hang.wait(30)
         if self.away:
             raise HypervisorUnavailable("no libvirtd")
-        return [Copy(uuid=uuid, state=state) for uuid, state in self.states.items()]
+        return [DomainEntry(uuid=uuid, state=state) for uuid, state in self.states.items()]
 
     def destroy(self, uuid: str) -> None:
         self.destroyed.append(uuid)

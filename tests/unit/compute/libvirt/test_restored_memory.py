@@ -59,7 +59,7 @@ def test_a_memory_is_kept_only_on_the_word_of_whom_was_asked(
     def restore(*_: object) -> None:
         raise libvirt.libvirtError("it did not work")
 
-    monkeypatch.setattr(connections, "alone", alone)
+    monkeypatch.setattr(connections, "dedicated_connection", alone)
     monkeypatch.setattr(domains, "restore", restore)
     monkeypatch.setattr(domains, "saved_xml", lambda *_: SAVED)
     home = tmp_path / "pool" / SPEC.uuid

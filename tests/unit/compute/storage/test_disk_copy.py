@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from migrator.compute.storage import disk_copy
-from migrator.compute.storage.disk_copy import Copy, Wanted, drop_parts
+from migrator.compute.storage.disk_copy import DiskCopyJob, RemoteFile, drop_parts
 from migrator.errors import DriverError, HypervisorUnavailable, StorageError
 
 RUN = 4096
@@ -47,22 +47,22 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Files, "opened", 0)
 
 
-def wanted(tmp_path: Path, *contents: bytes) -> list[Wanted]:
+def wanted(tmp_path: Path, *contents: bytes) -> list[RemoteFile]:
     found = []
     for number, content in enumerate(contents):
         there = tmp_path / f"there{number}"
         there.write_bytes(content)
-        found.append(Wanted(str(there), tmp_path / "here" / f"disk{number}", len(content)))
+        found.append(RemoteFile(str(there), tmp_path / "here" / f"disk{number}", len(content)))
     return found
 
 
 def copy(
-    files: list[Wanted],
+    files: list[RemoteFile],
     before: Callable[[int], None] = lambda _: None,
     prepare: Callable[[], None] = lambda: None,
-    inspect: Callable[[Wanted], None] = lambda _: None,
-) -> Copy:
-    made = Copy("u", files, lambda: Files(before), prepare, inspect, lambda _: None)
+    inspect: Callable[[RemoteFile], None] = lambda _: None,
+) -> DiskCopyJob:
+    made = DiskCopyJob("u", files, lambda: Files(before), prepare, inspect, lambda _: None)
     made.start()
     return made
 
@@ -76,7 +76,7 @@ def test_files_of_every_size_arrive(tmp_path: Path) -> None:
     contents = [b"", b"x", os.urandom(16 * RUN), os.urandom(50 * RUN + 7), bytes(40 * RUN)]
     told: list[Path] = []
     files = wanted(tmp_path, *contents)
-    made = Copy("u", files, Files, lambda: None, lambda _: None, told.append)
+    made = DiskCopyJob("u", files, Files, lambda: None, lambda _: None, told.append)
     made.start()
     made.join(10)
     assert (made.active, made.error) == (False, None)

@@ -10,17 +10,17 @@ from migrator.protocol import (
     GuestDescription,
     InstanceSpec,
     NicSpec,
-    Reach,
+    PeerProbe,
     Survey,
     guest_cpu,
 )
 from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import (
     Candidate,
-    Finding,
-    Need,
-    Origin,
-    Surveyed,
+    CheckFinding,
+    PlacementRequest,
+    SourceHost,
+    SurveyRecord,
 )
 from migrator.scheduler.decision.snapshot import HostView
 from tests.unit.scheduler.checks.placed import report
@@ -60,32 +60,32 @@ THERE = Survey(
     clock_offset_s=0.5,
     clock_error_s=0.01,
     addresses=("10.0.0.2",),
-    memory_given_mb=100,
+    memory_allocated_mb=100,
     runs={KEY: CpuAnswer(ok=True, words="every feature")},
-    peers={"a": Reach(uri=A_URI, ok=True)},
+    peers={"a": PeerProbe(uri=A_URI, ok=True)},
 )
 
 
-HERE = Survey(clock_offset_s=0.1, clock_error_s=0.01, peers={"b": Reach(uri=B_URI, ok=True)})
+HERE = Survey(clock_offset_s=0.1, clock_error_s=0.01, peers={"b": PeerProbe(uri=B_URI, ok=True)})
 
 
-def here(survey: Survey | None = HERE, age_s: float = 1.0) -> Origin:
+def here(survey: Survey | None = HERE, age_s: float = 1.0) -> SourceHost:
     view = HostView(name="a", report=report(local="A", live_migration_uri=A_URI), silent_s=1, up=True)
-    return Origin(view, None if survey is None else Surveyed(survey, age_s))
+    return SourceHost(view, None if survey is None else SurveyRecord(survey, age_s))
 
 
 def there(
     survey: Survey | None = THERE, age_s: float = 2.0, view: dict[str, Any] | None = None, **changes: Any
 ) -> Candidate:
     host = HostView(name="b", report=report(**({"networks": ("private",)} | changes)), silent_s=3, up=True)
-    surveyed = None if survey is None else Surveyed(survey, age_s)
+    surveyed = None if survey is None else SurveyRecord(survey, age_s)
     return Candidate(replace(host, **(view or {})), 8, 3000, 9, surveyed)
 
 
-NEED = Need(
+NEED = PlacementRequest(
     instance=SPEC, vcpus=2, memory_mb=512, disk_gb=1, source="a", guest=GUEST, live=True, origin=here(), guest_age_s=1
 )
 
 
-def finding(code: str, candidate: Candidate, need: Need = NEED) -> Finding:
+def finding(code: str, candidate: Candidate, need: PlacementRequest = NEED) -> CheckFinding:
     return dict(findings(candidate, need))[code]

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from migrator.scheduler.checks.filters import rank, refusals
-from migrator.scheduler.checks.finding import Candidate, Need
+from migrator.scheduler.checks.finding import Candidate, PlacementRequest
 from migrator.scheduler.decision.snapshot import HostView
 from tests.unit.scheduler.checks.placed import GUEST, SPEC, report
 
-NEED = Need(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=2, source="a", guest=GUEST)
+NEED = PlacementRequest(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=2, source="a", guest=GUEST)
 
 
 def candidate(
@@ -63,7 +63,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("host", "need", "reasons"), REFUSALS)
-def test_a_refusal_names_what_was_found(host: Candidate, need: Need, reasons: list[str]) -> None:
+def test_a_refusal_names_what_was_found(host: Candidate, need: PlacementRequest, reasons: list[str]) -> None:
     assert refusals(host, need) == reasons
 
 

@@ -7,15 +7,15 @@ import pytest
 from migrator.checks import CHECKS
 from migrator.protocol import (
     CpuAnswer,
-    Reach,
+    PeerProbe,
     TlsReport,
-    VolumeSight,
+    VolumeProbe,
     guest_cpu,
 )
 from migrator.scheduler.checks.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
 from migrator.scheduler.checks.finding import (
     Candidate,
-    Need,
+    PlacementRequest,
     Status,
 )
 from migrator.scheduler.decision.snapshot import HostView
@@ -55,14 +55,14 @@ def test_all_pass_and_say_what_was_found() -> None:
 
 
 def test_a_build_is_not_asked_what_concerns_a_live_migration() -> None:
-    build = Need(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=1)
+    build = PlacementRequest(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=1)
     live = {row.code for row in FILTERS if row.live}
     assert live == {"instance", "devices", "network", "cpu", "uri", "uri_back", "clock", "console", "tls"}
     assert not live & {code for code, _ in findings(there(None), build)}
     assert refusals(there(None), build) == []
 
 
-FAILS: list[tuple[str, Candidate, Need, str]] = [
+FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ("instance", there(), replace(NEED, unfit="it is stopped"), "it is stopped"),
     (
         "devices",
@@ -80,7 +80,7 @@ FAILS: list[tuple[str, Candidate, Need, str]] = [
     ("storage", there(), replace(NEED, block=False), "local is not shared with a; ask for block migration or auto"),
     (
         "volumes",
-        there(THERE.model_copy(update={"volumes": {SOURCE: VolumeSight(words="Connection refused")}})),
+        there(THERE.model_copy(update={"volumes": {SOURCE: VolumeProbe(words="Connection refused")}})),
         WITH_VOLUME,
         f"{SOURCE} is out of reach: Connection refused",
     ),
@@ -97,12 +97,14 @@ FAILS: list[tuple[str, Candidate, Need, str]] = [
     (
         "uri",
         there(),
-        replace(NEED, origin=here(HERE.model_copy(update={"peers": {"b": Reach(uri=B_URI, ok=False, words="no")}}))),
+        replace(
+            NEED, origin=here(HERE.model_copy(update={"peers": {"b": PeerProbe(uri=B_URI, ok=False, words="no")}}))
+        ),
         f"a cannot reach {B_URI}: no",
     ),
     (
         "uri_back",
-        there(THERE.model_copy(update={"peers": {"a": Reach(uri=A_URI, ok=False, words="refused")}})),
+        there(THERE.model_copy(update={"peers": {"a": PeerProbe(uri=A_URI, ok=False, words="refused")}})),
         NEED,
         f"b cannot reach {A_URI}: refused",
     ),
@@ -119,7 +121,7 @@ FAILS: list[tuple[str, Candidate, Need, str]] = [
 
 @pytest.mark.parametrize(("code", "candidate", "need", "words"), FAILS, ids=[row[0] for row in FAILS])
 def test_a_check_that_fails_is_the_only_one_and_says_why(
-    code: str, candidate: Candidate, need: Need, words: str
+    code: str, candidate: Candidate, need: PlacementRequest, words: str
 ) -> None:
     assert finding(code, candidate, need).words.startswith(words)
     assert [name for name, _ in failed(candidate, need)] == [code]

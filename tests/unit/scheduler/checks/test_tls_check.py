@@ -7,7 +7,7 @@ import pytest
 from migrator.operations import Kind
 from migrator.protocol import TlsReport
 from migrator.scheduler.checks.filters import findings, refusals
-from migrator.scheduler.checks.finding import Candidate, Finding, Need, Origin, Status
+from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, SourceHost, Status
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.snapshot import HostView
 from migrator.settings import AgentSettings
@@ -18,11 +18,13 @@ DAY = 86400.0
 GOOD = TlsReport(issuers=("ca1",), trusted=("ca1",), not_before=NOW - DAY, not_after=NOW + 30 * DAY)
 
 
-def judged(source: TlsReport | None, destination: TlsReport | None) -> Finding:
+def judged(source: TlsReport | None, destination: TlsReport | None) -> CheckFinding:
     def view(name: str, tls: TlsReport | None) -> HostView:
         return HostView(name=name, report=report(tls=tls), silent_s=1, up=True, now=NOW)
 
-    need = Need(instance=SPEC, vcpus=1, memory_mb=1, disk_gb=0, live=True, origin=Origin(view("a", source)), source="a")
+    need = PlacementRequest(
+        instance=SPEC, vcpus=1, memory_mb=1, disk_gb=0, live=True, origin=SourceHost(view("a", source)), source="a"
+    )
     candidate = Candidate(view("b", destination), 8, 4096, 99)
     found = dict(findings(candidate, need))["tls"]
     assert (found.status is Status.FAILED) == any(line.startswith("tls: ") for line in refusals(candidate, need))
@@ -71,7 +73,7 @@ def test_what_was_found_is_shown_for_both() -> None:
 
 
 def test_without_a_source_nothing_is_known() -> None:
-    need = Need(instance=SPEC, vcpus=1, memory_mb=1, disk_gb=0, live=True)
+    need = PlacementRequest(instance=SPEC, vcpus=1, memory_mb=1, disk_gb=0, live=True)
     candidate = Candidate(HostView(name="b", report=report(), silent_s=1, up=True), 8, 4096, 99)
     assert dict(findings(candidate, need))["tls"].status is Status.UNKNOWN
 

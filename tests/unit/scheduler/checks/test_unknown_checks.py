@@ -6,20 +6,20 @@ import pytest
 
 from migrator.protocol import (
     CpuAnswer,
-    Reach,
+    PeerProbe,
 )
 from migrator.scheduler.checks.filters import findings, rank
 from migrator.scheduler.checks.finding import (
     FAILURE_STANDS_S,
     KNOWN_S,
     Candidate,
-    Need,
+    PlacementRequest,
     Status,
 )
 from migrator.scheduler.checks.guest_checks import SKEW_S
 from tests.unit.scheduler.checks.fitting_hosts import B_URI, GUEST, HERE, KEY, NEED, THERE, finding, here, there
 
-UNKNOWN: list[tuple[str, Candidate, Need]] = [
+UNKNOWN: list[tuple[str, Candidate, PlacementRequest]] = [
     ("machine_type", there(machine_types=()), NEED),
     ("hypervisor_version", there(hypervisor_version=0), NEED),
     ("cpu", there(None), NEED),
@@ -40,7 +40,7 @@ UNKNOWN: list[tuple[str, Candidate, Need]] = [
 
 @pytest.mark.parametrize(("code", "candidate", "need"), UNKNOWN)
 def test_what_nobody_has_looked_at_lately_is_unknown_and_keeps_no_host_away(
-    code: str, candidate: Candidate, need: Need
+    code: str, candidate: Candidate, need: PlacementRequest
 ) -> None:
     found = finding(code, candidate, need)
     assert found.status is Status.UNKNOWN
@@ -66,7 +66,7 @@ def test_what_is_too_old_says_how_old_it_is() -> None:
 
 def test_a_failed_connection_stands_for_a_while_only() -> None:
     """It is tried again every few seconds: one that is old was told by an agent that does not look any more."""
-    lost = HERE.model_copy(update={"peers": {"b": Reach(uri=B_URI, ok=False, words="no route", age_s=5)}})
+    lost = HERE.model_copy(update={"peers": {"b": PeerProbe(uri=B_URI, ok=False, words="no route", age_s=5)}})
     fresh = replace(NEED, origin=here(lost, age_s=FAILURE_STANDS_S - 5))
     assert finding("uri", there(), fresh).status is Status.FAILED
     old = replace(NEED, origin=here(lost, age_s=FAILURE_STANDS_S - 4))

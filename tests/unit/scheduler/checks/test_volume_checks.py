@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.protocol import (
-    VolumeSight,
+    VolumeProbe,
     VolumeSpec,
 )
 from migrator.scheduler.checks.filters import failed
@@ -27,12 +27,12 @@ WITH_VOLUME = replace(NEED, instance=SPEC.model_copy(update={"volumes": (VOLUME,
     ("sights", "status", "words"),
     [
         ({}, Status.UNKNOWN, f"b looks at {SOURCE} once the instance is there or about to come"),
-        ({SOURCE: VolumeSight(bytes=2 * GIB)}, Status.PASSED, ""),
-        ({SOURCE: VolumeSight(bytes=GIB)}, Status.FAILED, f"{SOURCE} has 1024 MiB, and had 2 GiB"),
-        ({SOURCE: VolumeSight(words="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
+        ({SOURCE: VolumeProbe(bytes=2 * GIB)}, Status.PASSED, ""),
+        ({SOURCE: VolumeProbe(bytes=GIB)}, Status.FAILED, f"{SOURCE} has 1024 MiB, and had 2 GiB"),
+        ({SOURCE: VolumeProbe(words="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
     ],
 )
-def test_a_volume_is_what_the_destination_saw_of_it(sights: dict[str, VolumeSight], status: Status, words: str) -> None:
+def test_a_volume_is_what_the_destination_saw_of_it(sights: dict[str, VolumeProbe], status: Status, words: str) -> None:
     found = finding("volumes", there(THERE.model_copy(update={"volumes": sights})), WITH_VOLUME)
     assert found.status is status
     assert found.words.startswith(words)
@@ -41,7 +41,7 @@ def test_a_volume_is_what_the_destination_saw_of_it(sights: dict[str, VolumeSigh
 def test_nothing_is_copied_of_an_instance_that_has_only_volumes_so_block_migration_contradicts() -> None:
     root = SPEC.model_copy(update={"disks": (), "volumes": (VOLUME,), "home": "local"})
     need = replace(NEED, instance=root)
-    seen = there(THERE.model_copy(update={"volumes": {SOURCE: VolumeSight(bytes=2 * GIB)}}))
+    seen = there(THERE.model_copy(update={"volumes": {SOURCE: VolumeProbe(bytes=2 * GIB)}}))
     for block in (None, False):
         assert failed(seen, replace(need, block=block)) == []
     (only,) = failed(seen, replace(need, block=True))

@@ -44,9 +44,9 @@ def letter(found: Plan) -> str:
     if found.end is not None:
         return "E"
     if found.forward is False:
-        assert found.raise_epoch
+        assert found.bump_epoch
         return "R"
-    if found.phase is not None and found.raise_epoch and not found.context:
+    if found.phase is not None and found.bump_epoch and not found.context:
         return "P"
     if found.phase is not None:
         return "F" if found.holds is False else "O" if found.context.get("owed") else "N"

@@ -9,7 +9,7 @@ from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.protocol import DiskFact, DiskSpec, Fact, GuestDescription, KeptDisks, Measurement, Problem
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import Means, Place, Placement, Snapshot
+from migrator.scheduler.decision.snapshot import MigrationOptions, Placement, QueuePosition, Snapshot
 from tests.model import server
 from tests.model.server import Seen, View
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, op
@@ -87,9 +87,9 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
     yield replace(found, copies=(("c", "running"),), confirm_window_s=0.1)
     yield replace(found, disputed="two records")
     yield replace(found, placement=Placement("b"))
-    yield replace(found, inbound=Place(5, foremost=False), inbound_limit=1, ahead=5, outbound_limit=1)
+    yield replace(found, inbound=QueuePosition(5, foremost=False), inbound_limit=1, ahead=5, outbound_limit=1)
     yield replace(found, placement=Placement(refusals={"b": ["full"]}))
-    yield replace(found, means=Means(strategy="auto", post_copy=True), reached_mib_s=50.0)
+    yield replace(found, means=MigrationOptions(strategy="auto", post_copy=True), reached_mib_s=50.0)
     yield replace(found, instance=server.SPECS[True])
     yield _richer(found)
     yield replace(_richer(found), instance=_with_config_drive(found))

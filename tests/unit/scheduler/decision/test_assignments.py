@@ -11,7 +11,7 @@ from migrator.scheduler.decision import views
 from migrator.scheduler.decision.assignments import asked as asked_of
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import HostView, Means
+from migrator.scheduler.decision.snapshot import HostView, MigrationOptions
 from tests.unit.scheduler.checks.placed import SPEC, report, snapshot
 
 M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
@@ -113,7 +113,7 @@ def test_a_deletion_takes_everything() -> None:
 
 
 def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:
-    means = Means(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
+    means = MigrationOptions(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
     inputs = assignments(replace(snapshot(Kind.LIVE_MIGRATION, "transfer"), means=means))["a"].inputs
     assert inputs["copy_disks"] == ["vda"]
     assert (inputs["destination_host"], inputs["uri"]) == ("b", "qemu+tcp://10.0.0.2/system")

@@ -17,8 +17,8 @@ from migrator.protocol import (
     GuestDescription,
     JobFact,
     Measurement,
-    Power,
     Problem,
+    TargetPowerState,
 )
 from migrator.scheduler.decision.completion import SATISFIED, Progress, judge, judge_copy
 
@@ -51,11 +51,11 @@ PROBLEMS = (None, "transient", "final")
 
 # Whatever else the fact holds, a state of the domain after another: without a problem, with a passing one, with a
 # final one.
-RUN, OFF, SAVED = Power.RUNNING, Power.SHUT_OFF, Power.SAVED
+RUN, OFF, SAVED = TargetPowerState.RUNNING, TargetPowerState.SHUT_OFF, TargetPowerState.SAVED
 DESCRIBED = {"checks": (FIT,), "guest": GuestDescription()}
 BUSY = {"attempt": ENDED, "job": JobFact(active=True)}
 WHOLE, HALF = {"disks": disks(True, True)}, {"disks": disks(True, False)}
-GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
+GRID: list[tuple[Ensure, TargetPowerState, dict[str, Any], tuple[str, str, str]]] = [
     (Ensure.OBSERVED, RUN, {}, (".DDDDDDD", ".DDDDDDD", "FDDDDDDD")),
     (Ensure.MOVABLE, RUN, {}, ("........", "........", "FFFFFFFF")),
     (Ensure.MOVABLE, RUN, DESCRIBED, ("DDDDDDDD", "DDDDDDDD", "DDDDDDDD")),
@@ -101,13 +101,13 @@ GRID: list[tuple[Ensure, Power, dict[str, Any], tuple[str, str, str]]] = [
 ]
 
 
-def row(ensure: Ensure, power: Power, more: dict[str, Any], problem: str | None) -> str:
+def row(ensure: Ensure, power: TargetPowerState, more: dict[str, Any], problem: str | None) -> str:
     return "".join(LETTERS[judge(ensure, fact(state, problem, **more), power).progress] for state in STATES)
 
 
 @pytest.mark.parametrize(("ensure", "power", "more", "rows"), GRID)
 def test_every_state_and_every_problem(
-    ensure: Ensure, power: Power, more: dict[str, Any], rows: tuple[str, str, str]
+    ensure: Ensure, power: TargetPowerState, more: dict[str, Any], rows: tuple[str, str, str]
 ) -> None:
     assert tuple(row(ensure, power, more, problem) for problem in PROBLEMS) == rows
 
@@ -115,7 +115,9 @@ def test_every_state_and_every_problem(
 def test_the_grid_is_whole() -> None:
     assert {ensure for ensure, *_ in GRID} == SATISFIED.keys() | {Ensure.POWERED}
     assert set(STATES) - {None} == {state.value for state in DomainState}
-    assert {power for ensure, power, *_ in GRID if ensure is Ensure.POWERED} == set(Power) - {Power.PAUSED}
+    assert {power for ensure, power, *_ in GRID if ensure is Ensure.POWERED} == set(TargetPowerState) - {
+        TargetPowerState.PAUSED
+    }
 
 
 def test_only_a_verdict_ends_a_transfer_and_both_ends_a_copy() -> None:

@@ -49,7 +49,7 @@ NEXT = [
 @pytest.mark.parametrize(("kind", "phase", "source", "destination", "after", "effect"), NEXT)
 def test_forward(kind: Kind, phase: str, source: Any, destination: Any, after: str, effect: Effect | None) -> None:
     found = plan(op(kind, phase), source, destination)
-    assert (found.phase, found.effect, found.end, found.raise_epoch) == (after, effect, None, False)
+    assert (found.phase, found.effect, found.end, found.bump_epoch) == (after, effect, None, False)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -116,7 +116,7 @@ def test_turns_round(
     kind: Kind, phase: str, source: Any, destination: Any, ups: tuple[bool, bool], status: str
 ) -> None:
     found = plan(op(kind, phase), source, destination, ups=ups)
-    assert (found.forward, found.raise_epoch, found.phase, found.effect) == (False, True, None, None)
+    assert (found.forward, found.bump_epoch, found.phase, found.effect) == (False, True, None, None)
     assert found.error is not None
     assert (found.error["status"], found.error["phase"]) == (status, phase)
 
@@ -178,7 +178,7 @@ def test_undo_waits_for_who_did_it(phase: str, source: Any, destination: Any, up
 @pytest.mark.parametrize("phase", ["transfer", "prepare"])
 def test_a_guest_found_on_the_destination_turns_it_forward_again(phase: str) -> None:
     found = plan(op(L, phase, **BACK), None, RUNS)
-    assert (found.phase, found.forward, found.raise_epoch, found.error) == ("commit", True, True, {})
+    assert (found.phase, found.forward, found.bump_epoch, found.error) == ("commit", True, True, {})
 
 
 @pytest.mark.parametrize("stale", [{"epoch": 1}, {"phase": "inspect"}])
@@ -211,7 +211,7 @@ def test_another_host_is_tried_where_nobody_named_one(
     found = plan(op(kind, "claim", **back | changes))
     assert found.effect is Effect.RELEASE_DESTINATION
     assert (found.forward is True) is again
-    assert found.raise_epoch is again
+    assert found.bump_epoch is again
     if again:
         assert found.clear_destination
         assert "b" in found.context["refused"]
@@ -273,7 +273,7 @@ def test_a_host_back_from_the_dead_ends_its_guest_before_the_source_starts_it(
     owed: tuple[str, ...], there: server.View, holds: bool, after: str | None
 ) -> None:
     found = plan(op(M, "stop" if holds else "copy", **BACK, owed=owed, holds=holds), ups=(True, there))
-    assert (found.phase, found.raise_epoch) == (after, after is not None)
+    assert (found.phase, found.bump_epoch) == (after, after is not None)
     assert found.context == ({"owed": []} if after else {})
 
 

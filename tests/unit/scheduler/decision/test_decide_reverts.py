@@ -28,7 +28,7 @@ def test_a_revert_stops_nothing_before_the_source_has_shown_its_disks() -> None:
 @pytest.mark.parametrize(("source", "view"), [(LOST, True), (WHOLE | {"problem": "final"}, True), (None, "fenced")])
 def test_a_revert_whose_source_is_not_whole_ends_where_the_instance_is(source: Any, view: View) -> None:
     found = plan(op(M, "keep", **REVERTED), source, ups=(view, True))
-    assert (found.phase, found.forward, found.raise_epoch) == ("verify", True, True)
+    assert (found.phase, found.forward, found.bump_epoch) == ("verify", True, True)
     assert (found.cancel, found.effect) == (False, None)
 
 

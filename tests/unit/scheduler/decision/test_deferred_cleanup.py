@@ -49,7 +49,7 @@ def test_what_a_silent_source_would_delete_is_proven_anew_when_it_is_back() -> N
     shown = RUNS | {"disk": True}
     for view, holds in ((False, None), ("fenced", False)):
         found = plan(op(L, "cleanup"), None, shown, ups=(view, True))
-        assert (found.phase, found.raise_epoch, found.holds) == ("attest", True, holds)
+        assert (found.phase, found.bump_epoch, found.holds) == ("attest", True, holds)
         assert str(found.waiting).startswith("waiting for host a")
         waits = op(L, "attest", epoch=2, holds=holds is None, waiting=found.waiting)
         assert plan(waits, None, shown, ups=(view, True)) == NOTHING

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from migrator.operations import Kind
-from migrator.protocol import Power
+from migrator.protocol import TargetPowerState
 from migrator.scheduler.decision.operation_data import Context, Kept, Params, Steering
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.decision.transition import after
@@ -72,7 +72,7 @@ def test_a_row_of_an_earlier_release_parses_and_stays_as_it_was(name: str) -> No
 def test_a_key_of_another_release_stays_in_the_row_through_a_change() -> None:
     context = Context.parse({"from_the_future": {"a": 1}, "power": "saved", "guest": {"new_word": 1}})
     changed = context.updated({"owed": ["copy"]})
-    assert (changed.power, changed.owed) == (Power.SAVED, ("copy",))
+    assert (changed.power, changed.owed) == (TargetPowerState.SAVED, ("copy",))
     assert changed.raw == {"from_the_future": {"a": 1}, "power": "saved", "guest": {"new_word": 1}, "owed": ["copy"]}
     assert context.owed == (), "what is known of an operation does not change under those who read it"
 

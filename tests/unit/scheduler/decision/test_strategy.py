@@ -7,10 +7,10 @@ import pytest
 from migrator.scheduler.decision.strategy import (
     FORECASTS,
     WORTH,
-    Load,
-    Permitted,
-    Standing,
+    AllowedStrategies,
     Strategy,
+    TransferEstimateInput,
+    TransferProgress,
     allowed_ms,
     choose,
     needs_post_copy,
@@ -18,17 +18,19 @@ from migrator.scheduler.decision.strategy import (
 
 PRE, AUTO, POST = Strategy.PRE_COPY, Strategy.AUTO_CONVERGE, Strategy.POST_COPY
 STEPS = ((0, 50), (60, 100), (120, 500))
-ALL = Permitted(STEPS, auto_converge=True, post_copy=True)
-GENTLY = Permitted(STEPS, auto_converge=True)
-PLAIN = Permitted(STEPS)
+ALL = AllowedStrategies(STEPS, auto_converge=True, post_copy=True)
+GENTLY = AllowedStrategies(STEPS, auto_converge=True)
+PLAIN = AllowedStrategies(STEPS)
 RATES = (0, 0.1, 1, 2, 4, 6, 7.9, 8, 9, 12, 16, 40, 200)
 
 
-def load(dirty: float, **changes: Any) -> Load:
-    return Load(**({"memory_mib": 80.0, "disk_mib": 0.0, "dirty_mib_s": dirty, "bandwidth_mib_s": 8.0} | changes))
+def load(dirty: float, **changes: Any) -> TransferEstimateInput:
+    return TransferEstimateInput(
+        **({"memory_mib": 80.0, "disk_mib": 0.0, "dirty_mib_s": dirty, "bandwidth_mib_s": 8.0} | changes)
+    )
 
 
-def total(means: Strategy, dirty: float, permitted: Permitted = ALL, **changes: Any) -> float | None:
+def total(means: Strategy, dirty: float, permitted: AllowedStrategies = ALL, **changes: Any) -> float | None:
     return FORECASTS[means](load(dirty, **changes), permitted).total_s
 
 
@@ -91,7 +93,7 @@ def test_a_slowed_guest_arrives_whatever_it_writes() -> None:
         (12, PLAIN, PRE),
     ],
 )
-def test_the_choice(dirty: float, permitted: Permitted, expected: Strategy) -> None:
+def test_the_choice(dirty: float, permitted: AllowedStrategies, expected: Strategy) -> None:
     found = choose(load(dirty), permitted)
     assert found.forecast.strategy is expected
     assert f"the guest writes {dirty:.0f} MiB/s, 8 MiB/s get through, 80 MiB to send: pre-copy " in found.reason
@@ -99,7 +101,9 @@ def test_the_choice(dirty: float, permitted: Permitted, expected: Strategy) -> N
 
 @pytest.mark.parametrize("permitted", [ALL, GENTLY, PLAIN])
 @pytest.mark.parametrize("dirty", RATES)
-def test_the_choice_takes_hardly_longer_than_the_quickest_that_is_permitted(dirty: float, permitted: Permitted) -> None:
+def test_the_choice_takes_hardly_longer_than_the_quickest_that_is_permitted(
+    dirty: float, permitted: AllowedStrategies
+) -> None:
     ends = [end for means in permitted.means if (end := total(means, dirty, permitted)) is not None]
     chosen = choose(load(dirty), permitted).forecast
     assert chosen.strategy in permitted.means
@@ -108,9 +112,9 @@ def test_the_choice_takes_hardly_longer_than_the_quickest_that_is_permitted(dirt
 
 
 def test_what_takes_too_long_is_as_bad_as_what_never_ends() -> None:
-    slow = Permitted(STEPS, auto_converge=True, deadline_s=20)
+    slow = AllowedStrategies(STEPS, auto_converge=True, deadline_s=20)
     assert choose(load(7), slow).forecast.strategy is AUTO
-    found = choose(load(7), Permitted(STEPS, deadline_s=20))
+    found = choose(load(7), AllowedStrategies(STEPS, deadline_s=20))
     assert found.forecast.strategy is PRE
     assert found.reason.endswith("none in time, and nothing stronger is permitted")
 
@@ -131,5 +135,5 @@ def test_the_pause_of_the_moment(at_s: float, expected: int) -> None:
     ],
 )
 def test_a_trajectory(left: float, dirty: float, slowed: int, slows_down: bool, expected: str | None) -> None:
-    found = needs_post_copy(Standing(10.0, left, load(dirty), slowed), ALL, slows_down=slows_down)
+    found = needs_post_copy(TransferProgress(10.0, left, load(dirty), slowed), ALL, slows_down=slows_down)
     assert found == expected or (found is not None and expected is not None and expected in found)

@@ -11,17 +11,17 @@ from migrator.scheduler.decision import strategy_choice
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.operation_data import Context, Steering
-from migrator.scheduler.decision.snapshot import Means, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import MigrationOptions, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Op, Seen
 from tests.unit.scheduler.checks.placed import snapshot
 from tests.unit.scheduler.decision.deciding import op
 
-AUTO = Means(strategy="auto", auto_converge=True, post_copy=True)
+AUTO = MigrationOptions(strategy="auto", auto_converge=True, post_copy=True)
 MEASURED = Measurement(dirty_mib_s=12, memory_mib=400, link_mib_s=100)
 
 
-def planning(means: Means = AUTO, reached: float | None = None, **wheel: Any) -> Snapshot:
+def planning(means: MigrationOptions = AUTO, reached: float | None = None, **wheel: Any) -> Snapshot:
     found = snapshot(Kind.LIVE_MIGRATION, "measure")
     operation = replace(found.operation, steering=Steering.parse(wheel))
     return replace(found, operation=operation, means=means, reached_mib_s=reached)
@@ -106,12 +106,12 @@ PERMITS = {"auto_converge": True, "post_copy": True}
 )
 def test_what_a_transfer_is_begun_with(means: Any, record: Any, expected: tuple[bool, int, bool, int]) -> None:
     found = snapshot(Kind.LIVE_MIGRATION, "transfer", learnt={"strategy": record} if record else {})
-    inputs = assignments(replace(found, means=Means(**means)))["a"].inputs
+    inputs = assignments(replace(found, means=MigrationOptions(**means)))["a"].inputs
     names = ("auto_converge", "auto_converge_initial", "post_copy", "post_copy_after")
     assert tuple(inputs[name] for name in names) == expected
 
 
-def flying(record: Any = None, means: Means = AUTO, wheel: Any = None, **counted: Any) -> Plan:
+def flying(record: Any = None, means: MigrationOptions = AUTO, wheel: Any = None, **counted: Any) -> Plan:
     """What becomes of a transfer that has these counters: 30 MiB left, written at 12 MiB/s against 8."""
     op = server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="transfer", destination=1)
     found = _seen(op)
@@ -165,9 +165,9 @@ def test_at_the_end_both_are_told() -> None:
     operation = replace(
         found.operation, context=Context.parse({"strategy": record}), outcome={"elapsed_ms": 9876, "downtime_ms": 71}
     )
-    (line,) = strategy_choice.compared(replace(found, operation=operation))
+    (line,) = strategy_choice.forecast_vs_actual(replace(found, operation=operation))
     assert line.message == "pre-copy took 9.9 s with 71 ms of downtime; predicted 9.0 s with 60 ms"
-    assert strategy_choice.compared(found) == ()
+    assert strategy_choice.forecast_vs_actual(found) == ()
 
 
 def test_only_auto_measures() -> None:
@@ -179,7 +179,7 @@ def test_only_auto_measures() -> None:
 def test_post_copy_that_is_permitted_on_the_way_is_for_later_transfers(began_with: bool, permitted: bool) -> None:
     """One that was not prepared for post-copy would refuse it, look after look, and never be forced to its end."""
     found = snapshot(Kind.LIVE_MIGRATION, "transfer", learnt={"post_copy": began_with})
-    found = replace(found, means=Means(post_copy=permitted))
+    found = replace(found, means=MigrationOptions(post_copy=permitted))
     assert assignments(found)["a"].inputs["post_copy"] is (began_with and permitted)
 
 
@@ -187,4 +187,4 @@ def test_what_is_permitted_is_kept_when_the_transfer_is_about_to_begin() -> None
     made = Seen(number=1, epoch=1, phase="prepare", dom="absent", disk=True)
     begun = server.snapshot_of(op(Kind.LIVE_MIGRATION, "prepare"), (None, made), (True, True))
     for permitted in (True, False):
-        assert decide(replace(begun, means=Means(post_copy=permitted))).context["post_copy"] is permitted
+        assert decide(replace(begun, means=MigrationOptions(post_copy=permitted))).context["post_copy"] is permitted

@@ -10,7 +10,7 @@ from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.downtime_steps import Schedule
 from migrator.scheduler.decision.operation_data import Steering
-from migrator.scheduler.decision.snapshot import NOTHING, Means, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import NOTHING, MigrationOptions, Plan, Snapshot
 from tests.model import server
 from tests.model.server import Seen
 
@@ -85,6 +85,6 @@ def test_or_its_end_is_forced_once(given: dict[str, Any]) -> None:
 )
 def test_what_the_operator_wants_goes_before_the_settings(wheel: Any, expected: tuple[int, int, bool]) -> None:
     found = transferring(wheel=wheel, schedule=Schedule(max_downtime_ms=400, delay_s=30))
-    inputs = assignments(replace(found, means=Means(bandwidth_mib_s=7)))["a"].inputs
+    inputs = assignments(replace(found, means=MigrationOptions(bandwidth_mib_s=7)))["a"].inputs
     assert (inputs["bandwidth_mib_s"], inputs["downtime_steps"][0][1], inputs["force"]) == expected
     assert inputs["downtime_steps"][-1] == ([0, 3000] if "max_downtime_ms" in wheel else [600, 400])

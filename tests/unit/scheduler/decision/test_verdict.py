@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from migrator.protocol import PAUSED_BY_HAND, AttemptFact, AttemptState, DomainFact, DomainState, Fact, JobFact
+from migrator.protocol import PAUSE_REASON_USER, AttemptFact, AttemptState, DomainFact, DomainState, Fact, JobFact
 from migrator.scheduler.decision.verdict import Verdict, job_active, verdict
 
 SIDES = (None, "unobserved", *(s.value for s in DomainState))
@@ -96,7 +96,7 @@ def resting(attempt: str | None = None, job: bool | None = None) -> Fact:
     found = fact("paused", attempt, job)
     assert found is not None
     assert found.domain is not None
-    return found.model_copy(update={"domain": found.domain.model_copy(update={"reason": PAUSED_BY_HAND})})
+    return found.model_copy(update={"domain": found.domain.model_copy(update={"reason": PAUSE_REASON_USER})})
 
 
 def came(state: str, reason: str | None = None, *, stamp: str = "o", persistent: bool | None = True) -> Fact:
@@ -113,7 +113,7 @@ ARRIVED: list[tuple[str, str | None]] = [
     ("crashed", None),
     ("saved", None),
 ]
-ARRIVED += [("running", None), ("paused", "io-error"), ("paused", PAUSED_BY_HAND)]
+ARRIVED += [("running", None), ("paused", "io-error"), ("paused", PAUSE_REASON_USER)]
 NOT_ARRIVED = [("incoming", "migration"), ("paused", "migration"), ("shut_off", "failed")]
 
 
