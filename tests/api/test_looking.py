@@ -22,7 +22,7 @@ POLL = Taken(Poll(incarnation=1))
 
 
 class Counted:
-    """In place of ``agents`` and ``host_operations``: what was looked at, and marks that a test may move."""
+    """In place of ``agents`` and ``host_operations``: what was looked at, and versions that a test may move."""
 
     def __init__(self) -> None:
         self.heartbeats = self.whole = self.generation = 0
@@ -30,7 +30,7 @@ class Counted:
     def heartbeat(self, *_: Any, **_more: Any) -> None:
         self.heartbeats += 1
 
-    def marks(self, *_: Any) -> tuple[tuple[int, int], ...]:
+    def versions(self, *_: Any) -> tuple[tuple[int, int], ...]:
         return ((1, self.generation),)
 
     def assignments(self, *_: Any) -> Assignments:
@@ -127,7 +127,7 @@ def test_one_look_for_all_hosts_wakes_those_of_which_something_else_is_asked() -
 def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_alone(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counted, "marks", lambda *_: ())
+    monkeypatch.setattr(counted, "versions", lambda *_: ())
 
     async def main() -> None:
         event, wakers = asyncio.Event(), HostNotifier()
