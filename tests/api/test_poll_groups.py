@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from migrator.api.process import poll_groups
+from migrator.api.process.poll_groups import Taken
 from migrator.db import credentials
 from migrator.db.tables import hosts
 from migrator.errors import DatabaseUnavailable
@@ -124,3 +125,26 @@ def test_a_hosts_polls_are_taken_one_after_the_other(web: Web, heads: Any) -> No
         ]
 
     assert asyncio.run(main()) == [200] * 4
+
+
+def test_a_group_that_cannot_be_worked_on_is_answered_and_its_hosts_are_heard_afterwards(
+    web: Web, heads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> tuple[list[Any], list[Any]]:
+        async def all_at_once() -> list[Any]:
+            polls = web.services.polls
+            return await asyncio.gather(*(polls.take(host, POLL) for host in heads), return_exceptions=True)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(poll_groups, "_taken", no_memory)
+            first = await all_at_once()
+        return first, await all_at_once()
+
+    failed, taken = asyncio.run(main())
+    assert {type(answer) for answer in failed} == {MemoryError}
+    assert {type(answer) for answer in taken} == {Taken}
+    assert heard(web) == len(HOSTS)
+
+
+def no_memory(*_: Any) -> Any:
+    raise MemoryError

@@ -87,14 +87,28 @@ class PollGroups:
             for host, one in group.items():
                 del self._waiting[host]
                 one.begun()
-            contents = {host: one.content for host, one in group.items()}
-            found, used_s = await to_thread.run_sync(partial(_taken, self._db, contents), limiter=self._thread)
-            for host, one in group.items():
-                one.turn.used_s = used_s / len(group)
-                if not one.answer.done():
-                    one.answer.set_result(found[host])
+            try:
+                contents = {host: one.content for host, one in group.items()}
+                found, used_s = await to_thread.run_sync(partial(_taken, self._db, contents), limiter=self._thread)
+                _answer(group, found, used_s)
+            except Exception as error:  # a host that is never answered would be deaf for the life of this process
+                log.exception("a group of %d polls could not be worked on", len(group))
+                _fail(group, error)
             full = len(self._waiting) >= MOST
             await asyncio.sleep(0.0 if full else min(_LONGEST_REST_S, _REST_S * self._wakers.held))
+
+
+def _answer(group: Mapping[str, _Waiting], found: Mapping[str, Taken | MigratorError], used_s: float) -> None:
+    for host, one in group.items():
+        one.turn.used_s = used_s / len(group)
+        if not one.answer.done():
+            one.answer.set_result(found[host])
+
+
+def _fail(group: Mapping[str, _Waiting], error: Exception) -> None:
+    for one in group.values():
+        if not one.answer.done():
+            one.answer.set_exception(error)
 
 
 def _taken(db: Database, contents: Mapping[str, bytes]) -> tuple[Mapping[str, Taken | MigratorError], float]:
