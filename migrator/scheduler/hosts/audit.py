@@ -15,7 +15,7 @@ from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
 from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
-from migrator.scheduler.hosts.unseen_guests import keeps_its_domain, perhaps_on
+from migrator.scheduler.hosts.unseen_guests import SilentHosts, keeps_its_domain
 from migrator.scheduler.state import stamps
 from migrator.scheduler.state.effects import POWER
 from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, is_unknown, newer_than
@@ -156,10 +156,10 @@ def _sought(
     connection: Connection, host: str, subjects: Sequence[Subject], settings: ServerSettings
 ) -> Sequence[Subject]:
     """With the hosts where those may be that are recorded here, and are not here."""
-    return [
-        replace(one, unseen=perhaps_on(connection, one.uuid, host, settings)) if _is_gone(host, one) else one
-        for one in subjects
-    ]
+    if not any(_is_gone(host, one) for one in subjects):
+        return subjects
+    silent = SilentHosts(connection, host, settings)
+    return [replace(one, unseen=silent.perhaps_with(one.uuid)) if _is_gone(host, one) else one for one in subjects]
 
 
 def _is_gone(host: str, subject: Subject) -> bool:

@@ -5,7 +5,10 @@ Owns which hosts those may be. A guest on local disks alone runs nowhere without
 them fails; over storage that several hosts reach, only what they say tells that none of them runs it.
 """
 
+from collections.abc import Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from migrator.db import hosts, instances
 from migrator.db.engine import Connection
@@ -28,20 +31,42 @@ def keeps_its_domain(operation: Any) -> bool:
     return not table.moves and table.kind not in (Kind.BUILD, Kind.DELETE)
 
 
-def perhaps_on(connection: Connection, uuid: str, host: str, settings: ServerSettings) -> str:
-    """In words, which silent hosts may run the instance, whose ``host`` has no domain of it; "": none."""
-    spec = InstanceSpec.model_validate(instances.get(connection, uuid).spec)
-    rows = {row.name: row for row in hosts.every(connection)}
-    views = {name: with_fencing(r, host_view(r, settings.service_down_time), settings, 0.0) for name, r in rows.items()}
-    pools = views[host].report.storage.items() if host in views else ()
-    own = {pool.identity for name, pool in pools if name in spec.pools}
-    silent = [
-        name
-        for name, view in sorted(views.items())
-        if name != host and not (_told(rows[name], view) or view.fenced) and (spec.volumes or own & _identities(view))
-    ]
+class SilentHosts:
+    """The hosts that say nothing, as they are at this moment: read once, for any number of instances."""
+
+    def __init__(self, connection: Connection, host: str, settings: ServerSettings) -> None:
+        """``host``: the one that has no domain of the instances that are asked about."""
+        self._connection = connection
+        patience = settings.service_down_time
+        views = {row.name: (row, host_view(row, patience)) for row in hosts.every(connection)}
+        self._own = views[host][1].report.storage if host in views else {}
+        self._silent = {
+            name: _identities(view)
+            for name, (row, view) in sorted(views.items())
+            if name != host and not (_told(row, view) or with_fencing(row, view, settings, 0.0).fenced)
+        }
+
+    def perhaps_with(self, uuid: str) -> str:
+        """In words, which of them may run the instance; "": none. Of a description that cannot be read, any may."""
+        if not self._silent:
+            return ""
+        spec = _spec(instances.get(self._connection, uuid).spec)
+        if spec is None or spec.volumes:
+            return _named(list(self._silent))
+        own = {pool.identity for name, pool in self._own.items() if name in spec.pools}
+        return _named([name for name, reached in self._silent.items() if own & reached])
+
+
+def _spec(stored: Any) -> InstanceSpec | None:
+    try:
+        return InstanceSpec.model_validate(stored)
+    except ValidationError:
+        return None
+
+
+def _named(silent: Sequence[str]) -> str:
     more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
-    return f"{', '.join(silent[:_NAMED])}{more}" if silent else ""
+    return f"{', '.join(silent[:_NAMED])}{more}"
 
 
 def _told(row: Any, view: HostView) -> bool:

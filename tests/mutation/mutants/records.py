@@ -115,14 +115,14 @@ MUTANTS = (
     Mutant(
         "a guest on a volume is sought where its disks are, alone",
         UNSEEN,
-        "and (spec.volumes or own & _identities(view))",
-        "and (own & _identities(view))",
+        "if spec is None or spec.volumes:",
+        "if spec is None:",
     ),
     Mutant(
         "a fenced host may still run what is not seen",
         UNSEEN,
-        "not (_told(rows[name], view) or view.fenced)",
-        "not _told(rows[name], view)",
+        "not (_told(row, view) or with_fencing(row, view, settings, 0.0).fenced)",
+        "not _told(row, view)",
     ),
     Mutant(
         "what was asked for already starts before the guest is sought",
