@@ -108,9 +108,7 @@ def _table(operation: Operation) -> Iterable[str]:
 
 def _kept(operation: Operation) -> Iterable[str]:
     """What it leaves behind, in the record and on the hosts, and what is shown meanwhile."""
-    kept = (
-        "keeps of the fact | recorded from | destroys | undo destroys | undo deferred | proof | undo's proof | deadline"
-    )
+    kept = "keeps of the fact | recorded from | destroys | undo destroys | undo deferred | proof | undo's proof"
     yield f"| phase | {kept} | deadline | status | task_state | |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for p in operation.phases:

@@ -73,3 +73,12 @@ def test_every_phase_of_every_kind_is_drawn() -> None:
         for phase in operation.phases:
             assert f"| {phase.name} | {phase.actor} | {phase.do} |" in section
         assert ("== no return ==>" in section) == (operation.point_of_no_return not in (None, operation.phases[0].name))
+
+
+def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
+    for name in ("operations.md", "supported.md", "architecture.md", "design.md", "glossary.md"):
+        head = 0
+        for number, line in enumerate((PAGE.parent / name).read_text().splitlines(), 1):
+            cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+            assert not (head and cells) or cells == head, f"{name}:{number}"
+            head = cells
