@@ -95,7 +95,7 @@ class Survey(Message):
     clock_offset_s: Seconds | None = None  # this host's clock before (+) the database's
     clock_error_s: Age = 0.0  # either way
     addresses: tuple[Word, ...] = Field(default=(), max_length=1000)  # every IP address of this host
-    memory_allocated_mb: Count | None = None  # MiB that live domains were given, migrator's or not
+    memory_given_mb: Count | None = None  # MiB that live domains were given, migrator's or not
     cpu: HostCpu = HostCpu()
     guests: dict[Key, GuestObservation] = Field(default_factory=dict)  # instance -> ...
     cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests

@@ -74,7 +74,7 @@ class Surveyor:
         """Answer what can be answered. ``offset_s`` and ``error_s``: this host's clock before the database's. Within
         10 s or so. Raises DriverError when the hypervisor itself cannot be looked at."""
         guests = self._look_at_guests()
-        given_mb = self.driver.memory_allocated_mb()
+        given_mb = self.driver.memory_given_mb()
         self._look_at_cpus(questions.cpus)
         self._look_at_peers(questions.peers)
         self._look_at_volumes(questions.volumes)
@@ -84,7 +84,7 @@ class Surveyor:
             clock_offset_s=offset_s,
             clock_error_s=error_s,
             addresses=self.driver.addresses(),
-            memory_allocated_mb=given_mb,
+            memory_given_mb=given_mb,
             cpu=self._cpu.what if self._cpu is not None else HostCpu(),
             guests={uuid: _sight(guest, now - guests.at) for uuid, guest in guests.what.items()},
             cpus=cpus,

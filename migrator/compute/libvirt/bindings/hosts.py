@@ -13,7 +13,7 @@ def memory_mb(connection: Any) -> int:
     return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
 
 
-def memory_allocated_mb(connection: Any, besides: Collection[str] = ()) -> int:
+def memory_given_mb(connection: Any, besides: Collection[str] = ()) -> int:
     """MiB that live domains, migrator's or not, may use at most; the domains ``besides`` are not counted."""
     total = 0
     for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):

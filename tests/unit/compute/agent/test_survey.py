@@ -93,7 +93,7 @@ def test_a_survey_tells_of_guests_and_their_cpus(world: World) -> None:
         ("10.0.0.1",),
     )
     assert found.cpus == {key(WESTMERE): WESTMERE}
-    assert (found.memory_allocated_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
+    assert (found.memory_given_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
     assert (found.cpu.models, found.cpu.virt_type) == (("Westmere",), "simulated")
 
 

@@ -60,7 +60,7 @@ THERE = Survey(
     clock_offset_s=0.5,
     clock_error_s=0.01,
     addresses=("10.0.0.2",),
-    memory_allocated_mb=100,
+    memory_given_mb=100,
     runs={KEY: CpuAnswer(ok=True, words="every feature")},
     peers={"a": PeerProbe(uri=A_URI, ok=True)},
 )
