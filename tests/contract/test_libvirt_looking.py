@@ -125,7 +125,7 @@ def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
 
 BASELINE = """
 import json, sys
-from migrator.compute.baseline import baseline
+from migrator.compute.libvirt.cpu_baseline import baseline
 from migrator.protocol import HostCpu
 hosts = {name: HostCpu.model_validate(cpu) for name, cpu in json.load(sys.stdin).items()}
 found = baseline("qemu:///system", hosts)
