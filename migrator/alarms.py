@@ -51,7 +51,7 @@ ADVICE: Mapping[AlarmKind, str] = {
     AlarmKind.GUEST_UNSEEN: "bring the silent host back, and compare both sides with `migrator reconcile {instance}`; "
     "or, if it is lost, fence it: the instance can then be started where its record has it",
     AlarmKind.HOST_SETUP: "do on {host} what the alarm says; its agent looks again each minute",
-    AlarmKind.NO_RECORD: "look at the guest on {host}; what nobody needs is stopped and undefined there with virsh",
+    AlarmKind.NO_RECORD: "look at the guest on {host}; if it is not needed, stop and undefine it there with virsh",
     AlarmKind.OVERDUE: "see with `migrator timeline {instance}` what the operation waits for: bring that host back, "
     "or cancel the operation",
     AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "

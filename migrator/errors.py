@@ -98,7 +98,7 @@ class MachineNotApproved(OtherMachine):
 
 
 class ProtocolUnsupported(Conflict):
-    """Server and agent are too many releases apart. Whoever said so has heard the other one."""
+    """Server and agent are too many releases apart. The side that raises this has heard the other one."""
 
     code = "protocol_unsupported"
 
@@ -140,7 +140,7 @@ class KeyMissing(MigratorError):
 
 
 class ConcurrentUpdate(MigratorError):
-    """A compare-and-swap found that somebody else was faster; load again and decide again."""
+    """A compare-and-swap found that another writer was faster; load again and decide again."""
 
     code = "stale_row"
 
@@ -202,7 +202,7 @@ class ServerDistrusted(ServerUnreachable):
 
 
 class Unavailable(MigratorError):
-    """The server cannot do it now, whoever asks; asking again after ``retry_after_s`` seconds may succeed."""
+    """The server cannot do it now for any client; asking again after ``retry_after_s`` seconds may succeed."""
 
     code = "unavailable"
 
@@ -220,7 +220,7 @@ class ServerBusy(Unavailable):
 
 
 class TooManyRequests(Unavailable):
-    """Of this one sender: others are served meanwhile."""
+    """Of this one sender: others are still served."""
 
     code = "too_many_requests"
 

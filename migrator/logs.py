@@ -25,7 +25,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure() -> None:
-    """Log to stderr, unless whoever started us has set up logging already."""
+    """Log to stderr, unless the caller has set up logging already."""
     if logging.getLogger().handlers:
         return
     handler = logging.StreamHandler(sys.stderr)

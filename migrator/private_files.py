@@ -29,7 +29,7 @@ def make_folder(path: Path, mode: int = FOLDER) -> None:
 
 def check_setting(name: str, path: Path) -> None:
     """Raises SettingInvalid where something that is no folder is in the way of this one. What cannot be looked at now
-    may be there later: storage that hangs, or is not mounted, keeps nobody from starting."""
+    may be there later: storage that hangs, or is not mounted, keeps no process from starting."""
     with contextlib.suppress(OSError):
         found = next((part for part in (path, *path.parents) if part.exists()), path)
         if found.exists() and not found.is_dir():

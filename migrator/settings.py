@@ -119,7 +119,7 @@ class ServerSettings(_Base):
     # when a host was rebooted, start those of its guests that ran (as Nova has it)
     resume_guests_state_on_host_boot: bool = False
     sweep_interval: float = Field(5.0, gt=0)  # s between two looks at every active operation
-    shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to stop by itself
+    shutdown_timeout: int = Field(60, ge=0)  # s a guest gets to shut itself down
     max_concurrent_live_migrations: int = Field(1, ge=0)  # that leave one host at a time; 0: any number
     max_concurrent_builds: int = Field(10, ge=0)  # and moves hither, that one host takes in at a time; 0: any number
     live_migration_downtime: int = Field(500, ge=100)  # ms a guest may be paused at the switch-over, at most
@@ -144,7 +144,7 @@ class ServerSettings(_Base):
     fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
     # an instance whose local disks were lost with its host is made anew from its image; False: 409, bring the host back
     evacuate_rebuilds: bool = True
-    evacuate_silent_hosts: bool = False  # policy: silence for service_down_time is fencing evidence by itself
+    evacuate_silent_hosts: bool = False  # policy: silence for service_down_time alone is fencing evidence
     # s before a host fell silent that its last proof in shared storage may have been written; 0: the marker is enough
     shared_storage_proof_max_age: float = Field(900.0, ge=0)
     max_limit: int = Field(1000, ge=1)  # rows a page
@@ -205,7 +205,7 @@ class AgentSettings(_Base):
     live_migration_inbound_addr: Annotated[str, AfterValidator(peer_address.checked_host)] = (
         ""  # "": the address that reaches the server
     )
-    # its query counts where this host opens others, and is told to nobody
+    # its query counts where this host opens others, and is sent to no other process
     live_migration_uri: Annotated[str, AfterValidator(peer_address.checked_template)] = (
         ""  # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
     )

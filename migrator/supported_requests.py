@@ -169,7 +169,7 @@ QUERIES: Mapping[str, Rows] = {
     "GET /flavors": _FLAVORS,
     "GET /flavors/detail": _FLAVORS,
     "GET /limits": (Honoured("tenant_id", "another project's for administrators"),),
-    "GET /os-keypairs": (Honoured("user_id", "nobody has key pairs"), *_named(_PAGES)),
+    "GET /os-keypairs": (Honoured("user_id", "no user has key pairs"), *_named(_PAGES)),
 }
 
 

@@ -1,4 +1,4 @@
-"""network disks that somebody else keeps"""
+"""network disks that another system keeps"""
 
 import sqlalchemy as sa
 from alembic import op

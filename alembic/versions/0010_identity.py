@@ -1,4 +1,4 @@
-"""which machine a host is, what it last wrote into its pools, and a clock of the servers that nobody sets"""
+"""which machine a host is, what it last wrote into its pools, and a clock of the servers that no operator sets"""
 
 import sqlalchemy as sa
 from alembic import op

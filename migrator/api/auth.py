@@ -16,7 +16,7 @@ class Authenticator(Protocol):
 
 
 class NoAuthentication:
-    """Everybody on loopback is the administrator of the project "admin"."""
+    """Every caller on loopback is the administrator of the project "admin"."""
 
     def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
         return Caller(user_id="admin", project_id="admin", request_id=request_id, is_admin=True)

@@ -1,4 +1,4 @@
-"""Whether a request was meant for this server: its ``Host`` is one of ours, and no page of somebody else sent it.
+"""Whether a request was meant for this server: its ``Host`` is one of ours, and no page of another site sent it.
 
 Pure. A browser tells both truthfully, and a page cannot change them: so a page that a browser on this machine opens
 reaches nothing here, neither directly nor by a name of its own that it points at this address (DNS rebinding).
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from migrator.errors import BadRequest, Forbidden
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_OWN_SITES = frozenset({"same-origin", "none"})  # none: an address that somebody typed
+_OWN_SITES = frozenset({"same-origin", "none"})  # none: an address that a user typed
 _PORTS = {"http": "80", "https": "443"}
 # A host's name or IPv4 address, or an IPv6 address in brackets; then perhaps a port. Nothing else is part of a place.
 _PLACE = re.compile(r"(?:(?P<name>[a-z0-9._-]{1,253})|\[(?P<v6>[0-9a-f:.]{2,45})\])(?::(?P<port>[0-9]{1,5}))?")

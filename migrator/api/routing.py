@@ -42,7 +42,7 @@ class Access:
     kind: Kind | None = None
 
 
-ANYBODY = Access("anybody")  # nobody is asked who they are
+ANYBODY = Access("anybody")  # no caller is asked for a token
 CALLER = Access("caller")  # whom the authentication strategy knows
 
 
@@ -73,7 +73,7 @@ class ApiRequest:
     params: Mapping[str, str]  # from the path
     query: Any  # as the row says: name -> values, or its model
     body: Any
-    caller: Caller  # of a route for anybody, or for agents: nobody
+    caller: Caller  # an open route, or one for agents, has no caller
     services: Services
     root: str  # "http://host:port", as the client sees it
     http: Request

@@ -62,8 +62,8 @@ def _meanwhile() -> Iterable[str]:
     yield "From `migrator/scheduler/requests/during_live_migration.py`.\n"
     yield "| request | answer | |"
     yield "| --- | --- | --- |"
-    for wish in DURING_LIVE_MIGRATION:
-        yield f"| {wish.name} | {wish.answer} | {wish.why} |"
+    for rule in DURING_LIVE_MIGRATION:
+        yield f"| {rule.name} | {rule.answer} | {rule.why} |"
 
 
 def readme(text: str) -> str:
@@ -107,7 +107,7 @@ def _table(operation: Operation) -> Iterable[str]:
 
 
 def _kept(operation: Operation) -> Iterable[str]:
-    """What it leaves behind, in the record and on the hosts, and what is shown meanwhile."""
+    """What it leaves behind, in the record and on the hosts, and what is shown while it runs."""
     kept = "keeps of the fact | recorded from | destroys | undo destroys | undo deferred | proof | undo's proof"
     yield f"| phase | {kept} | deadline | status | task_state | |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"

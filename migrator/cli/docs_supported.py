@@ -1,4 +1,4 @@
-"""Draws ``docs/supported.md`` from the rows of ``migrator/supported*.py``; never writes by itself."""
+"""Draws ``docs/supported.md`` from the rows of ``migrator/supported*.py``; never writes the file."""
 
 from collections.abc import Iterable
 

@@ -74,7 +74,7 @@ def until_verified(client: Client, server_id: str, kind: str, after: int, doing:
 
 
 def outcome(operation: Mapping[str, Any]) -> bool | None:
-    """Whether it went well, as soon as nobody has to wait any more; None while it is under way."""
+    """Whether it went well, as soon as the caller need not wait any more; None while it is under way."""
     if operation["finished_at"]:
         return operation["status"] in _WELL
     if not operation["holds"]:  # a host has yet to clean up, which is nothing to wait for

@@ -12,7 +12,7 @@ _COLUMNS = (
     Column("MiB", lambda row: round(row["bytes"] / 1024**2)),
     Column("Unused for", lambda row: f"{row['age_s'] / 3600:.1f} h"),
     Column("What it is", "why"),
-    Column("Removed", lambda row: "by its agent" if row["removed"] else "by you, if it is nobody's"),
+    Column("Removed", lambda row: "by its agent" if row["removed"] else "by you, if no instance needs it"),
 )
 
 

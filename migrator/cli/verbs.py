@@ -96,15 +96,15 @@ def _add_moves(subparsers: Any) -> None:
         one.add_argument("migration")
     listed = _verb(subparsers, "server-migration-list", "list a server's live migrations under way", json=True)
     listed.add_argument("server")
-    wheel = _verb(subparsers, "live-migration-steer", "set what is wanted of a live migration from now on")
-    wheel.add_argument("server")
-    wheel.add_argument("migration")
-    wheel.add_argument("--bandwidth", type=int, metavar="MIB_S", help="of memory, in MiB/s; 0 is no limit")
-    wheel.add_argument("--max-downtime", type=int, metavar="MS", help="in place of the steps")
-    held = wheel.add_mutually_exclusive_group()
+    steer = _verb(subparsers, "live-migration-steer", "set what is wanted of a live migration from now on")
+    steer.add_argument("server")
+    steer.add_argument("migration")
+    steer.add_argument("--bandwidth", type=int, metavar="MIB_S", help="of memory, in MiB/s; 0 is no limit")
+    steer.add_argument("--max-downtime", type=int, metavar="MS", help="in place of the steps")
+    held = steer.add_mutually_exclusive_group()
     held.add_argument("--hold", dest="held", action="store_true", default=None, help="throttle it to the least")
     held.add_argument("--resume", dest="held", action="store_false", default=None, help="end that")
-    wheel.add_argument("--post-copy", action="store_true", default=None, help="switch over now, fetch the rest then")
+    steer.add_argument("--post-copy", action="store_true", default=None, help="switch over now, fetch the rest then")
     line = _verb(subparsers, "timeline", "tell what happened during an operation", json=True)
     line.add_argument("id", help="the id or UUID of a migration, or of any other operation")
 
@@ -203,7 +203,7 @@ def _add_flavors_and_images(subparsers: Any) -> None:
 
 
 def _add_volumes(subparsers: Any) -> None:
-    made = _verb(subparsers, "volume-create", "make a network disk known that somebody else keeps", json=True)
+    made = _verb(subparsers, "volume-create", "make a network disk known that another system keeps", json=True)
     made.add_argument("name")
     made.add_argument("source", help="nbd://HOST:PORT/EXPORT, as every host reaches it; raw")
     made.add_argument("size", type=int, help="GiB that it has at least")

@@ -1,4 +1,4 @@
-"""Verbs for volumes: network disks that somebody else keeps, made known to the server."""
+"""Verbs for volumes: network disks that another system keeps, made known to the server."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

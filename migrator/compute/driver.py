@@ -36,8 +36,8 @@ class Driver(StorageDriver, Protocol):
         ...
 
     def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
-        """Every domain on the host that migrator made (its metadata says so), running or not. None of them starts by
-        itself when the host does: whoever set it up so is overruled. ``live``: those that have a process, asking
+        """Every domain on the host that migrator made (its metadata says so), running or not. None of them starts
+        when the host does: an operator's autostart flag is overruled. ``live``: those that have a process, asking
         neither the storage nor the guests' emulators, any of which may hang."""
         ...
 
@@ -81,7 +81,7 @@ class Driver(StorageDriver, Protocol):
         ...
 
     def unpause(self, uuid: str) -> None:
-        """Let a guest go on whose CPUs somebody, or an error of its disk, has stopped. No-op for one that runs. Raises
+        """Let a guest go on whose CPUs a user, or an error of its disk, has stopped. No-op for one that runs. Raises
         DomainNotFound, and DriverError for one that is paused for any other reason, for it may be half of a move."""
         ...
 
@@ -175,7 +175,7 @@ class Driver(StorageDriver, Protocol):
 
     def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
         """Set the pause that the guest may be given (None leaves it alone) and the bandwidth of memory (0: no limit;
-        disks keep what they began with) in the active migration job. No-op for a guest that left meanwhile. Raises
+        disks keep what they began with) in the active migration job. No-op for a guest that has left. Raises
         DriverError."""
         ...
 

@@ -32,8 +32,8 @@ class ImageStore(Protocol):
 def available(
     store: ImageStore, images: Sequence[ImageRef], elsewhere: Mapping[str, Fetch] | None = None
 ) -> dict[str, Path]:
-    """``ensure`` without those that nobody has: a host may need none of them, for it has what was made from them. Who
-    needs one that is missing says so. ``elsewhere``: image id -> where else it is. Raises ServerUnreachable,
+    """``ensure`` without the images that no host has: a host may need none of them any more. A step that
+    needs a missing one says so. ``elsewhere``: image id -> where else it is. Raises ServerUnreachable,
     StorageError."""
     found: dict[str, Path] = {}
     for image in images:

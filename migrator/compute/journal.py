@@ -180,8 +180,8 @@ class FileMedium:
 def open_journal(path: Path) -> LineJournal:
     """The agent's journal at ``path``. Raises Conflict while another process holds it.
 
-    A new one counts from the time of day: there may have been one before, and the server hears nobody who is older than
-    whom it has heard."""
+    A new one counts from the time of day: there may have been one before, and the server hears no agent that is older
+    than the one that it has heard."""
     return LineJournal(FileMedium(path), before=int(time.time()))
 
 

@@ -1,4 +1,4 @@
-"""A journal in lines: which are written when, and what is made of those that cannot be read.
+"""A journal in lines: which are written when, and what is made of unreadable lines.
 
 Owns the order of writing (in memory only what is safe) and the start over a damaged journal. Where the lines are kept
 is a ``Medium``'s; what they say is ``journal_state.py``'s.
@@ -137,7 +137,7 @@ class LineJournal:
         self._medium.close()
 
     def _read(self) -> bool:
-        """False: a line cannot be read. The last one was cut off by a crash before anybody relied on it."""
+        """False: a line cannot be read. The last one was cut off by a crash before the server relied on it."""
         try:
             lines = self._medium.lines()
         except OSError as error:

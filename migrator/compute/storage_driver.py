@@ -59,8 +59,8 @@ class StorageDriver(Protocol):
     def lend(self, spec: InstanceSpec, targets: Sequence[str], images: Sequence[str] = ()) -> Mapping[str, str]:
         """Source: the same for config drives of a guest that runs; target -> the path to read it at. Nothing that the
         guest can write to lies beside them there: it could be made to look like an image between two looks. Raises
-        StorageError, also for a target that is no config drive. ``images``: ids of images; id -> path of those that lie
-        here as they were: under the instance's disks, or as its kernel or ramdisk."""
+        StorageError, also for a target that is no config drive. ``images``: ids of images; id -> path of each that lies
+        here as it was: under the instance's disks, or as its kernel or ramdisk."""
         ...
 
     def lent_file(self, source_uri: str, path: str) -> AbstractContextManager[Iterator[bytes]]:
@@ -146,7 +146,7 @@ class StorageDriver(Protocol):
         ...
 
     def tidy(self) -> Sequence[Leftover]:
-        """Look for that anew, and remove what was not used for long enough and is nobody's data: those are the
+        """Look for that anew, and remove what was not used for long enough and is no instance's data: these are the
         answer."""
         ...
 

@@ -112,7 +112,7 @@ def listed(
 
 
 def disputes(connection: Connection, uuids: Collection[str]) -> Mapping[str, str]:
-    """Instance -> why nothing may be done to it, of those with an open alarm that says so."""
+    """Instance -> why nothing may be done to it, where an open alarm says so."""
     if not uuids:
         return {}
     query = select(alarms.c.instance_uuid, alarms.c.message).where(_OPEN, alarms.c.instance_uuid.in_(uuids))

@@ -63,7 +63,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection for SELECTs, on autocommit: each statement sees the newest committed rows."""
         with _told(self.engine), self.engine.connect() as connection:
-            if not self.is_sqlite:  # there nobody but ``write`` says BEGIN
+            if not self.is_sqlite:  # there only ``write`` says BEGIN
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
 
@@ -81,7 +81,7 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Only a queue: whoever waited in vain asks SQLite all the same, whose lock is the one that guards."""
+        """Only a queue: a writer that waited in vain asks SQLite all the same, whose lock is the one that guards."""
         mine = self._writing.acquire(timeout=_PATIENCE_S)
         try:
             yield
@@ -91,7 +91,7 @@ class Database:
 
     def analyze(self) -> None:
         """Tell SQLite how the rows are distributed, from a sample, so that it takes the right index; PostgreSQL looks
-        by itself."""
+        on its own."""
         if self.is_sqlite:
             with self.write() as connection:
                 connection.exec_driver_sql(f"PRAGMA analysis_limit={_SAMPLE}")
@@ -102,14 +102,14 @@ class Database:
         self._erasing = True
 
     def erase(self) -> None:
-        """After ``erase_later``: no file of SQLite's holds what was deleted before, or, while somebody reads, the next
-        call tries again. PostgreSQL keeps dead rows until it vacuums, by itself."""
+        """After ``erase_later``: no file of SQLite's holds what was deleted before; while a reader is active, the next
+        call tries again. PostgreSQL keeps dead rows until autovacuum removes them."""
         if not (self.is_sqlite and self._erasing):
             return
         self._erasing, done = False, False
         try:
             with self._turn(), _told(self.engine), self.engine.connect() as connection:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BRIEF_MS}")  # writers wait meanwhile
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BRIEF_MS}")  # writers wait for so long
                 busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_PATIENCE_S * 1000:.0f}")
                 done = not busy

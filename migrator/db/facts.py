@@ -40,7 +40,7 @@ def keep(
         return _insert(connection, {"operation_id": operation_id, "host": host, **values})
     readable = kept.problem == UNREADABLE_FACT and (body.get("problem") or {}).get("code") != UNREADABLE_FACT
     number, newest = (incarnation, sequence), (kept.incarnation, kept.sequence)
-    if number == newest and not readable:  # told again: no news, but its host still looks
+    if number == newest and not readable:  # repeated: no news, but its host still looks
         connection.execute(update(facts).where(mine).values(told_at=clock_expression(connection)))
         return False
     if number < newest:

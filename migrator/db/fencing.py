@@ -56,7 +56,7 @@ def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt
 
 def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> None:
     """What came of it. A success is evidence even if the run took so long that another one was begun; a failure of
-    such a run is nobody's any more."""
+    such a run counts for nothing any more."""
     lock(connection, [attempt.host])
     moment = now(connection)
     values: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
 
 
 def give_up(connection: Connection, attempt: Attempt) -> None:
-    """The run was ended before it was over: it counts for nothing, and whoever looks next may begin another."""
+    """The run was ended before it was over: it counts for nothing, and the next look may begin another."""
     lock(connection, [attempt.host])
     if _current(connection, attempt):
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(fence_attempt=null()))

@@ -122,7 +122,7 @@ def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequen
 
 def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
     """Active operations of these instances: (instance_uuid, kind, phase, source, destination, holds). A move that waits
-    for its confirmation, perhaps for days, acts on nothing meanwhile, and is left out."""
+    for its confirmation, perhaps for days, acts on nothing until then, and is left out."""
     if not uuids:
         return ()
     unanswered = and_(_O.confirm_requested == false(), _O.cancel_requested == false())
@@ -132,7 +132,7 @@ def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
 
 
 def stamping(connection: Connection, operation_uuids: Collection[str]) -> Mapping[str, Any]:
-    """Operation's UUID -> its row (uuid, epoch, source, destination), of those that this database knows."""
+    """Operation's UUID -> its row (uuid, epoch, source, destination), where this database knows it."""
     if not operation_uuids:
         return {}
     query = select(_O.uuid, _O.epoch, _O.source, _O.destination).where(_O.uuid.in_(operation_uuids))

@@ -184,8 +184,8 @@ def heard_since(dialect: str) -> ColumnElement[float]:
 
 
 def incarnation(connection: Connection, name: str, *, lock: bool = False) -> int:
-    """The newest of its agents that was heard; 0 for none. ``lock``: nobody changes it before the transaction ends,
-    which then locks no operation any more."""
+    """The newest of its agents that was heard; 0 for none. ``lock``: no other transaction changes it before
+    this one ends, which then locks no operation any more."""
     query = _INCARNATION_HELD if lock else _INCARNATION
     return int(connection.execute(query, {"wanted": name}).scalar_one_or_none() or 0)
 
@@ -212,7 +212,7 @@ def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool
 
 def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     """Record ``by``'s word that the host is down, which is fencing evidence; or take every evidence back, the fence
-    command's too, for whoever forces a host up says that it may run guests again. Saying the same twice keeps the
+    command's too, for an operator who forces a host up lets it run guests again. Saying the same twice keeps the
     first word, unless the host was heard since. False: there is no such host."""
     columns = (hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen)
     host = connection.execute(select(*columns).where(hosts.c.name == name).with_for_update()).one_or_none()

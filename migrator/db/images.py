@@ -87,7 +87,7 @@ def activate(connection: Connection, image_id: str, values: Mapping[str, Any]) -
 
 
 def without_virtual_size(connection: Connection) -> Sequence[ImageRow]:
-    """Active images whose virtual size nobody has recorded."""
+    """Active images without a recorded virtual size."""
     query = select(images).where(images.c.status == "active", images.c.virtual_size.is_(None))
     return connection.execute(query.order_by(images.c.id)).all()
 

@@ -230,7 +230,7 @@ def _texts(row: Any) -> Mapping[str, Any]:
 
 
 def among(connection: Connection, column: ColumnElement[int], values: Collection[int]) -> ColumnElement[bool]:
-    """As one parameter, for each database has a most of those."""
+    """As one parameter, for each database limits their number."""
     name = "json_each" if _sqlite(connection) else "json_array_elements_text"
     given = literal(orjson.dumps(list(values)).decode(), Text)
     each = getattr(func, name)(given if _sqlite(connection) else cast(given, JSON)).table_valued("value")

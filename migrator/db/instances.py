@@ -24,7 +24,7 @@ def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]
 
 
 def lock(connection: Connection, uuid: str) -> Row[Any]:
-    """The instance's row as it is now; nobody changes it before this transaction is over. Raises InstanceNotFound."""
+    """The instance's row as it is now, locked until this transaction is over. Raises InstanceNotFound."""
     row = connection.execute(_ONE.with_for_update(), {"wanted": uuid}).one_or_none()
     if row is None or row.deleted:
         raise InstanceNotFound(f"Instance {uuid} could not be found.")

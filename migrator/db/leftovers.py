@@ -9,7 +9,7 @@ from migrator.db.tables import hosts, instances, operations
 
 
 def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequence[Row[Any]]:
-    """Of those that there is a record of: (uuid, host, deleted, pools, involved). ``pools``: what the instance's host
+    """Of the recorded ones: (uuid, host, deleted, pools, involved). ``pools``: what the instance's host
     says of its storage; ``involved``: an operation that has not ended has to do with ``host``."""
     if not uuids:
         return ()

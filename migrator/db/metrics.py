@@ -14,7 +14,7 @@ from migrator.db.server_heartbeat import clock_expression
 from migrator.db.tables import ended_totals as ended_totals_table
 from migrator.db.tables import hosts, instances, operations
 
-SETTLED_S = 5.0  # by then whoever ended an operation has committed, and the last statistics have come in
+SETTLED_S = 5.0  # by then the transaction that ended an operation is committed, and the last statistics have come in
 _AT_ONCE = 500  # rows; more are read by the next look
 _O = operations.c
 

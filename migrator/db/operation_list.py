@@ -25,7 +25,7 @@ def find(connection: Connection, ident: str) -> Row[Any]:
 def listed(
     connection: Connection, instance_uuid: str | None, active: bool | None, limit: int, before: int = 2**31 - 1
 ) -> Sequence[Row[Any]]:
-    """Newest first, of those that are older than the operation ``before``."""
+    """Newest first, only operations that are older than ``before``."""
     query = _ROWS.where(operations.c.id < before)
     if instance_uuid is not None:
         query = query.where(operations.c.instance_uuid == instance_uuid)

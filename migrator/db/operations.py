@@ -117,8 +117,8 @@ def get(connection: Connection, operation_id: int) -> OperationRow:
 
 
 def active_of_instance(connection: Connection, instance_uuid: str, *, lock: bool = False) -> OperationRow | None:
-    """The operation that holds the instance; one that only waits for a host to clean up does not. ``lock``: nobody
-    changes it before this transaction is over (in a write transaction only)."""
+    """The operation that holds the instance; one that only waits for a host to clean up does not. ``lock``: no other
+    transaction changes it before this one is over (in a write transaction only)."""
     query = select(operations).where(
         operations.c.instance_uuid == instance_uuid, operations.c.active == true(), operations.c.holds == true()
     )
@@ -177,7 +177,7 @@ def set_source(connection: Connection, operation_id: int, host: str | None) -> N
 
 
 def compare_and_swap(connection: Connection, operation_id: int, seen: int, values: Mapping[str, Any]) -> None:
-    """Change the row if it is still active at generation ``seen``. Raises StaleRow: somebody else was faster."""
+    """Change the row if it is still active at generation ``seen``. Raises ConcurrentUpdate otherwise."""
     changed = connection.execute(
         update(operations)
         .where(operations.c.id == operation_id, operations.c.generation == seen, operations.c.active == true())
@@ -188,8 +188,8 @@ def compare_and_swap(connection: Connection, operation_id: int, seen: int, value
 
 
 def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: float) -> str | None:
-    """Name why an active operation that nobody changed for ``quiet_s`` waits. Its generation stays, for whoever can
-    advance it should. The instance's UUID; None: nothing was changed."""
+    """Name why an active operation, unchanged for ``quiet_s``, waits. Its generation stays, so that a reconciler
+    can still advance it. The instance's UUID; None: nothing was changed."""
     query = (
         update(operations)
         .where(

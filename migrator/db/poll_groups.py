@@ -67,7 +67,7 @@ def _seen(dialect: str) -> Update:
 
 
 def recorded(connection: Connection, names: Collection[str], kinds: Collection[AlarmKind]) -> Mapping[str, Recorded]:
-    """By host, of those that there are. ``alarmed``: an alarm of one of these kinds about the host is open."""
+    """By host, where it exists. ``alarmed``: an alarm of one of these kinds about the host is open."""
     asked = {"names": list(names)}
     held: dict[str, dict[str, HeldCopy]] = {}
     for host, *copy in connection.execute(_COPIES, asked):

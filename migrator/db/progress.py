@@ -1,4 +1,4 @@
-"""How transfers went, second by second: kept with the operation, for whoever watches it now or asks later."""
+"""How transfers went, second by second: kept with the operation, for clients that watch now or ask later."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

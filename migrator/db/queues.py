@@ -100,5 +100,5 @@ def standing(connection: Connection, rule: Rule, hosts: Collection[str]) -> Sequ
 
 
 def first(connection: Connection, rule: Rule, host: str, *, free: bool = False) -> int | None:
-    """The id of the one that is next at the host; None: nobody waits. ``free``: of those that any host would do for."""
+    """The id of the next operation at the host, or None. ``free``: of operations that any host would do for."""
     return connection.execute(_first(rule, free), {"host": host}).scalar()

@@ -69,9 +69,9 @@ def register(
     *,
     approved: bool = True,
 ) -> None:
-    """Create or refresh the host's row; free capacity is worked out anew from its claims, which nobody takes or gives
-    back meanwhile. A new row is that of ``machine``, and ``approved`` or not. Raises StaleRow for one that somebody
-    made at this moment."""
+    """Create or refresh the host's row; free capacity is worked out anew from its claims, which no other transaction
+    changes until this one ends. A new row is ``machine``'s, and ``approved`` or not. Raises ConcurrentUpdate where
+    another server makes the row at this moment."""
     dialect = connection.dialect.name
     known = connection.execute(_KNOWN, {"wanted": name}).one_or_none()
     at = connection.execute(_clocks(dialect)).one()

@@ -20,7 +20,7 @@ from migrator.db.clock import now
 from migrator.db.tables import listening
 
 BEAT_S = 5.0  # between two beats of one server
-STALE_S = 20.0  # without a beat for so long, nobody listened
+STALE_S = 20.0  # without a beat for so long, no server listened
 AHEAD_S = 10.0  # the clock goes no further than this without a beat
 STEP_S = 2.0  # by which the two clocks must differ between two beats to be told from a slow query
 _READ_S = 1.0  # a longer look at the two clocks says nothing about their difference
@@ -36,7 +36,7 @@ def boot_clock() -> float:
 
 @dataclass
 class Heartbeat:
-    """One server process. ``beat`` every ``BEAT_S``. ``monotonic``: seconds by a clock that nobody sets."""
+    """One server process. ``beat`` every ``BEAT_S``. ``monotonic``: seconds by a clock that no operator sets."""
 
     monotonic: Callable[[], float] = boot_clock
     _last: tuple[float, float] | None = field(default=None, init=False)  # by ``monotonic``, by the servers' clock
@@ -95,7 +95,7 @@ def _row() -> Select[Any]:
 
 @cache
 def clock_of(dialect: str) -> ColumnElement[float]:
-    """SQL for the servers' clock, by dialect: seconds, near the epoch's as long as nobody has set the database's clock.
+    """SQL for the servers' clock, by dialect: seconds, near the epoch's as long as the database's clock was not set.
     That clock itself where no server ever ran."""
     moment: Any = now_of(dialect)
     ahead = moment - listening.c.alive_at
@@ -126,7 +126,7 @@ def behind() -> ColumnElement[float]:
 
 
 def seconds(dialect: str) -> ColumnElement[float]:
-    """SQL for the seconds for which the servers have been listening; 0 after a break that nobody has ended yet, and for
+    """SQL for the seconds for which the servers have been listening; 0 during a break, and for
     ever where no server ever said so. A clock that was set back or forward is no break."""
     moment: Any = now_of(dialect)
     unbroken = case((moment - listening.c.alive_at <= STALE_S, clock_of(dialect) - listening.c.since), else_=0.0)

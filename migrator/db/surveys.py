@@ -58,7 +58,7 @@ def _count_up(dialect: str) -> Select[Any]:
 
 @cache
 def _peers(dialect: str) -> Select[Any]:
-    """The descriptions are read of those only that are chosen: of all hosts that is most of the work."""
+    """Descriptions are read only of the chosen hosts: of all hosts that is most of the work."""
     leaving = select(operations.c.destination).where(
         operations.c.active == true(),
         operations.c.source == bindparam("wanted"),
@@ -131,7 +131,7 @@ def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[s
 
 
 def peers(connection: Connection, host: str, down_after: float, most: int) -> Sequence[Row[str, str]]:
-    """(name, uri) of other hosts that are up: whom nobody can reach, nobody needs to try. Of more than ``most`` those
+    """(name, uri) of other hosts that are up: an unreachable host needs no probe. Of more than ``most`` those
     that a move of the host's would go to: the destinations of what leaves it now, then the enabled ones with most free
     memory, as the scheduler takes them."""
     asked = {"wanted": host, "down_after": down_after, "most": most}

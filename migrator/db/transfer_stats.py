@@ -14,7 +14,7 @@ _o = operations.c
 _LIVE = "live-migration"
 _LATEST = 10
 _NEARLY = 0.8  # of a limit: no more would have been tried
-_SLOWED = frozenset({"held", "bandwidth_mib_s"})  # wishes under which a mean rate says nothing of the network
+_SLOWED = frozenset({"held", "bandwidth_mib_s"})  # parameters under which a mean rate says nothing of the network
 _LASTING_MS = 500  # in less the beginning counts for too much
 _carrier = case((_o.kind == _LIVE, _o.source), else_=_o.destination)
 _query = select(_o.instance_uuid, _o.kind, _o.outcome, facts.c.body["job"].label("job")).join(
@@ -58,7 +58,7 @@ def percents(connection: Connection, uuids: Collection[str]) -> Mapping[str, int
 
 
 def percent(kind: str, job: Mapping[str, Any]) -> int:
-    """A live migration sends memory again that the guest wrote to meanwhile, so there only what remains tells."""
+    """A live migration sends memory again that the guest wrote to since, so there only what remains tells."""
     total, done, remaining = (
         sum(job.get(f"{part}_{what}_bytes") or 0 for part in ("memory", "disk"))
         for what in ("total", "processed", "remaining")

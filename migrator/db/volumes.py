@@ -1,4 +1,4 @@
-"""Volumes: network disks that somebody else keeps, each free or one instance's.
+"""Volumes: network disks that another system keeps, each free or one instance's.
 
 Every change of whose it is compares with what it was, so that of two who want a volume one gets it.
 """
@@ -57,7 +57,7 @@ def every(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def of_host(connection: Connection, host: str, operation_ids: Collection[int] = ()) -> Sequence[str]:
-    """Sources of those that the instances have which are recorded on the host, or which these operations are about: the
+    """Sources of the volumes of instances that are recorded on the host, or which these operations are about: the
     newest first, and no more than an agent could look at."""
     return connection.execute(_OF_HOST, {"wanted": host, "ids": list(operation_ids)}).scalars().all()
 

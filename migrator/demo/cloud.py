@@ -20,7 +20,7 @@ class DemoFailed(MigratorError):
 
 class Cloud:
     def __init__(self, url: str) -> None:
-        # From 2.95 on an evacuated instance is left stopped, and nobody would see it live.
+        # From 2.95 on an evacuated instance is left stopped, and the audience would not see it live.
         self._http = httpx.Client(
             base_url=url, timeout=60, trust_env=False, headers={"X-OpenStack-Nova-API-Version": "2.94"}
         )

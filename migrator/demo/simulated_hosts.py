@@ -91,7 +91,7 @@ async def _serve(url: str, tokens: dict[str, str]) -> None:
 
 
 async def _listen(hosts: dict[str, _Host]) -> None:
-    """Obey each line, until there are no more: whoever told the story may leave the hosts running."""
+    """Obey each line, until there are no more: the story may end while the hosts run on."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():

@@ -35,7 +35,7 @@ GUEST_ARGS = "fill=16 again=2"  # what its disk keeps, MiB, and how often it is 
 
 
 class Power(Protocol):
-    """The hosts' plugs. A host that has power again starts libvirtd and its agent; no guest starts by itself."""
+    """The hosts' plugs. A host that has power again starts libvirtd and its agent; no guest starts with it."""
 
     def power_off(self, host: str) -> None: ...
 

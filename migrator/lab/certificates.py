@@ -1,7 +1,7 @@
 """A lab's certificate authority, and the certificates that it gives to hosts.
 
-Owns the files by their names as libvirt and QEMU want them. Never used outside a lab: whoever has real hosts has an
-authority of their own.
+Owns the files by their names as libvirt and QEMU want them. Never used outside a lab: an operator of real hosts has an
+authority already.
 """
 
 import shutil

@@ -106,7 +106,7 @@ def members(netns: str) -> list[Process]:
 
 
 def end_members(netns: str, timeout: float = 10.0) -> None:
-    """Kill every process in the namespace, and those that they start meanwhile, until none is left."""
+    """Kill every process in the namespace, also those that start in this time, until none is left."""
 
     def empty() -> bool:
         found = members(netns)

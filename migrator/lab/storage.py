@@ -34,7 +34,7 @@ _OPTIONS = {
     "performance.read-ahead": "off",
     "performance.stat-prefetch": "off",
     # A host that was cut off for longer than network.ping-timeout (42 s) has lost the locks on its disks. By default it
-    # would nevertheless write on when it is back, beside whoever holds them now.
+    # would nevertheless write on when it is back, beside the guest that holds them now.
     "client.strict-locks": "on",
 }
 

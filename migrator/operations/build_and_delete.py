@@ -52,7 +52,7 @@ DELETE = Operation(
         ),
         Phase(
             *("elsewhere", S, Effect.AWAIT_NO_COPY),
-            why="a copy that is left on another host could run after nobody knows the instance any more",
+            why="a copy that is left on another host could run after the record of the instance is gone",
             ended_by=End.NO_COPY,
             task_state="deleting",
         ),

@@ -52,7 +52,7 @@ _MOVE = (
     ),
     Phase(
         *("offer", A, Ensure.OFFERED, Ensure.WITHDRAWN),
-        why="the destination fetches the disks, so the source has to let it read them, and nobody else",
+        why="the destination fetches the disks, so the source has to let it, and no other host, read them",
         records=Record.LENT_IMAGES,
         undo_deferrable=Deferral.FENCED,
         undo_left_to_delete=True,

@@ -56,7 +56,7 @@ _CHOICE = (
 _PREPARATION = (
     Phase(
         *("lend", A, Ensure.LENT, Ensure.WITHDRAWN),
-        why="a config drive is a disk that nobody writes to: it is copied as it is, where its pool is not shared",
+        why="a config drive is a disk that is never written to: it is copied as it is, where its pool is not shared",
         records=Record.LENT_FILES,
         undo_deferrable=Deferral.FENCED,
         undo_left_to_delete=True,

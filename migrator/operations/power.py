@@ -25,7 +25,7 @@ def _power(kind: Kind, phase: str, ensure: Ensure, why: str, task_state: str) ->
 
 
 START = _power(Kind.START, "start", Ensure.RUNNING, "its guest is to run where its disks are", "powering-on")
-STOP = _power(Kind.STOP, "stop", Ensure.SHUT_OFF, "its guest gets the time to stop by itself", "powering-off")
+STOP = _power(Kind.STOP, "stop", Ensure.SHUT_OFF, "its guest gets the time to shut itself down", "powering-off")
 SUSPEND = _power(
     Kind.SUSPEND, "suspend", Ensure.SUSPENDED, "its memory is saved to a file, and its room kept", "suspending"
 )

@@ -67,7 +67,7 @@ class Record(StrEnum):
     """What the operation keeps of the fact that ended a phase, for the phases that follow."""
 
     NOTHING = "-"
-    GUEST = "guest"  # its description, and whether somebody has paused it
+    GUEST = "guest"  # its description, and whether a user has paused it
     GUEST_AND_POWER = "guest and power state"
     SHARED_POOLS = "shared pools"  # those in which the destination found what the source wrote there
     STRATEGY = "strategy"  # by which means the transfer is begun, from what the source has measured
@@ -79,7 +79,7 @@ class Record(StrEnum):
 
 
 class Loss(StrEnum):
-    """What a step may destroy on its host. Disks that the hosts share are nobody's copy."""
+    """What a step may destroy on its host. Disks that the hosts share are no host's copy."""
 
     NOTHING = "-"
     GUEST = "running guest"  # it is stopped, and its disks stay
@@ -89,7 +89,7 @@ class Loss(StrEnum):
 
 
 class Deferral(StrEnum):
-    """When an undo may be put off, because done late it harms nobody: by then the instance is brought back, or lives
+    """When an undo may be put off, because done late it does no harm: by then the instance is brought back, or lives
     elsewhere."""
 
     NEVER = "-"
@@ -131,7 +131,7 @@ class Phase:
     # one. The way back that begins here begins there.
     undo_proof: str = ""
     # The same on the way forward: the phase that proves the copy that stays, and proves it anew where either host was
-    # silent meanwhile, or the proof has become old (``proof.GOOD_FOR_S``).
+    # silent in between, or the proof has become old (``proof.GOOD_FOR_S``).
     proof: str = ""
     deadline_s: float = 900.0  # after which an alarm says that the phase lasts too long; 0: it may last for ever
     migration_status: str = ""  # status in os-migrations while the phase lasts
@@ -163,7 +163,7 @@ class Phase:
         return self.peer_ensure is Ensure.OBSERVED
 
     def task(self, *, soft: bool) -> str | None:
-        """The instance's task_state. ``soft``: a guest may stop by itself."""
+        """The instance's task_state. ``soft``: a guest may shut itself down."""
         return self.task_state_hard if self.task_state_hard and not soft else self.task_state
 
 

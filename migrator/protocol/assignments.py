@@ -52,11 +52,11 @@ class MigratingInputs(Message):
     auto_converge: bool = False
     auto_converge_initial: int = 0  # percent by which the guest is slowed down first; 0: the hypervisor's own
     post_copy: bool = False
-    post_copy_after: int = 0  # passes over the memory after which it goes on by post-copy by itself; 0: never
+    post_copy_after: int = 0  # passes over the memory after which the agent switches to post-copy; 0: never
     parallel_connections: int = 1
     compression: str = ""  # "": none
     tls: bool = False  # encrypted by the hypervisor, or not at all
-    paused: bool = False  # by somebody, before it is moved: it moves so
+    paused: bool = False  # by a user, before it is moved: it moves so
     destination_seal: str = Field("", max_length=MAX_SEAL)  # in place of the source's, in the domain that arrives
 
 
@@ -72,9 +72,9 @@ class ShutOffInputs(Message):
 class AbsentInputs(Message):
     """``delete_pools``: pools whose files of this instance go too, unless the pool's identity, read at that moment, is
     one of ``keep``: there the instance lives on. ``kill``: a running domain may be destroyed; without it a running
-    domain is left alone and reported, for only a verdict may end a running guest. ``paused``: it was paused by somebody
+    domain is left alone and reported, for only a verdict may end a running guest. ``paused``: it was paused by a user
     before it was moved, and what the move left of it says so, too. ``arrived``: what has come here by the operation's
-    live migration goes, too, for nobody needs it any more."""
+    live migration goes, too, for it is not needed any more."""
 
     delete_pools: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ class DisksWholeInputs(Message):
 
 class OfferedInputs(Message):
     copy_disks: tuple[str, ...] = ()  # targets, and MEMORY; empty: nothing has to be read from elsewhere
-    images: tuple[str, ...] = ()  # ids of those that the catalogue has no bytes of: what there is of them is lent, too
+    images: tuple[str, ...] = ()  # ids of images that the catalogue has no bytes of: what there is of them is lent, too
 
 
 class CopiedInputs(Message):

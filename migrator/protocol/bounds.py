@@ -1,4 +1,4 @@
-"""The limits of everything that a message may carry, put into each field by ``Message`` itself.
+"""The limits of everything that a message may carry, which ``Message`` itself puts into each field.
 
 Owns the largest number, text, list and nesting of the protocol. A field may ask for less than these limits; none can
 ask for more by leaving something out, and a type without a limit ends the program where the message is defined.

@@ -10,7 +10,7 @@ _NOT_COMPARED = ("topology", "numa")
 
 
 def key(arch: str, machine: str, xml: str) -> str:
-    """16 hexadecimal digits. XML that cannot be read is taken as it is: whoever compares it will say so."""
+    """16 hexadecimal digits. XML that cannot be read is taken as it is: the host that compares it will say so."""
     try:
         cpu = ET.fromstring(xml)
         for name in _NOT_COMPARED:

@@ -68,7 +68,7 @@ class HostReport(Message):
     live_migration_uri: PeerUri  # with the address filled in
     networks: tuple[HostName, ...] = Field(default=(), max_length=256)
     simulated: bool = False
-    self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances by itself
+    self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances without the server
     tls: TlsReport | None = None  # None: it does not encrypt migrations
     warnings: tuple[Text, ...] = Field(default=(), max_length=20)  # what of its setup endangers instances
     impaired: Text = ""  # why its agent cannot write down what it does, so that nothing is begun there; "": it can

@@ -15,7 +15,7 @@ class DiskSpec(Message):
 
 
 class VolumeSpec(Message):
-    """A disk on the network that somebody else keeps: attached, and never made, copied, grown, counted or deleted."""
+    """A disk on the network that another system keeps: attached, and never made, copied, grown, counted or deleted."""
 
     id: str
     target: str

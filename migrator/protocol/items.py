@@ -83,7 +83,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _unreadable(kind: type[Unreadable], value: Any, error: ValidationError) -> Unreadable | None:
-    """None for an item that does not even say which operation it is about: nobody can be answered."""
+    """None for an item that does not even say which operation it is about: no operation can be answered."""
     if not isinstance(value, Mapping) or not kind.model_fields.keys() - {"reason"} <= value.keys():
         return None
     reason = _fact_reason(error) if kind is UnreadableFact else _assignment_reason(value, error)

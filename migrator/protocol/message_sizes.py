@@ -1,6 +1,6 @@
 """How large each message of an agent may be, and what that follows from.
 
-Whoever sends a message keeps within these sizes, and whoever receives it refuses more before anything of it is read: a
+The sender of a message keeps within these sizes, and the receiver refuses more before anything of it is read: a
 larger one is no message, but keeps the receiver from all others.
 """
 

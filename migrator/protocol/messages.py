@@ -27,7 +27,7 @@ class DomainEntry(Message):
     uuid: Key
     state: DomainState
     served: Number = 0  # serial of the newest operation that this host served for the instance; 0: none that is known
-    stamp_operation: Key | None = None  # who defined, started or moved it last, by its metadata; None: nobody says
+    stamp_operation: Key | None = None  # the operation that defined, started or moved it last, by its metadata
     stamp_epoch: Number | None = None
     seal: Seal = ""  # which shows that a server issued that stamp
 

@@ -34,13 +34,13 @@ class Peer(Message):
 
 
 class Questions(Message):
-    """What an agent should look at, so that a move can be judged before anybody asks for it."""
+    """What an agent should look at, so that a move can be judged before a client asks for it."""
 
     now: Moment  # s since the epoch by the database's clock, when this was answered
     again_s: Age  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
-    volumes: tuple[str, ...] = ()  # sources of those of its own instances and operations
+    volumes: tuple[str, ...] = ()  # sources of the volumes of its own instances and operations
 
 
 class CpuAnswer(Message):
@@ -98,7 +98,7 @@ class Survey(Message):
     memory_given_mb: Count | None = None  # MiB that live domains were given, migrator's or not
     cpu: HostCpu = HostCpu()
     guests: dict[Key, GuestObservation] = Field(default_factory=dict)  # instance -> ...
-    cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of those guests
+    cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of these guests
     runs: dict[Key, CpuAnswer] = Field(default_factory=dict, max_length=1000)  # key of a CPU -> ...
     peers: dict[HostName, PeerProbe] = Field(default_factory=dict, max_length=1000)
     volumes: dict[SourceName, VolumeProbe] = Field(default_factory=dict)

@@ -5,7 +5,7 @@ are ignored (``Message``), so most changes need no new number. One that the othe
 ``PROTOCOL``; dropping what it replaced raises an ``OLDEST``. The newer side knows what it dropped, so each side refuses
 only numbers below its own limit: to a higher one it speaks as to its own, and the newer side refuses it, if need be.
 
-1: said by nobody. 2: agents say the number in their description, and repeat unchanged facts. 3: agents say it in each
+1: no agent says it. 2: agents say the number in their description, and repeat unchanged facts. 3: agents say it in each
 poll, and the server in each answer.
 """
 

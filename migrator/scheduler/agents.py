@@ -279,7 +279,7 @@ def _measure(connection: Connection, operation_id: int, fact: Fact) -> None:
 
 def _measure_rest(connection: Connection, row: operations.OperationRow, fact: Fact) -> None:
     """A guest that went on by post-copy runs at its destination long before all of its memory is there. Of that the
-    hypervisor keeps no statistics: what its source counts meanwhile is all there is."""
+    hypervisor keeps no statistics: what its source counts in that time is all there is."""
     job = fact.job
     if job is not None and job.active and job.elapsed_ms > row.outcome.get("elapsed_ms", 0):
         counted = {"elapsed_ms": job.elapsed_ms, "memory_processed_bytes": job.memory_processed_bytes}

@@ -72,7 +72,7 @@ class Reconciler:
         for operation_id in ids:
             try:
                 self.reconcile(operation_id)
-            except Exception as error:  # whatever it is, the sweep comes again, and the others have their turn
+            except Exception as error:  # after any error the sweep comes again, and the others have their turn
                 log.exception("operation %s could not be advanced", operation_id)
                 if isinstance(error, loader.UNREADABLE):
                     unreadable.set_aside(self._db, operation_id, error)
@@ -100,7 +100,7 @@ class Reconciler:
             for snapshot, plan in waiting:
                 with suppress(
                     ConcurrentUpdate
-                ):  # somebody else was faster, and nothing is written yet: the next sweep looks
+                ):  # another writer was faster, and nothing is written yet: the next sweep looks
                     apply(connection, snapshot, plan)
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:
@@ -110,7 +110,7 @@ class Reconciler:
             try:
                 begun, more = self._step(operation_id, touched)
             except ConcurrentUpdate:
-                continue  # somebody else was faster: load again
+                continue  # another writer was faster: load again
             turns += begun
             if not more:
                 return turns
@@ -149,7 +149,7 @@ class Reconciler:
 def _planned(snapshot: Snapshot) -> Plan | None:
     try:
         return decide(snapshot)
-    except Exception:  # said by whoever tries to advance it
+    except Exception:  # the attempt to advance it says why
         return None
 
 
@@ -163,7 +163,7 @@ def _says_only(plan: Plan) -> bool:
 
 
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
-    """Write the plan down, whole or not at all. Raises StaleRow. Ids of operations whose turn it is because of that."""
+    """Write the plan down, whole or not at all. Raises ConcurrentUpdate. Ids of operations whose turn it now is."""
     operation = snapshot.operation
     found = after(operation, plan)
     operations.compare_and_swap(

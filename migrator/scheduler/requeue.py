@@ -1,4 +1,4 @@
-"""Operations that are to be looked at again at a time of their own, although nobody reports anything.
+"""Operations that are to be looked at again at a time of their own, although no agent reports anything.
 
 A hint, kept in this process's memory: what is lost with it the sweep finds. Owns when, and never what happens then.
 """

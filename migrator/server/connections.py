@@ -2,7 +2,7 @@
 its answer may lie unread.
 
 Owns the counts of this process and the timers of each connection; HTTP itself is uvicorn's. Each door has counts of its
-own: a client that fills the agents' keeps nobody from the API's.
+own: a client that fills the agents' keeps no other from the API's.
 """
 
 import asyncio

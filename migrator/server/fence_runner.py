@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Fencer:
-    """``keep`` until ``stop`` is set, in a thread; ``look`` once, for whoever wants to wait for it."""
+    """``keep`` until ``stop`` is set, in a thread; ``look`` once, for a caller that waits for it."""
 
     def __init__(self, services: Services, stop: threading.Event) -> None:
         self._db, self._settings, self._reconciler = services.db, services.settings, services.reconciler

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """The first beat is made at once, before anybody's silence is judged. Raises MigratorError."""
+    """The first beat is made at once, before any host's silence is judged. Raises MigratorError."""
 
     def __init__(self, services: Services, stop: threading.Event) -> None:
         self._services, self._stop = services, stop

@@ -1,7 +1,7 @@
 """TLS handshakes at the server's sockets: a connection counts like any other while it makes its own, and has a time.
 
 Owns a connection until its handshake is over, and hands it to the protocol that it is for. Never sees what that sends.
-asyncio's own ``create_server(ssl=...)`` tells nobody of a connection before its handshake has ended well.
+asyncio's own ``create_server(ssl=...)`` reports no connection before its handshake has ended well.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class TlsHandshake(asyncio.Protocol):
 
 
 class _Early(asyncio.Protocol):
-    """Keeps what a client sends in one breath with the end of its handshake, until somebody is there to read it."""
+    """Keeps what a client sends in one breath with the end of its handshake, until the protocol is there to read it."""
 
     def __init__(self) -> None:
         self._received: list[bytes] = []

@@ -1,4 +1,4 @@
-"""What an image's bytes are, whatever somebody said of them: checks the declared format, finds the virtual size.
+"""What an image's bytes are, whatever a client said of them: checks the declared format, finds the virtual size.
 
 Owns the reading of headers of the formats that most images have, in plain Python: no program opens what a header
 names. Formats and parts of them that few use are read by qemu-img, under limits. Refuses every image that refers to

@@ -1,6 +1,6 @@
 """Text that others chose (names, agents' words, a hypervisor's errors) made fit for a terminal and for a line of a log.
 
-Owns which characters nobody may send there: those that move a cursor, begin an escape sequence, turn the direction of
+Owns which characters no sender may use there: those that move a cursor, begin an escape sequence, turn the direction of
 writing, end a line, or cannot be seen or encoded. They are shown as Python and JSON write them. Changes nothing that is
 kept or compared.
 """

@@ -26,7 +26,7 @@ def refuse_cut(file: BinaryIO, header: Qcow2Header, clock: Callable[[], float] =
     cluster before the table that names it, so this holds for a disk whose guest runs, too. Of its last cluster a file
     may lack a part, as QEMU itself allows."""
     wanted = _end(file, header, clock() + READ_S, clock)
-    length = file.seek(0, os.SEEK_END)  # now, for a guest that runs may have made it longer meanwhile
+    length = file.seek(0, os.SEEK_END)  # now, for a guest that runs may have made it longer by now
     if wanted - length >= header.cluster_bytes:
         raise StorageError(f"it was cut off: it has {length} bytes, and refers to {wanted}")
 

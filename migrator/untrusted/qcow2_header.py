@@ -128,7 +128,7 @@ def _refused_header(f: _Fields) -> tuple[tuple[bool, str], ...]:
 
 
 def _refused_tables(f: _Fields, length: int) -> tuple[tuple[bool, str], ...]:
-    """Of a header that is sound by itself."""
+    """Of a header that is sound on its own."""
     cluster, needed = 1 << min(f.bits, 21), -(-f.size // _covered(f))
     unaligned = any(at % cluster for at in (f.l1_at, f.refcounts_at, f.snapshots_at))
     return (

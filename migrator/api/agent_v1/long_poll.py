@@ -17,7 +17,7 @@ from migrator.scheduler import agents
 from migrator.scheduler.state import host_operations
 
 _WHOLE_S = 1.0  # what no operation's row shows is looked at so often: a host's description, or that it is up again
-_REST = 9.0  # times as long as a look took, until the host's next one: what changes meanwhile is seen together
+_REST = 9.0  # times as long as a look took, until the host's next one: what changes until then is seen together
 _LONGEST_REST_S = 0.5
 
 
@@ -71,7 +71,7 @@ class AssignmentPoller:
         return found
 
     def _patience_s(self) -> float:
-        """Where somebody looks for all hosts, a poll is woken; of an operation that asks something of the host, all
+        """Where a thread looks for all hosts, a poll is woken; of an operation that asks something of the host, all
         that its assignment follows from is looked at again, too. Of a host of which nothing is asked, nothing is."""
         if not self._services.wakers.watched:
             return FALLBACK_S
@@ -89,7 +89,7 @@ class AssignmentPoller:
             self._heartbeat(poll)
         self._marks = host_operations.versions(
             self._services.db, self._host
-        )  # first: what moves meanwhile is looked at again
+        )  # first: what moves during the look is looked at again
         return agents.assignments(self._services.db, self._host, self._services.settings)
 
     def _heartbeat(self, poll: Poll) -> None:

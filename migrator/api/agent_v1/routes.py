@@ -22,7 +22,7 @@ from migrator.scheduler import agents
 from migrator.scheduler.hosts import machines, protocol_skew
 from migrator.scheduler.state import entitlements, surveys
 
-# A poll that is held until its end is the last word of its host meanwhile: of so many, one may be late.
+# A poll that is held until its end is its host's last word for that time: of so many, one may be late.
 _POLLS_BEFORE_DOWN = 3
 
 
@@ -85,7 +85,7 @@ async def put_facts(request: ApiRequest) -> Answer:
 
 
 def _accept(services: Services, host: str, content: bytes) -> None:
-    """Each fact is taken by itself: one that this server cannot read becomes a problem of its operation."""
+    """Each fact is taken alone: one that this server cannot read becomes a problem of its operation."""
     body = agent_messages.read(Facts, content)
     told = agents.accept_facts(services.db, host, body, services.settings.service_down_time)
     services.reconciler.reconcile_each(told)

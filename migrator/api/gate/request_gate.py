@@ -101,7 +101,7 @@ class RequestGate:
         return Body(receive, headers.get("content-type", ""), expected, partial(self._find_room, scope), size)
 
     def _access_of_nothing(self, scope: Scope, headers: Headers) -> Access:
-        """Who may be told that nothing is served here. Outside of every surface clients look for one; nobody sends a
+        """Who may be told that nothing is served here. Outside of every surface clients look for one; no client sends a
         body to find it."""
         if self._surface_of(scope) is Surface.AGENT:
             return agent(Kind.REGISTRATION)

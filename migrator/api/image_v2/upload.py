@@ -32,7 +32,7 @@ _YOUNG_S = 60.0  # a part that is younger may be about to be locked
 
 async def receive(request: Request, services: Services, row: rows.ImageRow) -> None:
     """Take the body as the image's bytes; nothing stays of a broken upload. Raises BadRequest (another format),
-    TooLarge, Conflict (it has bytes already), ImageNotFound (deleted meanwhile)."""
+    TooLarge, Conflict (it has bytes already), ImageNotFound (deleted during the upload)."""
     limit = services.settings.image_size_cap
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit:
@@ -70,7 +70,7 @@ async def _write(request: Request, file: BinaryIO, limit: int) -> dict[str, Any]
 
 
 def _finish(services: Services, row: rows.ImageRow, part: Path, measured: dict[str, Any]) -> None:
-    """Name and status change in one step: who changes the row first, and nobody else, gives the file its name. A server
+    """Name and status change in one step: only the request that changes the row first names the file. A server
     that ends in between leaves a file without an active row, which the next upload replaces."""
     virtual_size = inspected(part, row.disk_format, services.settings.image_size_cap)
     directory = services.settings.image_dir

@@ -63,7 +63,7 @@ SHARES: Mapping[Kind, Share] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``patience_s``: while somebody has waited for so long, nobody else is let in; agents wait for 15 s."""
+    """``patience_s``: while a request has waited for so long, no other is let in; agents wait for 15 s."""
 
     threads: int
     most_waiting: int
@@ -99,7 +99,7 @@ class Lane:
         return len(self._since) >= self._limits.most_waiting or waits_s >= self._limits.patience_s
 
     def again_s(self) -> float:
-        """When somebody who is sent away should come again: when those who wait are through, at the pace of late, and
+        """When a client that is refused should come again: when those that wait are through, at the pace of late, and
         each at a moment of its own."""
         now = self._clock()
         lately = [at for at in self._begun.copy() if now - at <= _LATELY_S]
@@ -177,7 +177,7 @@ class Admission:
 
     @contextlib.asynccontextmanager
     async def turn(self, host: str, kind: Kind) -> AsyncIterator[Turn]:
-        """The host's: nothing else of this kind is worked on for it. ``used_s`` is to be set meanwhile."""
+        """The host's: nothing else of this kind is worked on for it. The block sets ``used_s``."""
         turn = self._turns.setdefault((host, kind), Turn())
         async with turn.lock:
             await asyncio.sleep(max(0.0, turn.free_at - self._clock()))
@@ -193,7 +193,7 @@ class Admission:
 
 
 def _measured(turn: Turn, act: Callable[[], T]) -> T:
-    """By the processor's time: who waits for a lock or the interpreter costs nobody anything."""
+    """By the processor's time: time spent in wait for a lock or the interpreter is free."""
     began = time.thread_time()
     try:
         return act()

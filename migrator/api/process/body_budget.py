@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from migrator.errors import ServerBusy, TooManyRequests
 
-SMALL_BYTES = 256 * 1024  # not counted: how many of those a host has at once is bounded by ``admission.py``
+SMALL_BYTES = 256 * 1024  # not counted: how many such bodies a host has at once is bounded by ``admission.py``
 HOST_BYTES = 16 * 1024**2
 TOTAL_BYTES = 256 * 1024**2
 _AGAIN_S = 5.0

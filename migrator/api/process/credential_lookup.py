@@ -47,7 +47,7 @@ class CredentialLookup:
         return self._hosts.get(digest)
 
     async def _look(self, not_before: float) -> None:
-        """See that the copy was taken then or later. Raises what that look met, whoever made it."""
+        """See that the copy was taken then or later. Raises what that look met, also for those that waited for it."""
         if self._began < max(not_before, self._changed):
             async with self._turn:
                 if self._began < max(not_before, self._changed):

@@ -2,7 +2,7 @@
 transaction, for thousands of hosts poll all day and have nothing new to say.
 
 Owns which polls are one group, and when. Which of them are routine is ``scheduler/hosts/routine_polls.py``'s to say;
-every other one is worked on by itself, in the lane of the polls.
+every other poll is worked on alone, in the lane of the polls.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from migrator.scheduler.hosts import routine_polls
 log = logging.getLogger(__name__)
 GROUPED_BYTES = 32 * 1024  # of a message: a larger one would keep the others of its group waiting
 MOST = 50  # polls of a group; all of them are answered in one turn of the event loop, and clients wait for it
-# Between two groups, for each host that polls: what arrives meanwhile is one group. Of a small cluster nobody waits.
+# Between two groups, for each host that polls: what arrives until then is one group. In a small cluster no host waits.
 _REST_S = 0.0002
 _LONGEST_REST_S = 0.1
 
@@ -130,7 +130,7 @@ def _routine(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, Taken | Mi
         heard = routine_polls.take(db, polls)
     except DatabaseUnavailable as error:
         return dict.fromkeys(polls, error)
-    except Exception:  # nobody is kept from being heard by what another one says
+    except Exception:  # what one host says keeps no other host from being heard
         log.exception("polls cannot be taken together: each is worked on by itself")
         heard = {}
     return {host: Taken(poll, host in heard, heard.get(host, True)) for host, poll in polls.items()}

@@ -74,7 +74,7 @@ class OncePerInterval(logging.Filter):
 
 
 def limit_logs_of_messages() -> None:
-    """Of what is written at each message that somebody sends: a library's warnings, and what is wrong with an agent's
+    """Of what is written at each message that arrives: a library's warnings, and what is wrong with an agent's
     words, with its traceback."""
     logging.getLogger("uvicorn.error").addFilter(OncePerInterval())
     for name in (agents.__name__, surveys.__name__):

@@ -44,7 +44,7 @@ class HostNotifier:
         self.paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._watching = CapacityLimiter(1)  # a thread of its own, so that no other work keeps it waiting
         self.closing = False
-        self.watched = False  # somebody looks for all hosts
+        self.watched = False  # a thread looks for all hosts
         self.answers_held = 0  # of the Compute API: see routing.Answer
 
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,7 +81,7 @@ class HostNotifier:
                     marks = await to_thread.run_sync(look, limiter=self._watching)
                     self._set(tuple(host for host in marks.keys() | seen.keys() if marks.get(host) != seen.get(host)))
                     seen = marks
-            except Exception:  # the database is away: polls look by themselves, and say so
+            except Exception:  # the database is away: each poll looks on its own, and says so
                 log.debug("what asks something of the hosts could not be looked at", exc_info=True)
             await asyncio.sleep(min(_LONGEST_REST_S, max(FALLBACK_S, _REST * (clock() - began))))
 

@@ -43,7 +43,7 @@ class Fence(BaseModel):
 
 
 def replace(request: ApiRequest) -> Answer:
-    """Let another machine be the host. It registers by itself within 15 s. Errors: 404; 409 while the old machine is
+    """Let another machine be the host. Its agent registers it within 15 s. Errors: 404; 409 while the old machine is
     heard, where no other one asked, and for what is recorded of the old one without ``abandon``."""
     wanted: Replacement = request.body
     services, by = request.services, request.caller.user_id

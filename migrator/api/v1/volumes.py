@@ -1,4 +1,4 @@
-"""``/v1/volumes``: network disks that somebody else keeps, made known here so that instances can have them.
+"""``/v1/volumes``: network disks that another system keeps, made known here so that instances can have them.
 
 What a volume holds is never touched: deleting one forgets where it is.
 """
@@ -36,8 +36,8 @@ class Wish(BaseModel):
 
 def create(request: ApiRequest) -> Answer:
     """Errors: 400 for a source that is none, or one that is another machine for each host; 409 for a known one."""
-    wish: Wish = request.body
-    wanted = wish.volume
+    body: Wish = request.body
+    wanted = body.volume
     source = str(volume_source.parse(wanted.source))
     with request.services.db.write() as connection:
         if wanted.image_id is not None and flavor_and_image.image_if_known(connection, wanted.image_id) is None:

@@ -148,7 +148,7 @@ def as_uuid(text: str) -> str:
 
 
 def reason_of(row: Any, unreadable: str) -> str | None:
-    """Why it takes no instances, by whoever says so first: an operator, its row, or nobody's approval."""
+    """Why it takes no instances, the first that applies: an operator, its row, a missing approval."""
     wanted = "" if row.approved else approval_wanted(row.name)
     return row.disabled_reason or unreadable or wanted or None
 

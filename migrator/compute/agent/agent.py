@@ -40,7 +40,7 @@ log = logging.getLogger("migrator.agent")
 
 _FIRST_LOOK_S = 5.0  # the first poll waits so long for the host's description
 _LAST_STEPS_S = 10.0
-_RECOVERY_S = 1.0  # for the journal; the host is heard meanwhile
+_RECOVERY_S = 1.0  # for the journal; the host is still heard
 
 
 class Agent:
@@ -133,7 +133,7 @@ class Agent:
                 sent = self._now()
                 answer = await self._server.poll(poll)
                 self._renew_lease(sent)
-            except Exception as error:  # whatever it is, the host must be heard again
+            except Exception as error:  # after any error the host must be heard again
                 failures += 1
                 if isinstance(error, ProtocolUnsupported):  # the server has heard this host, and asks nothing of it
                     self._renew_lease(sent)

@@ -8,7 +8,7 @@ guest needs no journal and no free byte. Never acts itself.
 from migrator.compute.journal import Journal
 from migrator.protocol import STALE_EPOCH, SUPERSEDED, Assignment, Ensure, Problem
 
-# They change nothing here, so that whoever was only asked has served nothing.
+# They change nothing here: a host that only answers questions has served nothing.
 HARMLESS = frozenset({Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensure.DESCRIBED, Ensure.MEASURED})
 # They only look, or end something that runs.
 WITHOUT_JOURNAL = frozenset({Ensure.OBSERVED, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.NOT_MIGRATING})

@@ -27,7 +27,7 @@ class HostThreads:
         self._looks, self._steps = self._own if shared is None else (shared, shared)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
-        self.stopping = False  # nobody waits for a call any more
+        self.stopping = False  # no caller waits any more
 
     async def look(self, function: Callable[[], T]) -> T:
         """``function`` beside all steps, however many of them hang."""
@@ -63,7 +63,7 @@ class HostThreads:
             if not self.stopping:
                 await asyncio.wait([future])
                 if not future.cancelled():
-                    future.exception()  # nobody wants it any more
+                    future.exception()  # no caller wants it any more
             raise
 
 

@@ -42,7 +42,7 @@ async def register(
 async def withdraw(
     server: ServerClient, incarnation: int, report: HostReport | None, lease: Lease, tags: dict[str, Any]
 ) -> bool:
-    """Tell the server not to count with the lease, for nobody will be here to keep it. False: it still does, or may
+    """Tell the server not to count with the lease, for no process will be here to keep it. False: it still does, or may
     have acted on it already."""
     if not lease.length_s:
         return True

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from migrator.protocol import Assignment, AttemptState, DomainState, Ensure, Fact, JobFact, Role
 
 FAST_S = 0.2  # while a transfer or its watch is under way; each look costs libvirt, and the guest, some time
-GLANCE_S = 0.02  # between two glances at our own migrate call, which cost nothing: its end must be seen at once
+GLANCE_S = 0.02  # between two reads of our own migrate call, which cost nothing: its end must be seen at once
 SLOWEST_S = {
     Ensure.SHUT_OFF: 0.5,
     Ensure.NOT_RUNNING: 0.5,
-    Ensure.MEASURED: 0.1,  # the guest waits for nothing, but somebody may
+    Ensure.MEASURED: 0.1,  # the guest waits for nothing, but a client may
     Ensure.OFFERED: 1.0,  # until the checksums are known
     Ensure.LENT: 1.0,
     Ensure.DISKS_WHOLE: 1.0,
@@ -39,8 +39,8 @@ def in_flight(assignment: Assignment, fact: Fact) -> bool:
 
 
 def progresses(fact: Fact) -> bool:
-    """Whether there is something to tell by the second, though nothing else changed. A fact that is told again looks
-    new to whoever waits until two of them have stood side by side for long enough."""
+    """Whether there is something to tell by the second, though nothing else changed. A repeated fact looks
+    new to the server, which waits until two facts have stood side by side for long enough."""
     return fact.job is not None and fact.job.active and not _broken_off(fact)
 
 

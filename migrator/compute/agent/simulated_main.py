@@ -1,4 +1,4 @@
-"""Agents on simulated hosts, over real HTTP and with the real clock: all hosts share one fabric in one process.
+"""Agents on simulated hosts, over real HTTP and with the real clock: all hosts share one cluster in one process.
 
 For the demo where there is no libvirt, and for clusters of thousands. The agents are the real ones; only the
 hypervisor behind them is simulated, and what would lie on a disk lies in memory.
@@ -96,7 +96,7 @@ def run_simulated_agents(server_url: str, tokens: Mapping[str, str], hosts: Sequ
 
 
 def run_one(settings: AgentSettings) -> int:
-    """One simulated host, alone in its fabric; its journal lies where a real one's does."""
+    """One simulated host, alone in its cluster; its journal lies where a real one's does."""
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Looks around for whoever wants to know beforehand what can be moved where, and tells the server.
+"""Surveys the host and its peers, for checks of what can be moved where, and tells the server.
 
 Owns what is looked at again and when, and how old each piece is when it is sent: no clock but this host's own monotonic
 one counts for that. Changes nothing anywhere, and knows no operation. What could not be looked at is left out.
@@ -201,7 +201,7 @@ async def keep(
 ) -> None:
     """Ask, look and tell, for ever. A server or hypervisor that does not answer is tried again."""
     failures = 0
-    # Before that, a survey is refused: of a host that is not registered, or of nobody in particular. Of thousands of
+    # Before that, a survey is refused: of a host that is not registered, or has no name. Of thousands of
     # agents that start together, each waits for a moment of its own: their server has them to hear first.
     await server.heard.wait()
     await asyncio.sleep(random.uniform(0.0, server.survey_within_s))

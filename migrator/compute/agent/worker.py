@@ -97,7 +97,7 @@ class Worker:
 
     def unreturned(self, assignment: Assignment, at_work: Assignment | None, seconds: float) -> Fact:
         """The answer while a step of the instance, ``at_work``, does not return; None: this one has not begun. Asks
-        nothing and nobody, and says nothing of the domain."""
+        neither libvirt nor the server, and says nothing of the domain."""
         step = at_work or assignment
         whose = (
             f"this {step.kind}" if step.operation_id == assignment.operation_id else f"operation {step.operation_id}"
@@ -133,7 +133,7 @@ class Worker:
     def _problem(self, error: MigratorError | ValidationError | OSError, memory: OperationState) -> Problem:
         if isinstance(error, ValidationError):
             return Problem(code="bad_request", message=f"the assignment's inputs are malformed: {error}", final=True)
-        if isinstance(error, OSError):  # a disk or a mount that fails in a place where nobody expected it
+        if isinstance(error, OSError):  # a disk or a mount that fails in an unexpected place
             error = StorageError(str(error))
         if isinstance(error, HypervisorUnavailable):
             # A call that was cut off says nothing about the transfer: only a settled look does.

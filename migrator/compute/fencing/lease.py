@@ -70,7 +70,7 @@ class Lease:
         self.lapsed()
 
     def _found(self, kept: SavedLease) -> float:
-        """The last contact, as the file has it. After a reboot nothing runs that was running before, and what somebody
+        """The last contact, as the file has it. After a reboot no guest of before runs, and one that an operator
         has started since must not run before the server is heard."""
         if kept.boot == self._boot:
             return kept.contact
@@ -83,13 +83,13 @@ class Lease:
             return min(self._believed, default=0.0)
 
     def lapsed(self) -> bool:
-        """Whether guests have to be stopped. Once true it stays so until ``stopped``, whoever has been heard since:
-        the server may have started them elsewhere meanwhile."""
+        """Whether guests have to be stopped. Once true it stays so until ``stopped``, though the server is heard again:
+        the server may have started them elsewhere by then."""
         with self._lock:
             return self._look()
 
     def stopped(self) -> None:
-        """Nothing runs here: guests may run again if the server was heard meanwhile, or when it is."""
+        """Nothing runs here: guests may run again if the server was heard since, or when it is."""
         with self._lock:
             self._lapsed, self._before = False, None
             self._contact = max(self._contact, self._heard)

@@ -1,7 +1,7 @@
 """Stops every guest of this host when its lease lapses, again and again until none runs.
 
 Owns a thread that needs neither the event loop nor the network nor the agent's other threads, and the watchdog that
-stands behind it: should this thread hang (a libvirtd that does not answer) or die, nobody pets it and the host resets
+stands behind it: should this thread die or hang (libvirtd does not answer), no keepalive comes and the host resets
 itself. Never deletes or undefines anything.
 """
 
@@ -66,7 +66,7 @@ class SelfFencing:
 
     def end(self, *, withdrawn: bool) -> None:
         """Stop watching. ``withdrawn``: the server does not count with the lease any more; without that the watchdog
-        stays armed, for the promise stands and nobody is left to keep it."""
+        stays armed, for the promise stands and no thread is left to keep it."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_TICK_S)

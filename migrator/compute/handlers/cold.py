@@ -35,7 +35,7 @@ def described(tools: HandlerContext, memory: OperationState, assignment: Assignm
 
 
 def offered(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
-    """A disk that a process writes to is never offered: what is copied would be torn."""
+    """A disk that a process writes to is never offered: its copy would mix two states of it."""
     inputs = OfferedInputs.model_validate(assignment.inputs)
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
     _refuse_process(driver, spec.uuid)

@@ -132,7 +132,7 @@ def prepared(tools: HandlerContext, _memory: OperationState, assignment: Assignm
 
 def migrating(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Begin the one transfer of this operation and epoch. The journal is written first and the domain stamped next,
-    so that whatever crashes in between, nobody starts it a second time."""
+    so that no agent starts it a second time after a crash in between."""
     operation, epoch = assignment.operation_id, assignment.epoch
     driver, uuid = tools.driver, assignment.instance.uuid
     inputs = MigratingInputs.model_validate(assignment.inputs)
@@ -186,7 +186,7 @@ def not_migrating(tools: HandlerContext, _memory: OperationState, assignment: As
     driver, uuid = tools.driver, assignment.instance.uuid
     job = driver.job(uuid)
     active = driver.migration_running(uuid) or (job is not None and job.active)
-    # A job that this operation never began is somebody else's to end.
+    # A job that this operation never began is not this operation's to end.
     if active and begun(tools, assignment, driver.domain(uuid)):
         driver.abort_job(uuid)
     return NOTHING
@@ -202,7 +202,7 @@ def absent(tools: HandlerContext, _memory: OperationState, assignment: Assignmen
 
 
 def set_aside(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
-    """As ``absent``, but the files are put out of the way: nobody can say that they are not wanted any more."""
+    """As ``absent``, but the files are put out of the way: an operator may still want them."""
     inputs = AbsentInputs.model_validate(assignment.inputs)
     driver, spec, operation = tools.driver, assignment.instance, assignment.operation_id
     left = _without_domain(tools, assignment, inputs)

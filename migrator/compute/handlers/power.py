@@ -29,7 +29,7 @@ def running(tools: HandlerContext, memory: OperationState, assignment: Assignmen
     driver, spec = tools.driver, assignment.instance
     state = driver.domain(spec.uuid).state
     if state is DomainState.RUNNING:
-        driver.delete_saved_memory(spec.uuid)  # of an earlier life: somebody started it without us
+        driver.delete_saved_memory(spec.uuid)  # of an earlier life: an operator started it without us
         return NOTHING
     if state is DomainState.SAVED:
         raise Conflict("the instance is suspended: resume it", advice="resume it, or its saved memory would be lost")
@@ -111,7 +111,7 @@ def suspended(tools: HandlerContext, _memory: OperationState, assignment: Assign
 
 
 def by_hand(domain: DomainFact) -> bool:
-    """Whether somebody paused it, and it is no half of a move."""
+    """Whether a user paused it, and it is no half of a move."""
     return domain.state is DomainState.PAUSED and domain.reason == PAUSE_REASON_USER
 
 
@@ -126,7 +126,7 @@ def paused(tools: HandlerContext, _memory: OperationState, assignment: Assignmen
 
 
 def unpaused(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
-    """Never starts what has stopped meanwhile: its memory is gone, and whoever wants it to boot says so."""
+    """Never starts a guest that has stopped: its memory is gone, and a client that wants it to boot asks for that."""
     driver, uuid = tools.driver, assignment.instance.uuid
     domain = driver.domain(uuid)
     if domain.state is DomainState.RUNNING or not assignment.forward:

@@ -53,7 +53,7 @@ class LibvirtDomainFacts(HostFiles):
         return self._control.call(look)
 
     def _copy(self, domain: Any) -> DomainEntry:
-        """With its stamp, unless somebody wrote over that: one such domain hides no other."""
+        """With its stamp, unless that was overwritten: one such domain hides no other."""
         copy = DomainEntry(uuid=domain.UUIDString(), state=self._state(domain)[0])
         try:
             stamp = domains.stamp(domain)

@@ -1,6 +1,6 @@
-"""Looks for ``libvirt-guests``, a service that starts guests when a host boots, without asking anybody.
+"""Looks for ``libvirt-guests``, a service that starts guests when a host boots, without asking the server.
 
-A guest that it starts may have been brought back elsewhere meanwhile, or its disks may be older than the instance's.
+A guest that it starts may have been brought back elsewhere by then, or its disks may be older than the instance's.
 Changes nothing: what a host's services do is its operator's to say. Settings and defaults: libvirt-guests(8); the
 distributions differ in the defaults, which are written into the script itself.
 """

@@ -26,5 +26,5 @@ class Transfer(threading.Thread):
         except DriverError as error:
             self.error = error.message
         finally:
-            self._move = None  # with the domain's XML, which nobody needs any more
+            self._move = None  # with the domain's XML, which is not needed any more
             self.running = False

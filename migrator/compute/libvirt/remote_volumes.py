@@ -1,6 +1,6 @@
 """What another host offers, read through its libvirt.
 
-Owns one connection to that host and what its silence means: whoever waits for files should know soon. See
+Owns one connection to that host and what its silence means: a copy that waits for files fails soon. See
 ``disk_copy.Reader`` for what the methods promise, and ``LibvirtDriver.offer`` for the other end.
 """
 

@@ -51,7 +51,7 @@ class LibvirtSavedMemory(LibvirtDefinitions):
             try:
                 domains.restore(connection, str(used), xml)
             except connections.Error:
-                # Only libvirt's own answer that nothing runs allows a second attempt. One that died meanwhile may have
+                # Only libvirt's own answer that nothing runs allows a second attempt. A libvirtd that died may have
                 # let it run for a moment, and the next one ends such a guest: the memory stays used.
                 if connections.alive(connection) and not connection.lookupByUUIDString(spec.uuid).isActive():
                     self._memory.put_back(used)

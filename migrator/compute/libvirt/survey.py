@@ -1,4 +1,4 @@
-"""The real driver's part that only looks around, so that a move can be judged before anybody asks for it.
+"""The real driver's part that only looks around, so that a move can be judged before a client asks for it.
 
 Owns what is asked of libvirt for that. It never changes anything, on this host or another.
 """

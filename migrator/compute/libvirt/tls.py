@@ -1,8 +1,8 @@
 """QEMU's own TLS certificates as this host has them: whether they would do for a migration, and until when.
 
 Owns the reading of qemu.conf for where they lie. They are tried on each other in memory, as two hosts would: no network
-is used and nothing is changed. Never judges time: the report says from when to when they hold, and whoever knows the
-time compares (``scheduler/checks/tls_check.py``).
+is used and nothing is changed. Never judges time: the report says from when to when they hold, and the server,
+which knows the time, compares (``scheduler/checks/tls_check.py``).
 """
 
 import hashlib

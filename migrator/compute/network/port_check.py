@@ -1,4 +1,4 @@
-"""Whether a host's libvirtd answers at all: a knock at its port, before a connection is opened.
+"""Whether a host's libvirtd answers at all: a probe of its port, before a connection is opened.
 
 libvirt itself waits for minutes on a host that swallows what is sent to it. Changes nothing.
 """

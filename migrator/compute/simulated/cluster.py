@@ -61,7 +61,7 @@ class SimulatedCluster(ClusterState):
 
     def power_off(self, name: str) -> None:
         """The host loses power: its guests are gone with it, their definitions stay. So does the one of a guest that
-        has left, if nobody saw to it that its removal is on the disk."""
+        has left, unless its removal was synced to the disk."""
         self.kill_daemon(name)
         host, now = self.hosts[name], self.clock()
         host.powered = False

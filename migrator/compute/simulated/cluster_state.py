@@ -105,7 +105,7 @@ class ClusterState:
         ]
 
     def settle_for(self, uuid: str, host: str | None) -> None:
-        """Somebody decided to do without what the instance wrote elsewhere (a revert, a rebuild): what ``host`` has, or
+        """A client gave up what the instance wrote elsewhere (a revert, a rebuild): what ``host`` has, or
         for None the image, is its newest data from now on."""
         pools = self.hosts[host].pools.values() if host is not None else ()
         held = {key: disk.version for pool in pools for key, disk in pool.disks.items() if key[0] == uuid}

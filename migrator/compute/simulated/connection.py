@@ -73,7 +73,7 @@ class Connection:
         return f"/simulated/{self.name}/{pool}/{uuid}/{target}"
 
     def _attach(self, spec: InstanceSpec) -> None:
-        """The volumes' servers answer; whoever else uses them they do not know."""
+        """The volumes' servers answer; their other clients are unknown."""
         for volume in spec.volumes:
             self.fabric.volume(self.name, volume.source)
 

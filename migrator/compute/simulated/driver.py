@@ -1,7 +1,7 @@
 """The simulated hypervisor: ``compute/driver.py``'s protocol in front of one host of a ``SimulatedCluster``.
 
 One object is one agent's connection: it knows the transfers that it began itself and nothing else. Throwing it away
-and making another is an agent's restart; all that outlives that is in the fabric. Every call first asks the fabric's
+and making another is an agent's restart; all that outlives that is in the cluster. Every call first asks the cluster's
 fault hook, then lets the world catch up with the clock.
 """
 
@@ -267,5 +267,5 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             live_migration.fail(self.fabric, transfer, "operation aborted: migration out job: canceled", now)
 
     def close(self) -> None:
-        """Transfers are the fabric's and go on; a copy is made by whoever held this, and ends."""
+        """Transfers are the cluster's and go on; a copy is this process's, and ends."""
         self.fabric.end_copies(self.name)

@@ -10,7 +10,7 @@ from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, InstanceS
 
 MIB = 1024**2
 GIB = 1024**3
-VOLUME_BYTES = 10 * 1024**4  # of one that nobody said more about: large enough for whatever is said of it
+VOLUME_BYTES = 10 * 1024**4  # of a volume without a stated size: large enough for every test
 MEASURING_S = 1.0  # that a guest's writing is counted for
 
 
@@ -50,7 +50,7 @@ class SimulatedDisk:
 
 @dataclass
 class Aside:
-    """What an operation kept of an instance: target -> file. ``since``: by the fabric's clock."""
+    """What an operation kept of an instance: target -> file. ``since``: by the cluster's clock."""
 
     files: dict[str, SimulatedDisk]
     since: float

@@ -1,6 +1,6 @@
 """Files that appear complete or not at all.
 
-Owns how a file is made: under another name, synced, then linked under its own, and whoever links second keeps the
+Owns how a file is made: under another name, synced, then linked under its own, and the second to link keeps the
 first one's file, so that two hosts may race on a shared filesystem. Never knows what a file is for.
 """
 
@@ -76,7 +76,7 @@ def locked(path: Path) -> bool:
 
 
 def refuse_in_use(home: Path) -> None:
-    """The last guard of a guest that runs where nobody thought it did. Raises StorageError for a directory with a file
+    """The last guard of a guest that runs where no record has it. Raises StorageError for a directory with a file
     that is locked."""
     try:
         held = [path for path in home.iterdir() if path.is_file() and not path.is_symlink() and locked(path)]

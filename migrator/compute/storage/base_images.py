@@ -35,7 +35,7 @@ def fetched(image_id: str, images: Mapping[str, Path]) -> Path:
 
 
 class BaseLocks:
-    """One lock for each base: builds that need the same one wait for one copy, and nobody else waits for them."""
+    """One lock for each base: builds that need the same one wait for one copy, and no other build waits."""
 
     def __init__(self) -> None:
         self._locks: dict[Path, threading.Lock] = {}
@@ -85,7 +85,7 @@ def content(base: Path) -> str:
 
 
 def _checksum(base: Path) -> str:
-    """Of the file itself, whoever made it; read once and kept beside it."""
+    """Of the file itself, from any source; read once and kept beside it."""
     kept = base.with_name(base.name + SUM)
     try:
         if not kept.exists():

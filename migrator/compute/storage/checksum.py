@@ -2,8 +2,8 @@
 
 Two files of equal content agree, however sparse each is: only blocks that are not all zeros are added up, each with
 its offset, and the size comes last. XXH3-128 finds every accident at the disk's own speed; it is no defence against
-somebody who may write on both hosts. What has a checksum is on the disk, for the source may be deleted for it, and
-whoever wrote the file may have been killed before it was. Owns its threads; never changes a file.
+an attacker who may write on both hosts. What has a checksum is on the disk, for the source may be deleted for it, and
+the process that wrote the file may have been killed before it was. Owns its threads; never changes a file.
 """
 
 import errno
@@ -68,7 +68,7 @@ class Checksums:
 
 
 class _Reading(threading.Thread):
-    """One file being read. A daemon: a checksum that nobody waits for keeps no process alive."""
+    """One file being read. A daemon: a checksum that no step waits for keeps no process alive."""
 
     def __init__(self, path: Path, key: Key, turn: threading.Semaphore) -> None:
         super().__init__(name=f"checksum-{path.name}", daemon=True)

@@ -89,7 +89,7 @@ class _Piece:
 
 
 class _Stopped(Exception):
-    """Somebody asked the copy to end, or another thread of it failed."""
+    """The agent asked the copy to end, or another thread of it failed."""
 
 
 class DiskCopyJob(threading.Thread):
@@ -251,6 +251,6 @@ class DiskCopyJob(threading.Thread):
 
 def drop_parts(directory: Path, pattern: str = f".*{PARTIAL}") -> None:
     """Throw away what a copy that is over left half made. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):  # the directory itself may be gone, or go meanwhile
+    with contextlib.suppress(FileNotFoundError):  # the directory itself may be gone, or go at any moment
         for part in directory.glob(pattern):
             part.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ def checked_chain(file: Path, disk: DiskSpec, pool: Path, image: ImageRef | None
     pool: ``image`` or nothing; a StorageError for a header that QEMU does not open."""
     with _plain_file(file) as opened:
         if disk.format != "qcow2":
-            return ()  # a guest's own bytes: whoever opens them is told that they are raw
+            return ()  # a guest's own bytes: they are always opened as raw
         header = _header(opened, file)
     if header.data_file:
         raise UnsafeDisk(f"{file} keeps its data in another file, which its header names", advice=_ADVICE)
@@ -46,7 +46,7 @@ def refuse_link(file: Path) -> None:
 
 def refuse_described(disk: DiskSpec, said: DiskFact) -> None:
     """Raises UnsafeDisk where the source describes a disk in another way than the record: what is made here by its word
-    would lie over somebody else's image."""
+    would lie over another image."""
     if said.format != disk.format or said.backing_image_id not in (None, disk.image_id):
         over = f" over the image {said.backing_image_id}" if said.backing_image_id else ""
         wanted = f" over the image {disk.image_id}" if disk.image_id else ""

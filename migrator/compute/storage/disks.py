@@ -262,7 +262,7 @@ def _refuse_missing(drive: Path) -> None:
 
 
 def _ref(image_id: str, known: Mapping[str, ImageRef]) -> ImageRef:
-    """What the spec says of an image; one that it does not name is qcow2, with a content that nobody vouches for."""
+    """What the spec says of an image; an image that it does not name is qcow2, with a content without a checksum."""
     nameless = ImageRef(id=image_id, size_bytes=0, checksum_sha256="", disk_format="qcow2")
     return known.get(image_id, nameless)
 

@@ -12,7 +12,7 @@ from migrator.compute.storage.atomic_files import entries
 from migrator.compute.storage.base_images import BASE
 from migrator.private_files import FILE, FOLDER, PASSAGE
 
-CONSOLES = "consoles"  # below the state path: QEMU may write there by itself
+CONSOLES = "consoles"  # below the state path: QEMU itself may write there
 _KEPT = (".kept.", ".dropped.")
 
 

@@ -1,7 +1,7 @@
 """What libvirt would read into a file, were it to guess.
 
 A storage pool guesses the format of every file in its directory and opens what an image's header names as its backing
-file: any path of the host. So no file may lie in an offered directory whose beginning a guest, or whoever made its
+file: any path of the host. So no file may lie in an offered directory whose beginning a guest, or the author of its
 image, could have written for that: libvirtd would hang on a fifo, or open a device. Changes nothing.
 """
 

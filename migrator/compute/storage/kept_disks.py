@@ -2,8 +2,8 @@
 
 Owns their names, ``<pool>/.kept.<instance>.<operation>``: beside the instances' own directories, so that an overlay
 still finds what it is backed by, and under a name that nothing else looks for. Owns how long they are kept: the time is
-counted while this agent runs, by a clock that nobody can set, so that a wrong date deletes nothing early. Never deletes
-what was not counted to the end or named by somebody; never talks to libvirt.
+counted while this agent runs, by a clock that cannot be set, so that a wrong date deletes nothing early. Never deletes
+what was not counted to the end or named by an operator; never talks to libvirt.
 """
 
 import contextlib
@@ -158,7 +158,7 @@ class KeptAside:
             age.written = age.seconds
 
     def _drop(self, directory: Path) -> int:
-        """Renamed first: what a killed agent leaves of it is nobody's disk any more."""
+        """Renamed first: what a killed agent leaves of it is no instance's disk any more."""
         freed = sum(path.lstat().st_blocks * 512 for path in directory.iterdir())
         dropped = directory.with_name(directory.name.replace(".kept.", _DROPPED, 1))
         _rename(directory, dropped)

@@ -1,8 +1,8 @@
-"""What lies on this host and is used by nothing here: shown, and removed where that can lose nobody's data.
+"""What lies on this host and is used by nothing here: shown, and removed where no instance's data can be lost.
 
 Owns what of it is removed, and when: consoles' logs of domains that are not here, images in the cache and under disks,
 half-made files, memories that a guest was restored from. An instance's directory is only ever shown. A file counts as
-unused for the time in which this process saw it so and unchanged, by a clock that nobody can set. Never talks to
+unused for the time in which this process saw it so and unchanged, by a clock that cannot be set. Never talks to
 libvirt.
 """
 
@@ -29,7 +29,7 @@ Found = Iterator[tuple[Path, Leftover]]
 
 @dataclass
 class _Watched:
-    """``mark``: what changes when somebody uses the file; ``since``: by the clock, how long it has been this one."""
+    """``mark``: what changes when a process uses the file; ``since``: by the clock, how long it has been this one."""
 
     mark: tuple[int, ...]
     since: float

@@ -30,7 +30,7 @@ class SavedMemory:
         return next((path for directory in self._homes(uuid) if _whole(path := directory / MEMORY)), None)
 
     def use_up(self, path: Path) -> Path:
-        """The same file under the name from which nobody restores it a second time. Raises StorageError."""
+        """The same file under the name from which it is never restored a second time. Raises StorageError."""
         return _renamed(path, path.with_name(USED))
 
     def put_back(self, path: Path) -> None:

@@ -64,7 +64,7 @@ instances = Table(
     ),
 )
 
-volumes = Table(  # network disks that somebody else keeps
+volumes = Table(  # network disks that another system keeps
     "volumes",
     metadata,
     Column("id", String(36), primary_key=True),
@@ -72,7 +72,7 @@ volumes = Table(  # network disks that somebody else keeps
     Column("source", String(512), nullable=False, unique=True),  # volume_source's canonical form
     Column("size_gb", Integer, nullable=False),
     Column("image_id", String(36)),  # whose kernel, ramdisk and command line boot it
-    # A column of the volume, so that it can be nobody else's at the same time. None: it is free.
+    # A column of the volume, so that it can be no other instance's at the same time. None: it is free.
     Column("instance_uuid", String(36)),
     Column("target", String(16)),  # device in that instance
     Column("created_at", Double, nullable=False),

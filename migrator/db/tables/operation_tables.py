@@ -1,4 +1,4 @@
-"""Operations: their state, what they claim of hosts, what hosts report for them, and totals of those that ended."""
+"""Operations: their state, what they claim of hosts, what hosts report for them, and totals of ended operations."""
 
 from sqlalchemy import (
     JSON,

@@ -1,7 +1,7 @@
 """Which hosts can take an instance, and why the others cannot: pure, one check a reason, in one table.
 
 The scheduler and the preflight read the same table: the one asks which host has no check that failed, the other shows
-every host with every check. What is not known keeps nobody away, for the hosts themselves check again before anything
+every host with every check. An unknown answer excludes no host, for the hosts themselves check again before anything
 is moved. Capacity is only compared here; the claim itself is taken by ``db/claims.py`` in the transaction that checks
 it again. A new check is a line here and one in ``checks.py``.
 """

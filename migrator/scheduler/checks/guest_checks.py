@@ -1,6 +1,6 @@
 """Checks of a guest against a host, and of the two hosts against each other. Pure.
 
-They answer from what agents saw before anybody asked; what nobody has looked at is unknown, and never passes. Each
+They answer from what agents saw before a client asked; what no host has looked at is unknown, and never passes. Each
 answers with a finding. ``filters.py`` holds the table of them.
 """
 
@@ -94,7 +94,7 @@ def uri_back(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
 
 
 def clock(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
-    """Each host's clock against the database's; what the measuring itself may have cost is given to nobody."""
+    """Each host's clock against the database's; what the measuring itself may have cost counts for no host."""
     here, there = need.origin.surveyed if need.origin is not None else None, candidate.surveyed
     if here is None or there is None or here.survey.clock_offset_s is None or there.survey.clock_offset_s is None:
         return unknown("a host has not told the time yet", _offset(here), _offset(there))

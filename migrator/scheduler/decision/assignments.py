@@ -83,7 +83,7 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
 
 def _assignment(ask: AssignmentContext, host: str, ensure: Ensure) -> Assignment:
     operation = ask.snapshot.operation
-    undone = not operation.forward and operation.holds  # later the instance, and its memory, are somebody else's
+    undone = not operation.forward and operation.holds  # later the instance, and its memory, are another operation's
     if ensure is Ensure.NOT_RUNNING and undone and views.memory_is_shared(ask.snapshot):
         ensure = Ensure.SUSPENDED  # the memory it was resumed from is used up on both hosts: save it anew
     inputs = _INPUTS.get(ensure)
@@ -153,10 +153,10 @@ def _migrating(ask: AssignmentContext) -> Message:
     )
 
 
-def _bandwidth(wheel: Steering, means: MigrationOptions) -> int:
-    if wheel.held:
+def _bandwidth(steering: Steering, means: MigrationOptions) -> int:
+    if steering.held:
         return _HELD_MIB_S
-    return wheel.bandwidth(means.bandwidth_mib_s)
+    return steering.bandwidth(means.bandwidth_mib_s)
 
 
 def _downtime(snapshot: Snapshot) -> tuple[tuple[int, int], ...]:

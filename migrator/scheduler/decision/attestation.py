@@ -1,7 +1,7 @@
 """The destination shows its disks before the source's are given up.
 
 Pure. Owns what holds an operation back there: a proof that is missing or fails, a host that is silent. Who confirmed
-a cold move may still revert; after a live one there is no way back, and what the source has is kept meanwhile.
+a cold move may still revert; after a live one there is no way back, and what the source has is kept until the proof.
 """
 
 from dataclasses import replace

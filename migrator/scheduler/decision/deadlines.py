@@ -44,7 +44,7 @@ def words(snapshot: Snapshot, phase: Phase) -> str:
 
 
 def _due(snapshot: Snapshot, phase: Phase) -> Iterator[float]:
-    """Seconds until each of the times at which something else may be decided, although nobody reports anything."""
+    """Seconds until each of the times at which something else may be decided, although no agent reports anything."""
     age_s = snapshot.operation.phase_age_s
     for limit_s in _limits(snapshot, phase):
         if limit_s > age_s:

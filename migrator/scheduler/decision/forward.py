@@ -119,7 +119,7 @@ def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Pla
 
 
 def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:
-    """An evacuated host that returns with the guest running, or as somebody had paused it, before another copy was
+    """An evacuated host that returns with the guest running, or as a user had paused it, before another copy was
     started."""
     if table.live or not phase.observes_peer:
         return False

@@ -1,4 +1,4 @@
-"""A guest that ends by itself, or is ended by hand, while it is moved live: what is said of it, and where it may be.
+"""A guest that ends, or is ended by hand, while it is moved live: what is said of it, and where it may be.
 
 Pure. Never decides where the guest lives: that is the verdict's.
 """
@@ -12,7 +12,7 @@ from migrator.scheduler.decision.snapshot import Snapshot, Timeline
 from migrator.scheduler.decision.verdict import arrived
 
 STOPPED = (DomainState.SHUT_OFF, DomainState.CRASHED, DomainState.SAVED)
-# libvirt's reason -> what the guest did, or somebody did to it
+# libvirt's reason -> what the guest did, or an operator did to it
 _WORDS: Mapping[str, str] = {
     "shutdown": "the guest shut itself down",
     "crashed": "the guest crashed, or its process was killed",

@@ -70,7 +70,7 @@ class StrategyRecord(_Frozen):
 class Params(Kept):
     """What was asked for when the operation began."""
 
-    soft: bool = True  # a guest may stop by itself
+    soft: bool = True  # a guest may shut itself down
     block: bool | None = None  # disks are copied; None: find out
     over_commit: bool = False
     trust_marker: bool = False  # pools with one marker are one storage, without a proof

@@ -29,7 +29,7 @@ def postcopy_dead(fact: Fact | None) -> bool:
 
 
 def verdict_of(snapshot: Snapshot) -> Verdict:
-    """The verdict by both hosts' facts, and TORN where a fenced host has taken the other half with it: undone, the
+    """The verdict by both hosts' facts, and ``TORN`` where a fenced host has taken the other half with it: undone, the
     move would take the destination's disks, which the guest has written to since."""
     source, destination = snapshot.operation.source, snapshot.operation.destination
     here, there = views.fresh(snapshot, source), views.fresh(snapshot, destination)
@@ -40,8 +40,8 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
 
 
 def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, found: Verdict) -> Verdict:
-    """What was torn once is not rolled back when an operator has ended the halves: the newest disks are the
-    destination's. Where that is silent nobody knows what is left of them, and only who asks gets the older ones."""
+    """A lost post-copy is not rolled back when an operator has ended the halves: the newest disks are the
+    destination's. Where that is silent their state is unknown, and only an operator's request brings the older ones."""
     operation = snapshot.operation
     if found in (Verdict.DESTINATION, Verdict.SPLIT):
         return found

@@ -46,7 +46,7 @@ def up(
 
 
 def _above(snapshot: Snapshot, table: Operation, phase: Phase, owed: list[str] | None) -> Phase | None:
-    """The next phase to undo: the one above, or the next of those that were put off."""
+    """The next phase to undo: the one above, or the next deferred one."""
     if owed is not None:
         later = owed[owed.index(phase.name) + 1 :]
         return table.phase(later[0]) if later else None
@@ -102,7 +102,7 @@ def _may_retry(table: Operation, operation: OperationView) -> bool:
 
 
 def _retry(operation: OperationView, effect: Effect) -> Plan:
-    """The host refused, nobody asked for it by name: let the scheduler choose another one."""
+    """The host refused, and no client asked for it by name: let the scheduler choose another one."""
     error = operation.error or {}
     assert operation.destination is not None
     refused = dict(operation.context.refused) | {operation.destination: [str(error.get("message", ""))]}

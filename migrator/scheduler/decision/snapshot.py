@@ -104,7 +104,7 @@ class QueuePosition:
     """Where an operation stands in the queue of the host that it waits for."""
 
     ahead: int = 0  # operations that go first
-    foremost: bool = True  # of those that any host would do for
+    foremost: bool = True  # of the operations that any host would do for
 
 
 class Question(StrEnum):
@@ -139,7 +139,7 @@ class Snapshot:
     report_timeout_s: float = 0.0  # agent_report_timeout; 0: never
     home: str | None = None  # the instance's host by its record
     deleted: bool = False  # the instance is
-    deleting: bool = False  # somebody asked for its deletion
+    deleting: bool = False  # a client asked for its deletion
     confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 0  # live migrations of the same source that go first
@@ -148,7 +148,7 @@ class Snapshot:
         default_factory=QueuePosition
     )  # at its destination, while it waits for that to be free
     inbound_limit: int = 0  # max_concurrent_builds; 0: any number
-    shutdown_timeout_s: int = 60  # a guest gets to stop by itself
+    shutdown_timeout_s: int = 60  # a guest gets to shut itself down
     means: MigrationOptions = field(default_factory=MigrationOptions)
     reached_mib_s: float | None = None  # by earlier transfers between these hosts
     disputed: str = ""  # why nothing may be done to the instance before an operator has compared record and copies
@@ -191,11 +191,11 @@ class Plan:
     end: str | None = None
     steering: SteeringUpdate = field(default_factory=SteeringUpdate)  # merged over the row's
     holds: bool | None = None  # False: the instance is free from here on
-    cancel: bool | None = None  # whether somebody's wish to cancel or revert, or to confirm, still counts
+    cancel: bool | None = None  # whether a client's request to cancel or revert, or to confirm, still counts
     confirm: bool | None = None
     timeline: tuple[Timeline, ...] = ()
     asks: Question | None = None
-    # In how many seconds to decide again, although nobody reports anything: no part of what the plan does.
+    # In how many seconds to decide again, although no agent reports anything: no part of what the plan does.
     requeue_after: float | None = field(default=None, compare=False)
 
     @property

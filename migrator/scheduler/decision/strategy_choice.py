@@ -151,9 +151,9 @@ def post_copy(snapshot: Snapshot) -> bool:
 
 def switch_to_postcopy(snapshot: Snapshot, source: Fact) -> Plan | None:
     """Post-copy for a transfer that was left to find its way, is past its first pass, and will not get there by what it
-    does; None: it goes on. Operators' wishes stand before it."""
-    record, job, wheel = snapshot.operation.context.strategy, source.job, snapshot.operation.steering
-    if record is None or job is None or wheel.force or wheel.held or not post_copy(snapshot):
+    does; None: it goes on. Operators' parameters go before it."""
+    record, job, steering = snapshot.operation.context.strategy, source.job, snapshot.operation.steering
+    if record is None or job is None or steering.force or steering.held or not post_copy(snapshot):
         return None
     if record.chosen == Strategy.POST_COPY or (standing := _standing(snapshot, record, job)) is None:
         return None

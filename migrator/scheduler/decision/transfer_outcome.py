@@ -23,7 +23,7 @@ def outcome_of(snapshot: Snapshot) -> Mapping[str, Any]:
 def _uncounted(snapshot: Snapshot, merged: Mapping[str, Any]) -> dict[str, Any]:
     """What the hypervisor's last statistics of a live migration lack. They have none of a post-copy, which may be over
     before its last counters were read, nor of disks, which are copied before the memory and sometimes between two
-    looks: of those it counts the size that the guest sees, and after a transfer that went well all of it is copied."""
+    looks: of disks it counts the size that the guest sees, and after a transfer that went well all of it is copied."""
     found: dict[str, Any] = {}
     if snapshot.operation.kind is not Kind.LIVE_MIGRATION:
         return found

@@ -9,7 +9,7 @@ from migrator.operations import OPERATIONS
 from migrator.scheduler.decision.operation_data import Params
 from migrator.scheduler.decision.snapshot import OperationView, Plan
 
-PASSWORD = "admin_pass"  # of an operation's params; kept no longer than somebody needs it
+PASSWORD = "admin_pass"  # of an operation's params; kept no longer than a phase needs it
 
 
 def after(operation: OperationView, plan: Plan) -> OperationView:
@@ -42,7 +42,7 @@ def enters_phase(plan: Plan) -> bool:
 
 
 def ends_secrecy(operation: OperationView, plan: Plan) -> bool:
-    """Whether the operation has a password that nobody needs any more."""
+    """Whether the operation has a password that no phase needs any more."""
     return (plan.end is not None or plan.holds is False) and operation.params.admin_pass is not None
 
 

@@ -46,7 +46,7 @@ def _ours(snapshot: Snapshot) -> bool:
 
 
 def _not_done(snapshot: Snapshot, host: str) -> str:
-    """What a host says that tells of no problem, long after it was asked: somebody paused the guest, or runs it."""
+    """What a host says that tells of no problem, long after it was asked: a user paused the guest, or runs it."""
     fact, limit_s = views.fresh(snapshot, host), snapshot.report_timeout_s
     if fact is None or fact.domain is None or not limit_s or snapshot.operation.phase_age_s < limit_s:
         return ""

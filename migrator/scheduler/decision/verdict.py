@@ -51,7 +51,7 @@ def arrived(destination: Fact | None) -> TypeGuard[Fact]:
 
 
 def verdict(source: Fact | None, destination: Fact | None, *, paused: bool = False) -> Verdict:
-    """``paused``: somebody had paused the guest before. It executes nothing anywhere, so a whole copy of it that is
+    """``paused``: a user had paused the guest before. It executes nothing anywhere, so a whole copy of it that is
     paused for that reason counts for one that runs: the hypervisor gives an arriving copy that reason when it is whole.
     Two of them after the transfer are the same guest, and the destination's is kept."""
     if paused:
@@ -62,7 +62,7 @@ def verdict(source: Fact | None, destination: Fact | None, *, paused: bool = Fal
 
 
 def user_paused(fact: Fact | None) -> TypeGuard[Fact]:
-    """Whether the guest is there, as somebody paused it."""
+    """Whether the guest is there, as a user paused it."""
     domain = fact.domain if fact is not None else None
     return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSE_REASON_USER)
 

@@ -186,7 +186,7 @@ def power_wanted(operation: OperationView) -> TargetPowerState:
 
 
 def stays_paused(operation: OperationView) -> bool:
-    """Whether it is moved live while somebody has paused it."""
+    """Whether it is moved live while a user has paused it."""
     return power_wanted(operation) is TargetPowerState.PAUSED
 
 

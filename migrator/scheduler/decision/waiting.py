@@ -65,7 +65,7 @@ def queue_wait(snapshot: Snapshot) -> Plan | None:
 
 
 def _inbound(snapshot: Snapshot) -> Plan | None:
-    """The first of those that any host would do for is placed anew each time: another host may be free by now."""
+    """The first operation that any host would do for is placed anew each time: another host may be free by now."""
     operation, place = snapshot.operation, snapshot.inbound
     if operation.destination is None or not snapshot.inbound_limit or place.ahead < snapshot.inbound_limit:
         return None

@@ -1,7 +1,7 @@
 """Holds what a host lists against the records: what is found to differ is noted, or raises an alarm. Touches no guest.
 
 A host is believed about an instance if the instance was recorded there, if any operation ever had to do with both, or
-if a server issued the stamp of its domain. Any other claim is an alarm about that host, and stands in nobody's way.
+if a server issued the stamp of its domain. Any other claim is an alarm about that host, and blocks no operation.
 Knows no HTTP; what the differences are is worked out by ``differences``, which is pure.
 """
 
@@ -241,7 +241,7 @@ def _renamed(host: str, copy: HeldCopy) -> str:
 
 
 def _note_power(connection: Connection, host: str, subject: Subject) -> bool:
-    """A guest that stopped, started or vanished by itself; whether it ran by the record, and is there and stopped."""
+    """A guest that stopped, started or vanished without an operation; True: by its record it ran, and it is stopped."""
     record, copy = subject.record, subject.copy
     if record is None or record.deleted or record.host != host or not record.quiet:
         return False

@@ -1,5 +1,5 @@
 """What lies on hosts and no record knows, or nothing uses, as their agents told. Never removes anything: the agent of
-the host does, what is nobody's data; an instance's directory is an operator's to judge.
+the host removes what is no instance's data; an instance's directory is an operator's to judge.
 """
 
 from dataclasses import dataclass

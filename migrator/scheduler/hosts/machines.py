@@ -22,7 +22,7 @@ _NAMED = 5  # things that are recorded of a host, in a message
 
 class Standing(StrEnum):
     SAME = "same"  # it is the host
-    FIRST = "first"  # nobody has said yet which machine the host is
+    FIRST = "first"  # no agent has said yet which machine the host is
     REPLACES = "replaces"  # the old machine is silent, and nothing of it is left or an operator vouches
     TAKEN = "taken"  # another machine is heard under the name
     HELD = "held"  # another machine is silent, and something of it is recorded
@@ -74,7 +74,7 @@ def admit(db: Database, host: str, machine: str, down_after: float, *, approve_n
 
 
 def check(db: Database, host: str, machine: str, down_after: float) -> None:
-    """Raises unless the machine is the host, or nobody has said yet which one is and neither does this one."""
+    """Raises unless the machine is the host, or no agent has said yet which one is and neither does this one."""
     with db.read() as connection:
         row = machines.of(connection, host)
     known = row.machine if row is not None else None

@@ -1,6 +1,6 @@
 """What becomes of a host whose agent speaks a protocol that this server understands no more.
 
-It counts as heard, so that nobody takes its guests for lost and its lease does not lapse; it is asked for nothing, and
+It counts as heard, so that its guests are not taken for lost and its lease does not lapse; it is asked for nothing, and
 an alarm says what to upgrade. Which numbers are understood is ``protocol/versions.py``'s.
 """
 

@@ -89,7 +89,7 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
 
 
 def _at_work(connection: Connection, uuid: str, rows: Sequence[Any]) -> Sequence[str]:
-    """Since the dispute was raised nobody is asked for anything: a host is at rest when a poll of later says so. The
+    """Since the dispute was raised no host is asked for anything: a host is at rest when a poll of later says so. The
     poll that raised it counts, for its answer asks for nothing more. Agents of an earlier release do not tell."""
     raised = alarms.listed(connection, instance_uuid=uuid, kinds=[kind.value for kind in DISPUTES])
     since, raisers = min((row.raised_at for row in raised), default=0.0), {row.host for row in raised}
@@ -133,7 +133,7 @@ def refuse(sides: Sides, word: Word) -> None:
         what = "was deleted" if sides.record is not None else "has no record"
         raise Conflict(
             f"Instance {sides.uuid} {what}: there is nothing that could be made to say where it is",
-            advice="look at the guest on its host; what nobody needs is destroyed and undefined there with virsh",
+            advice="look at the guest on its host; if it is not needed, destroy and undefine it there with virsh",
         )
     for host in sorted(word.given_up):
         _refuse_to_give_up(sides, host)

@@ -1,7 +1,7 @@
 """Removes a host: refused while anything of it is outstanding, by Nova's words where Nova has some.
 
 Owns what counts as outstanding. Never touches the host itself: its agent's credential is gone, so that the agent is
-refused from then on and cannot register again by itself.
+refused from then on and cannot register again without an operator.
 """
 
 import logging

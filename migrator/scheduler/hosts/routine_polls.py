@@ -1,6 +1,6 @@
 """Polls that bring no news, of many hosts at once: the agent spoke, and holds what it held before.
 
-Nearly all polls of a large cluster are such; each by itself would be a dozen statements and a transaction. Owns the
+Nearly all polls of a large cluster are such; each alone would be a dozen statements and a transaction. Owns the
 decision which ones are. Every other poll is left to ``scheduler/agents.py``, which also finds out what is wrong with
 it: where this is in doubt, a poll is no routine. Knows no HTTP.
 """
@@ -16,7 +16,7 @@ from migrator.scheduler.state import host_operations
 
 
 def take(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, bool]:
-    """Note the heartbeats of those hosts whose polls are routine. Each of these hosts -> whether any operation asks
+    """Note the heartbeats of the hosts whose polls are routine. Each of these hosts -> whether any operation asks
     something of it now; of the others nothing is noted."""
     with db.read() as connection:
         found = poll_groups.recorded(connection, polls, audit.RAISED)

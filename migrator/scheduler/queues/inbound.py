@@ -62,7 +62,7 @@ def places(connection: Connection, rows: Iterable[Any], limit: int) -> Mapping[i
 
 
 def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
-    """With the destination's row locked: nobody else was admitted meanwhile. Raises StaleRow."""
+    """With the destination's row locked: no other operation was admitted since. Raises ConcurrentUpdate."""
     operation, host, limit = snapshot.operation, plan.destination, snapshot.inbound_limit
     if not limit or host is None or host == operation.source:
         return
@@ -71,7 +71,7 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
 
 
 def following(connection: Connection, snapshot: Snapshot, after: OperationView) -> Sequence[int]:
-    """Ids of those whose turn it may be at the host at which this one stands no more as it did, now that it is as
+    """Ids of operations whose turn it may be at the host at which this one stands no more as it did, now that it is as
     ``after``: the next one there, and where this one went elsewhere the next that may do so, too."""
     operation = snapshot.operation
     before = _stands(operation)

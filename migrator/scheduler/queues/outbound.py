@@ -26,7 +26,7 @@ def ahead(connection: Connection, operation_id: int, source: str | None) -> int:
 
 
 def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
-    """In the transaction that takes the claim: nobody else was admitted meanwhile, here or there. Raises StaleRow."""
+    """In the transaction that takes the claim: no other was admitted since, here or there. Raises ConcurrentUpdate."""
     operation, limit = snapshot.operation, snapshot.outbound_limit
     leaving = operation.source if operation.kind is Kind.LIVE_MIGRATION and limit else None
     hosts.lock(connection, {host for host in (leaving, plan.destination) if host is not None})

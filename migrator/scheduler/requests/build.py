@@ -120,7 +120,7 @@ def _attached(
     """Its volumes, made its own, on the devices that are left; and the image whose kernel it boots."""
     wanted = [(new.boot_volume, "vda")] if new.boot_volume else []
     wanted += zip(new.volumes, volume_targets(new.flavor, len(new.volumes)), strict=True)
-    # Everybody takes them in the same order, so that nobody waits for somebody who waits for him.
+    # All builds take them in the same order, so that no two wait for each other.
     attached = (volume_rows.attach(connection, ident, uuid, target) for ident, target in sorted(wanted))
     rows = sorted(attached, key=lambda row: str(row.target))
     image = new.image

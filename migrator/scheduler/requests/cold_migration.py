@@ -96,7 +96,7 @@ def revert(db: Database, caller: Caller, uuid: str) -> int:
 
 
 def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
-    row = operations.active_of_instance(connection, uuid, lock=True)  # or it may confirm itself meanwhile
+    row = operations.active_of_instance(connection, uuid, lock=True)  # else it may confirm itself in between
     instance = instances.get(connection, uuid)
     if row is None or not _answers(row, verb):
         state = f"task_state {instance.task_state}" if instance.task_state else f"vm_state {instance.vm_state}"

@@ -30,7 +30,7 @@ class ActionRule:
 
 _RECORD = "changes the record only, and the record moves with the guest"
 _CUT_OFF = "would stop the guest between its two hosts"
-_PAUSED = "paused meanwhile, the guest would run on where it arrives; to let it stand still, force the end"
+_PAUSED = "a guest that is paused now would run on where it arrives; to let it stand still, force the end"
 _ONE = "one move at a time"
 _NOT_IT = "the instance runs, so there is nothing to do"
 
@@ -59,7 +59,7 @@ DURING_LIVE_MIGRATION = (
     ActionRule("confirmResize", Answer.REFUSED, "nothing waits for that word"),
     ActionRule("revertResize", Answer.REFUSED, "nothing waits for that word"),
 )
-BY_KIND: Mapping[Kind, ActionRule] = {wish.kind: wish for wish in DURING_LIVE_MIGRATION if wish.kind is not None}
+BY_KIND: Mapping[Kind, ActionRule] = {rule.kind: rule for rule in DURING_LIVE_MIGRATION if rule.kind is not None}
 
 
 def advice(kind: Kind, active: Any) -> str:

@@ -78,7 +78,7 @@ def evacuate(
 ) -> Evacuation:
     """Begin an evacuation. Raises BadRequest (host up, same host, password or flag against the facts, nothing to
     rebuild from), Conflict (wrong state, no evidence), InstanceBusy."""
-    with db.read() as connection:  # every host's storage: nobody who writes should wait for that
+    with db.read() as connection:  # every host's storage: no writer should wait for that
         storage = hosts.storage(connection)
 
     return until_unchanged(db, lambda connection: _begin(connection, caller, uuid, settings, request, storage))
@@ -169,8 +169,8 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
 
 
 def _refuse_heard(source: Any, settings: ServerSettings, *, shared: bool) -> None:
-    """A host that is heard is not down, whoever says so. Where the disks are kept its agent stops the guest first, and
-    says so, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
+    """A host that is heard is not down, though an operator says so. Where the disks are kept its agent stops the guest
+    first, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
     view = host_view(source, settings.service_down_time)
     if view.heard and not shared:
         raise BadRequest(

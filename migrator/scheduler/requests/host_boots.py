@@ -16,7 +16,7 @@ from migrator.operations import Kind
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy
 from migrator.scheduler.state import newer_copies
 
-WITHIN_S = 600.0  # after that a guest that stops has stopped by itself
+WITHIN_S = 600.0  # after that a guest that stops has shut itself down
 _USER = "resume_guests_state_on_host_boot"
 
 
@@ -43,7 +43,7 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
 
 
 def _refuse_disputed(connection: Connection, uuid: str) -> None:
-    """Nobody asked for this start, so that it does not wait for an operator's word either."""
+    """No client asked for this start, so that it does not wait for an operator's word either."""
     newer_copies.raise_if_newer(connection, uuid)
     if words := alarms.disputes(connection, [uuid]).get(uuid):
         raise Conflict(words)

@@ -1,4 +1,4 @@
-"""Begins operations: the one door through which a wish (from any API) becomes a row of the table.
+"""Begins operations: the one door through which a request (from any API) becomes a row of the table.
 
 Owns the rules of who may begin what in which state. Never advances an operation (the reconciler does) and never
 talks HTTP. Every function is one short transaction and raises a child of ``MigratorError``:
@@ -56,7 +56,7 @@ _BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE})  # may 
 
 
 def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
-    """Begin the deletion, or see to it that it begins by itself once the active operation, now cancelled, has ended;
+    """Begin the deletion, or have it begin automatically once the active operation, now cancelled, has ended;
     the id of the one that comes first."""
 
     def ask(connection: Connection) -> int:
@@ -88,7 +88,7 @@ def until_unchanged(db: Database, ask: Callable[[Connection], T]) -> T:
 
 
 def begin_queued_delete(connection: Connection, uuid: str) -> int | None:
-    """Called where an operation ends: begin the deletion that was asked for meanwhile, as who asked last."""
+    """Called where an operation ends: begin the deletion that was asked for during it, as the last caller."""
     row = instances.get(connection, uuid, deleted=True)
     if not row.delete_requested or row.deleted:
         return None
@@ -213,8 +213,8 @@ def begin(
     seen: Any = None,
 ) -> int:
     """Write the operation down in a transaction that has seen that it may begin; its id. Raises InstanceBusy, and
-    StaleRow where the instance is no longer as ``seen`` (its row), or for a move no longer on ``source``: a request may
-    be held up for any time between two statements. What does not move acts where the instance is now.
+    ConcurrentUpdate where the instance is no longer as ``seen`` (its row), or a move's has left ``source``: a request
+    may be held up for any time between two statements. What does not move acts where the instance is now.
     ``context``: what is known of the instance already, where no phase can find it out."""
     table = OPERATIONS[kind]
     first = table.phases[0]
@@ -243,7 +243,7 @@ def begin(
 
 
 def _locked_source(connection: Connection, operation_id: int, new: operations.NewOperation, seen: Any) -> str | None:
-    """Lock the instance, and point the operation at the host where it is now. Raises StaleRow, see ``begin``."""
+    """Lock the instance, and point the operation at its present host. Raises ConcurrentUpdate, see ``begin``."""
     now = instances.lock(connection, new.instance_uuid)
     host: str | None = now.host
     if (seen is not None and _state(now) != _state(seen)) or (host != new.source and new.moves):

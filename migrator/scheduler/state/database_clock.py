@@ -1,4 +1,4 @@
-"""A server's heartbeat, and what it finds: that somebody set the database's clock.
+"""A server's heartbeat, and its check whether the database's clock was set.
 
 Owns what is said of that. Never decides what a silence means, and changes no evidence: hosts' silence is measured by
 the servers' own clock (``db/server_heartbeat.py``).

@@ -1,7 +1,7 @@
 """What the scheduler itself does: one small function an ``Effect``, run in the transaction that leaves the phase.
 
 Placing (``CLAIM_DESTINATION``) has already chosen; its claim is taken here, and failing to get it means that
-somebody else was faster (StaleRow: load, decide and choose again).
+another writer was faster (ConcurrentUpdate: load, decide and choose again).
 """
 
 from collections.abc import Callable, Mapping

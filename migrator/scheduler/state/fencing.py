@@ -77,7 +77,7 @@ def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
 
 
 def _lapsed(row: Any) -> Evidence | None:
-    """Only time in which servers listened counts: how long they did not, only a clock tells that anybody may set."""
+    """Only time in which servers listened counts: only a clock that an operator may set measures the rest."""
     lease = row.report.get("self_fencing_lease_s", 0.0)
     if not isinstance(lease, (int, float)) or lease <= 0:  # a value that cannot be read is no evidence
         return None

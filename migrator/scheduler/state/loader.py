@@ -32,13 +32,13 @@ UNREADABLE: tuple[type[Exception], ...] = (
 DECLARED_DEAD_S = 15.0
 
 
-RELEASED = "released_at"  # what is kept beside an operator's wishes: since when it is held no more
+RELEASED = "released_at"  # kept beside an operator's parameters: since when it is held no more
 _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
 
 
 def report_of(row: Any) -> tuple[HostReport, str]:
     """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
-    used for nothing: a bad row is one host's fault, and never that of whoever reads all of them."""
+    used for nothing: a bad row is one host's fault, and never that of a reader of all hosts."""
     try:
         return HostReport.model_validate(row.report), ""
     except ValidationError as error:
@@ -142,7 +142,7 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
 
 
 def readable(connection: Connection, ids: Sequence[int], settings: ServerSettings) -> list[Snapshot]:
-    """The snapshots of those operations that can be read: a row of a newer server, or a damaged one, hides no other."""
+    """The snapshots of the readable operations: a row of a newer server, or a damaged one, hides no other."""
     try:
         return list(snapshots(connection, operations.get_many(connection, ids), settings))
     except UNREADABLE:

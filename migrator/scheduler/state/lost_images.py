@@ -10,11 +10,11 @@ from migrator.db import images
 from migrator.db.engine import Connection
 from migrator.protocol import InstanceSpec
 
-LOST = "lost_images"  # in a move's params: ids of those that its source has to lend
+LOST = "lost_images"  # in a move's params: ids of the images that its source has to lend
 
 
 def of(connection: Connection, spec: InstanceSpec) -> tuple[str, ...]:
-    """Of those that its disks are made from, its kernel and its ramdisk."""
+    """Of the images that its disks are made from, its kernel and its ramdisk."""
     wanted = {image.id for image in spec.images}
     return tuple(sorted(wanted - images.with_data(connection, wanted)))
 

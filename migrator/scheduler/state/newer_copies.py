@@ -26,7 +26,7 @@ def raise_if_newer(connection: Connection, uuid: str) -> None:
 def is_unknown(copy: Any, known: Mapping[str, Any]) -> bool:
     """Whether this database knows nothing of the copy's stamp, which a server signed: of its operation, its epoch, or
     of what this epoch had to do with the host that it was signed for. After a restore an operation may come to the same
-    epoch a second time, by another way: which of the two is newer nobody knows, and the copy is not merely an old one.
+    epoch a second time, by another way: which of the two is newer is unknown, and the copy is not merely an old one.
     ``known``: ``host_domains.stamping`` of its operation."""
     operation = known.get(copy.stamp_operation or "")
     if operation is None or (copy.stamp_epoch or 0) > operation.epoch:

@@ -94,7 +94,7 @@ def _cpu(key: str, body: Any) -> GuestCpu | None:
 def accept(db: Database, host: str, survey: Survey) -> None:
     """Keep it in place of the last one. Raises HostNotFound."""
     with db.write() as connection:
-        if not hosts.lock(connection, [host]):  # that it is not removed meanwhile
+        if not hosts.lock(connection, [host]):  # so that it is not removed until this ends
             raise HostNotFound(f"Host {host} is not registered", advice="register it first")
         # On shared storage every host sees every instance's directory: what is explained is not kept for each of them.
         leftovers = tuple(one for one, _ in unexplained(connection, host, survey.leftovers))
@@ -106,7 +106,7 @@ def accept(db: Database, host: str, survey: Survey) -> None:
 
 def _of_guests(connection: Connection, host: str, survey: Survey) -> dict[str, GuestCpu]:
     """The CPUs of instances that are recorded on the host, what most of them see first. An agent that invents others
-    finds nobody who compares them."""
+    finds no host that compares them."""
     recorded = surveys.recorded(connection, host, survey.guests)
     named = Counter(guest.cpu for uuid, guest in survey.guests.items() if uuid in recorded and guest.cpu is not None)
     likely = [key for key, _ in sorted(named.items(), key=lambda one: (-one[1], one[0])) if key in survey.cpus]

@@ -37,7 +37,7 @@ MUTANTS = (
         "",
     ),
     Mutant(
-        "somebody else's job ended",
+        "another operation's job ended",
         ENSURE,
         "if active and begun(tools, assignment, driver.domain(uuid)):",
         "if active:",

@@ -39,7 +39,7 @@ MUTANTS = (
         "a fact that is sent again is news",
         FACTS,
         (
-            "    if number == newest and not readable:  # told again: no news, but its host still "
+            "    if number == newest and not readable:  # repeated: no news, but its host still "
             "looks\n"
             "        connection.execute(update(facts).where(mine).values(told_at=clock_expression(connection)))\n"
             "        return False\n"

@@ -111,7 +111,7 @@ MUTANTS = (
         "if False:",
     ),
     Mutant(
-        "nobody is back from the dead",
+        "no dead host comes back",
         BACKWARD,
         "if (back := _back_from_the_dead(snapshot, table)) is not None:",
         "if (back := None) is not None:",
@@ -161,7 +161,7 @@ MUTANTS = (
         "    if isinstance",
     ),
     Mutant(
-        "a stopped source is here though nobody says so",
+        "a stopped source is here without a fact",
         BACKWARD,
         "return told or given_up or not guest_end.stopped(fact)",
         "return True",

@@ -38,8 +38,8 @@ MUTANTS = (
         "    whole = total(report, {})\n",
         "    whole, limits = total(report, limits), {}\n",
     ),
-    Mutant("a claim on a host that nobody approved", CLAIMS, "            hosts.c.approved == true(),\n", ""),
-    Mutant("the scheduler offers hosts that nobody approved", HOSTS, "            hosts.c.approved == true(),\n", ""),
+    Mutant("a claim on a host without approval", CLAIMS, "            hosts.c.approved == true(),\n", ""),
+    Mutant("the scheduler offers hosts without approval", HOSTS, "            hosts.c.approved == true(),\n", ""),
     Mutant(
         "an approval forgets what is claimed",
         REGISTRATIONS,

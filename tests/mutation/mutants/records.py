@@ -95,7 +95,7 @@ MUTANTS = (
         "        if live:",
     ),
     Mutant(
-        "a stop by itself is not recorded",
+        "a guest's own stop is not recorded",
         AUDITING,
         ('    if wanted is None or wanted["power_state"] == record.power_state:\n        return False\n'),
         "    return False\n",

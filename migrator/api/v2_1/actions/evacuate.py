@@ -16,7 +16,7 @@ from migrator.scheduler.requests import evacuation
 DISKS_HEADER = "X-Migrator-Disks"  # which disks are kept and which are made anew: Nova's answer has no place for it
 PASSWORD_HEADER = "X-Migrator-Password"  # that nothing sets the password that is sent or answered
 _NOT_SET = "not set: no config drive is made anew, and nothing else would tell the guest"
-_NOT_ASKED = (2, 14)  # from here nobody is asked about shared storage, and no password is answered
+_NOT_ASKED = (2, 14)  # from here no request tells about shared storage, and no answer has a password
 _STOPPED = (2, 95)
 
 

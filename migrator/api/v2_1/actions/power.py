@@ -14,7 +14,7 @@ from migrator.scheduler.requests.requests import Caller
 
 
 def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiRequest, Any, Any], StartedAction]:
-    """For a wish that has nothing to say beside the instance's name."""
+    """For an action that has no parameter but the instance's name."""
 
     def asked(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
         return StartedAction(begin(request.services.db, request.caller, row.uuid))

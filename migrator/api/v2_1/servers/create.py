@@ -99,7 +99,7 @@ def _refuse_hints(body: Mapping[str, Any]) -> None:
 
 
 def _count(server: Mapping[str, Any]) -> int:
-    """How many: max_count, for each is placed, or fails, by itself."""
+    """How many: max_count, for each is placed, or fails, independently of the others."""
     least = int(server.get("min_count", 1))
     most = int(server.get("max_count", least))
     if least < 1 or most < 1:

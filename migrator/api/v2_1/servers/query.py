@@ -36,7 +36,7 @@ _EQUAL = {
     "progress": "progress",
     "locked_by": "locked_by",
 }
-_SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to everybody from 2.83
+_SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to every caller from 2.83
 _ADMIN_ONLY = {"host", "node", "locked_by"} | _SINCE_283
 
 

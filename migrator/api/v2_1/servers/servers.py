@@ -1,6 +1,6 @@
 """/servers: create, list, show, rename, delete.
 
-Handlers only: bodies become wishes in ``create``, queries in ``query``, rows become JSON in
+Handlers only: bodies become build requests in ``create``, queries in ``query``, rows become JSON in
 ``view``; operations begin in ``scheduler/requests``.
 """
 

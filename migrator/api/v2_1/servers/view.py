@@ -78,7 +78,7 @@ def iso_us(moment: float | None) -> str | None:
 
 @lru_cache(maxsize=65536)
 def host_id(project_id: str, host: str | None) -> str:
-    """The name of a host that a project may see: the same for all its instances there, and for nobody else's."""
+    """A host's name for one project: the same for all its instances there, and another one for every other project."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 

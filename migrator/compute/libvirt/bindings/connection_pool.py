@@ -126,7 +126,7 @@ class Reconnecting(Generic[C]):
             if (idle := self._idle_one()) is not None:
                 return idle
             if self._failure is not None and self._failed_at >= asked_at:
-                raise self._failure  # somebody else waited and learnt it for us
+                raise self._failure  # another thread waited and learnt it for us
             try:
                 return self._open_in_time()
             except HypervisorUnavailable as failure:

@@ -85,7 +85,7 @@ def start(domain: Any) -> None:
     try:
         domain.create()
     except libvirt.libvirtError:
-        if not domain.isActive():  # else somebody else was faster
+        if not domain.isActive():  # else another caller was faster
             raise
 
 
@@ -112,7 +112,7 @@ def destroy(domain: Any) -> None:
 def _while_active(domain: Any, act: Callable[[], Any]) -> None:
     if not domain.isActive():
         return
-    # It may stop by itself meanwhile. libvirt then says "domain is not running", and for a moment may still call it
+    # The guest may stop during the call. libvirt then says "domain is not running", and for a moment may still call it
     # active, so its answer to the call is what counts.
     with unless(libvirt.VIR_ERR_OPERATION_INVALID):
         act()

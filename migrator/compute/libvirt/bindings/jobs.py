@@ -42,7 +42,7 @@ def active_job(domain: Any) -> JobFact | None:
     """The outgoing job; None when there is none."""
     if not domain.isActive():
         return None
-    with unless(*_NO_STATISTICS):  # the receiving end, or stopped meanwhile
+    with unless(*_NO_STATISTICS):  # the receiving end, or stopped by now
         return _job_fact(domain.jobStats(), active=True)
     return None
 
@@ -72,7 +72,7 @@ def abort_job(domain: Any) -> None:
     try:
         domain.abortJob()
     except libvirt.libvirtError:
-        if active_job(domain) is not None:  # else it ended by itself meanwhile
+        if active_job(domain) is not None:  # else it has ended already
             raise
 
 
@@ -170,7 +170,7 @@ def limit_bandwidth(domain: Any, mib_s: int) -> None:
 
 
 def complete(domain: Any, *, post_copy: bool) -> None:
-    """End the active transfer although the guest writes faster than it is sent. Paused by this, it runs on by itself
+    """End the active transfer although the guest writes faster than it is sent. Paused by this, it runs on
     wherever the transfer leaves it. No-op for a guest that has left."""
     with _unless_left(domain):
         _complete(domain, post_copy=post_copy)
@@ -182,6 +182,6 @@ def _complete(domain: Any, *, post_copy: bool) -> None:
         return
     domain.suspend()
     # Libvirt gives a guest its life back that was stopped during a transfer. When that had just ended it was stopped
-    # for us alone, and nobody else would wake it up.
+    # for us alone, and no other process would wake it up.
     if domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER]:
         domain.resume()

@@ -20,7 +20,7 @@ from migrator.protocol import KERNEL, RAMDISK, DiskSpec, InstanceSpec
 @dataclass(frozen=True, slots=True)
 class DiskPlace:
     """Where one disk of the spec lives on this host, the cache mode its filesystem allows, and what lies under it: the
-    files and their formats, nearest first; None: not known, which libvirt finds out by itself."""
+    files and their formats, nearest first; None: not known, and libvirt finds out."""
 
     path: Path
     cache: str = "none"

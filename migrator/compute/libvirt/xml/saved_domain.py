@@ -21,7 +21,7 @@ _OWN = ("name", "uuid", "title", "metadata", "os", "devices", "on_poweroff", "on
 _DROPPED = ("description", "resource", "seclabel", "cputune", "memtune", "numatune", "blkiotune", "genid")
 _BOOT = ("type", "kernel", "initrd", "cmdline", "boot", "bootmenu", "bios")
 _TYPES = ("kvm", "qemu")
-# Of the devices: what libvirt adds by itself, and what has no part outside of the guest
+# Of the devices: what libvirt adds on its own, and what has no part outside of the guest
 _BUILT_IN = ("controller", "input", "hub", "memballoon", "watchdog", "panic", "video", "sound", "audio", "nvram")
 # What migrator writes: the tag -> the path and attribute by which the saved one is found again
 _WRITTEN = {
@@ -30,7 +30,7 @@ _WRITTEN = {
     "serial": ("target", "port"),
     "console": ("target", "port"),
 }
-# Of those, what only libvirt knew; where a disk's file or a card's bridge is, the host says
+# Of the disks and cards, what only libvirt knew; where a disk's file or a card's bridge is, the host says
 _KEPT: Mapping[str, tuple[str, ...]] = {"serial": ("target", "address"), "console": ("target", "address")}
 
 

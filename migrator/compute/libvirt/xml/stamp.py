@@ -1,6 +1,6 @@
 """The stamp in a domain's metadata: written, read, and put in the place of another host's.
 
-Owns migrator's namespace there. Pure. Whatever is read may have been written by anybody.
+Owns migrator's namespace there. Pure. Any user may have written what is read.
 """
 
 import xml.etree.ElementTree as ET
@@ -28,7 +28,7 @@ class Stamp:
 
     @property
     def sound(self) -> bool:
-        """Whether it can be told: somebody may have written anything into the domain's metadata."""
+        """Whether it can be told: a user may have written anything into the domain's metadata."""
         return len(self.operation_id) <= 36 and 0 <= self.epoch < 2**31 and len(self.seal) <= MAX_SEAL
 
 
