@@ -54,7 +54,7 @@ def host(db: Database, name: str, **more: Any) -> None:
 
 
 def pools(db: Database, host_name: str, **identities: str) -> None:
-    """Give the host these storage pools, in place of those it had: name -> identity."""
+    """Give the host these storage pools, in place of the earlier ones: name -> identity."""
     made = {
         name: StoragePool(
             identity=identity, path=f"/{name}", total_gb=100, free_gb=90, proof=f"{host_name}/{uuids.uuid4()}"

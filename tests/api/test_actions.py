@@ -170,7 +170,7 @@ def test_accepted_at_once_from_2_34(api: Api) -> None:
 
 
 def _later(api: Api, values: dict[str, Any]) -> threading.Thread:
-    """Change the one operation as soon as it exists: what agents and reconciler would do meanwhile."""
+    """Change the one operation as soon as it exists: what agents and reconciler would do at that time."""
 
     def change() -> None:
         for _ in range(200):

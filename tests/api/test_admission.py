@@ -147,7 +147,7 @@ def test_images_are_looked_up_in_the_agents_threads_and_of_one_host_few_at_once(
 
 
 def test_a_host_rests_for_as_long_as_its_last_request_used_a_processor_several_times() -> None:
-    """Not for as long as it took: who only waited for the database costs nobody anything."""
+    """Not for as long as it took: time spent in wait for the database is free."""
     slept: list[float] = []
 
     async def main() -> None:

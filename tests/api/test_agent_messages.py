@@ -1,4 +1,4 @@
-"""An agent's message stops nobody else, whatever is in it: its size is bounded by what it is for, its parts before they
+"""An agent's message stops no other agent, whatever is in it: its size is bounded by its purpose, its parts before they
 are looked at, and it is read beside the event loop."""
 
 import asyncio

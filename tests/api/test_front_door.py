@@ -1,4 +1,4 @@
-"""One front door: every URL is in one table, and nobody passes it without the caller that its row asks for."""
+"""One front door: every URL is in one table, and no request passes it without the caller that its row asks for."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from migrator.errors import Unauthorized
 from migrator.scheduler.requests.requests import Caller
 from tests.api.harness import Web
 
-# What everybody may read: how to find the API, and whether it is there. Nothing of a cloud is in it.
+# Every caller may read how to find the API, and whether it is there. Nothing of a cloud is in it.
 FOR_ANYBODY = {
     "/",
     "/v2.1",

@@ -1,4 +1,4 @@
-"""Removing a host: only one on which nothing is outstanding, and its agent does not come back by itself."""
+"""Removing a host: only one on which nothing is outstanding, and its agent does not come back."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

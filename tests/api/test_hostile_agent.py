@@ -1,4 +1,4 @@
-"""An agent that was broken into says the worst it can over HTTP: it harms its own host, and nobody else is stopped."""
+"""An agent that was broken into says the worst it can over HTTP: it harms its own host, and no other one."""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
 
 
 def test_of_many_connections_at_once_each_turn_of_the_loop_accepts_a_few_and_none_is_lost() -> None:
-    """All 2,000 agents were accepted in one turn, and no client was served meanwhile."""
+    """All 2,000 agents were accepted in one turn, and no client was served until then."""
     port, made = free_port(), Counter[int]()
     limits = connections.limits(ServerSettings())
 
@@ -42,7 +42,7 @@ def test_of_many_connections_at_once_each_turn_of_the_loop_accepts_a_few_and_non
         serving = asyncio.create_task(server.serve(sockets=[opened]))
         while not server.started:
             await asyncio.sleep(0.01)
-        # The loop does nothing meanwhile, so that the system alone keeps them.
+        # The loop does nothing in this time, so that the system alone keeps them.
         clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(CONNECTIONS)]
         while made.total() < CONNECTIONS:
             turn += 1

@@ -33,10 +33,10 @@ BODIES: dict[str, Any] = {
 VERBS = {"os-start": "start", "os-stop": "stop"}  # as Nova's refusals name them
 
 
-def asked(web: Web, wish: str, uuid: str, key: int) -> Any:
+def asked(web: Web, rule: str, uuid: str, key: int) -> Any:
     server = f"/v2.1/servers/{uuid}"
-    if wish in ACTIONS:
-        return web("POST", f"{server}/action", json={wish: BODIES.get(wish)})
+    if rule in ACTIONS:
+        return web("POST", f"{server}/action", json={rule: BODIES.get(rule)})
     method, path, body = {
         "show": ("GET", server, None),
         "rename": ("PUT", server, {"server": {"name": "other"}}),
@@ -46,7 +46,7 @@ def asked(web: Web, wish: str, uuid: str, key: int) -> Any:
         "steer": ("POST", f"/v1/operations/{key}/steer", {"held": True}),
         "force_complete": ("POST", f"{server}/migrations/{key}/action", {"force_complete": None}),
         "abort": ("DELETE", f"{server}/migrations/{key}", None),
-    }[wish]
+    }[rule]
     return web(method, path, json=body) if body is not None else web(method, path)
 
 
@@ -58,16 +58,16 @@ def moving(web: Web, stage: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("wish", [w for w in DURING_LIVE_MIGRATION if w.answer is Answer.REFUSED], ids=lambda w: w.name)
-def test_what_is_refused_says_why_and_what_can_be_done(web: Web, wish: ActionRule, stage: str) -> None:
+@pytest.mark.parametrize("rule", [w for w in DURING_LIVE_MIGRATION if w.answer is Answer.REFUSED], ids=lambda w: w.name)
+def test_what_is_refused_says_why_and_what_can_be_done(web: Web, rule: ActionRule, stage: str) -> None:
     uuid, key = moving(web, stage)
-    answer = asked(web, wish.name, uuid, key)
+    answer = asked(web, rule.name, uuid, key)
     assert answer.status_code == 409, answer.text
     message = answer.json()["conflictingRequest"]["message"]
-    assert message.startswith(f"Cannot '{VERBS.get(wish.name, wish.name)}'")
-    if wish.kind is not None:
+    assert message.startswith(f"Cannot '{VERBS.get(rule.name, rule.name)}'")
+    if rule.kind is not None:
         assert f"in task_state migrating; migration {key} is" in message
-        assert wish.why in message
+        assert rule.why in message
         ways = {"undone": "being undone", "post-migrating": "cannot be aborted"}
         assert ways.get(stage, "or abort it") in message
     with web.db.read() as connection:
@@ -76,13 +76,13 @@ def test_what_is_refused_says_why_and_what_can_be_done(web: Web, wish: ActionRul
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("wish", [w for w in DURING_LIVE_MIGRATION if w.answer is Answer.DONE], ids=lambda w: w.name)
-def test_what_is_allowed_is_done(web: Web, wish: ActionRule, stage: str) -> None:
+@pytest.mark.parametrize("rule", [w for w in DURING_LIVE_MIGRATION if w.answer is Answer.DONE], ids=lambda w: w.name)
+def test_what_is_allowed_is_done(web: Web, rule: ActionRule, stage: str) -> None:
     uuid, key = moving(web, stage)
-    status = asked(web, wish.name, uuid, key).status_code
-    if wish.name in WHILE_RUNNING and stage != "running":
+    status = asked(web, rule.name, uuid, key).status_code
+    if rule.name in WHILE_RUNNING and stage != "running":
         assert status in (400, 409)
-    elif wish.name in UNTIL_MOVED and stage == "post-migrating":
+    elif rule.name in UNTIL_MOVED and stage == "post-migrating":
         assert status == 400
     else:
         assert status < 300
@@ -105,10 +105,10 @@ def test_a_deletion_cancels_the_migration_first(web: Web, stage: str) -> None:
 
 
 def test_the_table_has_every_action_and_every_kind() -> None:
-    names = [wish.name for wish in DURING_LIVE_MIGRATION]
+    names = [rule.name for rule in DURING_LIVE_MIGRATION]
     assert len(set(names)) == len(names)
     assert ACTIONS.keys() <= set(names)
-    # Of an instance that is moved live there is neither a build, nor are disks put in the place of those it writes to.
+    # Of an instance that is moved live there is neither a build, nor are the disks replaced that it writes to.
     assert set(Kind) - BY_KIND.keys() == {Kind.BUILD, Kind.KEPT_RESTORE, Kind.KEPT_DROP}
 
 

@@ -1,4 +1,4 @@
-"""Who goes first among the live migrations that leave one host, and that nobody is admitted twice."""
+"""Who goes first among the live migrations that leave one host, and that no migration is admitted twice."""
 
 from dataclasses import replace
 

@@ -24,7 +24,7 @@ HOST = {"Host": "testserver"}
 
 
 class Strangers:
-    """The strategy that knows nobody."""
+    """The strategy that refuses every token."""
 
     def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
         raise Unauthorized("who are you?")

@@ -1,4 +1,4 @@
-"""Rows of surveys and CPUs that cannot be read: each is one host's trouble, which says so, and nobody else's."""
+"""Rows of surveys and CPUs that cannot be read: each is one host's trouble, which says so, and no other host's."""
 
 from typing import Any
 

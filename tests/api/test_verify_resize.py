@@ -1,4 +1,4 @@
-"""VERIFY_RESIZE over HTTP: confirmed, reverted, and what else is refused meanwhile."""
+"""VERIFY_RESIZE over HTTP: confirmed, reverted, and what else is refused until then."""
 
 from typing import Any
 

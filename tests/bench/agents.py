@@ -1,5 +1,5 @@
 """Thousands of agents that start at the same moment, and lose their server at the same moment: how long until the
-server has heard them all, and how long a client of the API waits meanwhile.
+server has heard them all, and how long a client of the API waits in that time.
 
 All agents are one other process beside the server, on the same processors (``crowd.py``).
 """

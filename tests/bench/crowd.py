@@ -50,7 +50,7 @@ class Transport(httpx.AsyncBaseTransport):
             kept = self._idle.pop()
             try:
                 return await self._over(kept, message)
-            except (OSError, EOFError):  # closed meanwhile: by the server's timer, or with the server
+            except (OSError, EOFError):  # closed by the server's timer, or with the server
                 kept[1].close()
         host, port = request.url.host, request.url.port or 80
         return await self._over(await asyncio.open_connection(host, port), message)

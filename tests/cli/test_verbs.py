@@ -14,7 +14,7 @@ pytestmark = pytest.mark.clients
 
 
 def test_every_verb_is_driven() -> None:
-    """A verb that nobody drives is not tested: each name on the command line is used here, or beside."""
+    """A verb that no test drives is not tested: each name on the command line is used here, or beside."""
     actions = next(action for action in parser()._actions if action.dest == "command")
     assert isinstance(actions.choices, dict)
     text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_verbs*.py"))

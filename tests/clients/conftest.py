@@ -134,7 +134,7 @@ class Cloud:
 
     @contextlib.contextmanager
     def disabled(self, *hosts: str) -> Iterator[None]:
-        """No instance is placed on ``hosts`` meanwhile."""
+        """No instance is placed on ``hosts`` within the block."""
         ids = [s["id"] for s in self.get("/os-services")["services"] if s["host"] in hosts]
         for ident in ids:
             assert self._put(f"/os-services/{ident}", {"status": "disabled"}).status_code == 200

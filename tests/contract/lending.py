@@ -1,4 +1,4 @@
-"""What every driver promises of the disks of a running guest that nobody writes to. See ``suite.py``."""
+"""What every driver promises of the disks of a running guest that are never written to. See ``suite.py``."""
 
 import pytest
 

@@ -38,7 +38,7 @@ class MovingContract:
 
     @pytest.mark.parametrize("pool", POOLS)
     def test_a_guest_that_arrived_is_kept_with_its_stamp_and_one_on_its_way_is_not(self, pair: Pair, pool: str) -> None:
-        """It says where the guest lives when it stops before anybody has seen it run."""
+        """It says where the guest lives when it stops before an agent has seen it run."""
         spec = pair.boot(pool)
         pair.prepare(spec)
         pair.begin(spec, pool, bandwidth_mib_s=pair.slow_mib_s)

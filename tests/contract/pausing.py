@@ -51,7 +51,7 @@ class PausingContract:
         assert paused(arrived)
         assert (arrived.stamp_operation, arrived.stamp_epoch) == (MOVE, 2)
         assert not any(DomainState.RUNNING in (here.state, there.state) for here, there in seen)
-        # Only a whole copy ever says at the destination that somebody paused it.
+        # Only a whole copy ever says at the destination that a user paused it.
         assert not any(paused(there) and here.state is DomainState.PAUSED and not paused(here) for here, there in seen)
         pair.destination.unpause(spec.uuid)
         assert pair.destination.domain(spec.uuid).state is DomainState.RUNNING
@@ -73,7 +73,7 @@ class PausingContract:
         assert pair.source.domain(spec.uuid).state is DomainState.RUNNING
 
     def test_a_guest_on_the_move_is_not_paused(self, pair: Pair) -> None:
-        """Paused meanwhile it would run on where it arrives."""
+        """A guest that is paused during its move would run on where it arrives."""
         spec = pair.boot("shared")
         pair.prepare(spec)
         pair.begin(spec, "shared", pair.slow_mib_s)

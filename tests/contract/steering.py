@@ -56,7 +56,7 @@ class SteeringContract:
         pair.source.force_completion(spec.uuid, post_copy=True)
         pair.settle(lambda: pair.destination.domain(spec.uuid).state is DomainState.RUNNING)
         source = pair.source.domain(spec.uuid)
-        # No limit slows a post-copy down: it may be over, and the source be gone, before anybody looks.
+        # No limit slows a post-copy down: it may be over, and the source be gone, before an agent looks.
         assert (source.state, source.reason) in ((DomainState.PAUSED, "postcopy"), (DomainState.ABSENT, None))
         with suppress(DriverError):
             pair.source.abort_job(spec.uuid)

@@ -29,7 +29,7 @@ class TestLibvirt(DriverContract):
             spec=lambda pool: clean.spec(DiskSpec(target="vda", pool=pool, size_gb=1, image_id=DISK)),
             settle=settle,
             volume=lambda: clean.lab.volumes.serve(f"v{uuid4().hex[:8]}"),
-            hide=lambda _source: None,  # nothing answers at an address that nobody has
+            hide=lambda _source: None,  # nothing answers at an address that no host has
             images=clean.images,
             slow_mib_s=1,
         )

@@ -70,7 +70,7 @@ def test_a_console_that_listens_on_an_address_of_the_source_is_found_before_the_
 
 @pytest.fixture
 def stopped(clean: Hosts) -> Iterator[int]:
-    """The destination's libvirtd, which answers nobody."""
+    """The destination's libvirtd, which answers no call."""
     pid = clean.both[1].libvirtd_pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

@@ -79,7 +79,7 @@ def test_a_guest_on_a_snapshot_does_not_leave_and_is_not_thrown_back(
 
 
 def test_what_runs_is_told_while_the_storage_hangs(clean: Hosts, spec: InstanceSpec) -> None:
-    """A fifo that nobody writes to stands for a mount that does not answer."""
+    """A fifo without a writer stands for a mount that does not answer."""
     stopped = clean.spec()
     clean.source.define(stopped, "op-build", 1)
     fifo = clean.both[0].outside(LOCAL / stopped.uuid / "memory")

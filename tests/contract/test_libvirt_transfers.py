@@ -1,4 +1,4 @@
-"""Live migrations that only real libvirt can show: moved, aborted, statistics, and a libvirtd that dies meanwhile."""
+"""Live migrations that only real libvirt can show: moved, aborted, statistics, and a libvirtd that dies in one."""
 
 import time
 

@@ -75,8 +75,8 @@ def test_a_stamp_of_a_later_epoch_than_the_record_knows_is_newer(
 def test_a_stamp_of_the_same_epoch_for_a_host_that_it_had_nothing_to_do_with_is_an_alarm(
     db: Database, uuid: str, epoch: int, newer: bool
 ) -> None:
-    """After a restore the operation came to its third epoch a second time, and chose another host: which way is the
-    newer one nobody knows. Of an epoch that is over, the record does not tell which host it had chosen."""
+    """After a restore the operation came to its third epoch a second time, and chose another host: which way is
+    newer is unknown. Of an epoch that is over, the record does not tell which host it had chosen."""
     seed.host(db, "compute3")
     stopped = stamped(db, uuid, moved(db, uuid), epoch, "compute3").model_copy(update={"state": DomainState.SHUT_OFF})
     assert raised(db, "compute3", stopped) == ([AlarmKind.COPY_NEWER] if newer else [])

@@ -125,7 +125,7 @@ def test_a_clock_that_is_set_changes_no_silence_and_is_said_once(
 
 def test_a_host_that_speaks_after_the_clock_was_set_back_is_heard_now(servers: Servers) -> None:
     register(servers.db)
-    no_beat_for(servers.db, 2 - HOUR)  # set back, and nobody has noticed yet
+    no_beat_for(servers.db, 2 - HOUR)  # set back, and no server has noticed yet
     with servers.db.write() as connection:
         hosts.seen(connection, "n1")
     no_beat_for(servers.db, HOUR - 2)
@@ -150,7 +150,7 @@ def test_a_clock_that_is_set_neither_gives_nor_takes_the_evidence_of_a_lease(ser
 
 
 def test_time_without_a_server_lapses_no_lease(db: Database) -> None:
-    """How long it was nothing tells but the database's clock, which may have been set meanwhile."""
+    """Only the database's clock tells how long it was, and that may have been set in between."""
     beat(db)
     register(db, LEASE_S)
     no_beat_for(db, HOUR)

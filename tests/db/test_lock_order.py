@@ -120,7 +120,7 @@ def test_reports_of_both_ends_polls_and_plans_never_lock_each_other_out(db: Data
 
 
 def test_a_heartbeat_is_written_last(db: Database) -> None:
-    """While its transaction waits for others, whoever wants the host's row need not wait for it."""
+    """While its transaction waits for others, no other transaction waits for it at the host's row."""
     moving(db, 1)
     with db.write() as connection:
         hosts.seen(connection, "one")

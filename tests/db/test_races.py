@@ -70,7 +70,7 @@ def after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Callable
 
 
 def applying(db: Database, operation_id: int, plan: Plan) -> Callable[[], None]:
-    """What a reconciler does with the plan: again, when somebody else was faster."""
+    """A reconciler applies the plan; it loads again when another one was faster."""
 
     def act() -> None:
         for _ in range(5):
@@ -187,7 +187,7 @@ def test_a_move_never_begins_from_a_former_host(db: Database) -> None:
 
 
 def test_a_move_that_was_confirmed_meanwhile_is_not_reverted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks for the revert hears that it came too late, or it is done: never neither."""
+    """A client that asks for the revert hears that it came too late, or it is done: never neither."""
     uuid = instance(db)
     operation_id = cold_migration.migrate(db, CALLER, uuid, host="two")
     with db.write() as connection:

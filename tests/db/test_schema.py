@@ -27,7 +27,7 @@ def test_no_json_has_a_nul_that_postgresql_could_not_read_past(db: Database) -> 
     with db.read() as connection:
         report = hosts.get(connection, "one").report
         assert report == {"storage": {"local": {}}, "cpu_features": ["ab", r"\u0000"]}
-        assert hosts.storage(connection) == {"one": {}}  # a pool without an identity is none that anybody shares
+        assert hosts.storage(connection) == {"one": {}}  # a pool without an identity is no shared pool
 
 
 def test_the_database_clock_moves(db: Database) -> None:

@@ -1,4 +1,4 @@
-"""Whose a volume is: one instance's, whoever asks at the same time; and it is free again when that is deleted."""
+"""Whose a volume is: one instance's, though several ask at the same time; and it is free again when that is deleted."""
 
 from concurrent.futures import ThreadPoolExecutor
 

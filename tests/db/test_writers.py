@@ -12,7 +12,7 @@ from tests.bench import databases
 
 
 class Overdue:
-    """A lock that nobody gets in time."""
+    """A lock that no writer gets in time."""
 
     def acquire(self, timeout: float) -> bool:
         assert timeout > 0

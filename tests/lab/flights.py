@@ -45,8 +45,8 @@ def assert_safe(flight: Flight) -> str:
     cluster = flight.cluster
     operation = cluster.wait_operation(flight.uuid)
     host = cluster.where(flight.uuid)
-    # A guest whose host was cut off waits for its disk until GlusterFS has found its brick again, and so does whoever
-    # looks at the mount: 42 s (network.ping-timeout) where the cut was not noticed at once.
+    # A guest whose host was cut off waits for its disk until GlusterFS has found its brick again, and so does each
+    # process that looks at the mount: 42 s (network.ping-timeout) where the cut was not noticed at once.
     flight.ticks.wait_ticks(15, timeout=90)
     for each in cluster.lab.hosts:
         each.run(["ls", str(SHARED)], timeout=90)

@@ -1,4 +1,4 @@
-"""``kill -9`` and a pulled cable in the middle of a real transfer: the guest runs once, and everybody knows where."""
+"""``kill -9`` and a pulled cable in the middle of a real transfer: the guest runs once, and every part knows where."""
 
 import re
 import signal

@@ -1,5 +1,5 @@
 """A migrate call that libvirtd holds, because the other libvirtd does not answer, outlives the agent that made it and
-what was asked of the operation meanwhile: the guest runs once, and the record is true.
+what was asked of the operation in that time: the guest runs once, and the record is true.
 
 libvirt counts such a call as an active job from its first moment on, and ends it when it is told to, as soon as the
 other end answers: so an operation whose call is held does not end before.
@@ -26,7 +26,7 @@ LISTEN = 16509  # where the other libvirtd is called
 
 @contextmanager
 def frozen(process: Process | None) -> Iterator[Process]:
-    """It does nothing meanwhile, and answers nobody."""
+    """It does nothing within the block, and answers no call."""
     assert process is not None
     process.send(signal.SIGSTOP)
     try:
@@ -108,7 +108,7 @@ def test_a_cancelled_operation_does_not_end_before_the_call_that_libvirtd_holds(
 def test_a_call_that_begins_after_its_operation_was_cancelled_and_its_agent_died_takes_the_record_along(
     queued: Flight,
 ) -> None:
-    """Nobody told libvirt to end it: the guest moves, once, and the operation turns forward again."""
+    """No agent told libvirt to end it: the guest moves, once, and the operation turns forward again."""
     queued.source.kill_agent()
     cancel(queued)
     let_go(queued)

@@ -120,7 +120,7 @@ def test_it_is_held_and_let_go_and_its_end_is_forced(fly: Callable[..., Any]) ->
 
 
 def test_one_that_is_held_at_once_is_held(fly: Callable[..., Any]) -> None:
-    """libvirt sets what a transfer is begun with after it has taken a wish for it, and says nothing."""
+    """libvirt sets a transfer's initial parameters after it has accepted a change of them, and says nothing."""
     with fly(at_once={"held": True}, live_migration_downtime=1000) as flight:
         wait_for(lambda: len(flight.v1("GET", "progress")["progress"]) >= 6, 20, "progress by the second")
         newest = flight.v1("GET", "progress")["progress"][-1]

@@ -1,4 +1,4 @@
-"""Encrypted by QEMU itself: what somebody on the network sees of a guest's memory and disk, and what he does not.
+"""Encrypted by QEMU itself: what an eavesdropper on the network sees of a guest's memory and disk.
 
 The tests follow one guest from host to host, in order.
 """

@@ -1,4 +1,4 @@
-"""A power cut takes back what libvirt wrote and nobody synced: a domain that it forgot is defined again, as it was.
+"""A power cut takes back what libvirt wrote and did not sync: a domain that it forgot is defined again, as it was.
 
 So libvirtd is killed, the file of the definition is put back, and libvirtd starts: nothing runs twice, the newest disks
 stay, and the move ends as it should.
@@ -105,7 +105,7 @@ def test_a_cold_move_ends_beside_a_source_that_is_defined_again_while_it_is_conf
 
 def test_a_destination_that_is_defined_again_after_a_revert_runs_nothing(guest: Guest) -> None:
     """Worse than a power cut can be, for an agent syncs what it had libvirt forget before it says so: the definition is
-    back after the operation is over. It is off, has no disks, and stays so until somebody removes it."""
+    back after the operation is over. It is off, has no disks, and stays so until an operator removes it."""
     cluster, source, destination = guest.cluster, guest.host, guest.another()
     guest.act("migrate", {"host": destination.name})
     guest.wait("finished")

@@ -1,4 +1,4 @@
-"""What goes over a lab's bridge, as anybody on that network could see it."""
+"""What goes over a lab's bridge, as any machine on that network could see it."""
 
 import re
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.lab.cluster import AGENTS_PORT
 from tests.waiting import wait_for
 
-# Where libvirt puts a guest's memory and disks when QEMU sends them by itself.
+# Where libvirt puts a guest's memory and disks when QEMU itself sends them.
 TRANSFERS = "tcp portrange 49152-49215"  # an agent's connection to its server may have one, too: see ``captured``
 LIBVIRT = "tcp port 16509 or tcp port 16514"
 

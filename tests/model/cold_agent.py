@@ -224,7 +224,7 @@ def _may_delete(state: State, i: int) -> None:
     if home is None or home == i:
         raise Violation(f"host {i} deletes the only disk")
     left = store(state, home).disk
-    older = op.forward and (left or 0) < (content or 0)  # also of one that was made anew: nobody gave its data up
+    older = op.forward and (left or 0) < (content or 0)  # also of one that was made anew: no client gave its data up
     if left is None or left == TORN or older:
         raise Violation(f"host {i} deletes its disk ({content}), and host {home} has {left}")
 

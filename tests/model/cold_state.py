@@ -31,7 +31,7 @@ class Host(NamedTuple):
     power: bool = True
     libvirtd: bool = True
     silent: bool = False
-    declared: bool = False  # somebody vouches for it that nothing runs there
+    declared: bool = False  # an operator vouches for it that nothing runs there
     held: Order | None = None
     late: Order | None = None  # an older answer that may still arrive
     seen_generation: int = 0
@@ -62,7 +62,7 @@ class State(NamedTuple):
     shared: Store  # the pool that all hosts have
     record: Record
     claims: frozenset[tuple[int, str]]  # host, flavor
-    disturbed: bool  # a host lost its power, or a guest ended by itself: the record may be old until somebody looks
+    disturbed: bool  # a host lost its power, or a guest stopped: the record may be old until an agent looks
     faults: int
 
 

@@ -13,7 +13,7 @@ _MAY_FAIL = frozenset(Ensure) - {Ensure.OBSERVED, Ensure.WITHDRAWN}
 
 
 def steps(state: State, vouches: str) -> Iterator[Step]:
-    """``vouches``: for which silent hosts somebody may vouch that they run nothing: "off" for those without power,
+    """``vouches``: for which silent hosts an operator may vouch that they run nothing: "off" for those without power,
     "silent" for all, "-" for none; "lease" for those that have ended their guests themselves, until they are heard."""
     if may_confirm(state.op):
         yield "confirm", confirmed(state)
@@ -82,8 +82,8 @@ def _faults(state: State, i: int) -> Iterator[Step]:
 
 
 def _told(state: State, i: int) -> bool:
-    """Whether somebody who starts the source's guest by hand is too late to be noticed: its disk's sum is known, or
-    under way, or nobody looks there any more."""
+    """Whether an operator who starts the source's guest by hand is too late to be noticed: its disk's sum is known, or
+    under way, or no agent looks there any more."""
     op, said = state.op, (state.facts[i], state.hosts[i].fact)
     looked_at = op.kind in COLD and op.forward and op.phase in ("offer", "copy") and op.power == "running"
     return not looked_at or any(fact is not None and fact.sums and fact.phase == "copy" for fact in said)
@@ -96,7 +96,7 @@ def lapsed(state: State, i: int) -> State:
 
 
 def unplugged(state: State, i: int) -> State:
-    """Everything on the host ends, and nothing of it starts by itself when the power is back."""
+    """Everything on the host ends, and nothing of it starts when the power is back."""
     dom = "shut_off" if state.hosts[i].dom == "running" else state.hosts[i].dom
     state = crashed(state, i)._replace(disturbed=True)
     return on(state, i, dom=dom, offered=False, power=False, libvirtd=True, silent=True)

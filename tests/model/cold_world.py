@@ -119,7 +119,7 @@ def _rank_contents(state: State) -> State:
 
 
 def _calm_round(state: State, reverts: bool, returned: bool) -> State:
-    """Everybody does what there is to do. ``returned``: whoever was lost is back; otherwise lost for good."""
+    """Every process does what there is to do. ``returned``: the lost host is back; otherwise lost for good."""
     state = state._replace(faults=0)
     for i, host in enumerate(state.hosts):
         lost = host.silent and not returned
@@ -147,7 +147,7 @@ def _gone(state: State) -> bool:
 
 
 def _nobody_can_help(state: State) -> bool:
-    """One end has lost its disk, and the other end is lost: whoever is refused both words asks no more."""
+    """One end has lost its disk, and the other end is lost: a client that is refused both words asks no more."""
     source = state.op.source
     return _gone(state) and source is not None and state.hosts[source].silent
 

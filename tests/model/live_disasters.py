@@ -20,7 +20,7 @@ def power_cut(state: State, i: int) -> State:
 
 
 def guest_ends(state: State) -> State:
-    """The guest stops or crashes by itself, and its transfer with it: what was sent is no guest."""
+    """The guest stops or crashes, and its transfer with it: what was sent is no guest."""
     home = state.home
     assert home is not None
     if state.job is not None and state.job[0] != "resumed":

@@ -42,7 +42,7 @@ class Host(NamedTuple):
 
     @property
     def rests(self) -> bool:
-        """Somebody paused it."""
+        """A user paused it."""
         return (self.dom, self.reason) == ("paused", PAUSE_REASON_USER)
 
 

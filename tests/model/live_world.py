@@ -210,7 +210,7 @@ def _at_rest(state: State) -> None:
         and state.home is not None
         and not state.hosts[state.home].disk
     ):
-        return  # what is left of its data is kept until somebody has looked
+        return  # what is left of its data is kept until an operator has looked
     if op.active:
         alarms = (Verdict.LOST.value.upper(), Verdict.SPLIT.value.upper())
         raise Violation(

@@ -25,7 +25,7 @@ class Found(Exception):
 
 @dataclass(frozen=True)
 class Calm(Generic[S]):
-    """No more faults: ``round`` lets everybody do what there is to do, ``rest`` looks at where that ends."""
+    """No more faults: ``round`` lets every process do what there is to do, ``rest`` looks at where that ends."""
 
     name: str
     round: Callable[[S], S]

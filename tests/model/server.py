@@ -87,7 +87,7 @@ class Order(NamedTuple):
     power: str | None = None
     copies: tuple[str, ...] = ()
     finds: bool = False  # the disk must be there, and is not made anew
-    paused: bool = False  # by somebody, before it is moved
+    paused: bool = False  # by a user, before it is moved
 
 
 def new(kind: Kind, number: int, source: int | None, requested: int | None = None) -> Op:

@@ -1,4 +1,4 @@
-"""Moves of instances that do not run meanwhile: every interleaving of what can go wrong within a budget of faults."""
+"""Moves of stopped instances: every interleaving of what can go wrong within a budget of faults."""
 
 from typing import Any
 

@@ -47,7 +47,7 @@ class Cluster:
 
         def look() -> T | None:
             ended = [process.args for process in self.processes if process.poll() is not None]
-            assert not ended, f"ended by itself: {ended}{log_tails(self.logs)}"
+            assert not ended, f"ended early: {ended}{log_tails(self.logs)}"
             return done()
 
         return wait_for(look, seconds, what, self.logs)
@@ -140,13 +140,13 @@ def _output(command: Sequence[str], tree: Path, settings: Mapping[str, str]) -> 
 def _process(
     command: Sequence[str], tree: Path, settings: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Until the block ends; it must not have ended by itself."""
+    """Until the block ends; the process must not end before."""
     environment = _environment(tree, settings)
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=tree, env=environment, stdout=output, stderr=output)
         try:
             yield process
-            assert process.poll() is None, f"it ended by itself: {log.read_text()[-3000:]}"
+            assert process.poll() is None, f"it ended early: {log.read_text()[-3000:]}"
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -1,4 +1,4 @@
-"""What is installed from a wheel, without a checkout, serves, has the database's revisions, and says what it lacks."""
+"""The built package, installed without a checkout, serves, has the database's revisions, and says what it lacks."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with the wheel and what it needs, and an empty folder to run it in."""
+    """An environment with the package and what it needs, and an empty folder to run it in."""
 
     bin: Path
     folder: Path

@@ -6,7 +6,7 @@ from random import Random
 
 
 class Fault(StrEnum):
-    KILL_BEFORE = "kill-before"  # whoever performs the I/O loses its memory before it
+    KILL_BEFORE = "kill-before"  # the process that performs the I/O loses its memory before it
     KILL_AFTER = "kill-after"  # ... after it, not knowing that it happened
     DROP = "drop"
     DUPLICATE = "duplicate"

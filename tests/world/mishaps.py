@@ -152,7 +152,7 @@ def _lease(world: World, host: str) -> Path:
 
 
 def disk_full(world: World, strike: Strike) -> None:
-    """Journal, images and local pool; somebody makes room after a while."""
+    """Journal, images and local pool; an operator makes room after a while."""
     pool = world.fabric.hosts[strike.host].pools["local"]
     taken = max(0, pool.free_bytes)
     world.full_disks.add(strike.host)
@@ -166,7 +166,7 @@ def disk_full(world: World, strike: Strike) -> None:
 
 
 def step_hangs(world: World, strike: Strike) -> None:
-    """The next one there: it does what it does at the end, whatever was decided meanwhile."""
+    """The next one there: it acts when it returns, whatever was decided until then."""
     world.hangs_s[strike.host] = strike.lasts_s
 
 

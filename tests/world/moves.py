@@ -133,7 +133,7 @@ def source_dies(world: World, uuid: str) -> None:
 
 
 def pass_time(world: World, seconds: float = LOST_S) -> None:
-    """Nothing but time passes: no faults meanwhile."""
+    """Nothing but time passes: no faults strike."""
     armed, world.faults.armed = world.faults.armed, False
     until = world.time + seconds
     world.run(lambda: world.time > until)
@@ -196,7 +196,7 @@ def link_is_cut(world: World, uuid: str) -> None:
 
 
 def source_lost_in_verify(world: World, uuid: str) -> None:
-    """The revert waits for the source, for only it has the disks; the destination goes on or stands by meanwhile."""
+    """The revert waits for the source, for only it has the disks; the destination goes on or stands by until then."""
     if not verified(world, uuid):
         return
     world.lose("n1")

@@ -33,7 +33,7 @@ class Network(ABC):
 
     @abstractmethod
     def guarded(self, act: Callable[[], Any]) -> Any:
-        """``act`` of a process that may be killed meanwhile."""
+        """``act`` of a process that may be killed in it."""
 
     @abstractmethod
     def killed(self, component: str) -> None:

@@ -66,7 +66,7 @@ class NewestData:
         ]
 
     def _destroyed(self, gone: Copy, left: list[Copy], what: str) -> None:
-        """What somebody gave up is newer than the data that counts as newest: of that one a copy stays."""
+        """A version that a client gave up is newer than the one that counts as newest: of that one a copy stays."""
         newest = self._fabric.newest_version(gone.uuid, gone.target)
         needed = min(gone.version, newest)
         others = [c.version for c in left if (c.uuid, c.target) == (gone.uuid, gone.target) and c.whole]

@@ -43,7 +43,7 @@ from tests.world.database import WorldDatabase
 from tests.world.faults import Faults
 from tests.world.host_disk import CachedImages, JournalMedium
 
-POLL_S = 5.0  # how long a poll that nobody wakes waits
+POLL_S = 5.0  # how long a poll waits that no event wakes
 RETRY_S = 0.5
 REFUSED_S = 15.0  # until an agent asks again that another machine's name was refused to
 
@@ -58,7 +58,7 @@ class Server:
         wake: Callable[[Iterable[str]], None],
         true_time: Callable[[], float],
     ) -> None:
-        """``true_time``: by a clock that nobody sets."""
+        """``true_time``: by a clock that no operator sets."""
         self.db, self.settings = db, settings
         self.reconciler = Reconciler(db, settings, wake)
         self.heartbeat = Heartbeat(true_time)
@@ -103,7 +103,7 @@ class AgentProcess:
         images = CachedImages(host, fabric, network.lost_images, network.full_disks)
         self.worker = Worker(self.driver, self.journal, images, fabric.clock)
         self.held: dict[str, Held] = {}
-        self.hanging: dict[str, Hanging] = {}  # by instance: no other step of it begins meanwhile
+        self.hanging: dict[str, Hanging] = {}  # by instance: no other step of it begins until then
         self.outbox: dict[str, Fact] = {}
         self.seen = ""
         self.polled = 0

@@ -32,7 +32,7 @@ def record(world: World, uuid: str) -> tuple[str, str]:
 
 
 def arrived_unseen(world: World, pool: str) -> str:
-    """A guest that has just arrived on n2, of which nobody has been told."""
+    """A guest that has just arrived on n2, of which the server has not been told."""
     uuid = built(world, pool)
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
     world.run(lambda: uuid in world.fabric.transfers)
@@ -82,7 +82,7 @@ def test_a_guest_that_shuts_itself_down_where_it_arrived_is_said_to_have_done_so
 def test_a_definition_that_a_power_cut_brought_back_is_not_taken_for_the_guest(
     make_world: MakeWorld, pool: str, fenced: bool
 ) -> None:
-    """libvirt does not sync that it forgot a domain: the source has its old one again, stopped, nobody knows why."""
+    """libvirt does not sync that it forgot a domain: the source has its old one again, stopped, without a reason."""
     world = make_world()
     uuid = arrived_unseen(world, pool)
     world.lose("n1")

@@ -24,7 +24,7 @@ def migrating(world: World, dirty: int = 1) -> str:
 
 
 def arrived(make_world: MakeWorld, phase: str = "attest") -> tuple[World, str]:
-    """The record has moved to n2, and nobody has shown or deleted anything yet."""
+    """The record has moved to n2, and no agent has shown or deleted anything yet."""
     world = make_world()
     uuid = migrating(world)
     world.run(lambda: newest(world).phase == phase)

@@ -1,4 +1,4 @@
-"""The database's clock is set back or forward, in every kind of operation: nobody counts as heard or dead for it."""
+"""The database's clock is set back or forward, in every kind of operation: no host counts as heard or dead for it."""
 
 import pytest
 from sqlalchemy import select

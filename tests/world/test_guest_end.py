@@ -1,4 +1,4 @@
-"""A guest that stops, reboots or crashes by itself while it is moved: the end of the move says that it was that."""
+"""A guest that stops, reboots or crashes while it is moved: the end of the move names that cause."""
 
 import pytest
 

@@ -14,7 +14,7 @@ HANGS_S = 200.0
 
 
 def started_by_hand_beside_a_hanging_start(make_world: MakeWorld) -> tuple[World, str]:
-    """The start on n1 hangs; meanwhile somebody starts the guest on n2, from the same disk."""
+    """The start on n1 hangs; until it returns, an operator starts the guest on n2, from the same disk."""
     world = make_world()
     uuid = built(world, "shared")
     for host in ("n2", "n1"):  # so that both are believed about it

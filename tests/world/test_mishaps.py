@@ -25,7 +25,7 @@ SEED = int(os.environ.get("MIGRATOR_WORLD_SEED", "1"))
 ALL = os.environ.get("MIGRATOR_WORLD_MISHAPS") == "all"
 AUDIT_S = 60.0  # after the end: what differs is found
 LOOKED_AT_S = 150.0  # longer than a host that says nothing of a step may go without a reason
-# An agent that is gone for good keeps no promise: that is the watchdog's, which nobody simulates.
+# An agent that is gone for good keeps no promise: that is the watchdog's, which is not simulated.
 _WITHOUT_LEASE = ("evacuated-paused-back", "evacuated-paused-not-dead", "evacuated-back-and-running")
 _ticks: dict[tuple[str, float], int] = {}  # (scenario, lease) -> of a run in which nothing happens
 
@@ -55,7 +55,7 @@ def of_kind(kind: str, mishap: str) -> list[str]:
 
 
 def pairs() -> Iterator[tuple[str, str]]:
-    """Scenario and mishap, of those that are run."""
+    """Each scenario and mishap that is run."""
     for n, kind in enumerate(KINDS):
         for m, mishap in enumerate(MISHAPS):
             names = of_kind(kind, mishap)

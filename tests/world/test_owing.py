@@ -161,7 +161,7 @@ def test_a_fenced_source_of_a_live_migration_does_not_keep_the_instance(make_wor
 def test_a_host_that_was_never_declared_down_keeps_what_it_runs_when_it_is_back(make_world: MakeWorld) -> None:
     """A silent minute, and an evacuation that still waits for the fence command: the guest and its local disk stay."""
     world = make_world()
-    world.settings = world.settings.model_copy(update={"fence_command": "/bin/false"})  # nobody runs it here
+    world.settings = world.settings.model_copy(update={"fence_command": "/bin/false"})  # no server runs it here
     uuid = built(world, "local")
     world.silence("n1")
     pass_time(world)

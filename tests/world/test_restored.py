@@ -86,7 +86,7 @@ def test_what_is_asked_waits_with_the_reason_and_goes_on_where_the_instance_is(
 
 
 def test_an_operation_of_the_backup_does_nothing_before_the_word(make_world: MakeWorld, tmp_path: Path) -> None:
-    """It was about to delete what n1 had left; meanwhile the instance is back there, and nowhere else."""
+    """It was about to delete what n1 had left; by now the instance is back there, and nowhere else."""
     world = make_world()
     uuid = built(world, "local")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))

@@ -1,4 +1,4 @@
-"""A guest that somebody starts where a move does not have it run, or has still to clean up, is a second one."""
+"""A guest that an operator starts where a move does not have it run, or has still to clean up, is a second one."""
 
 from migrator.scheduler.requests import requests
 from tests.world import moves

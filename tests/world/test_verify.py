@@ -1,4 +1,4 @@
-"""A move that waits for its confirmation: what happens to its guest meanwhile is seen, on both of its hosts."""
+"""A move that waits for its confirmation: both of its hosts show what happens to its guest until then."""
 
 from sqlalchemy import select
 

@@ -165,7 +165,7 @@ class World(Network):
         self.later.append((self.time + delay, act))
 
     def guarded(self, act: Callable[[], Any]) -> Any:
-        """Run a piece of a process; if it is killed meanwhile, it is gone, and the answer None."""
+        """Run a piece of a process; if it is killed in it, it is gone, and the answer None."""
         try:
             return act()
         except Killed as killed:

@@ -1,4 +1,4 @@
-"""No body within the size limit is much work to hold against its schema, whatever it is full of.
+"""No body within the size limit is much work to hold against its schema, whatever fills it.
 
 The work is counted in calls of functions, which is the same at every run, and not in seconds.
 """

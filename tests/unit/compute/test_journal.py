@@ -1,4 +1,4 @@
-"""The journal keeps what it promised through a restart, a torn line and a compaction."""
+"""The journal keeps what it promised through a restart, a partial line and a compaction."""
 
 import resource
 import time
@@ -73,7 +73,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
 
 
 def test_a_full_disk_tears_no_line_in_the_middle(tmp_path: Path) -> None:
-    """What was written of a line goes when the rest does not fit, so that the next one stands by itself."""
+    """A partial line goes when the rest does not fit, so that the next line stands alone."""
     path = tmp_path / "journal"
     first = open_journal(path)
     first.note_epoch("a", 1)

@@ -13,7 +13,7 @@ from migrator.protocol import AttemptState, DomainState, Ensure, Fact, JobFact, 
 from tests.unit.compute.agent.two_hosts import SPEC, World, attempt, state
 
 STEPS = ((0, 10), (20, 50), (40, 400))
-BUSY = 10**9  # dirtied bytes a second: it never arrives by itself
+BUSY = 10**9  # dirtied bytes a second: it never arrives by pre-copy alone
 
 
 @pytest.mark.parametrize(

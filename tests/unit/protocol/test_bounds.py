@@ -1,4 +1,4 @@
-"""Every field of every message refuses what a database, JSON or a reader cannot bear, whoever forgot to say so."""
+"""Every field of every message has a limit: it refuses what a database, JSON or a reader cannot bear."""
 
 import json
 import types

@@ -104,7 +104,7 @@ def test_a_full_disk_is_final_and_said_again(world: World) -> None:
 
 
 def test_memory_that_is_not_summed_yet_is_not_said_to_be_missing(world: World) -> None:
-    """A restarted agent sums anew: until then nobody may conclude that there is nothing to go back to."""
+    """A restarted agent sums anew: until then the server must not conclude that there is nothing to go back to."""
     suspend(world)
     inputs = DisksWholeInputs(checksums=("vda", MEMORY))
     first = world.act("a", Ensure.DISKS_WHOLE, inputs)

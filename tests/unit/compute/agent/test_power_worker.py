@@ -138,7 +138,7 @@ def test_a_memory_saved_for_an_agent_that_was_killed_is_brought_to_the_disk_by_t
 
 @pytest.mark.parametrize("ensure", [Ensure.SHUT_OFF, Ensure.NOT_RUNNING])
 def test_memory_of_an_earlier_life_is_not_the_stopped_guest_s(world: World, ensure: Ensure) -> None:
-    """Started by somebody else, it ran on from its disks: its old memory would tear them."""
+    """Started by an operator, it ran on from its disks: its old memory would corrupt them."""
     suspend(world)
     SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
     assert state(world.act("a", ensure, NOW)) is DomainState.SHUT_OFF

@@ -1,4 +1,4 @@
-"""How an agent measures a guest before its transfer, and goes on by post-copy by itself; what a link is made for."""
+"""How an agent measures a guest before its transfer, and switches to post-copy; what a link is made for."""
 
 from typing import Any
 

@@ -142,7 +142,7 @@ def test_a_poll_that_was_answered_while_lapsed_is_not_kept(site: Site) -> None:
 
 
 def test_after_a_reboot_it_has_lapsed_until_the_server_is_heard_and_nothing_runs(site: Site) -> None:
-    """Nothing runs that ran before; what somebody started since, as libvirt-guests does, is stopped."""
+    """Nothing runs that ran before; a guest started since, as by libvirt-guests, is stopped."""
     site.told()
     site.boot, site.now = "boot-2", 5.0
     lease = site.lease()

@@ -25,7 +25,7 @@ SAVED = f"<domain type='kvm'><name>{SPEC.uuid}</name><uuid>{SPEC.uuid}</uuid><de
 
 
 class Connection:
-    """To a libvirtd that dies, or not, in the middle of the restore; whoever is asked then knows of no guest."""
+    """To a libvirtd that dies, or not, in the middle of the restore; a libvirtd after that knows of no guest."""
 
     def __init__(self, dies: bool) -> None:
         self.dies = dies

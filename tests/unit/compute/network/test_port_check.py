@@ -1,4 +1,4 @@
-"""Whether somebody answers at the port of a libvirt URI, and what is said where nobody does."""
+"""Whether a process answers at the port of a libvirt URI, and the message where none does."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""A fifo as a trap: it tells whether somebody opened it, and lets them go on."""
+"""A fifo as a trap: it tells whether a reader opened it, and lets the reader go on."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Opened(threading.Thread):
-    """``found``: somebody opened it to read, between ``start`` and ``end``."""
+    """``found``: a reader opened it, between ``start`` and ``end``."""
 
     def __init__(self, fifo: Path) -> None:
         super().__init__(daemon=True)
@@ -15,6 +15,6 @@ class Opened(threading.Thread):
 
     def run(self) -> None:
         while not self.end.wait(0.05):
-            with contextlib.suppress(OSError):  # nobody reads
+            with contextlib.suppress(OSError):  # no reader
                 os.close(os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK))
                 self.found = True

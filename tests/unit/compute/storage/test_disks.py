@@ -184,7 +184,7 @@ def test_disks_that_a_domain_has_and_the_instance_does_not(tmp_path: Path, image
 
 @pytest.mark.parametrize("remembered", [True, False])
 def test_a_base_of_the_same_id_and_another_content_is_refused(tmp_path: Path, image: Path, remembered: bool) -> None:
-    """The image was deleted and another one made under its id: a disk over the wrong one would be torn."""
+    """The image was deleted and another one made under its id: a disk over the wrong one would be corrupt."""
     mine, source = disks(tmp_path / "pool"), disks(tmp_path / "source")
     other = tmp_path / "other"
     other.write_bytes(os.urandom(1 << 20))

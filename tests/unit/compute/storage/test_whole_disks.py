@@ -33,7 +33,7 @@ LAYOUTS = {
 
 
 class Clock:
-    """A second passes each time that somebody looks."""
+    """A second passes at each look."""
 
     now = 0.0
 
@@ -140,7 +140,7 @@ def test_an_image_that_is_exchanged_later_is_found_too(pool: Path, spec: Instanc
 
 
 def test_a_qcow2_image_that_was_cut_is_found_under_its_disk(pool: Path, tmp_path: Path) -> None:
-    """Of an image whose size and checksum nobody knows."""
+    """Of an image of unknown size and checksum."""
     image = tmp_path / "image.qcow2"
     run("qemu-img", "create", "-q", "-f", "qcow2", image, "1G")
     run("qemu-io", "-f", "qcow2", "-c", "write -P 7 8M 8M", image)

@@ -1,4 +1,4 @@
-"""Checks that nobody has answered lately, before a live migration: unknown, and no host is kept away by them."""
+"""Checks without a recent answer, before a live migration: unknown, and no host is kept away by them."""
 
 from dataclasses import replace
 

@@ -105,7 +105,7 @@ def test_a_lost_host_that_is_heard_again_is_asked_before_the_instance_is_started
 
 
 def test_a_host_that_is_back_in_service_is_not_made_to_stop_its_guests() -> None:
-    """Silent for a minute and never declared dead: its instances are not torn from it."""
+    """Silent for a minute and never declared dead: its instances are not taken from it."""
     found = plan(op(E, "fence"), ups=(True, True))
     assert (found.forward, found.error and found.error["code"]) == (False, "source_is_back")
     assert ordered(op(E, "fence"), "a").ensure is Ensure.OBSERVED
@@ -115,7 +115,7 @@ def test_a_host_that_is_back_in_service_is_not_made_to_stop_its_guests() -> None
 
 
 def test_a_host_that_answers_does_not_stop_a_guest_whose_disks_it_alone_has() -> None:
-    """Whoever declared it dead was wrong, and a new disk is no guest."""
+    """The operator who declared it dead was wrong, and a new disk is no guest."""
     found = plan(op(E, "fence"), ups=("back", True))
     assert (found.forward, found.error and found.error["code"]) == (False, "source_is_back")
     assert ordered(op(E, "fence"), "a", "back").ensure is Ensure.OBSERVED

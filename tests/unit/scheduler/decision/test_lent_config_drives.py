@@ -100,7 +100,7 @@ def test_both_checksums_end_the_copy_and_nothing_of_it_is_taken_for_the_transfer
 
 @pytest.mark.parametrize("phase", ["lend", "fetch"])
 def test_a_source_that_cannot_lend_refuses_the_move(phase: str) -> None:
-    """Its agent is older than the server: to wait for it helps nobody, and the guest runs where it is."""
+    """Its agent is older than the server: a wait for it has no end, and the guest runs where it is."""
     problem = Problem(code=UNKNOWN_ASSIGNMENT, message="unknown assignment 'lent': upgrade it", final=False)
     here = fact(phase, problem=problem)
     plan = after(moving(phase, learnt=LENT), a=here, b=fact(phase, domain=ABSENT, disks=(disk("sda", checksum="x"),)))

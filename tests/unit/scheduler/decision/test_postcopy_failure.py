@@ -1,4 +1,4 @@
-"""A post-copy whose other half was lost with its host is never undone by itself."""
+"""A post-copy whose other half was lost with its host is never undone automatically."""
 
 from dataclasses import replace
 from typing import Any
@@ -86,7 +86,7 @@ def test_a_post_copy_that_lasts_after_the_arrival_is_no_alarm() -> None:
 def test_a_post_copy_that_broke_off_between_two_living_hosts_says_what_it_waits_for(
     phase: str, source: dict[str, Any], waiting: str
 ) -> None:
-    """It can still go on, so nothing is torn; the instance counts as arrived, and its operation would never end."""
+    """It can still go on, so nothing is lost; the instance counts as arrived, and its operation would never end."""
     there = {"dom": "paused", "reason": "postcopy-failed"} if waiting != "None" else {"dom": "running"}
     found = plan(op(L, phase), {"dom": "paused"} | source, there)
     assert str(found.waiting).startswith(waiting)

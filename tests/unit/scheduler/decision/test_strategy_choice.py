@@ -21,9 +21,9 @@ AUTO = MigrationOptions(strategy="auto", auto_converge=True, post_copy=True)
 MEASURED = Measurement(dirty_mib_s=12, memory_mib=400, link_mib_s=100)
 
 
-def planning(means: MigrationOptions = AUTO, reached: float | None = None, **wheel: Any) -> Snapshot:
+def planning(means: MigrationOptions = AUTO, reached: float | None = None, **steering: Any) -> Snapshot:
     found = snapshot(Kind.LIVE_MIGRATION, "measure")
-    operation = replace(found.operation, steering=Steering.parse(wheel))
+    operation = replace(found.operation, steering=Steering.parse(steering))
     return replace(found, operation=operation, means=means, reached_mib_s=reached)
 
 
@@ -111,7 +111,7 @@ def test_what_a_transfer_is_begun_with(means: Any, record: Any, expected: tuple[
     assert tuple(inputs[name] for name in names) == expected
 
 
-def flying(record: Any = None, means: MigrationOptions = AUTO, wheel: Any = None, **counted: Any) -> Plan:
+def flying(record: Any = None, means: MigrationOptions = AUTO, steering: Any = None, **counted: Any) -> Plan:
     """What becomes of a transfer that has these counters: 30 MiB left, written at 12 MiB/s against 8."""
     op = server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="transfer", destination=1)
     found = _seen(op)
@@ -121,7 +121,7 @@ def flying(record: Any = None, means: MigrationOptions = AUTO, wheel: Any = None
     job = JobFact.model_validate({"active": True, **counters})
     facts = {"a": found.facts["a"].model_copy(update={"job": job}), "b": found.facts["b"]}
     context = {"strategy": record} if record else {}
-    operation = replace(found.operation, steering=Steering.parse(wheel or {}), context=Context.parse(context))
+    operation = replace(found.operation, steering=Steering.parse(steering or {}), context=Context.parse(context))
     return decide(replace(found, facts=facts, operation=operation, means=means))
 
 
@@ -144,9 +144,9 @@ def test_what_does_not_get_there_goes_on_by_post_copy() -> None:
         {"record": None},
         {"record": {"chosen": "post-copy"}},
         {"means": replace(AUTO, post_copy=False)},
-        {"wheel": {"held": True}},
-        {"wheel": {"force": True}},
-        {"wheel": {"max_downtime_ms": 9000}},
+        {"steering": {"held": True}},
+        {"steering": {"force": True}},
+        {"steering": {"max_downtime_ms": 9000}},
         {"iterations": 1},
         {"disk_remaining_bytes": 5},
         {"bytes_per_s": None},

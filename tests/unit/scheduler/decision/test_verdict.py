@@ -145,7 +145,7 @@ def test_half_of_a_post_copy_is_no_guest_that_arrived(half: str) -> None:
     assert verdict(fact(half), came("shut_off")) is Verdict.TORN
 
 
-PAUSED = {  # of a guest that somebody had paused: the source rests, and the destination rests
+PAUSED = {  # of a guest that a user had paused: the source rests, and the destination rests
     False: {"source rests": (W, S, S, S, S, S, X, S, D), "destination rests": (D, D, D, D, D, D, X, D, D)},
     True: {"source rests": (W, F, F, F, F, F, F, F, F), "destination rests": (D, D, D, D, D, D, F, D, F)},
 }

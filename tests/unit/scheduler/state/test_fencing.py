@@ -102,6 +102,6 @@ def test_silence_towards_servers_that_were_away_is_no_evidence() -> None:
     policy = ServerSettings(evacuate_silent_hosts=True, service_down_time=DOWN_AFTER)
     assert fencing.evidence(row(NEVER, listening=DOWN_AFTER), policy) is None
     assert fencing.evidence(row(NEVER, listening=DOWN_AFTER + 1), policy) is not None
-    # How long nobody listened, only a clock tells that may have been set: a lease lapses while servers listen.
+    # Only a clock that may have been set tells how long no server listened: a lease lapses while servers listen.
     assert fencing.evidence(row(NEVER, lease=LEASE, listening=LAPSED), ServerSettings()) is None
     assert fencing.evidence(row(NEVER, lease=LEASE, listening=LAPSED + 1), ServerSettings()) is not None
