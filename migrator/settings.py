@@ -174,7 +174,7 @@ class ServerSettings(_Base):
     def _refuse_open_door(self) -> Self:
         if self.auth_strategy == "none" and not is_loopback(self.listen):
             raise ValueError(
-                f"listen = {self.listen} is not a loopback address and auth_strategy = none checks nobody; "
+                f"listen = {self.listen} is not a loopback address and auth_strategy = none checks no caller; "
                 "listen on 127.0.0.1 (agents have agent_listen)"
             )
         return self

@@ -52,9 +52,9 @@ class _Snapshot(Collector):
     def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
         down_s = self._settings.service_down_time
         told: Mapping[str, tuple[str, Any]] = {
-            "up": ("1: the host's agent speaks, and nobody forced the host down.", lambda h: _up(h, down_s)),
+            "up": ("1: the host's agent speaks, and no operator forced the host down.", lambda h: _up(h, down_s)),
             "enabled": ("1: the scheduler may choose the host.", lambda h: h.approved and not h.disabled),
-            "forced_down": ("1: somebody said that the host is down, which is evidence.", lambda h: h.forced_down),
+            "forced_down": ("1: an operator said that the host is down, which is evidence.", lambda h: h.forced_down),
             "silent_seconds": ("Since the host's agent last spoke.", lambda h: max(0.0, h.silent_s)),
             "free_vcpus": ("What is left to claim, by the host's allocation ratio.", lambda h: h.free_vcpus),
             "free_memory_bytes": ("What is left to claim.", lambda h: h.free_memory_mb * _MIB),

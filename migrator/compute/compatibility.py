@@ -263,7 +263,7 @@ def _source_state(state: DomainState, reason: str | None, *, live: bool) -> Chec
         name="domain",
         ok=state is DomainState.RUNNING or (by_hand if live else state in _MOVES_COLD),
         found=f"the domain is {state}" + (f" ({reason})" if state is DomainState.PAUSED and reason else ""),
-        advice="only a guest that runs, or that somebody paused, moves live; start it first"
+        advice="only a guest that runs, or that a user paused, moves live; start it first"
         if live
         else "a guest that is paused does not move; let it go on, or stop it",
     )

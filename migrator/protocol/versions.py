@@ -22,7 +22,7 @@ def check_agent(host: str, said: int) -> None:
     if said < OLDEST_AGENT:
         raise ProtocolUnsupported(
             f"The agent of {host} speaks protocol {said}; this server understands {OLDEST_AGENT} and newer.",
-            advice=f"upgrade migrator on {host}; its guests run on meanwhile, and nothing is begun there",
+            advice=f"upgrade migrator on {host}; its guests run on, and nothing is begun there",
         )
 
 
@@ -31,5 +31,5 @@ def check_server(said: int) -> None:
     if said < OLDEST_SERVER:
         raise ProtocolUnsupported(
             f"The server speaks protocol {said}; this agent understands {OLDEST_SERVER} and newer.",
-            advice="upgrade migrator on the server; guests run on meanwhile, and nothing is begun here",
+            advice="upgrade migrator on the server; guests run on, and nothing is begun here",
         )

@@ -77,7 +77,7 @@ def _check_incarnation(connection: Connection, host: str, incarnation: int, star
     if incarnation < known or twice:
         raise IncarnationSuperseded(
             f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",
-            advice="run one agent a host; one whose journal is older goes on above that by itself",
+            advice="run one agent a host; one whose journal is older goes on above that automatically",
             details={"known": known},
         )
     if incarnation > _newest(connection):

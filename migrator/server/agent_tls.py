@@ -60,7 +60,7 @@ def _load(into: ssl.SSLContext, cert: Path, key: Path) -> None:
         into.load_cert_chain(cert, key, passphrase)
     except (ssl.SSLError, ValueError) as error:
         if asked:
-            words = f"agent_tls_key = {key}: it has a passphrase, and nobody is there to type it"
+            words = f"agent_tls_key = {key}: it has a passphrase, and no operator is there to type it"
         elif getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
             words = f"agent_tls_key = {key}: it is not the key of the certificate agent_tls_cert = {cert}"
         else:

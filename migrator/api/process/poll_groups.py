@@ -131,6 +131,6 @@ def _routine(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, Taken | Mi
     except DatabaseUnavailable as error:
         return dict.fromkeys(polls, error)
     except Exception:  # what one host says keeps no other host from being heard
-        log.exception("polls cannot be taken together: each is worked on by itself")
+        log.exception("polls cannot be taken together: each is worked on alone")
         heard = {}
     return {host: Taken(poll, host in heard, heard.get(host, True)) for host, poll in polls.items()}

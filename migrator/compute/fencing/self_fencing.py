@@ -56,7 +56,7 @@ class SelfFencing:
             self._watchdog = Watchdog(self._path)
         else:
             log.warning(
-                "self_fencing_lease without watchdog_device: if this agent dies and nothing starts it again, nobody "
+                "self_fencing_lease without watchdog_device: if this agent dies and nothing starts it again, nothing "
                 "stops the guests, and the server starts them elsewhere all the same",
                 extra=self._tags,
             )

@@ -104,7 +104,7 @@ def suspended(tools: HandlerContext, _memory: OperationState, assignment: Assign
     elif state is DomainState.SAVED:
         driver.save_memory(spec)  # perhaps for an agent that was killed before it was safe on the disk
     elif state is DomainState.PAUSED:
-        return {"note": "the domain is paused: its memory is being saved, or somebody paused it"}
+        return {"note": "the domain is paused: its memory is being saved, or a user paused it"}
     elif assignment.forward:
         raise Conflict(f"the domain is {state}; only a running guest is suspended")
     return NOTHING

@@ -146,7 +146,7 @@ def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     passed, kept = proof.counted(snapshot)
     if passed:
         plan = next_phase(snapshot, table, phase)
-        line = Timeline("confirm", f"confirmed by itself, {window:g} s after it was finished")
+        line = Timeline("confirm", f"confirmed automatically, {window:g} s after it was finished")
         return replace(plan, timeline=(line, *plan.timeline))
     if kept is not None:
         return replace(wait(snapshot, ""), context={proof.WINDOW: kept})

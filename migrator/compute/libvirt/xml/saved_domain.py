@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from migrator.errors import UnsafeDomain
 
 _SHOWN = 100  # characters of what another host wrote
-_ADVICE = "the host that saved it changed it, or somebody did there: start the instance from its disks instead"
+_ADVICE = "the host that saved it changed it, or a user did there: start the instance from its disks instead"
 
 # Of the domain: what the guest can see, taken as it is if it names nothing of the host
 _SEEN = ("memory", "currentMemory", "maxMemory", "vcpu", "vcpus", "cpu", "features", "clock", "pm", "iothreads")
