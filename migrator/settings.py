@@ -202,13 +202,11 @@ class AgentSettings(_Base):
     cpu_mode: Literal["host-passthrough", "host-model", "custom", "none"] = "host-model"
     cpu_models: tuple[str, ...] = ()
     machine_type: str | None = None  # None: libvirt's newest for "pc"
-    live_migration_inbound_addr: Annotated[str, AfterValidator(peer_address.checked_host)] = (
-        ""  # "": the address that reaches the server
-    )
-    # its query counts where this host opens others, and is sent to no other process
-    live_migration_uri: Annotated[str, AfterValidator(peer_address.checked_template)] = (
-        ""  # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
-    )
+    # "": the address that reaches the server
+    live_migration_inbound_addr: Annotated[str, AfterValidator(peer_address.checked_host)] = ""
+    # its query counts where this host opens others, and is sent to no other process;
+    # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
+    live_migration_uri: Annotated[str, AfterValidator(peer_address.checked_template)] = ""
     live_migration_with_native_tls: bool = False  # memory and disks are encrypted by QEMU, with its own certificates
     networks: dict[str, str] = Field(default_factory=dict)  # network name -> bridge
     reserved_host_memory_mb: int = Field(512, ge=0)

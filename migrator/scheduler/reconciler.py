@@ -98,9 +98,8 @@ class Reconciler:
             return
         with self._db.write() as connection:
             for snapshot, plan in waiting:
-                with suppress(
-                    ConcurrentUpdate
-                ):  # another writer was faster, and nothing is written yet: the next sweep looks
+                # another writer was faster, and nothing is written yet: the next sweep looks
+                with suppress(ConcurrentUpdate):
                     apply(connection, snapshot, plan)
 
     def _run(self, operation_id: int, touched: set[str]) -> list[int]:

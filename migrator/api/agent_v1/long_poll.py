@@ -87,9 +87,8 @@ class AssignmentPoller:
     def _whole(self, poll: Poll | None = None) -> Assignments:
         if poll is not None:
             self._heartbeat(poll)
-        self._marks = host_operations.versions(
-            self._services.db, self._host
-        )  # first: what moves during the look is looked at again
+        # first: what moves during the look is looked at again
+        self._marks = host_operations.versions(self._services.db, self._host)
         return agents.assignments(self._services.db, self._host, self._services.settings)
 
     def _heartbeat(self, poll: Poll) -> None:

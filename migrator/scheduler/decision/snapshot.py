@@ -144,9 +144,8 @@ class Snapshot:
     schedule: Schedule = field(default_factory=Schedule)
     ahead: int = 0  # live migrations of the same source that go first
     outbound_limit: int = 0  # max_concurrent_live_migrations; 0: any number
-    inbound: QueuePosition = field(
-        default_factory=QueuePosition
-    )  # at its destination, while it waits for that to be free
+    # at its destination, while it waits for that to be free
+    inbound: QueuePosition = field(default_factory=QueuePosition)
     inbound_limit: int = 0  # max_concurrent_builds; 0: any number
     shutdown_timeout_s: int = 60  # a guest gets to shut itself down
     means: MigrationOptions = field(default_factory=MigrationOptions)

@@ -115,9 +115,8 @@ def test_every_state_and_every_problem(
 def test_the_grid_is_whole() -> None:
     assert {ensure for ensure, *_ in GRID} == SATISFIED.keys() | {Ensure.POWERED}
     assert set(STATES) - {None} == {state.value for state in DomainState}
-    assert {power for ensure, power, *_ in GRID if ensure is Ensure.POWERED} == set(TargetPowerState) - {
-        TargetPowerState.PAUSED
-    }
+    tried = {power for ensure, power, *_ in GRID if ensure is Ensure.POWERED}
+    assert tried == set(TargetPowerState) - {TargetPowerState.PAUSED}
 
 
 def test_only_a_verdict_ends_a_transfer_and_both_ends_a_copy() -> None:
