@@ -68,7 +68,11 @@ SERVER: Rows = (
     *FIELDS,
     *REFUSED_FIELDS,
 )
-_UPDATE: Rows = (*_named("name description"), *FIELDS)
+_UPDATE: Rows = (
+    *_named("name description"),
+    Honoured("pinned_availability_zone", "the zone that the server is in, or null"),
+    *FIELDS,
+)
 
 _PLAIN = "nothing is in its value"
 _PLAIN_ACTIONS = [

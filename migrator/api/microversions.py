@@ -11,7 +11,7 @@ from migrator.errors import BadRequest, MigratorError
 
 Version = tuple[int, int]
 MINIMUM: Version = (2, 1)
-MAXIMUM: Version = (2, 96)
+MAXIMUM: Version = (2, 104)
 NEW_HEADER = "openstack-api-version"
 OLD_HEADER = "x-openstack-nova-api-version"
 _FORM = re.compile(r"([1-9][0-9]{0,8})\.([1-9][0-9]{0,8}|0)")

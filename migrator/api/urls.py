@@ -159,6 +159,8 @@ COMPUTE = (
     Route("GET", "/servers/{id}/os-interface", subresources.interfaces, CALLER, "List a server's ports"),
     Route("GET", "/servers/{id}/os-security-groups", subresources.security_groups, CALLER,
           "List a server's security groups"),
+    Route("GET", "/servers/{id}/topology", subresources.topology, CALLER, "Show a server's NUMA topology: it has none",
+          since=(2, 78)),
     Route("GET", "/servers/{id}/os-volume_attachments", subresources.volumes, CALLER, "List a server's volumes",
           query=subresources.VOLUMES_QUERY),
     Route("POST", "/servers/{id}/os-volume_attachments", subresources.change_volumes, CALLER,

@@ -44,6 +44,8 @@ _ADDED = [
     ("2.71", {"server_groups"}),
     ("2.73", {"locked_reason"}),
     ("2.96", {"pinned_availability_zone"}),
+    ("2.98", set()),
+    ("2.100", {"scheduler_hints"}),
 ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from migrator.api.urls import ROUTES
 from migrator.cli.docs import document, openapi_page, readme
+from migrator.cli.docs_microversions import microversions_page
 from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS
@@ -19,6 +20,10 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_the_page_of_what_is_supported_is_up_to_date() -> None:
     assert (PAGE.parent / "supported.md").read_text() == supported_page(), "run script/docs"
+
+
+def test_the_page_of_microversions_is_up_to_date() -> None:
+    assert (PAGE.parent / "microversions.md").read_text() == microversions_page(), "run script/docs"
 
 
 def test_the_openapi_document_is_up_to_date() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from migrator.api.json_schema import INT32, shortened
 from migrator.api.routing import Answer, ApiRequest, Schema
+from migrator.api.v2_1 import extra_spec_names
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, many
 from migrator.db import flavors as rows
@@ -27,7 +28,7 @@ _SPECS: Schema = {
 }
 
 
-def _create_schema(*, described: bool) -> Schema:
+def _create_schema(*, described: bool, factor: bool = True) -> Schema:
     properties: Schema = {
         "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^(?!\s)[^\x00-\x1f]*(?<!\s)$"},
         "id": {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 255, "pattern": r"^[\w. -]*$"},
@@ -45,6 +46,8 @@ def _create_schema(*, described: bool) -> Schema:
         },
         "os-flavor-access:is_public": BOOLEAN,
     }
+    if not factor:
+        del properties["rxtx_factor"]
     if described:
         properties["description"] = {"type": ["string", "null"], "minLength": 0, "maxLength": 65535}
     flavor = {
@@ -60,7 +63,14 @@ def _closed(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-CREATE = (((2, 1), _create_schema(described=False)), ((2, 55), _create_schema(described=True)))
+_CHECKED_ACCESS = (2, 7)  # from here a public flavor is refused
+_CHECKED_SPECS = (2, 86)  # from here extra specs in Nova's namespaces are held against its names
+_WITHOUT_FACTOR = (2, 102)  # from here there is neither rxtx_factor nor OS-FLV-DISABLED:disabled
+CREATE = (
+    ((2, 1), _create_schema(described=False)),
+    ((2, 55), _create_schema(described=True)),
+    (_WITHOUT_FACTOR, _create_schema(described=True, factor=False)),
+)
 UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
 EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
 ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
@@ -145,6 +155,8 @@ def list_specs(request: ApiRequest) -> Answer:
 
 def add_specs(request: ApiRequest) -> Answer:
     wanted = {key: str(value) for key, value in request.body["extra_specs"].items()}
+    if request.version >= _CHECKED_SPECS:
+        extra_spec_names.check(wanted)
     _merge(request, wanted)
     return Answer(200, {"extra_specs": wanted})
 
@@ -162,6 +174,8 @@ def put_spec(request: ApiRequest) -> Answer:
     key = request.params["key"]
     if list(request.body) != [key]:
         raise BadRequest("Request body and URI mismatch")
+    if request.version >= _CHECKED_SPECS:
+        extra_spec_names.check({key: str(request.body[key])})
     _merge(request, {key: str(request.body[key])})
     return Answer(200, {key: str(request.body[key])})
 
@@ -194,7 +208,7 @@ def change_access(request: ApiRequest) -> Answer:
     tenant = body[name]["tenant"]
     with request.services.db.write() as connection:
         row = rows.get(connection, flavorid)
-        if row.is_public:
+        if row.is_public and (name != "addTenantAccess" or request.version >= _CHECKED_ACCESS):
             raise Conflict("Can not add access to a public flavor.")
         kept = [project for project in row.access if project != tenant]
         if name == "addTenantAccess":
@@ -254,12 +268,12 @@ def _full(request: ApiRequest, row: rows.FlavorRow) -> dict[str, Any]:
         "disk": row.disk_gb,
         "swap": row.swap_mb or (0 if request.version >= (2, 75) else ""),
         "OS-FLV-EXT-DATA:ephemeral": row.ephemeral_gb,
-        "OS-FLV-DISABLED:disabled": row.disabled,
         "vcpus": row.vcpus,
         "os-flavor-access:is_public": row.is_public,
-        "rxtx_factor": row.rxtx_factor,
         "links": _links(request, row.flavorid),
     }
+    if request.version < _WITHOUT_FACTOR:
+        body |= {"OS-FLV-DISABLED:disabled": row.disabled, "rxtx_factor": row.rxtx_factor}
     if request.version >= (2, 55):
         body["description"] = row.description
     if request.version >= (2, 61):

@@ -15,7 +15,7 @@ from migrator.errors import ActionNotImplemented, BadRequest, NotFound
 from migrator.protocol import HostReport
 from migrator.scheduler.state import loader
 
-_UUIDS, _PLAIN = (2, 53), (2, 88)
+_UUIDS, _ALWAYS_LISTED, _PLAIN = (2, 53), (2, 75), (2, 88)
 _PAGED: Schema = {"limit": paging.INTEGER, "marker": paging.TEXT}
 _WITH_SERVERS: Schema = {"with_servers": paging.BOOLEAN}
 QUERY: Versioned = (
@@ -38,7 +38,7 @@ def show(request: ApiRequest) -> Answer:
     row = _find(request)
     body = _full(request, row, _used(request))
     if request.version >= _UUIDS and _flag(request, "with_servers"):
-        body |= _servers(request, [row]).get(row.name, {})
+        body |= _servers(request, [row])[row.name]
     return Answer(200, {"hypervisor": body})
 
 
@@ -119,12 +119,13 @@ def _flag(request: ApiRequest, name: str) -> bool:
 
 
 def _servers(request: ApiRequest, found: Sequence[rows.HostRow]) -> dict[str, dict[str, Any]]:
-    """Host -> {"servers": [...]}, for the hosts that have any."""
-    on: dict[str, dict[str, Any]] = {}
+    """Host -> {"servers": [...]}. A host without any has no such field below 2.75."""
+    empty = request.version >= _ALWAYS_LISTED
+    on: dict[str, dict[str, Any]] = {row.name: {"servers": []} if empty else {} for row in found}
     with request.services.db.read() as connection:
         for row in rows.instances_on(connection, [row.name for row in found]):
             entry = {"name": f"instance-{row.id:08x}", "uuid": row.uuid}
-            on.setdefault(row.host, {"servers": []})["servers"].append(entry)
+            on[row.host].setdefault("servers", []).append(entry)
     return on
 
 

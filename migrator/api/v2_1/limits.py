@@ -12,8 +12,13 @@ from migrator.errors import Forbidden
 from migrator.scheduler.state import loader
 
 _UNLIMITED = -1
-_DROPPED_236 = ("maxImageMeta", "maxPersonality", "maxPersonalitySize", "maxSecurityGroupRules", "maxSecurityGroups")
-_NETWORK = ("maxTotalFloatingIps", "totalFloatingIpsUsed", "totalSecurityGroupsUsed")
+# (from which microversion they are gone, names)
+_DROPPED = (
+    ((2, 36), ("maxSecurityGroupRules", "maxSecurityGroups", "maxTotalFloatingIps")),
+    ((2, 39), ("maxImageMeta",)),
+    ((2, 57), ("maxPersonality", "maxPersonalitySize")),
+)
+_NETWORK_USED = ("totalFloatingIpsUsed", "totalSecurityGroupsUsed")  # gone from 2.36
 
 
 def limits(request: ApiRequest) -> Answer:
@@ -29,11 +34,11 @@ def limits(request: ApiRequest) -> Answer:
     absolute["maxServerMeta"] = MOST_METADATA
     absolute |= {"totalRAMUsed": memory_mb, "totalCoresUsed": cores, "totalInstancesUsed": count}
     absolute["totalServerGroupsUsed"] = 0
-    if request.version < (2, 57):
-        absolute |= dict.fromkeys(_DROPPED_236[:3], _UNLIMITED)
+    for gone, dropped in _DROPPED:
+        if request.version < gone:
+            absolute |= dict.fromkeys(dropped, _UNLIMITED)
     if request.version < (2, 36):
-        absolute |= dict.fromkeys(_DROPPED_236, _UNLIMITED) | {_NETWORK[0]: _UNLIMITED}
-        absolute |= dict.fromkeys(_NETWORK[1:], 0)
+        absolute |= dict.fromkeys(_NETWORK_USED, 0)
     return Answer(200, {"limits": {"rate": [], "absolute": absolute}})
 
 

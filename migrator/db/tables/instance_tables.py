@@ -16,6 +16,7 @@ instances = Table(
     Column("reservation_id", String(32), nullable=False),
     Column("flavor", JSON, nullable=False),  # the flavor as it was: row of `flavors`
     Column("image_id", String(36)),
+    Column("image_properties", JSON),  # the image's, as they were
     Column("spec", JSON, nullable=False),  # protocol.InstanceSpec
     Column("host", String(255)),  # None until the build claimed one
     Column("availability_zone", String(255)),

@@ -64,6 +64,7 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
                 "reservation_id": new.reservation_id or reservation_id(),
                 "flavor": dict(new.flavor),
                 "image_id": new.image["id"] if new.image else None,
+                "image_properties": dict(new.image["properties"] or {}) if new.image else None,
                 "spec": spec.model_dump(mode="json"),
                 "availability_zone": new.availability_zone,
                 "vm_state": "building",

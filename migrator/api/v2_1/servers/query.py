@@ -37,6 +37,8 @@ _EQUAL = {
     "locked_by": "locked_by",
 }
 _SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to every caller from 2.83
+# (from which microversion, parameters that filter for callers who are no administrators)
+_OPENED = (((2, 5), ("ip6",)), ((2, 83), ("vm_state", "task_state", "power_state")))
 _ADMIN_ONLY = {"host", "node", "locked_by"} | _SINCE_283
 
 
@@ -63,11 +65,14 @@ def moment(name: str, value: str) -> float:
 def parse(
     params: Params, version: Version, caller: Caller, *, most: int, policy: str = "index"
 ) -> InstanceQuery | None:
-    """What is asked for; None when nothing can match (an unknown status). Raises BadRequest and Forbidden."""
+    """What is asked for; None: nothing can match (an unknown status, below 2.38). Raises BadRequest and Forbidden."""
     if caller.is_admin and (refused := supported.refused_filters(params)):
         raise BadRequest("; ".join(refused))
+    params = _open_to(params, version, caller)
     query = _states(params, caller)
     if query is None:
+        if version >= (2, 38):
+            raise BadRequest("Invalid status value")
         return None
     query = _times(params, version, caller, query)
     query = _expressions(params, query)
@@ -86,6 +91,14 @@ def parse(
         marker=first(params, "marker"),
         **_tags(params, version),
     )
+
+
+def _open_to(params: Params, version: Version, caller: Caller) -> Params:
+    """What the caller may filter by: what Nova opens to every caller only later says nothing before."""
+    if caller.is_admin:
+        return params
+    closed = {name for since, names in _OPENED if version < since for name in names}
+    return {name: values for name, values in params.items() if name not in closed}
 
 
 def _scope(params: Params, caller: Caller, policy: str) -> dict[str, Any]:

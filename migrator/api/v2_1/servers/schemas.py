@@ -93,6 +93,9 @@ def _create(required: tuple[str, ...] = ("name", "flavorRef"), **changed: Any) -
     )
 
 
+_HOSTNAME: Schema = {"type": "string", "minLength": 2, "maxLength": 63, "pattern": r"^[a-zA-Z0-9-]*$"}
+_FULL_HOSTNAME: Schema = {"type": "string", "minLength": 2, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-.]*$"}
+_ZONE_OR_NONE: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
 _WITH_NETWORKS = ("name", "flavorRef", "networks")
 _D19: Schema = {"description": NULL_TEXT}
 _D37: Schema = _D19 | {"networks": _NETWORKS_237}
@@ -109,7 +112,8 @@ CREATE: Versioned = (
     ((2, 57), _create(_WITH_NETWORKS, **_D57)),
     ((2, 63), _create(_WITH_NETWORKS, **_D63)),
     ((2, 74), _create(_WITH_NETWORKS, **_D74)),
-    ((2, 90), _create(_WITH_NETWORKS, **_D74, hostname={"type": "string", "minLength": 2, "maxLength": 63})),
+    ((2, 90), _create(_WITH_NETWORKS, **_D74, hostname=_HOSTNAME)),
+    ((2, 94), _create(_WITH_NETWORKS, **_D74, hostname=_FULL_HOSTNAME)),
 )
 
 _UPDATE: Schema = {
@@ -127,7 +131,9 @@ def _update(**more: Any) -> Schema:
 UPDATE: Versioned = (
     (V1, _update()),
     ((2, 19), _update(description=NULL_TEXT)),
-    ((2, 90), _update(description=NULL_TEXT, hostname={"type": "string", "minLength": 2, "maxLength": 63})),
+    ((2, 90), _update(description=NULL_TEXT, hostname=_HOSTNAME)),
+    ((2, 94), _update(description=NULL_TEXT, hostname=_FULL_HOSTNAME)),
+    ((2, 104), _update(description=NULL_TEXT, hostname=_FULL_HOSTNAME, pinned_availability_zone=_ZONE_OR_NONE)),
 )
 
 METADATA_BODY: Versioned = ((V1, closed({"metadata": METADATA}, ("metadata",))),)

@@ -9,14 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.api import flavor_and_image
+from migrator.api.json_schema import shortened
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers import create as server_create
 from migrator.api.v2_1.servers import query as server_query
 from migrator.api.v2_1.servers import view
+from migrator.api.v2_1.servers.create import DEFAULT_ZONE
 from migrator.db import instance_list as instance_rows
 from migrator.db import instances, transfer_stats
+from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.requests import build, requests
+
+PINNED = "pinned_availability_zone"
 
 
 def project_scope(request: ApiRequest) -> str | None:
@@ -105,19 +110,38 @@ def show(request: ApiRequest) -> Answer:
 
 
 def rename(request: ApiRequest) -> Answer:
-    """PUT: name and description."""
+    """PUT: name, description and the zone that the server is pinned to."""
     uuid = request.params["id"]
     row = find(request, uuid)
     wanted = request.body["server"]
     flavor_and_image.check_fields(wanted, view.hostname(wanted.get("name", row.name)))
     values = {name: wanted[name] for name in ("name", "description") if name in wanted}
     with request.services.db.write() as connection:
+        if PINNED in wanted:
+            values["availability_zone"] = _pinned(connection, uuid, wanted[PINNED])
         instances.change(connection, uuid, values)
     row = find(request, uuid)
     context = view_context(request, [row])
     if request.version >= (2, 75):
         return Answer(200, {"server": view.detail(row, context, single=True)})
-    return Answer(200, {"server": view.core(row, context)})
+    groups = {"server_groups": view.groups(row)} if request.version >= (2, 71) else {}
+    return Answer(200, {"server": view.core(row, context) | groups})
+
+
+def _pinned(connection: Any, uuid: str, zone: str | None) -> str | None:
+    """The zone, if the server may be pinned to it: where it is, and stays. Raises BadRequest, Conflict."""
+    row = instances.lock(connection, uuid)
+    if zone is None:
+        return None
+    if row.task_state is not None:
+        raise Conflict(f"Cannot pin instance {uuid} to a zone while it is in task_state {row.task_state}")
+    if row.host is None or zone != DEFAULT_ZONE:
+        where = f"it is in {DEFAULT_ZONE}" if row.host else "it is on no host"
+        raise BadRequest(
+            f"Invalid input for field/attribute {PINNED}. Value: {shortened(zone)}. "
+            f"A server can only be pinned to the availability zone that it is in: {where}"
+        )
+    return zone
 
 
 def delete(request: ApiRequest) -> Answer:

@@ -142,6 +142,12 @@ def interfaces(request: ApiRequest) -> Answer:
     return Answer(200, {"interfaceAttachments": []})
 
 
+def topology(request: ApiRequest) -> Answer:
+    """No guest has NUMA nodes, or pages of a size of its own."""
+    find(request, request.params["id"])
+    return Answer(200, {"nodes": [], "pagesize_kb": None})
+
+
 def security_groups(request: ApiRequest) -> Answer:
     find(request, request.params["id"])
     return Answer(200, {"security_groups": []})

@@ -141,7 +141,7 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
         "flavor": _flavor(row.flavor, context),
         "hostId": host_id(row.project_id, row.host),
         "id": row.uuid,
-        "image": _image(row.image_id, context.root),
+        "image": _image(row, context),
         "links": links(context.base, context.root, "servers", row.uuid),
         "metadata": row.metadata,
         "name": row.name,
@@ -170,6 +170,11 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
     return server
 
 
+def groups(_row: Any) -> list[str]:
+    """The server groups that it belongs to: none."""
+    return []
+
+
 def _flavor(flavor: Mapping[str, Any], context: ViewContext) -> dict[str, Any]:
     if context.version < (2, 47):
         ident = flavor["flavorid"]
@@ -185,10 +190,11 @@ def _flavor(flavor: Mapping[str, Any], context: ViewContext) -> dict[str, Any]:
     }
 
 
-def _image(image_id: str | None, root: str) -> dict[str, Any] | str:
-    if image_id is None:
+def _image(row: Any, context: ViewContext) -> dict[str, Any] | str:
+    if row.image_id is None:
         return ""
-    return {"id": image_id, "links": [{"rel": "bookmark", "href": f"{root}/images/{image_id}"}]}
+    shown = {"id": row.image_id, "links": [{"rel": "bookmark", "href": f"{context.root}/images/{row.image_id}"}]}
+    return shown if context.version < (2, 98) else shown | {"properties": row.image_properties or {}}
 
 
 def _fault(fault: Mapping[str, Any], admin: bool) -> dict[str, Any]:
@@ -237,9 +243,11 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
     if version >= (2, 16) and context.admin:
         server["host_status"] = context.host_states.get(row.host, "UNKNOWN") if row.host else ""
     if version >= (2, 71) and single:
-        server["server_groups"] = []
+        server["server_groups"] = groups(row)
     if version >= (2, 96):
         server["pinned_availability_zone"] = row.availability_zone
+    if version >= (2, 100):
+        server["scheduler_hints"] = {}
 
 
 @lru_cache(maxsize=65536)
