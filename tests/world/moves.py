@@ -132,6 +132,10 @@ def source_dies(world: World, uuid: str) -> None:
     confirm(world, uuid)
 
 
+def registered(world: World, host: str) -> bool:
+    return host in world.agents and world.agents[host].registered
+
+
 def pass_time(world: World, seconds: float = LOST_S) -> None:
     """Nothing but time passes: no faults strike."""
     armed, world.faults.armed = world.faults.armed, False
@@ -153,12 +157,15 @@ def in_phase(world: World, uuid: str, phase: str) -> None:
 
 
 def destination_fenced_in_start(world: World, uuid: str) -> None:
-    """It may have run there: only evidence that it does not run any more brings it back."""
+    """It may have run there: only evidence that it does not run any more brings it back: an operator's word, or that
+    the host's lease has lapsed."""
     in_phase(world, uuid, "start")
     world.lose("n2")
+    if world.lease_s:
+        world.fabric.settle_for(uuid, "n1")
     pass_time(world)
     row = newest_move(world, uuid)
-    assert row.holds
+    assert row.holds is not bool(world.lease_s)
     if row.phase == "verify" and row.forward:  # a fault let its last word through: it had started
         insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
     _give_up_destination(world, uuid)
@@ -196,7 +203,8 @@ def link_is_cut(world: World, uuid: str) -> None:
 
 
 def source_lost_in_verify(world: World, uuid: str) -> None:
-    """The revert waits for the source, for only it has the disks; the destination goes on or stands by until then."""
+    """The revert waits for the source, for only it has the disks; the destination goes on or stands by until then.
+    Where the source's lapsed lease says that it is lost, the instance stays, and is asked back when that is heard."""
     if not verified(world, uuid):
         return
     world.lose("n1")
@@ -204,6 +212,9 @@ def source_lost_in_verify(world: World, uuid: str) -> None:
     pass_time(world)
     assert newest_move(world, uuid).active
     world.bring_back("n1")
+    if world.lease_s:
+        world.run(lambda: registered(world, "n1"))
+        revert(world, uuid)
 
 
 def source_is_wiped_in_verify(world: World, uuid: str) -> None:

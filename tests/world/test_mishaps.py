@@ -1,14 +1,16 @@
 """Every kind of operation meets mishaps at a moment of its own: no guest runs twice, no data is lost, and every
 operation ends or says what it waits for.
 
-The suite runs a sample: every second pair of kind and mishap, each in one scenario of the kind. The whole cross product
-of scenarios and mishaps is run by hand (``MIGRATOR_WORLD_MISHAPS=all``, half an hour of processor time), from seed
-``MIGRATOR_WORLD_SEED``; a failure prints what replays it.
+The suite runs a sample, in which every kind meets every mishap, and every scenario some mishap; and the pairs that
+failed once. The whole cross product of scenarios and mishaps is run by hand (``MIGRATOR_WORLD_MISHAPS=all``, a quarter
+of an hour of processor time), from seed ``MIGRATOR_WORLD_SEED``; a failure prints what replays it.
 """
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain, cycle
 from random import Random
 
 import pytest
@@ -46,23 +48,36 @@ KINDS: Mapping[str, str] = {
     "evacuation": "evacuated-.*",
     "disagreement": "(restored|vanished|renamed)-.*",
 }
+FAILED_ONCE = (
+    ("cold-source-lost-in-verify", "lease-restored"),
+    ("cold-destination-fenced-in-start", "lease-restored"),
+    ("live-chosen-post-copy", "step-hangs"),
+)
 
 
-def of_kind(kind: str, mishap: str) -> list[str]:
-    """Its scenarios that may meet the mishap."""
+def of_kind(kind: str, mishap: str = "") -> list[str]:
+    """Its scenarios, of those that may meet the mishap; in an order that keeps alike ones apart."""
     without = _WITHOUT_LEASE if lease_s(mishap) else ()
-    return [name for name in SCENARIOS if re.fullmatch(KINDS[kind], name) and name not in without]
+    names = [name for name in SCENARIOS if re.fullmatch(KINDS[kind], name) and name not in without]
+    return Random(kind).sample(names, len(names))
 
 
-def pairs() -> Iterator[tuple[str, str]]:
+def sample(kind: str) -> Iterator[tuple[str, str]]:
+    """Each mishap with the kind's scenarios in turn, until each of both was met."""
+    met = Counter[str]()
+    for n, mishap in enumerate(cycle(MISHAPS)):
+        if n >= len(MISHAPS) and len(met) == len(of_kind(kind)):
+            return
+        name = min(of_kind(kind, mishap), key=lambda name: met[name])
+        met[name] += 1
+        yield name, mishap
+
+
+def pairs() -> list[tuple[str, str]]:
     """Each scenario and mishap that is run."""
-    for n, kind in enumerate(KINDS):
-        for m, mishap in enumerate(MISHAPS):
-            names = of_kind(kind, mishap)
-            if ALL:
-                yield from ((name, mishap) for name in names)
-            elif (n + m) % 2 == 0:
-                yield Random(f"{kind} {mishap}").choice(names), mishap
+    if ALL:
+        return [(name, mishap) for kind in KINDS for mishap in MISHAPS for name in of_kind(kind, mishap)]
+    return list(dict.fromkeys([*FAILED_ONCE, *chain.from_iterable(sample(kind) for kind in KINDS)]))
 
 
 def run(world: World, scenario: str) -> bool:
@@ -109,7 +124,14 @@ def test_every_scenario_is_of_one_kind() -> None:
         assert len([kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, name)]) == 1, name
 
 
-@pytest.mark.parametrize(("scenario", "mishap"), list(pairs()))
+def test_every_kind_meets_every_mishap_and_every_scenario_some_mishap() -> None:
+    met = set(pairs())
+    kinds = {(kind, mishap) for kind in KINDS for name, mishap in met if re.fullmatch(KINDS[kind], name)}
+    assert kinds == {(kind, mishap) for kind in KINDS for mishap in MISHAPS}
+    assert {name for name, _ in met} == set(SCENARIOS)
+
+
+@pytest.mark.parametrize(("scenario", "mishap"), pairs())
 def test_every_kind_of_operation_meets_every_mishap(make_world: MakeWorld, scenario: str, mishap: str) -> None:
     found = meet(make_world, scenario, mishap, SEED)
     replay = f"MIGRATOR_WORLD_MISHAPS=all MIGRATOR_WORLD_SEED={SEED} pytest tests/world/test_mishaps.py"

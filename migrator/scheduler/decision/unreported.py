@@ -11,9 +11,8 @@ from migrator.protocol import Ensure
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.assignments import asked
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
-from migrator.scheduler.decision.waiting import wait
+from migrator.scheduler.decision.waiting import REPEATING, wait
 
-_REPEATING = 2  # the protocol from which on an agent sends unchanged facts again
 _REPORT = "no report on this step"
 # What has no progress of its own to show: a guest is as it should be, or it is not.
 _POWER = {Ensure.RUNNING, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.POWERED, Ensure.PAUSED, Ensure.UNPAUSED}
@@ -61,4 +60,4 @@ def _late(snapshot: Snapshot, host: str) -> bool:
         return False
     if views.fresh(snapshot, host) is None:
         return True
-    return view.report.protocol >= _REPEATING and snapshot.told.get(host, 0.0) >= limit_s
+    return view.report.protocol >= REPEATING and snapshot.told.get(host, 0.0) >= limit_s

@@ -10,6 +10,8 @@ from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot, Timeli
 from migrator.scheduler.decision.verdict import Verdict
 
 CONFIRM_S = 6.0  # an agent looks again at what has settled within 5 s, and tells what changed
+LATE_S = 1.0  # a fact may be so much older than its arrival
+REPEATING = 2  # the protocol from which on an agent sends unchanged facts again
 ALARMS = {
     Verdict.SPLIT: "the instance runs on both hosts; nothing is touched until an operator has looked",
     Verdict.LOST: "neither host has the instance; nothing is touched until an operator has looked",
@@ -46,12 +48,22 @@ def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
 
 
 def _confirmed(snapshot: Snapshot) -> bool:
-    """Whether both agents have spoken long enough after the newer of the two facts that the older one, too, would
-    have been replaced if it were no longer true. Facts of two moments can look like a split or a loss."""
+    """Whether both hosts have spoken long enough after the newer of the two facts that the older one, too, would have
+    been replaced if it were no longer true. Facts of two moments can look like a split or a loss."""
     ends = (snapshot.operation.source, snapshot.operation.destination)
     hosts = [host for host in ends if host is not None and not _lost(snapshot, host)]
     newest = min((snapshot.ages.get(host, math.inf) for host in hosts), default=math.inf)
-    return all(newest - snapshot.hosts[host].silent_s >= CONFIRM_S for host in hosts if host in snapshot.hosts)
+    return all(_stands(snapshot, host, newest) for host in hosts if host in snapshot.hosts)
+
+
+def _stands(snapshot: Snapshot, host: str, newest_s: float) -> bool:
+    """Whether the host's fact would have been replaced by now. That its agent polls does not tell: the step that looks
+    at the guest may hang beside that. So an older fact counts once it was told again."""
+    view, age_s = snapshot.hosts[host], snapshot.ages.get(host, 0.0)
+    if newest_s - view.silent_s < CONFIRM_S:
+        return False
+    is_newest = age_s <= newest_s or view.report.protocol < REPEATING
+    return is_newest or newest_s - snapshot.told.get(host, 0.0) >= LATE_S
 
 
 def _lost(snapshot: Snapshot, host: str) -> bool:

@@ -103,6 +103,12 @@ MUTANTS = (
     ),
     Mutant("alarms at once", WAITING, ("    if not _confirmed(snapshot):\n        return NOTHING\n"), ""),
     Mutant(
+        "an alarm trusts an agent that only polls",
+        WAITING,
+        "    is_newest = age_s <= newest_s or view.report.protocol < REPEATING\n",
+        "    is_newest = True\n",
+    ),
+    Mutant(
         "a forced-down host is asked to stop what only it has",
         ASSIGN,
         "if fencing and (snapshot.hosts[host].up or not views.keeps_disks(snapshot)):",
