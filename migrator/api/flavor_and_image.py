@@ -14,7 +14,7 @@ _GIB = 1024**3
 
 def _plain(row: Any) -> dict[str, Any]:
     """The row as a dict that can be stored as JSON: its column names as plain strings."""
-    return {str(name): value for name, value in row._mapping.items()}
+    return {str(name): value for name, value in row._asdict().items()}
 
 
 def flavor(connection: Any, ref: str) -> Mapping[str, Any]:

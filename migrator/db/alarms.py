@@ -5,14 +5,15 @@ rows raises and clears alarms last, in the order of (kind, host, instance), so t
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from migrator.alarms import DISPUTES, AlarmKind
 from migrator.db import events
 from migrator.db.clock import now_expression
+from migrator.db.rows import AlarmRow
 from migrator.db.tables import alarms
 
 _OPEN = alarms.c.cleared_at.is_(None)
@@ -94,10 +95,10 @@ def listed(
     kinds: Sequence[str] = (),
     cleared: bool = False,
     limit: int | None = None,
-) -> Sequence[Row[Any]]:
+) -> Sequence[AlarmRow]:
     """Rows of ``alarms``, newest first: the open ones, or with ``cleared`` all of them."""
     if host is not None and instance_uuid is None and not kinds and not cleared and limit is None:
-        return connection.execute(_OPEN_OF_HOST, {"wanted": host}).all()
+        return cast(Sequence[AlarmRow], connection.execute(_OPEN_OF_HOST, {"wanted": host}).all())
     query = select(alarms)
     if not cleared:
         query = query.where(_OPEN)
@@ -108,7 +109,8 @@ def listed(
     if kinds:
         query = query.where(alarms.c.kind.in_(list(kinds)))
     query = query.order_by(alarms.c.id.desc())
-    return connection.execute(query if limit is None else query.limit(limit)).all()
+    rows = connection.execute(query if limit is None else query.limit(limit)).all()
+    return cast(Sequence[AlarmRow], rows)
 
 
 def disputes(connection: Connection, uuids: Collection[str]) -> Mapping[str, str]:

@@ -7,12 +7,11 @@ right; ``scheduler/hosts/audit.py`` does.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     Update,
     and_,
@@ -29,6 +28,8 @@ from sqlalchemy import (
 
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now, now_expression
+from migrator.db.partial_rows import RecordRow, StampingRow, UnderWayRow
+from migrator.db.rows import CopyRow
 from migrator.db.tables import copies, instances, operations
 from migrator.operations import VERIFY, Kind
 
@@ -112,38 +113,40 @@ def _records(dialect: str, *, named: bool) -> Select[Any]:
     return query.where(or_(here, i.uuid.in_(bindparam("uuids", expanding=True))) if named else here)
 
 
-def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequence[Row[Any]]:
-    """What is recorded of ``uuids`` and of every instance on the host, deleted ones among ``uuids`` too: (uuid, host,
-    vm_state, power_state, launched_at, deleted, accepted_stamps, quiet). ``quiet``: the record has not changed for
+def records(connection: Connection, host: str, uuids: Collection[str]) -> Sequence[RecordRow]:
+    """What is recorded of ``uuids`` and of every instance on the host, deleted ones among ``uuids`` too.
+    ``quiet``: the record has not changed for
     ``QUIET_S`` seconds, so that a list of copies made a moment ago cannot contradict it by being old."""
     asked: dict[str, Any] = {"wanted": host} | ({"uuids": list(uuids)} if uuids else {})
-    return connection.execute(_records(connection.dialect.name, named=bool(uuids)), asked).all()
+    rows = connection.execute(_records(connection.dialect.name, named=bool(uuids)), asked).all()
+    return cast(Sequence[RecordRow], rows)
 
 
-def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[Any]:
-    """Active operations of these instances: (instance_uuid, kind, phase, source, destination, holds). A move that waits
+def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[UnderWayRow]:
+    """Active operations of these instances. A move that waits
     for its confirmation, perhaps for days, acts on nothing until then, and is left out."""
     if not uuids:
         return ()
     unanswered = and_(_O.confirm_requested == false(), _O.cancel_requested == false())
     waits = and_(_O.phase == VERIFY, _O.forward == true(), unanswered)
     query = select(_O.instance_uuid, _O.kind, _O.phase, _O.source, _O.destination, _O.holds)
-    return connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
+    rows = connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
+    return cast(Sequence[UnderWayRow], rows)
 
 
-def stamping(connection: Connection, operation_uuids: Collection[str]) -> Mapping[str, Any]:
-    """Operation's UUID -> its row (uuid, epoch, source, destination), where this database knows it."""
+def stamping(connection: Connection, operation_uuids: Collection[str]) -> Mapping[str, StampingRow]:
+    """Operation's UUID -> its row, where this database knows it."""
     if not operation_uuids:
         return {}
     query = select(_O.uuid, _O.epoch, _O.source, _O.destination).where(_O.uuid.in_(operation_uuids))
-    return {row.uuid: row for row in connection.execute(query)}
+    return {row.uuid: row for row in cast(Sequence[StampingRow], connection.execute(query).all())}
 
 
-def of_instance(connection: Connection, uuid: str) -> Sequence[Any]:
+def of_instance(connection: Connection, uuid: str) -> Sequence[CopyRow]:
     """Every host's word about the instance, by host, with ``age_s`` since it was given."""
     age_s = (now_expression(connection) - copies.c.seen_at).label("age_s")
     query = select(*copies.c, age_s).where(copies.c.instance_uuid == uuid)
-    return connection.execute(query.order_by(copies.c.host)).all()
+    return cast(Sequence[CopyRow], connection.execute(query.order_by(copies.c.host)).all())
 
 
 def live_elsewhere(connection: Connection, uuid: str, host: str | None) -> Sequence[tuple[str, str]]:

@@ -7,7 +7,7 @@ What a registration writes is in ``registrations.py``.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from sqlalchemy import (
@@ -29,17 +29,13 @@ from sqlalchemy import (
 from migrator.db import events, server_heartbeat
 from migrator.db.clock import now, now_expression
 from migrator.db.engine import put_off
+from migrator.db.rows import HostRow
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
 from migrator.protocol import StoragePool
 
 SILENCE_S = 30.0  # an agent that listens is heard more often
 UNDER_WAY_S = 5.0  # what an agent sent before its host lost its power may arrive that much later
-HostRow = Row[Any]
-"""A row of ``hosts`` plus, by the servers' clock, ``silent_s``: seconds since the agent's last poll, and
-``listening_s``: seconds for which there has been a server to poll, ``heard_s``: since its
-last silence. ``behind_s``: added to a moment by the servers'
-clock, such as ``last_seen``, it makes one by the database's."""
 
 
 # Building these statements takes several times as long as running them: each is built once for a kind of database.
@@ -91,17 +87,19 @@ def get(connection: Connection, name: str) -> HostRow:
     row = connection.execute(_one(connection.dialect.name), {"wanted": name}).one_or_none()
     if row is None:
         raise HostNotFound(f"Host {name} is not registered", advice="start its agent")
-    return row
+    return cast(HostRow, row)
 
 
 def by_names(connection: Connection, names: Collection[str]) -> Sequence[HostRow]:
     if not names:
         return ()
-    return connection.execute(_named(connection.dialect.name), {"wanted": list(names)}).all()
+    rows = connection.execute(_named(connection.dialect.name), {"wanted": list(names)}).all()
+    return cast(Sequence[HostRow], rows)
 
 
 def every(connection: Connection) -> Sequence[HostRow]:
-    return connection.execute(_all(connection.dialect.name).order_by(hosts.c.name)).all()
+    rows = connection.execute(_all(connection.dialect.name).order_by(hosts.c.name)).all()
+    return cast(Sequence[HostRow], rows)
 
 
 def storage(connection: Connection) -> Mapping[str, Mapping[str, StoragePool]]:
@@ -142,7 +140,7 @@ def placeable(
         .order_by(hosts.c.free_memory_mb.desc())
         .limit(limit)
     )
-    return connection.execute(query).all()
+    return cast(Sequence[HostRow], connection.execute(query).all())
 
 
 def seen(connection: Connection, name: str) -> None:

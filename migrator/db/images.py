@@ -2,15 +2,13 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Text,
     and_,
-    cast,
     delete,
     exists,
     false,
@@ -19,13 +17,12 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
 
 from migrator.db.clock import now
+from migrator.db.rows import ImageRow
 from migrator.db.tables import images, instances
 from migrator.errors import AlreadyExists, Conflict, ImageNotFound
-
-ImageRow = Row[Any]
-
 
 DELETED = "deleted"  # by its owner; its bytes stay as long as an instance may need them
 
@@ -35,7 +32,7 @@ def get(connection: Connection, image_id: str, *, deleted: bool = False) -> Imag
     row = connection.execute(select(images).where(images.c.id == image_id)).one_or_none()
     if row is None or (row.status == DELETED and not deleted):
         raise ImageNotFound(f"No image found with ID {image_id}")
-    return row
+    return cast(ImageRow, row)
 
 
 def ordered(
@@ -50,7 +47,8 @@ def ordered(
 
 def several(connection: Connection, ids: Sequence[str]) -> Sequence[ImageRow]:
     """The rows of ``ids``, in that order."""
-    found = {row.id: row for row in connection.execute(select(images).where(images.c.id.in_(ids)))}
+    rows = connection.execute(select(images).where(images.c.id.in_(ids))).all()
+    found = {row.id: row for row in cast(Sequence[ImageRow], rows)}
     return [found[ident] for ident in ids if ident in found]
 
 
@@ -89,7 +87,7 @@ def activate(connection: Connection, image_id: str, values: Mapping[str, Any]) -
 def without_virtual_size(connection: Connection) -> Sequence[ImageRow]:
     """Active images without a recorded virtual size."""
     query = select(images).where(images.c.status == "active", images.c.virtual_size.is_(None))
-    return connection.execute(query.order_by(images.c.id)).all()
+    return cast(Sequence[ImageRow], connection.execute(query.order_by(images.c.id)).all())
 
 
 def remove(connection: Connection, image_id: str) -> None:
@@ -110,4 +108,4 @@ def abandoned(connection: Connection) -> Sequence[str]:
 
 def _needs(image_id: ColumnElement[str]) -> ColumnElement[bool]:
     """An instance's spec names every image that it needs: ids are UUIDs, which are in it for no other reason."""
-    return and_(instances.c.deleted == false(), cast(instances.c.spec, Text).contains(image_id))
+    return and_(instances.c.deleted == false(), sql_cast(instances.c.spec, Text).contains(image_id))

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, literal, select, text, tuple_
 
 from migrator.db.operations import get_many
+from migrator.db.rows import OperationRow
 from migrator.db.tables import IS_REQUEST, events, operations
 from migrator.errors import BadRequest, NotFound
 
@@ -135,7 +136,7 @@ def _operation(row: Row[Any]) -> Action:
     )
 
 
-def _request(event: Row[Any], row: Row[Any]) -> Action:
+def _request(event: Row[Any], row: OperationRow) -> Action:
     """A confirmation and a reversal last as long as the operation."""
     details = event.details or {}
     over = event.name in AT_ONCE

@@ -1,11 +1,13 @@
 """Instances, the writing side: what an operation's effects change in the instance's row."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Row, bindparam, false, select, update
+from sqlalchemy import Connection, bindparam, false, select, update
 
 from migrator.db.clock import now_expression
+from migrator.db.partial_rows import SpecRow
+from migrator.db.rows import InstanceRow
 from migrator.db.tables import instances, operations
 from migrator.errors import InstanceNotFound
 
@@ -15,27 +17,28 @@ _SPECS = select(
 ).where(instances.c.uuid.in_(bindparam("uuids", expanding=True)))
 
 
-def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row[Any]:
+def get(connection: Connection, uuid: str, *, deleted: bool = False) -> InstanceRow:
     """The instance's row. Raises InstanceNotFound; a deleted one is only found when asked for."""
     row = connection.execute(_ONE, {"wanted": uuid}).one_or_none()
     if row is None or (row.deleted and not deleted):
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
-    return row
+    return cast(InstanceRow, row)
 
 
-def lock(connection: Connection, uuid: str) -> Row[Any]:
+def lock(connection: Connection, uuid: str) -> InstanceRow:
     """The instance's row as it is now, locked until this transaction is over. Raises InstanceNotFound."""
     row = connection.execute(_ONE.with_for_update(), {"wanted": uuid}).one_or_none()
     if row is None or row.deleted:
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
-    return row
+    return cast(InstanceRow, row)
 
 
-def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, Row[str, Any, str | None, bool, bool]]:
-    """UUID -> (uuid, spec, host, deleted, delete_requested) of these instances, deleted ones too."""
+def specs(connection: Connection, uuids: Collection[str]) -> Mapping[str, SpecRow]:
+    """By UUID, of these instances, deleted ones too."""
     if not uuids:
         return {}
-    return {row.uuid: row for row in connection.execute(_SPECS, {"uuids": list(uuids)})}
+    rows = connection.execute(_SPECS, {"uuids": list(uuids)}).all()
+    return {row.uuid: row for row in cast(Sequence[SpecRow], rows)}
 
 
 def specs_of_operations(connection: Connection, operation_ids: Collection[int]) -> Sequence[Any]:
@@ -44,10 +47,10 @@ def specs_of_operations(connection: Connection, operation_ids: Collection[int]) 
     return connection.execute(select(instances.c.spec).where(instances.c.uuid.in_(about))).scalars().all()
 
 
-def on_host(connection: Connection, host: str) -> Sequence[Row[Any]]:
+def on_host(connection: Connection, host: str) -> Sequence[InstanceRow]:
     """Rows of every instance recorded there, oldest first."""
     query = select(instances).where(instances.c.host == host, instances.c.deleted == false())
-    return connection.execute(query.order_by(instances.c.id)).all()
+    return cast(Sequence[InstanceRow], connection.execute(query.order_by(instances.c.id)).all())
 
 
 def create(connection: Connection, values: Mapping[str, Any]) -> None:

@@ -6,17 +6,19 @@ Owns ``hosts.machine`` and ``hosts.claimant`` ({machine, at, approved}). Never d
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, null, or_, select, true, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, null, or_, select, true, update
 
 from migrator.db import hosts as host_rows
 from migrator.db import server_heartbeat
+from migrator.db.partial_rows import MachineRow
+from migrator.db.rows import HostRow
 from migrator.db.tables import claims, copies, facts, hosts, instances, operations, surveys
 
 
-def known(connection: Connection, host: str) -> Row[Any] | None:
-    """The host's row with ``silent_s`` and ``listening_s``, locked until the transaction ends; None for a new host."""
+def known(connection: Connection, host: str) -> HostRow | None:
+    """The host's row, locked until the transaction ends; None for a new host."""
     if not host_rows.lock(connection, [host]):
         return None
     return host_rows.get(connection, host)
@@ -29,9 +31,10 @@ def _of(dialect: str) -> Select[Any]:
     return select(hosts.c.machine, claimed_s).where(hosts.c.name == bindparam("wanted"))
 
 
-def of(connection: Connection, host: str) -> Row[Any] | None:
-    """``machine``, and ``claimed_s``: how long ago another one wanted the name. None: there is no such host."""
-    return connection.execute(_of(connection.dialect.name), {"wanted": host}).one_or_none()
+def of(connection: Connection, host: str) -> MachineRow | None:
+    """None: there is no such host."""
+    row = connection.execute(_of(connection.dialect.name), {"wanted": host}).one_or_none()
+    return cast(MachineRow | None, row)
 
 
 def forget_claimant(connection: Connection, host: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, case, false, func, literal, or_, select,
 
 from migrator.db import hosts as host_rows
 from migrator.db.clock import now_expression
+from migrator.db.rows import HostRow
 from migrator.db.server_heartbeat import clock_expression
 from migrator.db.tables import ended_totals as ended_totals_table
 from migrator.db.tables import hosts, instances, operations
@@ -70,8 +71,7 @@ def instances_by_state(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(query.group_by(instances.c.vm_state)).all()
 
 
-def every_host(connection: Connection) -> Sequence[Row[Any]]:
-    """Rows of ``hosts`` with ``silent_s``."""
+def every_host(connection: Connection) -> Sequence[HostRow]:
     return host_rows.every(connection)
 
 

@@ -8,19 +8,18 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BindParameter, Connection, Row, Select, and_, bindparam, false, func, or_, select, true, update
+from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db import serials
 from migrator.db.clock import now_expression
+from migrator.db.partial_rows import ActiveRef, FactRow
+from migrator.db.rows import OperationRow
 from migrator.db.server_heartbeat import clock_of
 from migrator.db.tables import facts, operations
 from migrator.errors import ConcurrentUpdate, InstanceBusy, OperationNotFound
-
-OperationRow = Row[Any]
-
 
 # Built once: that takes as long as running them.
 _ONE = select(operations).where(operations.c.id == bindparam("wanted"))
@@ -113,7 +112,7 @@ def get(connection: Connection, operation_id: int) -> OperationRow:
     row = connection.execute(_ONE, {"wanted": operation_id}).one_or_none()
     if row is None:
         raise OperationNotFound(f"Operation {operation_id} does not exist")
-    return row
+    return cast(OperationRow, row)
 
 
 def active_of_instance(connection: Connection, instance_uuid: str, *, lock: bool = False) -> OperationRow | None:
@@ -122,14 +121,15 @@ def active_of_instance(connection: Connection, instance_uuid: str, *, lock: bool
     query = select(operations).where(
         operations.c.instance_uuid == instance_uuid, operations.c.active == true(), operations.c.holds == true()
     )
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return cast(OperationRow | None, row)
 
 
 def active_of(connection: Connection, instance_uuid: str, *, lock: bool = False) -> Sequence[OperationRow]:
     """Every active operation of the instance, the oldest first, those too that only wait for a host to clean up."""
     query = select(operations).where(operations.c.instance_uuid == instance_uuid, operations.c.active == true())
     query = query.order_by(operations.c.id)
-    return connection.execute(query.with_for_update() if lock else query).all()
+    return cast(Sequence[OperationRow], connection.execute(query.with_for_update() if lock else query).all())
 
 
 def active_ids(connection: Connection) -> Sequence[int]:
@@ -144,23 +144,23 @@ def get_many(connection: Connection, ids: Collection[int]) -> Sequence[Operation
     """The operations that there are among ``ids``, in their order."""
     if not ids:
         return ()
-    return connection.execute(_MANY, {"ids": list(ids)}).all()
+    return cast(Sequence[OperationRow], connection.execute(_MANY, {"ids": list(ids)}).all())
 
 
-def active_refs(connection: Connection, host: str) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+def active_refs(connection: Connection, host: str) -> Sequence[ActiveRef]:
     """Where the active operations are that have this host as their source or destination: (id, generation, kind,
     phase, forward, source, destination). Cheap where there are many."""
-    return connection.execute(_PLACES, {"host": host}).all()
+    return cast(Sequence[ActiveRef], connection.execute(_PLACES, {"host": host}).all())
 
 
-def places_of(connection: Connection, hosts: Collection[str]) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+def places_of(connection: Connection, hosts: Collection[str]) -> Sequence[ActiveRef]:
     """As ``active_refs``, of all these hosts."""
-    return connection.execute(_PLACES_OF, {"hosts": list(hosts)}).all()
+    return cast(Sequence[ActiveRef], connection.execute(_PLACES_OF, {"hosts": list(hosts)}).all())
 
 
-def all_active_refs(connection: Connection) -> Sequence[Row[Any, Any, Any, Any, Any, Any, Any]]:
+def all_active_refs(connection: Connection) -> Sequence[ActiveRef]:
     """As ``active_refs``, of all active operations."""
-    return connection.execute(_ALL_PLACES).all()
+    return cast(Sequence[ActiveRef], connection.execute(_ALL_PLACES).all())
 
 
 def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
@@ -168,7 +168,7 @@ def active_on_host(connection: Connection, host: str) -> Sequence[OperationRow]:
     query = select(operations).where(
         operations.c.active == true(), or_(operations.c.source == host, operations.c.destination == host)
     )
-    return connection.execute(query.order_by(operations.c.id)).all()
+    return cast(Sequence[OperationRow], connection.execute(query.order_by(operations.c.id)).all())
 
 
 def set_source(connection: Connection, operation_id: int, host: str | None) -> None:
@@ -262,17 +262,6 @@ def first_in(connection: Connection, kind: str, source: str, phase: str) -> int 
     return int(found) if found is not None else None
 
 
-def outstanding(connection: Connection, kind: str, source: str) -> Sequence[OperationRow]:
-    """Active operations of the kind that wait for their source, free of their instances: what the host still owes."""
-    query = select(operations).where(
-        operations.c.active == true(),
-        operations.c.holds == false(),
-        operations.c.kind == kind,
-        operations.c.source == source,
-    )
-    return connection.execute(query.order_by(operations.c.id)).all()
-
-
 def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str, Any]) -> None:
     """Merge measurements into the outcome. No state is touched, so the generation stays."""
     row = connection.execute(
@@ -284,16 +273,14 @@ def add_outcome(connection: Connection, operation_id: int, measured: Mapping[str
             connection.execute(update(operations).where(operations.c.id == operation_id).values(outcome=merged))
 
 
-def facts_of(connection: Connection, ids: Collection[int]) -> Sequence[Row[Any]]:
-    """Rows of ``facts`` of these operations plus ``age_s``: seconds since the fact arrived, and ``told_s``: since it
-    was told last, unchanged or not."""
+def facts_of(connection: Connection, ids: Collection[int]) -> Sequence[FactRow]:
     if not ids:
         return ()
-    return connection.execute(_facts(connection.dialect.name), {"ids": list(ids)}).all()
+    return cast(Sequence[FactRow], connection.execute(_facts(connection.dialect.name), {"ids": list(ids)}).all())
 
 
 def ids_by_uuid(connection: Connection, uuids: Sequence[str]) -> Mapping[str, OperationRow]:
     if not uuids:
         return {}
     rows = connection.execute(select(operations).where(operations.c.uuid.in_(uuids))).all()
-    return {row.uuid: row for row in rows}
+    return {row.uuid: row for row in cast(Sequence[OperationRow], rows)}

@@ -7,29 +7,30 @@ Owns these queries. Never decides whether a poll brings news (``scheduler/hosts/
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BindParameter, Connection, Row, Select, Update, bindparam, false, null, select, update
+from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, false, null, select, update
 
 from migrator.alarms import AlarmKind
 from migrator.db import host_domains, server_heartbeat
 from migrator.db import hosts as host_rows
 from migrator.db.clock import moment as now_of
 from migrator.db.host_domains import HeldCopy
+from migrator.db.partial_rows import PolledRecord
 from migrator.db.tables import alarms, copies, hosts, instances
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is known of one host. ``claimed_s``: how long ago another machine wanted its name. ``records``: rows (uuid,
-    host, launched_at, deleted, power_state) of its instances."""
+    """What is known of one host. ``claimed_s``: how long ago another machine wanted its name. ``records``: of its
+    instances, by UUID."""
 
     machine: str | None
     claimed_s: float | None
     boot: str | None
     resume_until: float | None
     copies: Mapping[str, HeldCopy]
-    records: Mapping[str, Row[Any]]
+    records: Mapping[str, PolledRecord]
     alarmed: bool
     working: Sequence[str] | None  # instances that its agent works on; None: it does not tell
 
@@ -72,8 +73,8 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
     held: dict[str, dict[str, HeldCopy]] = {}
     for host, *copy in connection.execute(_COPIES, asked):
         held.setdefault(host, {})[copy[0]] = HeldCopy(*copy)
-    records: dict[str, dict[str, Row[Any]]] = {}
-    for record in connection.execute(_RECORDS, asked):
+    records: dict[str, dict[str, PolledRecord]] = {}
+    for record in cast(Sequence[PolledRecord], connection.execute(_RECORDS, asked).all()):
         records.setdefault(record.host, {})[record.uuid] = record
     alarmed = set(connection.execute(_ALARMED, asked | {"kinds": [kind.value for kind in kinds]}).scalars())
     found = connection.execute(_hosts(connection.dialect.name), asked)

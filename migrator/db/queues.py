@@ -7,10 +7,11 @@ beside the operations themselves.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, or_, select, true, tuple_
 
+from migrator.db.partial_rows import QueueRow
 from migrator.db.tables import operations
 
 _C = operations.c
@@ -92,11 +93,11 @@ def ahead(connection: Connection, rule: Rule, operation_id: int, urgent: bool, h
     return int(connection.execute(_at(rule, urgent), {"me": operation_id, "host": host}).scalar_one())
 
 
-def standing(connection: Connection, rule: Rule, hosts: Collection[str]) -> Sequence[Row[Any]]:
-    """(id, destination, requested_host, queued) of all that stand at these hosts; those that wait, in their order."""
+def standing(connection: Connection, rule: Rule, hosts: Collection[str]) -> Sequence[QueueRow]:
+    """All that stand at these hosts; those that wait, in their order."""
     if not hosts:
         return ()
-    return connection.execute(_standing(rule), {"hosts": list(hosts)}).all()
+    return cast(Sequence[QueueRow], connection.execute(_standing(rule), {"hosts": list(hosts)}).all())
 
 
 def first(connection: Connection, rule: Rule, host: str, *, free: bool = False) -> int | None:

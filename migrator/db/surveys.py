@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,6 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from migrator.db import server_heartbeat
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now
+from migrator.db.partial_rows import SurveyRow
 from migrator.db.tables import guest_cpus, hosts, instances, operations, surveys
 
 CPU_SEEN_S = 600.0  # a CPU that no guest saw for so long is not asked for any more
@@ -121,13 +122,13 @@ def cpus(connection: Connection) -> Mapping[str, Any]:
     return {row.key: row.body for row in rows}
 
 
-def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[str, Row[Any]]:
-    """Host -> row with ``body`` and ``age_s``; None: of every host."""
+def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[str, SurveyRow]:
+    """By host; None: of every host."""
     age_s = (server_heartbeat.clock_expression(connection) - surveys.c.received_at).label("age_s")
     query = select(surveys.c.host, surveys.c.body, age_s)
     if names is not None:
         query = query.where(surveys.c.host.in_(names))
-    return {row.host: row for row in connection.execute(query)}
+    return {row.host: row for row in cast(Sequence[SurveyRow], connection.execute(query).all())}
 
 
 def peers(connection: Connection, host: str, down_after: float, most: int) -> Sequence[Row[str, str]]:

@@ -5,12 +5,13 @@ Every change of whose it is compares with what it was, so that of two who want a
 
 import uuid as uuids
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import cast
 
-from sqlalchemy import Connection, Row, bindparam, delete, false, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, false, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
+from migrator.db.rows import VolumeRow
 from migrator.db.tables import instances, operations, volumes
 from migrator.errors import AlreadyExists, Conflict, VolumeNotFound
 
@@ -43,17 +44,18 @@ def create(connection: Connection, name: str, source: str, size_gb: int, image_i
     return str(values["id"])
 
 
-def get(connection: Connection, ident: str) -> Row[Any]:
+def get(connection: Connection, ident: str) -> VolumeRow:
     """Raises VolumeNotFound."""
     row = connection.execute(select(volumes).where(volumes.c.id == ident)).one_or_none()
     if row is None:
         raise VolumeNotFound(f"Volume {ident} could not be found.")
-    return row
+    return cast(VolumeRow, row)
 
 
-def every(connection: Connection) -> Sequence[Row[Any]]:
+def every(connection: Connection) -> Sequence[VolumeRow]:
     """By name."""
-    return connection.execute(select(volumes).order_by(volumes.c.name, volumes.c.id)).all()
+    rows = connection.execute(select(volumes).order_by(volumes.c.name, volumes.c.id)).all()
+    return cast(Sequence[VolumeRow], rows)
 
 
 def of_host(connection: Connection, host: str, operation_ids: Collection[int] = ()) -> Sequence[str]:
@@ -72,7 +74,7 @@ def remove(connection: Connection, ident: str) -> None:
         )
 
 
-def attach(connection: Connection, ident: str, instance_uuid: str, target: str) -> Row[Any]:
+def attach(connection: Connection, ident: str, instance_uuid: str, target: str) -> VolumeRow:
     """Make it the instance's; its row. Raises VolumeNotFound, Conflict when it is another's."""
     taken = connection.execute(
         update(volumes)

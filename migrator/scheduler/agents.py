@@ -16,6 +16,7 @@ from migrator.db import alarms, credentials, hosts, keys, operations, progress, 
 from migrator.db import facts as fact_rows
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
+from migrator.db.rows import OperationRow
 from migrator.errors import BadRequest, IncarnationSuperseded, MigratorError
 from migrator.operations import table_of
 from migrator.protocol import (
@@ -231,14 +232,14 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
     return list(dict.fromkeys(touched))
 
 
-def _lent(row: operations.OperationRow, fact: Fact) -> bool:
+def _lent(row: OperationRow, fact: Fact) -> bool:
     """Whether the fact is of a copy made before the transfer: its few bytes would be a low that no transfer reaches
     again, which would look stalled from its beginning."""
     table = table_of(row.kind)
     return table is not None and any(phase.lends and phase.name == fact.phase for phase in table.phases)
 
 
-def _refused(connection: Connection, row: operations.OperationRow, fact: Fact, served: int) -> Fact:
+def _refused(connection: Connection, row: OperationRow, fact: Fact, served: int) -> Fact:
     """The host has served a newer operation of the instance. One that the record has, too, took over what this one has
     to clean up; else the record is older than the host, and a later operation must have a higher serial."""
     known = serials.known(connection, row.instance_uuid, served)
@@ -247,7 +248,7 @@ def _refused(connection: Connection, row: operations.OperationRow, fact: Fact, s
     return fact.model_copy(update={"served": served if known else None})
 
 
-def _compare_storage(connection: Connection, row: operations.OperationRow, host: str, fact: Fact) -> None:
+def _compare_storage(connection: Connection, row: OperationRow, host: str, fact: Fact) -> None:
     """A marker that two storages have is an alarm about the host that looked; it is over when it finds a proof."""
     if fact.unproven:
         pools = ", ".join(fact.unproven)
@@ -277,10 +278,10 @@ def _measure(connection: Connection, operation_id: int, fact: Fact) -> None:
         operations.add_outcome(connection, operation_id, measured)
 
 
-def _measure_rest(connection: Connection, row: operations.OperationRow, fact: Fact) -> None:
+def _measure_rest(connection: Connection, row: OperationRow, fact: Fact) -> None:
     """A guest that went on by post-copy runs at its destination long before all of its memory is there. Of that the
     hypervisor keeps no statistics: what its source counts in that time is all there is."""
     job = fact.job
-    if job is not None and job.active and job.elapsed_ms > row.outcome.get("elapsed_ms", 0):
+    if job is not None and job.active and job.elapsed_ms > (row.outcome or {}).get("elapsed_ms", 0):
         counted = {"elapsed_ms": job.elapsed_ms, "memory_processed_bytes": job.memory_processed_bytes}
         operations.add_outcome(connection, row.id, counted)

@@ -74,7 +74,7 @@ def test_a_move_of_the_record_is_over_and_its_claims_are_given_back(web: Web) ->
     assert answer.json()["reconcile"]["operations"] == []
     with web.db.read() as connection:
         row = operations.get(connection, key)
-        assert (row.active, row.status, row.error["code"]) == (False, "error", "reconciled")
+        assert (row.active, row.status, (row.error or {})["code"]) == (False, "error", "reconciled")
         assert claims.holders(connection, uuid) == ["compute2"]
         assert instances.get(connection, uuid).task_state is None
         free = connection.execute(select(t.hosts.c.name, t.hosts.c.free_memory_mb)).all()

@@ -63,6 +63,7 @@ def heard_later(db: Database, name: str, after_s: float) -> None:
     """After it was forced down, and silent since."""
     with db.write() as connection:
         said = hosts.get(connection, name).fencing
+        assert said is not None
         connection.execute(update(tables.hosts).values(last_seen=said["clock"] + after_s))
 
 

@@ -65,7 +65,7 @@ def test_a_host_that_never_had_the_instance_does_not_forbid_its_start(db: Databa
     assert requests.start(db, CALLER, uuid) > 0
     with db.read() as connection:
         (alarm,) = alarms.listed(connection)
-    assert (alarm.kind, alarm.host, alarm.details["instances"]) == ("unproven-claim", "liar", [uuid])
+    assert (alarm.kind, alarm.host, (alarm.details or {})["instances"]) == ("unproven-claim", "liar", [uuid])
 
 
 def test_a_fact_sent_twice_is_kept_once(db: Database) -> None:

@@ -259,7 +259,7 @@ def test_a_host_is_not_forced_up_under_an_evacuation_that_begins(db: Database, m
         assert hosts.force_down(connection, "one", True, "admin")
         connection.execute(t.hosts.update().where(t.hosts.c.name == "one").values(last_seen=0.0))  # and is silent
         spec = instances.get(connection, uuid).spec
-        instances.change(connection, uuid, {"spec": spec | {"disks": []}})
+        instances.change(connection, uuid, {"spec": {**spec, "disks": []}})
     forced_up: list[int] = []
 
     def force_up() -> None:

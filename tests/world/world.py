@@ -94,7 +94,7 @@ class World(Network):
         with self.db.write() as connection:
             made = images.create(connection, IMAGE)
             images.change(connection, made.id, {"status": "active"})  # its bytes are there
-            return dict(images.get(connection, made.id)._mapping)
+            return dict(images.get(connection, made.id)._asdict())
 
     def _add_hosts(self) -> None:
         for name in HOSTS:

@@ -18,6 +18,7 @@ from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest, Given
 from migrator.api.v2_1.servers.view import iso_z
 from migrator.db import images as rows
+from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, Conflict
 from migrator.untrusted.image_inspection import BOOT_FILES
 
@@ -113,7 +114,8 @@ def download(request: ApiRequest) -> Given:
     path = request.services.settings.image_dir / row.id
     if row.status != "active" or not path.is_file():
         return Answer(204)
-    return FileResponse(path, media_type="application/octet-stream", headers={"Content-MD5": row.checksum})
+    checksum = {"Content-MD5": row.checksum} if row.checksum is not None else {}
+    return FileResponse(path, media_type="application/octet-stream", headers=checksum)
 
 
 def delete(request: ApiRequest) -> Answer:
@@ -148,7 +150,7 @@ def remove_abandoned(services: Services) -> None:
         log.info("deleted image %s, which no instance needs any more: %d bytes", image_id, freed)
 
 
-def _get(services: Services, image_id: str) -> rows.ImageRow:
+def _get(services: Services, image_id: str) -> ImageRow:
     with services.db.read() as connection:
         return rows.get(connection, image_id)
 
@@ -206,7 +208,7 @@ def _check(name: str, value: Any, formats: Collection[str]) -> None:
             raise BadRequest("Attribute 'tags' has an item that is not a text of at most 255 characters.")
 
 
-def view(row: rows.ImageRow) -> dict[str, Any]:
+def view(row: ImageRow) -> dict[str, Any]:
     hashed = row.checksum_sha256
     return {
         **row.properties,

@@ -14,6 +14,7 @@ from migrator.api.json_schema import shortened
 from migrator.api.v2_1.servers.query import moment
 from migrator.db import images as rows
 from migrator.db.engine import Connection
+from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest
 
 DEFAULT_LIMIT = 25  # Glance's
@@ -35,7 +36,7 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "neq": operator.ne,
 }
 Params = Sequence[tuple[str, str]]
-View = Callable[[rows.ImageRow], dict[str, Any]]
+View = Callable[[ImageRow], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def _time(name: str, value: str) -> tuple[Callable[[float, float], bool], float]
     return (_COMPARED[how], moment(name, when)) if how in _COMPARED else (operator.eq, moment(name, value))
 
 
-def _fits(row: rows.ImageRow, image: Mapping[str, Any], name: str, value: str) -> bool:
+def _fits(row: ImageRow, image: Mapping[str, Any], name: str, value: str) -> bool:
     if name == "tag":
         return value in image["tags"]
     if name in _SIZES:

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from migrator.api.faults import TooLarge
 from migrator.api.process.services import Services
 from migrator.db import images as rows
+from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, StorageError
 from migrator.private_files import FILE, FOLDER, make_folder, narrow, opener
 from migrator.untrusted import image_inspection
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 _YOUNG_S = 60.0  # a part that is younger may be about to be locked
 
 
-async def receive(request: Request, services: Services, row: rows.ImageRow) -> None:
+async def receive(request: Request, services: Services, row: ImageRow) -> None:
     """Take the body as the image's bytes; nothing stays of a broken upload. Raises BadRequest (another format),
     TooLarge, Conflict (it has bytes already), ImageNotFound (deleted during the upload)."""
     limit = services.settings.image_size_cap
@@ -69,7 +70,7 @@ async def _write(request: Request, file: BinaryIO, limit: int) -> dict[str, Any]
     return {"size": size, "checksum": md5.hexdigest(), "checksum_sha256": sha256.hexdigest()}
 
 
-def _finish(services: Services, row: rows.ImageRow, part: Path, measured: dict[str, Any]) -> None:
+def _finish(services: Services, row: ImageRow, part: Path, measured: dict[str, Any]) -> None:
     """Name and status change in one step: only the request that changes the row first names the file. A server
     that ends in between leaves a file without an active row, which the next upload replaces."""
     virtual_size = inspected(part, row.disk_format, services.settings.image_size_cap)

@@ -11,6 +11,7 @@ from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.api.v2_1.services import as_uuid, reason_of
 from migrator.db import hosts as rows
+from migrator.db.rows import HostRow
 from migrator.errors import ActionNotImplemented, BadRequest, NotFound
 from migrator.protocol import HostReport
 from migrator.scheduler.state import loader
@@ -64,7 +65,7 @@ def uptime(request: ApiRequest) -> Answer:
     raise ActionNotImplemented("The requested functionality is not supported.")
 
 
-def _all(request: ApiRequest) -> Sequence[rows.HostRow]:
+def _all(request: ApiRequest) -> Sequence[HostRow]:
     with request.services.db.read() as connection:
         return sorted(rows.every(connection), key=lambda row: int(row.id))
 
@@ -74,14 +75,14 @@ def _used(request: ApiRequest) -> Mapping[str, Any]:
         return rows.used(connection)
 
 
-def _matching(request: ApiRequest, pattern: str) -> list[rows.HostRow]:
+def _matching(request: ApiRequest, pattern: str) -> list[HostRow]:
     found = [row for row in _all(request) if pattern in row.name]
     if not found:
         raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
     return found
 
 
-def _find(request: ApiRequest) -> rows.HostRow:
+def _find(request: ApiRequest) -> HostRow:
     ident = request.params["id"]
     if request.version >= _UUIDS:
         wanted = as_uuid(ident)
@@ -118,7 +119,7 @@ def _flag(request: ApiRequest, name: str) -> bool:
     return paging.first(request.query, name) in TRUE
 
 
-def _servers(request: ApiRequest, found: Sequence[rows.HostRow]) -> dict[str, dict[str, Any]]:
+def _servers(request: ApiRequest, found: Sequence[HostRow]) -> dict[str, dict[str, Any]]:
     """Host -> {"servers": [...]}. A host without any has no such field below 2.75."""
     empty = request.version >= _ALWAYS_LISTED
     on: dict[str, dict[str, Any]] = {row.name: {"servers": []} if empty else {} for row in found}
@@ -129,11 +130,11 @@ def _servers(request: ApiRequest, found: Sequence[rows.HostRow]) -> dict[str, di
     return on
 
 
-def _id(request: ApiRequest, row: rows.HostRow) -> Any:
+def _id(request: ApiRequest, row: HostRow) -> Any:
     return row.hypervisor_uuid if request.version >= _UUIDS else row.id
 
 
-def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> dict[str, Any]:
+def _brief(request: ApiRequest, row: HostRow, _used: Mapping[str, Any]) -> dict[str, Any]:
     view = loader.host_view(row, request.services.settings.service_down_time)
     return {
         "id": _id(request, row),
@@ -143,7 +144,7 @@ def _brief(request: ApiRequest, row: rows.HostRow, _used: Mapping[str, Any]) -> 
     }
 
 
-def _full(request: ApiRequest, row: rows.HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
+def _full(request: ApiRequest, row: HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
     report, unreadable = loader.report_of(row)
     service_id = row.uuid if request.version >= _UUIDS else row.id
     body = _brief(request, row, used) | {
@@ -181,7 +182,7 @@ def _capacity_keys() -> tuple[str, ...]:
     )
 
 
-def _capacity(row: rows.HostRow, report: HostReport, used: Mapping[str, Any]) -> dict[str, Any]:
+def _capacity(row: HostRow, report: HostReport, used: Mapping[str, Any]) -> dict[str, Any]:
     """What the host has, and what claims hold of it (claims, not guests: a stopped instance keeps its place), beside
     what no instance is given."""
     mine, taken = used.get(row.name), capacity.taken(report)

@@ -7,12 +7,12 @@ Knows no HTTP; what the differences are is worked out by ``differences``, which 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from migrator.alarms import DISPUTES, AlarmKind
 from migrator.db import alarms, events, host_domains, instances, keys, serials
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
+from migrator.db.partial_rows import PolledRecord, RecordRow, StampingRow, UnderWayRow
 from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
 from migrator.scheduler.hosts.unseen_guests import SilentHosts, keeps_its_domain
@@ -34,8 +34,8 @@ class Subject:
 
     uuid: str
     copy: HeldCopy | None
-    record: Any | None  # row of ``host_domains.records``
-    operations: Sequence[Any] = ()  # rows of ``host_domains.under_way``
+    record: RecordRow | None
+    operations: Sequence[UnderWayRow] = ()
     # In words, that the copy's stamp is of an operation, or an epoch, or that the host has served an operation, which
     # this database does not know; "": none
     newer: str = ""
@@ -74,7 +74,11 @@ def audit(connection: Connection, host: str, told: Iterable[DomainEntry], settin
 
 
 def unchanged(
-    key: bytes, host: str, told: Iterable[DomainEntry], before: Mapping[str, HeldCopy], records: Mapping[str, Any]
+    key: bytes,
+    host: str,
+    told: Iterable[DomainEntry],
+    before: Mapping[str, HeldCopy],
+    records: Mapping[str, PolledRecord],
 ) -> bool:
     """Whether ``audit`` of the list would only note that it was seen, while no alarm of ``RAISED`` about the host is
     open. ``key``: signs stamps; ``records``: of every instance on the host. Pure."""
@@ -146,7 +150,7 @@ def _subjects(
         for uuid in sorted(held.keys() | records.keys())
         if uuid in newer or uuid in suspect or _differs(host, held.get(uuid), records.get(uuid))
     ]
-    busy: dict[str, list[Any]] = {}
+    busy: dict[str, list[UnderWayRow]] = {}
     for row in host_domains.under_way(connection, differ):
         busy.setdefault(row.instance_uuid, []).append(row)
     return [Subject(u, held.get(u), records.get(u), busy.get(u, ()), newer.get(u, "")) for u in differ]
@@ -180,12 +184,12 @@ def _unknown_served(
     return dict.fromkeys(serials.unknown(connection, served), UNKNOWN_SERIAL)
 
 
-def _is_newer(copy: HeldCopy, known: Mapping[str, Any], record: Any | None) -> bool:
+def _is_newer(copy: HeldCopy, known: Mapping[str, StampingRow], record: RecordRow | None) -> bool:
     accepted = (record.accepted_stamps if record else None) or ()
     return f"{copy.stamp_operation}/{copy.stamp_epoch}" not in accepted and is_unknown(copy, known)
 
 
-def _differs(host: str, copy: HeldCopy | None, record: Any | None) -> bool:
+def _differs(host: str, copy: HeldCopy | None, record: RecordRow | PolledRecord | None) -> bool:
     if record is None or record.deleted or record.host != host:
         return copy is not None and copy.believed and copy.state in LIVE
     if copy is None:

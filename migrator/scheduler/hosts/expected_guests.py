@@ -3,13 +3,12 @@
 Pure. Owns only that. Where an operation's guest really is, ``decision/verdict`` finds out from facts.
 """
 
-from typing import Any
-
+from migrator.db.partial_rows import UnderWayRow
 from migrator.operations import OPERATIONS, Actor, Kind, Operation
 from migrator.protocol import Ensure
 
 
-def explains(operation: Any, host: str) -> bool:
+def explains(operation: UnderWayRow, host: str) -> bool:
     """``operation`` is a row of ``host_domains.under_way``. What only cleans up, and leaves a running guest alone, does
     not say why there is one; an evacuation stops it."""
     if host not in (operation.source, operation.destination):
@@ -19,7 +18,7 @@ def explains(operation: Any, host: str) -> bool:
     return bool(operation.holds) and _has_its_turn(operation, host)
 
 
-def _has_its_turn(operation: Any, host: str) -> bool:
+def _has_its_turn(operation: UnderWayRow, host: str) -> bool:
     """A guest that is stopped before it is moved runs at its source until that phase and at its destination from the
     phase that starts it, on the way back, too. Any other may run at both ends: a transfer decides."""
     try:

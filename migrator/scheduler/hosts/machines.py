@@ -7,11 +7,11 @@ machine is refused before anything is read from it. Never fences or stops anythi
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, events, machines
 from migrator.db.engine import Connection, Database
+from migrator.db.rows import HostRow
 from migrator.errors import Conflict, HostNotFound, MachineNotApproved, NameTaken
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Approved:
     machine: str
 
 
-def standing(row: Any, machine: str, down_after: float, *, empty: bool) -> Standing:
+def standing(row: HostRow | None, machine: str, down_after: float, *, empty: bool) -> Standing:
     """``row``: of ``hosts``, None for a new host. ``empty``: nothing is recorded of the host. Pure."""
     if row is None or row.machine is None:
         return Standing.FIRST
@@ -76,10 +76,10 @@ def admit(db: Database, host: str, machine: str, down_after: float, *, approve_n
 def check(db: Database, host: str, machine: str, down_after: float) -> None:
     """Raises unless the machine is the host, or no agent has said yet which one is and neither does this one."""
     with db.read() as connection:
-        row = machines.of(connection, host)
-    known = row.machine if row is not None else None
+        recorded = machines.of(connection, host)
+    known = recorded.machine if recorded is not None else None
     if known == (machine or None):
-        if row is not None and row.claimed_s is not None and row.claimed_s > SHOWN_S:
+        if recorded is not None and recorded.claimed_s is not None and recorded.claimed_s > SHOWN_S:
             _forget(db, host)
         return
     if known is None:
@@ -100,11 +100,11 @@ def _forget(db: Database, host: str) -> None:
         alarms.clear_alarm(connection, AlarmKind.SECOND_MACHINE, host=host)
 
 
-def _say(connection: Connection, host: str, row: Any, machine: str, found: Standing) -> None:
+def _say(connection: Connection, host: str, row: HostRow | None, machine: str, found: Standing) -> None:
     if machine:
         machines.claim(connection, host, machine)
     other = f"machine {machine}" if machine else "a machine whose agent does not say which it is"
-    words = f"{other} wants to be {host}, which machine {row.machine} is"
+    words = f"{other} wants to be {host}, which machine {row.machine if row is not None else ''} is"
     words += ", and that one is heard" if found is Standing.TAKEN else ", and that one is silent"
     if alarms.raise_alarm(connection, AlarmKind.SECOND_MACHINE, words, host=host, details={"machine": machine}):
         log.error("%s", words, extra={"host": host})

@@ -13,6 +13,7 @@ from migrator.db import alarms, claims, events, host_domains, hosts, instances, 
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.host_domains import LIVE
+from migrator.db.rows import CopyRow, HostRow, InstanceRow, OperationRow
 from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import BadRequest, Conflict, InstanceNotFound
 from migrator.operations import OPERATIONS, Kind
@@ -38,15 +39,15 @@ class Sides:
     not said since that they have none."""
 
     uuid: str
-    record: Any | None
-    copies: Sequence[Any]  # rows of ``host_domains.of_instance``
+    record: InstanceRow | None
+    copies: Sequence[CopyRow]
     views: Mapping[str, HostView]
-    operations: Sequence[Any]  # active ones, the oldest first
+    operations: Sequence[OperationRow]  # active ones, the oldest first
     newer: frozenset[str]
     disputed: str = ""
     at_work: Sequence[str] = ()
 
-    def copy_on(self, host: str | None) -> Any | None:
+    def copy_on(self, host: str | None) -> CopyRow | None:
         return next((copy for copy in self.copies if copy.host == host), None)
 
     def heard(self, host: str) -> bool:
@@ -80,7 +81,7 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
     rows = hosts.by_names(connection, names)
     views = {r.name: with_fencing(r, host_view(r, settings.service_down_time), settings, 0.0) for r in rows}
     stamped = [copy for copy in found if copy.stamp_host is not None]
-    known = host_domains.stamping(connection, {copy.stamp_operation for copy in stamped})
+    known = host_domains.stamping(connection, {copy.stamp_operation or "" for copy in stamped})
     newer = {copy.host for copy in stamped if is_unknown(copy, known)}
     newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
     disputed = alarms.disputes(connection, [uuid]).get(uuid, "")
@@ -88,7 +89,7 @@ def both_sides(connection: Connection, uuid: str, settings: ServerSettings, *, l
     return Sides(uuid, record, found, views, active, frozenset(newer), disputed, at_work)
 
 
-def _at_work(connection: Connection, uuid: str, rows: Sequence[Any]) -> Sequence[str]:
+def _at_work(connection: Connection, uuid: str, rows: Sequence[HostRow]) -> Sequence[str]:
     """Since the dispute was raised no host is asked for anything: a host is at rest when a poll of later says so. The
     poll that raised it counts, for its answer asks for nothing more. Agents of an earlier release do not tell."""
     raised = alarms.listed(connection, instance_uuid=uuid, kinds=[kind.value for kind in DISPUTES])
@@ -97,7 +98,7 @@ def _at_work(connection: Connection, uuid: str, rows: Sequence[Any]) -> Sequence
         row.name
         for row in rows
         if row.working is not None
-        and (uuid in row.working or (row.working_at + row.behind_s < since and row.name not in raisers))
+        and (uuid in row.working or ((row.working_at or 0.0) + row.behind_s < since and row.name not in raisers))
     ]
 
 
@@ -218,7 +219,7 @@ def _refuse_second(sides: Sides, host: str) -> None:
         )
 
 
-def _acting(sides: Sides, operation: Any) -> list[str]:
+def _acting(sides: Sides, operation: OperationRow) -> list[str]:
     """Hosts that the operation asks for more than to look. Beside a dispute it asks none for anything."""
     if sides.disputed or not operation.holds:
         return []
@@ -226,7 +227,7 @@ def _acting(sides: Sides, operation: Any) -> list[str]:
     return [host for host, (_, ensure) in wanted if ensure not in _HARMLESS and sides.heard(host)]
 
 
-def _transferring(operation: Any) -> bool:
+def _transferring(operation: OperationRow) -> bool:
     """Whether a transfer may be going on: libvirt's, which no word ends."""
     return operation.holds and OPERATIONS[Kind(operation.kind)].phase(operation.phase).do is Ensure.MIGRATING
 
@@ -251,7 +252,7 @@ def _rewrite(connection: Connection, sides: Sides, host: str) -> list[int]:
     return [int(operation.id) for operation in kept] + ([queued] if queued is not None else [])
 
 
-def _settle_operations(connection: Connection, sides: Sides, host: str) -> Sequence[Any]:
+def _settle_operations(connection: Connection, sides: Sides, host: str) -> Sequence[OperationRow]:
     """What only acts where the instance is begins anew there. What was to move it is over, and so is what would clean
     up where it is now. Those that stay."""
     kept = []
@@ -272,12 +273,12 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
         ended: dict[str, Any] = {"active": False, "waiting": None, "finished_at": moment}
         ended |= {"status": "error", "error": {"code": "reconciled", "message": words}} if operation.holds else {}
         operations.compare_and_swap(connection, operation.id, operation.generation, ended)
-        about = {"operation_id": operation.id, "instance_uuid": sides.uuid, "phase": operation.phase}
+        about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": sides.uuid, "phase": operation.phase}
         events.add(connection, "end", words, host=host, epoch=operation.epoch, **about)
     return kept
 
 
-def _settle_claims(connection: Connection, sides: Sides, host: str, owing: set[Any]) -> None:
+def _settle_claims(connection: Connection, sides: Sides, host: str, owing: set[str | None]) -> None:
     """The instance's claim is where it is, whether there is room or not: it takes what it takes."""
     record = sides.record
     assert record is not None

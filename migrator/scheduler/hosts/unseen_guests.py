@@ -5,13 +5,15 @@ Owns which hosts those may be. A guest on local disks alone runs nowhere without
 them fails; over storage that several hosts reach, only what they say tells that none of them runs it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from migrator.db import hosts, instances
 from migrator.db.engine import Connection
+from migrator.db.partial_rows import UnderWayRow
+from migrator.db.rows import HostRow
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.decision.snapshot import HostView
@@ -21,9 +23,9 @@ from migrator.settings import ServerSettings
 _NAMED = 5
 
 
-def keeps_its_domain(operation: Any) -> bool:
-    """Whether the instance's domain stays defined on its host while this operation is under way, a row of
-    ``host_domains.under_way``: a list of copies without it is then not merely old."""
+def keeps_its_domain(operation: UnderWayRow) -> bool:
+    """Whether the instance's domain stays defined on its host while this operation is under way: a
+    list of copies without it is then not merely old."""
     try:
         table = OPERATIONS[Kind(operation.kind)]
     except ValueError:
@@ -57,7 +59,7 @@ class SilentHosts:
         return _named([name for name, reached in self._silent.items() if own & reached])
 
 
-def _spec(stored: Any) -> InstanceSpec | None:
+def _spec(stored: Mapping[str, Any]) -> InstanceSpec | None:
     try:
         return InstanceSpec.model_validate(stored)
     except ValidationError:
@@ -69,7 +71,7 @@ def _named(silent: Sequence[str]) -> str:
     return f"{', '.join(silent[:_NAMED])}{more}"
 
 
-def _told(row: Any, view: HostView) -> bool:
+def _told(row: HostRow, view: HostView) -> bool:
     """Whether the host has said what it has: since servers listen, for what was heard before may be a backup's."""
     return view.speaks and row.silent_s <= row.listening_s
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
+from migrator.db.rows import InstanceRow
 from migrator.operations import Kind
 from migrator.protocol import HostReport, InstanceSpec
 from migrator.scheduler.checks.filters import findings
@@ -64,7 +65,7 @@ def of_host(
 
 
 def _need(
-    connection: Connection, row: Any, spec: InstanceSpec, report: HostReport, surviving: Mapping[str, str]
+    connection: Connection, row: InstanceRow, spec: InstanceSpec, report: HostReport, surviving: Mapping[str, str]
 ) -> PlacementRequest:
     vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
     return PlacementRequest(
@@ -80,7 +81,7 @@ def _need(
     )
 
 
-def _unfit(row: Any) -> str:
+def _unfit(row: InstanceRow) -> str:
     words = [] if row.vm_state in ALLOWED[Kind.EVACUATION][1] else [f"it is {row.vm_state}"]
     return ", ".join([*words, *([f"it is busy ({row.task_state})"] if row.task_state is not None else [])])
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
+from migrator.db.rows import HostRow
 from migrator.operations import Actor, Kind
 from migrator.scheduler.checks.filters import failed, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest, SourceHost
@@ -72,7 +73,7 @@ def _origin(connection: Connection, source: str, down_after: float) -> SourceHos
 
 
 def _candidates(
-    connection: Connection, rows: Sequence[Any], need: PlacementRequest, down_after: float
+    connection: Connection, rows: Sequence[HostRow], need: PlacementRequest, down_after: float
 ) -> list[Candidate]:
     found = loader.candidates(rows, down_after)
     if not need.live or need.source is None:

@@ -6,11 +6,11 @@ as the scheduler (``filters.py``), from the record and from what agents saw when
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from migrator.db import claims, hosts
 from migrator.db import instances as instance_records
 from migrator.db.engine import Connection
+from migrator.db.rows import InstanceRow
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, InstanceSpec
 from migrator.scheduler.checks.filters import findings
@@ -41,7 +41,7 @@ class HostChecks:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    instance: Any  # its row
+    instance: InstanceRow
     hosts: Sequence[HostChecks]
 
 
@@ -57,7 +57,7 @@ def of_host(connection: Connection, host: str, to: Collection[str], down_after: 
 
 
 def _preflights(
-    connection: Connection, instances: Sequence[Any], to: Collection[str], down_after: float
+    connection: Connection, instances: Sequence[InstanceRow], to: Collection[str], down_after: float
 ) -> list[Preflight]:
     sources = {row.host for row in instances if row.host is not None}
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
@@ -65,7 +65,7 @@ def _preflights(
     seen = surveys.load(connection, names if to else None, sources)
     candidates = [replace(c, surveyed=seen.get(c.host.name)) for c in loader.candidates(rows, down_after)]
     origins = origins_of(connection, sources, names, [row.uuid for row in instances], down_after)
-    return [_preflight(connection, row, candidates, origins.get(row.host)) for row in instances]
+    return [_preflight(connection, row, candidates, origins.get(row.host or "")) for row in instances]
 
 
 def origins_of(
@@ -78,13 +78,13 @@ def origins_of(
 
 
 def _preflight(
-    connection: Connection, row: Any, candidates: Sequence[Candidate], origin: SourceHost | None
+    connection: Connection, row: InstanceRow, candidates: Sequence[Candidate], origin: SourceHost | None
 ) -> Preflight:
     need = _need(connection, row, origin)
     return Preflight(row, [HostChecks(candidate.host.name, findings(candidate, need)) for candidate in candidates])
 
 
-def _need(connection: Connection, row: Any, origin: SourceHost | None) -> PlacementRequest:
+def _need(connection: Connection, row: InstanceRow, origin: SourceHost | None) -> PlacementRequest:
     vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
     guest, age_s = _guest(row.uuid, origin)
     spec = InstanceSpec.model_validate(row.spec)
@@ -104,7 +104,7 @@ def _need(connection: Connection, row: Any, origin: SourceHost | None) -> Placem
     )
 
 
-def _unfit(row: Any, origin: SourceHost | None) -> str:
+def _unfit(row: InstanceRow, origin: SourceHost | None) -> str:
     """Why no live migration may begin now; "": one may."""
     words = [] if row.vm_state in ALLOWED[Kind.LIVE_MIGRATION][1] else [f"it is {row.vm_state}"]
     words += [f"it is busy ({row.task_state})"] if row.task_state is not None else []

@@ -6,10 +6,11 @@ destination in its row, and holds nothing there: the slot and the claim are take
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from migrator.db import queues
 from migrator.db.engine import Connection
+from migrator.db.partial_rows import QueueRow
+from migrator.db.rows import OperationRow
 from migrator.errors import ConcurrentUpdate
 from migrator.operations import OPERATIONS, Effect, Kind, Operation
 from migrator.scheduler.decision.snapshot import OperationView, Plan, QueuePosition, Snapshot
@@ -40,13 +41,13 @@ def ahead_everywhere(connection: Connection, snapshot: Snapshot) -> Mapping[str,
     return queues.ahead_everywhere(connection, RULE, operation.id, operation.kind is URGENT)
 
 
-def places(connection: Connection, rows: Iterable[Any], limit: int) -> Mapping[int, QueuePosition]:
+def places(connection: Connection, rows: Iterable[OperationRow], limit: int) -> Mapping[int, QueuePosition]:
     """Operation id -> its place, for those of these rows of ``operations`` that wait for a host: one query."""
     waiting = {row.id: row.destination for row in rows if row.phase == QUEUED and row.forward and row.destination}
     if not waiting or not limit:
         return {}
     under_way: dict[str, int] = {}
-    lines: dict[str, list[Any]] = {}
+    lines: dict[str, list[QueueRow]] = {}
     for one in queues.standing(connection, RULE, set(waiting.values())):
         if one.queued:
             lines.setdefault(one.destination, []).append(one)

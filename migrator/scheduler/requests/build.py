@@ -16,6 +16,7 @@ from migrator.db import images as image_rows
 from migrator.db import instances
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Connection, Database
+from migrator.db.rows import ImageRow
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.scheduler.requests.requests import Caller, begin
@@ -126,7 +127,7 @@ def _attached(
     rows = sorted(attached, key=lambda row: str(row.target))
     image = new.image
     if new.boot_volume and rows[0].image_id:
-        image = dict(image_rows.get(connection, rows[0].image_id)._mapping)
+        image = dict(image_rows.get(connection, rows[0].image_id)._asdict())
     specs = (VolumeSpec(id=row.id, target=row.target, source=row.source, size_gb=row.size_gb) for row in rows)
     return tuple(specs), image
 
@@ -154,12 +155,12 @@ def _disks(new: NewInstance) -> tuple[DiskSpec, ...]:
     return tuple(disks)
 
 
-def _image_ref(row: Any) -> ImageRef:
+def _image_ref(row: ImageRow) -> ImageRef:
     return ImageRef(
         id=row.id,
         size_bytes=row.size,
         checksum_sha256=row.checksum_sha256,
-        disk_format=QEMU_FORMATS.get(row.disk_format, row.disk_format or "raw"),
+        disk_format=QEMU_FORMATS.get(row.disk_format or "", row.disk_format or "raw"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from migrator.db import events, instances, operations
 from migrator.db.engine import Connection, Database
+from migrator.db.rows import OperationRow
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY, Kind
 from migrator.protocol import InstanceSpec
@@ -95,7 +96,7 @@ def revert(db: Database, caller: Caller, uuid: str) -> int:
         return int(row.id)
 
 
-def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
+def _waiting(connection: Connection, uuid: str, verb: str) -> OperationRow:
     row = operations.active_of_instance(connection, uuid, lock=True)  # else it may confirm itself in between
     instance = instances.get(connection, uuid)
     if row is None or not _answers(row, verb):
@@ -104,7 +105,7 @@ def _waiting(connection: Connection, uuid: str, verb: str) -> Any:
     return row
 
 
-def _answers(row: Any, verb: str) -> bool:
+def _answers(row: OperationRow, verb: str) -> bool:
     """Whether the operation waits for this word: in VERIFY_RESIZE for either; and for the other one as long as nothing
     has been given up: a revert until the source has shown its disks, a confirmation until the destination has."""
     if row.phase == VERIFY and row.forward:
@@ -115,7 +116,7 @@ def _answers(row: Any, verb: str) -> bool:
     return bool(reverted and row.phase in (VERIFY, "record", "keep") and not row.confirm_requested)
 
 
-def _note(connection: Connection, caller: Caller, row: Any, name: str) -> None:
+def _note(connection: Connection, caller: Caller, row: OperationRow, name: str) -> None:
     events.add(
         connection,
         name,

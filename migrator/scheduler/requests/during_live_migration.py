@@ -7,8 +7,8 @@ and ``docs/operations.md`` is drawn from it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
+from migrator.db.rows import OperationRow
 from migrator.operations import OPERATIONS, Kind
 
 
@@ -62,15 +62,14 @@ DURING_LIVE_MIGRATION = (
 BY_KIND: Mapping[Kind, ActionRule] = {rule.kind: rule for rule in DURING_LIVE_MIGRATION if rule.kind is not None}
 
 
-def advice(kind: Kind, active: Any) -> str:
-    """What is under way, why ``kind`` must wait for it, and what can be done; "" for what is no live migration.
-    ``active``: a row of ``operations``, or None."""
+def advice(kind: Kind, active: OperationRow | None) -> str:
+    """What is under way, why ``kind`` must wait for it, and what can be done; "" for what is no live migration."""
     if active is None or active.kind != Kind.LIVE_MIGRATION or kind not in BY_KIND:
         return ""
     return f"; migration {active.id} is {active.status}: {BY_KIND[kind].why}. {_way_out(active)}"
 
 
-def _way_out(active: Any) -> str:
+def _way_out(active: OperationRow) -> str:
     if not active.forward or active.cancel_requested:
         return "It is being undone: wait for its end"
     if OPERATIONS[Kind.LIVE_MIGRATION].reversible(active.phase):

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import events, host_domains, hosts, images, keys, operations
+from migrator.db import host_domains, hosts, images, keys, operations
 from migrator.db.engine import Connection, Database
+from migrator.db.rows import HostRow, InstanceRow
 from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, StoragePool, TargetPowerState
 from migrator.scheduler.decision import evacuated_disks
+from migrator.scheduler.requests import evacuation_events
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.scheduler.state import fencing, passwords, shared_proofs
 from migrator.scheduler.state.loader import host_view, report_of, with_fencing
@@ -113,25 +115,25 @@ def _begin(
     context = {"guest": described(found.report).model_dump(mode="json"), "disks": found.disks}
     asked: dict[str, Any] = {"requested_host": request.host, "params": params, "context": context, "seen": row}
     operation_id = begin(connection, caller, Kind.EVACUATION, uuid, row.host, **asked)
-    _note_evidence(connection, operation_id, uuid, source, settings)
-    sharers = _sharers(storage, found.kept_pools, row.host)
+    evacuation_events.note_evidence(connection, operation_id, uuid, source, settings)
+    sharers = _sharers(storage, found.kept_pools, source.name)
     shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
-    _note_disks(connection, operation_id, uuid, found.disks)
+    evacuation_events.note_disks(connection, operation_id, uuid, found.disks)
     return Evacuation(operation_id, found.shared, password, found.drive_made_anew, found.disks)
 
 
-def _survival(row: Any, source: Any, storage: Mapping[str, Mapping[str, StoragePool]]) -> _Survival:
+def _survival(row: InstanceRow, source: HostRow, storage: Mapping[str, Mapping[str, StoragePool]]) -> _Survival:
     """Raises Conflict where the host's report cannot be read."""
     spec, (report, unreadable) = InstanceSpec.model_validate(row.spec), report_of(source)
     if unreadable:  # which of its disks are shared is unknown
-        raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: host {row.host}: {unreadable}")
-    surviving = surviving_pools(storage, spec, report, row.host)
+        raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: host {source.name}: {unreadable}")
+    surviving = surviving_pools(storage, spec, report, source.name)
     kept = [disk for disk in spec.disks if not disk.config_drive]
     shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
     return _Survival(spec, report, surviving, evacuated_disks.fates(spec, surviving), shared)
 
 
-def _power(row: Any, found: _Survival, *, stopped: bool) -> TargetPowerState:
+def _power(row: InstanceRow, found: _Survival, *, stopped: bool) -> TargetPowerState:
     """How the instance ends."""
     power = TargetPowerState.SHUT_OFF if stopped else _POWER.get(row.vm_state, TargetPowerState.RUNNING)
     if power is TargetPowerState.SAVED and found.spec.home_pool not in found.surviving:
@@ -139,7 +141,7 @@ def _power(row: Any, found: _Survival, *, stopped: bool) -> TargetPowerState:
     return power
 
 
-def _source(connection: Connection, row: Any, host: str | None, settings: ServerSettings) -> Any:
+def _source(connection: Connection, row: InstanceRow, host: str | None, settings: ServerSettings) -> HostRow:
     """The lost host's row."""
     if row.host is None:
         raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: it was never on a host")
@@ -168,7 +170,7 @@ def _source(connection: Connection, row: Any, host: str | None, settings: Server
     return source
 
 
-def _refuse_heard(source: Any, settings: ServerSettings, *, shared: bool) -> None:
+def _refuse_heard(source: HostRow, settings: ServerSettings, *, shared: bool) -> None:
     """A host that is heard is not down, though an operator says so. Where the disks are kept its agent stops the guest
     first, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
     view = host_view(source, settings.service_down_time)
@@ -180,7 +182,7 @@ def _refuse_heard(source: Any, settings: ServerSettings, *, shared: bool) -> Non
         )
 
 
-def _live_elsewhere(connection: Connection, row: Any, settings: ServerSettings) -> list[tuple[str, str]]:
+def _live_elsewhere(connection: Connection, row: InstanceRow, settings: ServerSettings) -> list[tuple[str, str]]:
     """Hosts besides the recorded one that have a live copy of it, for all that is known, and its state: perhaps the
     lost host under another name."""
     states = dict(host_domains.live_elsewhere(connection, row.uuid, row.host))
@@ -270,31 +272,3 @@ def described(report: HostReport) -> GuestDescription:
 
 def _password() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_PASSWORD_LENGTH))
-
-
-def _note_evidence(connection: Connection, operation_id: int, uuid: str, source: Any, settings: ServerSettings) -> None:
-    found = fencing.evidence(source, settings)
-    if found is not None:
-        words = found.words
-    elif host_view(source, settings.service_down_time).heard:
-        words = "none; its agent answers, and stops the guest before another copy starts"
-    else:
-        words = f"none yet; the fence command will be run for {source.name}"
-    events.add(
-        connection,
-        "evidence",
-        f"evidence that {source.name} runs nothing: {words}",
-        operation_id=operation_id,
-        instance_uuid=uuid,
-        host=source.name,
-        epoch=1,
-        details={"kind": found.kind, "by": found.by, "at": found.at} if found is not None else None,
-    )
-
-
-def _note_disks(connection: Connection, operation_id: int, uuid: str, disks: Sequence[Mapping[str, Any]]) -> None:
-    if disks:
-        words = evacuated_disks.words(disks)
-        details = {"disks": list(disks)}
-        known: dict[str, Any] = {"operation_id": operation_id, "instance_uuid": uuid, "epoch": 1, "details": details}
-        events.add(connection, "disks", words, **known)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from migrator.db import events, host_domains, instances, operations
 from migrator.db.engine import Connection, Database
+from migrator.db.rows import InstanceRow
 from migrator.errors import ConcurrentUpdate, Conflict, InstanceBusy
 from migrator.operations import OPERATIONS, VERIFY, Kind
 from migrator.protocol import DomainState
@@ -175,7 +176,7 @@ def on_instance(
     return until_unchanged(db, ask)
 
 
-def refuse_second_copy(kind: Kind, row: Any, others: Sequence[tuple[str, str]]) -> None:
+def refuse_second_copy(kind: Kind, row: InstanceRow, others: Sequence[tuple[str, str]]) -> None:
     """Raises Conflict if there are ``others``: hosts besides the instance's own that have a live copy, and its state. A
     paused one counts like one that runs, for it may go on at any time."""
     for other, state in others:
@@ -187,7 +188,7 @@ def refuse_second_copy(kind: Kind, row: Any, others: Sequence[tuple[str, str]]) 
         )
 
 
-def at_rest(connection: Connection, uuid: str, kind: Kind) -> Any:
+def at_rest(connection: Connection, uuid: str, kind: Kind) -> InstanceRow:
     """The instance's row, if an operation of this kind may begin now. Raises InstanceBusy, Conflict."""
     verb, allowed = ALLOWED[kind]
     row = instances.get(connection, uuid)
@@ -210,7 +211,7 @@ def begin(
     requested_host: str | None = None,
     params: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
-    seen: Any = None,
+    seen: InstanceRow | None = None,
 ) -> int:
     """Write the operation down in a transaction that has seen that it may begin; its id. Raises InstanceBusy, and
     ConcurrentUpdate where the instance is no longer as ``seen`` (its row), or a move's has left ``source``: a request
@@ -242,7 +243,9 @@ def begin(
     return operation_id
 
 
-def _locked_source(connection: Connection, operation_id: int, new: operations.NewOperation, seen: Any) -> str | None:
+def _locked_source(
+    connection: Connection, operation_id: int, new: operations.NewOperation, seen: InstanceRow | None
+) -> str | None:
     """Lock the instance, and point the operation at its present host. Raises ConcurrentUpdate, see ``begin``."""
     now = instances.lock(connection, new.instance_uuid)
     host: str | None = now.host
@@ -268,5 +271,5 @@ def _note_request(connection: Connection, operation_id: int, new: operations.New
     )
 
 
-def _state(row: Any) -> tuple[Any, ...]:
+def _state(row: InstanceRow) -> tuple[str | float | None, ...]:
     return row.host, row.vm_state, row.task_state, row.updated_at

@@ -7,12 +7,13 @@ from pydantic import ValidationError
 
 from migrator.db import images, instances, volumes
 from migrator.db.engine import Connection
+from migrator.db.rows import ImageRow
 from migrator.errors import Forbidden
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.state.host_operations import asked_of
 
 
-def image(connection: Connection, host: str, image_id: str) -> images.ImageRow:
+def image(connection: Connection, host: str, image_id: str) -> ImageRow:
     """The image, of which an operation that asks something of the host now has an instance; also one that was deleted.
     Raises Forbidden, whether there is such an image or not, and ImageNotFound."""
     specs = instances.specs_of_operations(connection, asked_of(connection, host))

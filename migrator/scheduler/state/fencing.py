@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.db.hosts import said_down
+from migrator.db.rows import HostRow
 from migrator.settings import ServerSettings
 
 # A lease counts as lapsed only this much after its length: the agent needs time to stop its guests (or the watchdog to
@@ -28,8 +29,8 @@ class Evidence:
     at: float | None
 
 
-def evidence(row: Any, settings: ServerSettings) -> Evidence | None:
-    """The evidence there is for a ``db.hosts.HostRow``; None for a host that is heard, and was not forced down a moment
+def evidence(row: HostRow, settings: ServerSettings) -> Evidence | None:
+    """The evidence there is; None for a host that is heard, and was not forced down a moment
     ago, or of whose silence nothing is known."""
     recorded: Mapping[str, Any] = row.fencing or {}
     if forced_down(row):
@@ -40,12 +41,12 @@ def evidence(row: Any, settings: ServerSettings) -> Evidence | None:
     return _fenced(row, recorded) or _lapsed(row) or _policy(row, settings)
 
 
-def forced_down(row: Any) -> bool:
+def forced_down(row: HostRow) -> bool:
     """Whether an operator's or a tool's word that the host is down counts: it was given since the host was heard."""
     return bool(row.forced_down) and said_down(row.fencing, row.last_seen)
 
 
-def wanted(row: Any = None) -> str:
+def wanted(row: HostRow | None = None) -> str:
     """What would count, for an answer that refuses; ``row``: the host's."""
     return _outdated(row) + (
         "What would count: forced_down set by an operator or an external tool, the success of fence_command, a lapsed "
@@ -53,7 +54,7 @@ def wanted(row: Any = None) -> str:
     )
 
 
-def _outdated(row: Any) -> str:
+def _outdated(row: HostRow | None) -> str:
     if row is None or not row.forced_down or forced_down(row):
         return ""
     return (
@@ -67,7 +68,7 @@ def lapses_after(lease_s: float) -> float:
     return lease_s * (1 + DRIFT) + STOPPING_S
 
 
-def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
+def _fenced(row: HostRow, recorded: Mapping[str, Any]) -> Evidence | None:
     """A host that was heard after it had been fenced is alive again: the fencing says nothing about it any more."""
     if recorded.get("kind") != "fence_command" or recorded.get("clock", recorded.get("at", 0.0)) < row.last_seen:
         return None
@@ -76,7 +77,7 @@ def _fenced(row: Any, recorded: Mapping[str, Any]) -> Evidence | None:
     return Evidence("fence_command", by, words, recorded["at"])
 
 
-def _lapsed(row: Any) -> Evidence | None:
+def _lapsed(row: HostRow) -> Evidence | None:
     """Only time in which servers listened counts: only a clock that an operator may set measures the rest."""
     lease = row.report.get("self_fencing_lease_s", 0.0)
     if not isinstance(lease, (int, float)) or lease <= 0:  # a value that cannot be read is no evidence
@@ -90,7 +91,7 @@ def _lapsed(row: Any) -> Evidence | None:
     return Evidence("lease", row.name, words, None)
 
 
-def _policy(row: Any, settings: ServerSettings) -> Evidence | None:
+def _policy(row: HostRow, settings: ServerSettings) -> Evidence | None:
     if not settings.evacuate_silent_hosts or row.listening_s <= settings.service_down_time:
         return None
     words = f"not heard for {row.silent_s:.0f} s, and the policy evacuate_silent_hosts takes that for enough"

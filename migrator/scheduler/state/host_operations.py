@@ -31,7 +31,7 @@ def asked_of(connection: Connection, host: str) -> Sequence[int]:
 def asked_among(connection: Connection, hosts: Collection[str]) -> frozenset[str]:
     """Those of the hosts of which some operation asks something."""
     found = operations.places_of(connection, hosts)
-    ends = {(place, host) for place in found for host in (place.source, place.destination) if host in hosts}
+    ends = {(place, host) for place in found for host in (place.source, place.destination) if host and host in hosts}
     return frozenset(host for place, host in ends if _asks(place, host))
 
 

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from pydantic import ValidationError
 
 from migrator.db import alarms, host_domains, hosts, instances, operations, progress, transfer_stats
 from migrator.db.engine import Connection
+from migrator.db.partial_rows import FactRow, SpecRow
+from migrator.db.rows import HostRow, OperationRow
 from migrator.errors import InstanceNotFound
 from migrator.operations import OPERATIONS, End, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
@@ -36,7 +37,7 @@ RELEASED = "released_at"  # kept beside an operator's parameters: since when it 
 _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
 
 
-def report_of(row: Any) -> tuple[HostReport, str]:
+def report_of(row: HostRow) -> tuple[HostReport, str]:
     """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
     used for nothing: a bad row is one host's fault, and never that of a reader of all hosts."""
     try:
@@ -46,7 +47,7 @@ def report_of(row: Any) -> tuple[HostReport, str]:
         return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
 
 
-def host_view(row: Any, down_after: float) -> HostView:
+def host_view(row: HostRow, down_after: float) -> HostView:
     report, unreadable = report_of(row)
     patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
     speaks = row.silent_s <= patience_s
@@ -66,7 +67,7 @@ def host_view(row: Any, down_after: float) -> HostView:
     )
 
 
-def with_fencing(row: Any, view: HostView, settings: ServerSettings, since: float) -> HostView:
+def with_fencing(row: HostRow, view: HostView, settings: ServerSettings, since: float) -> HostView:
     """``view`` with the evidence that the host's guests do not run, and the fence command's failure if it is newer
     than ``since`` (seconds by the servers' clock)."""
     found = evidence(row, settings)
@@ -79,11 +80,11 @@ def with_fencing(row: Any, view: HostView, settings: ServerSettings, since: floa
     return replace(view, evidence=found.words if found is not None else None, fence_failed=failed)
 
 
-def candidates(rows: Iterable[Any], down_after: float) -> list[Candidate]:
+def candidates(rows: Iterable[HostRow], down_after: float) -> list[Candidate]:
     return [Candidate(host_view(row, down_after), row.free_vcpus, row.free_memory_mb, row.free_disk_gb) for row in rows]
 
 
-def operation_view(row: Any, moment: float) -> OperationView:
+def operation_view(row: OperationRow, moment: float) -> OperationView:
     """``moment``: now, by the servers' clock."""
     return OperationView(
         id=row.id,
@@ -118,13 +119,13 @@ def snapshot(connection: Connection, operation_id: int, settings: ServerSettings
     return next(snapshots(connection, [operations.get(connection, operation_id)], settings))
 
 
-def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSettings) -> Iterator[Snapshot]:
+def snapshots(connection: Connection, rows: Sequence[OperationRow], settings: ServerSettings) -> Iterator[Snapshot]:
     """One a row of ``operations``, in their order. What they need of other tables is read at once for all of them, the
     facts before the hosts: a fact counts only while its host is heard."""
     specs = instances.specs(connection, {row.instance_uuid for row in rows})
     if lost := next((row.instance_uuid for row in rows if row.instance_uuid not in specs), None):
         raise InstanceNotFound(f"Instance {lost} could not be found.")
-    facts: dict[int, list[Any]] = {}
+    facts: dict[int, list[FactRow]] = {}
     for fact in operations.facts_of(connection, [row.id for row in rows]):
         facts.setdefault(fact.operation_id, []).append(fact)
     names = {name for row in rows for name in (row.source, row.destination) if name}
@@ -134,8 +135,8 @@ def snapshots(connection: Connection, rows: Sequence[Any], settings: ServerSetti
     waiting = inbound.places(connection, rows, settings.max_concurrent_builds)
     disputes = alarms.disputes(connection, specs.keys())
     for row in rows:
-        mine = {row.source, row.destination, specs[row.instance_uuid].host} & seen.keys()
-        rest = {name: (seen[name], views[name]) for name in sorted(mine)}
+        ends = {row.source, row.destination, specs[row.instance_uuid].host}
+        rest = {name: (seen[name], views[name]) for name in sorted(name for name in ends if name in seen)}
         place = waiting.get(row.id, QueuePosition())
         found = _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
         yield replace(found, disputed=disputes.get(row.instance_uuid, ""), copies=_copies(connection, row, settings))
@@ -159,10 +160,10 @@ def _readable_alone(connection: Connection, key: int, settings: ServerSettings) 
 
 def _snapshot(
     connection: Connection,
-    row: Any,
-    instance: Any,
-    seen: Mapping[str, tuple[Any, HostView]],
-    facts: Sequence[Any],
+    row: OperationRow,
+    instance: SpecRow,
+    seen: Mapping[str, tuple[HostRow, HostView]],
+    facts: Sequence[FactRow],
     place: QueuePosition,
     settings: ServerSettings,
 ) -> Snapshot:
@@ -192,7 +193,7 @@ def _snapshot(
     )
 
 
-def _copies(connection: Connection, row: Any, settings: ServerSettings) -> tuple[tuple[str, str], ...]:
+def _copies(connection: Connection, row: OperationRow, settings: ServerSettings) -> tuple[tuple[str, str], ...]:
     """Asked for only where it matters: it costs a query."""
     if OPERATIONS[Kind(row.kind)].phase(row.phase).end is not End.NO_COPY:
         return ()
@@ -222,20 +223,22 @@ def means_of(settings: ServerSettings) -> MigrationOptions:
     )
 
 
-def _ahead(connection: Connection, row: Any) -> int:
+def _ahead(connection: Connection, row: OperationRow) -> int:
     """Only live migrations queue up; what is no longer in the queue need not ask."""
     if row.kind != Kind.LIVE_MIGRATION or row.phase != outbound.QUEUED:
         return 0
     return outbound.ahead(connection, row.id, row.source)
 
 
-def _stalled_s(connection: Connection, row: Any) -> float:
+def _stalled_s(connection: Connection, row: OperationRow) -> float:
     if row.kind != Kind.LIVE_MIGRATION:
         return 0.0
     return progress.stalled_s(connection, row.id, (row.steering or {}).get(RELEASED, 0.0))
 
 
-def _reached(connection: Connection, row: Any) -> float | None:
+def _reached(connection: Connection, row: OperationRow) -> float | None:
     """Asked for only where a transfer is planned: it costs a query."""
     planning = OPERATIONS[Kind(row.kind)].phase(row.phase).auto_strategy_only
-    return transfer_stats.reached_mib_s(connection, row.source, row.destination) if planning else None
+    if not planning or row.source is None or row.destination is None:
+        return None
+    return transfer_stats.reached_mib_s(connection, row.source, row.destination)

@@ -4,11 +4,13 @@ A database that was restored from a backup may have lost the operation; the gues
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, host_domains, instances, serials
 from migrator.db.engine import Connection
+from migrator.db.host_domains import HeldCopy
+from migrator.db.partial_rows import StampingRow
+from migrator.db.rows import CopyRow
 
 UNKNOWN_SERIAL = "was changed by an operation that is not in the record"
 
@@ -23,7 +25,7 @@ def raise_if_newer(connection: Connection, uuid: str) -> None:
             alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
 
 
-def is_unknown(copy: Any, known: Mapping[str, Any]) -> bool:
+def is_unknown(copy: HeldCopy | CopyRow, known: Mapping[str, StampingRow]) -> bool:
     """Whether this database knows nothing of the copy's stamp, which a server signed: of its operation, its epoch, or
     of what this epoch had to do with the host that it was signed for. After a restore an operation may come to the same
     epoch a second time, by another way: which of the two is newer is unknown, and the copy is not merely an old one.

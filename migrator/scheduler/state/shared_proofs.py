@@ -5,22 +5,22 @@ Owns the limit on that age and what is said of it. Never looks into a pool: an e
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from migrator.db import events
 from migrator.db.engine import Connection
+from migrator.db.rows import HostRow
 from migrator.errors import Conflict
 from migrator.settings import ServerSettings
 
 _NAMED = 5  # hosts in one line
 
 
-def ages(row: Any) -> Mapping[str, float]:
-    """Pool -> seconds between the host's last proof there and its last word. ``row``: of ``hosts``. Pure."""
+def ages(row: HostRow) -> Mapping[str, float]:
+    """Pool -> seconds between the host's last proof there and its last word. Pure."""
     return {pool: max(0.0, row.last_seen - float(found["at"])) for pool, found in (row.proofs or {}).items()}
 
 
-def check(row: Any, pools: Sequence[str], settings: ServerSettings) -> Mapping[str, float]:
+def check(row: HostRow, pools: Sequence[str], settings: ServerSettings) -> Mapping[str, float]:
     """The ages of what proves that these pools are shared. Raises Conflict for one that is too old, or missing."""
     limit, known = settings.shared_storage_proof_max_age, ages(row)
     if not limit:
@@ -36,7 +36,7 @@ def check(row: Any, pools: Sequence[str], settings: ServerSettings) -> Mapping[s
     return {pool: known[pool] for pool in pools}
 
 
-def refusal(row: Any, pools: Sequence[str], settings: ServerSettings) -> str:
+def refusal(row: HostRow, pools: Sequence[str], settings: ServerSettings) -> str:
     """What ``check`` would raise; "": nothing."""
     try:
         check(row, pools, settings)

@@ -5,6 +5,7 @@ from typing import Any
 
 from migrator.db import leftovers
 from migrator.db.engine import Connection
+from migrator.db.partial_rows import LeftoverRow
 from migrator.protocol import Leftover, LeftoverKind
 
 _UNUSED = {
@@ -27,7 +28,7 @@ def unexplained(connection: Connection, host: str, found: Sequence[Leftover]) ->
     return [(one, words) for one, words in why if words]
 
 
-def _words(one: Leftover, row: Any, host: str, own: Any) -> str:
+def _words(one: Leftover, row: LeftoverRow | None, host: str, own: Any) -> str:
     """ "": a record explains it."""
     if one.kind != LeftoverKind.DISKS:
         return next((words for kind, words in _UNUSED.items() if kind == one.kind), "nothing uses it")

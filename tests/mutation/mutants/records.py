@@ -139,7 +139,7 @@ MUTANTS = (
     Mutant(
         "a poll of before the dispute says that a host is at rest",
         RECONCILIATION,
-        "and (uuid in row.working or (row.working_at + row.behind_s < since and row.name not in raisers))",
+        "and (uuid in row.working or ((row.working_at or 0.0) + row.behind_s < since and row.name not in raisers))",
         "and uuid in row.working",
     ),
 )

@@ -139,7 +139,8 @@ def test_a_deleted_instance_that_its_host_still_has_to_clean_up_is_no_surprise()
 
 
 def test_the_words_name_hosts_and_what_a_seal_for_another_host_may_mean() -> None:
-    subject = Subject(UUID, copy("paused", stamp_host="n1"), Record())
+    record: Any = Record()
+    subject = Subject(UUID, copy("paused", stamp_host="n1"), record)
     (one,) = differences("n9", subject)
     assert one.kind is AlarmKind.COPY_ELSEWHERE
     assert one.message == (

@@ -46,7 +46,9 @@ def sides(
     *copies: Copy, record: Any = None, operations: Any = (), disputed: str = "", at_work: Any = (), **views: View
 ) -> Sides:
     known: Any = {"n1": View(), "n2": View(), "n3": View()} | views
-    return Sides("u", record or Record(), copies, known, operations, frozenset(), disputed, at_work)
+    held: Any = copies
+    recorded: Any = record or Record()
+    return Sides("u", recorded, held, known, operations, frozenset(), disputed, at_work)
 
 
 ACTING = [Operation("stop", "stop"), Operation("migration", "copy")]
@@ -105,5 +107,6 @@ def test_a_word_that_could_make_two_copies_run_is_refused_by_name(found: Sides, 
 def test_no_word_is_no_word() -> None:
     with pytest.raises(BadRequest):
         refuse(sides(Copy("n3")), Word(None))
+    held: Any = [Copy("n3")]
     with pytest.raises(Conflict, match="has no record"):
-        refuse(Sides("u", None, [Copy("n3")], {}, (), frozenset()), Word("n3"))
+        refuse(Sides("u", None, held, {}, (), frozenset()), Word("n3"))
