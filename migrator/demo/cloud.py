@@ -58,11 +58,6 @@ class Cloud:
         found: dict[str, Any] = self.call("GET", f"/v2.1/servers/{uuid}")["server"]
         return found
 
-    def servers_on(self, host: str) -> list[str]:
-        """Their ids, oldest first."""
-        found = self.call("GET", f"/v2.1/servers?all_tenants=1&host={host}&sort_key=created_at&sort_dir=asc")["servers"]
-        return [server["id"] for server in found]
-
     def wait_active(self, uuid: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             found = self.server(uuid)

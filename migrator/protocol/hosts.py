@@ -47,7 +47,6 @@ class HostReport(Message):
 
     hypervisor_type: Word = "QEMU"
     hypervisor_version: Big = 0  # libvirt's integer form: 7002000
-    libvirt_version: Big = 0
     arch: Word = "x86_64"
     cpu_model: Word = ""
     cpu_vendor: Word = ""

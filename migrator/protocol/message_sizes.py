@@ -4,8 +4,6 @@ The sender of a message keeps within these sizes, and the receiver refuses more 
 larger one is no message, but keeps the receiver from all others.
 """
 
-from collections.abc import Mapping
-
 _KIB, _MIB = 2**10, 2**20
 
 # A description: 1,000 features of 64 characters, 500 machine types of 64, 256 networks of 255, 64 pools.
@@ -18,8 +16,6 @@ FACTS = 1 * _MIB
 # 1,000 kept disks and 1,000 leftovers of 400 bytes.
 SURVEY = 4 * _MIB
 
-# By what follows /agent/v1/hosts/{name} in the path.
-BY_PATH: Mapping[str, int] = {"": REGISTRATION, "/poll": POLL, "/facts": FACTS, "/survey": SURVEY}
 OTHERS = 1024  # no other request of an agent has a body
 
 # Values that one message may hold. Of 4 MiB of real ones each takes more than 10 bytes; millions of empty ones take

@@ -19,7 +19,6 @@ from tests.api.harness import Web
 from tests.api.raw_requests import ask
 
 QUESTIONS = "/agent/v1/hosts/compute1/questions"
-REMOVED = "its host was removed, or was given a newer one"
 
 
 class Clock:

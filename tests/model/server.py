@@ -1,6 +1,5 @@
 """The real ``decide`` and ``assignments`` behind small hashable values, remembered so that a search is quick."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -181,7 +180,6 @@ def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...])
     return Snapshot(view_of(op), SPECS[op.shared], hosts, kept, home=home, destination_checks=())
 
 
-Decide = Callable[[Snapshot], Plan]
 _plans: dict[Any, Plan] = {}
 
 

@@ -37,7 +37,6 @@ class LibvirtHostReport(HostFiles):
         address = settings.live_migration_inbound_addr or address_towards(settings.server_url)
         return HostReport(
             hypervisor_version=connection.call(lambda c: c.getVersion()),
-            libvirt_version=connection.call(lambda c: c.getLibVersion()),
             arch=arch,
             cpu_model=model,
             cpu_vendor=vendor,

@@ -54,7 +54,6 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
         return HostReport(
             hypervisor_type="simulated",
             hypervisor_version=VERSION,
-            libvirt_version=9000000,
             cpu_model=host.cpu_model,
             cpu_vendor="Intel",
             cpu_topology={"sockets": 1, "cores": host.vcpus, "threads": 1},

@@ -233,7 +233,7 @@ def _ahead(connection: Connection, row: OperationRow) -> int:
 def _stalled_s(connection: Connection, row: OperationRow) -> float:
     if row.kind != Kind.LIVE_MIGRATION:
         return 0.0
-    return progress.stalled_s(connection, row.id, (row.steering or {}).get(RELEASED, 0.0))
+    return progress.stalled_s(connection, row.id, Steering.parse(row.steering or {}).released_at)
 
 
 def _reached(connection: Connection, row: OperationRow) -> float | None:
