@@ -167,6 +167,12 @@ class StorageError(DriverError):
     code = "storage_error"
 
 
+class DiskBeingRead(StorageError):
+    """Whether a disk is whole is not known yet, for its tables are many. Trying again helps: the reading goes on."""
+
+    code = "disk_being_read"
+
+
 class UnsafeDisk(StorageError):
     """A disk of the instance names a file that is not its own, or is none: a guest would read it. Nothing starts."""
 

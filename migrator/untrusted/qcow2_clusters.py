@@ -2,56 +2,74 @@
 
 Owns the reading of the reference counts' table, and of the tables that say where a disk's clusters lie (QEMU's
 docs/interop/qcow2.txt). A file that was cut refers to clusters behind its end. Opens nothing, changes nothing, and
-reads the tables within a time, a part after the other. Never says whether the content is right.
+reads the tables one after the other, so that a caller may stop and go on. Never says whether the content is right.
 """
 
 import os
-import time
 from array import array
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from migrator.errors import StorageError
 from migrator.untrusted.qcow2_header import Qcow2Header
 
-READ_S = 60.0  # in which every table has been read; 64 KiB of them stand for 512 MiB of a disk
 _OFFSET = (1 << 56) - (1 << 9)
 _COMPRESSED = 0x40  # in the highest byte of an entry
 _SECTOR = 512
 _ENTRIES = 8192  # of a table, read at once
 
 
-def refuse_cut(file: BinaryIO, header: Qcow2Header, clock: Callable[[], float] = time.monotonic) -> None:
-    """Raises StorageError for a file that ends before the last cluster that it refers to; OSError. QEMU writes a
-    cluster before the table that names it, so this holds for a disk whose guest runs, too. Of its last cluster a file
-    may lack a part, as QEMU itself allows."""
-    wanted = _end(file, header, clock() + READ_S, clock)
-    length = file.seek(0, os.SEEK_END)  # now, for a guest that runs may have made it longer by now
-    if wanted - length >= header.cluster_bytes:
-        raise StorageError(f"it was cut off: it has {length} bytes, and refers to {wanted}")
+class TableReading:
+    """The tables of one file, read once. Keeps where it is, and at most one part of a table.
 
+    QEMU writes a cluster before the table that names it, so a file that a guest writes to may be read meanwhile, and
+    with pauses: what is added later lies before the file's end, too."""
 
-def _end(file: BinaryIO, header: Qcow2Header, until: float, clock: Callable[[], float]) -> int:
-    end, cluster = 0, header.cluster_bytes
-    for blocks in _offsets(file, header.refcounts_at, header.refcount_clusters * cluster // 8):
-        end = max(end, *(at + cluster for at in blocks), 0)
-    for tables in _offsets(file, header.l1_at, header.l1_entries):
-        for at in tables:
-            if clock() > until:
-                raise StorageError(f"its tables could not be read within {READ_S:g} s")
-            file.seek(at)
-            end = max(end, at + cluster, _end_of_clusters(file.read(cluster), header))
-    return end
+    def __init__(self, header: Qcow2Header) -> None:
+        self.header = header
+        self.read_share = 0.0  # of the tables, 0 to 1
+        self._end = 0
+        self._done = False
+        self._file: BinaryIO
+        self._steps = self._read()
 
+    def go_on(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
+        """Read on, from ``file`` as it is opened now, until ``enough``: at least one table. Whether every table was
+        read. Raises OSError, after which this reading cannot go on."""
+        self._file = file
+        for _ in self._steps:
+            if enough():
+                break
+        return self._done
 
-def _offsets(file: BinaryIO, at: int, entries: int) -> Iterator[list[int]]:
-    """Where the clusters lie that this table names, a part of it after the other: it may be very long. What a part
-    names many times is read once."""
-    for first in range(0, entries, _ENTRIES):
-        file.seek(at + 8 * first)
-        found = array("Q", _whole_entries(file.read(8 * min(_ENTRIES, entries - first))))
-        found.byteswap()
-        yield sorted({entry & _OFFSET for entry in found} - {0})
+    def problem(self, file: BinaryIO) -> str:
+        """When every table was read: what is wrong with a file that ends before the last cluster that it refers to; ""
+        for a whole one. Of its last cluster a file may lack a part, as QEMU itself allows. Raises OSError."""
+        length = file.seek(0, os.SEEK_END)  # now, for a guest that runs may have made it longer by now
+        if self._end - length >= self.header.cluster_bytes:
+            return f"it was cut off: it has {length} bytes, and refers to {self._end}"
+        return ""
+
+    def _read(self) -> Iterator[None]:
+        cluster, header = self.header.cluster_bytes, self.header
+        for blocks in self._offsets(header.refcounts_at, header.refcount_clusters * cluster // 8):
+            self._end = max(self._end, *(at + cluster for at in blocks), 0)
+            yield
+        for first, tables in enumerate(self._offsets(header.l1_at, header.l1_entries)):
+            for number, at in enumerate(tables):
+                self._file.seek(at)
+                self._end = max(self._end, at + cluster, _end_of_clusters(self._file.read(cluster), header))
+                self.read_share = min(1.0, (first * _ENTRIES + number) / header.l1_entries)
+                yield
+        self._done = True
+
+    def _offsets(self, at: int, entries: int) -> Iterator[list[int]]:
+        """Where the clusters lie that this table names, a part of it after the other: it may be very long. What a part
+        names many times is read once."""
+        for first in range(0, entries, _ENTRIES):
+            self._file.seek(at + 8 * first)
+            found = array("Q", _whole_entries(self._file.read(8 * min(_ENTRIES, entries - first))))
+            found.byteswap()
+            yield sorted({entry & _OFFSET for entry in found} - {0})
 
 
 def _end_of_clusters(table: bytes, header: Qcow2Header) -> int:

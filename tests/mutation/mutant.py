@@ -25,6 +25,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/compute/": _WORKING,
     "migrator/compute/storage/idle_base_images.py": ("tests/unit/compute/storage/test_leftovers.py",),
     "migrator/compute/storage/leftovers.py": ("tests/unit/compute/storage/test_leftovers.py",),
+    "migrator/compute/storage/table_readings.py": ("tests/unit/compute/storage/test_table_readings.py",),
     "migrator/compute/storage/whole_disks.py": ("tests/unit/compute/storage/test_whole_disks.py",),
     "migrator/compute/fencing/lease.py": ("tests/unit/compute/fencing",),
     "migrator/compute/fencing/self_fencing.py": ("tests/unit/compute/fencing",),

@@ -16,7 +16,7 @@ from migrator.compute.handlers.context import HandlerContext, OperationState, be
 from migrator.compute.handlers.live import HANDLERS, stop_only
 from migrator.compute.image_cache import ImageStore
 from migrator.compute.journal import Journal, JournalFull
-from migrator.errors import HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
+from migrator.errors import DiskBeingRead, HypervisorUnavailable, MigratorError, ServerUnreachable, StorageError
 from migrator.protocol import (
     STEP_HANGS,
     UNKNOWN_ASSIGNMENT,
@@ -37,7 +37,7 @@ from migrator.protocol import (
 )
 
 SETTLE_S = 2.0  # without a job for so long, a transfer whose call we did not see return is over
-_TRANSIENT = (HypervisorUnavailable, ServerUnreachable)
+_TRANSIENT = (HypervisorUnavailable, ServerUnreachable, DiskBeingRead)
 _TOLD = (MigratorError, ValidationError, OSError)  # goes into the fact: the operation waits for a reason
 _CLEARS = (Ensure.ABSENT, Ensure.SET_ASIDE)
 _WITH_DISKS = (Ensure.PREPARED, Ensure.DISKS_PRESENT, Ensure.RUNNING, Ensure.REBUILT, *_CLEARS)

@@ -2,7 +2,8 @@
 
 What another copy of an instance is given up for. Owns what is read for that, in plain Python, which opens nothing that
 a header names, and what of it is remembered, so that a disk which is looked at every second is not read every second.
-Changes no file. A disk's content that changed in place is not found here: of what was copied, checksums tell.
+How long it is read at a time is ``table_readings``'s. Changes no file. A disk's content that changed in place is not
+found here: of what was copied, checksums tell.
 """
 
 import os
@@ -14,26 +15,28 @@ from pathlib import Path
 from typing import TypeVar
 
 from migrator.compute.storage import base_images, disk_headers
+from migrator.compute.storage.table_readings import TableReadings
 from migrator.errors import StorageError
 from migrator.protocol import DiskSpec, ImageRef
-from migrator.untrusted import qcow2_clusters, qcow2_header
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 _SHARE = 20  # of the time at most one part in so many is spent on reading one file
-_REMEMBERED_S = 60.0  # at most, of a file that changes, as a running guest's does
+_REMEMBERED_S = 60.0  # at most, or for as long as it took, of a file that changes, as a running guest's does
 _FILES = 10_000  # that are remembered
 _ADVICE = "bring the file back from a backup, or from the other host"
 
 
 @dataclass(frozen=True, slots=True)
-class _Sound:
-    """A file as it was found whole, and until when that is taken for true although it has been written to since."""
+class _Read:
+    """A file as it was when its tables were read, what was wrong with it ("" for nothing), and until when that is taken
+    for true although it has been written to since."""
 
     inode: int
     size: int
     written_ns: int
+    problem: str
     until: float
 
 
@@ -43,11 +46,13 @@ class WholeDisks:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._sound: dict[Path, _Sound] = {}
+        self._readings = TableReadings(clock)
+        self._read: dict[Path, _Read] = {}
         self._bases: dict[tuple[Path, int, int], str] = {}  # path, inode and size -> its content's checksum
 
     def refuse_damaged(self, file: Path, disk: DiskSpec, pool: Path, image: ImageRef | None) -> None:
-        """Raises StorageError, with the file's name, unless the disk is whole."""
+        """Raises StorageError, with the file's name, unless the disk is whole; DiskBeingRead while that is not known
+        yet, of a large one, and the next call reads on."""
         chain = disk_headers.checked_chain(file, disk, pool, image)
         try:
             for base, _ in chain:
@@ -76,26 +81,24 @@ class WholeDisks:
             raise StorageError(f"{base} is another image than the disk was made from", advice=_ADVICE)
 
     def _refuse_cut(self, file: Path) -> None:
-        begun, found = self._clock(), os.stat(file)
-        if self._known(file, found, begun):
-            return
-        try:
-            with file.open("rb") as opened:
-                qcow2_clusters.refuse_cut(opened, qcow2_header.read(opened), self._clock)
-        except StorageError as error:
-            raise StorageError(f"{file}: {error.message}", advice=_ADVICE) from error
-        now = self._clock()
-        until = now + min(_SHARE * (now - begun), _REMEMBERED_S)
-        with self._lock:
-            _remember(self._sound, file, _Sound(found.st_ino, found.st_size, found.st_mtime_ns, until))
+        found = os.stat(file)
+        read = self._known(file, found)
+        if read is None:
+            spent_s, problem = self._readings.read(file, found)
+            until = self._clock() + max(min(_SHARE * spent_s, _REMEMBERED_S), spent_s)
+            read = _Read(found.st_ino, found.st_size, found.st_mtime_ns, problem, until)
+            with self._lock:
+                _remember(self._read, file, read)
+        if read.problem:
+            raise StorageError(f"{file}: {read.problem}", advice=_ADVICE)
 
-    def _known(self, file: Path, found: os.stat_result, now: float) -> bool:
+    def _known(self, file: Path, found: os.stat_result) -> _Read | None:
         with self._lock:
-            sound = self._sound.get(file)
-        if sound is None or sound.inode != found.st_ino or found.st_size < sound.size:
-            return False
-        unchanged = (sound.size, sound.written_ns) == (found.st_size, found.st_mtime_ns)
-        return unchanged or now < sound.until
+            read = self._read.get(file)
+        if read is None or read.inode != found.st_ino or found.st_size < read.size:
+            return None
+        unchanged = (read.size, read.written_ns) == (found.st_size, found.st_mtime_ns)
+        return read if unchanged or self._clock() < read.until else None
 
 
 def _remember(known: dict[K, V], key: K, value: V) -> None:

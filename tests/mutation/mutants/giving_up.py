@@ -15,6 +15,7 @@ RECORDS = "migrator/db/leftovers.py"
 SATISFIED = "migrator/scheduler/decision/completion.py"
 SHOWN = "migrator/scheduler/hosts/leftovers.py"
 UNEXPLAINED = "migrator/scheduler/state/unexplained_files.py"
+TABLE_READINGS = "migrator/compute/storage/table_readings.py"
 WHOLE_DISKS = "migrator/compute/storage/whole_disks.py"
 
 MUTANTS = (
@@ -235,8 +236,20 @@ MUTANTS = (
     Mutant(
         "a disk that became shorter is still known to be whole",
         WHOLE_DISKS,
-        "if sound is None or sound.inode != found.st_ino or found.st_size < sound.size:",
-        "if sound is None or sound.inode != found.st_ino:",
+        "if read is None or read.inode != found.st_ino or found.st_size < read.size:",
+        "if read is None or read.inode != found.st_ino:",
+    ),
+    Mutant(
+        "a reading of tables goes on in another file",
+        TABLE_READINGS,
+        "if begun is None or not same or found.st_size < begun.size:",
+        "if begun is None:",
+    ),
+    Mutant(
+        "a reading of tables that failed counts as done",
+        CLUSTERS,
+        "        return self._done\n",
+        "        return not any(True for _ in self._steps)\n",
     ),
     Mutant(
         "compressed clusters are read as others",
@@ -247,8 +260,8 @@ MUTANTS = (
     Mutant(
         "a file may lack many clusters",
         CLUSTERS,
-        "if wanted - length >= header.cluster_bytes:",
-        "if wanted - length >= 64 * header.cluster_bytes:",
+        "if self._end - length >= self.header.cluster_bytes:",
+        "if self._end - length >= 64 * self.header.cluster_bytes:",
     ),
     Mutant(
         "a cold move explains a guest at its source at any time",

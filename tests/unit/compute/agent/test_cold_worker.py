@@ -1,5 +1,9 @@
 """One step at a time: describing, offering, copying and rebuilding an instance that does not run."""
 
+import pytest
+
+from migrator.compute.simulated.driver import SimulatedHypervisor
+from migrator.errors import DiskBeingRead
 from migrator.protocol import (
     MEMORY,
     CopiedInputs,
@@ -8,6 +12,7 @@ from migrator.protocol import (
     DomainState,
     Ensure,
     GuestDescription,
+    InstanceSpec,
     RebuiltInputs,
     Role,
 )
@@ -148,3 +153,17 @@ def test_the_password_goes_into_a_config_drive_that_is_made_anew(world: World) -
     fact = world.act("b", Ensure.REBUILT, inputs, instance=spec, role=Role.DESTINATION)
     assert [disk.exists for disk in fact.disks] == [True, True]
     assert world.fabric.storages["local-b"].disks[SPEC.uuid, "sda"].admin_pass == "secret"
+
+
+def test_a_disk_of_which_it_is_not_known_yet_whether_it_is_whole_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_driver: SimulatedHypervisor, _spec: InstanceSpec) -> None:
+        raise DiskBeingRead("vda is large: its tables are being read, and 40 % of them are")
+
+    stop(world)
+    monkeypatch.setattr(SimulatedHypervisor, "refuse_damaged", read)
+    fact = world.act("a", Ensure.DISKS_WHOLE, DisksWholeInputs())
+    assert fact.problem is not None
+    assert not fact.problem.final
+    assert "40 % of them are" in fact.problem.message
