@@ -99,6 +99,7 @@ class ServerSettings(_Base):
     agent_tls_cert: Path | None = None  # PEM files; with both of them the agents' port speaks TLS
     agent_tls_key: Path | None = None
     auth_strategy: Literal["none"] = "none"
+    policy_file: Path | None = None  # rules that differ from docs/policy.md, in oslo.policy's format
     # names by which clients and agents may call the server, besides loopback's and the address that they reached; while
     # it is empty agents may use any name at agent_listen
     allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()

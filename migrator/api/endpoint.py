@@ -15,14 +15,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from migrator.api import faults, microversions, request_input, versions
+from migrator.api import access, faults, microversions, request_input, versions
 from migrator.api.json_body import parsed
 from migrator.api.links import root_of
 from migrator.api.process.services import Services
 from migrator.api.request_ids import request_id_headers
 from migrator.api.routing import Answer, ApiRequest, Given, Route, Surface
 from migrator.api.surface import surface_of
-from migrator.errors import BadRequest, Forbidden, MigratorError
+from migrator.errors import BadRequest, MigratorError
 
 log = logging.getLogger("migrator.api")
 _WITH_A_BODY = ("POST", "PUT", "PATCH")
@@ -64,11 +64,12 @@ class Endpoint:
         route = next((r for r in self._routes if r.method == request.method and r.since <= version <= r.until), None)
         if route is None:  # served, but not at this microversion
             return Answer(404, faults.fault(404, "The resource could not be found."))
-        caller = request.state.caller
-        if route.access.rule and not caller.is_admin:
-            raise Forbidden(f"Policy doesn't allow {route.access.rule} to be performed.")
         root = root_of(request, self._services)
-        asked = ApiRequest(version, request.path_params, None, None, caller, self._services, root, request)
+        asked = ApiRequest(
+            version, request.path_params, None, None, request.state.caller, self._services, root, request
+        )
+        if not access.granted(route, asked):
+            await run_in_threadpool(access.check, route, asked)
         if route.on_the_loop:
             return await cast(Any, route.handler)(asked)  # type: ignore[no-any-return]
         content = await request.body() if route.method in _WITH_A_BODY else b""

@@ -17,27 +17,29 @@ def _plain(row: Any) -> dict[str, Any]:
     return {str(name): value for name, value in row._asdict().items()}
 
 
-def flavor(connection: Any, ref: str) -> Mapping[str, Any]:
-    """By its id, or a URL that ends in it. Raises BadRequest."""
+def flavor(connection: Any, ref: str, project_id: str | None = None) -> Mapping[str, Any]:
+    """By its id, or a URL that ends in it; with ``project_id``, only one that the project may use. Raises
+    BadRequest."""
     ident = ref.rsplit("/", 1)[-1]
     try:
-        return _plain(flavor_rows.get(connection, ident))
+        return _plain(flavor_rows.get(connection, ident, project_id))
     except FlavorNotFound as error:
         raise BadRequest(f"Flavor {ident} could not be found.") from error
 
 
-def image_if_known(connection: Any, image_id: str) -> Mapping[str, Any] | None:
+def image_if_known(connection: Any, image_id: str, project_id: str | None = None) -> Mapping[str, Any] | None:
     try:
-        return _plain(image_rows.get(connection, image_id))
+        return _plain(image_rows.get(connection, image_id, project_id=project_id))
     except ImageNotFound:
         return None
 
 
-def bootable(connection: Any, image_id: str | None) -> Mapping[str, Any]:
-    """An image that an instance can be made from. Raises BadRequest."""
+def bootable(connection: Any, image_id: str | None, project_id: str | None = None) -> Mapping[str, Any]:
+    """An image that an instance can be made from, with its kernel and ramdisk; with ``project_id``, only images
+    that the project may use. Raises BadRequest."""
     if image_id is None:
         raise BadRequest("Invalid imageRef provided.")
-    image = image_if_known(connection, image_id)
+    image = image_if_known(connection, image_id, project_id)
     if image is None:
         raise BadRequest("Can not find requested image")
     if image["status"] != "active":
@@ -47,6 +49,10 @@ def bootable(connection: Any, image_id: str | None) -> Mapping[str, Any]:
             f"Image {image_id} is no disk to boot from: its disk_format is {disk_format}, and not one of "
             f"{', '.join(QEMU_FORMATS)}."
         )
+    for name in ("kernel_id", "ramdisk_id"):
+        part = (image["properties"] or {}).get(name)
+        if project_id is not None and part and image_if_known(connection, part, project_id) is None:
+            raise BadRequest(f"Can not find requested image: {part}, the {name} of image {image_id}")
     return image
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from migrator import __version__
+from migrator.api.access import rule_of
 from migrator.api.faults import NAMES
 from migrator.api.microversions import MAXIMUM, text
 from migrator.api.request_input import names_of
@@ -60,7 +61,8 @@ def _operation(route: Route, models: Mapping[str, Any]) -> dict[str, Any]:
 
 def _description(route: Route) -> str:
     """Who may call, then the handler's own words, where they are for readers of more than the Compute API."""
-    who = f"{route.access.name}, by the rule {route.access.rule}" if route.access.rule else route.access.name
+    rule = rule_of(route)
+    who = f"{route.access.name}, by the rule {rule}" if rule else route.access.name
     words = " ".join((route.handler.__doc__ or "").split()) if route.surface is not Surface.COMPUTE else ""
     return f"For: {who}. {words}".strip()
 

@@ -26,6 +26,7 @@ from migrator.api.microversions import Version
 from migrator.api.process.admission import Kind
 from migrator.api.process.services import Services
 from migrator.api.surface import Surface as Surface
+from migrator.errors import Forbidden
 from migrator.scheduler.requests.requests import Caller
 
 Versioned = tuple[tuple[Version, Schema], ...]
@@ -86,6 +87,16 @@ class ApiRequest:
     def host(self) -> str:
         """Whose agent calls."""
         return str(self.http.state.agent_host)
+
+    def allows(self, rule: str, row: Any = None) -> bool:
+        """Whether the policy lets the caller do that, to an instance if ``row`` is one's."""
+        target = {"project_id": row.project_id, "user_id": row.user_id} if row is not None else None
+        return self.services.rules.value.allows(rule, self.caller, target)
+
+    def require(self, rule: str, row: Any = None) -> None:
+        """Raises Forbidden, in Nova's words."""
+        if not self.allows(rule, row):
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
 
 
 Given = Answer | Response

@@ -1,6 +1,6 @@
 """Draws ``docs/operations.md`` from the table of operations, and the README's part of it, so that no picture differs
-from the code. Run as a module from the checkout, it writes both, ``docs/supported.md``, ``docs/microversions.md`` and
-the rooms in ``docs/architecture.md``."""
+from the code. Run as a module from the checkout, it writes both, ``docs/supported.md``, ``docs/microversions.md``,
+``docs/policy.md`` and the rooms in ``docs/architecture.md``."""
 
 import json
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from migrator.api import urls
 from migrator.cli.docs_microversions import microversions_page
+from migrator.cli.docs_policy import policy_page
 from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS, Kind, Operation
@@ -154,6 +155,7 @@ if __name__ == "__main__":
     front.write_text(readme(front.read_text()))
     Path("docs/supported.md").write_text(supported_page())
     Path("docs/microversions.md").write_text(microversions_page())
+    Path("docs/policy.md").write_text(policy_page())
     tour = Path("docs/architecture.md")
     tour.write_text(architecture(tour.read_text(), Path("pyproject.toml")))
     Path("docs/openapi.json").write_text(openapi_page())

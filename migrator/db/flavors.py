@@ -14,30 +14,37 @@ from migrator.errors import AlreadyExists, BadRequest, FlavorNotFound
 FlavorRow = Row[Any]
 
 
-def get(connection: Connection, flavorid: str) -> FlavorRow:
+def get(connection: Connection, flavorid: str, project_id: str | None = None) -> FlavorRow:
+    """With ``project_id``, only one that the project may use. Raises FlavorNotFound."""
     row = connection.execute(select(flavors).where(flavors.c.flavorid == flavorid)).one_or_none()
-    if row is None:
+    if row is None or not _usable(row, project_id):
         raise FlavorNotFound(f"Flavor {flavorid} could not be found.")
     return row
+
+
+def _usable(row: FlavorRow, project_id: str | None) -> bool:
+    return project_id is None or row.is_public or project_id in row.access
 
 
 def listed(
     connection: Connection,
     *,
     is_public: bool | None,
+    project_id: str | None = None,
     min_ram: int = 0,
     min_disk: int = 0,
     sort: Sequence[tuple[str, bool]] = (("flavorid", True),),
     marker: str | None = None,
     limit: int,
 ) -> Sequence[FlavorRow]:
-    """A page of flavors. ``is_public`` None is all; ``sort`` is (column, ascending). Raises BadRequest (marker)."""
+    """A page of flavors. ``is_public`` None is all; with ``project_id``, only those that the project may use; ``sort``
+    is (column, ascending). Raises BadRequest (marker)."""
     query = select(flavors).where(flavors.c.memory_mb >= min_ram, flavors.c.disk_gb >= min_disk)
     if is_public is not None:
         query = query.where(flavors.c.is_public == is_public)
     for column, ascending in (*sort, ("id", True)):
         query = query.order_by(flavors.c[column].asc() if ascending else flavors.c[column].desc())
-    rows = connection.execute(query).all()
+    rows = [row for row in connection.execute(query) if _usable(row, project_id)]
     if marker is not None:  # there are few flavors: paging them in memory keeps any sort order right
         ids = [row.flavorid for row in rows]
         if marker not in ids:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    or_,
     select,
     update,
 )
@@ -27,19 +28,33 @@ from migrator.errors import AlreadyExists, Conflict, ImageNotFound
 DELETED = "deleted"  # by its owner; its bytes stay as long as an instance may need them
 
 
-def get(connection: Connection, image_id: str, *, deleted: bool = False) -> ImageRow:
-    """The image's row; a deleted one is only found when asked for. Raises ImageNotFound."""
-    row = connection.execute(select(images).where(images.c.id == image_id)).one_or_none()
+OPEN = ("public", "community")  # visibilities of images that every project may use
+
+
+def get(connection: Connection, image_id: str, *, deleted: bool = False, project_id: str | None = None) -> ImageRow:
+    """The image's row; a deleted one is only found when asked for; with ``project_id``, only one that the project may
+    use. Raises ImageNotFound."""
+    query = select(images).where(images.c.id == image_id)
+    if project_id is not None:
+        query = query.where(or_(images.c.owner == project_id, images.c.visibility.in_(OPEN)))
+    row = connection.execute(query).one_or_none()
     if row is None or (row.status == DELETED and not deleted):
         raise ImageNotFound(f"No image found with ID {image_id}")
     return cast(ImageRow, row)
 
 
 def ordered(
-    connection: Connection, among: Mapping[str, Sequence[str]], sort: Sequence[tuple[str, bool]]
+    connection: Connection,
+    among: Mapping[str, Sequence[str]],
+    sort: Sequence[tuple[str, bool]],
+    project_id: str | None = None,
 ) -> Sequence[str]:
-    """Ids, by ``sort`` (column, whether ascending) and then by id. ``among`` is column -> values."""
+    """Ids, by ``sort`` (column, whether ascending) and then by id. ``among`` is column -> values. With ``project_id``,
+    the project's own and public ones, and those of other projects that are named by their visibility, "community"."""
     query = select(images.c.id).where(*(images.c[column].in_(values) for column, values in among.items()))
+    if project_id is not None:
+        seen = ["public", *(kind for kind in among.get("visibility", ()) if kind in OPEN)]
+        query = query.where(or_(images.c.owner == project_id, images.c.visibility.in_(seen)))
     order = [images.c[column].asc() if up else images.c[column].desc() for column, up in sort]
     query = query.where(images.c.status != DELETED).order_by(*(one.nulls_last() for one in order), images.c.id)
     return connection.execute(query).scalars().all()

@@ -54,6 +54,17 @@ def exists(connection: Connection, uuid: str, project_id: str | None = None, *, 
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
 
 
+def owner(connection: Connection, uuid: str, project_id: str | None = None, *, deleted: bool = False) -> Any:
+    """Its project and user. Raises InstanceNotFound, as ``exists`` does."""
+    query = select(instances.c.project_id, instances.c.user_id).where(instances.c.uuid == uuid)
+    if project_id is not None:
+        query = query.where(instances.c.project_id == project_id)
+    row = connection.execute(query if deleted else query.where(instances.c.deleted == false())).one_or_none()
+    if row is None:
+        raise InstanceNotFound(f"Instance {uuid} could not be found.")
+    return row
+
+
 def page(connection: Connection, query: InstanceQuery, *, detail: bool) -> Sequence[InstanceRow]:
     """One page. Raises BadRequest for a marker that does not exist."""
     keys = instance_filters.keys(query)

@@ -10,7 +10,8 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from migrator.api.auth import Authenticator
+from migrator.api.identity.authenticator import Authenticator, Identity
+from migrator.api.identity.policy_rules import ROLES
 from migrator.api.process import services
 from migrator.db.engine import Database
 from migrator.scheduler.requests.requests import Caller
@@ -38,14 +39,20 @@ class Web:
 
 
 class _As:
-    """The strategy that believes ``web.caller``."""
+    """The strategy that believes ``web.caller``. One without roles is an administrator, or a member."""
+
+    challenge = None
 
     def __init__(self, web: Web) -> None:
         self._web = web
 
-    def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
+    def remembered(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
         who = self._web.caller
-        return Caller(who.user_id, who.project_id, request_id, who.is_admin)
+        roles = who.roles or frozenset(ROLES if who.is_admin else ROLES[-2:])
+        return Identity(who.user_id, who.project_id, roles, who.domain_id, who.system_scope)
+
+    async def verified(self, headers: Mapping[str, str]) -> Identity:
+        return self.remembered(headers)
 
 
 class Answered:

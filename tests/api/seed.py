@@ -26,6 +26,10 @@ FLAVOR: Mapping[str, Any] = {
 }
 
 
+def new_uuid() -> str:
+    return str(uuids.uuid4())
+
+
 def host(db: Database, name: str, **more: Any) -> None:
     report = HostReport(
         vcpus=8,

@@ -8,6 +8,7 @@ import pytest
 from starlette.routing import Route as Place
 
 from migrator.api import microversions
+from migrator.api.identity.authenticator import NEEDED, Identity
 from migrator.api.routing import ANYBODY, Route, Surface
 from migrator.api.urls import ROUTES, by_path
 from migrator.db.engine import Database
@@ -36,8 +37,13 @@ FOR_ANYBODY = {
 class Nobody:
     """The strategy that refuses all."""
 
-    def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
-        raise Unauthorized("The request you have made requires authentication.")
+    challenge = None
+
+    def remembered(self, headers: Mapping[str, str]) -> Identity | None:  # noqa: ARG002 - the interface
+        return None
+
+    async def verified(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
+        raise Unauthorized(NEEDED)
 
 
 @pytest.fixture

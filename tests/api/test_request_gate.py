@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from migrator.api.identity.authenticator import Identity
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.errors import DatabaseUnavailable, ServerBusy, Unauthorized
 from migrator.protocol import message_sizes
-from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.harness import Web
 
@@ -26,7 +26,12 @@ HOST = {"Host": "testserver"}
 class Strangers:
     """The strategy that refuses every token."""
 
-    def caller(self, headers: Mapping[str, str], request_id: str) -> Caller:  # noqa: ARG002 - the interface
+    challenge = None
+
+    def remembered(self, headers: Mapping[str, str]) -> Identity | None:  # noqa: ARG002 - the interface
+        return None
+
+    async def verified(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
         raise Unauthorized("who are you?")
 
 

@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 
 from migrator import supported
-from migrator.api.v2_1.servers.query import parse
+from migrator.api.v2_1.servers.query import Rights, parse
 from migrator.api.v2_1.servers.schemas import LIST_QUERY
 from migrator.db import instance_filters, instance_list
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden
-from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 
-ADMIN = Caller("admin", "admin", "req-1")
-MEMBER = Caller("demo", "demo", "req-2", is_admin=False)
+ADMIN = Rights("admin", is_admin=True, all_tenants=True, all_filters=True, rule="")
+MEMBER = Rights(
+    "demo", is_admin=False, all_tenants=False, all_filters=False, rule="os_compute_api:servers:index:get_all_tenants"
+)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def seeded(db: Database) -> Database:
     return db
 
 
-def names(db: Database, caller: Caller = ADMIN, version: tuple[int, int] = (2, 96), **params: str) -> list[str]:
+def names(db: Database, caller: Rights = ADMIN, version: tuple[int, int] = (2, 96), **params: str) -> list[str]:
     asked = {name.replace("__", "-"): value.split("|") for name, value in params.items()}
     query = parse(asked, version, caller, most=1000)
     if query is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from migrator.api.urls import ROUTES
 from migrator.cli.docs import document, openapi_page, readme
 from migrator.cli.docs_microversions import microversions_page
+from migrator.cli.docs_policy import policy_page
 from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
 from migrator.operations import OPERATIONS
@@ -24,6 +25,10 @@ def test_the_page_of_what_is_supported_is_up_to_date() -> None:
 
 def test_the_page_of_microversions_is_up_to_date() -> None:
     assert (PAGE.parent / "microversions.md").read_text() == microversions_page(), "run script/docs"
+
+
+def test_the_page_of_the_policy_is_up_to_date() -> None:
+    assert (PAGE.parent / "policy.md").read_text() == policy_page(), "run script/docs"
 
 
 def test_the_openapi_document_is_up_to_date() -> None:

@@ -15,10 +15,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migrator.api import faults, request_origin
-from migrator.api.auth import Authenticator
 from migrator.api.gate.listener_guard import ListenerGuard
 from migrator.api.gate.refusal_pace import RefusalPace
 from migrator.api.gate.request_body import Answer, Body, Expected
+from migrator.api.identity import callers
+from migrator.api.identity.authenticator import Authenticator
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
@@ -117,7 +118,8 @@ class RequestGate:
             _check_owner(scope.get("path_params", {}).get("name", holder), holder)
             kept.enter_context(self._services.admission.entered(holder, access.kind))
         elif access is not ANYBODY:
-            state["caller"] = self._gate.authenticator.caller(headers, state["request_id"])
+            identity = self._gate.authenticator.remembered(headers) or await self._gate.authenticator.verified(headers)
+            state["caller"] = callers.caller_of(identity, state["request_id"], self._services.rules.value)
 
     def _surface_of(self, scope: Scope) -> Surface:
         return self._surface or surface_of(scope["path"]) or Surface.DISCOVERY

@@ -19,7 +19,7 @@ from migrator.api.routing import Answer, ApiRequest, Given
 from migrator.api.v2_1.servers.view import iso_z
 from migrator.db import images as rows
 from migrator.db.rows import ImageRow
-from migrator.errors import BadRequest, Conflict
+from migrator.errors import BadRequest, Conflict, Forbidden
 from migrator.untrusted.image_inspection import BOOT_FILES
 
 # Attribute of the API -> column; everything else a client sets is a property.
@@ -57,12 +57,12 @@ _DEFAULTS = {
     "visibility": "shared",
     "protected": False,
     "os_hidden": False,
-    "owner": "admin",
     "min_disk": 0,
     "min_ram": 0,
     "tags": [],
 }
 _CONTAINERS = ("bare", *BOOT_FILES)
+_TO_SHOW = {"public": "publicize_image", "community": "communitize_image"}  # visibility -> rule
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "id": str,
     "name": (str, type(None)),
@@ -83,16 +83,21 @@ log = logging.getLogger("migrator.api")
 def index(request: ApiRequest) -> Answer:
     """A page, the newest first; ``name=``, ``status=`` … filter, ``id=in:a,b`` names several."""
     with request.services.db.read() as connection:
-        return Answer(200, listing.page(connection, request.http.query_params.multi_items(), view))
+        return Answer(200, listing.page(connection, request.http.query_params.multi_items(), view, _scope(request)))
 
 
 def show(request: ApiRequest) -> Answer:
-    return Answer(200, view(_get(request.services, request.params["image_id"])))
+    return Answer(200, view(_get(request)))
 
 
 def create(request: ApiRequest) -> Answer:
-    services = request.services
+    services, caller = request.services, request.caller
     values = _values(request.body if request.body is not None else {}, services.settings.image_formats)
+    values.setdefault("owner", caller.project_id)
+    if values["owner"] != caller.project_id and not caller.is_admin:
+        raise Forbidden("You are not permitted to create images owned by another project.")
+    if (rule := _TO_SHOW.get(values["visibility"])) is not None:
+        request.require(rule)
     with services.db.write() as connection:
         return Answer(201, view(rows.create(connection, values)))
 
@@ -100,7 +105,7 @@ def create(request: ApiRequest) -> Answer:
 async def upload(request: ApiRequest) -> Answer:
     """The image's bytes, as ``application/octet-stream``; once. Raises Conflict for a second time."""
     services = request.services
-    row = await run_in_threadpool(_get, services, request.params["image_id"])
+    row = await run_in_threadpool(_own, request)
     if row.status != "queued":
         raise Conflict(f"Image status transition from {row.status} to saving is not allowed")
     if row.disk_format is None or row.container_format is None:
@@ -110,7 +115,7 @@ async def upload(request: ApiRequest) -> Answer:
 
 
 def download(request: ApiRequest) -> Given:
-    row = _get(request.services, request.params["image_id"])
+    row = _get(request)
     path = request.services.settings.image_dir / row.id
     if row.status != "active" or not path.is_file():
         return Answer(204)
@@ -121,7 +126,7 @@ def download(request: ApiRequest) -> Given:
 def delete(request: ApiRequest) -> Answer:
     """It is gone for every client. Its bytes stay as long as instances need them, whose number ``X-Migrator-In-Use``
     says: they move, and are evacuated, as before."""
-    services, image_id = request.services, request.params["image_id"]
+    services, image_id = request.services, _own(request).id
     with services.db.write() as connection:
         row = rows.get(connection, image_id)
         if row.protected:
@@ -150,9 +155,23 @@ def remove_abandoned(services: Services) -> None:
         log.info("deleted image %s, which no instance needs any more: %d bytes", image_id, freed)
 
 
-def _get(services: Services, image_id: str) -> ImageRow:
-    with services.db.read() as connection:
-        return rows.get(connection, image_id)
+def _scope(request: ApiRequest) -> str | None:
+    """The project whose images, beside the public ones, the caller may see; None: all of them."""
+    return None if request.caller.is_admin else request.caller.project_id
+
+
+def _get(request: ApiRequest) -> ImageRow:
+    """Raises ImageNotFound, also for another project's."""
+    with request.services.db.read() as connection:
+        return rows.get(connection, request.params["image_id"], project_id=_scope(request))
+
+
+def _own(request: ApiRequest) -> ImageRow:
+    """One that the caller may change. Raises Forbidden for another project's that it may only see."""
+    row = _get(request)
+    if row.owner != request.caller.project_id and not request.caller.is_admin:
+        raise Forbidden("You are not permitted to modify this image.")
+    return row
 
 
 def _values(body: Any, formats: Collection[str]) -> dict[str, Any]:

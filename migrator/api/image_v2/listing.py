@@ -66,13 +66,13 @@ def parse(params: Params) -> ImageQuery:
     return ImageQuery(among, more, _sort(params), _limit(last.get("limit")), last.get("marker"))
 
 
-def page(connection: Connection, params: Params, view: View) -> dict[str, Any]:
-    """The answer's body."""
+def page(connection: Connection, params: Params, view: View, project_id: str | None) -> dict[str, Any]:
+    """The answer's body. ``project_id``: who asks; None: an administrator."""
     query = parse(params)
-    ids = rows.ordered(connection, query.among, query.sort)
+    ids = rows.ordered(connection, query.among, query.sort, project_id)
     if query.marker is not None:
         if query.marker not in ids:
-            ids = rows.ordered(connection, {}, query.sort)
+            ids = rows.ordered(connection, {}, query.sort, project_id)
         if query.marker not in ids:
             raise BadRequest(f"Invalid marker. Image {shortened(query.marker)} could not be found.")
         ids = ids[ids.index(query.marker) + 1 :]

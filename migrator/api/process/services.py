@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from migrator.api.identity import policy
+from migrator.api.identity.policy import Policy
 from migrator.api.process.admission import Admission
 from migrator.api.process.body_budget import BodyBudget
 from migrator.api.process.credential_lookup import CredentialLookup
@@ -9,6 +11,7 @@ from migrator.api.process.poll_groups import PollGroups
 from migrator.api.process.refusal_log import Refusals
 from migrator.api.process.wakeups import HostNotifier
 from migrator.db.engine import Database
+from migrator.reloaded import Reloaded
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
 
@@ -22,13 +25,21 @@ class Services:
     admission: Admission
     polls: PollGroups
     credentials: CredentialLookup
+    rules: Reloaded[Policy]
     bodies: BodyBudget = field(default_factory=BodyBudget)
     refusals: Refusals = field(default_factory=Refusals)
 
 
 def build(settings: ServerSettings) -> Services:
+    """Raises SettingInvalid for a policy that cannot be read."""
+    rules = _rules(settings)
     db = Database(settings.database)
     wakers = HostNotifier()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
     polls = PollGroups(db, admission, wakers)
-    return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db))
+    return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db), rules)
+
+
+def _rules(settings: ServerSettings) -> Reloaded[Policy]:
+    path = settings.policy_file
+    return Reloaded([path] if path is not None else [], lambda: policy.load(path))

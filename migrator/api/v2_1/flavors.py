@@ -74,7 +74,7 @@ CREATE = (
 UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
 EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
 ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
-_ACCESS_ACTIONS = ("addTenantAccess", "removeTenantAccess")
+_ACCESS_ACTIONS = {"addTenantAccess": "add_tenant_access", "removeTenantAccess": "remove_tenant_access"}
 _TENANT = _closed({"tenant": {"type": "string", "minLength": 1, "maxLength": 255}})
 ACCESS = (((2, 1), {"type": "object", "properties": dict.fromkeys(_ACCESS_ACTIONS, _TENANT)}),)
 _MIB_OR_GIB: Schema = many({"type": "string", "pattern": "^[0-9]*$", "format": INT32})
@@ -91,6 +91,7 @@ QUERY = (
     ((2, 1), {"type": "object", "properties": _QUERY_PROPERTIES}),
     ((2, 75), {"type": "object", "properties": _QUERY_PROPERTIES, "additionalProperties": False}),
 )
+_TRUE = ("true", "1", "yes", "on", "t", "y")
 _SORT = {
     "flavorid": "flavorid",
     "name": "name",
@@ -103,6 +104,11 @@ _SORT = {
 }
 
 
+def _scope(request: ApiRequest) -> str | None:
+    """The project whose flavors, beside the public ones, the caller may see; None: all of them."""
+    return None if request.caller.is_admin else request.caller.project_id
+
+
 def index(request: ApiRequest) -> Answer:
     return _page(request, "flavors", _brief)
 
@@ -113,7 +119,7 @@ def detail(request: ApiRequest) -> Answer:
 
 def show(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
-        return Answer(200, {"flavor": _full(request, rows.get(connection, request.params["id"]))})
+        return Answer(200, {"flavor": _full(request, rows.get(connection, request.params["id"], _scope(request)))})
 
 
 def create(request: ApiRequest) -> Answer:
@@ -150,7 +156,7 @@ def delete(request: ApiRequest) -> Answer:
 
 def list_specs(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
-        return Answer(200, {"extra_specs": rows.get(connection, request.params["id"]).extra_specs})
+        return Answer(200, {"extra_specs": rows.get(connection, request.params["id"], _scope(request)).extra_specs})
 
 
 def add_specs(request: ApiRequest) -> Answer:
@@ -164,7 +170,7 @@ def add_specs(request: ApiRequest) -> Answer:
 def show_spec(request: ApiRequest) -> Answer:
     key = request.params["key"]
     with request.services.db.read() as connection:
-        specs = rows.get(connection, request.params["id"]).extra_specs
+        specs = rows.get(connection, request.params["id"], _scope(request)).extra_specs
     if key not in specs:
         raise NotFound(f"Flavor {request.params['id']} has no extra specs with key {key}.")
     return Answer(200, {key: specs[key]})
@@ -205,6 +211,7 @@ def change_access(request: ApiRequest) -> Answer:
     name = next(iter(body), "") if len(body) == 1 else ""
     if name not in _ACCESS_ACTIONS:
         raise BadRequest(f"There is no such action: {shortened(name or ', '.join(body))}")
+    request.require(f"os_compute_api:os-flavor-access:{_ACCESS_ACTIONS[name]}")
     tenant = body[name]["tenant"]
     with request.services.db.write() as connection:
         row = rows.get(connection, flavorid)
@@ -242,7 +249,10 @@ def _page(request: ApiRequest, path: str, view: Any) -> Answer:
     with request.services.db.read() as connection:
         found = rows.listed(
             connection,
-            is_public=None if public == "none" else public in ("true", "1", "yes", "on", "t", "y"),
+            project_id=_scope(request),
+            is_public=None
+            if public == "none" or not request.caller.is_admin
+            else public in ("true", "1", "yes", "on", "t", "y"),
             min_ram=int(paging.first(query, "minRam") or 0),
             min_disk=int(paging.first(query, "minDisk") or 0),
             sort=((_SORT[key], direction == "asc"),),

@@ -8,7 +8,6 @@ from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.servers.view import iso_us
 from migrator.api.v2_1.services import BINARY, ZONE
 from migrator.db import hosts, instance_list
-from migrator.errors import Forbidden
 from migrator.scheduler.state import loader
 
 _UNLIMITED = -1
@@ -25,8 +24,8 @@ def limits(request: ApiRequest) -> Answer:
     """No quotas here, so every limit but that of a server's metadata is -1; what is used is counted."""
     own = request.caller.project_id
     project_id = paging.first(request.query, "tenant_id") or own
-    if project_id != own and not request.caller.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:limits:other_project to be performed.")
+    if project_id != own:
+        request.require("os_compute_api:limits:other_project")
     with request.services.db.read() as connection:
         count, cores, memory_mb = instance_list.usage(connection, project_id)
     names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")

@@ -74,6 +74,7 @@ def drop(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
             words = f"{table.action} requested by {caller.user_id}: what operation {kept} set aside on {host}"
             events.add(connection, "begin", words, operation_id=ident, instance_uuid=uuid, host=host, epoch=1)
             begun.append(ident)
+    caller.operations.extend(begun)
     return begun
 
 

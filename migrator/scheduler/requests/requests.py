@@ -7,7 +7,7 @@ talks HTTP. Every function is one short transaction and raises a child of ``Migr
 
 import uuid as uuids
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from migrator.db import events, host_domains, instances, operations
@@ -25,10 +25,17 @@ _TRIES = 10  # of a request whose instance changes between two of its statements
 
 @dataclass(frozen=True, slots=True)
 class Caller:
+    """``is_admin``: no project is closed to it. What else it may do is the policy's, which sees its ``roles``.
+    ``operations``: those that its request has begun, or changed."""
+
     user_id: str
     project_id: str
     request_id: str
     is_admin: bool = True
+    roles: frozenset[str] = frozenset()
+    domain_id: str | None = None
+    system_scope: str | None = None
+    operations: list[int] = field(default_factory=list, compare=False)
 
 
 # Kind -> (name in Nova's error text, vm_states in which it may begin)
@@ -72,6 +79,7 @@ def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
                 operations.request_confirm(connection, active.id)
             else:
                 operations.request_cancel(connection, active.id)
+        caller.operations.append(active.id)
         return int(active.id)
 
     return until_unchanged(db, ask)
@@ -144,6 +152,7 @@ def cancel(db: Database, caller: Caller, operation_id: int) -> None:
         if row.cancel_requested:
             return
         operations.request_cancel(connection, operation_id)
+        caller.operations.append(operation_id)
         events.add(
             connection,
             "cancel",
@@ -237,7 +246,7 @@ def begin(
     operation_id = operations.create(connection, new)
     source = _locked_source(connection, operation_id, new, seen)
     instances.change(connection, uuid, {"task_state": first.task(soft=new.params.get("soft", True) is not False)})
-    _note_request(connection, operation_id, new, source)
+    _note_request(connection, caller, operation_id, new, source)
     if kind is not Kind.BUILD:
         newer_copies.raise_if_newer(connection, uuid)
     return operation_id
@@ -257,7 +266,10 @@ def _locked_source(
     return host
 
 
-def _note_request(connection: Connection, operation_id: int, new: operations.NewOperation, source: str | None) -> None:
+def _note_request(
+    connection: Connection, caller: Caller, operation_id: int, new: operations.NewOperation, source: str | None
+) -> None:
+    caller.operations.append(operation_id)
     asked = f"{OPERATIONS[Kind(new.kind)].action} requested by {new.user_id}"
     events.add(
         connection,

@@ -44,6 +44,7 @@ def steer(
         # Held it could make no progress: from when it may go on again it gets its whole time.
         released = changes.get("held") is False and (row.steering or {}).get("held")
         operations.steer(connection, operation_id, {**changes, **({RELEASED: clock(connection)} if released else {})})
+        caller.operations.append(operation_id)
         said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
         events.add(
             connection,

@@ -27,7 +27,6 @@ class ActionRule:
 
     begin: Callable[[ApiRequest, Any, Any], StartedAction]
     body: Versioned = ANYTHING
-    policy: str | None = None  # name of the rule that only an administrator passes
     when_locked: bool = False
     status: int = 202
     afterwards: Callable[[ApiRequest, int], tuple[Callable[[], bool] | None, float]] | None = None

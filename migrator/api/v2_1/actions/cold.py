@@ -10,6 +10,7 @@ from migrator.api import flavor_and_image
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import hosts, operations
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
@@ -22,6 +23,8 @@ _TO_A_HOST = (2, 56)
 
 def _migrate(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     host = (value or {}).get("host") if request.version >= _TO_A_HOST else None
+    if host is not None:
+        request.require("os_compute_api:os-migrate-server:migrate:host", row)
     if _may_move(row, Kind.MIGRATION):
         _check_hosts(request, row, host)
     return StartedAction(cold_migration.migrate(request.services.db, request.caller, row.uuid, host=host))
@@ -49,7 +52,7 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
 
 def _resize(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     with request.services.db.read() as connection:
-        flavor = flavor_and_image.flavor(connection, str(value["flavorRef"]))
+        flavor = flavor_and_image.flavor(connection, str(value["flavorRef"]), project_scope(request))
         image = flavor_and_image.image_if_known(connection, row.image_id) if row.image_id else None
     if _may_move(row, Kind.RESIZE):
         flavor_and_image.check_fields(value)
@@ -86,7 +89,7 @@ def _revert(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
 
 
 ACTIONS: Mapping[str, ActionRule] = {
-    "migrate": ActionRule(_migrate, schemas.MIGRATE, policy="os_compute_api:os-migrate-server:migrate"),
+    "migrate": ActionRule(_migrate, schemas.MIGRATE),
     "resize": ActionRule(_resize, schemas.RESIZE),
     "confirmResize": ActionRule(_confirm, status=204),
     "revertResize": ActionRule(_revert),

@@ -6,13 +6,14 @@ may begin what in which state are the scheduler's.
 
 from collections.abc import Mapping
 
+from migrator.api.identity.policy_rules import of_action
 from migrator.api.request_input import check_body
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.actions import cold, evacuate, live, power
 from migrator.api.v2_1.actions.action import ActionRule
 from migrator.api.v2_1.common.schemas import words
 from migrator.api.v2_1.servers.servers import find
-from migrator.errors import BadRequest, Conflict, Forbidden
+from migrator.errors import BadRequest, Conflict
 
 ACTIONS: Mapping[str, ActionRule] = {
     **power.ACTIONS,
@@ -42,9 +43,8 @@ def act(request: ApiRequest) -> Answer:
         elsewhere = " (this server does not offer it)" if name in _KNOWN_ELSEWHERE else ""
         raise BadRequest(f"There is no such action: {name}{elsewhere}")
     check_body(rule.body, body, request.version)
-    if rule.policy and not request.caller.is_admin:
-        raise Forbidden(f"Policy doesn't allow {rule.policy} to be performed.")
     row = find(request, request.params["id"])
+    request.require(of_action(name), row)
     if row.locked_by and not rule.when_locked and not request.caller.is_admin:
         raise Conflict(f"Instance {row.uuid} is locked")
     begun = rule.begin(request, row, value)

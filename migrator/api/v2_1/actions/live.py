@@ -21,6 +21,8 @@ _WAIT_S = 20.0
 
 def _migrate_live(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     host, block = value["host"], value["block_migration"]
+    if host is not None:
+        request.require("os_compute_api:os-migrate-server:migrate_live:host", row)
     # in a wrong state the answer is 409, whatever the host: so says requests.live_migrate
     if row.task_state is None and row.vm_state in ("active", "paused"):
         _check_hosts(request, row, host)
@@ -70,10 +72,5 @@ def _checked(db: Database, operation_id: int) -> bool:
 
 
 ACTIONS: Mapping[str, ActionRule] = {
-    "os-migrateLive": ActionRule(
-        _migrate_live,
-        schemas.LIVE,
-        policy="os_compute_api:os-migrate-server:migrate_live",
-        afterwards=_until_checked,
-    )
+    "os-migrateLive": ActionRule(_migrate_live, schemas.LIVE, afterwards=_until_checked)
 }

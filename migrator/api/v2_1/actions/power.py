@@ -8,7 +8,6 @@ from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ActionRule, StartedAction
 from migrator.db import instances
 from migrator.db.engine import Database
-from migrator.errors import Forbidden
 from migrator.scheduler.requests import requests
 from migrator.scheduler.requests.requests import Caller
 
@@ -34,8 +33,8 @@ def _lock(request: ApiRequest, row: Any, value: Any) -> StartedAction:
 
 
 def _unlock(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
-    if row.locked_by == "admin" and not request.caller.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
+    if row.locked_by == "admin":
+        request.require("os_compute_api:os-lock-server:unlock:unlock_override", row)
     return _set_lock(request, row, None, None)
 
 

@@ -1,5 +1,6 @@
-"""/os-migrations: every operation that moved or moves an instance, of all projects, for administrators."""
+"""/os-migrations: every operation that moved or moves an instance; of all projects for administrators."""
 
+from dataclasses import replace
 from typing import Any
 
 from migrator.api.routing import Answer, ApiRequest
@@ -8,7 +9,7 @@ from migrator.api.v2_1.migrations import view
 from migrator.api.v2_1.servers.query import moment
 from migrator.db import migration_list
 from migrator.db.migration_list import MigrationQuery
-from migrator.errors import BadRequest, Forbidden
+from migrator.errors import BadRequest
 from migrator.operations import Kind
 
 _PAGED, _OWNED = (2, 59), (2, 80)
@@ -23,9 +24,11 @@ _EQUAL_280 = _EQUAL | {"user_id": "user_id", "project_id": "project_id"}
 
 
 def index(request: ApiRequest) -> Answer:
-    if not request.caller.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-migrations:index to be performed.")
     query = _query(request)
+    if not request.allows("os_compute_api:os-migrations:index:all_projects"):
+        if query.equal.get("project_id", request.caller.project_id) != request.caller.project_id:
+            request.require("os_compute_api:os-migrations:index:all_projects")
+        query = replace(query, equal={**query.equal, "project_id": request.caller.project_id})
     if (first(request.query, "hidden") or "").lower() in ("true", "1", "yes", "on", "t", "y"):
         return Answer(200, {"migrations": []})  # none is ever hidden
     with request.services.db.read() as connection:
@@ -34,6 +37,8 @@ def index(request: ApiRequest) -> Answer:
         live = {row.instance_uuid for row in rows if row.kind == Kind.LIVE_MIGRATION}
         flavors = migration_list.flavor_ids(connection, live)
     lines = view.listed(rows, request.version, request.base, request.root, addresses, flavors)
+    if not request.allows("os_compute_api:os-migrations:index:host"):
+        lines = [line | view.NO_HOSTS for line in lines]
     body: dict[str, Any] = {"migrations": lines}
     if request.version >= _PAGED and rows and len(rows) == query.limit:
         body["migrations_links"] = next_link(request, "os-migrations", rows[-1].uuid)

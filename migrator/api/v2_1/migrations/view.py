@@ -9,6 +9,8 @@ from migrator.db.migration_list import MigrationRow
 _LIVE = "live-migration"
 # statuses in which a live migration can be looked at under its server
 IN_PROGRESS = frozenset({"queued", "preparing", "running", "post-migrating"})
+# in place of what only those see who may know of hosts
+NO_HOSTS = dict.fromkeys(("source_compute", "source_node", "dest_compute", "dest_node", "dest_host"))
 _BYTES = tuple(f"{what}_{part}_bytes" for what in ("memory", "disk") for part in ("total", "processed", "remaining"))
 
 

@@ -25,8 +25,23 @@ HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")  # one field by two
 MOST_AT_ONCE = 100  # instances one request may ask for
 
 
-def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> list[NewInstance]:
-    """One for each instance wanted, in order. Raises BadRequest."""
+def rules(server: Mapping[str, Any]) -> Sequence[str]:
+    """What the policy has to allow beside the creation of a server."""
+    found = []
+    if (server.get("availability_zone") or "").rstrip(":").count(":"):
+        found.append("os_compute_api:servers:create:forced_host")
+    if server.get("host") or server.get("hypervisor_hostname"):
+        found.append("compute:servers:create:requested_destination")
+    if server.get("networks") not in (None, "none", "auto", []):
+        found.append("os_compute_api:servers:create:attach_network")
+    if any(device.get("source_type") == "volume" for device in server.get("block_device_mapping_v2") or ()):
+        found.append("os_compute_api:servers:create:attach_volume")
+    return found
+
+
+def new_instances(db: Database, body: Mapping[str, Any], version: Version, project: str | None) -> list[NewInstance]:
+    """One for each instance wanted, in order. ``project``: whose flavors and images may be used; None: all. Raises
+    BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
     _refuse_hints(body)
@@ -36,8 +51,8 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version) -> li
     if count > 1 and (disks.boot_volume or disks.volumes):
         raise BadRequest("Cannot attach one or more volumes to multiple instances")
     with db.read() as connection:
-        flavor = flavor_and_image.flavor(connection, str(server["flavorRef"]))
-        image, volume_image = _images(connection, disks)
+        flavor = flavor_and_image.flavor(connection, str(server["flavorRef"]), project)
+        image, volume_image = _images(connection, disks, project)
         zone, host = _placement(connection, server)
     check_devices(disks, volume_targets(flavor, len(disks.volumes)))
     flavor_and_image.check_supported(flavor, image or volume_image)
@@ -111,12 +126,14 @@ def _count(server: Mapping[str, Any]) -> int:
     return most
 
 
-def _images(connection: Any, disks: BlockDevices) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+def _images(
+    connection: Any, disks: BlockDevices, project_id: str | None
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
     """(the image that the root disk is made from, or the one whose kernel boots the root volume). Raises BadRequest,
     for volumes that cannot be attached too."""
     free = {ident: _free(connection, ident) for ident in filter(None, (disks.boot_volume, *disks.volumes))}
     if disks.boot_volume is None:
-        return flavor_and_image.bootable(connection, disks.image_id), None
+        return flavor_and_image.bootable(connection, disks.image_id, project_id), None
     kernel = free[disks.boot_volume].image_id
     return None, flavor_and_image.image_if_known(connection, kernel) if kernel else None
 

@@ -1,7 +1,7 @@
 """Instance actions and their events as the Compute API shows them. Pure: rows in, dicts out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from migrator.api.public_messages import public
 from migrator.api.v2_1.servers.view import Version, host_id, iso_us
@@ -42,17 +42,24 @@ def summary(action: Action, instance_uuid: str, version: Version) -> dict[str, A
     return shown
 
 
-def full(action: Action, instance_uuid: str, version: Version, admin: bool, phases: Sequence[Any]) -> dict[str, Any]:
-    """With its events, one a phase, the newest first. Others than administrators see them from 2.51."""
+class Rights(NamedTuple):
+    """What of an event the caller may see: its host, and why it failed."""
+
+    hosts: bool
+    details: bool
+
+
+def full(action: Action, instance_uuid: str, version: Version, may: Rights, phases: Sequence[Any]) -> dict[str, Any]:
+    """With its events, one a phase, the newest first. Callers that may not see hosts see them from 2.51."""
     shown = summary(action, instance_uuid, version)
-    if admin or version >= (2, 51):
-        shown["events"] = events(action, version, admin, phases)
+    if may.hosts or version >= (2, 51):
+        shown["events"] = events(action, version, may, phases)
     return shown
 
 
-def events(action: Action, version: Version, admin: bool, phases: Sequence[Any]) -> list[dict[str, Any]]:
+def events(action: Action, version: Version, may: Rights, phases: Sequence[Any]) -> list[dict[str, Any]]:
     if action.about in AT_ONCE:
-        only = _event(name_of(action), action, version, admin)
+        only = _event(name_of(action), action, version, may)
         return [only | {"start_time": iso_us(action.started_at), "finish_time": iso_us(action.finished_at)}]
     lines = []
     begin, end = _part(action, phases)
@@ -60,10 +67,10 @@ def events(action: Action, version: Version, admin: bool, phases: Sequence[Any])
         following = phases[position + 1] if position + 1 < len(phases) else None
         finished = following.at if following is not None else action.finished_at
         gave_up = following.name == "reverse" if following is not None else _failed(action)
-        event = _event(f"{action.kind}_{_phase(row)}".replace("-", "_"), action, version, admin, row.host)
+        event = _event(f"{action.kind}_{_phase(row)}".replace("-", "_"), action, version, may, row.host)
         event["start_time"], event["finish_time"] = iso_us(row.at), iso_us(finished)
         event["result"] = None if finished is None else "Error" if gave_up else "Success"
-        if version >= (2, 84):
+        if version >= (2, 84) and may.details:
             event["details"] = _why(action, following) if gave_up and finished is not None else None
         lines.append(event)
     return lines[::-1]
@@ -89,16 +96,16 @@ def _why(action: Action, following: Any | None) -> str | None:
     return public(error["message"]) if error.get("message") else None
 
 
-def _event(name: str, action: Action, version: Version, admin: bool, host: str | None = None) -> dict[str, Any]:
+def _event(name: str, action: Action, version: Version, may: Rights, host: str | None = None) -> dict[str, Any]:
     """``host`` None: the action's own. A traceback is never shown: the reason is in the details and the timeline."""
     where = host or action.host
     event: dict[str, Any] = {"event": name, "start_time": None, "finish_time": None, "result": "Success"}
-    if admin:
+    if may.hosts:
         event["traceback"] = None
     if version >= (2, 62):
-        if admin:
+        if may.hosts:
             event["host"] = where
         event["hostId"] = host_id(action.project_id, where)
-    if version >= (2, 84):
+    if version >= (2, 84) and may.details:
         event["details"] = None
     return event

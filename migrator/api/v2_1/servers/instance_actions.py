@@ -45,10 +45,15 @@ def _query(request: ApiRequest) -> instance_actions.ActionQuery:
     )
 
 
+def _rights(request: ApiRequest) -> instance_action_view.Rights:
+    rule = "os_compute_api:os-instance-actions:events"
+    return instance_action_view.Rights(request.allows(rule), request.allows(f"{rule}:details"))
+
+
 def show(request: ApiRequest) -> Answer:
     uuid = _instance(request)
     with request.services.db.read() as connection:
         action = instance_actions.get(connection, uuid, request.params["request_id"])
         phases = instance_actions.phases(connection, action.operation_id)
-    body = instance_action_view.full(action, uuid, request.version, request.caller.is_admin, phases)
+    body = instance_action_view.full(action, uuid, request.version, _rights(request), phases)
     return Answer(200, {"instanceAction": body})

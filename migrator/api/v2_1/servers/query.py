@@ -5,7 +5,7 @@ Owns which parameter means what, and which of them only an administrator may use
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,6 @@ from migrator.api.v2_1.servers.view import Version, states_of
 from migrator.db import expressions
 from migrator.db.instance_filters import InstanceQuery
 from migrator.errors import BadRequest, Forbidden
-from migrator.scheduler.requests.requests import Caller
 
 Params = Mapping[str, Sequence[str]]
 
@@ -62,11 +61,20 @@ def moment(name: str, value: str) -> float:
         ) from error
 
 
-def parse(
-    params: Params, version: Version, caller: Caller, *, most: int, policy: str = "index"
-) -> InstanceQuery | None:
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Of who asks: whether every project, and every filter, is open; ``rule``: the one for other projects' servers."""
+
+    project_id: str
+    is_admin: bool
+    all_tenants: bool
+    all_filters: bool
+    rule: str
+
+
+def parse(params: Params, version: Version, caller: Rights, *, most: int) -> InstanceQuery | None:
     """What is asked for; None: nothing can match (an unknown status, below 2.38). Raises BadRequest and Forbidden."""
-    if caller.is_admin and (refused := supported.refused_filters(params)):
+    if caller.all_filters and (refused := supported.refused_filters(params)):
         raise BadRequest("; ".join(refused))
     params = _open_to(params, version, caller)
     query = _states(params, caller)
@@ -76,7 +84,7 @@ def parse(
         return None
     query = _times(params, version, caller, query)
     query = _expressions(params, query)
-    equal = _equals(params, version, caller) | _scope(params, caller, policy)
+    equal = _equals(params, version, caller) | _scope(params, caller)
     among = dict(query.among)
     if uuids := params.get("uuid"):
         among["uuid"] = list(uuids)
@@ -93,27 +101,27 @@ def parse(
     )
 
 
-def _open_to(params: Params, version: Version, caller: Caller) -> Params:
+def _open_to(params: Params, version: Version, caller: Rights) -> Params:
     """What the caller may filter by: what Nova opens to every caller only later says nothing before."""
-    if caller.is_admin:
+    if caller.all_filters:
         return params
     closed = {name for since, names in _OPENED if version < since for name in names}
     return {name: values for name, values in params.items() if name not in closed}
 
 
-def _scope(params: Params, caller: Caller, policy: str) -> dict[str, Any]:
+def _scope(params: Params, caller: Rights) -> dict[str, Any]:
     """Whose instances: the caller's project's, or (for an administrator) all or another's."""
     other = first(params, "project_id") or first(params, "tenant_id")
     asked = first(params, "all_tenants")
-    everyone = boolean("all_tenants", asked) if asked is not None else other is not None and caller.is_admin
-    if everyone and not caller.is_admin:
-        raise Forbidden(f"Policy doesn't allow os_compute_api:servers:{policy}:get_all_tenants to be performed.")
+    everyone = boolean("all_tenants", asked) if asked is not None else other is not None and caller.all_tenants
+    if everyone and not caller.all_tenants:
+        raise Forbidden(f"Policy doesn't allow {caller.rule} to be performed.")
     if not everyone:
         return {"project_id": caller.project_id}
     return {"project_id": other} if other else {}
 
 
-def _states(params: Params, caller: Caller) -> InstanceQuery | None:
+def _states(params: Params, caller: Rights) -> InstanceQuery | None:
     among: dict[str, Any] = {}
     deleted: bool | None = False
     if statuses := params.get("status"):
@@ -135,7 +143,7 @@ def _states(params: Params, caller: Caller) -> InstanceQuery | None:
     return InstanceQuery(among=among, deleted=deleted)
 
 
-def _times(params: Params, version: Version, caller: Caller, query: InstanceQuery) -> InstanceQuery:
+def _times(params: Params, version: Version, caller: Rights, query: InstanceQuery) -> InstanceQuery:
     since, before = first(params, "changes-since"), first(params, "changes-before")
     if since is not None:
         query = replace(query, changes_since=moment("changes-since", since), deleted=None)
@@ -160,8 +168,8 @@ def _expressions(params: Params, query: InstanceQuery) -> InstanceQuery:
     return replace(query, **found)
 
 
-def _equals(params: Params, version: Version, caller: Caller) -> dict[str, Any]:
-    closed = set() if caller.is_admin else _ADMIN_ONLY - (_SINCE_283 if version >= (2, 83) else set())
+def _equals(params: Params, version: Version, caller: Rights) -> dict[str, Any]:
+    closed = set() if caller.all_filters else _ADMIN_ONLY - (_SINCE_283 if version >= (2, 83) else set())
     found = {}
     for name, column in _EQUAL.items():
         value = first(params, name)

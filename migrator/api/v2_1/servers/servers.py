@@ -36,8 +36,8 @@ def find(request: ApiRequest, uuid: str) -> instance_rows.InstanceRow:
 
 
 def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
-    states: Mapping[str, str] = {}
-    if request.version >= (2, 16) and request.caller.is_admin:
+    states: Mapping[str, str] | None = None
+    if request.version >= (2, 16) and request.allows("os_compute_api:servers:show:host_status"):
         names = {row.host for row in rows if row.host}
         with request.services.db.read() as connection:
             states = instance_rows.host_states(connection, names, request.services.settings.service_down_time)
@@ -46,13 +46,15 @@ def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
     if moving:
         with request.services.db.read() as connection:
             percents = transfer_stats.percents(connection, moving)
-    caller = request.caller
-    return view.ViewContext(request.version, request.base, request.root, caller.is_admin, states, percents)
+    admin, attributes = request.caller.is_admin, request.allows("os_compute_api:os-extended-server-attributes")
+    return view.ViewContext(request.version, request.base, request.root, admin, attributes, states, percents)
 
 
 def create(request: ApiRequest) -> Answer:
     services, body = request.services, request.body
-    wanted = server_create.new_instances(services.db, body, request.version)
+    for rule in server_create.rules(body["server"]):
+        request.require(rule)
+    wanted = server_create.new_instances(services.db, body, request.version, project_scope(request))
     reservation = build.reservation_id()
     uuids = []
     for new in wanted:
@@ -73,6 +75,13 @@ def create(request: ApiRequest) -> Answer:
     return Answer(202, {"server": server}, headers={"Location": f"{request.base}/servers/{uuid}"})
 
 
+def _rights(request: ApiRequest, listing: str) -> server_query.Rights:
+    rule = f"os_compute_api:servers:{listing}:get_all_tenants"
+    everything = request.allows("os_compute_api:servers:allow_all_filters")
+    caller = request.caller
+    return server_query.Rights(caller.project_id, caller.is_admin, request.allows(rule), everything, rule)
+
+
 def index(request: ApiRequest) -> Answer:
     return _page(request, "servers", detail=False)
 
@@ -85,9 +94,8 @@ def _page(request: ApiRequest, path: str, *, detail: bool) -> Answer:
     query = server_query.parse(
         request.query,
         request.version,
-        request.caller,
+        _rights(request, "detail" if detail else "index"),
         most=request.services.settings.max_limit,
-        policy="detail" if detail else "index",
     )
     if query is None:
         return Answer(200, {"servers": []})

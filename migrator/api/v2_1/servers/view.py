@@ -92,14 +92,16 @@ def links(base: str, root: str, kind: str, ident: str) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class ViewContext:
-    """What a view needs beside the row. ``host_states``: host -> host_status; ``percents``: instance -> how much of it
-    has been transferred."""
+    """What a view needs beside the row. ``admin``, ``attributes``: whether faults in full, and what only operators use,
+    are shown; ``host_states``: host -> host_status, None: it is not shown; ``percents``: instance -> how much of it has
+    been transferred."""
 
     version: Version
     base: str
     root: str
     admin: bool
-    host_states: Mapping[str, str]
+    attributes: bool
+    host_states: Mapping[str, str] | None
     percents: Mapping[str, int]
 
 
@@ -221,7 +223,7 @@ def _extended(server: dict[str, Any], row: Any, context: ViewContext) -> None:
     kept = {"delete_on_termination": False} if context.version >= (2, 3) else {}
     attached = [{"id": volume["id"], **kept} for volume in row.spec.get("volumes") or ()]
     server["os-extended-volumes:volumes_attached"] = attached
-    if context.admin:
+    if context.attributes:
         server["OS-EXT-SRV-ATTR:host"] = row.host
         server["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{row.id:08x}"
         server["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
@@ -229,7 +231,7 @@ def _extended(server: dict[str, Any], row: Any, context: ViewContext) -> None:
 
 def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: bool) -> None:
     version = context.version
-    if version >= (2, 3) and context.admin:
+    if version >= (2, 3) and context.attributes:
         spec = row.spec
         disks = ({"target": "vda"},) if spec.get("home") else spec.get("disks") or ()
         server["OS-EXT-SRV-ATTR:kernel_id"] = spec.get("kernel_id") or ""
@@ -238,9 +240,9 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
         server["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
         server["OS-EXT-SRV-ATTR:root_device_name"] = f"/dev/{disks[0]['target']}" if disks and row.host else None
         server["OS-EXT-SRV-ATTR:user_data"] = None
-    if (version >= (2, 3) and context.admin) or version >= (2, 90):
+    if (version >= (2, 3) and context.attributes) or version >= (2, 90):
         server["OS-EXT-SRV-ATTR:hostname"] = hostname(row.name)
-    if version >= (2, 16) and context.admin:
+    if version >= (2, 16) and context.host_states is not None:
         server["host_status"] = context.host_states.get(row.host, "UNKNOWN") if row.host else ""
     if version >= (2, 71) and single:
         server["server_groups"] = groups(row)

@@ -1,0 +1,58 @@
+"""What a strategy of authentication is, and the simplest one: ``none``, which is loopback's alone.
+
+Owns what is known of a caller before any policy. ``settings.py`` refuses to start with ``auth_strategy = none`` on any
+other address.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from migrator.api.identity.policy_rules import ROLES
+
+NEEDED = "The request you have made requires authentication."
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """``project_id`` "": a token for no project; ``system_scope`` "all": for the whole system."""
+
+    user_id: str
+    project_id: str
+    roles: frozenset[str]
+    domain_id: str | None = None
+    system_scope: str | None = None
+
+
+class Authenticator(Protocol):
+    @property
+    def challenge(self) -> str | None:
+        """How a caller that is not known is told to say who it is (``WWW-Authenticate``)."""
+        ...
+
+    def remembered(self, headers: Mapping[str, str]) -> Identity | None:
+        """Who it is, if that is known without any work. On the event loop."""
+        ...
+
+    async def verified(self, headers: Mapping[str, str]) -> Identity:
+        """Who it is. Raises Unauthorized, and Unavailable if that cannot be found out now."""
+        ...
+
+
+class NoAuthentication:
+    """Every caller on loopback is the administrator of the project "admin"."""
+
+    challenge = None
+    _ADMIN = Identity("admin", "admin", frozenset(ROLES))
+
+    def remembered(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
+        return self._ADMIN
+
+    async def verified(self, headers: Mapping[str, str]) -> Identity:
+        return self.remembered(headers)
+
+
+def implied(roles: frozenset[str]) -> frozenset[str]:
+    """With what each role contains: a member is a reader, too."""
+    highest = next((position for position, role in enumerate(ROLES) if role in roles), len(ROLES))
+    return roles | frozenset(ROLES[highest:])

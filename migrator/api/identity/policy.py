@@ -1,0 +1,90 @@
+"""Who may do what: the table of rules with what ``policy_file`` overrides, and the decision about one caller.
+
+Owns that every rule in force can be read, names only rules that are there, and ends. Never raises for a request: the
+caller of ``allows`` does. Why oslo.policy's format, but not its code: docs/adr/0030-policy.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from migrator.api.identity import policy_file
+from migrator.api.identity.policy_language import Expression, NotReadable, Situation, parsed
+from migrator.api.identity.policy_rules import ALIASES, RULES
+from migrator.errors import SettingInvalid
+from migrator.scheduler.requests.requests import Caller
+
+_OURS = ("os_compute_api:", "compute:", "migrator:")  # a name that begins so is never an alias
+
+
+class Policy:
+    """``overridden``: whether anything differs from the table, so that only a rule itself tells what it depends on."""
+
+    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+        texts = {**ALIASES, **{name: rule.default for name, rule in RULES.items()}, **(overrides or {})}
+        self.overridden = bool(overrides)
+        self._rules = {name: parsed(text) for name, text in texts.items()}
+
+    def allows(self, rule: str, caller: Caller, target: Mapping[str, Any] | None = None) -> bool:
+        """``target``: whose the thing is, as ``project_id`` and ``user_id``; None: the caller's own. A rule that is not
+        there allows nothing."""
+        known = self._rules.get(rule)
+        about = RULES.get(rule)
+        if known is None or (caller.system_scope and about is not None and not about.system):
+            return False
+        own = {"project_id": caller.project_id, "user_id": caller.user_id}
+        return known.holds(Situation(caller.roles, _attributes(caller), target or own, self._rules))
+
+
+def _attributes(caller: Caller) -> Mapping[str, Any]:
+    return {
+        "user_id": caller.user_id,
+        "project_id": caller.project_id or None,
+        "domain_id": caller.domain_id,
+        "system_scope": caller.system_scope,
+        "is_admin": caller.is_admin,
+    }
+
+
+def load(path: Path | None) -> Policy:
+    """Raises SettingInvalid that names the file, the line and the rule."""
+    if path is None:
+        return Policy()
+    entries = policy_file.read(path)
+    texts: dict[str, tuple[int, Expression]] = {}
+    for entry in entries:
+        if entry.name not in RULES and entry.name.startswith(_OURS):
+            raise _wrong(path, entry.line, entry.name, "no such rule; docs/policy.md lists them")
+        try:
+            texts[entry.name] = (entry.line, parsed(entry.text))
+        except NotReadable as error:
+            raise _wrong(path, entry.line, entry.name, str(error)) from error
+    _check_references(path, texts)
+    return Policy({entry.name: entry.text for entry in entries})
+
+
+def _check_references(path: Path, given: Mapping[str, tuple[int, Expression]]) -> None:
+    """Raises SettingInvalid for a rule that names one that is not there, or itself through others."""
+    texts = {**ALIASES, **{name: rule.default for name, rule in RULES.items()}}
+    known = {name: parsed(text).references for name, text in texts.items()}
+    known |= {name: expression.references for name, (_, expression) in given.items()}
+    for name, (line, expression) in given.items():
+        if missing := sorted(expression.references - known.keys()):
+            raise _wrong(path, line, name, f"it names the rule {missing[0]}, which is not there")
+        if name in _reached(expression.references, known):
+            raise _wrong(path, line, name, "it is made of itself")
+
+
+def _reached(references: Iterable[str], known: Mapping[str, frozenset[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(references)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += known.get(name, ())
+    return found
+
+
+def _wrong(path: Path, line: int, name: str, why: str) -> SettingInvalid:
+    return SettingInvalid(f"policy_file = {path}, line {line}: {name}: {why}")

@@ -1,0 +1,120 @@
+"""Who passes each operation, written down a second time: the lowest role that does, in its own project. A change of a
+default is a change here, too."""
+
+LOWEST: dict[str, str] = {
+    "admin": """
+        POST /v2.1/servers/{id}/action (evacuate)
+        GET /v2.1/servers/{id}/migrations/{migration_id}
+        GET /v2.1/os-services
+        PUT /v2.1/os-services/{id}
+        DELETE /v2.1/os-services/{id}
+        GET /v2.1/os-hypervisors
+        GET /v2.1/os-hypervisors/detail
+        GET /v2.1/os-hypervisors/statistics
+        GET /v2.1/os-hypervisors/{id}
+        GET /v2.1/os-hypervisors/{id}/uptime
+        GET /v2.1/os-hypervisors/{id}/search
+        GET /v2.1/os-hypervisors/{id}/servers
+        POST /v2.1/flavors
+        PUT /v2.1/flavors/{id}
+        DELETE /v2.1/flavors/{id}
+        GET /v2.1/flavors/{id}/os-flavor-access
+        POST /v2.1/flavors/{id}/action (addTenantAccess)
+        POST /v2.1/flavors/{id}/action (removeTenantAccess)
+        POST /v2.1/flavors/{id}/os-extra_specs
+        PUT /v2.1/flavors/{id}/os-extra_specs/{key}
+        DELETE /v2.1/flavors/{id}/os-extra_specs/{key}
+        GET /v2.1/os-availability-zone/detail
+        GET /metrics
+        GET /v1/operations
+        GET /v1/operations/{ident}
+        GET /v1/operations/{ident}/timeline
+        GET /v1/operations/{ident}/progress
+        POST /v1/operations/{ident}/steer
+        GET /v1/preflight
+        GET /v1/cpus
+        GET /v1/alarms
+        GET /v1/servers/{ident}/reconcile
+        POST /v1/servers/{ident}/reconcile
+        GET /v1/kept-disks
+        POST /v1/kept-disks/{instance}/{operation}/restore
+        DELETE /v1/kept-disks/{instance}/{operation}
+        GET /v1/leftovers
+        POST /v1/volumes
+        GET /v1/volumes
+        GET /v1/volumes/{ident}
+        DELETE /v1/volumes/{ident}
+        POST /v1/hosts/{name}/replace
+        POST /v1/hosts/{name}/approve
+        PUT /v1/hosts/{name}/fence
+    """,
+    "manager": """
+        POST /v2.1/servers/{id}/action (migrate)
+        POST /v2.1/servers/{id}/action (os-migrateLive)
+        GET /v2.1/servers/{id}/migrations
+        DELETE /v2.1/servers/{id}/migrations/{migration_id}
+        POST /v2.1/servers/{id}/migrations/{migration_id}/action
+        GET /v2.1/os-migrations
+    """,
+    "member": """
+        POST /v2.1/servers
+        PUT /v2.1/servers/{id}
+        DELETE /v2.1/servers/{id}
+        POST /v2.1/servers/{id}/action (os-start)
+        POST /v2.1/servers/{id}/action (os-stop)
+        POST /v2.1/servers/{id}/action (reboot)
+        POST /v2.1/servers/{id}/action (resize)
+        POST /v2.1/servers/{id}/action (confirmResize)
+        POST /v2.1/servers/{id}/action (revertResize)
+        POST /v2.1/servers/{id}/action (suspend)
+        POST /v2.1/servers/{id}/action (resume)
+        POST /v2.1/servers/{id}/action (pause)
+        POST /v2.1/servers/{id}/action (unpause)
+        POST /v2.1/servers/{id}/action (lock)
+        POST /v2.1/servers/{id}/action (unlock)
+        POST /v2.1/servers/{id}/os-volume_attachments
+        PUT /v2.1/servers/{id}/os-volume_attachments/{volume}
+        DELETE /v2.1/servers/{id}/os-volume_attachments/{volume}
+        POST /v2.1/servers/{id}/metadata
+        PUT /v2.1/servers/{id}/metadata
+        PUT /v2.1/servers/{id}/metadata/{key}
+        DELETE /v2.1/servers/{id}/metadata/{key}
+        PUT /v2.1/servers/{id}/tags
+        PUT /v2.1/servers/{id}/tags/{tag}
+        DELETE /v2.1/servers/{id}/tags
+        DELETE /v2.1/servers/{id}/tags/{tag}
+        GET /image/v2/images/{image_id}/file
+        POST /image/v2/images
+        PUT /image/v2/images/{image_id}/file
+        DELETE /image/v2/images/{image_id}
+    """,
+    "reader": """
+        GET /v2.1/servers
+        GET /v2.1/servers/detail
+        GET /v2.1/servers/{id}
+        GET /v2.1/servers/{id}/ips
+        GET /v2.1/servers/{id}/os-interface
+        GET /v2.1/servers/{id}/os-security-groups
+        GET /v2.1/servers/{id}/os-volume_attachments
+        GET /v2.1/servers/{id}/os-volume_attachments/{volume}
+        GET /v2.1/servers/{id}/metadata
+        GET /v2.1/servers/{id}/metadata/{key}
+        GET /v2.1/servers/{id}/tags
+        GET /v2.1/servers/{id}/tags/{tag}
+        GET /v2.1/servers/{id}/os-instance-actions
+        GET /v2.1/servers/{id}/os-instance-actions/{request_id}
+        GET /v2.1/flavors/{id}/os-extra_specs
+        GET /v2.1/flavors/{id}/os-extra_specs/{key}
+        GET /v2.1/os-availability-zone
+        GET /image/v2/images
+        GET /image/v2/images/{image_id}
+    """,
+    "any": """
+        GET /v2.1/flavors
+        GET /v2.1/flavors/detail
+        GET /v2.1/flavors/{id}
+        GET /v2.1/limits
+        GET /v2.1/os-keypairs
+        GET /v2.1/extensions
+    """,
+}
