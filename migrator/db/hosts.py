@@ -45,7 +45,8 @@ def _all(dialect: str) -> Select[Any]:
     listening_s = server_heartbeat.seconds(dialect).label("listening_s")
     since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
     heard_s = (server_heartbeat.clock_of(dialect) - since).label("heard_s")
-    return select(*hosts.c, silent_s, listening_s, heard_s, server_heartbeat.behind().label("behind_s"))
+    listed_s = (server_heartbeat.clock_of(dialect) - hosts.c.listed_at).label("listed_s")
+    return select(*hosts.c, silent_s, listening_s, heard_s, listed_s, server_heartbeat.behind().label("behind_s"))
 
 
 @cache
@@ -78,9 +79,10 @@ def _beat(dialect: str) -> Update:
 
 
 @cache
-def _polled(dialect: str) -> Update:
-    told = {"working": bindparam("instances", type_=hosts.c.working.type)}
-    return _beat(dialect).values(told | {"working_at": server_heartbeat.clock_of(dialect)})
+def _polled(dialect: str, *, listed: bool) -> Update:
+    clock = server_heartbeat.clock_of(dialect)
+    told: dict[str, Any] = {"working": bindparam("instances", type_=hosts.c.working.type), "working_at": clock}
+    return _beat(dialect).values(told | ({"listed_at": clock} if listed else {}))
 
 
 def get(connection: Connection, name: str) -> HostRow:
@@ -149,9 +151,11 @@ def seen(connection: Connection, name: str) -> None:
     _note(connection, name, _beat(connection.dialect.name), {})
 
 
-def polled(connection: Connection, name: str, working: Sequence[str] | None) -> None:
-    """The same, by a poll that tells which instances the agent works on; None: it does not tell."""
-    _note(connection, name, _polled(connection.dialect.name), {"instances": None if working is None else list(working)})
+def polled(connection: Connection, name: str, working: Sequence[str] | None, *, listed: bool = False) -> None:
+    """The same, by a poll that tells which instances the agent works on; None: it does not tell. ``listed``: it listed
+    all copies of the host, and they were compared with the records."""
+    told = None if working is None else list(working)
+    _note(connection, name, _polled(connection.dialect.name, listed=listed), {"instances": told})
 
 
 def _note(connection: Connection, name: str, change: Update, values: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ def replace(connection: Connection, host: str, machine: str, *, approved: bool) 
     connection.execute(delete(facts).where(facts.c.host == host, under_way))
     connection.execute(delete(copies).where(copies.c.host == host))
     connection.execute(delete(surveys).where(surveys.c.host == host))
-    gone = dict.fromkeys(("claimant", "proofs", "boot", "resume_until"), null())
+    gone = dict.fromkeys(("claimant", "proofs", "boot", "resume_until", "listed_at"), null())
     values: dict[str, Any] = {"machine": machine, **gone}
     values |= {} if approved else {"approved": False}
     connection.execute(update(hosts).where(hosts.c.name == host).values(incarnation=0, **values))

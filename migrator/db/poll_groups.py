@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, false, null, select, update
+from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, case, false, null, select, update
 
 from migrator.alarms import AlarmKind
 from migrator.db import host_domains, server_heartbeat
@@ -37,6 +37,7 @@ class Recorded:
 
 # Built once for a kind of database, as in ``hosts.py``.
 _NAMES: BindParameter[str] = bindparam("names", expanding=True)
+_LISTING: BindParameter[str] = bindparam("listing", expanding=True)
 _COPIES = select(copies.c.host, *host_domains.COLUMNS).where(copies.c.host.in_(_NAMES))
 _RECORDS = select(
     *(instances.c[name] for name in ("uuid", "host", "launched_at", "deleted", "power_state")),
@@ -58,8 +59,9 @@ def _hosts(dialect: str) -> Select[Any]:
 @cache
 def _beat(dialect: str) -> Update:
     clock = server_heartbeat.clock_of(dialect)
+    listed_at = case((hosts.c.name.in_(_LISTING), clock), else_=hosts.c.listed_at)
     beaten = {"last_seen": clock, "working_at": clock, "heard_since": host_rows.heard_since(dialect)}
-    return update(hosts).where(hosts.c.name.in_(_NAMES)).values(beaten)
+    return update(hosts).where(hosts.c.name.in_(_NAMES)).values(beaten | {"listed_at": listed_at})
 
 
 @cache
@@ -95,16 +97,21 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
 
 
 def beat(
-    connection: Connection, names: Collection[str], listing: Collection[str], boots: Sequence[tuple[str, str]]
+    connection: Connection,
+    names: Collection[str],
+    listing: Collection[str],
+    holding: Collection[str],
+    boots: Sequence[tuple[str, str]],
 ) -> bool:
-    """Note that the agents of these hosts spoke; that those among ``listing`` hold the same copies as before; and the
-    first ``boots`` (host, boot) that were told. False, and nothing is to be kept of it: not all of the hosts exist."""
+    """Note that the agents of these hosts spoke; that those among ``listing`` told of all copies; that those among
+    ``holding`` have the same ones as before; and the first ``boots`` (host, boot) that were told. False, and nothing is
+    to be kept of it: not all of the hosts exist."""
     if len(host_rows.lock(connection, names)) != len(names):  # in their order: see ``engine.py``
         return False
     dialect = connection.dialect.name
-    connection.execute(_beat(dialect), {"names": list(names)})
+    connection.execute(_beat(dialect), {"names": list(names), "listing": list(listing)})
     if boots:
         connection.execute(_FIRST_BOOT, [{"wanted": host, "told": boot} for host, boot in boots])
-    if listing:
-        connection.execute(_seen(dialect), {"names": list(listing)})
+    if holding:
+        connection.execute(_seen(dialect), {"names": list(holding)})
     return True

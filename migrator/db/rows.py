@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 class HostRow(NamedTuple):
     """A row of ``hosts`` plus seconds by the servers' clock. ``silent_s``: since the agent's last poll;
-    ``listening_s``: for which there has been a server to poll; ``heard_s``: since the agent's last silence.
+    ``listening_s``: for which there has been a server to poll; ``heard_s``: since the agent's last silence;
+    ``listed_s``: since it listed all of its copies, None if it never did.
     ``behind_s``: added to a moment by the servers' clock, such as ``last_seen``, it makes one by the database's."""
 
     id: int
@@ -41,12 +42,14 @@ class HostRow(NamedTuple):
     resume_until: float | None
     working: Sequence[str] | None
     working_at: float | None
+    listed_at: float | None
     heard_since: float | None
     created_at: float
     updated_at: float | None
     silent_s: float
     listening_s: float
     heard_s: float
+    listed_s: float | None
     behind_s: float
 
 

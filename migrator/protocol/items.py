@@ -52,12 +52,14 @@ def facts_apart(data: Any) -> Any:
     return _apart(data, "facts", Fact, UnreadableFact)
 
 
-def known_states(copies: Any) -> Any:
-    """Copies in a state that this version knows; the others say nothing here."""
+def copies_apart(data: Any) -> Any:
+    """``data`` of a poll, with the copies alone whose state this version knows, and whether these are all of them."""
+    copies: Any = data.get("copies") if isinstance(data, Mapping) else None
     if not _is_list(copies):
-        return copies
+        return data
     known = [state.value for state in DomainState]
-    return tuple(copy for copy in copies if not isinstance(copy, Mapping) or copy.get("state") in known)
+    kept = tuple(copy for copy in copies if not isinstance(copy, Mapping) or copy.get("state") in known)
+    return {**data, "copies": kept, "complete": len(kept) == len(copies)}
 
 
 def _apart(data: Any, name: str, kind: type[Assignment] | type[Fact], other: type[Unreadable]) -> Any:

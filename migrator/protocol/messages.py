@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
@@ -12,8 +12,8 @@ from migrator.protocol.items import (
     UnreadableAssignment,
     UnreadableFact,
     assignments_apart,
+    copies_apart,
     facts_apart,
-    known_states,
 )
 from migrator.protocol.versions import UNSAID
 from migrator.protocol.words import DomainState
@@ -44,7 +44,13 @@ class Poll(Message):
     wait_s: float = Field(default=25.0, ge=0, le=55)
     # Instances that the agent holds an assignment of, or of which a step has not returned; None: it does not tell
     working: Annotated[tuple[Key, ...], Field(max_length=WORKING_MAX)] | None = None
-    copies: Annotated[tuple[DomainEntry, ...] | None, BeforeValidator(known_states)] = None
+    copies: tuple[DomainEntry, ...] | None = None
+    complete: SkipJsonSchema[bool] = Field(True, exclude=True)  # False: the receiver knows the state of some copies not
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_states(cls, data: Any) -> Any:
+        return copies_apart(data)
 
 
 class Assignments(Message):

@@ -111,15 +111,17 @@ def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> 
     machines.check(db, host, poll.machine, settings.service_down_time)
     refused: MigratorError | None = None
     with db.write() as connection:
-        hosts.polled(connection, host, poll.working)
+        listed = False
         try:
             if poll.copies is not None:
                 with connection.begin_nested():
                     _audit(connection, host, poll, poll.copies, settings)
+                listed = poll.complete
         except MigratorError as error:
             refused = error
         except Exception:  # the host was heard all the same, and its assignments are wanted
             log.exception("%s: its list of copies cannot be compared with the record", host)
+        hosts.polled(connection, host, poll.working, listed=listed)
     if refused is not None:
         raise refused
 

@@ -23,6 +23,7 @@ BOOT = "11111111-1111-4111-8111-111111111111"
 OTHER_BOOT = "22222222-2222-4222-8222-222222222222"
 MACHINE = "00000000-0000-4000-8000-000000000001"
 OPERATION = "33333333-3333-4333-8333-333333333333"
+TIMED = ("last_seen", "working_at", "listed_at", "heard_since")
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def change(db: Database, table: Any, **values: Any) -> None:
 
 def rows(db: Database) -> Mapping[str, Sequence[Any]]:
     """What a poll might change, but for when its host was heard, and its copies seen."""
-    timed = (hosts.c.last_seen, hosts.c.working_at, hosts.c.heard_since, copies.c.seen_at)
+    timed = (*(hosts.c[name] for name in TIMED), copies.c.seen_at)
     with db.read() as connection:
         return {
             table.name: connection.execute(select(*(c for c in table.c if c not in timed)).order_by(*table.c[:2])).all()

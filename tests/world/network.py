@@ -25,6 +25,7 @@ class Network(ABC):
     def __init__(self) -> None:
         self.away = False  # there is no server
         self.speech = Speech()
+        self.listless: set[str] = set()  # hosts whose hypervisors do not tell their agents which copies there are
         self.held_calls: dict[str, tuple[float, set[str]]] = {}  # host -> by how long which calls of it are held up
 
     @abstractmethod

@@ -161,7 +161,7 @@ class AgentProcess:
         self.poll_at = self.clock() + RETRY_S
         try:
             self._register_when_due()
-            copies = self.worker.served(self.driver.list_copies())
+            copies = None if self.host in self.network.listless else self.worker.served(self.driver.list_copies())
         except DriverError:
             copies = None
         except ServerUnreachable:

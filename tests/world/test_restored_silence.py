@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.scheduler.requests import requests
+from migrator.scheduler.requests import cold_migration, requests
 from tests.world import moves
 from tests.world.backups import backup, restore
 from tests.world.clients import built
@@ -25,6 +25,14 @@ def start(world: World, uuid: str) -> int:
 
 def reboot(world: World, uuid: str) -> int:
     return requests.reboot(world.db, CALLER, uuid, soft=False)
+
+
+def migrate(world: World, uuid: str) -> int:
+    return cold_migration.migrate(world.db, CALLER, uuid, host="n3")
+
+
+def live(world: World, uuid: str) -> int:
+    return requests.live_migrate(world.db, CALLER, uuid, host="n3", block=None)
 
 
 def moved_to_a_silent_host(
@@ -111,3 +119,33 @@ def test_a_domain_that_is_gone_is_started_anew_while_every_host_is_heard(make_wo
     pass_time(world, 60)
     assert (operation(world, key).status, world.fabric.running_on(uuid)) == ("completed", ["n1"])
     assert open_alarms(world) == []
+
+
+def without_a_list(world: World, host: str) -> None:
+    """The host's agent is back; its hypervisor does not answer it, and everything else arrives."""
+    world.listless.add(host)
+    world.bring_back(host)
+    pass_time(world, 20)
+
+
+@pytest.mark.parametrize(("ask", "stopped"), [(start, True), (reboot, False), (migrate, True)])
+@pytest.mark.parametrize("pool", ["volume", "shared"])
+def test_nothing_starts_what_may_run_on_a_host_that_is_heard_and_has_not_listed_its_copies(
+    make_world: MakeWorld, tmp_path: Path, pool: str, ask: Ask, stopped: bool
+) -> None:
+    world, uuid = moved_to_a_silent_host(make_world, tmp_path, pool, stopped=stopped)
+    without_a_list(world, "n2")
+    key = world.ask(lambda: ask(world, uuid))
+    pass_time(world, 100)
+    said = (operation(world, key).waiting or "").partition("; it may run on ")[2]
+    assert said.startswith("n2, which has not listed its guests")
+    assert world.fabric.running_on(uuid) == ["n2"]
+    world.listless.clear()
+    pass_time(world, 30)
+    assert ("guest-unseen", "n1", uuid) not in open_alarms(world)
+    assert ("copy-newer", "n2", uuid) in open_alarms(world)
+    say(world, uuid, "n2")
+    pass_time(world, 30)
+    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.fabric.overlaps()) == []
+    assert broken(world) == []

@@ -39,7 +39,7 @@ class Subject:
     # In words, that the copy's stamp is of an operation, or an epoch, or that the host has served an operation, which
     # this database does not know; "": none
     newer: str = ""
-    unseen: str = ""  # silent hosts, in words, one of which may run it although it is recorded here; "": none
+    unseen: str = ""  # hosts, in words, one of which may run it unseen although it is recorded here; "": none
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def audit(connection: Connection, host: str, told: Iterable[DomainEntry], settin
     host_domains.replace(connection, host, list(held.values()), before)
     raised = {(row.kind, row.instance_uuid) for row in alarms.listed(connection, host=host)}
     suspect = {uuid for kind, uuid in raised if kind in AUDITED}
-    subjects = _sought(connection, host, _subjects(connection, host, held, before, suspect), settings)
+    unseen = {uuid for kind, uuid in raised if kind == AlarmKind.GUEST_UNSEEN}
+    subjects = _sought(connection, host, _subjects(connection, host, held, before, suspect), unseen, settings)
     stopped = [subject.uuid for subject in subjects if _note_power(connection, host, subject)]
     found = [difference for subject in subjects for difference in differences(host, subject)]
     _raise(connection, host, [one for one in found if one.holds])
@@ -157,21 +158,30 @@ def _subjects(
 
 
 def _sought(
-    connection: Connection, host: str, subjects: Sequence[Subject], settings: ServerSettings
+    connection: Connection, host: str, subjects: Sequence[Subject], unseen: set[str], settings: ServerSettings
 ) -> Sequence[Subject]:
-    """With the hosts where those may be that are recorded here, and are not here."""
-    if not any(_is_gone(host, one) for one in subjects):
+    """With the hosts where those may be that are recorded here, and are not here. ``unseen``: instances of which that
+    is an alarm: it stays for as long as such hosts are left, whatever else begins and waits for them."""
+    gone = {one.uuid for one in subjects if _lacks(host, one) and (one.uuid in unseen or _is_gone(one))}
+    if not gone:
         return subjects
     silent = SilentHosts(connection, host, settings)
-    return [replace(one, unseen=silent.perhaps_with(one.uuid)) if _is_gone(host, one) else one for one in subjects]
+    return [replace(one, unseen=silent.perhaps_with(one.uuid)) if one.uuid in gone else one for one in subjects]
 
 
-def _is_gone(host: str, subject: Subject) -> bool:
+def _lacks(host: str, subject: Subject) -> bool:
+    """Whether the instance is recorded on the host, which has no copy of it."""
     record = subject.record
     if record is None or record.deleted or record.host != host or record.launched_at is None:
         return False
+    return subject.copy is None
+
+
+def _is_gone(subject: Subject) -> bool:
+    """Of one that its host lacks: the list is not merely older than the record, or than what an operation does."""
     holding = [operation for operation in subject.operations if operation.holds]
-    return subject.copy is None and (record.quiet or bool(holding)) and all(map(keeps_its_domain, holding))
+    quiet = subject.record is not None and subject.record.quiet
+    return (quiet or bool(holding)) and all(map(keeps_its_domain, holding))
 
 
 def _unknown_served(
@@ -217,7 +227,7 @@ def differences(host: str, subject: Subject) -> list[Difference]:
             words = f"its record says {host}, and there is no domain of it there"
             found.append(Difference(AlarmKind.DOMAIN_GONE, uuid, words, holds=record.quiet and not busy))
             if subject.unseen:
-                words = f"{words}; it may run on {subject.unseen}, which is silent"
+                words = f"{words}; it may run on {subject.unseen}"
                 found.append(Difference(AlarmKind.GUEST_UNSEEN, uuid, words))
         return found
     explained = any(explains(o, host) for o in subject.operations)

@@ -24,10 +24,11 @@ def take(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, bool]:
         routine = {host: poll for host, poll in polls.items() if host in found and _is_routine(key, host, poll, found)}
     if not routine:
         return {}
-    listing = [host for host, poll in routine.items() if poll.copies]
+    listing = [host for host, poll in routine.items() if poll.copies is not None and poll.complete]
+    holding = [host for host, poll in routine.items() if poll.copies]
     boots = [(host, poll.boot) for host, poll in routine.items() if _first_boot(poll, found[host])]
     with db.write() as connection:
-        if not poll_groups.beat(connection, routine, listing, boots):
+        if not poll_groups.beat(connection, routine, listing, holding, boots):
             return {}
     with db.read() as connection:
         asked = host_operations.asked_among(connection, routine)

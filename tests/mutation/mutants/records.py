@@ -2,6 +2,7 @@
 
 from tests.mutation.mutant import Mutant
 
+AGENTS = "migrator/scheduler/agents.py"
 AUDITING = "migrator/scheduler/hosts/audit.py"
 RECONCILIATION = "migrator/scheduler/hosts/reconciliation.py"
 MACHINES = "migrator/scheduler/hosts/machines.py"
@@ -109,8 +110,8 @@ MUTANTS = (
     Mutant(
         "a host that was heard before the backup counts as heard",
         UNSEEN,
-        "return view.speaks and row.silent_s <= row.listening_s",
-        "return view.speaks or row.silent_s <= row.listening_s",
+        "row.listed_s <= min(row.listening_s, patience_s)",
+        "row.listed_s <= patience_s",
     ),
     Mutant(
         "a guest on a volume is sought where its disks are, alone",
@@ -121,14 +122,26 @@ MUTANTS = (
     Mutant(
         "a fenced host may still run what is not seen",
         UNSEEN,
-        "not (_told(row, view) or with_fencing(row, view, settings, 0.0).fenced)",
-        "not _told(row, view)",
+        "not (_told(row, patience) or with_fencing(row, view, settings, 0.0).fenced)",
+        "not _told(row, patience)",
     ),
     Mutant(
         "what was asked for already starts before the guest is sought",
         AUDITING,
-        "return subject.copy is None and (record.quiet or bool(holding))",
-        "return subject.copy is None and record.quiet",
+        "return (quiet or bool(holding))",
+        "return quiet",
+    ),
+    Mutant(
+        "what is asked for ends the alarm of a guest that may run unseen",
+        AUDITING,
+        "(one.uuid in unseen or _is_gone(one))",
+        "_is_gone(one)",
+    ),
+    Mutant(
+        "a host that is heard has listed its copies",
+        AGENTS,
+        "listed = poll.complete",
+        "listed = True",
     ),
     Mutant(
         "a word is taken beside a step that hangs",
