@@ -4,10 +4,8 @@ Read from a TOML file (``MIGRATOR_CONFIG`` or ``--config``) and from ``MIGRATOR_
 wins. A value below its minimum stops the start with name, value and minimum (``SettingInvalid``).
 """
 
-import ipaddress
 import os
 import re
-import shlex
 import socket
 import tomllib
 from pathlib import Path
@@ -16,61 +14,14 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from migrator import server_address
-from migrator.errors import BadRequest, SettingInvalid
-from migrator.untrusted import host_name, peer_address
+from migrator import server_address, setting_values
+from migrator.errors import SettingInvalid
+from migrator.setting_values import is_loopback as is_loopback
+from migrator.untrusted import peer_address
 
-_LEASE_MIN_S = 30.0
 _FLOAT_MAX = 1e9  # s: 31 years
 _INT_MAX = 2**53
 _SECRET = ("database", "token", "fence_command")  # or holding a password: no error shows them
-
-
-def _endpoint(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not re.fullmatch(r"[A-Za-z0-9.:_%\[\]-]+", host) or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError("expected HOST:PORT, such as 127.0.0.1:8774")
-    return value
-
-
-def _command(value: str) -> str:
-    """Words as a shell would split them, though no shell ever runs them."""
-    if value and not shlex.split(value):  # raises ValueError for a quotation without an end
-        raise ValueError("expected a command, or nothing")
-    return value
-
-
-def _lease(value: float) -> float:
-    """A poll takes up to 10 s, and one that is lost up to 25 s: a shorter lease would lapse while all is well."""
-    if value != 0 and not _LEASE_MIN_S <= value < float("inf"):
-        raise ValueError(f"expected 0 (never), or at least {_LEASE_MIN_S:g} (s)")
-    return value
-
-
-def _address(value: str) -> str:
-    """One word of a command, which must not pass for an option."""
-    if not re.fullmatch(r"[A-Za-z0-9\[][A-Za-z0-9.:_%\]-]{0,254}", value):
-        raise ValueError("expected an IP address or a host's name, such as 10.0.0.21 or n1-ipmi.example")
-    return value
-
-
-def _host(value: str) -> str:
-    try:
-        host_name.check(value)
-    except BadRequest as error:
-        raise ValueError(error.advice) from error
-    return value
-
-
-def _host_name(value: str) -> str:
-    """As a ``Host`` header has it, without the port."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", value):
-        raise ValueError("expected names and addresses without ports, such as controller.example or 10.0.0.1")
-    return value.lower()
-
-
-HostAddress = Annotated[str, AfterValidator(_address)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
 class _Base(BaseSettings):
@@ -93,16 +44,22 @@ class _Base(BaseSettings):
 
 class ServerSettings(_Base):
     database: str = "sqlite:////var/lib/migrator/migrator.db"
-    listen: Endpoint = "127.0.0.1:8774"
+    listen: setting_values.Endpoint = "127.0.0.1:8774"
     # A second door for agents only (credentials required), so that the API may stay on loopback.
-    agent_listen: Endpoint | None = None
+    agent_listen: setting_values.Endpoint | None = None
     agent_tls_cert: Path | None = None  # PEM files; with both of them the agents' port speaks TLS
     agent_tls_key: Path | None = None
-    auth_strategy: Literal["none"] = "none"
+    tls_cert: Path | None = None  # PEM files; with both of them the API speaks TLS; read again when they change
+    tls_key: Path | None = None
+    allow_plain_http: bool = False  # at another address than loopback, for a proxy in front that speaks TLS
+    # none: every caller is an administrator, at loopback alone; http_basic: a name and a password
+    auth_strategy: Literal["none", "http_basic"] = "none"
+    http_basic_auth_user_file: Path = Path("/etc/migrator/htpasswd")  # lines that `htpasswd -B` writes
+    http_basic_auth_roles_file: Path = Path("/etc/migrator/roles.yaml")  # alice: {project: demo, roles: [member]}
     policy_file: Path | None = None  # rules that differ from docs/policy.md, in oslo.policy's format
     # names by which clients and agents may call the server, besides loopback's and the address that they reached; while
     # it is empty agents may use any name at agent_listen
-    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    allowed_hosts: tuple[Annotated[str, AfterValidator(setting_values.allowed_host)], ...] = ()
     # at each of the two addresses; less where the process may not open so many files
     max_connections: int = Field(8192, ge=16)
     max_connections_per_address: int = Field(4096, ge=8)  # agents behind one proxy share an address
@@ -140,8 +97,10 @@ class ServerSettings(_Base):
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False
     # run with a silent host's name, and its address as an operator gave it ({host}, {address}); success is evidence
-    fence_command: Annotated[str, AfterValidator(_command)] = ""
-    fence_addresses: dict[str, HostAddress] = Field(default_factory=dict)  # host -> {address}, unless it was set
+    fence_command: Annotated[str, AfterValidator(setting_values.command)] = ""
+    fence_addresses: dict[str, setting_values.HostAddress] = Field(
+        default_factory=dict
+    )  # host -> {address}, unless it was set
     fence_timeout: float = Field(60.0, gt=0)  # s the fence command may take
     # an instance whose local disks were lost with its host is made anew from its image; False: 409, bring the host back
     evacuate_rebuilds: bool = True
@@ -176,15 +135,21 @@ class ServerSettings(_Base):
         if self.auth_strategy == "none" and not is_loopback(self.listen):
             raise ValueError(
                 f"listen = {self.listen} is not a loopback address and auth_strategy = none checks no caller; "
-                "listen on 127.0.0.1 (agents have agent_listen)"
+                "listen on 127.0.0.1 (agents have agent_listen), or set auth_strategy = http_basic"
+            )
+        if not (is_loopback(self.listen) or self.tls_cert or self.allow_plain_http):
+            raise ValueError(
+                f"listen = {self.listen} is not a loopback address and speaks plain HTTP, at which credentials can be "
+                "read on their way: set tls_cert and tls_key, or allow_plain_http = true behind a proxy that speaks TLS"
             )
         return self
 
     @model_validator(mode="after")
     def _refuse_half_of_tls(self) -> Self:
-        if (self.agent_tls_cert is None) != (self.agent_tls_key is None):
-            missing = "agent_tls_cert" if self.agent_tls_cert is None else "agent_tls_key"
-            raise ValueError(f"{missing} is missing: agent_tls_cert and agent_tls_key are given both or neither")
+        for cert, key in (("tls_cert", "tls_key"), ("agent_tls_cert", "agent_tls_key")):
+            missing = [name for name in (cert, key) if getattr(self, name) is None]
+            if len(missing) == 1:
+                raise ValueError(f"{missing[0]} is missing: {cert} and {key} are given both or neither")
         if self.agent_tls_cert is not None and self.agent_listen is None:
             raise ValueError("agent_tls_cert is for agent_listen, which is not given: HOST:PORT, such as 10.0.0.1:8775")
         return self
@@ -193,7 +158,7 @@ class ServerSettings(_Base):
 class AgentSettings(_Base):
     server_url: Annotated[str, AfterValidator(server_address.checked_url)] = "http://127.0.0.1:8774"
     server_ca: Path | None = None  # a PEM file: the only authority whose certificate of an https:// server is accepted
-    host: Annotated[str, AfterValidator(_host)] = Field(default_factory=socket.gethostname)
+    host: Annotated[str, AfterValidator(setting_values.host)] = Field(default_factory=socket.gethostname)
     token: Annotated[str, AfterValidator(server_address.checked_token)] = ""  # from `migrator agent-credential HOST`
     state_path: Path = Path("/var/lib/migrator/agent")  # journal, image cache, consoles
     storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})
@@ -222,7 +187,7 @@ class AgentSettings(_Base):
     poll_wait: float = Field(25.0, ge=0, le=55)  # s the server may hold a poll
     simulated: bool = False  # the simulated hypervisor in place of libvirt
     # s without the server after which the agent stops every instance here; 0: never, else at least 30
-    self_fencing_lease: Annotated[float, AfterValidator(_lease)] = 0.0
+    self_fencing_lease: Annotated[float, AfterValidator(setting_values.lease)] = 0.0
     watchdog_device: Path | None = None  # /dev/watchdog: resets a host that cannot keep its self-fencing lease
 
     @model_validator(mode="after")
@@ -246,16 +211,6 @@ class AgentSettings(_Base):
     def _uri_template(self) -> str:
         usual = "qemu+tls://%s/system" if self.live_migration_with_native_tls else "qemu+tcp://%s/system"
         return self.live_migration_uri or usual
-
-
-def is_loopback(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 T = TypeVar("T", bound=_Base)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from migrator.cli import credentials
 from migrator.errors import BadRequest, Conflict, Forbidden, MigratorError, NotFound, ServerUnreachable, Unauthorized
 
 DEFAULT_URL = "http://127.0.0.1:8774/v2.1"
@@ -36,7 +37,7 @@ class Client:
     def __init__(self, url: str) -> None:
         self.url = url
         self.root = url.removesuffix("/v2.1")
-        self._http = httpx.Client(timeout=60, trust_env=False)
+        self._http = httpx.Client(timeout=60, trust_env=False, verify=credentials.trusted(), auth=credentials.basic())
 
     def __enter__(self) -> Self:
         return self

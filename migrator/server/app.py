@@ -16,16 +16,15 @@ from starlette.types import ASGIApp
 
 from migrator.api.endpoint import Endpoint
 from migrator.api.gate.request_gate import Gate, RequestGate
-from migrator.api.identity.authenticator import Authenticator, NoAuthentication
+from migrator.api.identity.authenticator import Authenticator
 from migrator.api.process.services import Services
 from migrator.api.routing import Route, Surface
 from migrator.api.urls import by_path
 from migrator.scheduler.state import host_operations
 
 
-def create_app(services: Services, authenticator: Authenticator | None = None) -> Router:
-    """``authenticator``: in place of the one that ``auth_strategy`` names."""
-    gate = Gate(services, authenticator or NoAuthentication())
+def create_app(services: Services, authenticator: Authenticator) -> Router:
+    gate = Gate(services, authenticator)
 
     def guarded(surface: Surface | None, routes: Sequence[Route]) -> ASGIApp:
         return RequestGate(gate, surface, routes, Endpoint(surface, routes, services))

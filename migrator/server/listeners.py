@@ -12,6 +12,7 @@ import uvicorn
 
 from migrator.api.gate.listener_guard import split
 from migrator.errors import MigratorError
+from migrator.reloaded import Reloaded
 from migrator.server.connections import Limits
 from migrator.server.tls_handshakes import TlsHandshake
 
@@ -21,10 +22,13 @@ ACCEPTED_AT_ONCE = 20
 _QUEUED = 2048  # connections that the system keeps until they are accepted
 
 
-class ServerWithTls(uvicorn.Server):
-    """``serve(sockets)``; those in ``tls`` (socket -> context) speak TLS, under ``limits`` until they do."""
+Contexts = Mapping[socket.socket, Reloaded[ssl.SSLContext]]
 
-    def __init__(self, config: uvicorn.Config, limits: Limits, tls: Mapping[socket.socket, ssl.SSLContext]) -> None:
+
+class ServerWithTls(uvicorn.Server):
+    """``serve(sockets)``; those in ``tls`` speak it by the context that is theirs, under ``limits`` until they do."""
+
+    def __init__(self, config: uvicorn.Config, limits: Limits, tls: Contexts) -> None:
         super().__init__(config)
         self._limits, self._tls = limits, tls
 

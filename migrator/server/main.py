@@ -8,21 +8,22 @@ Owns start and end. What each part does while it runs is its own file's: ``app``
 import asyncio
 import logging
 import signal
-import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import uvicorn
 
 from migrator import private_files
+from migrator.api.identity import strategies
+from migrator.api.identity.authenticator import Authenticator
 from migrator.api.image_v2 import upload
 from migrator.api.process.refusal_log import limit_logs_of_messages
 from migrator.api.process.services import Services, build
 from migrator.db.upgrade import upgrade
-from migrator.server import agent_tls, connections, housekeeping, sweeper
+from migrator.server import connections, housekeeping, sweeper, tls
 from migrator.server.app import create_app
 from migrator.server.fence_runner import Fencer
 from migrator.server.heartbeat import Heartbeat
@@ -42,10 +43,11 @@ _LAST_STEPS_S = 5.0  # for each thread to end
 def serve(settings: ServerSettings) -> int:
     """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
     private_files.check_setting("image_dir", settings.image_dir)
-    tls = agent_tls.context(settings)
+    contexts = tls.contexts(settings)
+    strategy, rules = strategies.authenticator(settings), strategies.rules(settings)
     sys.setswitchinterval(_SWITCH_S)
     upgrade(settings.database)
-    services = build(settings)
+    services = build(settings, rules)
     stop = threading.Event()
     upload.tidy(services)
     parts: dict[str, Callable[[], None]] = {
@@ -59,7 +61,7 @@ def serve(settings: ServerSettings) -> int:
     for thread in threads:
         thread.start()
     try:
-        asyncio.run(_listen(services, tls))
+        asyncio.run(_listen(services, strategy, contexts))
     finally:
         stop.set()
         for thread in threads:
@@ -68,9 +70,9 @@ def serve(settings: ServerSettings) -> int:
     return 0
 
 
-async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
+async def _listen(services: Services, strategy: Authenticator, contexts: Sequence[tls.Contexts]) -> None:
     settings = services.settings
-    app = create_app(services)
+    app = create_app(services, strategy)
     sockets = [listen_at(settings.listen)]
     if settings.agent_listen is not None:
         sockets.append(listen_at(settings.agent_listen))
@@ -88,7 +90,8 @@ async def _listen(services: Services, tls: ssl.SSLContext | None) -> None:
         lifespan="on",
     )
     limit_logs_of_messages()
-    server = ServerWithTls(config, limits, {sockets[-1]: tls} if tls is not None else {})
+    secured = {each: kept for each, kept in zip(sockets, contexts, strict=True) if kept is not None}
+    server = ServerWithTls(config, limits, secured)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve(sockets=sockets))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from migrator.reloaded import Reloaded
 from migrator.server.connections import Limits
 
 _HANDSHAKE_S = 10.0  # a connection that has not finished it is closed
@@ -18,7 +19,7 @@ _GOODBYE_S = 2.0  # for the other end to confirm that a connection ends
 class TlsHandshake(asyncio.Protocol):
     """The protocol of a connection that has to become TLS; ``then``: makes the one that it is for."""
 
-    def __init__(self, then: Callable[[], asyncio.Protocol], context: ssl.SSLContext, bounds: Limits) -> None:
+    def __init__(self, then: Callable[[], asyncio.Protocol], context: Reloaded[ssl.SSLContext], bounds: Limits) -> None:
         self._then, self._context, self._bounds = then, context, bounds
         self._task: asyncio.Task[None] | None = None
 
@@ -39,7 +40,7 @@ class TlsHandshake(asyncio.Protocol):
             secured = await asyncio.get_running_loop().start_tls(
                 raw,
                 early,
-                self._context,
+                self._context.value,
                 server_side=True,
                 ssl_handshake_timeout=_HANDSHAKE_S,
                 ssl_shutdown_timeout=_GOODBYE_S,

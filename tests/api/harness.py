@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from migrator.api.identity import strategies
 from migrator.api.identity.authenticator import Authenticator, Identity
 from migrator.api.identity.policy_rules import ROLES
 from migrator.api.process import services
@@ -29,7 +30,7 @@ class Web:
         self.image_dir = directory / "images"
         more.setdefault("allowed_hosts", ("testserver",))
         settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
-        self.services = services.build(settings)
+        self.services = services.build(settings, strategies.rules(settings))
         self.app = create_app(self.services, authenticator or _As(self))
         self.client = TestClient(self.app, base_url="http://testserver")
 

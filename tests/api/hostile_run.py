@@ -24,6 +24,8 @@ from urllib.parse import unquote
 import psycopg
 
 from migrator.api import urls
+from migrator.api.identity import strategies
+from migrator.api.identity.authenticator import NoAuthentication
 from migrator.api.process import services
 from migrator.db import credentials
 from migrator.db import volumes as volume_rows
@@ -110,13 +112,14 @@ async def send(app: Any, request: Request) -> int:
 
 
 async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Outcome) -> None:
-    made = services.build(ServerSettings(database=db_url, image_dir=directory / "images"))
+    settings = ServerSettings(database=db_url, image_dir=directory / "images")
+    made = services.build(settings, strategies.rules(settings))
     made.wakers.closing = True  # no poll waits
     kept, logger = _Tracebacks(), logging.getLogger("migrator")
     logger.addHandler(kept)
     logger.propagate = False
     try:
-        app = create_app(made)
+        app = create_app(made, NoAuthentication())
         ids, token = seeded(made.db)
         generator = Generator(urls.document(), ids, token, seed_)
         for _ in range(count):

@@ -92,6 +92,7 @@ LOWEST: dict[str, str] = {
         GET /v2.1/servers
         GET /v2.1/servers/detail
         GET /v2.1/servers/{id}
+        GET /v2.1/servers/{id}/topology
         GET /v2.1/servers/{id}/ips
         GET /v2.1/servers/{id}/os-interface
         GET /v2.1/servers/{id}/os-security-groups

@@ -192,11 +192,11 @@ def test_plain_http_to_another_machine_is_warned_about_at_both_ends(tmp_path: Pa
     program = """
 import sys
 from migrator import logs
-from migrator.server import agent_tls
+from migrator.server import tls
 from migrator.compute.agent import server_trust
 from migrator.settings import AgentSettings, ServerSettings
 logs.configure()
-agent_tls.context(ServerSettings(agent_listen=sys.argv[1] + ":8775"))
+tls.contexts(ServerSettings(agent_listen=sys.argv[1] + ":8775"))
 server_trust.check(AgentSettings(server_url=f"http://{sys.argv[1]}:8775", token="secret"))
 """
     words = {}

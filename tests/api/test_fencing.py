@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from migrator.api.identity import strategies
 from migrator.api.process.services import Services, build
 from migrator.db import fencing, hosts
 from migrator.db.engine import Database
@@ -49,7 +50,8 @@ class Site:
         return len(self.ran.read_text().splitlines()) if self.ran.exists() else 0
 
     def services(self, command: str, **more: Any) -> Services:
-        return build(ServerSettings(database=self.db.url, fence_command=command, sweep_interval=0.1, **more))
+        settings = ServerSettings(database=self.db.url, fence_command=command, sweep_interval=0.1, **more)
+        return build(settings, strategies.rules(settings))
 
     def look(self, command: str, **more: Any) -> None:
         services = self.services(command, **more)

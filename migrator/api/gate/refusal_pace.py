@@ -1,4 +1,4 @@
-"""How often one address, or one host's agent, was refused at the agents' port, and what the refusals that are too many
+"""How often one address, or one host's agent, was refused, and what the refusals that are too many
 cost: a place in a bounded crowd that waits, and little work.
 
 Owns the counts of this process. What is served never comes here.
@@ -23,6 +23,15 @@ class RefusalPace:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # what was left, and when
         self.held = 0
+
+    def spent(self, who: str) -> bool:
+        """Whether one more of this address would be one too many. Counts nothing."""
+        left, since = self._left.get(_network(who), (float(BURST), 0.0))
+        return left + (self._clock() - since) * _PER_S < 1
+
+    def note(self, who: str) -> None:
+        """One more of this address, which was answered."""
+        self._taken(_network(who))
 
     async def too_many(self, who: str) -> bool:
         """One more of this address or host; True, after a while: it is one too many."""

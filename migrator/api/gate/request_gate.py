@@ -19,7 +19,7 @@ from migrator.api.gate.listener_guard import ListenerGuard
 from migrator.api.gate.refusal_pace import RefusalPace
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.identity import callers
-from migrator.api.identity.authenticator import Authenticator
+from migrator.api.identity.authenticator import Authenticator, CredentialsRefused, Identity
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
@@ -52,7 +52,7 @@ class Gate:
         self.services, self.authenticator = services, authenticator
         self.doors = ListenerGuard(services.settings.listen, services.settings.agent_listen)
         self.allowed = frozenset(services.settings.allowed_hosts)
-        self.pace = RefusalPace()
+        self.pace, self.guesses = RefusalPace(), RefusalPace()
 
 
 class RequestGate:
@@ -118,8 +118,20 @@ class RequestGate:
             _check_owner(scope.get("path_params", {}).get("name", holder), holder)
             kept.enter_context(self._services.admission.entered(holder, access.kind))
         elif access is not ANYBODY:
-            identity = self._gate.authenticator.remembered(headers) or await self._gate.authenticator.verified(headers)
+            identity = self._gate.authenticator.remembered(headers) or await self._verified(scope, headers)
             state["caller"] = callers.caller_of(identity, state["request_id"], self._services.rules.value)
+
+    async def _verified(self, scope: Scope, headers: Headers) -> Identity:
+        """Who calls, with some work. An address whose credentials were wrong again and again waits, and has none
+        looked at. Raises Unauthorized and Unavailable."""
+        guesses, address = self._gate.guesses, _address(scope)
+        if guesses.spent(address) and await guesses.too_many(address):
+            raise TooManyRequests("Too many credentials from this address were wrong: ask again later.")
+        try:
+            return await self._gate.authenticator.verified(headers)
+        except CredentialsRefused:
+            guesses.note(address)
+            raise
 
     def _surface_of(self, scope: Scope) -> Surface:
         return self._surface or surface_of(scope["path"]) or Surface.DISCOVERY
@@ -163,7 +175,10 @@ class RequestGate:
         self._services.refusals.note(reason, f"{_address(scope)} {scope['method']} {scope['path']}: {error.message}")
         surface = Surface.AGENT if self._gate.doors.agents_only(scope) else self._surface_of(scope)
         status, body = faults.body_for(surface, error)
-        await _send_json(status, body, scope, send, faults.headers_of(error))
+        more = faults.headers_of(error)
+        if status == 401 and surface is not Surface.AGENT and self._gate.authenticator.challenge is not None:
+            more["WWW-Authenticate"] = self._gate.authenticator.challenge
+        await _send_json(status, body, scope, send, more)
 
     def _expected(self, route: Route | None, scope: Scope) -> Expected:
         if route is None:

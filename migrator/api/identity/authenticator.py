@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from migrator.api.identity.policy_rules import ROLES
+from migrator.errors import Unauthorized
+
+
+class CredentialsRefused(Unauthorized):
+    """A credential was given, and it is not right."""
+
 
 NEEDED = "The request you have made requires authentication."
 

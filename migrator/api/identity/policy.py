@@ -51,28 +51,28 @@ def load(path: Path | None) -> Policy:
     if path is None:
         return Policy()
     entries = policy_file.read(path)
-    texts: dict[str, tuple[int, Expression]] = {}
+    texts: dict[str, tuple[str, Expression]] = {}
     for entry in entries:
         if entry.name not in RULES and entry.name.startswith(_OURS):
-            raise _wrong(path, entry.line, entry.name, "no such rule; docs/policy.md lists them")
+            raise SettingInvalid(f"{entry.where}: {entry.name}: no such rule; docs/policy.md lists them")
         try:
-            texts[entry.name] = (entry.line, parsed(entry.text))
+            texts[entry.name] = (entry.where, parsed(entry.text))
         except NotReadable as error:
-            raise _wrong(path, entry.line, entry.name, str(error)) from error
-    _check_references(path, texts)
+            raise SettingInvalid(f"{entry.where}: {entry.name}: {error}") from error
+    _check_references(texts)
     return Policy({entry.name: entry.text for entry in entries})
 
 
-def _check_references(path: Path, given: Mapping[str, tuple[int, Expression]]) -> None:
+def _check_references(given: Mapping[str, tuple[str, Expression]]) -> None:
     """Raises SettingInvalid for a rule that names one that is not there, or itself through others."""
     texts = {**ALIASES, **{name: rule.default for name, rule in RULES.items()}}
     known = {name: parsed(text).references for name, text in texts.items()}
     known |= {name: expression.references for name, (_, expression) in given.items()}
-    for name, (line, expression) in given.items():
+    for name, (where, expression) in given.items():
         if missing := sorted(expression.references - known.keys()):
-            raise _wrong(path, line, name, f"it names the rule {missing[0]}, which is not there")
+            raise SettingInvalid(f"{where}: {name}: it names the rule {missing[0]}, which is not there")
         if name in _reached(expression.references, known):
-            raise _wrong(path, line, name, "it is made of itself")
+            raise SettingInvalid(f"{where}: {name}: it is made of itself")
 
 
 def _reached(references: Iterable[str], known: Mapping[str, frozenset[str]]) -> set[str]:
@@ -84,7 +84,3 @@ def _reached(references: Iterable[str], known: Mapping[str, frozenset[str]]) -> 
             found.add(name)
             waiting += known.get(name, ())
     return found
-
-
-def _wrong(path: Path, line: int, name: str, why: str) -> SettingInvalid:
-    return SettingInvalid(f"policy_file = {path}, line {line}: {name}: {why}")

@@ -120,6 +120,8 @@ _SERVERS = (
     _nova("os-floating-ips:remove", MEMBER, "Take a floating address from a server", "action removeFloatingIp"),
     _nova("os-remote-consoles", MEMBER, "Open a server's console", "POST /servers/{id}/remote-consoles"),
     _nova("os-server-diagnostics", ADMIN, "See a server's live figures", "GET /servers/{id}/diagnostics"),
+    Rule("compute:server:topology:index", READER, "Show a server's NUMA topology",
+         ("GET /v2.1/servers/{id}/topology",)),
     _nova("ips:index", READER, "List a server's addresses", "GET /servers/{id}/ips"),
     _nova("ips:show", READER, "List a server's addresses in one network", "GET /servers/{id}/ips/{network}"),
     _nova("os-attach-interfaces:list", READER, "List a server's ports", "GET /servers/{id}/os-interface"),

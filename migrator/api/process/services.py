@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from migrator.api.identity import policy
 from migrator.api.identity.policy import Policy
 from migrator.api.process.admission import Admission
 from migrator.api.process.body_budget import BodyBudget
@@ -30,16 +29,9 @@ class Services:
     refusals: Refusals = field(default_factory=Refusals)
 
 
-def build(settings: ServerSettings) -> Services:
-    """Raises SettingInvalid for a policy that cannot be read."""
-    rules = _rules(settings)
+def build(settings: ServerSettings, rules: Reloaded[Policy]) -> Services:
     db = Database(settings.database)
     wakers = HostNotifier()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
     polls = PollGroups(db, admission, wakers)
     return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db), rules)
-
-
-def _rules(settings: ServerSettings) -> Reloaded[Policy]:
-    path = settings.policy_file
-    return Reloaded([path] if path is not None else [], lambda: policy.load(path))

@@ -8,7 +8,7 @@ from migrator.api.routing import Answer, ApiRequest
 from migrator.db import hosts
 from migrator.protocol import MachineId
 from migrator.scheduler.hosts import approval, machines
-from migrator.settings import HostAddress
+from migrator.setting_values import HostAddress
 
 
 class HostPath(BaseModel):

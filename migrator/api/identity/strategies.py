@@ -1,0 +1,22 @@
+"""``auth_strategy`` and ``policy_file``: from the settings to what authenticates and what decides."""
+
+from migrator.api.identity import policy, users
+from migrator.api.identity.authenticator import Authenticator, NoAuthentication
+from migrator.api.identity.http_basic import HttpBasic
+from migrator.api.identity.policy import Policy
+from migrator.reloaded import Reloaded
+from migrator.settings import ServerSettings
+
+
+def authenticator(settings: ServerSettings) -> Authenticator:
+    """Raises SettingInvalid for what cannot be used."""
+    if settings.auth_strategy == "http_basic":
+        files = settings.http_basic_auth_user_file, settings.http_basic_auth_roles_file
+        return HttpBasic(Reloaded(files, lambda: users.load(*files)))
+    return NoAuthentication()
+
+
+def rules(settings: ServerSettings) -> Reloaded[Policy]:
+    """Raises SettingInvalid for a file that cannot be read."""
+    path = settings.policy_file
+    return Reloaded([path] if path is not None else [], lambda: policy.load(path))
