@@ -1,4 +1,5 @@
-"""The log of every migrator process: one JSON object a line on stderr, with host, operation and epoch where known.
+"""The log of every migrator process: one JSON object a line on stderr, with host, operation and epoch where known,
+and what an audit has.
 What others said stays inside its line (``untrusted/printable.py``)."""
 
 import logging
@@ -8,6 +9,7 @@ import time
 from migrator.untrusted import printable
 
 _TAGS = ("host", "operation", "epoch", "phase", "incarnation")
+_AUDIT = ("user", "project", "client", "method", "path", "action", "status", "request", "operations")
 
 
 class JsonLines(logging.Formatter):
@@ -18,7 +20,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {tag: value for tag in _TAGS if (value := getattr(record, tag, None)) is not None}
+        line |= {tag: value for tag in (*_TAGS, *_AUDIT) if (value := getattr(record, tag, None)) is not None}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return printable.as_json(line)

@@ -49,6 +49,14 @@ def host(value: str) -> str:
     return value
 
 
+def network(value: str) -> str:
+    """An address is the network of itself."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError("expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/24") from error
+
+
 def allowed_host(value: str) -> str:
     """As a ``Host`` header has it, without the port."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", value):

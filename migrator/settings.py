@@ -60,6 +60,8 @@ class ServerSettings(_Base):
     # names by which clients and agents may call the server, besides loopback's and the address that they reached; while
     # it is empty agents may use any name at agent_listen
     allowed_hosts: tuple[Annotated[str, AfterValidator(setting_values.allowed_host)], ...] = ()
+    # addresses and networks of proxies whose X-Forwarded-For, -Host and -Proto are believed; no other sender's are
+    trusted_proxies: tuple[Annotated[str, AfterValidator(setting_values.network)], ...] = ()
     # at each of the two addresses; less where the process may not open so many files
     max_connections: int = Field(8192, ge=16)
     max_connections_per_address: int = Field(4096, ge=8)  # agents behind one proxy share an address

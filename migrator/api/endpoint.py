@@ -23,8 +23,10 @@ from migrator.api.request_ids import request_id_headers
 from migrator.api.routing import Answer, ApiRequest, Given, Route, Surface
 from migrator.api.surface import surface_of
 from migrator.errors import BadRequest, MigratorError
+from migrator.scheduler.requests.requests import Caller
 
 log = logging.getLogger("migrator.api")
+STRANGER = Caller("", "", "", is_admin=False)  # of an open route, or one for agents
 _WITH_A_BODY = ("POST", "PUT", "PATCH")
 _MOST_HELD = 200  # answers that are held back at once
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at whether one may go
@@ -66,7 +68,14 @@ class Endpoint:
             return Answer(404, faults.fault(404, "The resource could not be found."))
         root = root_of(request, self._services)
         asked = ApiRequest(
-            version, request.path_params, None, None, request.state.caller, self._services, root, request
+            version,
+            request.path_params,
+            None,
+            None,
+            getattr(request.state, "caller", STRANGER),
+            self._services,
+            root,
+            request,
         )
         if not access.granted(route, asked):
             await run_in_threadpool(access.check, route, asked)

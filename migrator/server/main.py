@@ -85,6 +85,7 @@ async def _listen(services: Services, strategy: Authenticator, contexts: Sequenc
         h11_max_incomplete_event_size=connections.MAX_HEAD_BYTES,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # the gate believes those of trusted_proxies
         timeout_graceful_shutdown=2,
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="on",

@@ -29,10 +29,11 @@ class Web:
         self.caller = Caller("admin", "admin", "")
         self.image_dir = directory / "images"
         more.setdefault("allowed_hosts", ("testserver",))
+        more.setdefault("trusted_proxies", ("127.0.0.1",))
         settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
         self.services = services.build(settings, strategies.rules(settings))
         self.app = create_app(self.services, authenticator or _As(self))
-        self.client = TestClient(self.app, base_url="http://testserver")
+        self.client = TestClient(self.app, base_url="http://testserver", client=("127.0.0.1", 50000))
 
     def __call__(self, method: str, path: str, version: str | None = "2.96", **more: Any) -> Any:
         headers = {"OpenStack-API-Version": f"compute {version}"} if version else {}

@@ -15,7 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from migrator.api import faults, request_origin
+from migrator.api.gate import audit
 from migrator.api.gate.listener_guard import ListenerGuard
+from migrator.api.gate.proxies import Proxies
 from migrator.api.gate.refusal_pace import RefusalPace
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.identity import callers
@@ -30,7 +32,6 @@ from migrator.api.surface import surface_of
 from migrator.db import credentials
 from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable
 from migrator.protocol import message_sizes
-from migrator.scheduler.requests.requests import Caller
 
 JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 OCTETS = ("application/octet-stream",)
@@ -52,6 +53,7 @@ class Gate:
         self.services, self.authenticator = services, authenticator
         self.doors = ListenerGuard(services.settings.listen, services.settings.agent_listen)
         self.allowed = frozenset(services.settings.allowed_hosts)
+        self.proxies = Proxies(services.settings.trusted_proxies)
         self.pace, self.guesses = RefusalPace(), RefusalPace()
 
 
@@ -68,12 +70,21 @@ class RequestGate:
         with contextlib.ExitStack() as kept:  # what the request holds until it is answered
             state = scope.setdefault("state", {})
             state["request_id"] = new_request_id()
+            state["client"] = self._gate.proxies.client(_peer(scope), scope["headers"])
+            scope["headers"] = self._gate.proxies.believed(_peer(scope), scope["headers"])
+            watched = audit.Watched(send)
             state["body_room"] = kept.enter_context(contextlib.ExitStack())
             try:
-                body = await self._admit(scope, receive, kept)
-            except MigratorError as error:
-                await self._refuse(await self._paced(error, scope), scope, send)
-                return
+                await self._answer(scope, receive, watched.send, kept)
+            finally:
+                audit.note(scope, watched.status, state["client"])
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, kept: contextlib.ExitStack) -> None:
+        try:
+            body = await self._admit(scope, receive, kept)
+        except MigratorError as error:
+            await self._refuse(await self._paced(error, scope), scope, send)
+        else:
             await self._serve(scope, body, send)
 
     async def _serve(self, scope: Scope, body: Body, send: Send) -> None:
@@ -112,7 +123,6 @@ class RequestGate:
     async def _authenticate(self, access: Access, scope: Scope, headers: Headers, kept: contextlib.ExitStack) -> None:
         """Raises what the access asks for and the request does not have."""
         state = scope["state"]
-        state["caller"] = Caller("", "", state["request_id"], is_admin=False)
         if access.kind is not None:
             holder = state["agent_host"] = await self._agent(headers.get("authorization", ""))
             _check_owner(scope.get("path_params", {}).get("name", holder), holder)
@@ -124,12 +134,13 @@ class RequestGate:
     async def _verified(self, scope: Scope, headers: Headers) -> Identity:
         """Who calls, with some work. An address whose credentials were wrong again and again waits, and has none
         looked at. Raises Unauthorized and Unavailable."""
-        guesses, address = self._gate.guesses, _address(scope)
+        guesses, address = self._gate.guesses, scope["state"]["client"]
         if guesses.spent(address) and await guesses.too_many(address):
             raise TooManyRequests("Too many credentials from this address were wrong: ask again later.")
         try:
             return await self._gate.authenticator.verified(headers)
-        except CredentialsRefused:
+        except CredentialsRefused as error:
+            scope["state"]["claimed"] = error.claimed
             guesses.note(address)
             raise
 
@@ -161,7 +172,7 @@ class RequestGate:
         host = scope["state"].get("agent_host")
         of_agents = self._gate.doors.agents_only(scope) or self._surface_of(scope) is Surface.AGENT
         blameless = isinstance(error, Unavailable) and not isinstance(error, TooManyRequests)
-        if blameless or not of_agents or not await self._gate.pace.too_many(host or _address(scope)):
+        if blameless or not of_agents or not await self._gate.pace.too_many(host or _peer(scope)):
             return error
         if host is not None:
             return error
@@ -172,7 +183,9 @@ class RequestGate:
 
     async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
         reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
-        self._services.refusals.note(reason, f"{_address(scope)} {scope['method']} {scope['path']}: {error.message}")
+        self._services.refusals.note(
+            reason, f"{scope['state']['client']} {scope['method']} {scope['path']}: {error.message}"
+        )
         surface = Surface.AGENT if self._gate.doors.agents_only(scope) else self._surface_of(scope)
         status, body = faults.body_for(surface, error)
         more = faults.headers_of(error)
@@ -200,7 +213,7 @@ def _check_owner(name: str, holder: str) -> None:
         raise Forbidden(f"This credential belongs to host {holder}, not to {name}.")
 
 
-def _address(scope: Scope) -> str:
+def _peer(scope: Scope) -> str:
     return str((scope.get("client") or ("unknown",))[0])
 
 

@@ -13,7 +13,11 @@ from migrator.errors import Unauthorized
 
 
 class CredentialsRefused(Unauthorized):
-    """A credential was given, and it is not right."""
+    """A credential was given, and it is not right. ``claimed``: the user that it names."""
+
+    @property
+    def claimed(self) -> str:
+        return str(self.details.get("claimed", "(unknown)"))
 
 
 NEEDED = "The request you have made requires authentication."

@@ -68,7 +68,7 @@ class HttpBasic:
         hashed = users.hashes.get(name, users.decoy)
         right = await to_thread.run_sync(bcrypt.checkpw, password, hashed, limiter=self._threads)
         if not right or name not in users.identities:
-            raise CredentialsRefused(NEEDED)
+            raise CredentialsRefused(NEEDED, details={"claimed": name})
         if users is self._of:
             self._known[self._digest(given)] = (users.identities[name], self._clock() + REMEMBERED_S)
             if len(self._known) > _REMEMBERED:

@@ -212,6 +212,7 @@ def change_access(request: ApiRequest) -> Answer:
     if name not in _ACCESS_ACTIONS:
         raise BadRequest(f"There is no such action: {shortened(name or ', '.join(body))}")
     request.require(f"os_compute_api:os-flavor-access:{_ACCESS_ACTIONS[name]}")
+    request.http.state.action = name
     tenant = body[name]["tenant"]
     with request.services.db.write() as connection:
         row = rows.get(connection, flavorid)

@@ -42,6 +42,7 @@ def act(request: ApiRequest) -> Answer:
     if rule is None:
         elsewhere = " (this server does not offer it)" if name in _KNOWN_ELSEWHERE else ""
         raise BadRequest(f"There is no such action: {name}{elsewhere}")
+    request.http.state.action = name
     check_body(rule.body, body, request.version)
     row = find(request, request.params["id"])
     request.require(of_action(name), row)

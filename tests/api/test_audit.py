@@ -1,0 +1,78 @@
+"""The audit: who asked for which change, from where, with which result, tied to the operation."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator.db.engine import Database
+from migrator.logs import JsonLines
+from tests.api import seed
+from tests.api.callers import basic, http_basic
+from tests.api.harness import Web
+
+SENT_BY = {"X-Forwarded-For": "192.0.2.7"}
+MEMBER = {**SENT_BY, **basic("member", "password of member")}
+
+
+@pytest.fixture
+def guarded(db: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Web]:
+    caplog.set_level(logging.INFO, "migrator.audit")
+    seed.host(db, "compute1")
+    made = Web(db, tmp_path, http_basic(tmp_path))
+    yield made
+    made.services.db.close()
+
+
+def audit(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """The lines, as they are written."""
+    lines = [JsonLines().format(record) for record in caplog.records if record.name == "migrator.audit"]
+    assert all("\n" not in line and "\x1b" not in line for line in lines)
+    return [json.loads(line) for line in lines]
+
+
+def test_a_change_is_one_line_with_its_operation(guarded: Web, caplog: pytest.LogCaptureFixture) -> None:
+    uuid = seed.instance(guarded.db, "a", project_id="own")
+    answer = guarded("POST", f"/v2.1/servers/{uuid}/action", json={"os-stop": None}, headers=MEMBER)
+    assert answer.status_code == 202
+    (line,) = audit(caplog)
+    with guarded.db.read() as connection:
+        (operation,) = connection.exec_driver_sql("SELECT id, request_id FROM operations").all()
+    told = {name: line[name] for name in ("user", "project", "client", "method", "path", "action", "status")}
+    assert told == {
+        "user": "member",
+        "project": "own",
+        "client": "192.0.2.7",
+        "method": "POST",
+        "path": f"/v2.1/servers/{uuid}/action",
+        "action": "os-stop",
+        "status": 202,
+    }
+    assert line["operations"] == [operation.id]
+    assert line["request"] == operation.request_id == answer.headers["x-openstack-request-id"]
+    assert "password" not in json.dumps(line)
+
+
+def test_what_is_refused_is_a_line_and_what_is_only_read_is_none(
+    guarded: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert guarded("GET", "/v2.1/servers", headers=MEMBER).status_code == 200
+    assert guarded("GET", "/v2.1/servers").status_code == 401
+    assert audit(caplog) == []
+    assert guarded("GET", "/v2.1/os-services", headers=MEMBER).status_code == 403
+    assert guarded("GET", "/v1/operations", None, headers=basic("admin\x1b[2J", "wrong")).status_code == 401
+    assert guarded("DELETE", "/v2.1/servers/%1b%5b2J", headers=MEMBER).status_code == 404
+    found = [(line["user"], line["status"], line.get("operations")) for line in audit(caplog)]
+    assert found == [("member", 403, None), ("admin\x1b[2J", 401, None), ("member", 404, None)]
+
+
+def test_a_change_that_is_refused_by_the_state_names_no_operation(
+    guarded: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    uuid = seed.instance(guarded.db, "a", project_id="own", vm_state="stopped")
+    guarded("POST", f"/v2.1/servers/{uuid}/action", json={"os-stop": None}, headers=MEMBER)
+    (line,) = audit(caplog)
+    assert (line["status"], line.get("operations"), line["action"]) == (409, None, "os-stop")
