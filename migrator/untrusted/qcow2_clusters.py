@@ -21,7 +21,7 @@ _ENTRIES = 8192  # of a table, read at once
 class TableReading:
     """The tables of one file, read once. Keeps where it is, and at most one part of a table.
 
-    QEMU writes a cluster before the table that names it, so a file that a guest writes to may be read meanwhile, and
+    QEMU writes a cluster before the table that names it, so a file that a guest writes to may be read then, and
     with pauses: what is added later lies before the file's end, too."""
 
     def __init__(self, header: Qcow2Header) -> None:

@@ -56,7 +56,7 @@ FAILED_ONCE = (
 
 
 def of_kind(kind: str, mishap: str = "") -> list[str]:
-    """Its scenarios, of those that may meet the mishap; in an order that keeps alike ones apart."""
+    """Its scenarios that may meet the mishap; in an order that keeps alike ones apart."""
     without = _WITHOUT_LEASE if lease_s(mishap) else ()
     names = [name for name in SCENARIOS if re.fullmatch(KINDS[kind], name) and name not in without]
     return Random(kind).sample(names, len(names))

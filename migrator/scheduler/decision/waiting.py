@@ -58,7 +58,7 @@ def _confirmed(snapshot: Snapshot) -> bool:
 
 def _stands(snapshot: Snapshot, host: str, newest_s: float) -> bool:
     """Whether the host's fact would have been replaced by now. That its agent polls does not tell: the step that looks
-    at the guest may hang beside that. So an older fact counts once it was told again."""
+    at the guest may hang beside that. So an older fact counts once it was repeated."""
     view, age_s = snapshot.hosts[host], snapshot.ages.get(host, 0.0)
     if newest_s - view.silent_s < CONFIRM_S:
         return False
