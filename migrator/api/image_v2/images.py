@@ -16,7 +16,7 @@ from migrator.api.image_v2 import upload as image_upload
 from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest, Given
-from migrator.api.v2_1.servers.view import iso_z
+from migrator.api.timestamps import iso_z
 from migrator.db import images as rows
 from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, Conflict, Forbidden

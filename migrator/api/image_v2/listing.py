@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from migrator.api.json_schema import shortened
-from migrator.api.v2_1.servers.query import moment
+from migrator.api.timestamps import moment
 from migrator.db import images as rows
 from migrator.db.engine import Connection
 from migrator.db.rows import ImageRow

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from migrator import alarms as kinds
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.servers.view import iso_us
+from migrator.api.timestamps import iso_us
 from migrator.db import alarms
 
 Subject = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from migrator.api.pages import page
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.common.paging import page
 from migrator.scheduler.requests import kept_disks
 
 Ident = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", description="a UUID")]

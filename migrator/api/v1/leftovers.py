@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+from migrator.api.pages import page
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.common.paging import page
 from migrator.scheduler.hosts import leftovers
 
 

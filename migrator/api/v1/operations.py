@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.servers.view import iso_us
+from migrator.api.timestamps import iso_us
 from migrator.db import events, hosts, operation_list, progress, transfer_stats
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Actor, table_of

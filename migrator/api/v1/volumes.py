@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api import flavor_and_image
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.servers.view import iso_us
+from migrator.api.timestamps import iso_us
 from migrator.db import volumes
 from migrator.errors import BadRequest
 from migrator.protocol import volume_source

@@ -3,9 +3,9 @@
 from typing import Any
 
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
+from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
-from migrator.api.v2_1.servers.view import iso_us
 from migrator.api.v2_1.services import BINARY, ZONE
 from migrator.db import hosts, instance_list
 from migrator.scheduler.state import loader

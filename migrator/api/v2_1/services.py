@@ -6,9 +6,9 @@ from typing import Any
 
 from migrator.api.json_schema import is_uuid, shortened
 from migrator.api.routing import Answer, ApiRequest, Schema
+from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, closed
-from migrator.api.v2_1.servers.view import iso_us
 from migrator.db import hosts as rows
 from migrator.db import operations
 from migrator.db.engine import Connection

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.api.routing import Answer, ApiRequest
+from migrator.api.timestamps import moment
 from migrator.api.v2_1.common.paging import first, limit_of, next_link
 from migrator.api.v2_1.migrations import view
-from migrator.api.v2_1.servers.query import moment
 from migrator.db import migration_list
 from migrator.db.migration_list import MigrationQuery
 from migrator.errors import BadRequest

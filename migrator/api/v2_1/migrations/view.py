@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator.api.v2_1.servers.view import Version, iso_us, links
+from migrator.api.timestamps import iso_us
+from migrator.api.v2_1.servers.view import Version, links
 from migrator.db.migration_list import MigrationRow
 
 _LIVE = "live-migration"

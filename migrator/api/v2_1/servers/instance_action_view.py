@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from migrator.api.public_messages import public
-from migrator.api.v2_1.servers.view import Version, host_id, iso_us
+from migrator.api.timestamps import iso_us
+from migrator.api.v2_1.servers.view import Version, host_id
 from migrator.db.instance_actions import AT_ONCE, Action
 from migrator.operations import table_of
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from migrator.api.routing import Answer, ApiRequest
+from migrator.api.timestamps import moment
 from migrator.api.v2_1.common.paging import first, limit_of, next_link
 from migrator.api.v2_1.servers import instance_action_view
-from migrator.api.v2_1.servers.query import moment
 from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import instance_actions
 from migrator.db import instance_list as instance_rows

@@ -6,11 +6,11 @@ Owns which parameter means what, and which of them only an administrator may use
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from migrator import supported
 from migrator.api.json_schema import shortened
+from migrator.api.timestamps import moment
 from migrator.api.v2_1.common.paging import first, limit_of
 from migrator.api.v2_1.common.schemas import FALSE, TRUE
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
@@ -48,17 +48,6 @@ def boolean(name: str, value: str) -> bool:
     if value in FALSE:
         return False
     raise BadRequest(f"Invalid value '{value}' for {name}: expected one of true, false, 1, 0.")
-
-
-def moment(name: str, value: str) -> float:
-    """ISO 8601 to seconds since the epoch; UTC when no zone is named. Raises BadRequest."""
-    try:
-        parsed = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise BadRequest(
-            f"Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import hashlib
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from migrator.api.public_messages import public
+from migrator.api.timestamps import iso_us, iso_z
 
 Version = tuple[int, int]
 
@@ -59,21 +59,6 @@ def states_of(statuses: Collection[str]) -> tuple[set[str], set[str] | None]:
         if task_states is not None:
             task_states = None if _DEFAULT in shown else task_states | shown
     return vm_states, task_states
-
-
-@lru_cache(maxsize=65536)
-def _second(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def iso_z(moment: float | None) -> str | None:
-    """'2026-11-22T18:35:45Z': dates of a server's own."""
-    return None if moment is None else _second(int(moment)) + "Z"
-
-
-def iso_us(moment: float | None) -> str | None:
-    """'2026-11-22T18:35:45.000000': dates of records, which have no fraction in this API."""
-    return None if moment is None else _second(int(moment)) + ".000000"
 
 
 @lru_cache(maxsize=65536)
