@@ -18,7 +18,7 @@ from migrator.api.v2_1 import flavors, hypervisors, limits, services
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
 from migrator.api.v2_1.servers import instance_actions, schemas, servers, subresources
-from migrator.protocol import Facts, Poll, Survey, message_sizes
+from migrator.protocol import Facts, Poll, Registration, Survey, message_sizes
 
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")  # where `openstack`, Glance clients and `nova` look
 
@@ -60,7 +60,7 @@ _DISCOVERY = (
 )
 _AGENTS = (
     Route("PUT", "/hosts/{name}", agents.register, agent(Kind.REGISTRATION), "Describe a host",
-          body=agents.Registration, largest=message_sizes.REGISTRATION),
+          body=Registration, largest=message_sizes.REGISTRATION),
     Route("POST", "/hosts/{name}/poll", agents.poll, agent(Kind.POLL), "Wait for a host's assignments",
           body=Poll, largest=message_sizes.POLL),
     Route("POST", "/hosts/{name}/facts", agents.put_facts, agent(Kind.FACTS), "Report what the agent found",

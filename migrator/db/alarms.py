@@ -20,6 +20,10 @@ _OPEN = alarms.c.cleared_at.is_(None)
 # Every poll of every agent asks: built once.
 _OPEN_OF_HOST = select(alarms).where(_OPEN, alarms.c.host == bindparam("wanted")).order_by(alarms.c.id.desc())
 
+_OPEN_OF_HOSTS = select(alarms.c.kind, alarms.c.host).where(
+    _OPEN, alarms.c.host.in_(bindparam("hosts", expanding=True)), alarms.c.kind.in_(bindparam("kinds", expanding=True))
+)
+
 
 def raise_alarm(
     connection: Connection,
@@ -111,6 +115,14 @@ def listed(
     query = query.order_by(alarms.c.id.desc())
     rows = connection.execute(query if limit is None else query.limit(limit)).all()
     return cast(Sequence[AlarmRow], rows)
+
+
+def open_of_hosts(
+    connection: Connection, hosts: Collection[str], kinds: Collection[AlarmKind]
+) -> Collection[tuple[str, str]]:
+    """(kind, host) of each open alarm of these kinds about these hosts."""
+    asked = {"hosts": list(hosts), "kinds": [kind.value for kind in kinds]}
+    return {(row.kind, row.host) for row in connection.execute(_OPEN_OF_HOSTS, asked)}
 
 
 def disputes(connection: Connection, uuids: Collection[str]) -> Mapping[str, str]:

@@ -2,18 +2,20 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, bindparam, delete, select
 
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials
-from migrator.errors import Unauthorized
 from migrator.untrusted import host_name
 
 _HELD = (  # built once, for every registration
-    select(agent_credentials.c.token_sha256).where(agent_credentials.c.host == bindparam("wanted")).with_for_update()
+    select(agent_credentials.c.host, agent_credentials.c.token_sha256)
+    .where(agent_credentials.c.host.in_(bindparam("names", expanding=True)))
+    .order_by(agent_credentials.c.host)
+    .with_for_update()
 )
 UNKNOWN = "This agent's credential is not known: its host was removed, or was given a newer one."
 UNKNOWN_ADVICE = "issue a new one with `migrator agent-credential HOST`, if the host is to take part"
@@ -38,10 +40,10 @@ def holders(connection: Connection) -> Mapping[str, str]:
     return {row.token_sha256: row.host for row in connection.execute(query)}
 
 
-def hold(connection: Connection, host: str, token: str) -> None:
-    """See that the token is the host's, and keep it so until the transaction ends. Raises Unauthorized."""
-    if connection.execute(_HELD, {"wanted": host}).scalar_one_or_none() != digest(token):
-        raise Unauthorized(UNKNOWN, advice=UNKNOWN_ADVICE)
+def hold(connection: Connection, tokens: Mapping[str, str]) -> Collection[str]:
+    """Of these hosts (host -> token) those whose token it still is; it stays so until the transaction ends."""
+    held = {row.host: row.token_sha256 for row in connection.execute(_HELD, {"names": list(tokens)})}
+    return {host for host, token in tokens.items() if held.get(host) == digest(token)}
 
 
 def digest(token: str) -> str:

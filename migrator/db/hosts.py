@@ -60,10 +60,8 @@ def _named(dialect: str) -> Select[Any]:
 
 
 _ID = select(hosts.c.id).where(hosts.c.name == bindparam("wanted"))
-_START = select(hosts.c.report["start"].as_string()).where(hosts.c.name == bindparam("wanted"))
 _BOOT = select(hosts.c.boot, hosts.c.resume_until).where(hosts.c.name == bindparam("wanted"))
 _INCARNATION = select(hosts.c.incarnation).where(hosts.c.name == bindparam("wanted"))
-_INCARNATION_HELD = _INCARNATION.with_for_update()
 _LOCK = (
     select(hosts.c.name)
     .where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
@@ -185,17 +183,9 @@ def heard_since(dialect: str) -> ColumnElement[float]:
     return case((hosts.c.last_seen < moment - SILENCE_S, moment), else_=since)
 
 
-def incarnation(connection: Connection, name: str, *, lock: bool = False) -> int:
-    """The newest of its agents that was heard; 0 for none. ``lock``: no other transaction changes it before
-    this one ends, which then locks no operation any more."""
-    query = _INCARNATION_HELD if lock else _INCARNATION
-    return int(connection.execute(query, {"wanted": name}).scalar_one_or_none() or 0)
-
-
-def another_start(connection: Connection, name: str, start: str) -> bool:
-    """Whether another start of its agent than ``start`` registered last. False where either was not told."""
-    told = connection.execute(_START, {"wanted": name}).scalar_one_or_none()
-    return bool(start and told) and told != start
+def incarnation(connection: Connection, name: str) -> int:
+    """The newest of its agents that was heard; 0 for none."""
+    return int(connection.execute(_INCARNATION, {"wanted": name}).scalar_one_or_none() or 0)
 
 
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:

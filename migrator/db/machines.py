@@ -4,7 +4,7 @@ Owns ``hosts.machine`` and ``hosts.claimant`` ({machine, at, approved}). Never d
 (``scheduler/hosts/machines.py`` does).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -24,6 +24,9 @@ def known(connection: Connection, host: str) -> HostRow | None:
     return host_rows.get(connection, host)
 
 
+_OF_HOSTS = select(hosts.c.name, hosts.c.machine).where(hosts.c.name.in_(bindparam("names", expanding=True)))
+
+
 @cache
 def _of(dialect: str) -> Select[Any]:
     """Built once for a kind of database: every request of every agent asks."""
@@ -35,6 +38,11 @@ def of(connection: Connection, host: str) -> MachineRow | None:
     """None: there is no such host."""
     row = connection.execute(_of(connection.dialect.name), {"wanted": host}).one_or_none()
     return cast(MachineRow | None, row)
+
+
+def of_hosts(connection: Connection, names: Collection[str]) -> Mapping[str, str | None]:
+    """Host -> the machine that it is; None: no agent has said yet which. Only hosts that there are."""
+    return {row.name: row.machine for row in connection.execute(_OF_HOSTS, {"names": list(names)})}
 
 
 def forget_claimant(connection: Connection, host: str) -> None:

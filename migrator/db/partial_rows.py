@@ -122,3 +122,14 @@ class LeftoverRow(NamedTuple):
     deleted: bool
     pools: Mapping[str, Any] | None
     involved: bool
+
+
+class RegisteredRow(NamedTuple):
+    """A host as a registration finds it. ``start``: of the agent that registered last; None: it was not told."""
+
+    name: str
+    machine: str | None
+    incarnation: int
+    allowed: Mapping[str, int] | None
+    proofs: Mapping[str, Any] | None
+    start: str | None

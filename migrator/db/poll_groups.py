@@ -48,6 +48,8 @@ _ALARMED = select(alarms.c.host).where(
 _FIRST_BOOT = update(hosts).where(hosts.c.name == bindparam("wanted"), hosts.c.boot.is_(None))
 _FIRST_BOOT = _FIRST_BOOT.values(boot=bindparam("told"), resume_until=null())
 
+_IDLE = update(hosts).where(hosts.c.name.in_(_NAMES)).values(working=[])
+
 
 @cache
 def _hosts(dialect: str) -> Select[Any]:
@@ -102,16 +104,20 @@ def beat(
     listing: Collection[str],
     holding: Collection[str],
     boots: Sequence[tuple[str, str]],
+    idle: Collection[str],
 ) -> bool:
     """Note that the agents of these hosts spoke; that those among ``listing`` told of all copies; that those among
-    ``holding`` have the same ones as before; and the first ``boots`` (host, boot) that were told. False, and nothing is
-    to be kept of it: not all of the hosts exist."""
+    ``holding`` have the same ones as before; the first ``boots`` (host, boot) that were told; and that those of
+    ``idle`` work on no instance, which none of them told before. False, and nothing is to be kept of it: not all of the
+    hosts exist."""
     if len(host_rows.lock(connection, names)) != len(names):  # in their order: see ``engine.py``
         return False
     dialect = connection.dialect.name
     connection.execute(_beat(dialect), {"names": list(names), "listing": list(listing)})
     if boots:
         connection.execute(_FIRST_BOOT, [{"wanted": host, "told": boot} for host, boot in boots])
+    if idle:
+        connection.execute(_IDLE, {"names": list(idle)})
     if holding:
         connection.execute(_seen(dialect), {"names": list(holding)})
     return True

@@ -55,7 +55,7 @@ from migrator.protocol.facts import (
 from migrator.protocol.hosts import HostReport, StoragePool, TlsReport
 from migrator.protocol.instances import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.protocol.items import UnreadableAssignment, UnreadableFact
-from migrator.protocol.messages import WORKING_MAX, Assignments, DomainEntry, Facts, Poll
+from migrator.protocol.messages import WORKING_MAX, Assignments, DomainEntry, Facts, Poll, Registration
 from migrator.protocol.surveys import (
     CpuAnswer,
     GuestCpu,
@@ -153,6 +153,7 @@ __all__ = [
     "Problem",
     "Questions",
     "RebuiltInputs",
+    "Registration",
     "Role",
     "Seal",
     "Seconds",

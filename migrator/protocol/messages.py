@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from migrator.protocol.assignments import Assignment
 from migrator.protocol.base import Age, BootId, Count, Incarnation, Key, MachineId, Message, Number, Seal
 from migrator.protocol.facts import Fact
+from migrator.protocol.hosts import HostReport
 from migrator.protocol.items import (
     UnreadableAssignment,
     UnreadableFact,
@@ -19,6 +20,14 @@ from migrator.protocol.versions import UNSAID
 from migrator.protocol.words import DomainState
 
 WORKING_MAX = 10_000  # instances that one host works on at once; more are not told of
+
+
+class Registration(Message):
+    """PUT /agent/v1/hosts/{name}: at each start of the agent, and whenever the description changes."""
+
+    incarnation: Incarnation
+    machine: MachineId = ""
+    report: HostReport
 
 
 class DomainEntry(Message):

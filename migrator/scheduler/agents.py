@@ -1,4 +1,4 @@
-"""The server's side of the agent protocol: registration, the full set of assignments, facts, and the audit.
+"""The server's side of the agent protocol: the full set of assignments, facts, and the audit.
 
 Owns what happens to what an agent says. Never decides about an operation: it stores facts and names the operations
 that should be looked at again. Knows no HTTP.
@@ -12,12 +12,11 @@ from typing import Any
 import orjson
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, credentials, hosts, keys, operations, progress, registrations, serials
+from migrator.db import alarms, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
-from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import OperationRow
-from migrator.errors import BadRequest, IncarnationSuperseded, MigratorError
+from migrator.errors import MigratorError
 from migrator.operations import table_of
 from migrator.protocol import (
     UNREADABLE_FACT,
@@ -27,82 +26,18 @@ from migrator.protocol import (
     Ensure,
     Fact,
     Facts,
-    HostReport,
     Poll,
     Problem,
     UnreadableFact,
 )
 from migrator.scheduler.decision.assignments import assignments as assignments_of
 from migrator.scheduler.decision.snapshot import Snapshot
-from migrator.scheduler.hosts import audit, machines
+from migrator.scheduler.hosts import audit, machines, registration
 from migrator.scheduler.requests import host_boots
 from migrator.scheduler.state import host_operations, loader, passwords, stamps
 from migrator.settings import ServerSettings
-from migrator.untrusted import host_name
 
 log = logging.getLogger(__name__)
-_CLOCKS_DIFFER_S = 7 * 24 * 3600
-
-
-def register(
-    db: Database,
-    host: str,
-    incarnation: int,
-    report: HostReport,
-    machine: str = "",
-    down_after: float = 60.0,
-    *,
-    token: str | None = None,
-    approve_new: bool = False,
-) -> None:
-    """``machine``: that the agent runs on; ``down_after``: service_down_time; ``token``: the agent's, which must still
-    be the host's when it is registered, for the host may just be removed; ``approve_new``: a new machine takes no
-    instances before an operator approved it. Raises Unauthorized, NameTaken, MachineNotApproved, and
-    IncarnationSuperseded for an agent that is older than one that was heard, and BadRequest for an incarnation that
-    only a wrong clock can have counted from."""
-    host_name.check(host)
-    machines.admit(db, host, machine, down_after, approve_new=approve_new)
-    with db.write() as connection:
-        if token is not None:
-            credentials.hold(connection, host, token)
-        _check_incarnation(connection, host, incarnation, report.start)
-        registrations.register(connection, host, incarnation, report, machine, approved=not approve_new)
-        _note_alarms(connection, host, report)
-
-
-def _check_incarnation(connection: Connection, host: str, incarnation: int, start: str) -> None:
-    known = hosts.incarnation(connection, host, lock=True)
-    # Of two starts with one incarnation the later one found a journal of before the earlier: its facts would count for
-    # older than what was heard.
-    twice = incarnation == known and hosts.another_start(connection, host, start)
-    if incarnation < known or twice:
-        raise IncarnationSuperseded(
-            f"{host}: incarnation {incarnation} of its agent registers, and {known} was heard",
-            advice="run one agent a host; one whose journal is older goes on above that automatically",
-            details={"known": known},
-        )
-    if incarnation > _newest(connection):
-        raise BadRequest(
-            f"Incarnation {incarnation} of {host} lies in the future: no later agent of it would be heard.",
-            advice="set the host's clock, stop its transfers, and move the agent's journal away",
-        )
-
-
-def _note_alarms(connection: Connection, host: str, report: HostReport) -> None:
-    """What the agent says that is wrong with itself or its host, and what it says no more."""
-    told = {AlarmKind.AGENT_IMPAIRED: report.impaired, AlarmKind.AGENT_LOST: report.lost}
-    told[AlarmKind.HOST_SETUP] = "; ".join(report.warnings)
-    raised = {row.kind for row in alarms.listed(connection, host=host)}
-    for kind, words in told.items():
-        if words:
-            alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
-        elif kind in raised:
-            alarms.clear_alarm(connection, kind, host=host)
-
-
-def _newest(connection: Connection) -> int:
-    """Incarnations count from the time of day at which the agent's journal was begun, or from 0."""
-    return int(now(connection)) + _CLOCKS_DIFFER_S
 
 
 def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> None:
@@ -212,7 +147,7 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
         hosts.seen(connection, host)
         known = operations.ids_by_uuid(connection, [fact.operation_id for fact in found])
         told = [(known[fact.operation_id], fact) for fact in found if fact.operation_id in known]
-        newest = max(_newest(connection), hosts.incarnation(connection, host))
+        newest = max(registration.newest(connection), hosts.incarnation(connection, host))
         for row, fact in sorted(told, key=lambda pair: int(pair[0].id)):  # both ends lock their operations in one order
             if host not in (row.source, row.destination) or fact.incarnation > newest:
                 continue

@@ -21,6 +21,7 @@ from migrator.scheduler import agents
 from migrator.scheduler.hosts import removal
 from migrator.scheduler.state import surveys as told
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.api import seed
 from tests.api.harness import Web
 from tests.api.seed import NOBODY
@@ -170,7 +171,7 @@ def test_what_an_agent_had_begun_to_say_when_its_host_was_removed_leaves_nothing
     db, token = web.db, credentials.issue(web.db, "compute1")
     removal.remove(db, "compute1", "admin")
     with pytest.raises(Unauthorized, match="its host was removed"):
-        agents.register(db, "compute1", 1, REPORT, token=token)
+        registering.register(db, "compute1", 1, REPORT, token=token)
     with pytest.raises(HostNotFound):
         told.accept(db, "compute1", Survey())
     with pytest.raises(HostNotFound):
@@ -193,7 +194,7 @@ def test_nothing_is_claimed_or_registered_on_a_host_that_is_being_removed(web: W
         with db.write() as connection:
             rows.lock_credential(connection, "compute1")
             assert host_rows.lock(connection, ["compute1"])
-            registered = threads.submit(agents.register, db, "compute1", 1, REPORT, token=token)
+            registered = threads.submit(registering.register, db, "compute1", 1, REPORT, token=token)
             claimed = threads.submit(take)
             rows.remove(connection, "compute1")
         with pytest.raises(Unauthorized):
@@ -206,5 +207,5 @@ def test_nothing_is_claimed_or_registered_on_a_host_that_is_being_removed(web: W
 def test_a_removed_host_comes_back_by_an_operators_word(web: Web) -> None:
     assert delete(web).status_code == 204
     token = credentials.issue(web.db, "compute1")
-    agents.register(web.db, "compute1", 1, REPORT, token=token)
+    registering.register(web.db, "compute1", 1, REPORT, token=token)
     assert delete(web).status_code == 204

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from migrator.scheduler import agents
+from tests import registering
 from tests.api import seed
 from tests.api.harness import Web
 from tests.bench import databases
@@ -103,7 +103,7 @@ def test_a_disabled_host_is_not_available_in_the_zone(web: Web) -> None:
 
 def test_what_other_domains_and_kept_disks_have_is_shown_as_used(web: Web) -> None:
     report = databases.report().model_copy(update={"foreign_memory_mb": 3000, "kept_disks_gb": 7})
-    agents.register(web.db, "compute1", 1, report)
+    registering.register(web.db, "compute1", 1, report)
     shown = web("GET", "/v2.1/os-hypervisors/detail", "2.80").json()["hypervisors"]
     one = next(found for found in shown if found["hypervisor_hostname"] == "compute1")
     assert (one["memory_mb_used"], one["free_ram_mb"]) == (3512, 65536 - 3512)

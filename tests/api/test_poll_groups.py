@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrator.api.process import poll_groups
+from migrator.api.process import request_groups
 from migrator.api.process.poll_groups import Taken
 from migrator.db import credentials
 from migrator.db.tables import hosts
@@ -83,7 +83,7 @@ def test_a_poll_with_news_is_worked_on_by_itself(web: Web, heads: Any) -> None:
 
 
 def test_a_large_poll_keeps_no_group_waiting(web: Web, heads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poll_groups, "GROUPED_BYTES", len(POLL))
+    monkeypatch.setattr(request_groups, "GROUPED_BYTES", len(POLL))
     grouped: set[str] = set()
     real = routine_polls.take
 
@@ -136,7 +136,7 @@ def test_a_group_that_cannot_be_worked_on_is_answered_and_its_hosts_are_heard_af
             return await asyncio.gather(*(polls.take(host, POLL) for host in heads), return_exceptions=True)
 
         with monkeypatch.context() as broken:
-            broken.setattr(poll_groups, "_taken", no_memory)
+            broken.setattr(request_groups, "_timed", no_memory)
             first = await all_at_once()
         return first, await all_at_once()
 

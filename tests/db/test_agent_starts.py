@@ -9,6 +9,7 @@ from migrator.operations import Kind
 from migrator.protocol import Fact, Facts
 from migrator.scheduler import agents
 from migrator.scheduler.requests import requests
+from tests import registering
 from tests.bench import databases
 
 HOST = "host00000"
@@ -21,7 +22,7 @@ def journal_of(lines: list[bytes]) -> LineJournal:
 
 def register(db: Database, journal: LineJournal) -> None:
     told = {"start": journal.start, "lost": journal.lost}
-    agents.register(db, HOST, journal.incarnation, databases.report().model_copy(update=told))
+    registering.register(db, HOST, journal.incarnation, databases.report().model_copy(update=told))
 
 
 def heard(db: Database, journal: LineJournal, operation: str, phase: str, sequence: int) -> bool:
@@ -59,5 +60,5 @@ def test_one_start_registers_as_often_as_it_likes(db: Database) -> None:
     journal = journal_of([])
     for _ in range(3):
         register(db, journal)
-    agents.register(db, HOST, journal.incarnation, databases.report())  # an agent that tells no start
+    registering.register(db, HOST, journal.incarnation, databases.report())  # an agent that tells no start
     register(db, journal)

@@ -17,6 +17,7 @@ from migrator.scheduler import agents
 from migrator.scheduler.hosts import audit
 from migrator.scheduler.state import surveys
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.api import seed
 
 REPORT = HostReport(vcpus=8, memory_mb=16384, address="10.0.0.1", live_migration_uri="qemu+tcp://10.0.0.1/system")
@@ -71,7 +72,7 @@ def poll(db: Database, host: str, copies: tuple[DomainEntry, ...] | None = ()) -
 
 
 def register(db: Database, host: str, token: str) -> None:
-    agents.register(db, host, 1, REPORT, machine(host), token=token)
+    registering.register(db, host, 1, REPORT, machine(host), token=token)
 
 
 @pytest.fixture

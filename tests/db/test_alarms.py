@@ -9,13 +9,13 @@ from migrator.db import alarms, instances
 from migrator.db.engine import Database
 from migrator.db.tables import events, operations
 from migrator.operations import OPERATIONS, Kind
-from migrator.scheduler import agents
 from migrator.scheduler.decision.deadlines import timed
 from migrator.scheduler.decision.snapshot import Plan, Timeline
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import requests
 from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 
 STOP = OPERATIONS[Kind.STOP].phase("stop")
@@ -91,7 +91,7 @@ def applied(db: Database, operation_id: int, plan: Plan) -> None:
 @pytest.mark.parametrize("over", [Plan(waiting="n1: something else"), Plan(waiting=""), Plan(end="completed")])
 def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Database, over: Plan) -> None:
     (uuid,) = databases.add_instances(db, 1)
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     key = requests.stop(db, requests.Caller("admin", "admin", "req"), uuid)
@@ -110,7 +110,7 @@ def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Databas
 @pytest.mark.parametrize("over", [Plan(phase="commit"), Plan(forward=False, bump_epoch=True), Plan(end="error")])
 def test_a_phase_that_lasts_too_long_is_an_alarm_until_it_is_left(db: Database, over: Plan) -> None:
     (uuid,) = databases.add_instances(db, 1)
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     key = requests.stop(db, requests.Caller("admin", "admin", "req"), uuid)

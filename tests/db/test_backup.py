@@ -22,7 +22,7 @@ from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.requests import requests
 from migrator.scheduler.state import stamps
 from migrator.settings import ServerSettings
-from tests import postgres
+from tests import postgres, registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -84,7 +84,7 @@ def moved(db: Database, tmp_path: Path) -> tuple[Database, str, tuple[str, int]]
     """The restored database, an instance that it has on "two", and the stamp that its domain has on "three"."""
     (uuid,) = databases.add_instances(db, 1)
     for name in ("one", "two", "three"):
-        agents.register(db, name, 1, databases.report())
+        registering.register(db, name, 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     begun(db, uuid, "one", "two")

@@ -10,10 +10,10 @@ from migrator.db import hosts as host_rows
 from migrator.db.engine import Database
 from migrator.db.tables import hosts
 from migrator.protocol import InstanceSpec
-from migrator.scheduler import agents
 from migrator.scheduler.checks.filters import failed
 from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.state import loader
+from tests import registering
 from tests.bench import databases
 
 HOST, DOWN_AFTER = "one", 60.0
@@ -22,7 +22,7 @@ ROOM_GB = 2000
 
 
 def register(db: Database, **more: Any) -> None:
-    agents.register(db, HOST, 1, databases.report().model_copy(update=more))
+    registering.register(db, HOST, 1, databases.report().model_copy(update=more))
 
 
 def left(db: Database) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from migrator.db.engine import Database
 from migrator.db.tables import claims as claim_rows
 from migrator.db.tables import hosts
 from migrator.operations import Kind
-from migrator.scheduler import agents
 from migrator.scheduler.requests import requests
+from tests import registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -24,7 +24,7 @@ SMALL = (1, 512, 1)  # vcpus, MiB, GB
 def instance(db: Database) -> tuple[str, int]:
     """An instance that is on the host without a claim, and an operation of it."""
     uuid = databases.add_instances(db, 1)[0]
-    agents.register(db, HOST, 1, databases.report())
+    registering.register(db, HOST, 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": HOST, "vm_state": "active", "task_state": None})
         return uuid, requests.begin(connection, CALLER, Kind.STOP, uuid, HOST)

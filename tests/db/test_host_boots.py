@@ -7,8 +7,8 @@ from migrator.db.engine import Database
 from migrator.db.host_domains import HeldCopy
 from migrator.db.tables import alarms, events, operations
 from migrator.db.tables import hosts as rows
-from migrator.scheduler import agents
 from migrator.scheduler.requests import host_boots
+from tests import registering
 from tests.api import seed
 from tests.bench import databases
 
@@ -22,7 +22,7 @@ def told(db: Database, boot: str) -> bool:
 
 
 def test_another_boot_than_the_last_one_is_a_reboot_for_a_while(db: Database) -> None:
-    agents.register(db, "n1", 1, databases.report())
+    registering.register(db, "n1", 1, databases.report())
     assert not told(db, ""), "an agent of an earlier release does not say"
     assert not told(db, FIRST), "the first one that is told"
     assert not told(db, FIRST)
@@ -42,9 +42,9 @@ def test_a_setup_that_endangers_instances_is_an_alarm_until_it_is_mended(db: Dat
             return list(connection.execute(query).scalars())
 
     report = databases.report()
-    agents.register(db, "n1", 1, report.model_copy(update={"warnings": ("libvirt-guests is enabled",)}))
+    registering.register(db, "n1", 1, report.model_copy(update={"warnings": ("libvirt-guests is enabled",)}))
     assert raised() == ["n1: libvirt-guests is enabled"]
-    agents.register(db, "n1", 1, report)
+    registering.register(db, "n1", 1, report)
     assert raised() == []
 
 

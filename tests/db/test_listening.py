@@ -8,7 +8,7 @@ from migrator.db import alarms, hosts, registrations, server_heartbeat
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import listening as table
-from migrator.protocol import HostReport
+from migrator.protocol import HostReport, Registration
 from migrator.scheduler.state import database_clock
 from migrator.scheduler.state.fencing import evidence, lapses_after
 from migrator.settings import ServerSettings
@@ -65,7 +65,8 @@ def register(db: Database, lease_s: float = 0.0) -> None:
         self_fencing_lease_s=lease_s,
     )
     with db.write() as connection:
-        registrations.register(connection, "n1", 1, report)
+        before = registrations.known(connection, ["n1"])
+        registrations.register(connection, {"n1": Registration(incarnation=1, report=report)}, before)
 
 
 def silent_s(db: Database) -> float:

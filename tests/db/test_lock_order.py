@@ -19,6 +19,7 @@ from migrator.scheduler.reconciler import apply
 from migrator.scheduler.requests import requests
 from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -30,7 +31,7 @@ Act = Callable[[], None]
 def moving(db: Database, count: int) -> list[Any]:
     """Live migrations under way from "one" to "two", with their claims: rows of ``operations``."""
     for name in ("one", "two"):
-        agents.register(db, name, 1, databases.report())
+        registering.register(db, name, 1, databases.report())
     uuids = databases.add_instances(db, count)
     found = []
     with db.write() as connection:

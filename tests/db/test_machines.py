@@ -16,6 +16,7 @@ from migrator.protocol import Facts, HostReport, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.hosts.machines import Standing, approve, standing
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.api import seed
 
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -24,7 +25,7 @@ REPORT = HostReport(vcpus=1, memory_mb=1024, address="n1", live_migration_uri="q
 
 
 def register(db: Database, machine: str, incarnation: int = 1) -> None:
-    agents.register(db, "n1", incarnation, REPORT, machine, DOWN_AFTER)
+    registering.register(db, "n1", incarnation, REPORT, machine, DOWN_AFTER)
 
 
 def poll(db: Database, machine: str) -> None:

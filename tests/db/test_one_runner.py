@@ -13,6 +13,7 @@ from migrator.protocol import DomainEntry, DomainState, HostReport, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.requests import requests
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -27,7 +28,7 @@ def stopped_instance(db: Database, host: str) -> str:
 
 def say(db: Database, host: str, uuid: str, state: DomainState) -> None:
     report: HostReport = databases.report()
-    agents.register(db, host, 1, report)
+    registering.register(db, host, 1, report)
     agents.heartbeat(db, host, Poll(incarnation=1, copies=(DomainEntry(uuid=uuid, state=state),)), ServerSettings())
 
 

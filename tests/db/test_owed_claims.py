@@ -6,13 +6,13 @@ from migrator.db import claims, instances, operations
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.operations import Kind
-from migrator.scheduler import agents
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import cold_migration, requests
 from migrator.scheduler.state import loader
 from migrator.scheduler.state.effects import amounts
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -42,7 +42,7 @@ def resize_here(db: Database, uuid: str, flavor: dict[str, Any]) -> int:
 
 def test_a_second_resize_in_place_keeps_its_claim_when_the_first_one_ends_late(db: Database) -> None:
     uuid = databases.add_instances(db, 1)[0]
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
         row = instances.get(connection, uuid)

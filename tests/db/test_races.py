@@ -18,13 +18,13 @@ from migrator.db.engine import Database
 from migrator.errors import ConcurrentUpdate, Conflict
 from migrator.operations import Effect, Kind
 from migrator.protocol import HostReport
-from migrator.scheduler import agents
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.hosts import removal
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import cold_migration, evacuation, requests
 from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.api.harness import Api, Web
 from tests.bench import databases
 
@@ -91,7 +91,7 @@ def applying(db: Database, operation_id: int, plan: Plan) -> Callable[[], None]:
 def instance(db: Database) -> str:
     uuid = databases.add_instances(db, 1)[0]
     for name in ("one", "two"):
-        agents.register(db, name, 1, databases.report())
+        registering.register(db, name, 1, databases.report())
     with db.write() as connection:
         connection.execute(t.instances.update().values(host="one", vm_state="active", task_state=None))
     return uuid
@@ -230,7 +230,7 @@ def test_a_host_described_anew_keeps_what_is_claimed_at_that_moment(db: Database
     other = Meanwhile(claim)
     report = Slow.model_validate(databases.report().model_dump())
     report.meanwhile(other)
-    agents.register(db, "two", 2, report)
+    registering.register(db, "two", 2, report)
     other.end()
     with db.read() as connection:
         row = hosts.get(connection, "two")

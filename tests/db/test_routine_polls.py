@@ -110,6 +110,14 @@ def test_the_first_boot_that_a_host_tells_of_is_noted(db: Database, guest: str) 
         assert connection.execute(select(hosts.c.boot).where(hosts.c.name == "compute1")).scalar_one() == BOOT
 
 
+def test_that_a_host_works_on_nothing_is_noted_when_it_is_told_for_the_first_time(db: Database, guest: str) -> None:
+    assert routine_polls.take(db, {"compute1": poll(copy(guest), working=())}) == {"compute1": False}
+    with db.read() as connection:
+        row = connection.execute(select(hosts.c.working, hosts.c.working_at).where(hosts.c.name == "compute1")).one()
+    assert row.working == []
+    assert row.working_at is not None
+
+
 def test_it_is_known_of_which_hosts_something_is_asked(db: Database, guest: str) -> None:
     assert seed.migration(db, guest, "running", phase="check", kind="live-migration")  # asks its destination
     polls = {"compute1": poll(copy(guest)), "compute2": poll(machine="")}
@@ -125,7 +133,10 @@ NEWS: Mapping[str, tuple[Change, Callable[[str], Poll]]] = {
     "another stamp": (lambda *_: None, lambda uuid: poll(copy(uuid, stamp_operation=OPERATION, stamp_epoch=1))),
     "an operation that was served": (lambda *_: None, lambda uuid: poll(copy(uuid, served=7))),
     "an instance that the agent works on": (lambda *_: None, lambda uuid: poll(copy(uuid), working=(uuid,))),
-    "no instance that it works on, for the first time": (lambda *_: None, lambda uuid: poll(copy(uuid), working=())),
+    "no instance that it works on any more": (
+        lambda db, uuid: change(db, hosts, working=[uuid]),
+        lambda uuid: poll(copy(uuid), working=()),
+    ),
     "another boot": (lambda *_: None, lambda uuid: poll(copy(uuid), boot=OTHER_BOOT)),
     "a reboot a moment ago": (
         lambda db, _: change(db, hosts, resume_until=hosts.c.last_seen + 9e3),

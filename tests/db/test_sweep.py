@@ -7,10 +7,11 @@ import pytest
 
 from migrator.db import instances
 from migrator.db.engine import Database
-from migrator.scheduler import agents, reconciler
+from migrator.scheduler import reconciler
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.requests import requests
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req-test")
@@ -19,7 +20,7 @@ CALLER = requests.Caller("admin", "admin", "req-test")
 def test_an_operation_that_cannot_be_advanced_keeps_no_other_waiting(
     db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
     begun = []
     for uuid in databases.add_instances(db, 3):
         with db.write() as connection:

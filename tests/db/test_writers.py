@@ -7,7 +7,7 @@ import pytest
 from migrator.db import hosts
 from migrator.db.engine import Database
 from migrator.errors import HostNotFound
-from migrator.scheduler import agents
+from tests import registering
 from tests.bench import databases
 
 
@@ -23,7 +23,7 @@ class Overdue:
 
 
 def test_every_writer_has_its_turn_and_a_failure_gives_it_back(db: Database) -> None:
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
 
     def write(number: int) -> None:
         with db.write() as connection:
@@ -43,7 +43,7 @@ def test_every_writer_has_its_turn_and_a_failure_gives_it_back(db: Database) -> 
 
 def test_a_writer_that_waited_in_vain_is_still_one_at_a_time(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(db, "_writing", Overdue())
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
 
     def write(_: int) -> None:
         with db.write() as connection:

@@ -61,6 +61,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "tests/unit/scheduler/hosts/test_reconciliation.py",
         "tests/world/test_hanging_word.py",
     ),
+    "migrator/scheduler/hosts/registration.py": ("tests/db/test_registration.py",),
     "migrator/scheduler/hosts/removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
     "migrator/scheduler/hosts/leftovers.py": ("tests/api/test_leftovers.py",),
     "migrator/scheduler/hosts/machines.py": ("tests/db/test_machines.py",),

@@ -39,6 +39,7 @@ from migrator.protocol import (
 from migrator.scheduler import agents
 from migrator.scheduler.reconciler import Reconciler
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.world.database import WorldDatabase
 from tests.world.faults import Faults
 from tests.world.host_disk import CachedImages, JournalMedium
@@ -64,7 +65,7 @@ class Server:
         self.heartbeat = Heartbeat(true_time)
 
     def register(self, host: str, incarnation: int, report: HostReport, machine: str) -> None:
-        agents.register(self.db, host, incarnation, report, machine, self.settings.service_down_time)
+        registering.register(self.db, host, incarnation, report, machine, self.settings.service_down_time)
 
     def poll(self, host: str, poll: Poll) -> Assignments:
         agents.heartbeat(self.db, host, poll, self.settings)

@@ -13,11 +13,12 @@ from migrator.api.agent_v1.long_poll import AssignmentPoller
 from migrator.api.process import agent_messages
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
+from migrator.api.process.registration_groups import Sent
 from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.db import images as image_rows
 from migrator.errors import ImageNotFound
-from migrator.protocol import PROTOCOL, Facts, HostReport, Incarnation, MachineId, Message, Survey, versions
+from migrator.protocol import PROTOCOL, Facts, Survey, versions
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import machines, protocol_skew
 from migrator.scheduler.state import entitlements, surveys
@@ -26,25 +27,11 @@ from migrator.scheduler.state import entitlements, surveys
 _POLLS_BEFORE_DOWN = 3
 
 
-class Registration(Message):
-    incarnation: Incarnation
-    machine: MachineId = ""
-    report: HostReport
-
-
 async def register(request: ApiRequest) -> Answer:
     """Describe the host; at each start of its agent and whenever the description changes."""
-    services, host = request.services, request.host
     token, content = token_of(request.http.headers.get("authorization", "")), await request.http.body()
-    await services.admission.run(host, Kind.REGISTRATION, partial(_register, services, host, token, content))
+    await request.services.registrations.take(request.host, Sent(token, content))
     return Answer(204)
-
-
-def _register(services: Services, host: str, token: str, content: bytes) -> None:
-    body = agent_messages.read(Registration, content)
-    _admit(services, host, body.report.protocol, body.machine)
-    told = (host, body.incarnation, body.report, body.machine, services.settings.service_down_time)
-    agents.register(services.db, *told, token=token, approve_new=services.settings.approve_new_hosts)
 
 
 def _admit(services: Services, host: str, said: int, machine: str) -> None:

@@ -4,6 +4,7 @@ Owns that no message is built whose parts are more than its size explains, and w
 read. How large a message may be is the gate's to check, by ``protocol/message_sizes.py``.
 """
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import orjson
@@ -26,3 +27,15 @@ def read(kind: type[Read], content: bytes) -> Read:
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"body: expected JSON: {error}") from error
     return validated(kind, value)
+
+
+def read_each(kind: type[Read], contents: Mapping[str, bytes]) -> tuple[dict[str, Read], dict[str, Exception]]:
+    """By host: what can be read, and what is wrong with the others."""
+    found: dict[str, Read] = {}
+    wrong: dict[str, Exception] = {}
+    for host, content in contents.items():
+        try:
+            found[host] = read(kind, content)
+        except BadRequest as error:
+            wrong[host] = error
+    return found, wrong

@@ -8,6 +8,7 @@ from migrator.api.process.body_budget import BodyBudget
 from migrator.api.process.credential_lookup import CredentialLookup
 from migrator.api.process.poll_groups import PollGroups
 from migrator.api.process.refusal_log import Refusals
+from migrator.api.process.registration_groups import RegistrationGroups
 from migrator.api.process.wakeups import HostNotifier
 from migrator.db.engine import Database
 from migrator.reloaded import Reloaded
@@ -23,6 +24,7 @@ class Services:
     wakers: HostNotifier
     admission: Admission
     polls: PollGroups
+    registrations: RegistrationGroups
     credentials: CredentialLookup
     rules: Reloaded[Policy]
     bodies: BodyBudget = field(default_factory=BodyBudget)
@@ -33,5 +35,5 @@ def build(settings: ServerSettings, rules: Reloaded[Policy]) -> Services:
     db = Database(settings.database)
     wakers = HostNotifier()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
-    polls = PollGroups(db, admission, wakers)
-    return Services(db, settings, reconciler, wakers, admission, polls, CredentialLookup(db), rules)
+    polls, registrations = PollGroups(db, admission, wakers), RegistrationGroups(db, admission, settings)
+    return Services(db, settings, reconciler, wakers, admission, polls, registrations, CredentialLookup(db), rules)

@@ -27,8 +27,9 @@ def take(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, bool]:
     listing = [host for host, poll in routine.items() if poll.copies is not None and poll.complete]
     holding = [host for host, poll in routine.items() if poll.copies]
     boots = [(host, poll.boot) for host, poll in routine.items() if _first_boot(poll, found[host])]
+    idle = [host for host, poll in routine.items() if _first_idle(poll, found[host])]
     with db.write() as connection:
-        if not poll_groups.beat(connection, routine, listing, holding, boots):
+        if not poll_groups.beat(connection, routine, listing, holding, boots, idle):
             return {}
     with db.read() as connection:
         asked = host_operations.asked_among(connection, routine)
@@ -46,7 +47,7 @@ def _is_routine(key: bytes, host: str, poll: Poll, found: Mapping[str, Recorded]
         return False
     if known.claimed_s is not None and known.claimed_s > machines.SHOWN_S:  # there is something to forget
         return False
-    if known.working != (None if poll.working is None else list(poll.working)):
+    if not (_same_work(poll, known) or _first_idle(poll, known)):
         return False
     if poll.copies is None:
         return True
@@ -57,6 +58,15 @@ def _is_routine(key: bytes, host: str, poll: Poll, found: Mapping[str, Recorded]
 
 def _same_boot(poll: Poll, known: Recorded) -> bool:
     return not poll.boot or (known.boot == poll.boot and known.resume_until is None)
+
+
+def _same_work(poll: Poll, known: Recorded) -> bool:
+    return known.working == (None if poll.working is None else list(poll.working))
+
+
+def _first_idle(poll: Poll, known: Recorded) -> bool:
+    """Which each new host tells."""
+    return known.working is None and poll.working == ()
 
 
 def _first_boot(poll: Poll, known: Recorded) -> bool:

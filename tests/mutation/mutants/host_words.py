@@ -11,6 +11,7 @@ HOST_REMOVAL = "migrator/scheduler/hosts/removal.py"
 HOSTS = "migrator/db/hosts.py"
 MACHINES = "migrator/db/machines.py"
 REGISTRATIONS = "migrator/db/registrations.py"
+REGISTRATION = "migrator/scheduler/hosts/registration.py"
 REMOVAL_ROWS = "migrator/db/host_removal.py"
 
 MUTANTS = (
@@ -55,8 +56,38 @@ MUTANTS = (
     Mutant(
         "limits end with the next registration",
         REGISTRATIONS,
-        "(known.allowed if known is not None else None) or {}",
+        "(row.allowed if row is not None else None) or {}",
         "{}",
+    ),
+    Mutant(
+        "an older agent registers beside others",
+        REGISTRATION,
+        "if told.incarnation < known or twice:",
+        "if twice:",
+    ),
+    Mutant(
+        "a second start of one journal registers",
+        REGISTRATION,
+        "if told.incarnation < known or twice:",
+        "if told.incarnation < known:",
+    ),
+    Mutant(
+        "of two machines that ask at once both are the host",
+        REGISTRATION,
+        "if before is not None and before.machine != (told.machine or None):",
+        "if False:",
+    ),
+    Mutant(
+        "a credential that is no longer the host's registers it",
+        REGISTRATION,
+        "unknown = told.keys() - held",
+        "unknown = set[str]()",
+    ),
+    Mutant(
+        "a machine that is not the host registers it",
+        REGISTRATION,
+        "if host in known and known[host] != (one.machine or None):",
+        "if False:",
     ),
     Mutant(
         "an approval passes to another machine",

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from migrator.api.agent_v1.routes import Registration
 from migrator.protocol import (
     Assignment,
     Assignments,
@@ -22,6 +21,7 @@ from migrator.protocol import (
     Peer,
     Poll,
     Questions,
+    Registration,
     Role,
     StoragePool,
     Survey,
