@@ -36,6 +36,22 @@ _TABLE = (
     ),
     Check("up", "does the destination's agent answer?", "start its agent; see `migrator service-list`"),
     Check("enabled", "may the destination take instances?", "enable it: `migrator service-enable HOST`"),
+    Check(
+        "server_group",
+        "does the instance's server group allow the destination?",
+        "choose another host; move the members that are in the way first, or delete the group:"
+        " `openstack server group delete GROUP`",
+    ),
+    Check(
+        "same_host",
+        "is the destination the host of an instance that the hint same_host names?",
+        "move the named instance there first",
+    ),
+    Check(
+        "different_host",
+        "is the destination free of the instances that a hint different_host keeps apart?",
+        "choose another host, or move the other instance away first",
+    ),
     Check("vcpus", "are there vCPUs left?", "choose another host, or raise cpu_allocation_ratio"),
     Check(
         "memory",

@@ -59,6 +59,10 @@ class ImageNotFound(NotFound):
     code = "image_not_found"
 
 
+class ServerGroupNotFound(NotFound):
+    code = "server_group_not_found"
+
+
 class VolumeNotFound(NotFound):
     code = "volume_not_found"
 

@@ -90,6 +90,11 @@ REFUSED_PROPERTIES = (
     Refused("hypervisor_type", "the kind of hypervisor"),
 )
 
+HINTS = (  # of a server, at its creation; they hold for as long as there is the server
+    Honoured("group", "the server group that it is in"),
+    Honoured("same_host", "one instance or several: a host of any of them"),
+    Honoured("different_host", "one instance or several: a host with none of them, and none of them comes to it later"),
+)
 HOSTNAME = "hostname"
 FIELDS = (  # of a server, at its creation, in PUT and at a resize; only what is shown may be asked for
     Honoured("OS-DCF:diskConfig", "partitions in the guest are never resized", ("MANUAL",)),
@@ -134,9 +139,11 @@ def refused_properties(properties: Mapping[str, Any]) -> list[str]:
 
 
 def refused_hints(hints: Iterable[str]) -> list[str]:
-    """A sentence for each scheduler hint: none is honoured yet."""
-    said = [f"scheduler hint {shortened(name)} is not supported" for name in sorted(hints)[:_MOST_NAMED]]
-    return [*said, "supported hints: none"] if said else []
+    """A sentence for each scheduler hint that is not honoured."""
+    known = [row.name for row in HINTS]
+    refused = sorted(set(hints) - set(known))[:_MOST_NAMED]
+    said = [f"scheduler hint {shortened(name)} is not supported" for name in refused]
+    return [*said, f"supported hints: {', '.join(known)}"] if said else []
 
 
 def refused_swap(swap_mb: int) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.supported import FIELDS, REFUSED_FILTERS, Honoured, Refused, shortened
+from migrator.supported import FIELDS, HINTS, REFUSED_FILTERS, Honoured, Refused, shortened
 
 _NOTHING = ("", "false", "none", "off", "no", "0", "[]", "{}")
 
@@ -119,15 +119,14 @@ def _rest(row: Row) -> tuple[Any, ...]:
     return (row.what, row.values) if isinstance(row, Honoured) else (row.what,)
 
 
-_NO_HINTS = "every hint"
 BODIES: Mapping[str, Rows] = {
     "POST /servers": (
         *_under("server", SERVER),
         *_under("server.block_device_mapping_v2[]", DISK),
         *_under("server.networks[]", NETWORK),
         Honoured("server.security_groups[].name", "there is no network service", ("default",)),
-        Refused("os:scheduler_hints", _NO_HINTS),
-        Refused("OS-SCH-HNT:scheduler_hints", _NO_HINTS),
+        *_under("os:scheduler_hints", HINTS),
+        *_under("OS-SCH-HNT:scheduler_hints", HINTS),
     ),
     "PUT /servers/{id}": _under("server", _UPDATE),
     "POST /servers/{id}/metadata": _named("metadata"),
@@ -135,6 +134,10 @@ BODIES: Mapping[str, Rows] = {
     "PUT /servers/{id}/metadata/{key}": _named("meta"),
     "PUT /servers/{id}/tags": _named("tags"),
     "PUT /os-services/{id}": _named("host binary status disabled_reason forced_down"),
+    "POST /os-server-groups": (
+        *_named("server_group.name server_group.policies server_group.policy"),
+        Honoured("server_group.rules.max_server_per_host", "of anti-affinity: how many of the group on a host"),
+    ),
     "POST /flavors": (
         *_named("flavor.id flavor.name flavor.description flavor.ram flavor.vcpus flavor.disk"),
         *_named("flavor.OS-FLV-EXT-DATA:ephemeral flavor.os-flavor-access:is_public"),
@@ -161,6 +164,7 @@ QUERIES: Mapping[str, Rows] = {
     "GET /servers/detail": _LISTED,
     "GET /servers/{id}/os-instance-actions": _named(f"changes-since changes-before {_PAGES}"),
     "GET /servers/{id}/os-volume_attachments": _named("limit offset"),
+    "GET /os-server-groups": _named("all_projects limit offset"),
     "GET /os-migrations": (
         *_named(f"host source_compute instance_uuid status migration_type user_id project_id {_PAGES}"),
         *_named("changes-since changes-before"),

@@ -129,7 +129,8 @@ def _sentence(error: ValidationError, *, query: bool) -> str:
     value = shortened(_part(error.instance) if isinstance(error.instance, list | dict) else str(error.instance))
     if query:
         return f"Invalid input for query parameters {path[0]}. Value: {value}. {words}"
-    return f"Invalid input for field/attribute {shortened(path[-1])}. Value: {value}. {words}"
+    named = next((part for part in reversed(error.path) if isinstance(part, str)), path[-1])  # not an item's number
+    return f"Invalid input for field/attribute {shortened(named)}. Value: {value}. {words}"
 
 
 # What JSON's bytes have where a text in them holds a character that XML cannot.

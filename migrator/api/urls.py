@@ -14,7 +14,7 @@ from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
 from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
 from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
-from migrator.api.v2_1 import flavors, hypervisors, limits, services
+from migrator.api.v2_1 import flavors, hypervisors, limits, server_groups, services
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
 from migrator.api.v2_1.servers import instance_actions, schemas, servers, subresources
@@ -210,6 +210,11 @@ COMPUTE = (
           "Set an extra spec", body=flavors.ONE_EXTRA),
     Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_spec, _nova("os-flavor-extra-specs:delete"),
           "Delete an extra spec"),
+    Route("GET", "/os-server-groups", server_groups.index, CALLER, "List server groups", query=server_groups.QUERY),
+    Route("POST", "/os-server-groups", server_groups.create, CALLER, "Create a server group",
+          body=server_groups.CREATE),
+    Route("GET", "/os-server-groups/{id}", server_groups.show, CALLER, "Show a server group"),
+    Route("DELETE", "/os-server-groups/{id}", server_groups.delete, CALLER, "Delete a server group"),
     Route("GET", "/limits", limits.limits, CALLER, "Show limits and what is used", query=limits.LIMITS_QUERY),
     Route("GET", "/os-availability-zone", limits.zones, CALLER, "List availability zones"),
     Route("GET", "/os-availability-zone/detail", limits.zones_in_detail, _nova("os-availability-zone:detail"),

@@ -6,6 +6,7 @@ from migrator import supported_requests
 from migrator.supported import (
     EXTRA_SPECS,
     FIELDS,
+    HINTS,
     IMAGE_PROPERTIES,
     REFUSED_EXTRA_SPECS,
     REFUSED_FILTERS,
@@ -22,8 +23,12 @@ resize, too. Any other extra spec or image property is a label: it is stored and
 
 ## Scheduler hints
 
-`os:scheduler_hints` (`OS-SCH-HNT:scheduler_hints`): every hint is refused.
+`os:scheduler_hints` (`OS-SCH-HNT:scheduler_hints`): those below are honoured, every other hint is refused. They hold in
+every build and in every move.
 
+| hint | |
+| --- | --- |
+{hints}
 ## A flavor's swap
 
 Only 0: guests get no swap disk.
@@ -72,7 +77,8 @@ def supported_page() -> str:
     specs = _part("Extra specs of flavors", EXTRA_SPECS, REFUSED_EXTRA_SPECS)
     fields = _FIELDS + "".join(f"| `{row.name}` | {_shown(row)} | {row.what} |\n" for row in FIELDS)
     images = _part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)
-    return "\n".join([_HEAD, fields, *specs, *images, *_bodies(), _filters()])
+    head = _HEAD.format(hints="".join(f"| `{row.name}` | {row.what} |\n" for row in HINTS))
+    return "\n".join([head, fields, *specs, *images, *_bodies(), _filters()])
 
 
 def _bodies() -> Iterable[str]:

@@ -65,9 +65,12 @@ class InstanceRow(NamedTuple):
     reservation_id: str
     flavor: Mapping[str, Any]
     image_id: str | None
+    image_properties: Mapping[str, Any] | None
     spec: Mapping[str, Any]
     host: str | None
     availability_zone: str | None
+    server_group: str | None
+    scheduler_hints: Mapping[str, Any] | None
     vm_state: str
     task_state: str | None
     power_state: int
@@ -148,6 +151,19 @@ class ImageRow(NamedTuple):
     tags: Sequence[str]
     created_at: float
     updated_at: float
+
+
+class ServerGroupRow(NamedTuple):
+    """A row of ``server_groups``."""
+
+    id: int
+    uuid: str
+    name: str
+    policy: str
+    rules: Mapping[str, int]
+    project_id: str
+    user_id: str
+    created_at: float
 
 
 class VolumeRow(NamedTuple):

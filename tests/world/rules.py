@@ -1,10 +1,11 @@
 """The safety rules, checked against the simulator's ground truth when the world is at rest."""
 
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import func, select
 
-from migrator.db.tables import claims, events, hosts, instances, operations, volumes
+from migrator.db.tables import claims, events, hosts, instances, operations, server_groups, volumes
 from migrator.protocol import MEMORY, PAUSE_REASON_USER, DomainState
 from tests.world.world import World
 
@@ -13,7 +14,7 @@ _RUNS, _PAUSED = 1, 3  # power_state
 
 def broken(world: World) -> list[str]:
     """Every rule that does not hold, in words."""
-    return [*_execution(world), *_record(world), *_claims(world), *_timelines(world), *_volumes(world)]
+    return [*_execution(world), *_record(world), *_claims(world), *_timelines(world), *_volumes(world), *groups(world)]
 
 
 def harm(world: World) -> list[str]:
@@ -86,6 +87,30 @@ def _volumes(world: World) -> list[str]:
                 found.append(f"{volume['source']} of {row.uuid} is {owners[volume['id']]}'s")
             copies = [s.identity for s in world.fabric.storages.values() if (row.uuid, volume["target"]) in s.disks]
             found += [f"{volume['source']} was copied to {identity}" for identity in copies]
+    return found
+
+
+def groups(world: World) -> list[str]:
+    """No hard server group is broken by where its members are, or run: at any time, for no operator moved one."""
+    found: list[str] = []
+    where: dict[str, list[tuple[str, set[str]]]] = {}
+    with world.db.read() as connection:
+        hard = connection.execute(
+            select(server_groups).where(server_groups.c.policy.in_(("affinity", "anti-affinity")))
+        )
+        named = {row.uuid: row for row in hard}
+        rows = connection.execute(select(instances).where(instances.c.server_group.in_(named))).all()
+    for row in rows:
+        if not row.deleted:
+            held = set(world.fabric.running_on(row.uuid)) | ({row.host} if row.host else set())
+            where.setdefault(row.server_group, []).append((row.uuid, held))
+    for uuid, members in where.items():
+        group, hosts = named[uuid], Counter(host for _, held in members for host in held)
+        most = group.rules.get("max_server_per_host", 1)
+        if group.policy == "anti-affinity" and any(count > most for count in hosts.values()):
+            found.append(f"anti-affinity is broken: {members}")
+        if group.policy == "affinity" and len(members) > 1 and len(hosts) > 1:
+            found.append(f"affinity is broken: {members}")
     return found
 
 

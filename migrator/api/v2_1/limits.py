@@ -7,7 +7,7 @@ from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.services import BINARY, ZONE
-from migrator.db import hosts, instance_list
+from migrator.db import hosts, instance_list, server_groups
 from migrator.scheduler.state import loader
 
 _UNLIMITED = -1
@@ -28,11 +28,12 @@ def limits(request: ApiRequest) -> Answer:
         request.require("os_compute_api:limits:other_project")
     with request.services.db.read() as connection:
         count, cores, memory_mb = instance_list.usage(connection, project_id)
+        groups = server_groups.count(connection, project_id)
     names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")
     absolute: dict[str, int] = dict.fromkeys((*names, "maxServerGroups", "maxServerGroupMembers"), _UNLIMITED)
     absolute["maxServerMeta"] = MOST_METADATA
     absolute |= {"totalRAMUsed": memory_mb, "totalCoresUsed": cores, "totalInstancesUsed": count}
-    absolute["totalServerGroupsUsed"] = 0
+    absolute["totalServerGroupsUsed"] = groups
     for gone, dropped in _DROPPED:
         if request.version < gone:
             absolute |= dict.fromkeys(dropped, _UNLIMITED)

@@ -6,6 +6,7 @@ are generated against it, and foreign keys lead from one family to another.
 """
 
 from migrator.db.tables.flavor_and_image_tables import flavors, images
+from migrator.db.tables.group_tables import neighbours, server_groups
 from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
 from migrator.db.tables.instance_tables import instances, volumes
 from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, facts, operations, progress
@@ -30,8 +31,10 @@ __all__ = [
     "keys",
     "listening",
     "metadata",
+    "neighbours",
     "operations",
     "progress",
+    "server_groups",
     "surveys",
     "volumes",
 ]

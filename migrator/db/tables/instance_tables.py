@@ -20,6 +20,8 @@ instances = Table(
     Column("spec", JSON, nullable=False),  # protocol.InstanceSpec
     Column("host", String(255)),  # None until the build claimed one
     Column("availability_zone", String(255)),
+    Column("server_group", String(36)),  # None: in none
+    Column("scheduler_hints", JSON),  # as they were asked for; what placement reads is in `neighbours`
     Column("vm_state", String(32), nullable=False),  # building active stopped paused suspended resized error deleted
     Column("task_state", String(64)),
     Column("power_state", Integer, nullable=False, default=0),  # Nova's: 0 none 1 running 3 paused 4 shutdown 6 crashed
@@ -42,6 +44,7 @@ instances = Table(
     Column("updated_at", Double),
     Column("launched_at", Double),
     Column("terminated_at", Double),
+    Index("ix_instances_server_group", "server_group"),
     Index("ix_instances_host", "host", "deleted", "id"),
     Index("ix_instances_project", "deleted", "project_id", "id"),
     # the lists of all projects: by each filter, and in the orders that clients ask for

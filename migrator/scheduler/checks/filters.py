@@ -9,7 +9,7 @@ it again. A new check is a line here and one in ``checks.py``.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from migrator.scheduler.checks import guest_checks, host_checks, tls_check
+from migrator.scheduler.checks import guest_checks, host_checks, neighbour_checks, tls_check
 from migrator.scheduler.checks.finding import KNOWN_S, Candidate, CheckFinding, PlacementRequest, Status
 
 Judge = Callable[[Candidate, PlacementRequest], CheckFinding | None]
@@ -34,6 +34,9 @@ FILTERS: tuple[Filter, ...] = (
     Filter(REFUSED, host_checks.refused),
     Filter("up", host_checks.up),
     Filter("enabled", host_checks.enabled),
+    Filter("server_group", neighbour_checks.server_group),
+    Filter("same_host", neighbour_checks.same_host),
+    Filter("different_host", neighbour_checks.different_host),
     Filter("vcpus", host_checks.vcpus),
     Filter("memory", host_checks.memory),
     Filter("disk", host_checks.disk),
@@ -81,6 +84,8 @@ def refusals(candidate: Candidate, need: PlacementRequest) -> list[str]:
 
 
 def rank(candidates: Iterable[Candidate], need: PlacementRequest) -> list[Candidate]:
-    """The hosts that pass, most free memory first; ties by name, so that the choice can be repeated."""
+    """The hosts that pass, as a soft policy of the server group wants them, most free memory first; ties by name, so
+    that the choice can be repeated."""
     passing = [c for c in candidates if not refusals(c, need)]
-    return sorted(passing, key=lambda c: (-c.free_memory_mb, c.host.name))
+    weight = neighbour_checks.weight
+    return sorted(passing, key=lambda c: (weight(c.host.name, need.neighbours), -c.free_memory_mb, c.host.name))

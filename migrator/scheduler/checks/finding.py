@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from migrator.protocol import GuestDescription, InstanceSpec, Survey
+from migrator.scheduler.checks.neighbours import NO_NEIGHBOURS, Neighbours
 from migrator.scheduler.decision.snapshot import HostView
 
 KNOWN_S = 600.0  # what is known for longer is not known any more
@@ -63,6 +64,7 @@ class PlacementRequest:
     live: bool = False  # it is to run on while it is moved
     unfit: str = ""  # why nothing may begin with the instance now
     origin: "SourceHost | None" = None  # of a live migration
+    neighbours: Neighbours = NO_NEIGHBOURS
 
 
 @dataclass(frozen=True, slots=True)

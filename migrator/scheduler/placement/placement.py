@@ -3,7 +3,7 @@
 Never claims (``effects.py`` does, in the transaction that moves the operation on).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,12 @@ from migrator.db.rows import HostRow
 from migrator.operations import Actor, Kind
 from migrator.scheduler.checks.filters import failed, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest, SourceHost
+from migrator.scheduler.checks.neighbours import SOFT_AFFINITY, SOFT_ANTI_AFFINITY
 from migrator.scheduler.decision.snapshot import Placement, Snapshot
 from migrator.scheduler.decision.views import spec_for
 from migrator.scheduler.placement.check_errors import of_finding
 from migrator.scheduler.queues import inbound
-from migrator.scheduler.state import loader, surveys
+from migrator.scheduler.state import loader, neighbours, surveys
 from migrator.scheduler.state.effects import amounts
 
 _DETAILED = 32  # hosts whose refusals are told to programs too: the record would be large
@@ -64,6 +65,7 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
         surviving=operation.params.surviving,
         live=live,
         origin=_origin(connection, source, down_after) if live and source is not None else None,
+        neighbours=neighbours.load(connection, operation.instance_uuid),
     )
 
 
@@ -110,13 +112,30 @@ def _next_free(
 def _best(
     connection: Connection, need: PlacementRequest, down_after: float, without: Collection[str]
 ) -> Candidate | None:
-    args = (need.vcpus, need.memory_mb, need.disk_gb, down_after)
-    shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST, without=without)
-    found = rank(_candidates(connection, shortlist, need, down_after), need)
-    if not found and len(shortlist) == _SHORTLIST:  # the roomiest all failed a fine filter: look at the rest
-        everyone = hosts.placeable(connection, *args, limit=1_000_000, without=without)
-        found = rank(_candidates(connection, everyone, need, down_after), need)
-    return next(iter(found), None)
+    for rows in _shortlists(connection, need, down_after, without):
+        found = rank(_candidates(connection, rows, need, down_after), need)
+        if found:
+            return found[0]
+    return None
+
+
+def _shortlists(
+    connection: Connection, need: PlacementRequest, down_after: float, without: Collection[str]
+) -> Iterator[Sequence[Any]]:
+    """Hosts to look at, until some will do: those that a soft policy wants, the roomiest, and then all of them."""
+    args, group = (need.vcpus, need.memory_mb, need.disk_gb, down_after), need.neighbours.group
+    soft = group.policy if group is not None else ""
+    taken = group.hosts if group is not None else frozenset()
+    if soft == SOFT_AFFINITY:
+        yield hosts.by_names(connection, taken - frozenset(without))
+    if soft == SOFT_ANTI_AFFINITY:  # every host without a member is better than each one with any
+        yield hosts.placeable(connection, *args, limit=_SHORTLIST, without=[*without, *taken])
+    else:
+        shortlist = hosts.placeable(connection, *args, limit=_SHORTLIST, without=without)
+        yield shortlist
+        if len(shortlist) < _SHORTLIST:
+            return
+    yield hosts.placeable(connection, *args, limit=1_000_000, without=without)
 
 
 def _considered(connection: Connection, need: PlacementRequest, down_after: float) -> list[Candidate]:

@@ -13,10 +13,11 @@ from typing import Any
 
 from migrator import supported
 from migrator.db import images as image_rows
-from migrator.db import instances
+from migrator.db import instances, neighbours, server_groups
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import ImageRow
+from migrator.errors import BadRequest, ServerGroupNotFound
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.scheduler.requests.requests import Caller, begin
@@ -26,6 +27,17 @@ STORAGE_EXTRA_SPEC = supported.STORAGE  # flavor extra spec that names the pool 
 EPHEMERAL_EXTRA_SPEC = supported.EPHEMERAL_STORAGE  # the same for its ephemeral disk; without it, where the root is
 DEFAULT_POOL = "local"
 _EPHEMERAL = "vdb"  # the device of the ephemeral disk
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """The server group that an instance is in, the instances one of which it has to share a host with, and those that
+    it is kept apart from. ``asked``: all of it as the request has it, to be shown."""
+
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    group: str | None = None
+    same_host: Sequence[str] = ()
+    different_host: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class NewInstance:
     boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
     volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
     reservation_id: str | None = None
+    hints: Hints = Hints()
 
 
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
@@ -53,6 +66,8 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
     VolumeNotFound, and Conflict for a volume that is another instance's."""
     uuid = str(uuids.uuid4())
     with db.write() as connection:
+        if new.hints.group is not None:
+            _join(connection, new.hints.group)
         spec = _spec(connection, uuid, new)
         instances.create(
             connection,
@@ -75,9 +90,21 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
                 "networks": [nic.model_dump(mode="json") for nic in spec.nics],
                 "key_name": new.key_name,
                 "config_drive": new.config_drive,
+                "server_group": new.hints.group,
+                "scheduler_hints": dict(new.hints.asked),
             },
         )
+        neighbours.add(connection, uuid, neighbours.SAME_HOST, new.hints.same_host)
+        neighbours.add(connection, uuid, neighbours.DIFFERENT_HOST, new.hints.different_host)
         return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
+
+
+def _join(connection: Connection, group: str) -> None:
+    """Until the instance is recorded the group cannot be removed. Raises BadRequest for one that is gone."""
+    try:
+        server_groups.get(connection, group, lock=True)
+    except ServerGroupNotFound as error:
+        raise BadRequest(error.message) from error
 
 
 def reservation_id() -> str:

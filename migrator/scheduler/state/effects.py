@@ -7,14 +7,16 @@ another writer was faster (ConcurrentUpdate: load, decide and choose again).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.db import claims, events, instances, operations, volumes
+from migrator.db import claims, events, instances, operations, server_groups, volumes
 from migrator.db.engine import Connection
 from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, TargetPowerState
+from migrator.scheduler.checks import neighbour_checks
 from migrator.scheduler.decision.snapshot import OperationView, Plan
 from migrator.scheduler.decision.verdict import arrived
 from migrator.scheduler.decision.views import power_wanted, stays_paused, with_flavor
+from migrator.scheduler.state import neighbours
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
     DomainState.RUNNING: {"vm_state": "active", "power_state": 1},
@@ -51,6 +53,8 @@ def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None
     """In place, one claim holds the larger of both flavors until it is known which one stays."""
     host, wanted = plan.destination, _amounts(connection, operation, "new_flavor")
     assert host is not None
+    if host != operation.source:
+        _check_neighbours(connection, operation, host)
     if host == operation.source:
         before = _amounts(connection, operation, "old_flavor")
         vcpus, memory_mb, disk_gb = map(max, wanted, before)
@@ -61,6 +65,15 @@ def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None
         taken = claims.take(connection, host, operation.instance_uuid, operation.id, *wanted)
     if not taken:
         raise ConcurrentUpdate(f"Host {host} has no longer the room")
+
+
+def _check_neighbours(connection: Connection, operation: OperationView, host: str) -> None:
+    """No other member of the server group is placed before this transaction ends; and whom the host holds, and is about
+    to hold, is known, for its row is locked. Raises ConcurrentUpdate."""
+    server_groups.lock_of(connection, operation.instance_uuid)
+    words = neighbour_checks.refusal(host, neighbours.load(connection, operation.instance_uuid))
+    if words is not None:
+        raise ConcurrentUpdate(f"Host {host} may not take instance {operation.instance_uuid} any more: {words}")
 
 
 def _release_destination(connection: Connection, operation: OperationView, _plan: Plan) -> None:

@@ -7,9 +7,10 @@ Owns the rules and the texts; never writes. What Nova would accept and quietly d
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator import supported, supported_requests
+from migrator import supported_requests
 from migrator.api import flavor_and_image
 from migrator.api.v2_1.common.schemas import TRUE
+from migrator.api.v2_1.servers import hints
 from migrator.api.v2_1.servers.block_devices import BlockDevices, block_devices, check_devices
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.servers.view import Version, hostname
@@ -21,7 +22,6 @@ from migrator.scheduler.requests.build import NewInstance, volume_targets
 
 DEFAULT_ZONE = "nova"
 _LONGEST_NAME = 255
-HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")  # one field by two names
 MOST_AT_ONCE = 100  # instances one request may ask for
 
 
@@ -40,11 +40,10 @@ def rules(server: Mapping[str, Any]) -> Sequence[str]:
 
 
 def new_instances(db: Database, body: Mapping[str, Any], version: Version, project: str | None) -> list[NewInstance]:
-    """One for each instance wanted, in order. ``project``: whose flavors and images may be used; None: all. Raises
-    BadRequest."""
+    """One for each instance wanted, in order. ``project``: whose flavors, images, groups and instances may be named;
+    None: all. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
-    _refuse_hints(body)
     check_metadata(server.get("metadata", {}))
     count = _count(server)
     disks = block_devices(server)
@@ -54,6 +53,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version, proje
         flavor = flavor_and_image.flavor(connection, str(server["flavorRef"]), project)
         image, volume_image = _images(connection, disks, project)
         zone, host = _placement(connection, server)
+        asked = hints.read(connection, body, project)
     check_devices(disks, volume_targets(flavor, len(disks.volumes)))
     flavor_and_image.check_supported(flavor, image or volume_image)
     if image is not None:
@@ -75,6 +75,7 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version, proje
             config_drive=server.get("config_drive", False) in TRUE,
             boot_volume=disks.boot_volume,
             volumes=disks.volumes,
+            hints=asked,
         )
         for name in names
     ]
@@ -105,12 +106,6 @@ def _refuse_unsupported(server: Mapping[str, Any]) -> None:
     for group in server.get("security_groups", ()):
         if group.get("name") not in (None, "default"):
             raise BadRequest(f"Security group {group['name']} not found.")
-
-
-def _refuse_hints(body: Mapping[str, Any]) -> None:
-    hints = {name for key in HINTS for name in body.get(key) or ()}
-    if said := supported.refused_hints(hints):
-        raise BadRequest(f"Invalid input for field/attribute os:scheduler_hints: {'; '.join(said)}.")
 
 
 def _count(server: Mapping[str, Any]) -> int:

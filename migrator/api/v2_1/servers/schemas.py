@@ -29,6 +29,7 @@ MOST_METADATA = 128  # items of a server, as Nova's quota has it
 _MOST_DISKS = 64  # that a body may name
 _MOST_NETWORKS = 32
 _MOST_GROUPS = 50
+_MOST_NAMED = 100  # instances that a hint may name
 _MOST_REPEATED = 10_000  # of a sort key, where those that are repeated are dropped
 
 _NETWORK: Schema = closed({"uuid": TEXT, "port": {"type": ["string", "null"]}, "fixed_ip": TEXT, "tag": TAG})
@@ -52,6 +53,9 @@ _DISK: Schema = closed(
     }
 )
 
+_UUID: Schema = {"type": "string", "format": "uuid"}
+_INSTANCES: Schema = {"oneOf": [_UUID, {"type": "array", "items": _UUID, "maxItems": _MOST_NAMED}]}
+_HINTS: Schema = {"group": _UUID, "same_host": _INSTANCES, "different_host": _INSTANCES}
 _SERVER: Schema = {
     "name": NAME,
     "imageRef": {"oneOf": [{"type": "string", "format": "uuid"}, {"type": "string", "maxLength": 0}]},
@@ -82,7 +86,7 @@ _SERVER: Schema = {
 
 def _create(required: tuple[str, ...] = ("name", "flavorRef"), **changed: Any) -> Schema:
     properties = {name: schema for name, schema in (_SERVER | changed).items() if schema is not None}
-    hints: Schema = {"type": "object"}
+    hints: Schema = {"type": "object", "properties": _HINTS}
     return closed(
         {
             "server": closed(properties, required),

@@ -157,9 +157,9 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
     return server
 
 
-def groups(_row: Any) -> list[str]:
-    """The server groups that it belongs to: none."""
-    return []
+def groups(row: Any) -> list[str]:
+    """The server groups that it belongs to."""
+    return [row.server_group] if row.server_group else []
 
 
 def _flavor(flavor: Mapping[str, Any], context: ViewContext) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
     if version >= (2, 96):
         server["pinned_availability_zone"] = row.availability_zone
     if version >= (2, 100):
-        server["scheduler_hints"] = {}
+        server["scheduler_hints"] = row.scheduler_hints or {}
 
 
 @lru_cache(maxsize=65536)

@@ -18,6 +18,7 @@ from migrator.scheduler.checks.finding import (
     PlacementRequest,
     Status,
 )
+from migrator.scheduler.checks.neighbours import Neighbours, ServerGroup
 from migrator.scheduler.decision.snapshot import HostView
 from tests.unit.scheduler.checks.fitting_hosts import (
     A_URI,
@@ -62,6 +63,8 @@ def test_a_build_is_not_asked_what_concerns_a_live_migration() -> None:
     assert refusals(there(None), build) == []
 
 
+OTHER, ELSEWHERE = {"x": frozenset({"b"})}, frozenset({"c"})
+GROUP = ServerGroup("g", "anti-affinity", 1, OTHER)
 FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ("instance", there(), replace(NEED, unfit="it is stopped"), "it is stopped"),
     (
@@ -74,6 +77,24 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ("cleaned", there(), replace(NEED, holders=frozenset({"b"})), "it has not cleaned up yet"),
     ("up", there(view={"up": False, "silent_s": 70}), NEED, "its agent is down (silent for 70 s)"),
     ("enabled", there(view={"disabled": True}), NEED, "it is disabled"),
+    (
+        "server_group",
+        there(),
+        replace(NEED, neighbours=Neighbours(GROUP)),
+        "server group g (anti-affinity): x is there",
+    ),
+    (
+        "same_host",
+        there(),
+        replace(NEED, neighbours=Neighbours(same_host={"x": ELSEWHERE})),
+        "it has to be on the host",
+    ),
+    (
+        "different_host",
+        there(),
+        replace(NEED, neighbours=Neighbours(None, {}, OTHER)),
+        "it has to be kept apart from x",
+    ),
     ("vcpus", there(), replace(NEED, vcpus=9), "9 needed, 8 free"),
     ("memory", there(), replace(NEED, memory_mb=3001), "3001 MiB needed, 3000 MiB free"),
     ("disk", there(), replace(NEED, disk_gb=10), "10 GiB needed, 9 GiB free"),
