@@ -10,8 +10,10 @@ from typing import Any
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import COUNT, NAME, TRUE, closed, words
+from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import server_groups as rows
-from migrator.errors import BadRequest, Forbidden
+from migrator.db.rows import ServerGroupRow
+from migrator.errors import BadRequest
 from migrator.scheduler.checks.neighbours import ANTI_AFFINITY, MAX_PER_HOST
 
 _OWNED, _SOFT, _RULES = (2, 13), (2, 15), (2, 64)
@@ -40,8 +42,8 @@ QUERY: Versioned = (((2, 1), {"type": "object", "properties": _PAGED}), ((2, 75)
 
 def index(request: ApiRequest) -> Answer:
     everyone = paging.first(request.query, "all_projects") in TRUE
-    if everyone and not request.caller.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-server-groups:index:all_projects to be performed.")
+    if everyone:
+        request.require("os_compute_api:os-server-groups:index:all_projects")
     project = None if everyone else request.caller.project_id
     limit, offset = paging.limit(request), int(paging.first(request.query, "offset") or 0)
     with request.services.db.read() as connection:
@@ -52,7 +54,7 @@ def index(request: ApiRequest) -> Answer:
 
 def show(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
-        row = rows.get(connection, request.params["id"], _scope(request))
+        row = rows.get(connection, request.params["id"], project_scope(request))
         members = rows.members(connection, [row.uuid])
     return Answer(200, {"server_group": _view(request, row, members[row.uuid])})
 
@@ -78,16 +80,12 @@ def create(request: ApiRequest) -> Answer:
 
 def delete(request: ApiRequest) -> Answer:
     with request.services.db.write() as connection:
-        row = rows.get(connection, request.params["id"], _scope(request), lock=True)
+        row = rows.get(connection, request.params["id"], project_scope(request), lock=True)
         rows.remove(connection, row.uuid)
     return Answer(204)
 
 
-def _scope(request: ApiRequest) -> str | None:
-    return None if request.caller.is_admin else request.caller.project_id
-
-
-def _view(request: ApiRequest, row: rows.GroupRow, members: Sequence[str]) -> dict[str, Any]:
+def _view(request: ApiRequest, row: ServerGroupRow, members: Sequence[str]) -> dict[str, Any]:
     body: dict[str, Any] = {"id": row.uuid, "name": row.name}
     if request.version >= _RULES:
         body |= {"policy": row.policy, "rules": row.rules}
