@@ -83,6 +83,8 @@ LOWEST: dict[str, str] = {
         PUT /v2.1/servers/{id}/tags/{tag}
         DELETE /v2.1/servers/{id}/tags
         DELETE /v2.1/servers/{id}/tags/{tag}
+        POST /v2.1/os-server-groups
+        DELETE /v2.1/os-server-groups/{id}
         GET /image/v2/images/{image_id}/file
         POST /image/v2/images
         PUT /image/v2/images/{image_id}/file
@@ -106,6 +108,9 @@ LOWEST: dict[str, str] = {
         GET /v2.1/servers/{id}/os-instance-actions/{request_id}
         GET /v2.1/flavors/{id}/os-extra_specs
         GET /v2.1/flavors/{id}/os-extra_specs/{key}
+        GET /v2.1/servers/{id}/topology
+        GET /v2.1/os-server-groups
+        GET /v2.1/os-server-groups/{id}
         GET /v2.1/os-availability-zone
         GET /image/v2/images
         GET /image/v2/images/{image_id}

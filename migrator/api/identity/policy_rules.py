@@ -151,6 +151,8 @@ _SERVERS = (
     _nova("os-server-tags:update", MEMBER, "Add a tag", "PUT /servers/{id}/tags/{tag}"),
     _nova("os-server-tags:delete_all", MEMBER, "Delete all tags", "DELETE /servers/{id}/tags"),
     _nova("os-server-tags:delete", MEMBER, "Delete a tag", "DELETE /servers/{id}/tags/{tag}"),
+    Rule("compute:server:topology:index", READER, "Show a server's NUMA topology",
+         ("GET /v2.1/servers/{id}/topology",)),
     _nova("os-instance-actions:list", READER, "List what was done to a server",
           "GET /servers/{id}/os-instance-actions"),
     _nova("os-instance-actions:show", READER, "Show what was done by one request",
