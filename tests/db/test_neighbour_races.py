@@ -10,13 +10,13 @@ from migrator.db import neighbours, server_groups
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.operations import OPERATIONS, Effect, Kind
-from migrator.scheduler import agents
 from migrator.scheduler.placement import answers
 from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.requests import build, requests
 from migrator.scheduler.state import loader
 from migrator.scheduler.state import neighbours as state
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 from tests.db.test_races import CALLER, after
 
@@ -32,7 +32,7 @@ def reconciler(db: Database) -> Reconciler:
 
 def group(db: Database, policy: str, **rules: int) -> str:
     for name in HOSTS:
-        agents.register(db, name, 1, databases.report())
+        registering.register(db, name, 1, databases.report())
     values = {"name": "g", "policy": policy, "rules": rules, "project_id": "admin", "user_id": "admin"}
     with db.write() as connection:
         return str(server_groups.create(connection, values).uuid)
