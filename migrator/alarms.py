@@ -1,7 +1,8 @@
 """The kinds of alarm, and what to do about each: one table, for the API, the command line and the metrics.
 
 Owns names and advice. Never decides when an alarm is raised; ``db/alarms.py`` keeps those that were. An alarm is about
-a host, an instance, or one instance on one host, and stays open until what raised it is found to be over.
+a host, an instance, one instance on one host, or one operation of an instance, and stays open until what raised it is
+found to be over.
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ class AlarmKind(StrEnum):
 # The record has the instance in one place, and a copy's stamp or state says another, or a silent host may: nothing is
 # done to it before an operator has compared both.
 DISPUTES = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.GUEST_UNSEEN)
+
+# About one operation, and over with it.
+OF_OPERATIONS = (AlarmKind.SPLIT, AlarmKind.LOST, AlarmKind.TORN, AlarmKind.OVERDUE, AlarmKind.UNREADABLE)
 
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
 ADVICE: Mapping[AlarmKind, str] = {

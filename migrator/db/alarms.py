@@ -1,7 +1,8 @@
-"""Alarms: raised and cleared, at most one open for each kind, host and instance.
+"""Alarms: raised and cleared, at most one open for each kind, host, instance and operation.
 
 Owns their rows and the timeline's lines about them. Never decides what is alarming. A transaction that holds other
-rows raises and clears alarms last, in the order of (kind, host, instance), so that two never wait for each other.
+rows raises and clears alarms last, in the order of (kind, host, instance, operation), so that two never wait for each
+other.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,12 +33,14 @@ def raise_alarm(
     *,
     host: str | None = None,
     instance_uuid: str | None = None,
+    operation_uuid: str | None = None,
     details: Mapping[str, Any] | None = None,
     told: bool = False,
 ) -> bool:
     """Open the alarm, or bring the words of the open one up to date. True: it was not open before. ``told``: the
     timeline has a line about it already."""
     subject = {"kind": kind.value, "host": host or "", "instance_uuid": instance_uuid or ""}
+    subject["operation_uuid"] = operation_uuid or ""
     said = {"message": message, "details": dict(details) if details is not None else None}
     found = connection.execute(select(alarms.c.id, alarms.c.message).where(_OPEN, *_about(subject))).one_or_none()
     if found is not None:
@@ -56,29 +59,38 @@ def raise_alarm(
 def _insert(connection: Connection, values: Mapping[str, Any]) -> bool:
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = make(alarms).values(raised_at=now_expression(connection), **values)
-    subject = ["kind", "host", "instance_uuid"]
+    subject = ["kind", "host", "instance_uuid", "operation_uuid"]
     statement = statement.on_conflict_do_nothing(index_elements=subject, index_where=_OPEN)
     return connection.execute(statement.returning(alarms.c.id)).first() is not None
 
 
 def clear_alarm(
-    connection: Connection, kind: AlarmKind, *, host: str | None = None, instance_uuid: str | None = None
+    connection: Connection,
+    kind: AlarmKind,
+    *,
+    host: str | None = None,
+    instance_uuid: str | None = None,
+    operation_uuid: str | None = None,
 ) -> bool:
     """Close the alarm about exactly this subject. True: it was open."""
-    return clear_alarms(connection, [kind], host=host or "", instance_uuid=instance_uuid or "") > 0
+    about = {"host": host or "", "instance_uuid": instance_uuid or "", "operation_uuid": operation_uuid or ""}
+    return clear_alarms(connection, [kind], **about) > 0
 
 
 def clear_alarms(
-    connection: Connection, kinds: Sequence[AlarmKind], *, host: str | None = None, instance_uuid: str | None = None
+    connection: Connection,
+    kinds: Collection[AlarmKind],
+    *,
+    host: str | None = None,
+    instance_uuid: str | None = None,
+    operation_uuid: str | None = None,
 ) -> int:
-    """Close every open alarm of these kinds that is about this host or this instance; how many there were. A part of
-    the subject that is None may be anything, one that is "" must be missing."""
+    """Close every open alarm of these kinds that is about this host, this instance or this operation; how many there
+    were. A part of the subject that is None may be anything, one that is "" must be missing."""
     query = select(alarms).where(_OPEN, alarms.c.kind.in_([kind.value for kind in kinds]))
-    if host is not None:
-        query = query.where(alarms.c.host == host)
-    if instance_uuid is not None:
-        query = query.where(alarms.c.instance_uuid == instance_uuid)
-    order = (alarms.c.kind, alarms.c.host, alarms.c.instance_uuid)
+    subject = {"host": host, "instance_uuid": instance_uuid, "operation_uuid": operation_uuid}
+    query = query.where(*_about({name: value for name, value in subject.items() if value is not None}))
+    order = (alarms.c.kind, alarms.c.host, alarms.c.instance_uuid, alarms.c.operation_uuid)
     closed = 0
     for row in connection.execute(query.order_by(*order)).all():
         change = update(alarms).where(alarms.c.id == row.id, _OPEN).values(cleared_at=now_expression(connection))

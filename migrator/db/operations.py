@@ -187,9 +187,9 @@ def compare_and_swap(connection: Connection, operation_id: int, seen: int, value
         raise ConcurrentUpdate(f"Operation {operation_id} changed since generation {seen}")
 
 
-def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: float) -> str | None:
+def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: float) -> dict[str, Any] | None:
     """Name why an active operation, unchanged for ``quiet_s``, waits. Its generation stays, so that a reconciler
-    can still advance it. The instance's UUID; None: nothing was changed."""
+    can still advance it. The UUIDs of its instance and its own; None: nothing was changed."""
     query = (
         update(operations)
         .where(
@@ -199,9 +199,10 @@ def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: flo
             operations.c.updated_at < now_expression(connection) - quiet_s,
         )
         .values(waiting=reason, updated_at=now_expression(connection))
-        .returning(operations.c.instance_uuid)
+        .returning(operations.c.instance_uuid, operations.c.uuid.label("operation_uuid"))
     )
-    return connection.execute(query).scalar_one_or_none()
+    row = connection.execute(query).one_or_none()
+    return dict(row._mapping) if row is not None else None
 
 
 def request_cancel(connection: Connection, operation_id: int) -> None:

@@ -187,6 +187,7 @@ class AlarmRow(NamedTuple):
     kind: str
     host: str
     instance_uuid: str
+    operation_uuid: str
     message: str
     details: Mapping[str, Any] | None
     raised_at: float

@@ -10,9 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from migrator.alarms import AlarmKind, announced_by
 from migrator.db import claims, events, instances, operations
-from migrator.db.alarms import clear_alarm, raise_alarm
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.server_heartbeat import clock_expression
@@ -26,7 +24,7 @@ from migrator.scheduler.placement.answers import answered
 from migrator.scheduler.queues import inbound, outbound
 from migrator.scheduler.requests.requests import begin_queued_delete
 from migrator.scheduler.requeue import RequeueSchedule
-from migrator.scheduler.state import loader, unreadable
+from migrator.scheduler.state import loader, operation_alarms, unreadable, unseen_guests
 from migrator.scheduler.state.effects import EFFECTS
 from migrator.settings import ServerSettings
 
@@ -57,11 +55,23 @@ class Reconciler:
             self._wake(touched)
 
     def sweep(self) -> None:
-        """Look at every active operation; one that cannot be advanced keeps no other waiting."""
+        """Look at every active operation; one that cannot be advanced keeps no other waiting. First at the guests that
+        may run unseen, for operations wait for that."""
+        self._review_unseen()
         with self._db.read() as connection:
             ids = operations.active_ids(connection)
         for first in range(0, len(ids), _AT_ONCE):
             self.reconcile_each(self._moving(ids[first : first + _AT_ONCE]))
+
+    def _review_unseen(self) -> None:
+        try:
+            with self._db.read() as connection:
+                found = unseen_guests.any_unseen(connection)
+            if found:
+                with self._db.write() as connection:
+                    unseen_guests.review(connection, self._settings)
+        except Exception:  # operations that wait for it go on waiting; all others have their turn
+            log.exception("sweep: alarms of unseen guests could not be looked at")
 
     def reconcile_due(self) -> None:
         """Look at those whose time has come, see ``Plan.requeue_after``."""
@@ -186,34 +196,12 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
         )
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": found.epoch, "host": line.host})
     turns = list(inbound.following(connection, snapshot, found))
-    _raise_or_clear(connection, operation, plan)
-    _raise_or_clear_overdue(connection, operation, found, plan)
+    operation_alarms.note(connection, operation, found, plan)
     if plan.end is not None or plan.holds is False:
         return turns + _free(connection, operation, plan)
     if operation.holds and enters_phase(plan):
         instances.change(connection, operation.instance_uuid, {"task_state": task_state(found)})
     return turns
-
-
-def _raise_or_clear(connection: Connection, operation: OperationView, plan: Plan) -> None:
-    """The alarm that the operation waits for an operator with; the timeline tells it already."""
-    if plan.waiting is None and plan.end is None:
-        return
-    before, after = announced_by(operation.waiting), announced_by(plan.waiting if plan.end is None else None)
-    if after is not None and plan.waiting:
-        raise_alarm(connection, after, plan.waiting, instance_uuid=operation.instance_uuid, told=True)
-    if before is not None and before is not after:
-        clear_alarm(connection, before, instance_uuid=operation.instance_uuid)
-
-
-def _raise_or_clear_overdue(connection: Connection, before: OperationView, found: OperationView, plan: Plan) -> None:
-    """The alarm of a phase that lasts too long, while it lasts; the timeline tells it already."""
-    late, uuid = found.context.overdue, before.instance_uuid
-    if late and late != before.context.overdue:
-        said = next(line.message for line in reversed(plan.timeline) if line.name == "alarm")
-        raise_alarm(connection, AlarmKind.OVERDUE, said, instance_uuid=uuid, told=True)
-    if before.context.overdue and not late:
-        clear_alarm(connection, AlarmKind.OVERDUE, instance_uuid=uuid)
 
 
 # The columns of an operation's row that a plan may change: the names are those of the view.

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from migrator.db.tables import hosts
+from migrator.scheduler.hosts import removal
 from migrator.scheduler.requests import cold_migration, requests
-from tests.world import moves
+from tests.world import evacuations, moves
 from tests.world.backups import backup, restore
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
@@ -84,6 +87,70 @@ def test_nothing_starts_what_may_run_on_a_silent_host(
     assert broken(world) == []
 
 
+@pytest.mark.parametrize(("ask", "stopped"), [(start, True), (reboot, False)])
+@pytest.mark.parametrize("pool", ["volume", "shared"])
+def test_nothing_starts_before_its_own_host_has_listed_its_copies(
+    make_world: MakeWorld, tmp_path: Path, pool: str, ask: Ask, stopped: bool
+) -> None:
+    """The host's hypervisor does not tell its agent which there are, and does all else that is asked."""
+    world, uuid = moved_to_a_silent_host(make_world, tmp_path, pool, stopped=stopped)
+    world.listless.add("n1")
+    key = world.ask(lambda: ask(world, uuid))
+    pass_time(world, 30)
+    assert (
+        operation(world, key).waiting == "waiting for host n1: it has not listed its guests since the servers are back"
+    )
+    world.listless.clear()
+    pass_time(world, 30)
+    assert operation(world, key).waiting == f"{_SAID}; compare both with `migrator reconcile {uuid}`"
+    assert world.fabric.running_on(uuid) == ["n2"]
+
+
+def evacuating(make_world: MakeWorld, directory: Path, pool: str) -> tuple[World, str, int]:
+    """The host that the record names is lost for good, and evacuated."""
+    world, uuid = moved_to_a_silent_host(make_world, directory, pool)
+    world.lose("n1")
+    pass_time(world, 90)
+    moves.force_down(world, "n1")
+    key = world.ask(lambda: evacuations.ask(world, uuid, "n3"))
+    pass_time(world, 60)
+    said = "its record says n1, which has not said so since the servers are back; it may run on n2, which is silent"
+    assert operation(world, key).waiting == f"{said}; compare both with `migrator reconcile {uuid}`"
+    assert open_alarms(world) == [("guest-unseen", "n1", uuid)]
+    return world, uuid, key
+
+
+@pytest.mark.parametrize("pool", ["volume", "shared"])
+def test_an_evacuation_waits_for_a_host_that_may_run_the_guest(
+    make_world: MakeWorld, tmp_path: Path, pool: str
+) -> None:
+    world, uuid, key = evacuating(make_world, tmp_path, pool)
+    world.listless.add("n2")
+    world.bring_back("n2")
+    pass_time(world, 60)
+    assert (operation(world, key).active, world.fabric.running_on(uuid)) == (True, ["n2"])
+    world.listless.clear()
+    pass_time(world, 30)
+    assert {kind for kind, _, _ in open_alarms(world)} == {"copy-elsewhere", "copy-newer"}
+    say(world, uuid, "n2", given_up={"n1"})
+    pass_time(world, 30)
+    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.fabric.overlaps()) == []
+
+
+@pytest.mark.parametrize("pool", ["volume", "shared"])
+def test_an_evacuation_goes_on_when_no_host_is_left_that_may_run_the_guest(
+    make_world: MakeWorld, tmp_path: Path, pool: str
+) -> None:
+    world, uuid, key = evacuating(make_world, tmp_path, pool)
+    world.lose("n2")
+    moves.force_down(world, "n2")
+    pass_time(world, 60)
+    assert (operation(world, key).holds, world.fabric.running_on(uuid)) == (False, ["n3"])
+    assert open_alarms(world) == []
+    assert list(world.fabric.overlaps()) == []
+
+
 def test_what_ran_on_a_host_that_is_fenced_starts_where_its_record_has_it(
     make_world: MakeWorld, tmp_path: Path
 ) -> None:
@@ -149,3 +216,33 @@ def test_nothing_starts_what_may_run_on_a_host_that_is_heard_and_has_not_listed_
     assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
     assert list(world.fabric.overlaps()) == []
     assert broken(world) == []
+
+
+def gone_beside_a_silent_host(make_world: MakeWorld) -> tuple[World, str]:
+    """Its domain was undefined by hand, and n3 says nothing."""
+    world = make_world()
+    uuid = built(world, "volume")
+    moves.stop(world, uuid)
+    world.agents["n1"].driver.undefine(uuid)
+    world.silence("n3")
+    pass_time(world, 90)
+    return world, uuid
+
+
+def test_a_host_that_no_operator_approved_keeps_nothing_waiting(make_world: MakeWorld) -> None:
+    world, uuid = gone_beside_a_silent_host(make_world)
+    with world.db.write() as connection:
+        connection.execute(update(hosts).where(hosts.c.name == "n3").values(approved=False))
+    key = world.ask(lambda: start(world, uuid))
+    pass_time(world, 60)
+    assert (operation(world, key).status, open_alarms(world)) == ("completed", [])
+
+
+def test_what_waits_for_a_silent_host_goes_on_when_the_host_is_removed(make_world: MakeWorld) -> None:
+    world, uuid = gone_beside_a_silent_host(make_world)
+    key = world.ask(lambda: start(world, uuid))
+    pass_time(world, 60)
+    assert operation(world, key).active
+    removal.remove(world.db, "n3", "admin")
+    pass_time(world, 60)
+    assert (operation(world, key).status, open_alarms(world)) == ("completed", [])

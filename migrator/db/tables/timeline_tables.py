@@ -34,6 +34,7 @@ alarms = Table(  # what was found wrong and is not over; cleared ones are kept
     # "" where it is not about one: NULLs would be different from each other in the index below
     Column("host", String(255), nullable=False),
     Column("instance_uuid", String(36), nullable=False),
+    Column("operation_uuid", String(36), nullable=False, default="", server_default=""),
     Column("message", Text, nullable=False),
     Column("details", JSON),
     Column("raised_at", Double, nullable=False),
@@ -44,6 +45,7 @@ alarms = Table(  # what was found wrong and is not over; cleared ones are kept
         "kind",
         "host",
         "instance_uuid",
+        "operation_uuid",
         unique=True,
         sqlite_where=text("cleared_at IS NULL"),
         postgresql_where=text("cleared_at IS NULL"),

@@ -46,7 +46,7 @@ class AssignmentContext:
 
 
 def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
-    """Host name -> its assignment. Empty while the scheduler itself is the actor, while a dispute is open, and while a
+    """Host name -> its assignment. Empty while the scheduler itself is the actor, while it is held back, and while a
     host's description cannot be read."""
     operation = snapshot.operation
     if any(host.unreadable for host in snapshot.hosts.values()):
@@ -54,7 +54,7 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
     found: dict[str, Assignment] = {}
-    if views.disputed(snapshot, phase):
+    if views.held_back(snapshot, phase):
         return found
     for host, (actor, ensure) in asked(operation).items():
         fencing = operation.forward and phase.fencing_evidence_suffices and actor is phase.actor

@@ -11,7 +11,7 @@ from migrator.scheduler.decision.deadlines import timed
 from migrator.scheduler.decision.forward import advance
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
 from migrator.scheduler.decision.unreported import named
-from migrator.scheduler.decision.views import disputed
+from migrator.scheduler.decision.views import held_back
 from migrator.scheduler.decision.waiting import wait
 
 
@@ -20,12 +20,12 @@ def decide(snapshot: Snapshot) -> Plan:
     operation = snapshot.operation
     if not operation.active:
         return NOTHING
-    for host in snapshot.hosts.values():
-        if host.unreadable:  # what it shares with the other host is unknown, and so is what may be deleted
-            return wait(snapshot, f"waiting for host {host.name}: {host.unreadable}")
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
-    if disputed(snapshot, phase):
-        return wait(snapshot, f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`")
+    for host in snapshot.hosts.values():
+        if host.unreadable:  # what it shares with the other host is unknown, and so is what may be deleted
+            return timed(snapshot, phase, wait(snapshot, f"waiting for host {host.name}: {host.unreadable}"))
+    if reason := held_back(snapshot, phase):
+        return timed(snapshot, phase, wait(snapshot, reason))
     plan = advance(snapshot, table, phase) if operation.forward else rollback(snapshot, table, phase)
     return timed(snapshot, phase, named(snapshot, plan))

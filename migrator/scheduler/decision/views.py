@@ -27,6 +27,9 @@ _NO_GUEST = GuestDescription()
 # what a source's domain was, and how the instance is wanted wherever it is put
 _POWER = {DomainState.RUNNING: TargetPowerState.RUNNING, DomainState.SAVED: TargetPowerState.SAVED}
 
+# They start, or give up, a guest where its record has it, although there may be no domain of it.
+_TRUST_RECORD = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE, Kind.DELETE})
+
 
 def host_of(operation: Placed, actor: Actor) -> str | None:
     return {Actor.SOURCE: operation.source, Actor.DESTINATION: operation.destination}.get(actor)
@@ -96,10 +99,16 @@ def judged_by_verdict(table: Operation, phase: Phase) -> bool:
     return table.live and phase.observes_peer
 
 
-def disputed(snapshot: Snapshot, phase: Phase) -> bool:
-    """Whether the operation waits, and no host is asked for anything, until it is known which copy of the instance is
-    the right one. A transfer that is under way is libvirt's, and comes to its end first."""
-    return bool(snapshot.disputed) and not (phase.end is End.VERDICT and _begun(snapshot))
+def held_back(snapshot: Snapshot, phase: Phase) -> str:
+    """Why the operation waits, and no host is asked for anything, until it is known where the instance is, or which
+    copy of it is the right one; "": it does not. A transfer that is under way is libvirt's, and ends first."""
+    operation = snapshot.operation
+    if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):
+        return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
+    home = view_of(snapshot, snapshot.home)
+    if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
+        return f"waiting for host {home.name}: it has not listed its guests since the servers are back"
+    return ""
 
 
 def _begun(snapshot: Snapshot) -> bool:

@@ -13,12 +13,13 @@ from migrator.db import alarms, events, host_domains, instances, keys, serials
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
 from migrator.db.partial_rows import PolledRecord, RecordRow, StampingRow, UnderWayRow
+from migrator.operations import Kind
 from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
-from migrator.scheduler.hosts.unseen_guests import SilentHosts, keeps_its_domain
 from migrator.scheduler.state import stamps
 from migrator.scheduler.state.effects import POWER
 from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, is_unknown, newer_than
+from migrator.scheduler.state.unseen_guests import SilentHosts, is_first_list, keeps_its_domain
 from migrator.settings import ServerSettings
 
 AUDITED = (*DISPUTES, AlarmKind.DOMAIN_GONE, AlarmKind.NO_RECORD)
@@ -162,7 +163,10 @@ def _sought(
 ) -> Sequence[Subject]:
     """With the hosts where those may be that are recorded here, and are not here. ``unseen``: instances of which that
     is an alarm: it stays for as long as such hosts are left, whatever else begins and waits for them."""
-    gone = {one.uuid for one in subjects if _lacks(host, one) and (one.uuid in unseen or _is_gone(one))}
+    lacking = [one for one in subjects if _lacks(host, one)]
+    gone = {one.uuid for one in lacking if one.uuid in unseen or _is_gone(one)}
+    deleting = {one.uuid for one in lacking if any(o.holds and o.kind == Kind.DELETE for o in one.operations)}
+    gone |= deleting if deleting and is_first_list(connection, host) else set()
     if not gone:
         return subjects
     silent = SilentHosts(connection, host, settings)

@@ -21,7 +21,7 @@ from migrator.protocol import DomainState, Ensure
 from migrator.scheduler.decision.assignments import asked
 from migrator.scheduler.decision.snapshot import HostView
 from migrator.scheduler.requests.requests import Caller, begin_queued_delete
-from migrator.scheduler.state import fencing
+from migrator.scheduler.state import fencing, operation_alarms
 from migrator.scheduler.state.effects import POWER, amounts
 from migrator.scheduler.state.loader import host_view, with_fencing
 from migrator.scheduler.state.newer_copies import is_unknown
@@ -118,6 +118,9 @@ def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSe
         before = f"the record said {sides.record.host}" if sides.record is not None else "there was no record"
         message = f"{caller.user_id} said: {said}{lost} ({before}; {_described(sides)})"
         events.add(connection, "reconciled", message, instance_uuid=uuid, host=word.host)
+        for operation in sides.operations if word.host is not None else ():
+            if operation.holds or operation.id not in turns:  # it began anew, or is over
+                operation_alarms.close(connection, operation.uuid)
         alarms.clear_alarms(connection, [*DISPUTES, AlarmKind.DOMAIN_GONE], instance_uuid=uuid)
         return turns
 
@@ -264,6 +267,7 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
         moment = now_expression(connection)
         if operation.holds and operation.forward and not table.moves and table.kind is not Kind.BUILD:
             again = {"source": host, "phase": table.phases[0].name, "epoch": operation.epoch + 1, "waiting": None}
+            again["context"] = {**(operation.context or {}), "overdue": ""}
             operations.compare_and_swap(
                 connection, operation.id, operation.generation, {**again, "phase_since": clock_expression(connection)}
             )

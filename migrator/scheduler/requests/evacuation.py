@@ -19,7 +19,7 @@ from migrator.protocol import GuestDescription, HostReport, InstanceSpec, Storag
 from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.requests import evacuation_events
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
-from migrator.scheduler.state import fencing, passwords, shared_proofs
+from migrator.scheduler.state import fencing, passwords, shared_proofs, unseen_guests
 from migrator.scheduler.state.loader import host_view, report_of, with_fencing
 from migrator.settings import ServerSettings
 
@@ -119,6 +119,7 @@ def _begin(
     sharers = _sharers(storage, found.kept_pools, source.name)
     shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
     evacuation_events.note_disks(connection, operation_id, uuid, found.disks)
+    unseen_guests.raise_if_unseen(connection, source, uuid, settings)
     return Evacuation(operation_id, found.shared, password, found.drive_made_anew, found.disks)
 
 

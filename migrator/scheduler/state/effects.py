@@ -163,6 +163,16 @@ def _record_power(connection: Connection, operation: OperationView, plan: Plan) 
 
 
 def _record_deleted(connection: Connection, operation: OperationView, _plan: Plan) -> None:
+    """Hosts that were lost in earlier operations may still have something of it: those operations go on until they have
+    cleaned up, and the deletion says so."""
+    for other in operations.active_of(connection, operation.instance_uuid):
+        if other.id != operation.id:
+            ends = ", ".join(sorted({host for host in (other.source, other.destination) if host}))
+            words = (
+                f"deleted, but for what {other.kind} {other.id} still has to clean up ({ends}): {other.waiting or ''}"
+            )
+            about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": operation.instance_uuid}
+            events.add(connection, "owing", words.rstrip(": "), **about)
     instances.terminated(connection, operation.instance_uuid)
     volumes.release(connection, operation.instance_uuid)
 

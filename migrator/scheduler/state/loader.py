@@ -63,6 +63,7 @@ def host_view(row: HostRow, down_after: float) -> HostView:
         awaited=not speaks and row.listening_s <= patience_s,
         heard_s=row.heard_s,
         now=row.last_seen + row.silent_s + row.behind_s,
+        listed=row.listed_s is None or row.listed_s <= row.listening_s,
         unreadable=unreadable,
     )
 

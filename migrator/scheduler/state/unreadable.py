@@ -18,13 +18,14 @@ def set_aside(db: Database, operation_id: int, error: Exception) -> None:
     words = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
     reason = f"{_REASON}: upgrade it if a newer server runs beside it ({words})"
     with db.write() as connection:
-        instance_uuid = operations.hold_up(connection, operation_id, reason, _QUIET_S)
-        if instance_uuid is not None:
-            alarms.raise_alarm(connection, AlarmKind.UNREADABLE, reason, instance_uuid=instance_uuid)
+        about = operations.hold_up(connection, operation_id, reason, _QUIET_S)
+        if about is not None:
+            alarms.raise_alarm(connection, AlarmKind.UNREADABLE, reason, **about)
 
 
 def take_up(db: Database, operation: OperationView) -> None:
     """It can be read again."""
     if (operation.waiting or "").startswith(_REASON):
         with db.write() as connection:
-            alarms.clear_alarm(connection, AlarmKind.UNREADABLE, instance_uuid=operation.instance_uuid)
+            about = {"instance_uuid": operation.instance_uuid, "operation_uuid": operation.uuid}
+            alarms.clear_alarm(connection, AlarmKind.UNREADABLE, **about)

@@ -8,7 +8,7 @@ RECONCILIATION = "migrator/scheduler/hosts/reconciliation.py"
 MACHINES = "migrator/scheduler/hosts/machines.py"
 NEWER_COPIES = "migrator/scheduler/state/newer_copies.py"
 STAMPS = "migrator/scheduler/state/stamps.py"
-UNSEEN = "migrator/scheduler/hosts/unseen_guests.py"
+UNSEEN = "migrator/scheduler/state/unseen_guests.py"
 
 MUTANTS = (
     Mutant(

@@ -2,8 +2,9 @@
 
 A database that was restored from a backup may have lost a move, and the host that the guest went to need not be heard.
 One that is heard has not said that it has no copy before it has listed its copies: its hypervisor may not answer its
-agent. Owns which hosts those may be. A guest on local disks alone runs nowhere without them, and a start that does not
-find them fails; over storage that several hosts reach, only what they say tells that none of them runs it.
+agent. Owns which hosts those may be, and the end of the alarm. A guest on local disks alone runs nowhere without them,
+and a start that does not find them fails; over storage that several hosts reach, only what they say tells that none of
+them runs it. A host that no operator approved was given no guest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from migrator.db import hosts, instances
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, host_domains, hosts, instances
 from migrator.db.engine import Connection
 from migrator.db.partial_rows import UnderWayRow
 from migrator.db.rows import HostRow
@@ -47,7 +49,8 @@ class SilentHosts:
         silent = {
             name: view
             for name, (row, view) in sorted(views.items())
-            if name != host and not (_told(row, patience) or with_fencing(row, view, settings, 0.0).fenced)
+            if name != host and row.approved
+            if not (_told(row, patience) or with_fencing(row, view, settings, 0.0).fenced)
         }
         self._silent = {name: _identities(view) for name, view in silent.items()}
         self._heard = {name for name, view in silent.items() if view.heard}
@@ -68,6 +71,61 @@ class SilentHosts:
             return ""
         why = "has not listed its guests" if self._heard.intersection(names) else "is silent"
         return f"{_named(names)}, which {why}"
+
+
+def raise_if_unseen(connection: Connection, host: HostRow, uuid: str, settings: ServerSettings) -> None:
+    """Called where an operation begins that takes a lost host's word for nothing, last in its transaction: it waits if
+    nothing shows that the instance is where its record has it, and another host may run it. ``host``: the recorded one,
+    which is not heard. Where that host lists its copies, the audit raises the alarm."""
+    if _has(connection, host, uuid):
+        return
+    words = SilentHosts(connection, host.name, settings).perhaps_with(uuid)
+    if words:
+        said = f"its record says {host.name}, which has not said so since the servers are back; it may run on {words}"
+        alarms.raise_alarm(connection, AlarmKind.GUEST_UNSEEN, said, host=host.name, instance_uuid=uuid)
+
+
+def review(connection: Connection, settings: ServerSettings) -> None:
+    """End the alarm of each guest that no host is left for which may run it: one of them has listed its copies, was
+    fenced or was removed. The host that the record names need not be heard for that."""
+    silent: dict[str, SilentHosts] = {}
+    for row in sorted(_open(connection), key=lambda row: (row.host, row.instance_uuid)):
+        if row.host not in silent:
+            silent[row.host] = SilentHosts(connection, row.host, settings)
+        if _is_over(connection, row.host, row.instance_uuid, silent[row.host]):
+            alarms.clear_alarm(connection, AlarmKind.GUEST_UNSEEN, host=row.host, instance_uuid=row.instance_uuid)
+
+
+def _open(connection: Connection) -> Sequence[Any]:
+    return alarms.listed(connection, kinds=[AlarmKind.GUEST_UNSEEN.value])
+
+
+def any_unseen(connection: Connection) -> bool:
+    """Whether there is anything to review."""
+    return bool(_open(connection))
+
+
+def _is_over(connection: Connection, host: str, uuid: str, silent: SilentHosts) -> bool:
+    record = instances.get(connection, uuid, deleted=True)
+    if record.deleted or record.host != host:
+        return True
+    found = hosts.by_names(connection, [host])
+    return any(_has(connection, row, uuid) for row in found) or not silent.perhaps_with(uuid)
+
+
+def _has(connection: Connection, host: HostRow, uuid: str) -> bool:
+    """Whether the host has said that it has the instance, since servers listen."""
+    return _listed(host) and any(copy.host == host.name for copy in host_domains.of_instance(connection, uuid))
+
+
+def is_first_list(connection: Connection, host: str) -> bool:
+    """Whether the host has listed no copies before since the servers are back. Until then it was not asked to delete
+    any: one that it lacks was gone before."""
+    return any(not _listed(row) for row in hosts.by_names(connection, [host]))
+
+
+def _listed(host: HostRow) -> bool:
+    return host.listed_s is not None and host.listed_s <= host.listening_s
 
 
 def _spec(stored: Mapping[str, Any]) -> InstanceSpec | None:
