@@ -57,6 +57,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/hosts/expected_guests.py": ("tests/unit/scheduler/hosts/test_audit.py",),
     "migrator/scheduler/state/newer_copies.py": ("tests/db/test_audit.py",),
     "migrator/scheduler/state/unseen_guests.py": ("tests/world/test_restored_silence.py",),
+    "migrator/scheduler/hosts/reconciliation_rules.py": ("tests/unit/scheduler/hosts/test_reconciliation.py",),
     "migrator/scheduler/hosts/reconciliation.py": (
         "tests/unit/scheduler/hosts/test_reconciliation.py",
         "tests/world/test_hanging_word.py",

@@ -41,7 +41,7 @@ class SilentHosts:
     instances."""
 
     def __init__(self, connection: Connection, host: str, settings: ServerSettings) -> None:
-        """``host``: the one that has no domain of the instances that are asked about."""
+        """``host``: the one that has no domain of the instances that are asked about; "" for none."""
         self._connection = connection
         patience = settings.service_down_time
         views = {row.name: (row, host_view(row, patience)) for row in hosts.every(connection)}
@@ -53,6 +53,7 @@ class SilentHosts:
             if not (_told(row, patience) or with_fencing(row, view, settings, 0.0).fenced)
         }
         self._silent = {name: _identities(view) for name, view in silent.items()}
+        self.names = tuple(silent)
         self._heard = {name for name, view in silent.items() if view.heard}
 
     def perhaps_with(self, uuid: str) -> str:

@@ -5,6 +5,7 @@ from tests.mutation.mutant import Mutant
 AGENTS = "migrator/scheduler/agents.py"
 AUDITING = "migrator/scheduler/hosts/audit.py"
 RECONCILIATION = "migrator/scheduler/hosts/reconciliation.py"
+RULES = "migrator/scheduler/hosts/reconciliation_rules.py"
 MACHINES = "migrator/scheduler/hosts/machines.py"
 NEWER_COPIES = "migrator/scheduler/state/newer_copies.py"
 STAMPS = "migrator/scheduler/state/stamps.py"
@@ -145,8 +146,14 @@ MUTANTS = (
     ),
     Mutant(
         "a word is taken beside a step that hangs",
-        RECONCILIATION,
+        RULES,
         "    _refuse_unfinished(sides, word)\n",
+        "",
+    ),
+    Mutant(
+        "a stopped copy is believed beside a host that may run another",
+        RULES,
+        "    _refuse_unseen(sides, word)\n",
         "",
     ),
     Mutant(

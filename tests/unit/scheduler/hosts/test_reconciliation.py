@@ -27,6 +27,7 @@ class Record:
 class View:
     heard: bool = True
     fenced: bool = False
+    listed: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,22 @@ class Operation:
     forward: bool = True
 
 
-SILENT, FENCED = View(heard=False), View(heard=False, fenced=True)
+SILENT, FENCED, LISTLESS = View(heard=False), View(heard=False, fenced=True), View(listed=False)
 
 
 def sides(
-    *copies: Copy, record: Any = None, operations: Any = (), disputed: str = "", at_work: Any = (), **views: View
+    *copies: Copy,
+    record: Any = None,
+    operations: Any = (),
+    disputed: str = "",
+    at_work: Any = (),
+    unseen: Any = (),
+    **views: View,
 ) -> Sides:
     known: Any = {"n1": View(), "n2": View(), "n3": View()} | views
     held: Any = copies
     recorded: Any = record or Record()
-    return Sides("u", recorded, held, known, operations, frozenset(), disputed, at_work)
+    return Sides("u", recorded, held, known, operations, frozenset(), disputed, at_work, unseen)
 
 
 ACTING = [Operation("stop", "stop"), Operation("migration", "copy")]
@@ -64,6 +71,8 @@ TAKEN = [
     (sides(Copy("n3"), record=Record(host="gone")), Word("n3", frozenset({"gone"}))),
     (sides(Copy("n3"), operations=ACTING, disputed="newer"), Word("n3")),
     (sides(Copy("n3"), disputed="newer", at_work=["n2"], n2=FENCED), Word("n3", frozenset({"n2"}))),
+    (sides(Copy("n3"), unseen=["n4"]), Word("n3")),
+    (sides(Copy("n3", "shut_off"), unseen=["n4"], n4=FENCED), Word("n3", frozenset({"n4"}))),
     (sides(Copy("n3"), operations=[Operation("migration", "verify")]), Word("n3")),
     (sides(Copy("n3"), operations=[Operation("migration", "cleanup", holds=False)]), Word("n3")),
 ]
@@ -83,6 +92,10 @@ REFUSED = [
     (sides(Copy("n3"), record=Record(deleted=True)), Word("n3"), "was deleted"),
     (sides(Copy("n3"), operations=[Operation("live-migration", "transfer")], disputed="newer"), Word("n3"), "transfer"),
     (sides(Copy("n3"), disputed="newer", at_work=["n2"]), Word("n3"), "may still be under way on n2"),
+    (sides(Copy("n3", "shut_off"), unseen=["n4", "n5"]), Word("n3"), "may run the instance: n4, n5"),
+    (sides(Copy("n3", "paused"), unseen=["n4"]), Word("n3"), "may run the instance: n4"),
+    (sides(Copy("n3"), n3=LISTLESS), Word("n3"), "n3 has not listed its guests"),
+    (sides(Copy("n3"), n1=LISTLESS), Word("n3"), "n1 has not listed its guests since the servers are back, and may"),
     # A start, stop or copy that is under way on its host would go on beside what the word makes of the record.
     *(
         (sides(Copy("n3"), operations=[one]), Word("n3"), f"A {one.kind} of the instance is under way")
