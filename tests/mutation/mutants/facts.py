@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant(
         "an instance in dispute is acted on",
         ASSIGN,
-        ("    if views.disputed(snapshot, phase):\n        return found\n"),
+        ("    if views.held_back(snapshot, phase):\n        return found\n"),
         "",
     ),
     Mutant(
@@ -135,7 +135,7 @@ MUTANTS = (
     Mutant(
         "a transfer in dispute is cut off",
         READING,
-        ("return bool(snapshot.disputed) and not (phase.end is End.VERDICT and _begun(snapshot))"),
-        "return bool(snapshot.disputed)",
+        "if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):",
+        "if snapshot.disputed:",
     ),
 )

@@ -135,8 +135,8 @@ MUTANTS = (
     Mutant(
         "what is asked for ends the alarm of a guest that may run unseen",
         AUDITING,
-        "(one.uuid in unseen or _is_gone(one))",
-        "_is_gone(one)",
+        "if one.uuid in unseen or _is_gone(one)}",
+        "if _is_gone(one)}",
     ),
     Mutant(
         "a host that is heard has listed its copies",
