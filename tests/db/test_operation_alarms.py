@@ -19,6 +19,7 @@ from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import requests
 from migrator.scheduler.state import loader
 from migrator.settings import ServerSettings
+from tests import registering
 from tests.bench import databases
 
 CALLER = requests.Caller("admin", "admin", "req")
@@ -28,7 +29,7 @@ CALLER = requests.Caller("admin", "admin", "req")
 def uuid(db: Database) -> str:
     """An instance that runs on the host "one"."""
     (uuid,) = databases.add_instances(db, 1)
-    agents.register(db, "one", 1, databases.report())
+    registering.register(db, "one", 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     return uuid
