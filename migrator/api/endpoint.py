@@ -66,7 +66,6 @@ class Endpoint:
         route = next((r for r in self._routes if r.method == request.method and r.since <= version <= r.until), None)
         if route is None:  # served, but not at this microversion
             return Answer(404, faults.fault(404, "The resource could not be found."))
-        root = root_of(request, self._services)
         asked = ApiRequest(
             version,
             request.path_params,
@@ -74,7 +73,6 @@ class Endpoint:
             None,
             getattr(request.state, "caller", STRANGER),
             self._services,
-            root,
             request,
         )
         if not access.granted(route, asked):
@@ -135,7 +133,7 @@ def _handle(route: Route, asked: ApiRequest, content: bytes) -> Given:
     query = request_input.query_of(route, asked.http.query_params.multi_items(), asked.version)
     request_input.check_path(route, asked.params)
     body = request_input.body_of(route, body, asked.version)
-    filled = ApiRequest(asked.version, asked.params, query, body, asked.caller, asked.services, asked.root, asked.http)
+    filled = ApiRequest(asked.version, asked.params, query, body, asked.caller, asked.services, asked.http)
     return cast(Given, route.handler(filled))
 
 

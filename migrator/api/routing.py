@@ -22,6 +22,7 @@ from starlette.responses import Response
 from migrator.api import microversions
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.json_schema import Schema as Schema
+from migrator.api.links import root_of
 from migrator.api.microversions import Version
 from migrator.api.process.admission import Kind
 from migrator.api.process.services import Services
@@ -76,8 +77,12 @@ class ApiRequest:
     body: Any
     caller: Caller  # an open route, or one for agents, has no caller
     services: Services
-    root: str  # "http://host:port", as the client sees it
     http: Request
+
+    @property
+    def root(self) -> str:
+        """ "http://host:port", as the client sees it."""
+        return root_of(self.http, self.services)
 
     @property
     def base(self) -> str:

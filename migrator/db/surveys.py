@@ -7,7 +7,6 @@ from typing import Any, cast
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     Update,
     and_,
@@ -57,22 +56,25 @@ def _count_up(dialect: str) -> Select[Any]:
     return select(func.count()).select_from(hosts).where(*_up(dialect))
 
 
+_URI = hosts.c.report["live_migration_uri"].as_string().label("uri")
+
+
 @cache
-def _peers(dialect: str) -> Select[Any]:
+def _likely(dialect: str) -> Select[Any]:
     """Descriptions are read only of the chosen hosts: of all hosts that is most of the work."""
+    order = (hosts.c.disabled, hosts.c.free_memory_mb.desc(), hosts.c.id)
+    chosen = select(hosts.c.id).where(*_up(dialect)).order_by(*order).limit(bindparam("most"))
+    return select(hosts.c.name, _URI).where(hosts.c.id.in_(chosen.scalar_subquery())).order_by(*order)
+
+
+@cache
+def _destinations(dialect: str) -> Select[Any]:
     leaving = select(operations.c.destination).where(
-        operations.c.active == true(),
-        operations.c.source == bindparam("wanted"),
-        operations.c.destination.is_not(None),  # beside a NULL, every other host would come before those on PostgreSQL
+        operations.c.active == true(), operations.c.source == bindparam("wanted")
     )
-    likely = (
-        select(hosts.c.id)
-        .where(hosts.c.name != bindparam("wanted"), *_up(dialect))
-        .order_by(hosts.c.name.in_(leaving).desc(), hosts.c.disabled, hosts.c.free_memory_mb.desc())
-        .limit(bindparam("most"))
+    return select(hosts.c.name, _URI).where(
+        hosts.c.name.in_(leaving), hosts.c.name != bindparam("wanted"), *_up(dialect)
     )
-    uri = hosts.c.report["live_migration_uri"].as_string().label("uri")
-    return select(hosts.c.name, uri).where(hosts.c.id.in_(likely.scalar_subquery()))
 
 
 def keep(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
@@ -131,12 +133,17 @@ def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[s
     return {row.host: row for row in cast(Sequence[SurveyRow], connection.execute(query).all())}
 
 
-def peers(connection: Connection, host: str, down_after: float, most: int) -> Sequence[Row[str, str]]:
-    """(name, uri) of other hosts that are up: an unreachable host needs no probe. Of more than ``most`` those
-    that a move of the host's would go to: the destinations of what leaves it now, then the enabled ones with most free
-    memory, as the scheduler takes them."""
-    asked = {"wanted": host, "down_after": down_after, "most": most}
-    return sorted(connection.execute(_peers(connection.dialect.name), asked).all(), key=lambda row: str(row.name))
+def likely(connection: Connection, down_after: float, most: int) -> Sequence[tuple[str, str | None]]:
+    """(name, uri) of hosts that are up, for an unreachable host needs no probe: the enabled ones with most free memory
+    first, as the scheduler takes them."""
+    asked = {"down_after": down_after, "most": most}
+    return [(row.name, row.uri) for row in connection.execute(_likely(connection.dialect.name), asked)]
+
+
+def destinations(connection: Connection, host: str, down_after: float) -> Sequence[tuple[str, str | None]]:
+    """(name, uri) of other hosts that are up and to which something leaves the host now."""
+    asked = {"wanted": host, "down_after": down_after}
+    return [(row.name, row.uri) for row in connection.execute(_destinations(connection.dialect.name), asked)]
 
 
 def count_up(connection: Connection, down_after: float) -> int:

@@ -29,7 +29,9 @@ def create_app(services: Services, authenticator: Authenticator) -> Router:
     def guarded(surface: Surface | None, routes: Sequence[Route]) -> ASGIApp:
         return RequestGate(gate, surface, routes, Endpoint(surface, routes, services))
 
-    places = [Place(path, guarded(routes[0].surface, routes)) for path, routes in by_path().items()]
+    # Paths are compared one after the other, and thousands of agents poll: theirs come first.
+    ordered = sorted(by_path().items(), key=lambda row: row[1][0].surface is not Surface.AGENT)
+    places = [Place(path, guarded(routes[0].surface, routes)) for path, routes in ordered]
     return Router(places, redirect_slashes=False, default=guarded(None, ()), lifespan=_lifespan(services))
 
 

@@ -16,6 +16,7 @@ from migrator.protocol import DomainEntry, DomainState, HostReport, Poll, Survey
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import audit
 from migrator.scheduler.state import surveys
+from migrator.scheduler.state.questions import SurveyQuestions
 from migrator.settings import ServerSettings
 from tests import registering
 from tests.api import seed
@@ -95,7 +96,7 @@ def _acts(db: Database, tokens: dict[str, str]) -> dict[str, tuple[Callable[[str
         "a poll": (lambda host: poll(db, host), 11, 1),
         "its assignments": (lambda host: agents.assignments(db, host, settings), 1, 0),
         "a description": (lambda host: register(db, host, tokens[host]), 11, 1),
-        "questions": (lambda host: surveys.questions(db, host, settings), 6, 0),
+        "questions": (SurveyQuestions(db, settings).of, 7, 0),
         "a survey": (lambda host: surveys.accept(db, host, Survey(machine=machine(host))), 4, 1),
     }
 

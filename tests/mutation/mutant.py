@@ -17,10 +17,13 @@ SUITES: Mapping[str, tuple[str, ...]] = {
 # Tests that a file has of its own are asked before them, all at once: they take seconds.
 _DECIDING = ("tests/unit/scheduler",)
 _WORKING = ("tests/unit/compute",)
+_OF_AGENTS = ("tests/api/test_admission.py", "tests/api/test_agent_credentials.py", "tests/api/test_body_budget.py")
 OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/": (),
     "migrator/api/": ("tests/api/test_request_gate.py",),
+    "migrator/api/gate/": ("tests/api/test_request_gate.py", *_OF_AGENTS),
     "migrator/api/gate/listener_guard.py": ("tests/unit/api/gate/test_listener_guard.py",),
+    "migrator/api/process/": _OF_AGENTS,
     "migrator/capacity.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/compute/": _WORKING,
     "migrator/compute/storage/idle_base_images.py": ("tests/unit/compute/storage/test_leftovers.py",),

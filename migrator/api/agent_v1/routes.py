@@ -81,8 +81,7 @@ def _accept(services: Services, host: str, content: bytes) -> None:
 async def questions(request: ApiRequest) -> Response:
     """What the agent should look at while nothing is moved."""
     services, host = request.services, request.host
-    ask = partial(surveys.questions, services.db, host, services.settings)
-    found = await services.admission.run(host, Kind.QUESTIONS, lambda: ask().model_dump_json())
+    found = await services.admission.run(host, Kind.QUESTIONS, lambda: services.questions.of(host).model_dump_json())
     return Response(found, media_type="application/json")
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from migrator.scheduler import agents
-from migrator.scheduler.state import surveys
+from migrator.scheduler.hosts import registration
+from migrator.scheduler.state import questions
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 60.0
@@ -77,7 +78,7 @@ def limit_logs_of_messages() -> None:
     """Of what is written at each message that arrives: a library's warnings, and what is wrong with an agent's
     words, with its traceback."""
     logging.getLogger("uvicorn.error").addFilter(OncePerInterval())
-    for name in (agents.__name__, surveys.__name__):
+    for name in (agents.__name__, registration.__name__, questions.__name__):
         logging.getLogger(name).addFilter(OncePerInterval(worst=logging.ERROR))
 
 

@@ -13,6 +13,7 @@ from migrator.api.process.wakeups import HostNotifier
 from migrator.db.engine import Database
 from migrator.reloaded import Reloaded
 from migrator.scheduler.reconciler import Reconciler
+from migrator.scheduler.state.questions import SurveyQuestions
 from migrator.settings import ServerSettings
 
 
@@ -25,6 +26,7 @@ class Services:
     admission: Admission
     polls: PollGroups
     registrations: RegistrationGroups
+    questions: SurveyQuestions
     credentials: CredentialLookup
     rules: Reloaded[Policy]
     bodies: BodyBudget = field(default_factory=BodyBudget)
@@ -36,4 +38,5 @@ def build(settings: ServerSettings, rules: Reloaded[Policy]) -> Services:
     wakers = HostNotifier()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
     polls, registrations = PollGroups(db, admission, wakers), RegistrationGroups(db, admission, settings)
-    return Services(db, settings, reconciler, wakers, admission, polls, registrations, CredentialLookup(db), rules)
+    questions, holders = SurveyQuestions(db, settings), CredentialLookup(db)
+    return Services(db, settings, reconciler, wakers, admission, polls, registrations, questions, holders, rules)

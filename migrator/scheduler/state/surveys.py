@@ -1,94 +1,31 @@
-"""The server's side of what agents look at when nothing is moved: what they are asked, what they found.
+"""What agents found when nothing was moved: kept, and read again. What they are asked is ``questions.py``'s.
 
-Owns how often they look, and that each row stands alone: one that cannot be read is left out of what others are asked,
-and its host is unusable and says so. Never decides anything: ``filters.py`` judges what is known here.
+Owns when an agent looks for the first time, and that each row stands alone: a host whose survey cannot be read is
+unusable and says so. Never decides anything: ``filters.py`` judges what is known here.
 """
 
-import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
 
 from migrator.db import hosts, surveys
-from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.errors import HostNotFound
-from migrator.protocol import GuestCpu, Peer, Questions, Survey, guest_cpu
+from migrator.protocol import GuestCpu, Survey, guest_cpu
 from migrator.scheduler.checks.finding import SurveyRecord
-from migrator.scheduler.state import entitlements
 from migrator.scheduler.state.unexplained_files import unexplained
-from migrator.settings import ServerSettings
-from migrator.untrusted import peer_address
 
-log = logging.getLogger(__name__)
-
-PEERS_MAX = 100  # that one host is asked to look at
-_PEERS_KEPT = 4096
 CPUS_PER_HOST = 16  # different ones that its guests see
 CPU_XML_MAX = 2**14  # characters; libvirt's longest is some 10 KiB
-_CPUS_BYTES_MAX = 2**20  # that an answer carries, of 2 KiB as a rule
-_AGAIN_S = 5.0  # between two surveys of one host, at the least
-_FIRST_AT_ONCE = 20  # hosts whose agents make their first survey when they start
+FIRST_AT_ONCE = 20  # hosts whose agents make their first survey when they start
 _FIRST_A_SECOND = 10.0  # of more hosts
-_SURVEYS_A_SECOND = 3.0  # of all hosts together: in a cluster of a thousand each costs 40 ms
 
 
 def first_within_s(hosts: int) -> float:
     """Within how long, of so many hosts that poll, an agent that has just started makes its first survey."""
-    return hosts / _FIRST_A_SECOND if hosts > _FIRST_AT_ONCE else 0.0
-
-
-def questions(db: Database, host: str, settings: ServerSettings) -> Questions:
-    """What the host's agent should look at: the hosts that are up (in a large cluster those to which its instances
-    would be moved), every CPU that a guest anywhere sees, and the volumes of its own instances and operations."""
-    with db.read() as connection:
-        up = surveys.count_up(connection, settings.service_down_time)
-        peers = surveys.peers(connection, host, settings.service_down_time, PEERS_MAX)
-        cpus = surveys.cpus(connection)
-        sources = entitlements.volume_sources(connection, host)
-        moment = now(connection)
-    return Questions(
-        now=moment,
-        again_s=max(_AGAIN_S, up / _SURVEYS_A_SECOND),
-        peers=tuple(peer for row in peers if (peer := _peer(row.name, row.uri)) is not None),
-        cpus=_asked(cpus),
-        volumes=sources,
-    )
-
-
-@lru_cache(_PEERS_KEPT)
-def _peer(name: str, uri: str | None) -> Peer | None:
-    """None where other hosts may not open it. One that says such a thing is described as unreadable where hosts are
-    shown. Kept, for every host is asked about much the same ones."""
-    try:
-        return Peer(name=name, uri=uri) if uri and peer_address.checked_uri(uri) else None
-    except ValueError:
-        return None
-
-
-def _asked(cpus: Mapping[str, Any]) -> dict[str, GuestCpu]:
-    """As many of them, in their order, as every agent can be sent each time it asks."""
-    found, size = {}, 0
-    for key, body in cpus.items():
-        cpu = _cpu(key, body)
-        if cpu is None or len(cpu.xml) > CPU_XML_MAX:
-            continue
-        size += len(cpu.xml)
-        if size > _CPUS_BYTES_MAX:
-            break
-        found[key] = cpu
-    return found
-
-
-def _cpu(key: str, body: Any) -> GuestCpu | None:
-    try:
-        return GuestCpu.model_validate(body)
-    except ValidationError as error:
-        log.warning("CPU %s of a guest cannot be read, so no host is asked about it: %s", key, _fields(error))
-        return None
+    return hosts / _FIRST_A_SECOND if hosts > FIRST_AT_ONCE else 0.0
 
 
 def accept(db: Database, host: str, survey: Survey) -> None:
@@ -135,7 +72,7 @@ def _surveyed(body: Any, age_s: float, about: Collection[str] | None, guests: Co
             part["peers"] = _only(body.get("peers", {}), about)
         return SurveyRecord(Survey.model_validate(part), age_s)
     except ValidationError as error:
-        found = _fields(error)
+        found = fields(error)
     except (AttributeError, TypeError) as error:  # not even a mapping
         found = str(error)
     words = f"what its agent found cannot be read ({found}); its agent looks again within a minute, if it is up"
@@ -146,5 +83,5 @@ def _only(found: Any, names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name in names}
 
 
-def _fields(error: ValidationError) -> str:
+def fields(error: ValidationError) -> str:
     return ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))

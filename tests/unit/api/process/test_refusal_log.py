@@ -10,7 +10,7 @@ from migrator.api.process.refusal_log import Counts, OncePerInterval, Refusals, 
 from migrator.protocol import Fact, Facts
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import machines
-from migrator.scheduler.state import surveys
+from migrator.scheduler.state import questions
 
 
 class Clock:
@@ -51,7 +51,7 @@ def test_a_librarys_warnings_are_told_once_and_its_errors_always() -> None:
 
 @pytest.fixture
 def limited() -> Iterator[None]:
-    names = ("uvicorn.error", agents.__name__, surveys.__name__)
+    names = ("uvicorn.error", agents.__name__, questions.__name__)
     before = {name: list(logging.getLogger(name).filters) for name in names}
     limit_logs_of_messages()
     yield
