@@ -5,22 +5,26 @@ What a registration writes is in ``registrations.py``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
 from pydantic import ValidationError
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     Row,
     Select,
     Update,
+    and_,
     bindparam,
     case,
     false,
     func,
     null,
+    or_,
     select,
     true,
     update,
@@ -68,6 +72,28 @@ _LOCK = (
     .order_by(hosts.c.name)
     .with_for_update()
 )
+_LOCK_POLLED = _LOCK.with_only_columns(hosts.c.name, hosts.c.poll_incarnation, hosts.c.poll_number)
+
+
+@dataclass(frozen=True, slots=True)
+class PollTold:
+    """What one poll tells. ``start``, ``number``: the agent's incarnation, and which of its polls it is; 0: an agent of
+    an earlier release, whose polls are taken in the order in which they come. ``working``: instances that the agent
+    works on, None where it does not tell; ``listed``: it listed all copies, and they were compared with the records."""
+
+    start: int
+    number: int
+    working: Sequence[str] | None = None
+    listed: bool = False
+
+    def is_newer(self, known: tuple[int, int]) -> bool:
+        """Than the one that is known, or it has no number."""
+        return not self.number or (self.start, self.number) > known
+
+    def values(self) -> Mapping[str, Any]:
+        """For ``polled_update``."""
+        instances = None if self.working is None else list(self.working)
+        return {"start": self.start, "number": self.number, "instances": instances, "listed": self.listed}
 
 
 @cache
@@ -77,10 +103,21 @@ def _beat(dialect: str) -> Update:
 
 
 @cache
-def _polled(dialect: str, *, listed: bool) -> Update:
-    clock = server_heartbeat.clock_of(dialect)
-    told: dict[str, Any] = {"working": bindparam("instances", type_=hosts.c.working.type), "working_at": clock}
-    return _beat(dialect).values(told | ({"listed_at": clock} if listed else {}))
+def polled_update(dialect: str) -> Update:
+    """Of one poll: its heartbeat, and unless a newer one was heard what it tells (see ``PollTold``)."""
+    clock, c = server_heartbeat.clock_of(dialect), hosts.c
+    start, number = bindparam("start", type_=c.poll_incarnation.type), bindparam("number", type_=c.poll_number.type)
+    later = and_(c.poll_incarnation == start, c.poll_number < number)
+    newer = or_(number == 0, c.poll_incarnation < start, later)
+    numbered = and_(newer, number > 0)
+    told: dict[str, Any] = {
+        "working": case((newer, bindparam("instances", type_=c.working.type)), else_=c.working),
+        "working_at": case((newer, clock), else_=c.working_at),
+        "listed_at": case((and_(newer, bindparam("listed", type_=Boolean())), clock), else_=c.listed_at),
+        "poll_incarnation": case((numbered, start), else_=c.poll_incarnation),
+        "poll_number": case((numbered, number), else_=c.poll_number),
+    }
+    return _beat(dialect).values(told)
 
 
 def get(connection: Connection, name: str) -> HostRow:
@@ -149,11 +186,9 @@ def seen(connection: Connection, name: str) -> None:
     _note(connection, name, _beat(connection.dialect.name), {})
 
 
-def polled(connection: Connection, name: str, working: Sequence[str] | None, *, listed: bool = False) -> None:
-    """The same, by a poll that tells which instances the agent works on; None: it does not tell. ``listed``: it listed
-    all copies of the host, and they were compared with the records."""
-    told = None if working is None else list(working)
-    _note(connection, name, _polled(connection.dialect.name, listed=listed), {"instances": told})
+def polled(connection: Connection, name: str, told: PollTold) -> None:
+    """The same, by a poll."""
+    _note(connection, name, polled_update(connection.dialect.name), told.values())
 
 
 def _note(connection: Connection, name: str, change: Update, values: Mapping[str, Any]) -> None:
@@ -186,6 +221,12 @@ def heard_since(dialect: str) -> ColumnElement[float]:
 def incarnation(connection: Connection, name: str) -> int:
     """The newest of its agents that was heard; 0 for none."""
     return int(connection.execute(_INCARNATION, {"wanted": name}).scalar_one_or_none() or 0)
+
+
+def lock_polled(connection: Connection, names: Collection[str]) -> Mapping[str, tuple[int, int]]:
+    """``lock``; and of each host's newest poll the agent's incarnation and the number."""
+    rows = connection.execute(_LOCK_POLLED, {"wanted": list(names)})
+    return {row.name: (row.poll_incarnation, row.poll_number) for row in rows}
 
 
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:

@@ -78,10 +78,12 @@ def replace(connection: Connection, host: str, machine: str, *, approved: bool) 
     connection.execute(delete(facts).where(facts.c.host == host, under_way))
     connection.execute(delete(copies).where(copies.c.host == host))
     connection.execute(delete(surveys).where(surveys.c.host == host))
-    gone = dict.fromkeys(("claimant", "proofs", "boot", "resume_until", "listed_at"), null())
+    gone = dict.fromkeys(("claimant", "proofs", "boot", "resume_until", "listed_at", "working"), null())
     values: dict[str, Any] = {"machine": machine, **gone}
     values |= {} if approved else {"approved": False}
-    connection.execute(update(hosts).where(hosts.c.name == host).values(incarnation=0, **values))
+    connection.execute(
+        update(hosts).where(hosts.c.name == host).values(incarnation=0, poll_incarnation=0, poll_number=0, **values)
+    )
 
 
 def claim(connection: Connection, host: str, machine: str) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, case, false, null, select, update
+from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, false, null, select, update
 
 from migrator.alarms import AlarmKind
 from migrator.db import host_domains, server_heartbeat
 from migrator.db import hosts as host_rows
 from migrator.db.clock import moment as now_of
 from migrator.db.host_domains import HeldCopy
+from migrator.db.hosts import PollTold
 from migrator.db.partial_rows import PolledRecord
 from migrator.db.tables import alarms, copies, hosts, instances
 
@@ -33,11 +34,11 @@ class Recorded:
     records: Mapping[str, PolledRecord]
     alarmed: bool
     working: Sequence[str] | None  # instances that its agent works on; None: it does not tell
+    polled: tuple[int, int]  # of its newest poll: the agent's incarnation, and the number
 
 
 # Built once for a kind of database, as in ``hosts.py``.
 _NAMES: BindParameter[str] = bindparam("names", expanding=True)
-_LISTING: BindParameter[str] = bindparam("listing", expanding=True)
 _COPIES = select(copies.c.host, *host_domains.COLUMNS).where(copies.c.host.in_(_NAMES))
 _RECORDS = select(
     *(instances.c[name] for name in ("uuid", "host", "launched_at", "deleted", "power_state")),
@@ -48,22 +49,12 @@ _ALARMED = select(alarms.c.host).where(
 _FIRST_BOOT = update(hosts).where(hosts.c.name == bindparam("wanted"), hosts.c.boot.is_(None))
 _FIRST_BOOT = _FIRST_BOOT.values(boot=bindparam("told"), resume_until=null())
 
-_IDLE = update(hosts).where(hosts.c.name.in_(_NAMES)).values(working=[])
-
 
 @cache
 def _hosts(dialect: str) -> Select[Any]:
     claimed_s = (server_heartbeat.clock_of(dialect) - hosts.c.claimant["at"].as_float()).label("claimed_s")
-    columns = (hosts.c.name, hosts.c.machine, hosts.c.boot, hosts.c.resume_until, hosts.c.working)
-    return select(*columns, claimed_s).where(hosts.c.name.in_(_NAMES))
-
-
-@cache
-def _beat(dialect: str) -> Update:
-    clock = server_heartbeat.clock_of(dialect)
-    listed_at = case((hosts.c.name.in_(_LISTING), clock), else_=hosts.c.listed_at)
-    beaten = {"last_seen": clock, "working_at": clock, "heard_since": host_rows.heard_since(dialect)}
-    return update(hosts).where(hosts.c.name.in_(_NAMES)).values(beaten | {"listed_at": listed_at})
+    names = ("name", "machine", "boot", "resume_until", "working", "poll_incarnation", "poll_number")
+    return select(*(hosts.c[name] for name in names), claimed_s).where(hosts.c.name.in_(_NAMES))
 
 
 @cache
@@ -92,6 +83,7 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
             records.get(name, {}),
             name in alarmed,
             row.working,
+            (row.poll_incarnation, row.poll_number),
         )
         for row in found
         for name in (row.name,)
@@ -100,24 +92,22 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
 
 def beat(
     connection: Connection,
-    names: Collection[str],
-    listing: Collection[str],
+    polls: Mapping[str, PollTold],
+    known: Mapping[str, Recorded],
     holding: Collection[str],
     boots: Sequence[tuple[str, str]],
-    idle: Collection[str],
 ) -> bool:
-    """Note that the agents of these hosts spoke; that those among ``listing`` told of all copies; that those among
-    ``holding`` have the same ones as before; the first ``boots`` (host, boot) that were told; and that those of
-    ``idle`` work on no instance, which none of them told before. False, and nothing is to be kept of it: not all of the
-    hosts exist."""
-    if len(host_rows.lock(connection, names)) != len(names):  # in their order: see ``engine.py``
+    """Note that the agents of these hosts spoke, and what they told; that those among ``holding`` have the same copies
+    as before; and the first ``boots`` (host, boot) that were told. False, and nothing is to be kept of it: not all of
+    the hosts exist, or another poll of one was heard since ``known`` was read."""
+    locked = host_rows.lock_polled(connection, polls)  # in their order: see ``engine.py``
+    if any(locked.get(host) != known[host].polled for host in polls):
         return False
     dialect = connection.dialect.name
-    connection.execute(_beat(dialect), {"names": list(names), "listing": list(listing)})
+    told = [{"wanted": host, **poll.values()} for host, poll in sorted(polls.items())]
+    connection.execute(host_rows.polled_update(dialect), told)
     if boots:
         connection.execute(_FIRST_BOOT, [{"wanted": host, "told": boot} for host, boot in boots])
-    if idle:
-        connection.execute(_IDLE, {"names": list(idle)})
     if holding:
         connection.execute(_seen(dialect), {"names": list(holding)})
     return True

@@ -42,6 +42,8 @@ class HostRow(NamedTuple):
     resume_until: float | None
     working: Sequence[str] | None
     working_at: float | None
+    poll_incarnation: int
+    poll_number: int
     listed_at: float | None
     heard_since: float | None
     created_at: float

@@ -15,6 +15,7 @@ from migrator.alarms import AlarmKind
 from migrator.db import alarms, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
+from migrator.db.hosts import PollTold
 from migrator.db.rows import OperationRow
 from migrator.errors import MigratorError
 from migrator.operations import table_of
@@ -50,26 +51,28 @@ def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> 
         try:
             if poll.copies is not None:
                 with connection.begin_nested():
-                    _audit(connection, host, poll, poll.copies, settings)
-                listed = poll.complete
+                    listed = _audit(connection, host, poll, poll.copies, settings) and poll.complete
         except MigratorError as error:
             refused = error
         except Exception:  # the host was heard all the same, and its assignments are wanted
             log.exception("%s: its list of copies cannot be compared with the record", host)
-        hosts.polled(connection, host, poll.working, listed=listed)
+        hosts.polled(connection, host, PollTold(poll.incarnation, poll.number, poll.working, listed))
     if refused is not None:
         raise refused
 
 
 def _audit(
     connection: Connection, host: str, poll: Poll, told: Sequence[DomainEntry], settings: ServerSettings
-) -> None:
-    if not hosts.lock(connection, [host]):  # two polls of one host never write its copies at once
-        return
+) -> bool:
+    """False: the list says nothing, for a newer one was heard: a poll may be held up at one of several servers."""
+    known = hosts.lock_polled(connection, [host])  # two polls of one host never write its copies at once
+    if host not in known or not PollTold(poll.incarnation, poll.number).is_newer(known[host]):
+        return False
     rebooted = host_boots.noted(connection, host, poll.boot)
     stopped = audit.audit(connection, host, told, settings)
     if rebooted and settings.resume_guests_state_on_host_boot:
         host_boots.resume(connection, host, stopped)
+    return True
 
 
 def assignments(db: Database, host: str, settings: ServerSettings) -> Assignments:

@@ -39,6 +39,9 @@ hosts = Table(
     Column("resume_until", Double),  # by the servers' clock: until then the guests that ran before are started again
     Column("working", JSON),  # instances that its agent works on, by its newest poll; None: it does not tell
     Column("working_at", Double),  # by the servers' clock: when that poll came
+    # of its newest poll that has a number: an older one that comes later tells neither what is worked on nor any copies
+    Column("poll_incarnation", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("poll_number", BigInteger, nullable=False, default=0, server_default="0"),
     Column("listed_at", Double),  # by the servers' clock: when its newest complete list of copies was worked in
     Column("heard_since", Double),  # by the servers' clock: without a silence since
     Column("created_at", Double, nullable=False),

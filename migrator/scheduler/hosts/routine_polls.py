@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from migrator.db import keys, poll_groups
 from migrator.db.engine import Connection, Database
+from migrator.db.hosts import PollTold
 from migrator.db.poll_groups import Recorded
 from migrator.protocol import Poll
 from migrator.scheduler.hosts import audit, machines
@@ -24,12 +25,11 @@ def take(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, bool]:
         routine = {host: poll for host, poll in polls.items() if host in found and _is_routine(key, host, poll, found)}
     if not routine:
         return {}
-    listing = [host for host, poll in routine.items() if poll.copies is not None and poll.complete]
+    told = {host: _told(poll) for host, poll in routine.items()}
     holding = [host for host, poll in routine.items() if poll.copies]
     boots = [(host, poll.boot) for host, poll in routine.items() if _first_boot(poll, found[host])]
-    idle = [host for host, poll in routine.items() if _first_idle(poll, found[host])]
     with db.write() as connection:
-        if not poll_groups.beat(connection, routine, listing, holding, boots, idle):
+        if not poll_groups.beat(connection, told, found, holding, boots):
             return {}
     with db.read() as connection:
         asked = host_operations.asked_among(connection, routine)
@@ -41,9 +41,14 @@ def _key(connection: Connection, polls: Mapping[str, Poll]) -> bytes:
     return keys.stamp_key(connection) if sealed else b""
 
 
+def _told(poll: Poll) -> PollTold:
+    listed = poll.copies is not None and poll.complete
+    return PollTold(poll.incarnation, poll.number, poll.working, listed)
+
+
 def _is_routine(key: bytes, host: str, poll: Poll, found: Mapping[str, Recorded]) -> bool:
     known = found[host]
-    if known.machine != (poll.machine or None):
+    if known.machine != (poll.machine or None) or not _told(poll).is_newer(known.polled):
         return False
     if known.claimed_s is not None and known.claimed_s > machines.SHOWN_S:  # there is something to forget
         return False

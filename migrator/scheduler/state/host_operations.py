@@ -1,4 +1,4 @@
-"""Which operations ask something of a host now, and the marks by which a change of that is seen.
+"""Which operations ask something of a host now, and the versions by which a change of that is seen.
 
 Reads only; what they ask is worked out by ``decision/assignments.py``.
 """
@@ -44,7 +44,7 @@ def _asks(place: Placed, host: str) -> bool:
 
 
 def all_versions(db: Database) -> Mapping[str, Versions]:
-    """The marks of every host of which some operation asks something."""
+    """The versions of every host of which some operation asks something."""
     found: dict[str, list[tuple[int, int]]] = {}
     with db.read() as connection:
         for place in operations.all_active_refs(connection):

@@ -151,6 +151,12 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "an older list replaces a newer one",
+        AGENTS,
+        "if host not in known or not PollTold(poll.incarnation, poll.number).is_newer(known[host]):",
+        "if host not in known:",
+    ),
+    Mutant(
         "a stopped copy is believed beside a host that may run another",
         RULES,
         "    _refuse_unseen(sides, word)\n",
