@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from migrator.api import access, faults, microversions, request_input, versions
 from migrator.api.json_body import parsed
 from migrator.api.links import root_of
+from migrator.api.process.admission import Kind
 from migrator.api.process.services import Services
 from migrator.api.request_ids import request_id_headers
 from migrator.api.routing import Answer, ApiRequest, Given, Route, Surface
@@ -80,10 +81,21 @@ class Endpoint:
         if route.on_the_loop:
             return await cast(Any, route.handler)(asked)  # type: ignore[no-any-return]
         content = await request.body() if route.method in _WITH_A_BODY else b""
-        given = await run_in_threadpool(_handle, route, asked, content)
+        given = await self._handled(route, asked, content)
         if isinstance(given, Answer) and given.until is not None:
             await self._wait(given.until, given.patience_s)
         return given
+
+    async def _handled(self, route: Route, asked: ApiRequest, content: bytes) -> Given:
+        """What is costly waits for its turn, and is not begun for a client that has left meanwhile."""
+        if route.costly is None or not route.costly(asked.http.query_params):
+            return await run_in_threadpool(_handle, route, asked, content)
+        await asked.http.body()  # whose end comes before the news that a client has left
+        admission, project = self._services.admission, f"project {asked.caller.project_id}"
+        with admission.entered(project, Kind.SEARCH):
+            return await admission.run(
+                project, Kind.SEARCH, lambda: _handle(route, asked, content), left=asked.http.is_disconnected
+            )
 
     def _surface_of(self, request: Request) -> Surface:
         return self._surface or surface_of(request.scope["path"]) or Surface.DISCOVERY

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -124,6 +125,7 @@ class Route:
     octets: bool = False  # its body is bytes, not JSON, as many as image_size_cap allows
     surface: Surface = Surface.DISCOVERY
     documented: bool = True  # False: another name of what is documented already
+    costly: Callable[[QueryParams], bool] | None = None  # which of its requests wait for a turn of their project
 
     @property
     def on_the_loop(self) -> bool:

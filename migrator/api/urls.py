@@ -17,7 +17,7 @@ from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, pr
 from migrator.api.v2_1 import flavors, hypervisors, limits, server_groups, services
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
-from migrator.api.v2_1.servers import instance_actions, schemas, servers, subresources
+from migrator.api.v2_1.servers import instance_actions, query, schemas, servers, subresources
 from migrator.protocol import Facts, Poll, Registration, Survey, message_sizes
 
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")  # where `openstack`, Glance clients and `nova` look
@@ -120,8 +120,10 @@ _IMAGES = (
 )
 COMPUTE = (
     Route("POST", "/servers", servers.create, CALLER, "Create a server", body=schemas.CREATE),
-    Route("GET", "/servers", servers.index, CALLER, "List servers", query=schemas.LIST_QUERY),
-    Route("GET", "/servers/detail", servers.detail, CALLER, "List servers with details", query=schemas.LIST_QUERY),
+    Route("GET", "/servers", servers.index, CALLER, "List servers", query=schemas.LIST_QUERY,
+          costly=query.searches),
+    Route("GET", "/servers/detail", servers.detail, CALLER, "List servers with details", query=schemas.LIST_QUERY,
+          costly=query.searches),
     Route("GET", "/servers/{id}", servers.show, CALLER, "Show a server"),
     Route("PUT", "/servers/{id}", servers.rename, CALLER, "Change a server's name or description", body=schemas.UPDATE),
     Route("DELETE", "/servers/{id}", servers.delete, CALLER, "Delete a server"),

@@ -29,7 +29,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from migrator.db.expressions import Expression, every_found
+from migrator.db.expressions import Expression, Search
 from migrator.db.tables import instances
 from migrator.errors import BadRequest
 
@@ -205,16 +205,18 @@ def matching(
     patterns: Mapping[str, Expression],
     enough: int | None,
 ) -> list[int]:
-    """Ids of the instances that meet the conditions and all expressions, newest first; no more than ``enough``."""
+    """Ids of the instances that meet the conditions and all expressions, newest first; no more than ``enough``. Raises
+    BadRequest for expressions that take too long."""
     columns = [_TEXTS[name].label(name) for name in patterns if name in _TEXTS]
     statement = select(instances.c.id, *columns, *([instances.c.networks] if {"ip", "ip6"} & patterns.keys() else ()))
     statement = statement.where(*wanted, instances.c.id < bindparam("before"))
     statement = statement.order_by(instances.c.id.desc()).limit(_AT_ONCE)
     found: list[int] = []
+    search = Search(patterns)
     before = 2**31 - 1
     while enough is None or len(found) < enough:
         rows = connection.execute(statement, {"before": before}).all()
-        found += [row.id for row in rows if every_found(patterns, _texts(row))]
+        found += [row.id for row in rows if search.found(_texts(row))]
         if len(rows) < _AT_ONCE:
             break
         before = rows[-1].id

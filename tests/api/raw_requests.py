@@ -10,16 +10,19 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Asked:
-    """``parts``: of the body; ``gate``: must be set before the last of them arrives."""
+    """``parts``: of the body; ``gate``: must be set before the last of them arrives; ``left``: the client, once they
+    have."""
 
-    def __init__(self, parts: Sequence[bytes] = (), gate: asyncio.Event | None = None) -> None:
-        self._parts, self._gate = list(parts), gate
+    def __init__(self, parts: Sequence[bytes] = (), gate: asyncio.Event | None = None, *, left: bool = False) -> None:
+        self._parts, self._gate, self._left = list(parts), gate, left
         self.parts_read, self.status, self.body = 0, 0, b""
         self.headers: dict[str, str] = {}
 
     async def receive(self) -> dict[str, Any]:
         if self.parts_read == len(self._parts) - 1 and self._gate is not None:
             await self._gate.wait()
+        if self._left and self.parts_read >= max(1, len(self._parts)):
+            return {"type": "http.disconnect"}
         part = self._parts[self.parts_read] if self.parts_read < len(self._parts) else b""
         self.parts_read += 1
         return {"type": "http.request", "body": part, "more_body": self.parts_read < len(self._parts)}
@@ -39,9 +42,9 @@ async def ask(
     scope = {
         "type": "http",
         "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
+        "path": path.partition("?")[0],
+        "raw_path": path.partition("?")[0].encode(),
+        "query_string": path.partition("?")[2].encode(),
         "root_path": "",
         "scheme": "http",
         "headers": encoded,

@@ -8,8 +8,10 @@ import pytest
 from migrator import supported
 from migrator.api.v2_1.servers.query import Rights, parse
 from migrator.api.v2_1.servers.schemas import LIST_QUERY
-from migrator.db import instance_filters, instance_list
+from migrator.db import expressions, instance_filters, instance_list
 from migrator.db.engine import Database
+from migrator.db.expressions import Search
+from migrator.db.expressions import parse as parse_expression
 from migrator.errors import BadRequest, Forbidden
 from tests.api import seed
 
@@ -176,6 +178,30 @@ def test_a_pattern_means_the_same_on_both_databases(
 def test_no_pattern_backtracks(seeded: Database, pattern: str) -> None:
     seed.instance(seeded, "a" * 254 + "!")
     assert names(seeded, name=pattern + "never") == []
+
+
+@pytest.mark.parametrize("pattern", ["(z?z??z?){999}b", "(z?z??){800}(y?){99}", r"(?i)[\pL\pN]{4}x"])
+def test_a_pattern_that_makes_a_large_program_is_refused_by_name(seeded: Database, pattern: str) -> None:
+    for name in ("name", "ip", "ip6", "description"):
+        with pytest.raises(BadRequest, match=f"^Invalid regular expression for {name}: it makes a program of [0-9]+ "):
+            names(seeded, ADMIN, (2, 96), **{name: pattern})
+
+
+def test_a_search_ends_when_it_has_used_its_time_whatever_is_left_to_look_at() -> None:
+    now = iter(range(1000))  # processor time, in s, each time that it is asked
+    search = Search({"name": parse_expression("name", "^a")}, clock=lambda: next(now) / 2.5)
+    assert [search.found({"name": text}) for text in ("a", "b")] == [True, False]
+    with pytest.raises(
+        BadRequest, match=r"^Invalid regular expression for name: to hold it against the servers takes "
+    ):
+        search.found({"name": "c"})
+
+
+def test_one_search_has_a_time_for_all_rows_together(seeded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expressions, "SEARCH_S", -1.0)
+    assert names(seeded, name="web-1") == ["web-1"]
+    with pytest.raises(BadRequest, match="of the processor"):
+        names(seeded, name="^web-1")
 
 
 @pytest.mark.parametrize("pattern", ["(" * 5000, "(((a{900}){900}){900})", r"\1(a)", "(?=a)", "(?<!a)", "[" * 30])

@@ -1,8 +1,9 @@
 """How much of what agents ask for is worked on at once: in threads of their own, so that thousands of agents that start
-together never keep a client of the API waiting, and one agent never keeps the others.
+together never keep a client of the API waiting, and one agent never keeps the others. The same for what is dear of what
+clients ask for, so that one project never keeps the others.
 
-Owns the lanes, each with threads of its own: polls, which are the hosts' heartbeats, wait for nothing else. Of one host
-one request of a kind is worked on at a time, and what it costs is followed by a rest; a few more may wait behind it.
+Owns the lanes, each with threads of its own: polls, which are the hosts' heartbeats, wait for nothing else. Of one
+host, or project, one request of a kind is worked on at a time, and a rest follows what it costs; a few more may wait.
 Who comes on top of that is told at the door to come again, which costs next to nothing; agents do, each after a while
 of its own. Who was let in is never sent away half way.
 """
@@ -14,12 +15,13 @@ import math
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
+from starlette.requests import ClientDisconnect
 
 from migrator.errors import ServerBusy, TooManyRequests
 
@@ -31,7 +33,7 @@ T = TypeVar("T")
 
 
 class Kind(StrEnum):
-    """Of a request of an agent."""
+    """Of a request of an agent, but for the last one: a client's."""
 
     POLL = "poll"
     FACTS = "facts"
@@ -39,12 +41,13 @@ class Kind(StrEnum):
     QUESTIONS = "questions"
     SURVEY = "survey"
     IMAGE = "image"
+    SEARCH = "search"  # a list by a regular expression
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """``at_once``: requests of a host that are let in; ``rest``: times as long as the last one used a processor, until
-    the host's next one is worked on."""
+    """``at_once``: requests of a host, or project, that are let in; ``rest``: times as long as the last one used a
+    processor, until its next one is worked on."""
 
     lane: str
     at_once: int
@@ -58,6 +61,7 @@ SHARES: Mapping[Kind, Share] = {
     Kind.QUESTIONS: Share("looks", 2, 9.0),
     Kind.SURVEY: Share("looks", 2, 9.0),
     Kind.IMAGE: Share("looks", 8, 4.0),  # while they are sent, too
+    Kind.SEARCH: Share("searches", 8, 1.0),
 }
 
 
@@ -75,6 +79,7 @@ LANES: Mapping[str, Limits] = {
     "facts": Limits(3, 200),
     "registrations": Limits(2, 1000, 5.0),  # thousands at once: to send them away costs more than to let them wait
     "looks": Limits(2, 50),
+    "searches": Limits(2, 100, 5.0),
 }
 
 
@@ -153,14 +158,15 @@ class Admission:
 
     @contextlib.contextmanager
     def entered(self, host: str, kind: Kind) -> Iterator[None]:
-        """While one request of the host is served. Raises TooManyRequests, for that host alone, and ServerBusy."""
+        """While one request of the host, or project, is served. Raises TooManyRequests, for that one alone, and
+        ServerBusy."""
         key, share = (host, kind), SHARES[kind]
         if self._inside[key] >= share.at_once:
-            words = f"{host}: {share.at_once} requests of its agent are under way ({kind}): ask again later."
+            words = f"{host}: {share.at_once} requests of this kind are under way ({kind}): ask again later."
             raise TooManyRequests(words, retry_after_s=random.uniform(*_AGAIN_S))
         lane = self.lanes[share.lane]
         if lane.crowded:
-            raise ServerBusy("Very many agents ask at once: ask again later.", retry_after_s=lane.again_s())
+            raise ServerBusy("Very many ask for the same at once: ask again later.", retry_after_s=lane.again_s())
         self._inside[key] += 1
         try:
             yield
@@ -170,9 +176,14 @@ class Admission:
                 del self._inside[key]
                 self._forget(key)
 
-    async def run(self, host: str, kind: Kind, act: Callable[[], T]) -> T:
-        """``act`` in a thread of the kind's lane, when it is the host's turn."""
+    async def run(
+        self, host: str, kind: Kind, act: Callable[[], T], left: Callable[[], Awaitable[bool]] | None = None
+    ) -> T:
+        """``act`` in a thread of the kind's lane, when it is the host's turn. Raises ClientDisconnect if the client has
+        ``left`` by then."""
         async with self.turn(host, kind) as turn:
+            if left is not None and await left():
+                raise ClientDisconnect
             return await self.lanes[SHARES[kind].lane].run(lambda: _measured(turn, act))
 
     @contextlib.asynccontextmanager

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from starlette.datastructures import QueryParams
+
 from migrator import supported
 from migrator.api.json_schema import shortened
 from migrator.api.timestamps import moment
@@ -34,6 +36,13 @@ _EQUAL = {
     "config_drive": "config_drive",
     "progress": "progress",
     "locked_by": "locked_by",
+}
+# expression -> parameter, and its older name
+_EXPRESSIONS = {
+    "name": ("name", "display_name"),
+    "ip": ("ip", "ip"),
+    "ip6": ("ip6", "ip6"),
+    "description": ("description", "display_description"),
 }
 _SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to every caller from 2.83
 # (from which microversion, parameters that filter for callers who are no administrators)
@@ -147,14 +156,15 @@ def _times(params: Params, version: Version, caller: Rights, query: InstanceQuer
 
 
 def _expressions(params: Params, query: InstanceQuery) -> InstanceQuery:
-    asked = {
-        "name": first(params, "name") or first(params, "display_name"),
-        "ip": first(params, "ip"),
-        "ip6": first(params, "ip6"),
-        "description": first(params, "description") or first(params, "display_description"),
-    }
+    asked = {name: first(params, new) or first(params, older) for name, (new, older) in _EXPRESSIONS.items()}
     found: dict[str, Any] = {name: expressions.parse(name, text) for name, text in asked.items() if text is not None}
     return replace(query, **found)
+
+
+def searches(params: QueryParams) -> bool:
+    """Whether a list is searched by a regular expression, which costs the more, the more servers there are."""
+    names = {name for pair in _EXPRESSIONS.values() for name in pair}
+    return any(name in names and expressions.is_pattern(value) for name, value in params.multi_items())
 
 
 def _equals(params: Params, version: Version, caller: Rights) -> dict[str, Any]:
