@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migrator.api.process import request_groups
+from migrator.api.process import loop_turns, request_groups
 from migrator.db import credentials
 from migrator.db.tables import hosts
 from migrator.errors import DatabaseUnavailable
@@ -100,3 +100,30 @@ def test_a_database_that_is_away_is_told_to_all(web: Web, heads: Any, monkeypatc
 
     monkeypatch.setattr(registration, "take", fails)
     assert {answer.status for answer in registered(web, heads).values()} == {503}
+
+
+def test_a_client_does_not_wait_until_all_agents_that_came_before_it_have_begun(
+    web: Web, heads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    entered = web.services.admission.entered
+
+    def noted_entered(host: str, kind: Any) -> Any:
+        begun.append(host)
+        return entered(host, kind)
+
+    monkeypatch.setattr(web.services.admission, "entered", noted_entered)
+
+    async def main() -> tuple[Asked, int]:
+        path = "/agent/v1/hosts"
+        agents = [
+            asyncio.create_task(ask(web, "PUT", f"{path}/{host}", head, Asked([TOLD]))) for host, head in heads.items()
+        ]
+        client = asyncio.create_task(ask(web, "GET", "/v2.1/servers", {"Host": "stranger"}))  # refused without a thread
+        answer, before = await client, len(begun)
+        assert {each.status for each in await asyncio.gather(*agents)} == {204}
+        return answer, before
+
+    answer, before = asyncio.run(main())
+    assert (answer.status, len(begun)) == (400, len(HOSTS))
+    assert before <= loop_turns.MOST

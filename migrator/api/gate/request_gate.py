@@ -25,6 +25,7 @@ from migrator.api.identity.authenticator import Authenticator, CredentialsRefuse
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
+from migrator.api.process.loop_turns import LoopTurns
 from migrator.api.process.services import Services
 from migrator.api.request_ids import new_request_id, request_id_headers
 from migrator.api.routing import ANYBODY, CALLER, Access, Route, Surface, agent
@@ -55,6 +56,7 @@ class Gate:
         self.allowed = frozenset(services.settings.allowed_hosts)
         self.proxies = Proxies(services.settings.trusted_proxies)
         self.pace, self.guesses = RefusalPace(), RefusalPace()
+        self.turns = LoopTurns()
 
 
 class RequestGate:
@@ -75,6 +77,8 @@ class RequestGate:
             watched = audit.Watched(send)
             state["body_room"] = kept.enter_context(contextlib.ExitStack())
             try:
+                if self._surface is Surface.AGENT:
+                    await self._gate.turns.begin()
                 await self._answer(scope, receive, watched.send, kept)
             finally:
                 audit.note(scope, watched.status, state["client"])
