@@ -1,9 +1,11 @@
 """What a client may ask for beside the plain fields, and what becomes of it: one row each, honoured or refused by name.
 
 The API reads these rows where it decides, and ``docs/supported.md`` is drawn from them (``script/docs``). What is in no
-row is a label: it is stored and shown, and changes nothing. Data and pure functions only.
+row is a label: it is stored and shown, and changes nothing. A row's name in another spelling (case, blanks) is refused.
+Data and pure functions only.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,13 +55,25 @@ REFUSED_EXTRA_SPECS = (
     Refused("resources", "placement by resources, numbered groups too"),
     Refused("trait", "placement by traits, numbered groups too"),
     Refused("group_policy", "placement of numbered groups"),
+    Refused("member_of", "placement by aggregates"),
+    Refused("in_tree", "placement by trees of resources"),
+    Refused("root_required", "placement by trees of resources"),
+    Refused("same_subtree", "placement by trees of resources"),
+    Refused("trust:", "attested hosts"),
     Refused("vmware:", "another hypervisor"),
+    Refused("migrator:", "extra specs of this server are those above"),
 )
+UNSCOPED = Refused("", "Nova compares it with what hosts have, or with aggregates")  # a name without a scope
 
 IMAGE_PROPERTIES = (
     Honoured("kernel_id", "the image whose file is booted directly"),
     Honoured("ramdisk_id", "the ramdisk for it"),
     Honoured("os_command_line", "the command line for it"),
+    Honoured("architecture", "hosts are x86_64", ("x86_64", "amd64")),
+    Honoured("hw_architecture", "the same, by its new name", ("x86_64", "amd64")),
+    Honoured("root_device_name", "the root disk is the first one on virtio", ("/dev/vda", "vda")),
+    Honoured("auto_disk_config", "partitions in the guest are never resized", (*_OFF, "disabled")),
+    Honoured("hw_auto_disk_config", "the same, by its new name", (*_OFF, "disabled")),
     Honoured("hw_disk_bus", "disks are on virtio", ("virtio",)),
     Honoured("hw_vif_model", "network cards are virtio", ("virtio",)),
     Honoured("hw_firmware_type", "guests boot by BIOS", ("bios",)),
@@ -74,20 +88,33 @@ IMAGE_PROPERTIES = (
     Honoured("os_require_quiesce", "disks are never quiesced", _OFF),
     Honoured("img_config_drive", "the server's config_drive asks for one", ("optional",)),
     Honoured("os_type", "guests are not adapted to a system", ("linux",)),
-    Honoured("os_distro", "a label: changes nothing about the guest"),
+    Honoured("os_distro", "a label: names a system of libosinfo, and every guest has the same devices"),
     Honoured("os_version", "a label: changes nothing about the guest"),
     Honoured("os_admin_user", "a label: changes nothing about the guest"),
     Honoured("os_hash_algo", "a label of the image service"),
     Honoured("os_hash_value", "a label of the image service"),
     Honoured("os_hidden", "a label of the image service"),
+    Honoured("owner_id", "a label: the project that made the image"),
+    Honoured("img_owner_id", "the same, by its new name"),
 )
 REFUSED_PROPERTIES = (
     Refused("hw_", "the guest's hardware"),
     Refused("os_", "the guest's operating system"),
     Refused("img_", "how the image is used"),
     Refused("trait:", "placement by traits"),
+    Refused("traits_required", "placement by traits"),
     Refused("vm_mode", "the kind of virtualization"),
-    Refused("hypervisor_type", "the kind of hypervisor"),
+    Refused("hypervisor_", "the kind of hypervisor and its version"),
+    Refused("block_device_mapping", "disks that the image names"),
+    Refused("bdm_v2", "disks that the image names"),
+    Refused("mappings", "disks that the image names"),
+    Refused("ipxe_boot", "boot from the network"),
+    Refused("cache_in_nova", "how the image is cached"),
+    Refused("bittorrent", "how the image is fetched"),
+    Refused("cinder_encryption_key_", "encrypted images"),
+    Refused("vmware_", "another hypervisor"),
+    Refused("xenapi_", "another hypervisor"),
+    Refused("migrator:", "extra specs of flavors"),
 )
 
 HINTS = (  # of a server, at its creation; they hold for as long as there is the server
@@ -130,7 +157,7 @@ def refused_filters(asked: Iterable[str]) -> list[str]:
 
 def refused_extra_specs(specs: Mapping[str, Any]) -> list[str]:
     """A sentence for each that cannot be honoured."""
-    return _refused("extra spec", specs, EXTRA_SPECS, REFUSED_EXTRA_SPECS)
+    return _refused("extra spec", specs, EXTRA_SPECS, REFUSED_EXTRA_SPECS, labels_have_scopes=True)
 
 
 def refused_properties(properties: Mapping[str, Any]) -> list[str]:
@@ -162,15 +189,23 @@ def refused_fields(asked: Mapping[str, Any], hostname: str) -> list[str]:
     return said
 
 
-def _refused(kind: str, asked: Mapping[str, Any], rows: Iterable[Honoured], scopes: Iterable[Refused]) -> list[str]:
+def _refused(
+    kind: str,
+    asked: Mapping[str, Any],
+    rows: Iterable[Honoured],
+    scopes: Iterable[Refused],
+    *,
+    labels_have_scopes: bool = False,
+) -> list[str]:
     honoured, beginnings = {row.name: row for row in rows}, tuple(row.name for row in scopes)
     said = []
     for key, value in sorted(asked.items()):
         row = honoured.get(key)
-        if row is None and key.startswith(beginnings):
-            names = (
-                ", ".join(name for name in honoured if name.startswith(_scope(key, beginnings))) or "none of its kind"
-            )
+        scope = None if row is not None else _scope(key, honoured, beginnings)
+        if scope is None and labels_have_scopes and row is None and ":" not in key:
+            scope = UNSCOPED.name
+        if scope is not None:
+            names = ", ".join(name for name in honoured if name.startswith(scope)) or "none of its kind"
             said.append(f"{kind} {shortened(key)} is not supported; supported: {names}")
         elif row is not None and row.values is not None and str(value) not in row.values:
             known = ", ".join(row.values)
@@ -178,8 +213,18 @@ def _refused(kind: str, asked: Mapping[str, Any], rows: Iterable[Honoured], scop
     return said[:_MOST_NAMED]
 
 
-def _scope(key: str, beginnings: Iterable[str]) -> str:
-    return next(beginning for beginning in beginnings if key.startswith(beginning))
+def _scope(key: str, honoured: Iterable[str], beginnings: tuple[str, ...]) -> str | None:
+    """How the names of its kind begin; None for one that is in no row. Case and blanks make no difference."""
+    meant = re.sub(r"\s", "", key).casefold()
+    if begun := next((beginning for beginning in beginnings if meant.startswith(beginning)), None):
+        return begun
+    for name in honoured:
+        scope = name[: name.find(":") + 1]  # empty for a name that has none
+        if meant == name:
+            return name
+        if scope and meant.startswith(scope) and not key.startswith(scope):
+            return scope
+    return None
 
 
 def shortened(text: str) -> str:

@@ -11,6 +11,7 @@ from migrator.supported import (
     REFUSED_EXTRA_SPECS,
     REFUSED_FILTERS,
     REFUSED_PROPERTIES,
+    UNSCOPED,
     Honoured,
     Refused,
 )
@@ -19,7 +20,8 @@ _HEAD = """# What is honoured, and what is refused by name
 
 Generated from `migrator/supported.py` and `migrator/supported_requests.py` by `script/docs`; do not edit. What is
 refused is answered with 400 and its name before anything is begun: at the creation of a server, and for flavors at a
-resize, too. Any other extra spec or image property is a label: it is stored and shown, and changes nothing.
+resize, too. Any other image property, and any extra spec with another scope (`scope:name`), is a label: it is stored
+and shown, and changes nothing. A name of these tables in another spelling, by case or blanks, is refused.
 
 ## Scheduler hints
 
@@ -74,7 +76,7 @@ nothing: no image has members.
 
 def supported_page() -> str:
     """The whole page, Markdown."""
-    specs = _part("Extra specs of flavors", EXTRA_SPECS, REFUSED_EXTRA_SPECS)
+    specs = _part("Extra specs of flavors", EXTRA_SPECS, (*REFUSED_EXTRA_SPECS, UNSCOPED))
     fields = _FIELDS + "".join(f"| `{row.name}` | {_shown(row)} | {row.what} |\n" for row in FIELDS)
     images = _part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)
     head = _HEAD.format(hints="".join(f"| `{row.name}` | {row.what} |\n" for row in HINTS))
@@ -122,5 +124,6 @@ def _part(title: str, honoured: Iterable[Honoured], refused: Iterable[Refused]) 
     for row in honoured:
         yield f"| `{row.name}` | {'any' if row.values is None else ', '.join(row.values)} | {row.what} |"
     for scope in refused:
-        yield f"| any other `{scope.name}…` | refused | {scope.what} |"
+        name = f"`{scope.name}…`" if scope.name else "name without a scope"
+        yield f"| any other {name} | refused | {scope.what} |"
     yield ""

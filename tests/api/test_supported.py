@@ -14,6 +14,7 @@ from tests.api.seed import IMAGE
 
 Rows = tuple[supported.Honoured, ...]
 NOT_HONOURED = "nothing-of-this-name"
+SCOPES = (*supported.REFUSED_EXTRA_SPECS, supported.UNSCOPED)
 
 
 def cases(rows: Rows, scopes: tuple[supported.Refused, ...]) -> list[tuple[str, str, bool]]:
@@ -50,7 +51,7 @@ def test_every_other_scheduler_hint_is_refused_by_name(api: Api, field: str) -> 
 
 
 def test_every_extra_spec_is_honoured_or_refused_by_name_at_boot_and_at_resize(api: Api) -> None:
-    for number, (name, value, honoured) in enumerate(cases(supported.EXTRA_SPECS, supported.REFUSED_EXTRA_SPECS)):
+    for number, (name, value, honoured) in enumerate(cases(supported.EXTRA_SPECS, SCOPES)):
         key, uuid, before = f"f{number}", seed.instance(api.db, f"cap{number}"), begun(api)
         seed.flavor(api.db, flavorid=key, name=key, disk_gb=2, extra_specs={name: value})
         answers = boot(api, key), api("POST", f"/servers/{uuid}/action", body={"resize": {"flavorRef": key}})
@@ -83,11 +84,22 @@ def test_a_flavor_with_swap_is_refused_by_name_at_boot_and_at_resize(api: Api) -
     assert begun(api) == 0
 
 
+def test_a_misspelt_name_is_refused_over_http(api: Api) -> None:
+    uuid, image = seed.instance(api.db, "cap"), "00000000-0000-4000-8000-000000000000"
+    seed.flavor(api.db, flavorid="spelt", name="m1.spelt", disk_gb=2, extra_specs={"migrator:stroage": "shared"})
+    seed.image(api.db, image, properties={"root_device_name": "/dev/sda"})
+    resize = {"resize": {"flavorRef": "spelt"}}
+    for answer in (boot(api, "spelt"), api("POST", f"/servers/{uuid}/action", body=resize)):
+        assert refused(answer, "'migrator:stroage'", "migrator:storage, migrator:ephemeral_storage")
+    assert refused(boot(api, image=image), "'root_device_name' is '/dev/sda'", "/dev/vda")
+    assert begun(api) == 0
+
+
 def test_labels_go_on(api: Api) -> None:
-    labels = {"k": "v", "a:b": "1", "migrator:note": "x", "hardware": "old"}
-    seed.flavor(api.db, flavorid="labelled", name="m1.labelled", extra_specs=labels)
+    seed.flavor(api.db, flavorid="labelled", name="m1.labelled", extra_specs={"a:b": "1", "site:Rack": "old"})
     image = "00000000-0000-4000-8000-000000000000"
-    seed.image(api.db, image, properties={"owner_specified.openstack.md5": "", "architecture": "x86_64", "note": "x"})
+    labels = {"owner_specified.openstack.md5": "", "owner_id": "p", "Note": "x", "hardware": "old", "a b": "c"}
+    seed.image(api.db, image, properties=labels)
     assert boot(api, "labelled", image).status == 202
 
 
