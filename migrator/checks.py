@@ -37,6 +37,16 @@ _TABLE = (
     Check("up", "does the destination's agent answer?", "start its agent; see `migrator service-list`"),
     Check("enabled", "may the destination take instances?", "enable it: `migrator service-enable HOST`"),
     Check(
+        "zone",
+        "is the destination in the availability zone that the instance is pinned to?",
+        "choose a host of that zone, or unpin the instance: `openstack server unset --pinned-availability-zone SERVER`",
+    ),
+    Check(
+        "aggregate",
+        "is the destination in an aggregate with the metadata that the flavor asks for?",
+        "choose a host of such an aggregate, or add the host to it: `openstack aggregate add host AGGREGATE HOST`",
+    ),
+    Check(
         "server_group",
         "does the instance's server group allow the destination?",
         "choose another host; move the members that are in the way first, or delete the group:"

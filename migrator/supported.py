@@ -36,6 +36,7 @@ STORAGE, EPHEMERAL_STORAGE = "migrator:storage", "migrator:ephemeral_storage"
 EXTRA_SPECS = (
     Honoured(STORAGE, "the storage pool of the instance's disks"),
     Honoured(EPHEMERAL_STORAGE, "the storage pool of its ephemeral disk"),
+    Honoured("aggregate_instance_extra_specs:KEY", "hosts of an aggregate with that metadata; Nova's operators"),
     Honoured("hw:cpu_policy", "vCPUs are never pinned", ("shared",)),
     Honoured("hw:boot_menu", "there is no boot menu", _OFF),
     Honoured("hw:firmware_type", "guests boot by BIOS", ("bios",)),
@@ -43,7 +44,6 @@ EXTRA_SPECS = (
 )
 REFUSED_EXTRA_SPECS = (
     Refused("accel:", "accelerators"),
-    Refused("aggregate_instance_extra_specs:", "placement by aggregates"),
     Refused("capabilities:", "placement by what hosts have"),
     Refused("hw:", "the guest's hardware"),
     Refused("hw_rng:", "a source of random numbers"),

@@ -63,7 +63,7 @@ REFUSED_FIELDS: Rows = (
 SERVER: Rows = (
     *_named("name description imageRef flavorRef metadata tags config_drive host hypervisor_hostname"),
     *_named("min_count max_count return_reservation_id"),
-    Honoured("availability_zone", "nova, nova:HOST or nova:HOST:NODE; a host's node has its name"),
+    Honoured("availability_zone", "ZONE, ZONE:HOST or ZONE:HOST:NODE; a host's node has its name"),
     Honoured("networks", "names; auto and none give no network"),
     *FIELDS,
     *REFUSED_FIELDS,
@@ -134,6 +134,8 @@ BODIES: Mapping[str, Rows] = {
     "PUT /servers/{id}/metadata/{key}": _named("meta"),
     "PUT /servers/{id}/tags": _named("tags"),
     "PUT /os-services/{id}": _named("host binary status disabled_reason forced_down"),
+    "POST /os-aggregates": _named("aggregate.name aggregate.availability_zone"),
+    "PUT /os-aggregates/{id}": _named("aggregate.name aggregate.availability_zone"),
     "POST /os-server-groups": (
         *_named("server_group.name server_group.policies server_group.policy"),
         Honoured("server_group.rules.max_server_per_host", "of anti-affinity: how many of the group on a host"),
@@ -164,6 +166,7 @@ QUERIES: Mapping[str, Rows] = {
     "GET /servers/detail": _LISTED,
     "GET /servers/{id}/os-instance-actions": _named(f"changes-since changes-before {_PAGES}"),
     "GET /servers/{id}/os-volume_attachments": _named("limit offset"),
+    "GET /os-hosts": _named("zone"),
     "GET /os-server-groups": _named("all_projects limit offset"),
     "GET /os-migrations": (
         *_named(f"host source_compute instance_uuid status migration_type user_id project_id {_PAGES}"),

@@ -14,7 +14,7 @@ from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
 from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
 from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
-from migrator.api.v2_1 import flavors, hypervisors, limits, server_groups, services
+from migrator.api.v2_1 import aggregates, flavors, hypervisors, limits, server_groups, services, zones
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
 from migrator.api.v2_1.servers import instance_actions, query, schemas, servers, subresources
@@ -212,14 +212,28 @@ COMPUTE = (
           "Set an extra spec", body=flavors.ONE_EXTRA),
     Route("DELETE", "/flavors/{id}/os-extra_specs/{key}", flavors.delete_spec, _nova("os-flavor-extra-specs:delete"),
           "Delete an extra spec"),
+    Route("GET", "/os-aggregates", aggregates.index, _nova("os-aggregates:index"), "List aggregates"),
+    Route("POST", "/os-aggregates", aggregates.create, _nova("os-aggregates:create"), "Create an aggregate",
+          body=aggregates.CREATE),
+    Route("GET", "/os-aggregates/{id}", aggregates.show, _nova("os-aggregates:show"), "Show an aggregate"),
+    Route("PUT", "/os-aggregates/{id}", aggregates.update, _nova("os-aggregates:update"), "Change an aggregate",
+          body=aggregates.UPDATE),
+    Route("DELETE", "/os-aggregates/{id}", aggregates.delete, _nova("os-aggregates:delete"), "Delete an aggregate"),
+    Route("POST", "/os-aggregates/{id}/action", aggregates.act, CALLER,
+          "Add or remove a host, or set an aggregate's metadata"),
+    Route("POST", "/os-aggregates/{id}/images", aggregates.images, admin("compute:aggregates:images"),
+          "Fetch images to the hosts of an aggregate: not offered", since=(2, 81)),
+    Route("GET", "/os-hosts", zones.hosts_index, _nova("os-hosts:list"), "List hosts", until=(2, 42),
+          query=zones.HOSTS_QUERY),
+    Route("GET", "/os-hosts/{id}", zones.hosts_show, _nova("os-hosts:show"), "Show a host's capacity", until=(2, 42)),
     Route("GET", "/os-server-groups", server_groups.index, CALLER, "List server groups", query=server_groups.QUERY),
     Route("POST", "/os-server-groups", server_groups.create, CALLER, "Create a server group",
           body=server_groups.CREATE),
     Route("GET", "/os-server-groups/{id}", server_groups.show, CALLER, "Show a server group"),
     Route("DELETE", "/os-server-groups/{id}", server_groups.delete, CALLER, "Delete a server group"),
     Route("GET", "/limits", limits.limits, CALLER, "Show limits and what is used", query=limits.LIMITS_QUERY),
-    Route("GET", "/os-availability-zone", limits.zones, CALLER, "List availability zones"),
-    Route("GET", "/os-availability-zone/detail", limits.zones_in_detail, _nova("os-availability-zone:detail"),
+    Route("GET", "/os-availability-zone", zones.index, CALLER, "List availability zones"),
+    Route("GET", "/os-availability-zone/detail", zones.detail, _nova("os-availability-zone:detail"),
           "List availability zones with hosts"),
     Route("GET", "/os-keypairs", limits.no_keypairs, CALLER, "List key pairs: there are none",
           query=limits.KEYPAIRS_QUERY),

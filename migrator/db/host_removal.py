@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, true
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms
+from migrator.db import aggregates, alarms
 from migrator.db.tables import agent_credentials, copies, guest_cpus, hosts, surveys
 
 # Alarms about a guest or its data on the host. The others are about its agent, and end with the host.
@@ -48,5 +48,6 @@ def remove(connection: Connection, host: str) -> None:
     """The host, its agent's credential, and what its agent said last."""
     for table in (agent_credentials, surveys, guest_cpus, copies):
         connection.execute(delete(table).where(table.c.host == host))
+    aggregates.forget_host(connection, host)
     connection.execute(delete(hosts).where(hosts.c.name == host))
     alarms.clear_alarms(connection, list(AlarmKind), host=host)  # last, as always

@@ -155,6 +155,17 @@ class ImageRow(NamedTuple):
     updated_at: float
 
 
+class AggregateRow(NamedTuple):
+    """A row of ``aggregates``."""
+
+    id: int
+    uuid: str
+    name: str
+    metadata: Mapping[str, str]
+    created_at: float
+    updated_at: float | None
+
+
 class ServerGroupRow(NamedTuple):
     """A row of ``server_groups``."""
 

@@ -25,6 +25,17 @@ LOWEST: dict[str, str] = {
         PUT /v2.1/flavors/{id}/os-extra_specs/{key}
         DELETE /v2.1/flavors/{id}/os-extra_specs/{key}
         GET /v2.1/os-availability-zone/detail
+        GET /v2.1/os-aggregates
+        POST /v2.1/os-aggregates
+        GET /v2.1/os-aggregates/{id}
+        PUT /v2.1/os-aggregates/{id}
+        DELETE /v2.1/os-aggregates/{id}
+        POST /v2.1/os-aggregates/{id}/action (add_host)
+        POST /v2.1/os-aggregates/{id}/action (remove_host)
+        POST /v2.1/os-aggregates/{id}/action (set_metadata)
+        POST /v2.1/os-aggregates/{id}/images
+        GET /v2.1/os-hosts
+        GET /v2.1/os-hosts/{id}
         GET /metrics
         GET /v1/operations
         GET /v1/operations/{ident}

@@ -17,7 +17,10 @@ STRICT_FROM = {"/servers/{id}/os-instance-actions": "2.58", "/os-migrations": "2
 BEFORE = {"2.53": "2.52", "2.58": "2.57", "2.59": "2.58", "2.75": "2.74"}
 
 
-@pytest.mark.parametrize("route", supported_requests.QUERIES)
+ENDED = {"GET /os-hosts"}  # before any microversion refuses an unknown name
+
+
+@pytest.mark.parametrize("route", sorted(supported_requests.QUERIES.keys() - ENDED))
 def test_an_unknown_name_is_refused_where_novas_schema_refuses_it(web: Web, route: str) -> None:
     path = route.removeprefix("GET ")
     first = "2.53" if path.startswith("/os-hypervisors") else STRICT_FROM.get(path, "2.75")

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from migrator.db import neighbours, server_groups
+from migrator.db import aggregates, neighbours, server_groups
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.operations import OPERATIONS, Effect, Kind
@@ -107,6 +107,27 @@ def test_two_builds_that_are_kept_apart_claim_two_hosts(db: Database, monkeypatc
     assert one is not None
     assert other is not None
     assert one != other
+
+
+def test_a_host_that_leaves_the_zone_between_choice_and_claim_is_not_claimed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group(db, "affinity")
+    with db.write() as connection:
+        key = aggregates.create(connection, "az", {aggregates.ZONE: "az"}).id
+        aggregates.add_host(connection, key, "two")
+    new = build.NewInstance("a", {**databases.FLAVOR}, None, availability_zone="az")
+    _, operation = build.create_instance(db, CALLER, new)
+
+    def leaves() -> None:
+        with db.write() as connection:
+            aggregates.locked(connection, key, ["three"])
+            aggregates.remove_host(connection, key, "two")
+            aggregates.add_host(connection, key, "three")
+
+    with after(monkeypatch, answers, "place", leaves):
+        reconciler(db).reconcile(operation)
+    assert destinations(db, operation) == ["three"]
 
 
 def test_a_claim_that_is_left_to_be_cleaned_up_is_no_place_of_a_member(db: Database) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import JSON, Column, Select, event
 
 from migrator.db import (
+    aggregates,
     alarms,
     host_domains,
     hosts,
@@ -47,6 +48,8 @@ QUERIES: list[tuple[type, Ask]] = [
     (rows.ImageRow, lambda c: images.get(c, "i")),
     (rows.ImageRow, lambda c: images.several(c, ["i"])),
     (rows.ImageRow, images.without_virtual_size),
+    (rows.AggregateRow, lambda c: aggregates.get(c, 1)),
+    (rows.AggregateRow, aggregates.every),
     (rows.ServerGroupRow, lambda c: server_groups.get(c, "g")),
     (rows.ServerGroupRow, lambda c: server_groups.listed(c, "p", 1, 0)),
     (rows.ServerGroupRow, lambda c: neighbours.group_of(c, "u")),

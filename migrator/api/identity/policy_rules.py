@@ -214,6 +214,8 @@ _CLOUD = (
     _nova("os-aggregates:add_host", ADMIN, "Add a host to an aggregate", "POST /os-aggregates/{id}/action (add_host)"),
     _nova("os-aggregates:remove_host", ADMIN, "Remove a host from an aggregate",
           "POST /os-aggregates/{id}/action (remove_host)"),
+    Rule("compute:aggregates:images", ADMIN, "Fetch images to an aggregate's hosts",
+         ("POST /v2.1/os-aggregates/{id}/images",)),
     _nova("os-aggregates:set_metadata", ADMIN, "Set an aggregate's metadata",
           "POST /os-aggregates/{id}/action (set_metadata)"),
     _nova("os-server-groups:index", READER, "List server groups", "GET /os-server-groups"),

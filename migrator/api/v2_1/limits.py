@@ -1,14 +1,9 @@
-"""Resources that clients ask for in passing: limits, availability zones, key pairs, extensions. Truthful and short."""
-
-from typing import Any
+"""Resources that clients ask for in passing: limits, key pairs, extensions. Truthful and short."""
 
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
-from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
-from migrator.api.v2_1.services import BINARY, ZONE
-from migrator.db import hosts, instance_list, server_groups
-from migrator.scheduler.state import loader
+from migrator.db import instance_list, server_groups
 
 _UNLIMITED = -1
 # (from which microversion they are gone, names)
@@ -40,29 +35,6 @@ def limits(request: ApiRequest) -> Answer:
     if request.version < (2, 36):
         absolute |= dict.fromkeys(_NETWORK_USED, 0)
     return Answer(200, {"limits": {"rate": [], "absolute": absolute}})
-
-
-def zones(_request: ApiRequest) -> Answer:
-    return Answer(200, {"availabilityZoneInfo": [_zone(None)]})
-
-
-def zones_in_detail(request: ApiRequest) -> Answer:
-    down_after = request.services.settings.service_down_time
-    with request.services.db.read() as connection:
-        rows = hosts.every(connection)
-    shown: dict[str, Any] = {}
-    for row in rows:
-        state = {
-            "available": row.approved and not row.disabled,
-            "active": loader.host_view(row, down_after).up,
-            "updated_at": iso_us(row.last_seen + row.behind_s),
-        }
-        shown[row.name] = {BINARY: state}
-    return Answer(200, {"availabilityZoneInfo": [_zone(shown)]})
-
-
-def _zone(shown: dict[str, Any] | None) -> dict[str, Any]:
-    return {"zoneName": ZONE, "zoneState": {"available": True}, "hosts": shown}
 
 
 def no_keypairs(_request: ApiRequest) -> Answer:

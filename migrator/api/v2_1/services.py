@@ -9,8 +9,8 @@ from migrator.api.routing import Answer, ApiRequest, Schema
 from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, closed
+from migrator.db import aggregates, operations
 from migrator.db import hosts as rows
-from migrator.db import operations
 from migrator.db.engine import Connection
 from migrator.errors import BadRequest, HostNotFound, NotFound
 from migrator.operations import Kind
@@ -19,7 +19,6 @@ from migrator.scheduler.hosts import removal
 from migrator.scheduler.state import loader
 
 BINARY = "nova-compute"
-ZONE = "nova"
 _UUIDS = (2, 53)
 _HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -46,9 +45,9 @@ QUERY = (
 def index(request: ApiRequest) -> Answer:
     host, binary = paging.first(request.query, "host"), paging.first(request.query, "binary")
     with request.services.db.read() as connection:
-        found = rows.every(connection)
+        found, zones = rows.every(connection), aggregates.zones(connection)
     shown = [row for row in found if host in (None, row.name) and binary in (None, BINARY)]
-    return Answer(200, {"services": [_view(request, row) for row in shown]})
+    return Answer(200, {"services": [_view(request, row, zones) for row in shown]})
 
 
 def update(request: ApiRequest) -> Answer:
@@ -119,7 +118,9 @@ def _by_uuid(request: ApiRequest) -> Answer:
         if name is None:
             raise NotFound(f"Service {ident} could not be found.")
         _apply(request, connection, name, values)
-        return Answer(200, {"service": _view(request, rows.get(connection, name))})
+        return Answer(
+            200, {"service": _view(request, rows.get(connection, name), aggregates.zones(connection, [name]))}
+        )
 
 
 def _apply(request: ApiRequest, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
@@ -153,13 +154,13 @@ def reason_of(row: Any, unreadable: str) -> str | None:
     return row.disabled_reason or unreadable or wanted or None
 
 
-def _view(request: ApiRequest, row: Any) -> dict[str, Any]:
+def _view(request: ApiRequest, row: Any, zones: Mapping[str, str]) -> dict[str, Any]:
     view = loader.host_view(row, request.services.settings.service_down_time)
     shown = {
         "binary": BINARY,
         "host": row.name,
         "id": row.uuid if request.version >= _UUIDS else row.id,
-        "zone": ZONE,
+        "zone": zones.get(row.name, aggregates.DEFAULT_ZONE),
         "status": "disabled" if view.disabled else "enabled",
         "state": "up" if view.up else "down",
         "updated_at": iso_us(row.last_seen + row.behind_s),

@@ -5,6 +5,7 @@ family, and is imported from here and from nowhere else: so ``metadata`` is whol
 are generated against it, and foreign keys lead from one family to another.
 """
 
+from migrator.db.tables.aggregate_tables import aggregate_hosts, aggregates
 from migrator.db.tables.flavor_and_image_tables import flavors, images
 from migrator.db.tables.group_tables import neighbours, server_groups
 from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
@@ -17,6 +18,8 @@ __all__ = [
     "IS_REQUEST",
     "MOVES",
     "agent_credentials",
+    "aggregate_hosts",
+    "aggregates",
     "alarms",
     "claims",
     "copies",

@@ -9,7 +9,7 @@ it again. A new check is a line here and one in ``checks.py``.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from migrator.scheduler.checks import guest_checks, host_checks, neighbour_checks, tls_check
+from migrator.scheduler.checks import aggregate_checks, guest_checks, host_checks, neighbour_checks, tls_check
 from migrator.scheduler.checks.finding import KNOWN_S, Candidate, CheckFinding, PlacementRequest, Status
 
 Judge = Callable[[Candidate, PlacementRequest], CheckFinding | None]
@@ -34,6 +34,8 @@ FILTERS: tuple[Filter, ...] = (
     Filter(REFUSED, host_checks.refused),
     Filter("up", host_checks.up),
     Filter("enabled", host_checks.enabled),
+    Filter("zone", aggregate_checks.zone),
+    Filter("aggregate", aggregate_checks.aggregate),
     Filter("server_group", neighbour_checks.server_group),
     Filter("same_host", neighbour_checks.same_host),
     Filter("different_host", neighbour_checks.different_host),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from migrator.protocol import GuestDescription, InstanceSpec, Survey
+from migrator.scheduler.checks.aggregates import NO_AGGREGATES, HostAggregates
 from migrator.scheduler.checks.neighbours import NO_NEIGHBOURS, Neighbours
 from migrator.scheduler.decision.snapshot import HostView
 
@@ -65,6 +66,7 @@ class PlacementRequest:
     unfit: str = ""  # why nothing may begin with the instance now
     origin: "SourceHost | None" = None  # of a live migration
     neighbours: Neighbours = NO_NEIGHBOURS
+    aggregates: HostAggregates = NO_AGGREGATES
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.placement.preflight import HostChecks, Preflight
 from migrator.scheduler.requests import evacuation
 from migrator.scheduler.requests.requests import ALLOWED
-from migrator.scheduler.state import loader, lost_images, neighbours, shared_proofs
+from migrator.scheduler.state import aggregates, loader, lost_images, neighbours, shared_proofs
 from migrator.scheduler.state.effects import amounts
 from migrator.settings import ServerSettings
 
@@ -79,6 +79,7 @@ def _need(
         surviving=surviving,
         missing_images=lost_images.of(connection, spec),
         neighbours=neighbours.load(connection, row.uuid),
+        aggregates=aggregates.load(connection, row.availability_zone, row.flavor),
     )
 
 

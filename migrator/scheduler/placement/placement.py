@@ -18,7 +18,7 @@ from migrator.scheduler.decision.snapshot import Placement, Snapshot
 from migrator.scheduler.decision.views import spec_for
 from migrator.scheduler.placement.check_errors import of_finding
 from migrator.scheduler.queues import inbound
-from migrator.scheduler.state import loader, neighbours, surveys
+from migrator.scheduler.state import aggregates, loader, neighbours, surveys
 from migrator.scheduler.state.effects import amounts
 
 _DETAILED = 32  # hosts whose refusals are told to programs too: the record would be large
@@ -45,9 +45,8 @@ def place(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
 def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> PlacementRequest:
     operation = snapshot.operation
     live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
-    flavor = operation.params.new_flavor
-    if flavor is None:
-        flavor = instances.get(connection, operation.instance_uuid, deleted=True).flavor
+    row = instances.get(connection, operation.instance_uuid, deleted=True)
+    flavor = operation.params.new_flavor if operation.params.new_flavor is not None else row.flavor
     vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.home))
     return PlacementRequest(
         instance=spec_for(snapshot, Actor.DESTINATION),
@@ -66,6 +65,7 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
         live=live,
         origin=_origin(connection, source, down_after) if live and source is not None else None,
         neighbours=neighbours.load(connection, operation.instance_uuid),
+        aggregates=aggregates.load(connection, row.availability_zone, flavor),
     )
 
 

@@ -17,7 +17,7 @@ from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, SourceHost, Status
 from migrator.scheduler.decision.snapshot import HostView
 from migrator.scheduler.requests.requests import ALLOWED
-from migrator.scheduler.state import loader, lost_images, neighbours, surveys
+from migrator.scheduler.state import aggregates, loader, lost_images, neighbours, surveys
 from migrator.scheduler.state.effects import amounts
 
 
@@ -102,6 +102,7 @@ def _need(connection: Connection, row: InstanceRow, origin: SourceHost | None) -
         unfit=_unfit(row, origin),
         origin=origin,
         neighbours=neighbours.load(connection, row.uuid),
+        aggregates=aggregates.load(connection, row.availability_zone, row.flavor),
     )
 
 

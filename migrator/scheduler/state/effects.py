@@ -12,11 +12,12 @@ from migrator.db.engine import Connection
 from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, TargetPowerState
+from migrator.scheduler.checks import aggregates as aggregate_rules
 from migrator.scheduler.checks import neighbour_checks
 from migrator.scheduler.decision.snapshot import OperationView, Plan
 from migrator.scheduler.decision.verdict import arrived
 from migrator.scheduler.decision.views import power_wanted, stays_paused, with_flavor
-from migrator.scheduler.state import neighbours
+from migrator.scheduler.state import aggregates, neighbours
 
 POWER: Mapping[DomainState, Mapping[str, object]] = {
     DomainState.RUNNING: {"vm_state": "active", "power_state": 1},
@@ -53,6 +54,7 @@ def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None
     """In place, one claim holds the larger of both flavors until it is known which one stays."""
     host, wanted = plan.destination, _amounts(connection, operation, "new_flavor")
     assert host is not None
+    _check_aggregates(connection, operation, host)
     if host != operation.source:
         _check_neighbours(connection, operation, host)
     if host == operation.source:
@@ -65,6 +67,15 @@ def _claim(connection: Connection, operation: OperationView, plan: Plan) -> None
         taken = claims.take(connection, host, operation.instance_uuid, operation.id, *wanted)
     if not taken:
         raise ConcurrentUpdate(f"Host {host} has no longer the room")
+
+
+def _check_aggregates(connection: Connection, operation: OperationView, host: str) -> None:
+    """The zone of a host that is claimed stays, see ``db/aggregates``. Raises ConcurrentUpdate."""
+    row = instances.get(connection, operation.instance_uuid, deleted=True)
+    found = aggregates.load(connection, row.availability_zone, _flavor(connection, operation, "new_flavor"), [host])
+    words = aggregate_rules.refusal(host, found)
+    if words is not None:
+        raise ConcurrentUpdate(f"Host {host} may not take instance {operation.instance_uuid} any more: {words}")
 
 
 def _check_neighbours(connection: Connection, operation: OperationView, host: str) -> None:

@@ -9,18 +9,18 @@ from typing import Any
 
 from migrator import supported_requests
 from migrator.api import flavor_and_image
+from migrator.api.v2_1.common import zones
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.api.v2_1.servers import hints
 from migrator.api.v2_1.servers.block_devices import BlockDevices, block_devices, check_devices
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.servers.view import Version, hostname
+from migrator.db import aggregates, volumes
 from migrator.db import instance_list as instance_rows
-from migrator.db import volumes
 from migrator.db.engine import Database
 from migrator.errors import BadRequest, Forbidden, VolumeNotFound
 from migrator.scheduler.requests.build import NewInstance, volume_targets
 
-DEFAULT_ZONE = "nova"
 _LONGEST_NAME = 255
 MOST_AT_ONCE = 100  # instances one request may ask for
 
@@ -147,7 +147,7 @@ def _free(connection: Any, volume_id: str) -> Any:
 def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """(zone, host): from ``host``/``hypervisor_hostname``, or from a zone in the form "zone:host:node"."""
     zone, *forced = (server.get("availability_zone") or "").split(":")
-    if zone not in ("", DEFAULT_ZONE):
+    if zone not in ("", aggregates.DEFAULT_ZONE) and zone not in zones.available(connection):
         raise BadRequest("The requested availability zone is not available")
     if len(forced) > 2:
         raise BadRequest("Unable to parse availability_zone: expected zone, zone:host or zone:host:node")

@@ -15,9 +15,8 @@ from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers import create as server_create
 from migrator.api.v2_1.servers import query as server_query
 from migrator.api.v2_1.servers import view
-from migrator.api.v2_1.servers.create import DEFAULT_ZONE
+from migrator.db import aggregates, instances, transfer_stats
 from migrator.db import instance_list as instance_rows
-from migrator.db import instances, transfer_stats
 from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.requests import build, requests
 
@@ -47,7 +46,9 @@ def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
         with request.services.db.read() as connection:
             percents = transfer_stats.percents(connection, moving)
     admin, attributes = request.caller.is_admin, request.allows("os_compute_api:os-extended-server-attributes")
-    return view.ViewContext(request.version, request.base, request.root, admin, attributes, states, percents)
+    with request.services.db.read() as connection:
+        zones = aggregates.zones(connection, {row.host for row in rows if row.host}) if rows else {}
+    return view.ViewContext(request.version, request.base, request.root, admin, attributes, states, percents, zones)
 
 
 def create(request: ApiRequest) -> Answer:
@@ -143,8 +144,9 @@ def _pinned(connection: Any, uuid: str, zone: str | None) -> str | None:
         return None
     if row.task_state is not None:
         raise Conflict(f"Cannot pin instance {uuid} to a zone while it is in task_state {row.task_state}")
-    if row.host is None or zone != DEFAULT_ZONE:
-        where = f"it is in {DEFAULT_ZONE}" if row.host else "it is on no host"
+    here = aggregates.zones(connection, [row.host]).get(row.host, aggregates.DEFAULT_ZONE) if row.host else None
+    if zone != here:
+        where = f"it is in {here}" if row.host else "it is on no host"
         raise BadRequest(
             f"Invalid input for field/attribute {PINNED}. Value: {shortened(zone)}. "
             f"A server can only be pinned to the availability zone that it is in: {where}"

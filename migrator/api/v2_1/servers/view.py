@@ -6,12 +6,13 @@ Owns the statuses and the fields; never reads the database and never decides who
 import hashlib
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from migrator.api.public_messages import public
 from migrator.api.timestamps import iso_us, iso_z
+from migrator.db.aggregates import DEFAULT_ZONE
 
 Version = tuple[int, int]
 
@@ -88,6 +89,7 @@ class ViewContext:
     attributes: bool
     host_states: Mapping[str, str] | None
     percents: Mapping[str, int]
+    zones: Mapping[str, str] = field(default_factory=dict)  # host -> its availability zone, if it is not the default
 
 
 def brief(row: Any, context: ViewContext) -> dict[str, Any]:
@@ -197,7 +199,7 @@ def _fault(fault: Mapping[str, Any], admin: bool) -> dict[str, Any]:
 
 
 def _extended(server: dict[str, Any], row: Any, context: ViewContext) -> None:
-    server["OS-EXT-AZ:availability_zone"] = (row.availability_zone or "nova") if row.host else ""
+    server["OS-EXT-AZ:availability_zone"] = context.zones.get(row.host, DEFAULT_ZONE) if row.host else ""
     server["config_drive"] = "True" if row.config_drive else ""
     server["key_name"] = row.key_name
     server["OS-SRV-USG:launched_at"] = iso_us(row.launched_at)

@@ -12,6 +12,7 @@ from migrator.protocol import (
     VolumeProbe,
     guest_cpu,
 )
+from migrator.scheduler.checks.aggregates import HostAggregates
 from migrator.scheduler.checks.filters import CODES, FILTERS, REFUSED, failed, findings, rank, refusals
 from migrator.scheduler.checks.finding import (
     Candidate,
@@ -77,6 +78,8 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ("cleaned", there(), replace(NEED, holders=frozenset({"b"})), "it has not cleaned up yet"),
     ("up", there(view={"up": False, "silent_s": 70}), NEED, "its agent is down (silent for 70 s)"),
     ("enabled", there(view={"disabled": True}), NEED, "it is disabled"),
+    ("zone", there(), replace(NEED, aggregates=HostAggregates("az")), "it is in availability zone nova"),
+    ("aggregate", there(), replace(NEED, aggregates=HostAggregates(None, {"ssd": "1"})), "no aggregate of it has"),
     (
         "server_group",
         there(),
