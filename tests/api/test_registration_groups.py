@@ -27,18 +27,19 @@ def heads(web: Web) -> dict[str, dict[str, str]]:
     return {host: JSON | {"Authorization": f"Bearer {credentials.issue(web.db, host)}"} for host in HOSTS}
 
 
-def registered(web: Web, heads: dict[str, dict[str, str]], **other: bytes) -> dict[str, Asked]:
+async def registering(web: Web, heads: dict[str, dict[str, str]], **other: bytes) -> dict[str, Asked]:
     """The answers to the registrations of all these hosts at once. ``other``: host -> its message."""
-
-    async def main() -> list[Asked]:
-        return await asyncio.gather(
-            *(
-                ask(web, "PUT", f"/agent/v1/hosts/{host}", head, Asked([other.get(host, TOLD)]))
-                for host, head in heads.items()
-            )
+    answers = await asyncio.gather(
+        *(
+            ask(web, "PUT", f"/agent/v1/hosts/{host}", head, Asked([other.get(host, TOLD)]))
+            for host, head in heads.items()
         )
+    )
+    return dict(zip(heads, answers, strict=True))
 
-    return dict(zip(heads, asyncio.run(main()), strict=True))
+
+def registered(web: Web, heads: dict[str, dict[str, str]], **other: bytes) -> dict[str, Asked]:
+    return asyncio.run(registering(web, heads, **other))
 
 
 def there(web: Web) -> set[str]:
@@ -62,12 +63,15 @@ def test_a_registration_that_cannot_be_read_is_refused_and_the_others_are_regist
 
 
 def test_each_agent_hears_why_its_own_host_is_refused(web: Web, heads: Any) -> None:
-    registered(web, heads)
     older = Registration(incarnation=0, report=REPORT).model_dump_json().encode()
     machine = "11111111-1111-4111-8111-111111111111"
     bound = Registration(incarnation=1, machine=machine, report=REPORT).model_dump_json().encode()
-    assert {answer.status for answer in registered(web, heads, new5=bound).values()} == {204}
-    answers = registered(web, heads, new3=older)
+
+    async def main() -> list[dict[str, Asked]]:
+        return [await registering(web, heads, **other) for other in ({}, {"new5": bound}, {"new3": older})]
+
+    *first, answers = asyncio.run(main())
+    assert {answer.status for each in first for answer in each.values()} == {204}
     assert Counter(answer.status for answer in answers.values()) == {204: len(HOSTS) - 2, 409: 2}
     assert "incarnation_superseded" in answers["new3"].body.decode()
     assert "name_taken" in answers["new5"].body.decode()
