@@ -13,6 +13,7 @@ from typing import Protocol
 
 from migrator.compute.journal_state import JournalState, line_of
 from migrator.errors import StorageError
+from migrator.protocol import JOURNAL_UNWRITABLE
 
 log = logging.getLogger("migrator.agent")
 
@@ -20,7 +21,7 @@ log = logging.getLogger("migrator.agent")
 class JournalFull(StorageError):
     """A line could not be written: what it was about must not be begun. Nothing of it is left."""
 
-    code = "journal_unwritable"
+    code = JOURNAL_UNWRITABLE
 
 
 class Medium(Protocol):

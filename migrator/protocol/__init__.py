@@ -69,6 +69,7 @@ from migrator.protocol.surveys import (
 )
 from migrator.protocol.versions import PROTOCOL
 from migrator.protocol.words import (
+    JOURNAL_UNWRITABLE,
     KERNEL,
     MAY_GO_ON,
     MEMORY,
@@ -87,6 +88,7 @@ from migrator.protocol.words import (
 )
 
 __all__ = [
+    "JOURNAL_UNWRITABLE",
     "KERNEL",
     "MAX_SEAL",
     "MAY_GO_ON",

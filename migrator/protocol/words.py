@@ -87,4 +87,5 @@ STEP_HANGS = "step_hangs"
 
 # Codes of the problems of a host that knows more of an operation, or of its instance, than the server's record.
 SUPERSEDED = "operation_superseded"  # it has served a newer operation of the instance
+JOURNAL_UNWRITABLE = "journal_unwritable"  # it cannot keep that it was asked, so it did nothing
 STALE_EPOCH = "stale_epoch"  # it knows a later epoch of the operation

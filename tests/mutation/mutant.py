@@ -69,7 +69,10 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/hosts/removal.py": ("tests/api/test_host_removal.py", "tests/db/test_races.py"),
     "migrator/scheduler/hosts/leftovers.py": ("tests/api/test_leftovers.py",),
     "migrator/scheduler/hosts/machines.py": ("tests/db/test_machines.py",),
-    "migrator/untrusted/qcow2_clusters.py": ("tests/unit/compute/storage/test_whole_disks.py",),
+    "migrator/untrusted/qcow2_clusters.py": (
+        "tests/unit/compute/storage/test_table_readings.py",
+        "tests/unit/compute/storage/test_whole_disks.py",
+    ),
     "migrator/scheduler/state/unexplained_files.py": ("tests/api/test_leftovers.py",),
 }
 

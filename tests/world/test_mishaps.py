@@ -52,6 +52,7 @@ FAILED_ONCE = (
     ("cold-source-lost-in-verify", "lease-restored"),
     ("cold-destination-fenced-in-start", "lease-restored"),
     ("live-chosen-post-copy", "step-hangs"),
+    ("cold-volume-mixed-reverted", "disk-full"),
 )
 
 

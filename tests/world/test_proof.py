@@ -1,6 +1,7 @@
 """A copy is given up only after the other one was proven: reverts and confirmations whose other host is silent or not
 whole, and how each of them still comes to an end."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,6 +133,51 @@ def test_a_confirmation_is_refused_where_the_destinations_disk_is_not_whole(make
     revert(world, uuid)
     world.settle()
     assert (move(world, uuid).status, record(world, uuid)) == ("reverted", ("active", 1, "n1"))
+
+
+def test_a_revert_waits_for_a_source_that_has_no_room_to_note_what_it_is_asked(make_world: MakeWorld) -> None:
+    """It has said nothing of its disks."""
+    world, uuid = waiting_move(make_world)
+    world.full_disks.add("n1")
+    world.fabric.settle_for(uuid, "n1")
+    revert(world, uuid)
+    moves.pass_time(world, 30)
+    assert "no space left on device" in move(world, uuid).waiting
+    assert disks(world, uuid) == ["local-n1", "local-n2"]
+    world.full_disks.clear()
+    world.settle()
+    assert (move(world, uuid).status, record(world, uuid)) == ("reverted", ("active", 1, "n1"))
+    assert broken(world) == []
+
+
+def mend(world: World, uuid: str, host: str) -> None:
+    storage = world.fabric.storages[f"local-{host}"]
+    storage.lost_images.clear()
+    storage.disks[uuid, "vda"].cut = False
+
+
+@pytest.mark.parametrize("kind", ["cut", "image gone"])
+@pytest.mark.parametrize("ask", [confirm, revert])
+def test_what_was_refused_for_a_damaged_disk_is_done_when_the_disk_is_mended(
+    make_world: MakeWorld, ask: Callable[[World, str], None], kind: str
+) -> None:
+    """What a host said of its disk before does not answer the second time."""
+    damaged, gone, home = ("n2", "local-n1", "n2") if ask is confirm else ("n1", "local-n2", "n1")
+    world, uuid = waiting_move(make_world)
+    damage(world, uuid, damaged, kind)
+    ask(world, uuid)
+    moves.pass_time(world, 30)
+    assert move(world, uuid).phase == "verify"
+    assert disks(world, uuid) == ["local-n1", "local-n2"]
+    mend(world, uuid, damaged)
+    if ask is revert:
+        world.fabric.settle_for(uuid, "n1")
+    ask(world, uuid)
+    moves.pass_time(world, 30)
+    assert not move(world, uuid).active, "it is asked once"
+    assert gone not in disks(world, uuid)
+    assert record(world, uuid) == ("active", 1, home)
+    assert broken(world) == []
 
 
 def test_the_window_confirms_only_what_the_destination_has_shown(make_world: MakeWorld) -> None:

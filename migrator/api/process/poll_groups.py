@@ -41,6 +41,11 @@ class PollGroups:
         self._db, self._admission, self._wakers = db, admission, wakers
         self._groups = RequestGroups(admission, Kind.POLL, self._work, self._rest_s)
 
+    @property
+    def waiting(self) -> int:
+        """How many polls are in no group yet."""
+        return self._groups.waiting
+
     async def take(self, host: str, content: bytes) -> Taken:
         """Read the poll, and note its heartbeat if it is routine. Raises BadRequest and DatabaseUnavailable."""
         if len(content) > request_groups.GROUPED_BYTES:

@@ -49,6 +49,11 @@ class RequestGroups(Generic[Given, Found]):
         self._thread = CapacityLimiter(1)
         self._working: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many requests are in no group yet."""
+        return len(self._waiting)
+
     async def take(self, host: str, given: Given) -> Found:
         """When it is the host's turn. Raises what the host is answered, if that is an exception."""
         lane = self._admission.lanes[SHARES[self._kind].lane]

@@ -60,7 +60,10 @@ def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: Condit
         return wait(snapshot, f"{missing}{found.message}: {_kept(snapshot, table, phase)}" if found.message else "")
     line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
     waiting = "" if operation.waiting else None
-    return Plan(phase=VERIFY, confirm=False, context={proof.WINDOW: None}, waiting=waiting, timeline=(line,))
+    # Under another epoch: what the host has said must not answer when it is asked again.
+    return Plan(
+        phase=VERIFY, bump_epoch=True, confirm=False, context={proof.WINDOW: None}, waiting=waiting, timeline=(line,)
+    )
 
 
 def _kept(snapshot: Snapshot, table: Operation, phase: Phase) -> str:

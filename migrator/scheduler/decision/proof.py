@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from migrator.operations import OPERATIONS, Actor, Operation, Phase
-from migrator.protocol import MEMORY, Fact
+from migrator.protocol import JOURNAL_UNWRITABLE, MEMORY, Fact
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.completion import ConditionStatus, Progress
 from migrator.scheduler.decision.snapshot import Snapshot
@@ -32,8 +32,9 @@ def expected_checksums(snapshot: Snapshot, actor: Actor) -> Mapping[str, str]:
 
 def judge_whole(snapshot: Snapshot, actor: Actor, fact: Fact) -> ConditionStatus:
     """Whether this end's copy is whole: every disk there, none smaller than it was, and its content what was copied."""
-    if fact.problem is not None:
-        progress = Progress.FAILED if fact.problem.final else Progress.PENDING
+    if fact.problem is not None:  # without a journal the host has not looked at its disks
+        final = fact.problem.final and fact.problem.code != JOURNAL_UNWRITABLE
+        progress = Progress.FAILED if final else Progress.PENDING
         return ConditionStatus(progress, fact.problem.code, fact.problem.message)
     if fact.domain is None:
         return ConditionStatus(Progress.PENDING)
