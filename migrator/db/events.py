@@ -8,9 +8,15 @@ from sqlalchemy import Connection, Insert, Row, bindparam, select
 
 from migrator.db.clock import moment as now_of
 from migrator.db.clock import now_expression
+from migrator.db.rows import OperationRow
 from migrator.db.tables import events
+from migrator.protocol import Fact
+from migrator.untrusted import printable
 
 _MOST = 10_000  # lines of one timeline that are read
+NOTE = "note"
+_NOTES_MOST = 20
+_NOTE_LENGTH = 300
 
 
 @cache
@@ -43,6 +49,19 @@ def add(
         "details": dict(details) if details is not None else None,
     }
     connection.execute(_insert(connection.dialect.name), values)
+
+
+def add_note(connection: Connection, row: OperationRow, host: str, fact: Fact) -> None:
+    """A host's own line about its step: once an epoch for each text, escaped and cut, and no more than ``_NOTES_MOST``
+    of one host for one operation, for what an agent sends may be anything."""
+    if not fact.note:
+        return
+    message = printable.escaped(fact.note)[:_NOTE_LENGTH]
+    mine = (events.c.operation_id == row.id, events.c.name == NOTE, events.c.host == host)
+    told = connection.execute(select(events.c.epoch, events.c.message).where(*mine).limit(_NOTES_MOST)).all()
+    if len(told) < _NOTES_MOST and (fact.epoch, message) not in [tuple(line) for line in told]:
+        about: dict[str, Any] = {"operation_id": row.id, "instance_uuid": row.instance_uuid}
+        add(connection, NOTE, message, **about, phase=fact.phase, epoch=fact.epoch, host=host)
 
 
 def since_phase(connection: Connection, operation_id: int, phase: str) -> float | None:

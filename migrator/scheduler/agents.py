@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, hosts, keys, operations, progress, serials
+from migrator.db import alarms, events, hosts, keys, operations, progress, serials
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
 from migrator.db.hosts import PollTold
@@ -164,6 +164,7 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
                 fact = _refused(connection, row, fact, fact.served)
             if row.active and _keep(connection, row.id, host, fact):
                 touched.append(row.id)
+                events.add_note(connection, row, host, fact)
                 if fact.job is not None and fact.job.active and not _lent(row, fact):
                     progress.add(connection, row.id, fact.job.model_dump(mode="json"))
         for row, fact in told:  # alarms last: their rows are locked after all others
