@@ -115,6 +115,9 @@ def _kept(operation: Operation) -> Iterable[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for p in operation.phases:
         remarks = [words for column, words in _REMARKS.items() if getattr(p, column)]
+        remarks += (
+            [f"undone as {p.undo_if_memory_shared} where its memory is shared"] if p.undo_if_memory_shared else []
+        )
         remarks += [] if p.locks_instance else ["frees the instance"]
         losses = (p.records, p.observed_on or "-", p.destroys, p.undo_destroys, p.undo_deferrable)
         tasks = "-" if p.task_state is None else p.task_state
@@ -137,6 +140,8 @@ def _about(operation: Operation) -> Iterable[str]:
         "shown in os-migrations": "yes" if operation.moves else "",
         "task_state on the way back": operation.reverting,
         "recorded where it ends undone": operation.recorded_on_failure,
+        "the guest is stopped at its source in": operation.stopped_by,
+        "the guest is started at its destination in": operation.started_by,
         "the copy is proven after": operation.copied_by,
         "the record names the destination after": operation.recorded_by,
         "an instance that stays after all goes on from": operation.stays_from,

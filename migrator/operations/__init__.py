@@ -18,10 +18,12 @@ from migrator.operations.evacuation import EVACUATION
 from migrator.operations.kept_disks import KEPT_DROP, KEPT_RESTORE
 from migrator.operations.live_migration import LIVE_MIGRATION
 from migrator.operations.power import PAUSE, REBOOT, RESUME, START, STOP, SUSPEND, UNPAUSE
+from migrator.operations.steps import SETTLES
 from migrator.operations.vocabulary import Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase, Record
 
 __all__ = [
     "OPERATIONS",
+    "SETTLES",
     "VERIFY",
     "Actor",
     "Deferral",

@@ -77,6 +77,7 @@ _MOVE = (
     Phase(
         *("start", B, Ensure.POWERED, Ensure.NOT_RUNNING),
         why="it is as it was found, and what it writes from now on is the destination's",
+        undo_if_memory_shared=Ensure.SUSPENDED,
         undo_destroys=Loss.GUEST,
         undo_deferrable=Deferral.FENCED,
         undo_proof="keep",
@@ -164,6 +165,8 @@ def _cold(kind: Kind, action: str) -> Operation:
         reverting="resize_reverting",
         copied_by="copy",
         recorded_by="record",
+        stopped_by="stop",
+        started_by="start",
         stays_from="start",
     )
 

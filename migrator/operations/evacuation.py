@@ -46,6 +46,7 @@ EVACUATION = Operation(
         Phase(
             *("start", B, Ensure.POWERED, Ensure.NOT_RUNNING),
             why="it is as it was; the lock of a shared image is the last guard against a second copy",
+            undo_if_memory_shared=Ensure.SUSPENDED,
             peer_ensure=Ensure.OBSERVED,
             undo_destroys=Loss.GUEST,
             undo_deferrable=Deferral.FENCED,

@@ -106,6 +106,8 @@ class Phase:
     do: Ensure | Effect
     undo: Ensure | Effect | None = None
     why: str = ""
+    # The undo where both hosts have one saved memory in common, which the phase uses up: it is saved anew.
+    undo_if_memory_shared: Ensure | None = None
     peer_ensure: Ensure | None = None  # what the other host keeps true while the phase lasts
     # what ends it, and its undo; None: an effect that is applied, or the actor's fact
     ended_by: End | None = None
@@ -185,12 +187,26 @@ class Operation:
     recorded_on_failure: Effect | None = None  # applied where it ends undone, from the source's last fact
     copied_by: str = ""  # once it is past, the destination has a proven copy
     recorded_by: str = ""  # once it is past, the record names the destination
+    # The last phase in which the guest may run at its source, and the first in which it may run at its destination.
+    # "": a transfer decides.
+    stopped_by: str = ""
+    started_by: str = ""
     stays_from: str = ""  # where one that turns forward again goes on, so that the instance stays at the destination
 
     @property
     def live(self) -> bool:
         """Whether the guest runs on while it is moved, so that only a verdict tells where it is."""
         return self.ended_by(End.VERDICT) is not None
+
+    @property
+    def leaves_lost_host(self) -> bool:
+        """Whether its source is given up: nothing is asked of a guest there before it is stopped."""
+        return any(phase.fencing_evidence_suffices for phase in self.phases)
+
+    @property
+    def stops_strays(self) -> bool:
+        """Whether it stops a guest that runs where the instance is not recorded any more."""
+        return any(phase.destroys is Loss.STRAY for phase in self.phases)
 
     def ended_by(self, end: End) -> Phase | None:
         return next((phase for phase in self.phases if phase.end is end), None)

@@ -69,6 +69,7 @@ from migrator.protocol.surveys import (
 )
 from migrator.protocol.versions import PROTOCOL
 from migrator.protocol.words import (
+    HARMLESS,
     JOURNAL_UNWRITABLE,
     KERNEL,
     MAY_GO_ON,
@@ -88,6 +89,7 @@ from migrator.protocol.words import (
 )
 
 __all__ = [
+    "HARMLESS",
     "JOURNAL_UNWRITABLE",
     "KERNEL",
     "MAX_SEAL",

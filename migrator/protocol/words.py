@@ -40,6 +40,10 @@ class Ensure(StrEnum):
     UNPAUSED = "unpaused"  # they go on, if it was only paused
 
 
+# The host looks, and changes nothing.
+HARMLESS = frozenset({Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensure.DESCRIBED, Ensure.MEASURED})
+
+
 class DomainState(StrEnum):
     ABSENT = "absent"
     SHUT_OFF = "shut_off"

@@ -6,10 +6,8 @@ guest needs no journal and no free byte. Never acts itself.
 """
 
 from migrator.compute.journal import Journal
-from migrator.protocol import STALE_EPOCH, SUPERSEDED, Assignment, Ensure, Problem
+from migrator.protocol import HARMLESS, STALE_EPOCH, SUPERSEDED, Assignment, Ensure, Problem
 
-# They change nothing here: a host that only answers questions has served nothing.
-HARMLESS = frozenset({Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensure.DESCRIBED, Ensure.MEASURED})
 # They only look, or end something that runs.
 WITHOUT_JOURNAL = frozenset({Ensure.OBSERVED, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.NOT_MIGRATING})
 
@@ -30,5 +28,6 @@ def refusal(journal: Journal, assignment: Assignment) -> Problem | None:
 
 def note(journal: Journal, assignment: Assignment) -> None:
     """Raises JournalFull: an epoch that could not be kept must not be acted on."""
+    # A host that only answers questions has served nothing.
     serial = 0 if assignment.ensure in HARMLESS else assignment.serial
     journal.note_epoch(assignment.operation_id, assignment.epoch, assignment.instance.uuid, serial)

@@ -1,7 +1,8 @@
 """What each host of an operation should make true now: derived from the operation's row, never stored.
 
 Pure. An agent's full set is the union over its active operations. The inputs of each ``Ensure`` are worked out here
-and nowhere else.
+and nowhere else: that table, by ``Ensure``, belongs to the protocol. Of the table of operations no kind and no phase
+is named here; ``Ensure.OBSERVED`` is what remains where nothing more is asked.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,8 +85,9 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
 def _assignment(ask: AssignmentContext, host: str, ensure: Ensure) -> Assignment:
     operation = ask.snapshot.operation
     undone = not operation.forward and operation.holds  # later the instance, and its memory, are another operation's
-    if ensure is Ensure.NOT_RUNNING and undone and views.memory_is_shared(ask.snapshot):
-        ensure = Ensure.SUSPENDED  # the memory it was resumed from is used up on both hosts: save it anew
+    anew = ask.phase.undo_if_memory_shared if ask.actor is ask.phase.actor else None
+    if anew is not None and undone and views.memory_is_shared(ask.snapshot):
+        ensure = anew
     inputs = _INPUTS.get(ensure)
     return Assignment(
         operation_id=operation.uuid,
@@ -215,7 +217,7 @@ def _shut_off(ask: AssignmentContext) -> Message:
     """What runs although the instance is, or soon will be, elsewhere is not asked: neither on an evacuated host, which
     is declared dead, nor where an evacuation or a move that was given up had started it."""
     operation = ask.snapshot.operation
-    second = operation.kind is Kind.EVACUATION or not operation.holds
+    second = ask.table.leaves_lost_host or not operation.holds
     soft = operation.params.soft and not second
     return ShutOffInputs(soft=soft, timeout_s=ask.snapshot.shutdown_timeout_s)
 

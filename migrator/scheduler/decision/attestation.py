@@ -6,7 +6,7 @@ a cold move may still revert; after a live one there is no way back, and what th
 
 from dataclasses import replace
 
-from migrator.operations import VERIFY, Actor, Operation, Phase
+from migrator.operations import Actor, End, Operation, Phase
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision.completion import ConditionStatus, Progress
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
@@ -55,14 +55,20 @@ def _without_source(snapshot: Snapshot) -> Plan:
 
 def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: ConditionStatus) -> Plan:
     operation, host = snapshot.operation, snapshot.operation.destination
-    if found.progress is Progress.PENDING or not table.reversible(phase.name):
+    asked = table.ended_by(End.OPERATOR)
+    if found.progress is Progress.PENDING or asked is None or not table.reversible(phase.name):
         missing = f"{host} has not what it should have: " if found.progress is Progress.FAILED else f"{host}: "
         return wait(snapshot, f"{missing}{found.message}: {_kept(snapshot, table, phase)}" if found.message else "")
     line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
     waiting = "" if operation.waiting else None
     # Under another epoch: what the host has said must not answer when it is asked again.
     return Plan(
-        phase=VERIFY, bump_epoch=True, confirm=False, context={proof.WINDOW: None}, waiting=waiting, timeline=(line,)
+        phase=asked.name,
+        bump_epoch=True,
+        confirm=False,
+        context={proof.WINDOW: None},
+        waiting=waiting,
+        timeline=(line,),
     )
 
 

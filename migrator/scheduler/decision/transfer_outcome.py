@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.operations import Kind
+from migrator.operations import OPERATIONS
 from migrator.protocol import JobFact
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.snapshot import Snapshot
@@ -25,7 +25,7 @@ def _uncounted(snapshot: Snapshot, merged: Mapping[str, Any]) -> dict[str, Any]:
     before its last counters were read, nor of disks, which are copied before the memory and sometimes between two
     looks: of disks it counts the size that the guest sees, and after a transfer that went well all of it is copied."""
     found: dict[str, Any] = {}
-    if snapshot.operation.kind is not Kind.LIVE_MIGRATION:
+    if not OPERATIONS[snapshot.operation.kind].live:
         return found
     if not merged.get("elapsed_ms"):
         found["elapsed_ms"] = round(snapshot.operation.phase_age_s * 1000)

@@ -7,16 +7,13 @@ Owns after how long that is said, and never what follows from it.
 
 from dataclasses import replace
 
-from migrator.protocol import Ensure
+from migrator.operations import SETTLES
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.assignments import asked
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
 from migrator.scheduler.decision.waiting import REPEATING, wait
 
 _REPORT = "no report on this step"
-# What has no progress of its own to show: a guest is as it should be, or it is not.
-_POWER = {Ensure.RUNNING, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.POWERED, Ensure.PAUSED, Ensure.UNPAUSED}
-_SETTLED = frozenset(_POWER | {Ensure.SUSPENDED, Ensure.ABSENT, Ensure.SET_ASIDE})
 
 
 def named(snapshot: Snapshot, plan: Plan) -> Plan:
@@ -28,7 +25,7 @@ def named(snapshot: Snapshot, plan: Plan) -> Plan:
     if late is not None:
         limit = f"{snapshot.report_timeout_s:g} s"
         return wait(snapshot, f"waiting for {late}: heard, but {_REPORT} for {limit} or more")
-    said = (_not_done(snapshot, host) for host, (_, ensure) in sorted(wanted.items()) if ensure in _SETTLED)
+    said = (_not_done(snapshot, host) for host, (_, ensure) in sorted(wanted.items()) if ensure in SETTLES)
     reason = next((words for words in said if words), "")
     return wait(snapshot, reason) if reason else plan
 

@@ -6,7 +6,7 @@ Pure, and without an opinion: what follows from it is ``forward.py``'s and ``bac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from migrator.operations import Actor, End, Kind, Operation, Phase
+from migrator.operations import OPERATIONS, Actor, End, Kind, Operation, Phase
 from migrator.protocol import (
     MEMORY,
     SUPERSEDED,
@@ -203,7 +203,7 @@ def power_asked(operation: OperationView) -> TargetPowerState:
     """How the present phase wants it: a suspended instance is resumed where it is moved to, and stays suspended where
     it is put back. An evacuated one stays as it was."""
     power = power_wanted(operation)
-    moved = operation.forward and operation.kind is not Kind.EVACUATION
+    moved = operation.forward and not OPERATIONS[operation.kind].leaves_lost_host
     return TargetPowerState.RUNNING if power is TargetPowerState.SAVED and moved else power
 
 

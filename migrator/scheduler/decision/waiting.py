@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from migrator.operations import Kind
+from migrator.operations import OPERATIONS
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.operation_data import ContextUpdate
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot, Timeline
@@ -104,7 +104,7 @@ def wait_in_queue(snapshot: Snapshot, host: str, ahead: int) -> Plan:
 def _outbound(snapshot: Snapshot) -> Plan | None:
     """For a live migration that others of its source go before."""
     operation, limit = snapshot.operation, snapshot.outbound_limit
-    if operation.kind is not Kind.LIVE_MIGRATION or not limit or snapshot.ahead < limit:
+    if not OPERATIONS[operation.kind].live or not limit or snapshot.ahead < limit:
         return None
     place = snapshot.ahead - limit + 1
     return wait(

@@ -4,8 +4,7 @@ Pure. Owns only that. Where an operation's guest really is, ``decision/verdict``
 """
 
 from migrator.db.partial_rows import UnderWayRow
-from migrator.operations import OPERATIONS, Actor, Kind, Operation
-from migrator.protocol import Ensure
+from migrator.operations import Operation, table_of
 
 
 def explains(operation: UnderWayRow, host: str) -> bool:
@@ -13,25 +12,20 @@ def explains(operation: UnderWayRow, host: str) -> bool:
     not say why there is one; an evacuation stops it."""
     if host not in (operation.source, operation.destination):
         return False
-    if operation.kind == Kind.EVACUATION:
+    table = table_of(operation.kind)
+    if table is not None and table.stops_strays:
         return True
-    return bool(operation.holds) and _has_its_turn(operation, host)
+    return operation.holds and _has_its_turn(operation, table, host)
 
 
-def _has_its_turn(operation: UnderWayRow, host: str) -> bool:
+def _has_its_turn(operation: UnderWayRow, table: Operation | None, host: str) -> bool:
     """A guest that is stopped before it is moved runs at its source until that phase and at its destination from the
     phase that starts it, on the way back, too. Any other may run at both ends: a transfer decides."""
-    try:
-        table = OPERATIONS[Kind(operation.kind)]
-        at = table.index(operation.phase)
-    except (LookupError, ValueError):
-        return True  # of another release, whose own servers tell
-    stop, start = _phase(table, Actor.SOURCE, Ensure.SHUT_OFF), _phase(table, Actor.DESTINATION, Ensure.POWERED)
-    if stop is None or start is None:
+    if table is None or not (table.stopped_by and table.started_by):
         return True
+    try:
+        at = table.index(operation.phase)
+    except LookupError:
+        return True  # of another release, whose own servers tell
+    stop, start = table.index(table.stopped_by), table.index(table.started_by)
     return (host == operation.source and at <= stop) or (host == operation.destination and at >= start)
-
-
-def _phase(table: Operation, actor: Actor, ensure: Ensure) -> int | None:
-    found = (index for index, phase in enumerate(table.phases) if phase.actor is actor and phase.do is ensure)
-    return next(found, None)

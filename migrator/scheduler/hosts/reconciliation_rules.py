@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from migrator.db.host_domains import LIVE
 from migrator.db.rows import CopyRow, InstanceRow, OperationRow
 from migrator.errors import BadRequest, Conflict
-from migrator.operations import OPERATIONS, Kind
-from migrator.protocol import DomainState, Ensure
+from migrator.operations import OPERATIONS, End, Kind
+from migrator.protocol import HARMLESS, DomainState
 from migrator.scheduler.decision.assignments import asked
 from migrator.scheduler.decision.snapshot import HostView
 from migrator.scheduler.state import fencing
 
 _NAMED = 5  # hosts, in a message
-_HARMLESS = frozenset({Ensure.OBSERVED, Ensure.MOVABLE, Ensure.COMPATIBLE, Ensure.DESCRIBED, Ensure.MEASURED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +178,9 @@ def _acting(sides: Sides, operation: OperationRow) -> list[str]:
     if sides.disputed or not operation.holds:
         return []
     wanted = sorted(asked(operation).items())
-    return [host for host, (_, ensure) in wanted if ensure not in _HARMLESS and sides.heard(host)]
+    return [host for host, (_, ensure) in wanted if ensure not in HARMLESS and sides.heard(host)]
 
 
 def _transferring(operation: OperationRow) -> bool:
     """Whether a transfer may be going on: libvirt's, which no word ends."""
-    return operation.holds and OPERATIONS[Kind(operation.kind)].phase(operation.phase).do is Ensure.MIGRATING
+    return operation.holds and OPERATIONS[Kind(operation.kind)].phase(operation.phase).end is End.VERDICT

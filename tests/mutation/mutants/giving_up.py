@@ -58,14 +58,14 @@ MUTANTS = (
     Mutant(
         "a live migration whose disks are not whole waits for a word",
         ATTESTATION,
-        "if found.progress is Progress.PENDING or not table.reversible(phase.name):",
-        "if found.progress is Progress.PENDING:",
+        "if found.progress is Progress.PENDING or asked is None or not table.reversible(phase.name):",
+        "if found.progress is Progress.PENDING or asked is None:",
     ),
     Mutant(
         "a refused confirmation stays asked for",
         ATTESTATION,
-        "return Plan(phase=VERIFY, confirm=False, context=",
-        "return Plan(phase=VERIFY, context=",
+        "return Plan(phase=asked.name, confirm=False, context=",
+        "return Plan(phase=asked.name, context=",
     ),
     Mutant(
         "an instance's directory is removed",

@@ -2,6 +2,7 @@
 
 from tests.mutation.mutant import Mutant
 
+WORDS = "migrator/protocol/words.py"
 ADMISSION = "migrator/compute/agent/assignment_admission.py"
 KEPT_DISKS = "migrator/compute/storage/kept_disks.py"
 LEASE = "migrator/compute/fencing/lease.py"
@@ -36,7 +37,7 @@ MUTANTS = (
     ),
     Mutant(
         "a harmful step needs no memory",
-        ADMISSION,
+        WORDS,
         "HARMLESS = frozenset({Ensure.OBSERVED, ",
         "HARMLESS = frozenset({Ensure.OBSERVED, Ensure.ABSENT, ",
     ),

@@ -4,10 +4,9 @@ import errno
 
 import pytest
 
-from migrator.compute.agent.assignment_admission import HARMLESS
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.errors import HypervisorUnavailable
-from migrator.protocol import DomainState, Ensure, ShutOffInputs
+from migrator.protocol import HARMLESS, DomainState, Ensure, ShutOffInputs
 from tests.unit.compute.agent.two_hosts import OTHER, World, state
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from migrator.db.partial_rows import UnderWayRow
 from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.protocol import DiskFact, DiskSpec, Fact, GuestDescription, KeptDisks, Measurement, Problem
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.snapshot import MigrationOptions, Placement, QueuePosition, Snapshot
+from migrator.scheduler.hosts.expected_guests import explains
 from tests.model import server
 from tests.model.server import Seen, View
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, op
@@ -91,6 +93,8 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
     yield replace(found, placement=Placement(refusals={"b": ["full"]}))
     yield replace(found, means=MigrationOptions(strategy="auto", post_copy=True), reached_mib_s=50.0)
     yield replace(found, instance=server.SPECS[True])
+    saved = operation.context.updated({"power": "saved", "shared": {operation.destination or "": ["shared"]}})
+    yield replace(found, instance=server.SPECS[True], operation=replace(operation, context=saved))
     yield _richer(found)
     yield replace(_richer(found), instance=_with_config_drive(found))
     yield replace(_richer(found), instance=_with_config_drive(found), deleting=True)
@@ -147,7 +151,14 @@ def _with_config_drive(found: Snapshot) -> Any:
 
 def answer(snapshot: Snapshot) -> str:
     """All that the table decides about it."""
-    return f"{_said(decide, snapshot)!r} {_said(assignments, snapshot)!r}"
+    return f"{_said(decide, snapshot)!r} {_said(assignments, snapshot)!r} {_said(_expected, snapshot)!r}"
+
+
+def _expected(snapshot: Snapshot) -> list[bool]:
+    """Whether the operation explains a guest that runs at its source, and one at its destination."""
+    o = snapshot.operation
+    row = UnderWayRow(o.instance_uuid, o.kind, o.phase, o.source, o.destination, o.holds)
+    return [explains(row, host) for host in ("a", "b")]
 
 
 def _said(question: Any, snapshot: Snapshot) -> Any:

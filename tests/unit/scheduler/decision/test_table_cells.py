@@ -20,6 +20,7 @@ _NAMES = {"undo_proof", "proof"}  # cells that name another phase
 _OTHER: dict[str, Sequence[Any]] = {
     "do": (Ensure.OBSERVED, Effect.NONE),
     "undo": (None, Ensure.OBSERVED),
+    "undo_if_memory_shared": (None, Ensure.OBSERVED),
     "peer_ensure": (None, Ensure.OBSERVED),
     "ended_by": (None, *End),
     "undo_ended_by": (None, *End),
@@ -114,7 +115,7 @@ def _kinds() -> Iterator[tuple[Kind, str, Any]]:
         if kind is Kind.RESIZE:
             continue
         names = [phase.name for phase in table.phases]
-        for column in ("point_of_no_return", "copied_by", "recorded_by", "stays_from"):
+        for column in ("point_of_no_return", "copied_by", "recorded_by", "stopped_by", "started_by", "stays_from"):
             if value := getattr(table, column):
                 yield from ((kind, column, name) for name in names if name != value)
         yield kind, "completed", "over"
