@@ -22,7 +22,7 @@ class Proxies:
         return any(known in network for network in self._networks)
 
     def client(self, peer: str, headers: Headers) -> str:
-        """The address that sent the request: of those that proxies added, the newest one that is not a trusted proxy's.
+        """The address that sent the request: the newest one that a proxy added and that is not a trusted proxy's.
         What stands before it was the sender's own to write."""
         found = peer
         said = ",".join(value.decode("latin-1") for name, value in headers if name.lower() == b"x-forwarded-for")

@@ -10,7 +10,6 @@ Places = Mapping[str, frozenset[str]]  # instance -> its hosts
 
 ANTI_AFFINITY, AFFINITY = "anti-affinity", "affinity"
 SOFT_ANTI_AFFINITY, SOFT_AFFINITY = "soft-anti-affinity", "soft-affinity"
-POLICIES = (ANTI_AFFINITY, AFFINITY, SOFT_ANTI_AFFINITY, SOFT_AFFINITY)
 MAX_PER_HOST = "max_server_per_host"  # the one rule of a policy: of anti-affinity
 
 
