@@ -141,8 +141,8 @@ MUTANTS = (
     Mutant(
         "a host that is heard has listed its copies",
         AGENTS,
-        "listed = poll.complete",
-        "listed = True",
+        "poll.copies, settings) and poll.complete",
+        "poll.copies, settings)",
     ),
     Mutant(
         "a word is taken beside a step that hangs",
