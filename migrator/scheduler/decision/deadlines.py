@@ -49,6 +49,9 @@ def _due(snapshot: Snapshot, phase: Phase) -> Iterator[float]:
     for limit_s in _limits(snapshot, phase):
         if limit_s > age_s:
             yield limit_s - age_s + _LATER_S
+    transfers = phase.end is End.VERDICT and snapshot.operation.forward
+    if transfers and (stalled_s := timeouts.progress_due_s(snapshot)) is not None:
+        yield stalled_s + _LATER_S
     window_s = snapshot.confirm_window_s
     if phase.end is End.OPERATOR and snapshot.operation.forward and window_s:
         yield proof.counting_s(window_s) + _LATER_S

@@ -5,6 +5,7 @@ from migrator.scheduler.decision import views
 from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 
+_MEASURED_EVERY_S = 1.0
 _POST_COPY = ("postcopy", "postcopy-failed")  # the guest runs at the destination: there is no way back
 
 
@@ -29,6 +30,15 @@ def completion_limit_s(snapshot: Snapshot) -> float:
     """0: none. A transfer that was forced to its end gets as long again for it."""
     factor = 2 if snapshot.operation.steering.force else 1
     return snapshot.schedule.completion_s * views.data_gib(snapshot) * factor
+
+
+def progress_due_s(snapshot: Snapshot) -> float | None:
+    """Seconds until ``live_migration_progress_timeout`` passes if no new low comes; None: it is not measured, or it has
+    passed. Its measure grows by a second at a time, so no look sooner than that finds more."""
+    steering, limit_s = snapshot.operation.steering, snapshot.schedule.progress_s
+    if not limit_s or steering.held or steering.force or snapshot.stalled_s > limit_s:
+        return None
+    return max(limit_s - snapshot.stalled_s, _MEASURED_EVERY_S)
 
 
 def act(snapshot: Snapshot, late: tuple[str, str]) -> Plan:

@@ -1,5 +1,6 @@
 """A plan says when to look again, and a phase that outlasts its deadline is an alarm that names it."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler.decision.deadlines import timed
 from migrator.scheduler.decision.decide import decide
+from migrator.scheduler.decision.operation_data import Steering
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
 from migrator.scheduler.decision.transition import after
 from tests.model import server
@@ -68,6 +70,31 @@ def test_a_window_that_is_counted_is_looked_at_before_it_has_passed() -> None:
     assert found.requeue_after <= 10.2
 
 
+@pytest.mark.parametrize(
+    ("stalled_s", "steering", "limit_s", "due_s"),
+    [
+        (100.0, {}, 150, 50.0),
+        (0.0, {}, 150, 150.0),
+        (149.9, {}, 150, 1.0),
+        (150.1, {}, 150, None),
+        (100.0, {"held": True}, 150, None),
+        (100.0, {"force": True}, 150, None),
+        (100.0, {}, 0, None),
+    ],
+)
+def test_a_stalled_transfer_is_looked_at_when_its_progress_timeout_passes(
+    stalled_s: float, steering: dict[str, bool], limit_s: int, due_s: float | None
+) -> None:
+    found = aged(L, "transfer", 10)
+    steered = replace(found.operation, steering=Steering.parse(steering))
+    schedule = replace(found.schedule, progress_s=limit_s, completion_s=0)
+    moved = replace(found, operation=steered, schedule=schedule, stalled_s=stalled_s)
+    plan = timed(moved, OPERATIONS[L].phase("transfer"), NOTHING)
+    expected = min(due_s if due_s is not None else math.inf, OPERATIONS[L].phase("transfer").deadline_s - 10)
+    report_s = found.report_timeout_s - 10 if found.report_timeout_s else math.inf
+    assert plan.requeue_after == pytest.approx(min(expected, report_s), abs=0.2)
+
+
 def test_a_host_that_owes_a_report_is_asked_for_at_the_time_and_not_at_the_sweep() -> None:
     asked = replace(aged(M, "stop", 20), report_timeout_s=60.0)
     plan = decide(asked)
@@ -84,7 +111,7 @@ def test_a_transfer_is_looked_at_when_its_time_is_over() -> None:
         tuple(server.Seen(1, 1, "transfer", **said) for said in (RUNS | {"job": True}, {"dom": "incoming"})),
         (True, True),
     )
-    schedule = replace(moving.schedule, completion_s=800)
+    schedule = replace(moving.schedule, completion_s=800, progress_s=0)
     limit_s = decide(replace(moving, schedule=schedule)).requeue_after
     assert limit_s is not None
     over = replace(moving, schedule=schedule, operation=replace(moving.operation, phase_age_s=limit_s))
