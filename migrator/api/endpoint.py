@@ -87,7 +87,7 @@ class Endpoint:
         return given
 
     async def _handled(self, route: Route, asked: ApiRequest, content: bytes) -> Given:
-        """What is costly waits for its turn, and is not begun for a client that has left meanwhile."""
+        """What is costly waits for its turn, and is not begun for a client that has left in that time."""
         if route.costly is None or not route.costly(asked.http.query_params):
             return await run_in_threadpool(_handle, route, asked, content)
         await asked.http.body()  # whose end comes before the news that a client has left

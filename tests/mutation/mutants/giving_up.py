@@ -64,8 +64,8 @@ MUTANTS = (
     Mutant(
         "a refused confirmation stays asked for",
         ATTESTATION,
-        "return Plan(phase=asked.name, confirm=False, context=",
-        "return Plan(phase=asked.name, context=",
+        "        confirm=False,\n        context={proof.WINDOW: None},",
+        "        context={proof.WINDOW: None},",
     ),
     Mutant(
         "an instance's directory is removed",
