@@ -2,9 +2,10 @@
 
 The fields are the application's own: the tables of routes and actions with their JSON schemas, and the OpenAPI document
 for the rest. ``python -m tests.api.hostile_requests COUNT [DATABASE_URL]`` sends so many to an application in this
-process and tells of each that was answered with 500; a seed makes the same requests again.
+process and tells of each that was answered with 500, or cost much; a seed makes the same requests again.
 """
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ from migrator.api.routing import Surface, schema_at
 from migrator.api.urls import ROUTES
 from migrator.api.v2_1.actions.dispatch import ACTIONS
 from tests.api import seed
+from tests.api.hostile_parts import DOWNLOADED, EXPRESSIONS, HEADERS, IMAGE_QUERY, UPLOADED, UPLOADS
 from tests.api.hostile_values import MARK, RAW, TEXTS, sample, spoilt
 
 HOST = "compute1"
-_HEADERS = ("OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "X-Forwarded-Host", "X-Forwarded-Proto", "Accept")
-_JSON = "application/json"
+_JSON, _OCTETS = "application/json", "application/octet-stream"
 _IMAGE = {
     "type": "object",
     "properties": {
@@ -37,7 +38,8 @@ _IMAGE = {
         "tags": {"type": "array", "items": {"type": "string"}},
     },
 }
-_IMAGE_QUERY = ("id", "name", "status", "visibility", "owner", "disk_format", "container_format", "limit", "marker")
+_FILE = "/image/v2/images/{image_id}/file"
+_EXPRESSED = ("name", "ip", "ip6")  # filters of GET /servers that are regular expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Target:
     query: Sequence[str]
     body: Any
     version: tuple[int, int] | None = None
+    octets: bool = False  # its body is bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,9 @@ def _documented(method: str, path: str, about: Mapping[str, Any]) -> Target:
     content = about.get("requestBody", {}).get("content", {})
     body = next((one["schema"] for one in content.values()), None)
     if path.endswith("/images"):
-        body, query = (_IMAGE if method == "POST" else None), list(_IMAGE_QUERY)
-    return Target(method, path, tuple(query), body)
+        body, query = (_IMAGE if method == "POST" else None), list(IMAGE_QUERY)
+    octets = _OCTETS in content
+    return Target(method, path, tuple(query), None if octets else body, octets=octets)
 
 
 class Generator:
@@ -100,26 +104,69 @@ class Generator:
         self._ids, self._token = ids, token
         self._rng = random.Random(seed_)
 
-    def request(self) -> Request:
+    def requests(self, count: int) -> Iterator[Request]:
+        """So many: what must be tried each time comes first, in an order of its own."""
+        certain = list(self._certain())
+        self._rng.shuffle(certain)
+        yield from certain[:count]
+        for _ in range(count - len(certain)):
+            yield self._request()
+
+    def _certain(self) -> Iterator[Request]:
+        """Each header, upload and parameter of images with each value of its own, and each costly expression."""
+        compute = [target for target in self._targets if target.version == MAXIMUM]
+        download, upload, images = (
+            next(target for target in self._targets if (target.method, target.path) == which)
+            for which in (("GET", _FILE), ("PUT", _FILE), ("GET", "/image/v2/images"))
+        )
+        for name, values in HEADERS.items():
+            for value in values:
+                target = download if name in DOWNLOADED else upload if name in UPLOADED else self._rng.choice(compute)
+                yield self._sent(target, header=(name, value))
+        for content in UPLOADS:
+            yield self._sent(upload, content=content)
+        for name, values in IMAGE_QUERY.items():
+            for value in values:
+                yield self._sent(images, query=[(name, value)])
+        listed = next(one for one in compute if (one.method, one.path) == ("GET", "/v2.1/servers/detail"))
+        for name, text in itertools.product(_EXPRESSED, EXPRESSIONS):
+            yield self._sent(listed, query=[(name, text)])
+
+    def _sent(
+        self,
+        target: Target,
+        *,
+        header: tuple[str, str] | None = None,
+        query: Sequence[tuple[str, str]] = (),
+        content: bytes | None = None,
+    ) -> Request:
+        body = sample(target.body, self._definitions, self._rng) if target.body is not None else None
+        path = self._path(target, hostile=False) + _encoded(query)
+        if content is None:
+            content = b"x" * 600 if target.octets else self._content(body)
+        return Request(target.method, path, self._headers(target, header), content)
+
+    def _request(self) -> Request:
         rng = self._rng
         target = rng.choice(self._targets)
         kinds = ["path"] if "{" in target.path else []
         kinds += ["query"] if target.query else []
-        kinds += ["body"] * 3 if target.body is not None else []
+        kinds += ["body"] * 3 if target.body is not None or target.octets else []
         kind = rng.choice([*kinds, "header"])
         body = sample(target.body, self._definitions, rng) if target.body is not None else None
-        if kind == "body":
+        if kind == "body" and not target.octets:
             body = spoilt(body, rng)
-        headers = self._headers(target, hostile=kind == "header")
-        path = self._path(target.path, hostile=kind == "path")
-        return Request(target.method, path + self._query(target, hostile=kind == "query"), headers, self._content(body))
+        content = rng.choice(UPLOADS) if target.octets else self._content(body)
+        headers = self._headers(target, self._hostile_header() if kind == "header" else None)
+        path = self._path(target, hostile=kind == "path")
+        return Request(target.method, path + self._query(target, hostile=kind == "query"), headers, content)
 
-    def _path(self, template: str, *, hostile: bool) -> bytes:
-        parts = template.split("/")
+    def _path(self, target: Target, *, hostile: bool) -> bytes:
+        parts = target.path.split("/")
         places = [place for place, part in enumerate(parts) if part.startswith("{")]
         spoilt_place = self._rng.choice(places) if hostile else None
         for place in places:
-            known = self._ids.get(self._key(parts, place), ("x",))
+            known = self._ids.get("queued" if target.octets else self._key(parts, place), ("x",))
             text = self._rng.choice(TEXTS if place == spoilt_place else known)
             parts[place] = quote(text[:8000], safe="") or "%20"
         return "/".join(parts).encode()
@@ -137,24 +184,22 @@ class Generator:
             times = self._rng.choice((1, 1, 1, 2, 300))
             text = self._rng.choice(TEXTS)
             pairs += [(name, text[: 60_000 // times])] * times
-        if not pairs:
-            return b""
-        return b"?" + "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in pairs).encode()
+        return _encoded(pairs)
 
-    def _headers(self, target: Target, *, hostile: bool) -> Sequence[tuple[bytes, bytes]]:
-        found = {"host": "127.0.0.1:8774", "content-type": _JSON}
+    def _hostile_header(self) -> tuple[str, str]:
+        name = self._rng.choice(list(HEADERS))
+        text = self._rng.choice(HEADERS[name] if self._rng.random() < 0.3 else TEXTS)
+        return name, f"compute {text}" if name == "OpenStack-API-Version" and self._rng.random() < 0.7 else text
+
+    def _headers(self, target: Target, hostile: tuple[str, str] | None) -> Sequence[tuple[bytes, bytes]]:
+        found = {"host": "127.0.0.1:8774", "content-type": _OCTETS if target.octets else _JSON}
         if target.version is not None:
-            found["OpenStack-API-Version"] = "compute {}.{}".format(*target.version)
+            found["openstack-api-version"] = "compute {}.{}".format(*target.version)
         if target.path.startswith("/agent"):
             found["authorization"] = f"Bearer {self._token}"
-        encoded = [(name.lower().encode(), text.encode()) for name, text in found.items()]
-        if hostile:
-            name = self._rng.choice([*_HEADERS, "Authorization", "Content-Type"]).lower().encode()
-            text = self._rng.choice(TEXTS)[:8000]
-            text = f"compute {text}" if name == b"openstack-api-version" and self._rng.random() < 0.7 else text
-            value = text.replace("\x00", "").replace("\n", " ").encode()
-            encoded = [pair for pair in encoded if pair[0] != name] + [(name, value)]
-        return encoded
+        if hostile is not None:
+            found[hostile[0].lower()] = hostile[1][:8000].replace("\x00", "").replace("\n", " ")
+        return [(name.encode(), text.encode()) for name, text in found.items()]
 
     def _content(self, body: Any) -> bytes:
         if body is None:
@@ -166,12 +211,17 @@ class Generator:
         return content.replace(orjson.dumps(MARK), self._rng.choice(RAW), 1)
 
 
-def known_ids(server: str, volume: str, operation: int) -> Mapping[str, Sequence[str]]:
+def _encoded(pairs: Sequence[tuple[str, str]]) -> bytes:
+    return b"?" * bool(pairs) + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in pairs).encode()
+
+
+def known_ids(server: str, volume: str, operation: int, queued: Sequence[str]) -> Mapping[str, Sequence[str]]:
     return {
         "servers": (server,),
         "flavors": ("1",),
         "images": (seed.IMAGE,),
         "image_id": (seed.IMAGE,),
+        "queued": queued,
         "volumes": (volume,),
         "operations": (str(operation),),
         "migration_id": (str(operation),),

@@ -1,9 +1,11 @@
-"""Sends hostile requests to an application in this process, and tells of each that it answered with 500.
+"""Sends hostile requests to an application in this process, and tells of each that it answered with 500, or that took
+more of a processor than one request may.
 
     python -m tests.api.hostile_run COUNT [DATABASE_URL [SEED]]
 
 DATABASE_URL is a server's whose databases may be made and dropped (PostgreSQL), or left out: SQLite in a temporary
-directory. The database is made anew after each ROUND requests, so that it stays small. Exit code 1 if there was a 500.
+directory. The database is made anew after each ROUND requests, so that it stays small. Exit code 1 if there was
+such a request.
 """
 
 import asyncio
@@ -34,16 +36,21 @@ from migrator.db.upgrade import upgrade
 from migrator.server.app import create_app
 from migrator.settings import ServerSettings
 from tests.api import seed
+from tests.api.hostile_parts import COSTLY_TEXT, UPLOAD_FORMATS
 from tests.api.hostile_requests import HOST, Generator, Request, known_ids
 
 ROUND = 2000
+PROCESSOR_S = 2.0  # of this process, for one request: a list by a regular expression takes one second at the most
 _NO_FAULT = 501  # what this server says that it does not offer
+_SEARCHED = 100  # instances with names that regular expressions are costly on
+_UPLOADS = 10  # images of each format that wait for their bytes
 
 
 @dataclass
 class Outcome:
     statuses: Counter[int] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
+    costly: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
 
 
@@ -59,22 +66,31 @@ class _Tracebacks(logging.Handler):
             self.last = "".join(traceback.format_exception(record.exc_info[1])[-6:])
 
 
-def seeded(db: Database) -> tuple[Any, str]:
+def seeded(db: Database, images: Path) -> tuple[Any, str]:
     """The ids that a path may name, and a credential of the host's agent."""
+    images.mkdir()
+    (images / seed.IMAGE).write_bytes(b"x" * 1000)
     for name in (HOST, "compute2"):
         seed.host(db, name)
     seed.flavor(db)
     seed.image(db, seed.IMAGE)
     server = seed.instance(db, "a", tags=["a"], uuid=seed.IMAGE)  # one id for all, so that what is named is there
     operation = seed.migration(db, server, "running", uuid=seed.IMAGE)
+    for number in range(_SEARCHED):
+        seed.instance(db, f"{number}{COSTLY_TEXT}"[:255])
+    queued = [str(uuid.UUID(int=number)) for number in range(1, _UPLOADS * len(UPLOAD_FORMATS) + 1)]
+    for ident, disk_format in zip(queued, UPLOAD_FORMATS * _UPLOADS, strict=True):
+        seed.image(db, ident, status="queued", disk_format=disk_format, owner="admin")
     with db.write() as connection:
         volume = volume_rows.create(connection, "v", "nbd://h:1/x", 1, None)
-    return known_ids(server, volume, operation), credentials.issue(db, HOST)
+    return known_ids(server, volume, operation, queued), credentials.issue(db, HOST)
 
 
 async def send(app: Any, request: Request) -> int:
     """The answer's status; as the server's process would hand the request to the application."""
     path, _, query = request.target.partition(b"?")
+    length = (b"content-length", str(len(request.content)).encode())
+    told = {b"content-length", b"transfer-encoding"} & {name for name, _ in request.headers}
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -85,7 +101,7 @@ async def send(app: Any, request: Request) -> int:
         "raw_path": path,
         "query_string": query,
         "root_path": "",
-        "headers": [*request.headers, (b"content-length", str(len(request.content)).encode())],
+        "headers": [*request.headers, *([] if told else [length])],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8774),
         "state": {},
@@ -112,7 +128,7 @@ async def send(app: Any, request: Request) -> int:
 
 
 async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Outcome) -> None:
-    settings = ServerSettings(database=db_url, image_dir=directory / "images")
+    settings = ServerSettings(database=db_url, image_dir=directory / "images", trusted_proxies=["127.0.0.1"])
     made = services.build(settings, strategies.rules(settings))
     made.wakers.closing = True  # no poll waits
     kept, logger = _Tracebacks(), logging.getLogger("migrator")
@@ -120,13 +136,13 @@ async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Out
     logger.propagate = False
     try:
         app = create_app(made, NoAuthentication())
-        ids, token = seeded(made.db)
-        generator = Generator(urls.document(), ids, token, seed_)
-        for _ in range(count):
-            request = generator.request()
-            kept.last, began = "", time.monotonic()
+        ids, token = seeded(made.db, settings.image_dir)
+        for request in Generator(urls.document(), ids, token, seed_).requests(count):
+            kept.last, began, cost = "", time.monotonic(), time.process_time()
             status = await send(app, request)
-            took = time.monotonic() - began
+            took, cost = time.monotonic() - began, time.process_time() - cost
+            if cost > PROCESSOR_S:
+                outcome.costly.append(f"{cost:.1f} s of a processor: {request}")
             outcome.statuses[status] += 1
             if took > outcome.slowest[0]:
                 outcome.slowest = (took, str(request))
@@ -162,11 +178,15 @@ def main(argv: list[str]) -> int:
         with tempfile.TemporaryDirectory() as kept, _database(server or None, Path(kept)) as url:
             seed_ = first + number // ROUND
             asyncio.run(run(url, Path(kept), min(ROUND, count - number), seed_, outcome))
-        print(f"{number + ROUND} sent, {len(outcome.failed)} failed, {time.monotonic() - began:.0f} s", flush=True)
-    for failed in outcome.failed[:40]:
-        print(failed)
+        print(
+            f"{number + ROUND} sent, {len(outcome.failed)} failed, {len(outcome.costly)} costly, "
+            f"{time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    for said in (*outcome.failed[:40], *outcome.costly[:40]):
+        print(said)
     print(dict(sorted(outcome.statuses.items())), f"slowest: {outcome.slowest[0]:.2f} s, {outcome.slowest[1][:300]}")
-    return 1 if outcome.failed else 0
+    return 1 if outcome.failed or outcome.costly else 0
 
 
 if __name__ == "__main__":
