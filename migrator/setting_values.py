@@ -49,6 +49,12 @@ def host(value: str) -> str:
     return value
 
 
+def web_address(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.:_%\[\]-]+(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("expected http://HOST:PORT or https://HOST:PORT, perhaps with a path")
+    return value
+
+
 def network(value: str) -> str:
     """An address is the network of itself."""
     try:

@@ -21,7 +21,13 @@ from migrator.untrusted import peer_address
 
 _FLOAT_MAX = 1e9  # s: 31 years
 _INT_MAX = 2**53
-_SECRET = ("database", "token", "fence_command")  # or holding a password: no error shows them
+_SECRET = (
+    "database",
+    "token",
+    "fence_command",
+    "keystone_password",
+    "keystone_application_credential_secret",
+)  # or holding a password: no error shows them
 
 
 class _Base(BaseSettings):
@@ -52,10 +58,24 @@ class ServerSettings(_Base):
     tls_cert: Path | None = None  # PEM files; with both of them the API speaks TLS; read again when they change
     tls_key: Path | None = None
     allow_plain_http: bool = False  # at another address than loopback, for a proxy in front that speaks TLS
-    # none: every caller is an administrator, at loopback alone; http_basic: a name and a password
-    auth_strategy: Literal["none", "http_basic"] = "none"
+    # none: every caller is an administrator, at loopback alone; http_basic: a name and a password; keystone: a token
+    auth_strategy: Literal["none", "http_basic", "keystone"] = "none"
     http_basic_auth_user_file: Path = Path("/etc/migrator/htpasswd")  # lines that `htpasswd -B` writes
     http_basic_auth_roles_file: Path = Path("/etc/migrator/roles.yaml")  # alice: {project: demo, roles: [member]}
+    keystone_auth_url: Annotated[str, AfterValidator(setting_values.web_address)] = ""  # http://controller:5000/v3
+    # the address that clients are told; "": the same
+    keystone_www_authenticate_uri: Annotated[str, AfterValidator(setting_values.web_address)] = ""
+    keystone_cafile: Path | None = None  # a PEM file: the only authority whose certificate of an https:// is accepted
+    # this server's own user, which validates tokens (role "service" or "admin"); or an application credential of it
+    keystone_username: str = "migrator"
+    keystone_password: str = ""
+    keystone_user_domain_name: str = "Default"
+    keystone_project_name: str = "service"
+    keystone_project_domain_name: str = "Default"
+    keystone_application_credential_id: str = ""
+    keystone_application_credential_secret: str = ""
+    keystone_token_cache_time: float = Field(300.0, ge=1, le=3600)  # s a revoked token may still pass
+    keystone_timeout: float = Field(10.0, ge=1, le=60)  # s that Keystone may take for an answer
     policy_file: Path | None = None  # rules that differ from docs/policy.md, in oslo.policy's format
     # names by which clients and agents may call the server, besides loopback's and the address that they reached; while
     # it is empty agents may use any name at agent_listen
@@ -144,6 +164,18 @@ class ServerSettings(_Base):
                 f"listen = {self.listen} is not a loopback address and speaks plain HTTP, at which credentials can be "
                 "read on their way: set tls_cert and tls_key, or allow_plain_http = true behind a proxy that speaks TLS"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_of_keystone(self) -> Self:
+        if self.auth_strategy != "keystone":
+            return self
+        if not self.keystone_auth_url:
+            raise ValueError("keystone_auth_url is missing, such as http://controller.example:5000/v3")
+        named = self.keystone_application_credential_id
+        name = "keystone_application_credential_secret" if named else "keystone_password"
+        if not getattr(self, name):
+            raise ValueError(f"{name} is missing: with it this server asks Keystone about tokens")
         return self
 
     @model_validator(mode="after")

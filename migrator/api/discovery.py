@@ -2,6 +2,8 @@
 beside it (an identity version document, Glance's version list). All without credentials."""
 
 from migrator.api import microversions, versions
+from migrator.api.identity.keystone_client import version_3
+from migrator.api.identity.strategies import uri_for_clients
 from migrator.api.routing import Answer, ApiRequest
 
 
@@ -14,8 +16,11 @@ def this_version(request: ApiRequest) -> Answer:
 
 
 def identity(request: ApiRequest) -> Answer:
-    """Clients look here before they find that no token is needed; no other identity call is ever made."""
-    links = [{"rel": "self", "href": f"{request.root}/identity/v3/"}]
+    """Clients look here before they find that no token is needed, and make no other identity call; with Keystone they
+    find that one."""
+    settings, here = request.services.settings, f"{request.root}/identity/v3/"
+    keystone = settings.auth_strategy == "keystone"
+    links = [{"rel": "self", "href": f"{version_3(uri_for_clients(settings))}/" if keystone else here}]
     version = {"id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z", "links": links}
     return Answer(200, {"version": version})
 

@@ -138,6 +138,12 @@ def cloud(site: Secured, url: str) -> Mapping[str, Any]:
         ({}, "auth_strategy = none checks no caller"),
         (ALONE, "speaks plain HTTP, at which credentials can be read"),
         ({**ALONE, "allow_plain_http": "1"}, "http_basic_auth_user_file = {0}/absent: No such file or directory"),
+        ({"auth_strategy": "keystone", "allow_plain_http": "1"}, "keystone_auth_url is missing"),
+        ({"auth_strategy": "keystone", "keystone_auth_url": "controller"}, "expected http://HOST:PORT or https://"),
+        (
+            {"auth_strategy": "keystone", "allow_plain_http": "1", "keystone_auth_url": "http://c:5000/v3"},
+            "keystone_password is missing",
+        ),
         ({**ALONE, "tls_cert": "{0}/cert.pem"}, "tls_key is missing: tls_cert and tls_key are given both or neither"),
         ({**ALONE, "tls_cert": "{0}/cert.pem", "tls_key": "{0}/other.pem"}, "is not the key of the certificate"),
         ({"policy_file": "{0}/absent", "listen": "127.0.0.1:0"}, "policy_file = {0}/absent: No such file or directory"),

@@ -1,19 +1,27 @@
 """``auth_strategy`` and ``policy_file``: from the settings to what authenticates and what decides."""
 
-from migrator.api.identity import policy, users
+from migrator.api.identity import keystone_client, policy, users
 from migrator.api.identity.authenticator import Authenticator, NoAuthentication
 from migrator.api.identity.http_basic import HttpBasic
+from migrator.api.identity.keystone import Keystone
 from migrator.api.identity.policy import Policy
 from migrator.reloaded import Reloaded
 from migrator.settings import ServerSettings
 
 
 def authenticator(settings: ServerSettings) -> Authenticator:
-    """Raises SettingInvalid for what cannot be used."""
+    """Raises SettingInvalid for what cannot be used, and LibraryMissing."""
     if settings.auth_strategy == "http_basic":
         files = settings.http_basic_auth_user_file, settings.http_basic_auth_roles_file
         return HttpBasic(Reloaded(files, lambda: users.load(*files)))
+    if settings.auth_strategy == "keystone":
+        return Keystone(uri_for_clients(settings), keystone_client.build(settings), settings.keystone_token_cache_time)
     return NoAuthentication()
+
+
+def uri_for_clients(settings: ServerSettings) -> str:
+    """Where callers get their tokens."""
+    return (settings.keystone_www_authenticate_uri or settings.keystone_auth_url).rstrip("/")
 
 
 def rules(settings: ServerSettings) -> Reloaded[Policy]:

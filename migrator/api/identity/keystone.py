@@ -1,0 +1,116 @@
+"""``auth_strategy = keystone``: tokens that an existing Keystone issued, which it is asked about.
+
+Owns what this process remembers of tokens: a keyed hash, for ``keystone_token_cache_time`` at the longest and not past
+the token's end, so that a token that was revoked is refused within that time. A Keystone that does not answer, or does
+not take this server's own credential, is 503 and never 401: no client should throw a good token away for it.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from anyio import CapacityLimiter, to_thread
+
+from migrator.api.identity.authenticator import NEEDED, CredentialsRefused, Identity
+from migrator.errors import ServerBusy, Unauthorized
+
+_REMEMBERED = 16_384  # tokens
+_AT_ONCE = 8  # questions to Keystone
+_WAITING = 512  # more of them are refused
+_LONGEST = 8192  # characters of a token
+_REFUSED_S = 30.0  # that a token which Keystone does not know is refused without a question
+_AGAIN_S = 2.0
+log = logging.getLogger(__name__)
+_Known = tuple[Identity | None, float]  # None: Keystone refused it
+
+
+class Validator(Protocol):
+    def validated(self, token: str) -> Mapping[str, Any] | None:
+        """What Keystone says of the token; None: it is not valid. Blocks. Raises Unavailable."""
+        ...
+
+
+class Keystone:
+    def __init__(
+        self, uri: str, validator: Validator, cache_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.challenge = f'Keystone uri="{uri}"'
+        self._validator, self._cache_s, self._clock = validator, cache_s, clock
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._turn, self._threads = CapacityLimiter(_AT_ONCE), CapacityLimiter(_AT_ONCE)
+        self._asked: dict[bytes, asyncio.Lock] = {}
+        self._waiting = 0
+
+    def remembered(self, headers: Mapping[str, str]) -> Identity | None:
+        token = headers.get("x-auth-token", "")
+        return self._look(self._digest(token))[0] if token else None
+
+    async def verified(self, headers: Mapping[str, str]) -> Identity:
+        """Raises Unauthorized, CredentialsRefused and Unavailable."""
+        token = headers.get("x-auth-token", "")
+        if not token:
+            raise Unauthorized(NEEDED)
+        if len(token) > _LONGEST or not token.isascii() or not token.isprintable():
+            raise CredentialsRefused(NEEDED)
+        if self._waiting >= _WAITING:
+            raise ServerBusy("Very many tokens wait to be validated: ask again later.", retry_after_s=_AGAIN_S)
+        self._waiting += 1
+        try:
+            return await self._one_at_a_time(self._digest(token), token)
+        finally:
+            self._waiting -= 1
+
+    async def _one_at_a_time(self, digest: bytes, token: str) -> Identity:
+        """Of several requests with one token at once, the first asks for all."""
+        lock = self._asked.setdefault(digest, asyncio.Lock())
+        try:
+            async with lock:
+                identity, until = self._look(digest)
+                if not until:
+                    identity = await self._asked_of_keystone(digest, token)
+        finally:
+            if not lock.locked():
+                self._asked.pop(digest, None)
+        if identity is None:
+            raise CredentialsRefused(NEEDED)
+        return identity
+
+    async def _asked_of_keystone(self, digest: bytes, token: str) -> Identity | None:
+        async with self._turn:
+            told = await to_thread.run_sync(self._validator.validated, token, limiter=self._threads)
+        left = _left_s(told) if told is not None else _REFUSED_S
+        identity = identity_of(told) if told is not None and left > 0 else None
+        self._known[digest] = (identity, self._clock() + min(left if identity else _REFUSED_S, self._cache_s))
+        self._known.move_to_end(digest)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return identity
+
+    def _look(self, digest: bytes) -> _Known:
+        """(None, 0): nothing is known of it any more."""
+        known = self._known.get(digest)
+        return known if known is not None and self._clock() < known[1] else (None, 0.0)
+
+    def _digest(self, token: str) -> bytes:
+        return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
+
+
+def identity_of(token: Mapping[str, Any]) -> Identity:
+    """Out of a token for a project, a domain or the whole system, or for nothing. Roles are those that Keystone says:
+    it knows what a role contains."""
+    project, domain, system = (token.get(scope) or {} for scope in ("project", "domain", "system"))
+    roles = frozenset(str(role["name"]).lower() for role in token.get("roles", ()))
+    scope = "all" if system.get("all") else None
+    return Identity(str(token["user"]["id"]), str(project.get("id", "")), roles, domain.get("id"), scope)
+
+
+def _left_s(token: Mapping[str, Any]) -> float:
+    ends = datetime.fromisoformat(str(token["expires_at"]).replace("Z", "+00:00"))
+    return (ends - datetime.now(UTC)).total_seconds()

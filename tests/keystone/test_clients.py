@@ -1,0 +1,63 @@
+"""The real clients, which get their tokens and the API's address from Keystone."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.test_api_tls import BINARIES
+from tests.api.test_lease_process import Site
+from tests.keystone.cloud import MIGRATOR, Keystone
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.http.close()
+    made.db.close()
+
+
+def run(site: Site, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "MIGRATOR_"))}
+    words = [str(BINARIES / command[0]), *command[1:]]
+    more = {**kept, **environment, "HOME": str(site.directory)}
+    return subprocess.run(words, env=more, cwd=site.directory, capture_output=True, text=True, check=False)
+
+
+def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keystone) -> None:
+    service = keystone.post("/services", {"service": {"type": "compute", "name": "migrator"}})["service"]["id"]
+    url = f"{site.url}/v2.1"
+    endpoint = {"service_id": service, "interface": "public", "url": url, "region_id": "RegionOne"}
+    keystone.post("/endpoints", {"endpoint": endpoint})
+    listen = site.url.removeprefix("http://")
+    settings = {"auth_strategy": "keystone", "keystone_auth_url": keystone.url, "keystone_password": MIGRATOR}
+    images = site.directory / "images"
+    member = {
+        "OS_AUTH_URL": keystone.url,
+        "OS_USERNAME": "the-member",
+        "OS_PASSWORD": "password of the-member",
+        "OS_PROJECT_NAME": "own",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_IMAGE_ENDPOINT_OVERRIDE": f"{site.url}/image",
+    }
+    with site.process("server", database=site.db.url, listen=listen, image_dir=images, **settings):
+        site.until(site.listening, 60)
+        for done in (
+            run(site, "openstack", "flavor", "list", "-f", "json", **member),
+            run(site, "migrator", "list", "--json", MIGRATOR_URL=url, **member),
+        ):
+            assert (done.returncode, json.loads(done.stdout or "null")) == (0, []), done.stderr
+        done = run(site, "nova", "list", **member)
+        assert done.returncode == 0, done.stderr
+        refused = run(site, "migrator", "service-list", MIGRATOR_URL=url, **member)
+        assert "Policy doesn't allow os_compute_api:os-services:list" in refused.stderr
+        token = {"OS_AUTH_TYPE": "token", "OS_TOKEN": keystone.token("the-admin", project="own")}
+        assert run(site, "migrator", "service-list", MIGRATOR_URL=url, **token).returncode == 0
+        wrong = run(site, "migrator", "list", MIGRATOR_URL=url, **(member | {"OS_PASSWORD": "wrong"}))
+        assert (wrong.returncode, "issued no token: it answered 401" in wrong.stderr) == (1, True)
