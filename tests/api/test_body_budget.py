@@ -9,6 +9,7 @@ from migrator.api.gate import refusal_pace
 from migrator.api.process.body_budget import HOST_BYTES, SMALL_BYTES, BodyBudget
 from migrator.db import credentials
 from migrator.errors import ServerBusy, TooManyRequests
+from migrator.protocol import message_sizes
 from tests.api.harness import Web
 from tests.api.raw_requests import JSON, Asked, ask
 
@@ -58,6 +59,23 @@ def test_one_agents_connections_that_each_keep_back_the_end_of_a_message_hold_a_
     assert 0 < held <= HOST_BYTES + 10 * (SMALL_BYTES + len(PART))
     assert refused[429] >= 90
     assert other in (204, 400)  # it was read
+
+
+def test_a_large_message_whose_length_is_not_announced_takes_the_room_of_the_largest_one(web: Web) -> None:
+    chunked = head(web, "compute1") | {"Transfer-Encoding": "chunked"}
+
+    async def main() -> tuple[dict[str, int], dict[str, int]]:
+        end, parts = asyncio.Event(), [PART] * (SMALL_BYTES // len(PART) + 2)
+        asked = Asked(parts, end)
+        sent = asyncio.create_task(ask(web, "PUT", "/agent/v1/hosts/compute1/survey", chunked, asked))
+        while asked.parts_read < len(parts) - 1:
+            await asyncio.sleep(0.01)
+        while_it_arrives = dict(web.services.bodies.taken)
+        end.set()
+        await sent
+        return while_it_arrives, dict(web.services.bodies.taken)
+
+    assert asyncio.run(main()) == ({"compute1": message_sizes.SURVEY}, {})
 
 
 def test_a_host_has_room_again_when_its_message_was_answered(web: Web) -> None:
