@@ -103,6 +103,39 @@ def test_polls_have_threads_that_all_surveys_and_facts_together_cannot_take(web:
     assert asyncio.run(main()) == 200
 
 
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.POLL])
+def test_a_poll_waits_for_no_request_of_another_kind(kind: Kind) -> None:
+    async def main() -> bool:
+        admission, ended = Admission(), threading.Event()
+        others = [asyncio.create_task(admission.run(f"h{number}", kind, ended.wait)) for number in range(10)]
+        try:
+            await asyncio.wait_for(admission.run("other", Kind.POLL, lambda: None), 20)
+        finally:
+            ended.set()
+        return all(await asyncio.gather(*others))
+
+    assert asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_of_one_host_one_request_of_a_kind_is_worked_on_at_a_time(kind: Kind) -> None:
+    at_once, most = Counter[str](), Counter[str]()
+
+    def work() -> None:
+        at_once[kind] += 1
+        most[kind] = max(most[kind], at_once[kind])
+        together.wait(0.05)
+        at_once[kind] -= 1
+
+    async def main() -> None:
+        admission = Admission()
+        await asyncio.gather(*(admission.run("h1", kind, work) for _ in range(4)))
+
+    together = threading.Event()  # nothing sets it: a second one would have the time to begin
+    asyncio.run(main())
+    assert most[kind] == 1
+
+
 def test_a_heartbeat_of_one_host_waits_for_no_other_hosts(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     held, real = Held(), agents.heartbeat
 
