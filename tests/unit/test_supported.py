@@ -100,3 +100,10 @@ def test_a_name_in_another_spelling_is_told_the_right_one() -> None:
         "supported: hw:cpu_policy, hw:boot_menu, hw:firmware_type"
     )
     assert supported.refused_properties({"KERNEL_ID": "1"})[0].endswith("supported: kernel_id")
+
+
+def test_the_key_of_an_aggregates_metadata_is_as_it_is_written_and_its_scope_is_spelt_right() -> None:
+    assert supported.refused_extra_specs({"aggregate_instance_extra_specs:Rack": "1"}) == []
+    for name in ("Aggregate_Instance_Extra_Specs:Rack", " aggregate_instance_extra_specs:rack"):
+        (said,) = supported.refused_extra_specs({name: "1"})
+        assert said.endswith("supported: aggregate_instance_extra_specs:KEY")
