@@ -48,6 +48,15 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def sync(path: Path) -> None:
+    """A file's content, or a directory's names, on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def narrow(what: str, found: Iterable[tuple[Path, int]]) -> None:
     """Take from others what an earlier release, or a person, gave them: each path is left no more than its mode. What
     cannot be changed is left as it is."""

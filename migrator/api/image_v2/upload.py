@@ -24,7 +24,7 @@ from migrator.api.process.services import Services
 from migrator.db import images as rows
 from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, StorageError
-from migrator.private_files import FILE, FOLDER, make_folder, narrow, opener
+from migrator.private_files import FILE, FOLDER, make_folder, narrow, opener, sync
 from migrator.untrusted import image_inspection
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _finish(services: Services, row: ImageRow, part: Path, measured: dict[str, A
     with services.db.write() as connection:
         rows.activate(connection, row.id, {**measured, "virtual_size": virtual_size})
         os.replace(part, directory / row.id)
-        _sync(directory)
+        sync(directory)
 
 
 def inspected(path: Path, disk_format: str | None, limit: int) -> int:
@@ -136,11 +136,3 @@ def _full_disk() -> Iterator[None]:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The image's data is larger than {limit} bytes (image_size_cap).")
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

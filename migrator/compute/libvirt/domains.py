@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from migrator.compute.libvirt.bindings import connections, domains, jobs
 from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
 from migrator.compute.libvirt.xml.stamp import Stamp
-from migrator.compute.storage.atomic_files import sync
 from migrator.errors import DriverError
+from migrator.private_files import sync
 from migrator.protocol import MAY_GO_ON, DomainState
 
 T = TypeVar("T")

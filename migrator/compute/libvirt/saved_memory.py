@@ -10,8 +10,8 @@ from migrator.compute.libvirt.bindings import connections, domains
 from migrator.compute.libvirt.definitions import LibvirtDefinitions
 from migrator.compute.libvirt.xml import domain as domain_xml
 from migrator.compute.libvirt.xml.stamp import Stamp
-from migrator.compute.storage.atomic_files import sync
 from migrator.errors import DriverError, StorageError
+from migrator.private_files import sync
 from migrator.protocol import InstanceSpec
 
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import struct
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 from migrator import private_files
 from migrator.errors import StorageError
-from migrator.private_files import PASSAGE, make_folder
+from migrator.private_files import PASSAGE, make_folder, sync
 
 PART = ".part"
 STALE_S = 24 * 3600
@@ -50,13 +51,14 @@ def appear(part: Path, path: Path) -> None:
     sync(path.parent)
 
 
-def sync(path: Path) -> None:
-    """A file's content, or a directory's names, on the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+def remove_folder(path: Path) -> None:
+    """With all that is in it; one that is not there is removed. Raises StorageError."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}: {error}") from error
 
 
 def locked(path: Path) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from xxhash import xxh3_128
 
-from migrator.compute.storage.atomic_files import sync
 from migrator.errors import StorageError
+from migrator.private_files import sync
 
 BLOCK = 256 * 1024
 READERS = 2  # files read at once

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from migrator.compute.storage import base_images, config_drive, disk_headers, qemu_img, saved_memory
-from migrator.compute.storage.atomic_files import publish, refuse_in_use
+from migrator.compute.storage.atomic_files import publish, refuse_in_use, remove_folder
 from migrator.compute.storage.base_images import BASE, BaseLocks, fetched
 from migrator.compute.storage.instance_files import InstanceFiles
 from migrator.compute.storage.pools import GIB
@@ -168,12 +168,7 @@ class Disks(InstanceFiles):
     def remove(self, uuid: str, pools: Sequence[str], keep: Collection[str] = ()) -> None:
         """Delete what ``clearable`` names. Raises StorageError."""
         for home in self.clearable(uuid, pools, keep):
-            try:
-                shutil.rmtree(home)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise StorageError(f"cannot remove {home}: {error}") from error
+            remove_folder(home)
 
     def clearable(self, uuid: str, pools: Sequence[str], keep: Collection[str]) -> list[Path]:
         """The instance's directories in these pools that may be taken away: not one in a pool whose identity, read now,

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute.storage.atomic_files import sync
+from migrator.compute.storage.atomic_files import remove_folder
 from migrator.errors import Conflict, StorageError
-from migrator.private_files import PASSAGE, make_folder, write_text
+from migrator.private_files import PASSAGE, make_folder, sync, write_text
 from migrator.protocol import KeptDisks
 
 AGE = ".kept_age"
@@ -163,13 +162,13 @@ class KeptAside:
         dropped = directory.with_name(directory.name.replace(".kept.", _DROPPED, 1))
         _rename(directory, dropped)
         self._ages.pop(directory, None)
-        _remove(dropped)
+        remove_folder(dropped)
         return freed
 
     def _clear(self) -> None:
         for path in self._pools().values():
             for half in path.glob(f"{_DROPPED}*"):
-                _remove(half)
+                remove_folder(half)
 
 
 def _directory(pool: Path, uuid: str, operation: str) -> Path:
@@ -185,15 +184,6 @@ def _rename(old: Path, new: Path) -> None:
         sync(new.parent)
     except OSError as error:
         raise StorageError(f"cannot rename {old} to {new}: {error}") from error
-
-
-def _remove(directory: Path) -> None:
-    try:
-        shutil.rmtree(directory)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(f"cannot remove {directory}: {error}") from error
 
 
 def kept_gb(kept: Iterable[KeptDisks]) -> int:

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from migrator.compute.storage.atomic_files import publish, sync
+from migrator.compute.storage.atomic_files import publish
 from migrator.errors import StorageError
-from migrator.private_files import PASSAGE, make_folder, write_text
+from migrator.private_files import PASSAGE, make_folder, sync, write_text
 
 log = logging.getLogger("migrator.agent")
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
-from migrator.compute.storage.atomic_files import sync
 from migrator.errors import StorageError
+from migrator.private_files import sync
 from migrator.protocol import MEMORY, DiskFact
 
 USED = "memory.used"

@@ -95,6 +95,6 @@ MUTANTS = (
         "what a restore replaces is not kept",
         KEPT_DISKS,
         ("                    _rename(home, stead)\n                    self._age(stead)"),
-        "                    shutil.rmtree(home)",
+        "                    remove_folder(home)",
     ),
 )
