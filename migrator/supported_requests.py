@@ -85,6 +85,7 @@ _PLAIN_ACTIONS = [
     "unlock",
     "confirmResize",
     "revertResize",
+    "forceDelete",
 ]
 ACTIONS: Mapping[str, Rows] = {
     **{name: (Ignored(name, _PLAIN),) for name in _PLAIN_ACTIONS},
@@ -109,6 +110,41 @@ ACTIONS: Mapping[str, Rows] = {
         Ignored("evacuate.force", "the destination is checked all the same"),
     ),
 }
+
+
+# Actions of Nova's that this server does not have: none of them moves an instance.
+REFUSED_ACTIONS: tuple[Refused, ...] = (
+    Refused("rescue", "stop the server, and look at its disks on the host"),
+    Refused("unrescue", "no server is ever in rescue"),
+    Refused("shelve", "stop the server: it keeps its host"),
+    Refused("shelveOffload", "no server is ever shelved"),
+    Refused("unshelve", "no server is ever shelved"),
+    Refused("createImage", "no image is made of a server's disk"),
+    Refused("createBackup", "no image is made of a server's disk"),
+    Refused("trigger_crash_dump", "there is no crash dump"),
+    Refused("addFloatingIp", "there are no floating addresses"),
+    Refused("removeFloatingIp", "there are no floating addresses"),
+    Refused("addFixedIp", "there is no network service"),
+    Refused("removeFixedIp", "there is no network service"),
+    Refused("addSecurityGroup", "there are no security groups"),
+    Refused("removeSecurityGroup", "there are no security groups"),
+    Refused("changePassword", "nothing sets a password in the guest"),
+    Refused("restore", "there is no soft deletion"),
+    Refused("rebuild", "delete the server, and create another one"),
+    Refused("resetNetwork", "networks are configured in the guest alone"),
+    Refused("injectNetworkInfo", "networks are configured in the guest alone"),
+    Refused("os-resetState", "a server's state is what its host reports: see `migrator reconcile`"),
+    Refused("os-getConsoleOutput", "look at the console on the host"),
+    Refused("os-getVNCConsole", "look at the console on the host"),
+    Refused("os-getSPICEConsole", "look at the console on the host"),
+    Refused("os-getRDPConsole", "look at the console on the host"),
+    Refused("os-getSerialConsole", "look at the console on the host"),
+)
+
+
+def refused_action(name: str) -> str:
+    """Why an action of Nova's is not there, to be added to the refusal; "": Nova has no such action either."""
+    return next((f" (not supported: {row.what})" for row in REFUSED_ACTIONS if row.name == name), "")
 
 
 def _under(place: str, rows: Rows) -> Rows:

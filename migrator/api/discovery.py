@@ -15,6 +15,10 @@ def this_version(request: ApiRequest) -> Answer:
     return Answer(200, versions.one(request.root), microversions.headers_for("2.1"))
 
 
+def old_version(request: ApiRequest) -> Answer:
+    return Answer(200, versions.old(request.root))
+
+
 def identity(request: ApiRequest) -> Answer:
     """Clients look here before they find that no token is needed, and make no other identity call; with Keystone they
     find that one."""

@@ -46,6 +46,8 @@ _DISCOVERY = (
     Route("GET", "/", discovery.every_version, ANYBODY, "The versions of the Compute API"),
     Route("GET", "/v2.1", discovery.this_version, ANYBODY, "The Compute API's version and microversions"),
     Route("GET", "/v2.1/", discovery.this_version, ANYBODY, "The same", documented=False),
+    Route("GET", "/v2", discovery.old_version, ANYBODY, "The description of v2.0, of which nothing is served"),
+    Route("GET", "/v2/", discovery.old_version, ANYBODY, "The same", documented=False),
     Route("GET", "/identity", discovery.identity, ANYBODY, "The version of identity that clients look for"),
     Route("GET", "/identity/v3", discovery.identity, ANYBODY, "The same", documented=False),
     Route("GET", "/identity/v3/", discovery.identity, ANYBODY, "The same", documented=False),

@@ -8,7 +8,27 @@ _UPDATED = "2013-07-23T11:33:21Z"  # the date of the Compute API v2.1, as client
 
 
 def listed(root: str) -> dict[str, Any]:
-    return {"versions": [_entry(root)]}
+    """The old version stands first, as clients know it from Nova."""
+    return {"versions": [_old_entry(root), _entry(root)]}
+
+
+def old(root: str) -> dict[str, Any]:
+    """What lives at ``/v2``: its description, and nothing below it but images."""
+    entry = _old_entry(root)
+    entry["links"].append({"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"})
+    entry["media-types"] = [{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2"}]
+    return {"version": entry}
+
+
+def _old_entry(root: str) -> dict[str, Any]:
+    return {
+        "id": "v2.0",
+        "status": "DEPRECATED",
+        "version": "",
+        "min_version": "",
+        "updated": "2025-07-04T12:00:00Z",
+        "links": [{"rel": "self", "href": f"{root}/v2/"}],
+    }
 
 
 def one(root: str) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def _bodies() -> Iterable[str]:
         yield from _rows(route, rows)
     for action, rows in supported_requests.ACTIONS.items():
         yield from _rows(action, rows)
+    yield "\n## Actions of servers that are refused\n\n| action | |\n| --- | --- |"
+    yield from (f"| `{row.name}` | {row.what} |" for row in supported_requests.REFUSED_ACTIONS)
     yield ""
 
 

@@ -61,6 +61,7 @@ LOWEST: dict[str, str] = {
     """,
     "manager": """
         POST /v2.1/servers/{id}/action (migrate)
+        POST /v2.1/servers/{id}/action (forceDelete)
         POST /v2.1/servers/{id}/action (os-migrateLive)
         GET /v2.1/servers/{id}/migrations
         DELETE /v2.1/servers/{id}/migrations/{migration_id}

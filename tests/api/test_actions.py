@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from migrator import supported_requests
 from migrator.api.v2_1.actions import live as actions_live
 from migrator.db.tables import operations
 from migrator.scheduler.requests.requests import Caller
@@ -31,7 +32,7 @@ def live(host: str | None, **more: Any) -> dict[str, Any]:
         ({"os-start": None, "os-stop": None}, "Malformed request body"),
         ([], "Malformed request body"),
         ({"frobnicate": None}, "There is no such action: frobnicate"),
-        ({"shelve": None}, "There is no such action: shelve (this server does not offer it)"),
+        ({"shelve": None}, "There is no such action: shelve (not supported: stop the server: it keeps its host)"),
         (
             {"reboot": {}},
             "Invalid input for field/attribute reboot. Value: {}. 'type' is a required property",
@@ -43,6 +44,27 @@ def test_bad_bodies(api: Api, body: Any, text: str) -> None:
     answer = api("POST", f"/servers/{seed.instance(api.db, 'a')}/action", body=body)
     assert answer.status == 400
     assert answer.message.startswith(text)
+
+
+def test_an_unknown_server_is_said_before_an_unknown_action(api: Api) -> None:
+    answer = api("POST", f"/servers/{seed.NOBODY}/action", body={"frobnicate": None})
+    assert (answer.status, answer.message) == (404, f"Instance {seed.NOBODY} could not be found.")
+
+
+def test_each_action_that_is_not_offered_is_refused_with_its_reason(api: Api) -> None:
+    uuid = seed.instance(api.db, "a")
+    for row in supported_requests.REFUSED_ACTIONS:
+        answer = api("POST", f"/servers/{uuid}/action", body={row.name: {}})
+        assert (answer.status, answer.message) == (
+            400,
+            f"There is no such action: {row.name} (not supported: {row.what})",
+        )
+
+
+def test_a_server_is_deleted_by_force_as_by_its_url(api: Api) -> None:
+    uuid = seed.instance(api.db, "a")
+    assert api("POST", f"/servers/{uuid}/action", body={"forceDelete": None}).status == 202
+    assert api("GET", f"/servers/{uuid}").json["server"]["OS-EXT-STS:task_state"] == "deleting"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,11 @@ LINE = (
 
 def test_versions_follow_the_host_header_and_a_proxy(db: Database, tmp_path: Path) -> None:
     web = Web(db, tmp_path, allowed_hosts=("testserver", "cloud.example"))
-    (version,) = web("GET", "/", None).json()["versions"]
+    old, version = web("GET", "/", None).json()["versions"]
+    assert (old["id"], old["status"], old["version"]) == ("v2.0", "DEPRECATED", "")
+    for path in ("/v2", "/v2/"):
+        described = web("GET", path, None).json()["version"]
+        assert (described["id"], described["links"][0]) == ("v2.0", {"rel": "self", "href": "http://testserver/v2/"})
     assert (version["id"], version["min_version"], version["version"]) == ("v2.1", "2.1", "2.104")
     assert version["links"] == [{"rel": "self", "href": "http://testserver/v2.1/"}]
     proxy = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example"}

@@ -6,12 +6,13 @@ may begin what in which state are the scheduler's.
 
 from collections.abc import Mapping
 
+from migrator import supported_requests
 from migrator.api.identity.policy_rules import of_action
+from migrator.api.json_schema import shortened
 from migrator.api.request_input import check_body
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.actions import cold, evacuate, live, power
 from migrator.api.v2_1.actions.action import ActionRule
-from migrator.api.v2_1.common.schemas import words
 from migrator.api.v2_1.servers.servers import find
 from migrator.errors import BadRequest, Conflict
 
@@ -22,16 +23,6 @@ ACTIONS: Mapping[str, ActionRule] = {
     **evacuate.ACTIONS,
 }
 
-# what Nova has and this server does not have: said so, instead of "no such action"
-_KNOWN_ELSEWHERE = frozenset(
-    words(
-        "rebuild pause unpause shelve shelveOffload unshelve rescue unrescue createImage createBackup addFloatingIp "
-        "removeFloatingIp addSecurityGroup removeSecurityGroup changePassword forceDelete restore trigger_crash_dump "
-        "os-getConsoleOutput os-resetState resetNetwork injectNetworkInfo os-getVNCConsole os-getSPICEConsole "
-        "os-getRDPConsole os-getSerialConsole"
-    )
-)
-
 
 def act(request: ApiRequest) -> Answer:
     body = request.body
@@ -40,8 +31,8 @@ def act(request: ApiRequest) -> Answer:
     name, value = next(iter(body.items()))
     rule = ACTIONS.get(name)
     if rule is None:
-        elsewhere = " (this server does not offer it)" if name in _KNOWN_ELSEWHERE else ""
-        raise BadRequest(f"There is no such action: {name}{elsewhere}")
+        find(request, request.params["id"])  # an unknown server before an unknown action
+        raise BadRequest(f"There is no such action: {shortened(name)}{supported_requests.refused_action(name)}")
     request.http.state.action = name
     check_body(rule.body, body, request.version)
     row = find(request, request.params["id"])

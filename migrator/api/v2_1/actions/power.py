@@ -52,6 +52,7 @@ ACTIONS: Mapping[str, ActionRule] = {
     "pause": ActionRule(_plain(requests.pause)),
     "unpause": ActionRule(_plain(requests.unpause)),
     "reboot": ActionRule(_reboot, schemas.REBOOT),
+    "forceDelete": ActionRule(_plain(requests.delete_instance)),
     "lock": ActionRule(_lock, schemas.LOCK, when_locked=True),
     "unlock": ActionRule(_unlock, when_locked=True),
 }
