@@ -22,7 +22,7 @@ class MigratorError(Exception):
     @property
     def sentence(self) -> str:
         """The message with its advice, for a log or a terminal."""
-        return f"{self.message} ({self.advice})" if self.advice else self.message
+        return f"{self} ({self.advice})" if self.advice else str(self)
 
 
 class BadRequest(MigratorError):
@@ -222,7 +222,17 @@ class Unavailable(MigratorError):
 
 
 class DatabaseUnavailable(Unavailable):
+    """``cause`` (which database, and the driver's words) names hosts, users and paths: it is part of the text of the
+    error, for the log and for the terminal of an operator who starts a process, and not of ``message``."""
+
     code = "database_unavailable"
+
+    def __init__(self, message: str, *, cause: str = "", advice: str | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self._cause = cause
+
+    def __str__(self) -> str:
+        return self._cause or self.message
 
 
 class ServerBusy(Unavailable):

@@ -7,9 +7,9 @@ included, but not of the folders above them, so those may be passed through and 
 import contextlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from stat import S_IMODE, S_ISDIR, S_ISREG
+from stat import S_IMODE, S_ISDIR, S_ISREG, S_ISVTX
 
 from migrator.errors import SettingInvalid
 
@@ -73,6 +73,28 @@ def narrow(what: str, found: Iterable[tuple[Path, int]]) -> None:
         log.warning("%s: %d files and folders were open to other users; they are closed now", what, changed)
     if failed:
         log.warning("%s: files that are open to other users cannot be closed: %s", what, failed)
+
+
+def narrow_folder(what: str, folder: Path, ours: Collection[str]) -> None:
+    """Leave others no more than PASSAGE to a folder that holds nothing but files of these names. One that holds more
+    may be others' too (``/tmp``, ``/var/lib``): it is left, and named."""
+    try:
+        found = folder.stat().st_mode
+        shared = found & S_ISVTX or not {path.name for path in folder.iterdir()} <= set(ours)
+    except OSError as error:
+        log.warning("%s cannot be looked at: %s", what, error.strerror)
+        return
+    if not shared:
+        narrow(what, [(folder.resolve(), PASSAGE)])
+    elif S_IMODE(found) & 0o777 & ~PASSAGE:
+        log.warning(
+            "%s is open to other users (mode %o), and is left as it is, for they may use it: choose a folder that "
+            "holds nothing else, or close this one if no other user needs it: chmod %o %s",
+            what,
+            S_IMODE(found),
+            PASSAGE,
+            folder,
+        )
 
 
 def _narrow_one(path: Path, mode: int) -> bool:

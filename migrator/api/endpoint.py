@@ -112,7 +112,7 @@ class Endpoint:
         if status == 406 and asked:
             headers |= microversions.headers_for(asked)
         if status in (429, 503):
-            self._services.refusals.note(error.code, f"{request.method} {request.scope['path']}: {error.message}")
+            self._services.refusals.note(error.code, f"{request.method} {request.scope['path']}: {error}")
         elif status >= 500:
             log.error("request %s failed", request.state.request_id, exc_info=error)
         return Answer(status, body, faults.headers_of(error))

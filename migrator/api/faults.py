@@ -69,16 +69,15 @@ def status_of(error: MigratorError) -> int:
 
 
 def fault(status: int, message: str) -> dict[str, Any]:
-    return {NAMES.get(status, "computeFault"): {"code": status, "message": message}}
+    """``message`` may repeat a hypervisor's or a program's words, whatever the status: users read what is public."""
+    return {NAMES.get(status, "computeFault"): {"code": status, "message": public(message)}}
 
 
 def body_of(error: MigratorError) -> tuple[int, dict[str, Any]]:
     """Status and Compute API body; an error that is not the client's says no more than that it was logged."""
     status = status_of(error)
     if status == 401:  # as the part before Nova that authenticates words it
-        return status, {"error": {"code": status, "title": "Unauthorized", "message": error.message}}
-    if status == 409:  # it may repeat why something waits, in a hypervisor's words
-        return status, fault(status, public(error.message))
+        return status, {"error": {"code": status, "title": "Unauthorized", "message": public(error.message)}}
     return status, fault(status, error.message if status != 500 else UNEXPECTED)
 
 

@@ -1,7 +1,8 @@
-"""What of an error a user may read: a fault, an action's details and a conflict never tell of a host's files or of a
-domain's XML.
+"""What of an error a user may read: no fault of any status, and no action's details, tells of a host's files, of the
+server's or of a domain's XML.
 
-Owns what is left out. ``/v1``, the timeline and the log have all of it.
+Owns what is left out, in a time that grows with the text alone, for a client may have written it. ``/v1``, the timeline
+and the log have all of it.
 """
 
 import re
@@ -11,7 +12,7 @@ _XML = "(XML)"
 _PATH = "(path)"
 _TAG = re.compile(r"<[A-Za-z?!/]")
 _CLOSED = re.compile(r"</[^<>]*>|/>")
-_QUOTED = re.compile(r"""(['"])(?:file:/*)?/[^'"]*\1""")
+_QUOTED = re.compile(r"""(['"])(?:file:)?/[^'"]*\1""")
 _PLAIN = re.compile(r"""file:/+[^\s'"<>,;()\[\]]*|(?<![\w/.])/[^\s'"<>,;:()\[\]/][^\s'"<>,;:()\[\]]*""")
 
 

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from migrator.errors import DatabaseUnavailable, SettingInvalid
-from migrator.private_files import FILE, narrow
+from migrator.db import database_url
+from migrator.errors import DatabaseUnavailable
+from migrator.private_files import FILE, narrow, narrow_folder
 
 __all__ = ["Connection", "Database"]
 
@@ -33,6 +34,7 @@ _LATE = "migrator_late"  # in a connection's info: what ``put_off`` was given
 _CONNECT_S = 5  # to a PostgreSQL server
 _SAMPLE = 1000  # rows of an index
 _BRIEF_MS = 100  # for readers, before the write-ahead log is emptied
+_BESIDE = ("", "-wal", "-shm", "-journal")  # a database of SQLite, and what it makes beside it
 _PATIENCE_S = 30.0  # for another writer on SQLite: of this process, and then of all of them
 
 
@@ -54,6 +56,7 @@ class Database:
     """One engine, and ``read()`` and ``write()`` to use it. Safe to share between threads."""
 
     def __init__(self, url: str) -> None:
+        """Raises SettingInvalid."""
         self.url = url
         self.engine = _make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
@@ -63,7 +66,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for SELECTs, on autocommit: each statement sees the newest committed rows."""
-        with _told(self.engine), self.engine.connect() as connection:
+        with _told(self.engine), _opened(self.engine) as connection:
             if not self.is_sqlite:  # there only ``write`` says BEGIN
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
@@ -72,10 +75,10 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on any exception."""
         if not self.is_sqlite:
-            with _told(self.engine), self.engine.connect() as connection, connection.begin(), _late(connection):
+            with _told(self.engine), _opened(self.engine) as connection, connection.begin(), _late(connection):
                 yield connection
             return
-        with self._turn(), _told(self.engine), self.engine.connect() as connection, connection.begin():
+        with self._turn(), _told(self.engine), _opened(self.engine) as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             with _late(connection):
                 yield connection
@@ -98,6 +101,13 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA analysis_limit={_SAMPLE}")
                 connection.exec_driver_sql("ANALYZE")
 
+    def narrow_folder(self) -> None:
+        """Of SQLite's file: who may write there can put another one in its place. Once a start, for it may warn."""
+        if self.is_sqlite:
+            path = Path(str(self.engine.url.database))
+            ours = [path.name + beside for beside in _BESIDE]
+            narrow_folder(f"the folder {path.parent} of the database", path.parent, ours)
+
     def erase_later(self) -> None:
         """Something secret was deleted."""
         self._erasing = True
@@ -109,7 +119,7 @@ class Database:
             return
         self._erasing, done = False, False
         try:
-            with self._turn(), _told(self.engine), self.engine.connect() as connection:
+            with self._turn(), _told(self.engine), _opened(self.engine) as connection:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_BRIEF_MS}")  # writers wait for so long
                 busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_PATIENCE_S * 1000:.0f}")
@@ -134,11 +144,20 @@ def _told(engine: Engine) -> Iterator[None]:
         raise
 
 
+def _opened(engine: Engine) -> Connection:
+    """Whatever class the driver's error has, nothing was asked of the database yet."""
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        raise _unavailable(engine, error) from error
+
+
 def _unavailable(engine: Engine, error: Exception) -> DatabaseUnavailable:
     said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
     words = said[0] if said else type(error).__name__
     return DatabaseUnavailable(
-        f"the database {engine.url.render_as_string()} cannot be used now: {words}",
+        "the database cannot be used now",
+        cause=f"the database {database_url.shown(engine.url)} cannot be used now: {words}",
         advice="look whether it runs, and has room; the setting `database` says where it is",
     )
 
@@ -164,10 +183,10 @@ def _late(connection: Connection) -> Iterator[None]:
         connection.info.pop(_LATE, None)
 
 
-def _make_engine(url: str) -> Engine:
-    _check(url)
-    if url.startswith("sqlite"):
-        _keep_private(url)
+def _make_engine(setting: str) -> Engine:
+    url = database_url.parse(setting)
+    if url.drivername == "sqlite":
+        _keep_private(str(url.database))
         engine = create_engine(
             url,
             connect_args={"timeout": _PATIENCE_S, "check_same_thread": False},
@@ -179,7 +198,7 @@ def _make_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     return create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        url,
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         pool_size=16,
@@ -189,31 +208,11 @@ def _make_engine(url: str) -> Engine:
     )
 
 
-def _keep_private(url: str) -> None:
+def _keep_private(name: str) -> None:
     """SQLite gives what it makes beside a database the database's own mode."""
-    name = url.partition("sqlite:///")[2].partition("?")[0]
-    if not name or name.startswith((":memory:", "file:")):
-        return
     with contextlib.suppress(OSError):  # SQLite says it better
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT, FILE))
-    narrow(f"the database {name}", [(Path(name + beside), FILE) for beside in ("", "-wal", "-shm", "-journal")])
-
-
-def _check(url: str) -> None:
-    """Raises SettingInvalid, which stops the start."""
-    shown = url.split("@")[-1] if "@" in url else url  # without a password
-    if url.startswith("sqlite:///"):
-        folder = Path(url.removeprefix("sqlite:///").partition("?")[0]).parent
-        if not folder.is_dir():
-            advice = f"make it, for the server's user alone: install -d -m 700 {folder}"
-            raise SettingInvalid(f"database = {shown}: there is no folder {folder}", advice=advice)
-        return
-    try:
-        known = make_url(url).get_backend_name() in ("postgresql", "sqlite")
-    except ArgumentError:
-        known = False
-    if not known:
-        raise SettingInvalid(f"database = {shown}: expected sqlite:////PATH or postgresql://USER@HOST/NAME")
+    narrow(f"the database {name}", [(Path(name + beside), FILE) for beside in _BESIDE])
 
 
 def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:

@@ -14,6 +14,7 @@ _LOCK = 0x6D696772  # "migr": PostgreSQL's advisory lock while the schema change
 def upgrade(url: str) -> None:
     db = Database(url)
     try:
+        db.narrow_folder()
         with db.write() as connection:
             if not db.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -15,6 +15,7 @@ from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import ConcurrentUpdate
+from migrator.log_limits import log_failure
 from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.operation_data import Kept
@@ -70,8 +71,8 @@ class Reconciler:
             if found:
                 with self._db.write() as connection:
                     unseen_guests.review(connection, self._settings)
-        except Exception:  # operations that wait for it go on waiting; all others have their turn
-            log.exception("sweep: alarms of unseen guests could not be looked at")
+        except Exception as error:  # operations that wait for it go on waiting; all others have their turn
+            log_failure(log, error, "sweep: alarms of unseen guests could not be looked at")
 
     def reconcile_due(self) -> None:
         """Look at those whose time has come, see ``Plan.requeue_after``."""
@@ -83,7 +84,7 @@ class Reconciler:
             try:
                 self.reconcile(operation_id)
             except Exception as error:  # after any error the sweep comes again, and the others have their turn
-                log.exception("operation %s could not be advanced", operation_id)
+                log_failure(log, error, "operation %s could not be advanced", operation_id)
                 if isinstance(error, loader.UNREADABLE):
                     unreadable.set_aside(self._db, operation_id, error)
 
@@ -97,8 +98,8 @@ class Reconciler:
                 if plan is not None:
                     self._schedule.put(snapshot.operation.id, plan.requeue_after)
             self._move_up([(snapshot, plan) for snapshot, plan in planned if plan is not None and _moves_up(plan)])
-        except Exception:
-            log.exception("sweep: %d operations could not be looked at together", len(ids))
+        except Exception as error:
+            log_failure(log, error, "sweep: %d operations could not be looked at together", len(ids))
             return ids
         return [s.operation.id for s, plan in planned if plan is None or not (plan.empty or _moves_up(plan))]
 

@@ -22,6 +22,7 @@ from typing import IO, Any
 from migrator.api.process.services import Services
 from migrator.db import events, fencing, hosts
 from migrator.errors import MigratorError
+from migrator.log_limits import log_failure
 from migrator.operations import OPERATIONS
 from migrator.scheduler.state.fencing import evidence
 
@@ -63,8 +64,8 @@ class Fencer:
                 for host in self._wanting():
                     if self._take(host):
                         self._threads.submit(self._fence, host)
-            except Exception:
-                log.exception("hosts to fence could not be looked for; it is tried again")
+            except Exception as error:
+                log_failure(log, error, "hosts to fence could not be looked for; it is tried again")
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def look(self) -> None:
@@ -99,8 +100,8 @@ class Fencer:
     def _fence(self, host: str) -> None:
         try:
             self._fence_if_it_is_our_turn(host)
-        except Exception:  # its next turn comes with the next look, when the run has gone stale
-            log.exception("the fence command's run could not be recorded", extra={"host": host})
+        except Exception as error:  # its next turn comes with the next look, when the run has gone stale
+            log_failure(log, error, "the fence command's run could not be recorded", extra={"host": host})
         finally:
             with self._lock:
                 self._running.discard(host)
@@ -131,8 +132,8 @@ class Fencer:
         for operation in waiting:
             try:
                 self._reconciler.reconcile(operation.id)
-            except MigratorError:
-                log.exception("operation %s could not be advanced; the sweep tries again", operation.id)
+            except MigratorError as error:
+                log_failure(log, error, "operation %s could not be advanced; the sweep tries again", operation.id)
 
 
 def run(command: str, host: str, address: str, timeout_s: float, stop: threading.Event) -> Outcome | None:

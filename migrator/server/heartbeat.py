@@ -9,6 +9,7 @@ import threading
 
 from migrator.api.process.services import Services
 from migrator.db import server_heartbeat
+from migrator.log_limits import log_failure
 from migrator.scheduler.state.database_clock import beat
 
 log = logging.getLogger(__name__)
@@ -27,5 +28,5 @@ class Heartbeat:
         while not self._stop.wait(server_heartbeat.BEAT_S):
             try:
                 beat(self._services.db, self._known)
-            except Exception:
-                log.exception("the database could not be told that a server listens; it is tried again")
+            except Exception as error:
+                log_failure(log, error, "the database could not be told that a server listens; it is tried again")

@@ -10,6 +10,7 @@ import time
 from migrator.api import operation_metrics
 from migrator.api.image_v2 import images
 from migrator.api.process.services import Services
+from migrator.log_limits import log_failure
 
 log = logging.getLogger(__name__)
 _STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
@@ -25,5 +26,5 @@ def keep(services: Services, stop: threading.Event) -> None:
                 looked_at = time.monotonic()
                 services.db.analyze()
                 images.remove_abandoned(services)
-        except Exception:
-            log.exception("what has ended could not be counted; it is tried again")
+        except Exception as error:
+            log_failure(log, error, "what has ended could not be counted; it is tried again")

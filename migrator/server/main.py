@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,13 +50,7 @@ def serve(settings: ServerSettings) -> int:
     services = build(settings, rules)
     stop = threading.Event()
     upload.tidy(services)
-    parts: dict[str, Callable[[], None]] = {
-        "heartbeat": Heartbeat(services, stop).keep,
-        "sweeper": partial(sweeper.keep, services, stop),
-        "deadlines": partial(sweeper.keep_deadlines, services, stop),
-        "housekeeping": partial(housekeeping.keep, services, stop),
-        "fencer": Fencer(services, stop).keep,
-    }
+    parts = background(services, stop)
     threads = [threading.Thread(target=keep, name=name, daemon=True) for name, keep in parts.items()]
     for thread in threads:
         thread.start()
@@ -68,6 +62,17 @@ def serve(settings: ServerSettings) -> int:
             thread.join(timeout=_LAST_STEPS_S)
         services.db.close()
     return 0
+
+
+def background(services: Services, stop: threading.Event) -> Mapping[str, Callable[[], None]]:
+    """What works beside requests until ``stop``, each in a thread of its own. Raises MigratorError."""
+    return {
+        "heartbeat": Heartbeat(services, stop).keep,
+        "sweeper": partial(sweeper.keep, services, stop),
+        "deadlines": partial(sweeper.keep_deadlines, services, stop),
+        "housekeeping": partial(housekeeping.keep, services, stop),
+        "fencer": Fencer(services, stop).keep,
+    }
 
 
 async def _listen(services: Services, strategy: Authenticator, contexts: Sequence[tls.Contexts]) -> None:

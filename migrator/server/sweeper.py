@@ -7,6 +7,7 @@ import logging
 import threading
 
 from migrator.api.process.services import Services
+from migrator.log_limits import log_failure
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5  # how late a deadline may be noticed
@@ -18,8 +19,8 @@ def keep(services: Services, stop: threading.Event) -> None:
         try:
             services.reconciler.sweep()
             services.db.erase()
-        except Exception:
-            log.exception("the sweep failed; it is tried again")
+        except Exception as error:
+            log_failure(log, error, "the sweep failed; it is tried again")
 
 
 def keep_deadlines(services: Services, stop: threading.Event) -> None:
@@ -27,5 +28,5 @@ def keep_deadlines(services: Services, stop: threading.Event) -> None:
     while not stop.wait(_TICK_S):
         try:
             services.reconciler.reconcile_due()
-        except Exception:
-            log.exception("operations whose time has come could not be looked at; the sweep does")
+        except Exception as error:
+            log_failure(log, error, "operations whose time has come could not be looked at; the sweep does")

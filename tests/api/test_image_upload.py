@@ -66,6 +66,16 @@ def test_content_of_another_format_is_refused_and_leaves_nothing(web: Web, tmp_p
     assert upload(web, ident, qcow2(tmp_path / "q")).status_code == 204  # the right content is taken then
 
 
+def test_a_refusal_in_qemus_words_names_no_path_of_the_server(web: Web, tmp_path: Path) -> None:
+    whole = qcow2(tmp_path / "q")
+    ident = made(web, disk_format="qcow2")
+    answer = upload(web, ident, whole[:60] + bytes([0, 1, 0, 0]) + whole[64:])
+    assert answer.status_code == 400
+    assert "Could not open '(path)'" in message(answer)
+    assert str(tmp_path) not in answer.text
+    assert f".{ident}" not in answer.text
+
+
 def test_formats_are_an_operators_choice(web: Web, db: Database, tmp_path: Path) -> None:
     body = {"name": "x", "disk_format": "vdi", "container_format": "bare"}
     answer = web("POST", "/image/v2/images", json=body)

@@ -3,17 +3,21 @@ server that has more to do than it can."""
 
 import asyncio
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from migrator.api.process.admission import Admission, Kind, Limits
 from migrator.cli import main
+from migrator.db import engine
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from migrator.errors import DatabaseUnavailable, ServerBusy
+from tests.api import seed
 from tests.api.harness import Web
 from tests.ports import free_port
 
@@ -47,28 +51,89 @@ def test_each_request_is_answered_with_503_and_when_to_ask_again(gone: Web, meth
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) >= 1
     assert "cannot be used now" in answer.text
-    assert "secret" not in answer.text
+    for told in ("secret", "://", "127.0.0.1", "m.db", "unable to open"):
+        assert told not in answer.text
+
+
+def test_the_log_of_a_request_says_which_database_is_away_and_why(gone: Web, caplog: pytest.LogCaptureFixture) -> None:
+    assert gone("GET", "/v2.1/servers").status_code == 503
+    (line,) = [record.getMessage() for record in caplog.records if "cannot be used now" in record.getMessage()]
+    assert "m.db cannot be used now: unable to open" in line or "://m:***@127.0.0.1" in line
+    assert "secret" not in line
+
+
+def test_no_path_of_a_database_that_is_held_is_told_to_who_changes_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_PATIENCE_S", 0.05)
+    path = tmp_path / "m.db"
+    upgrade(f"sqlite:///{path}")
+    web = Web(Database(f"sqlite:///{path}"), tmp_path)
+    uuid = seed.instance(web.db, "a")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        answer = web("PUT", f"/v2.1/servers/{uuid}", json={"server": {"name": "b"}})
+    web.services.db.close()
+    assert answer.status_code == 503
+    assert answer.json()["computeFault"]["message"] == "the database cannot be used now"
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
         ("sqlite:////nowhere/at/all/m.db", "there is no folder /nowhere/at/all (make it"),
-        ("mysql://u:secret@h/m", "database = h/m: expected sqlite:////PATH or postgresql://"),
-        ("nonsense", "database = nonsense: expected sqlite:////PATH or postgresql://"),
-        ("postgresql://u:secret@127.0.0.1:1/m", "the database postgresql+psycopg://u:***@127.0.0.1:1/m cannot be used"),
+        ("mysql://u:secret@h/m", "database = mysql://...: migrator keeps nothing there; expected sqlite:////PATH or p"),
+        ("nonsense", "database: it names no kind of database; expected sqlite:////PATH or postgresql://"),
+        ("u:secret@h", "database: it names no kind of database; expected"),
+        ("u:secret@h://x", "database: it names no kind of database; expected"),
+        ("sqlite://", "database = sqlite://...: migrator keeps nothing there; expected sqlite:////PATH"),
+        ("sqlite:///", "database = sqlite:///: it names no file; expected sqlite:////PATH"),
+        ("sqlite:///:memory:", "database = sqlite:///:memory:: a database in memory ends with its process; expected"),
+        ("sqlite:///file:{tmp}/z?mode=memory", "database = sqlite:///file:{tmp}/z?mode=memory: a path is no URI"),
+        ("sqlite:///{tmp}/z.db?timeout=x", "database = sqlite:///{tmp}/z.db?timeout=x: it takes no parameters"),
+        ("sqlite:///{tmp}", "database = sqlite:///{tmp}: {tmp} is a folder"),
+        ("sqlite:///{tmp}/" + "x" * 300 + "/m.db", "there is no folder {tmp}/xxx"),
+        ("sqlite+aiosqlite:///{tmp}/z.db", "database = sqlite+aiosqlite://...: migrator keeps nothing there; expected"),
+        ("sqlite+pysqlite:///{tmp}/z.db", "database = sqlite+pysqlite://...: migrator keeps nothing there; expected"),
+        ("postgres://u:secret@h/x", "database = postgres://...: migrator keeps nothing there; expected"),
+        ("postgresql+asyncpg://a@127.0.0.1:1/x", "database = postgresql+asyncpg://...: migrator keeps nothing there"),
+        ("postgresql+psycopg2://a@h/x", "database = postgresql+psycopg2://...: migrator keeps nothing there"),
+        (
+            "postgresql://u:secret@127.0.0.1:1/x?foo=secret",
+            'database = postgresql://u:***@127.0.0.1:1/x: invalid connection option "foo"; expected',
+        ),
+        ("postgresql://u@h/x?autocommit=1", 'invalid connection option "autocommit"; expected'),
+        ("postgresql://u:secret", "database = postgresql://...: it cannot be read as a URL; expected"),
+        ("postgresql://u:secret@h:x/m", "database = postgresql://...: it cannot be read as a URL; expected"),
+        ("postgresql://u@/m?host=a:1,b&host=c:x", "database = postgresql://"),
+        (
+            "postgresql://u@/m?host=127.0.0.1,127.0.0.1&port=1,2,3",
+            "database = postgresql://...: it cannot be read as a",
+        ),
+        ("postgresql://127.0.0.1:1/m?sslmode=x", "the database postgresql://127.0.0.1:1/m cannot be used now: "),
+        ("postgresql://127.0.0.1:99999/m", "the database postgresql://127.0.0.1:99999/m cannot be used now: "),
+        ("postgresql://u:secret@127.0.0.1:1/m", "the database postgresql://u:***@127.0.0.1:1/m cannot be used now: "),
+        ("postgresql+psycopg://u:secret@127.0.0.1:1/m", "the database postgresql://u:***@127.0.0.1:1/m cannot be used"),
     ],
 )
 @pytest.mark.parametrize("command", [["server"], ["db", "upgrade"], ["agent-credential", "one"]])
 def test_a_start_says_what_is_wrong_with_the_database(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], url: str, said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    url: str,
+    said: str,
 ) -> None:
-    monkeypatch.setenv("MIGRATOR_DATABASE", url)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIGRATOR_DATABASE", url.replace("{tmp}", str(tmp_path)))
+    mode = tmp_path.stat().st_mode
     assert main.main(command) == 1
-    error = capsys.readouterr().err.splitlines()[-1]
+    (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("migrator: ")
-    assert said in error
+    assert said.replace("{tmp}", str(tmp_path)) in error
     assert "secret" not in error
+    assert (tmp_path.stat().st_mode, list(tmp_path.iterdir())) == (mode, []), "nothing was begun"
 
 
 def test_an_upgrade_of_a_database_that_is_away_is_no_traceback(tmp_path: Path) -> None:

@@ -72,6 +72,51 @@ def test_a_database_that_was_open_is_closed_to_others_with_one_line(
     ]
 
 
+def test_a_folder_that_holds_the_database_alone_is_closed_to_others_with_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "db"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for _ in range(2):
+        upgrade(f"sqlite:///{folder}/migrator.db")
+        assert mode(folder) == 0o711
+    assert [record.message for record in caplog.records if "open to other users" in record.message] == [
+        f"the folder {folder} of the database: 1 files and folders were open to other users; they are closed now"
+    ]
+
+
+@pytest.mark.parametrize(("wide", "others"), [(0o755, "images"), (0o1777, None)])
+def test_a_folder_that_the_database_shares_is_left_and_named(
+    wide: int, others: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "db"
+    folder.mkdir()
+    folder.chmod(wide)
+    if others is not None:
+        (folder / others).mkdir()
+    upgrade(f"sqlite:///{folder}/migrator.db")
+    assert mode(folder) == wide
+    (line,) = [record.message for record in caplog.records if "open to other users" in record.message]
+    assert line == (
+        f"the folder {folder} of the database is open to other users (mode {wide:o}), and is left as it is, for they "
+        "may use it: choose a folder that holds nothing else, or close this one if no other user needs it: chmod 711 "
+        f"{folder}"
+    )
+
+
+@pytest.mark.parametrize("narrow_enough", [0o700, 0o711])
+def test_a_folder_of_the_database_that_others_can_only_pass_is_not_spoken_of(
+    narrow_enough: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "db"
+    folder.mkdir()
+    folder.chmod(narrow_enough)
+    upgrade(f"sqlite:///{folder}/migrator.db")
+    assert mode(folder) == narrow_enough
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 @pytest.mark.usefixtures("umask")
 def test_an_agents_state_is_private(tmp_path: Path) -> None:
     state = tmp_path / "above" / "state"

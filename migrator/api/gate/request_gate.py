@@ -187,9 +187,7 @@ class RequestGate:
 
     async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
         reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
-        self._services.refusals.note(
-            reason, f"{scope['state']['client']} {scope['method']} {scope['path']}: {error.message}"
-        )
+        self._services.refusals.note(reason, f"{scope['state']['client']} {scope['method']} {scope['path']}: {error}")
         surface = Surface.AGENT if self._gate.doors.agents_only(scope) else self._surface_of(scope)
         status, body = faults.body_for(surface, error)
         more = faults.headers_of(error)

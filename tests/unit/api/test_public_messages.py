@@ -2,7 +2,21 @@
 
 import pytest
 
+from migrator.api.faults import UnsupportedMediaType, body_for, fault
 from migrator.api.public_messages import public
+from migrator.api.surface import Surface
+from migrator.errors import (
+    ActionNotImplemented,
+    BadRequest,
+    Conflict,
+    DatabaseUnavailable,
+    Forbidden,
+    MigratorError,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 
 XML = "<domain type='kvm'>\n  <name>secret</name>\n  <source file='/srv/secret.qcow2'/>\n</domain>"
 
@@ -42,3 +56,45 @@ def test_paths_and_xml_are_left_out(said: str, read: str) -> None:
 )
 def test_what_is_neither_stays(said: str) -> None:
     assert public(said) == said
+
+
+@pytest.mark.parametrize("surface", [Surface.COMPUTE, Surface.IMAGES, Surface.DISCOVERY])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+        UnsupportedMediaType,
+        TooManyRequests,
+        ActionNotImplemented,
+        Unavailable,
+        MigratorError,
+    ],
+)
+def test_no_status_of_a_clients_surface_tells_of_a_path(surface: Surface, kind: type[MigratorError]) -> None:
+    status, body = body_for(surface, kind(f"cannot read /srv/secret.qcow2 {XML}"))
+    assert "secret" not in str(body)
+    assert status == 500 or "cannot read (path) (XML)" in str(body)
+    assert "secret" not in str(fault(status, "/srv/secret"))
+
+
+def test_an_operator_reads_paths_in_the_native_api_and_an_agent_in_its_own() -> None:
+    for surface in (Surface.NATIVE, Surface.AGENT):
+        assert "/srv/x.qcow2" in str(body_for(surface, Conflict("cannot read /srv/x.qcow2")))
+
+
+@pytest.mark.parametrize("surface", list(Surface))
+def test_which_database_is_away_is_for_the_log_alone(surface: Surface) -> None:
+    error = DatabaseUnavailable("the database cannot be used now", cause="postgresql://m@db/m: refused")
+    assert "postgresql" not in str(body_for(surface, error))
+    assert "refused" in str(error)
+    assert "refused" in error.sentence
+
+
+def test_a_long_run_of_slashes_is_read_in_no_time() -> None:
+    """As a client may send it in a name: the time grows with its length, not with the square of that."""
+    for said in ("'file:" + "/" * 1_000_000, "'/" * 500_000, "</" * 500_000, "file:/" * 200_000):
+        public(said)

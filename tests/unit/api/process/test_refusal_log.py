@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from migrator.api.process.refusal_log import Counts, OncePerInterval, Refusals, limit_logs_of_messages
+from migrator.api.process.refusal_log import OncePerInterval, Refusals, limit_logs_of_messages
+from migrator.log_limits import Counts
 from migrator.protocol import Fact, Facts
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import machines
