@@ -132,6 +132,14 @@ def active_of(connection: Connection, instance_uuid: str, *, lock: bool = False)
     return cast(Sequence[OperationRow], connection.execute(query.with_for_update() if lock else query).all())
 
 
+def holding(connection: Connection, kind: str) -> Sequence[OperationRow]:
+    """Active operations of a kind that hold their instances, the oldest first."""
+    query = select(operations).where(
+        operations.c.kind == kind, operations.c.active == true(), operations.c.holds == true()
+    )
+    return cast(Sequence[OperationRow], connection.execute(query.order_by(operations.c.id)).all())
+
+
 def active_ids(connection: Connection) -> Sequence[int]:
     return (
         connection.execute(select(operations.c.id).where(operations.c.active == true()).order_by(operations.c.id))

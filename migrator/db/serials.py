@@ -5,7 +5,8 @@ of the instance: to the record, or to a host that has to do with it. Agents refu
 served. A serial that a host has served and the record does not know is one of an operation that the record has lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select, true, update
@@ -16,6 +17,17 @@ from migrator.db.tables import copies, instances, operations
 # A host may tell any number. What lies further ahead than this is not believed, so that none can use the numbers up. It
 # is only for what hosts say: the record's own serials count wherever the clock is set to.
 _AHEAD = 10 * 365 * 86400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FirstWay:
+    instance_uuid: str
+    serial: int
+    kind: str
+    phase: str
+    forward: bool
+    source: str | None
+    destination: str | None
 
 
 def following(connection: Connection, instance_uuid: str) -> int:
@@ -44,6 +56,19 @@ def known(connection: Connection, instance_uuid: str, serial: int) -> bool:
     """Whether the record has the instance's operation with that serial."""
     query = select(operations.c.id).where(operations.c.instance_uuid == instance_uuid, operations.c.serial == serial)
     return connection.execute(query.limit(1)).first() is not None
+
+
+def on_first_way(connection: Connection, served: Mapping[str, int]) -> Sequence[FirstWay]:
+    """Of these (instance -> serial that a host has served for it) the operations that are on their first way forward:
+    what they have asked so far is what they have been through."""
+    c = operations.c
+    names = ("instance_uuid", "serial", "kind", "phase", "forward", "source", "destination")
+    query = select(*(c[name] for name in names)).where(
+        c.instance_uuid.in_(served), c.serial.in_(set(served.values())), c.active == true(), c.forward == true()
+    )
+    rows = connection.execute(query.where(c.epoch == 1)).all()
+    found = (FirstWay(*row) for row in rows)
+    return [one for one in found if served.get(one.instance_uuid) == one.serial]
 
 
 def accepted(serial: int) -> str:

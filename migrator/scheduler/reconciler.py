@@ -71,6 +71,7 @@ class Reconciler:
             if found:
                 with self._db.write() as connection:
                     unseen_guests.review(connection, self._settings)
+                    unseen_guests.raise_for_evacuations(connection, self._settings)
         except Exception as error:  # operations that wait for it go on waiting; all others have their turn
             log_failure(log, error, "sweep: alarms of unseen guests could not be looked at")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from migrator.operations import OPERATIONS, Actor, Kind, Loss, Operation, Phase
 from migrator.protocol import (
+    HARMLESS,
     AbsentInputs,
     Assignment,
     CompatibleInputs,
@@ -30,6 +31,7 @@ from migrator.protocol import (
 )
 from migrator.scheduler.decision import proof, strategy_choice, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
+from migrator.scheduler.decision.held_back import held_back
 from migrator.scheduler.decision.operation_data import Steering
 from migrator.scheduler.decision.snapshot import MigrationOptions, Placed, Snapshot
 
@@ -55,7 +57,7 @@ def assignments(snapshot: Snapshot) -> Mapping[str, Assignment]:
     table = OPERATIONS[operation.kind]
     phase = table.phase(operation.phase)
     found: dict[str, Assignment] = {}
-    if views.held_back(snapshot, phase):
+    if held_back(snapshot, phase):
         return found
     for host, (actor, ensure) in asked(operation).items():
         fencing = operation.forward and phase.fencing_evidence_suffices and actor is phase.actor
@@ -80,6 +82,18 @@ def asked(operation: Placed) -> Mapping[str, tuple[Actor, Ensure]]:
             if host is not None and host not in found:
                 found[host] = end, peer_ensure
     return found
+
+
+def ever_asked(operation: Placed, host: str) -> bool:
+    """Whether the operation, on its first way forward, has asked the host for more than to look by now."""
+    table = OPERATIONS[Kind(operation.kind)]
+    ends = {Actor.SOURCE: operation.source, Actor.DESTINATION: operation.destination}
+    for phase in table.phases[: table.index(operation.phase) + 1]:
+        wanted = (phase.do, *((phase.peer_ensure,) if phase.peer_ensure is not None else ()))
+        peers = ends.values() if phase.peer_ensure is not None else (ends.get(phase.actor),)
+        if host in peers and any(isinstance(one, Ensure) and one not in HARMLESS for one in wanted):
+            return True
+    return False
 
 
 def _assignment(ask: AssignmentContext, host: str, ensure: Ensure) -> Assignment:

@@ -111,7 +111,7 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     if gone and not snapshot.operation.holds and phase.undo_proof in owed_phases(snapshot.operation):
         return replace(wait(snapshot, views.silence(snapshot, host)), phase=phase.undo_proof, bump_epoch=True)
     given_up = gone and not views.awaited(snapshot, host)
-    by_silence = phase.undo_deferrable is Deferral.SILENT
+    by_silence = phase.undo_deferrable is Deferral.SILENT and views.listed(snapshot, host)
     if given_up and snapshot.operation.holds and (by_silence or views.fenced(snapshot, host)):
         return up(snapshot, table, phase, owing=phase.name if _deferrable(phase) else None)
     return wait(snapshot, views.silence(snapshot, host) if gone else "")

@@ -9,9 +9,9 @@ from migrator.operations import OPERATIONS
 from migrator.scheduler.decision.backward import rollback
 from migrator.scheduler.decision.deadlines import timed
 from migrator.scheduler.decision.forward import advance
+from migrator.scheduler.decision.held_back import held_back
 from migrator.scheduler.decision.snapshot import NOTHING, Plan, Snapshot
 from migrator.scheduler.decision.unreported import named
-from migrator.scheduler.decision.views import held_back
 from migrator.scheduler.decision.waiting import wait
 
 

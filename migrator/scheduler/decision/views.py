@@ -6,11 +6,10 @@ Pure, and without an opinion: what follows from it is ``forward.py``'s and ``bac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from migrator.operations import OPERATIONS, Actor, End, Kind, Operation, Phase
+from migrator.operations import OPERATIONS, Actor, Operation, Phase
 from migrator.protocol import (
     MEMORY,
     SUPERSEDED,
-    AttemptState,
     DomainState,
     Fact,
     GuestDescription,
@@ -27,9 +26,6 @@ _NO_GUEST = GuestDescription()
 # what a source's domain was, and how the instance is wanted wherever it is put
 _POWER = {DomainState.RUNNING: TargetPowerState.RUNNING, DomainState.SAVED: TargetPowerState.SAVED}
 
-# They start, or give up, a guest where its record has it, although there may be no domain of it.
-_TRUST_RECORD = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE, Kind.DELETE})
-
 
 def host_of(operation: Placed, actor: Actor) -> str | None:
     return {Actor.SOURCE: operation.source, Actor.DESTINATION: operation.destination}.get(actor)
@@ -42,6 +38,13 @@ def view_of(snapshot: Snapshot, host: str | None) -> HostView | None:
 def heard(snapshot: Snapshot, host: str | None) -> bool:
     view = view_of(snapshot, host)
     return view is not None and view.heard
+
+
+def listed(snapshot: Snapshot, host: str) -> bool:
+    """Whether what the host had before it fell silent is known from a time since which servers listen: a backup may
+    have lost that it was asked for more."""
+    view = view_of(snapshot, host)
+    return view is None or view.listed
 
 
 def awaited(snapshot: Snapshot, host: str | None) -> bool:
@@ -97,25 +100,6 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
 def judged_by_verdict(table: Operation, phase: Phase) -> bool:
     """Whether both hosts say together where the guest runs while this phase lasts."""
     return table.live and phase.observes_peer
-
-
-def held_back(snapshot: Snapshot, phase: Phase) -> str:
-    """Why the operation waits, and no host is asked for anything, until it is known where the instance is, or which
-    copy of it is the right one; "": it does not. A transfer that is under way is libvirt's, and ends first."""
-    operation = snapshot.operation
-    if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):
-        return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
-    home = view_of(snapshot, snapshot.home)
-    if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
-        return f"waiting for host {home.name}: it has not listed its guests since the servers are back"
-    return ""
-
-
-def _begun(snapshot: Snapshot) -> bool:
-    operation = snapshot.operation
-    fact = newest(snapshot, operation.source, operation.epoch)
-    begun = fact is not None and fact.attempt is not None and fact.attempt.state is not AttemptState.NONE
-    return begun or not operation.forward
 
 
 def skipped(operation: OperationView, phase: Phase) -> bool:

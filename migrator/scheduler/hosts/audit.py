@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from migrator.alarms import DISPUTES, AlarmKind
-from migrator.db import alarms, events, host_domains, instances, keys, serials
+from migrator.db import alarms, events, host_domains, instances, keys
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
 from migrator.db.partial_rows import PolledRecord, RecordRow, StampingRow, UnderWayRow
@@ -18,7 +18,7 @@ from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
 from migrator.scheduler.state import stamps
 from migrator.scheduler.state.effects import POWER
-from migrator.scheduler.state.newer_copies import UNKNOWN_SERIAL, is_unknown, newer_than
+from migrator.scheduler.state.newer_copies import is_unknown, newer_than, unknown_served
 from migrator.scheduler.state.unseen_guests import SilentHosts, is_first_list, keeps_its_domain
 from migrator.settings import ServerSettings
 
@@ -145,7 +145,8 @@ def _subjects(
     stamped = {uuid: copy for uuid, copy in held.items() if copy.stamp_host is not None}
     looked = [uuid for uuid, copy in stamped.items() if before.get(uuid) != copy or uuid in suspect]
     known = host_domains.stamping(connection, {str(stamped[uuid].stamp_operation) for uuid in looked})
-    newer = _unknown_served(connection, held, before, suspect)
+    changed = [copy for uuid, copy in held.items() if before.get(uuid) != copy or uuid in suspect]
+    newer = unknown_served(connection, host, changed)
     newer |= {uuid: _NEWER_STAMP for uuid in looked if _is_newer(stamped[uuid], known, records.get(uuid))}
     differ = [
         uuid
@@ -186,16 +187,6 @@ def _is_gone(subject: Subject) -> bool:
     holding = [operation for operation in subject.operations if operation.holds]
     quiet = subject.record is not None and subject.record.quiet
     return (quiet or bool(holding)) and all(map(keeps_its_domain, holding))
-
-
-def _unknown_served(
-    connection: Connection, held: Mapping[str, HeldCopy], before: Mapping[str, HeldCopy], suspect: set[str]
-) -> dict[str, str]:
-    """Instances of which the host has served an operation that the record has lost: a guest may run on another host,
-    which need not be heard."""
-    changed = (uuid for uuid, copy in held.items() if before.get(uuid) != copy or uuid in suspect)
-    served = {uuid: held[uuid].served for uuid in changed if held[uuid].believed}
-    return dict.fromkeys(serials.unknown(connection, served), UNKNOWN_SERIAL)
 
 
 def _is_newer(copy: HeldCopy, known: Mapping[str, StampingRow], record: RecordRow | None) -> bool:

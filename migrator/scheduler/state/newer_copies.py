@@ -3,7 +3,7 @@
 A database that was restored from a backup may have lost the operation; the guest may run on another host.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from migrator.alarms import AlarmKind
 from migrator.db import alarms, host_domains, instances, serials
@@ -11,6 +11,7 @@ from migrator.db.engine import Connection
 from migrator.db.host_domains import HeldCopy
 from migrator.db.partial_rows import StampingRow
 from migrator.db.rows import CopyRow
+from migrator.scheduler.decision.assignments import ever_asked
 
 UNKNOWN_SERIAL = "was changed by an operation that is not in the record"
 
@@ -23,6 +24,24 @@ def raise_if_newer(connection: Connection, uuid: str) -> None:
             recorded = instances.get(connection, uuid).host
             words = newer_than(copy.host, copy.state, UNKNOWN_SERIAL, recorded)
             alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
+
+
+def unknown_served(connection: Connection, host: str, copies: Iterable[HeldCopy]) -> dict[str, str]:
+    """Instance -> in words, that the host has served an operation of it that the record has lost, or one that by the
+    record has not come to what it asks of this host: a guest may run on another host, which need not be heard."""
+    served = {copy.instance_uuid: copy.served for copy in copies if copy.believed and copy.served}
+    if not served:
+        return {}
+    ahead = [one for one in serials.on_first_way(connection, served) if not _asked(one, host)]
+    found = {one.instance_uuid: f"was changed by a {one.kind} that the record has in {one.phase!r}" for one in ahead}
+    return found | dict.fromkeys(serials.unknown(connection, served), UNKNOWN_SERIAL)
+
+
+def _asked(operation: serials.FirstWay, host: str) -> bool:
+    try:
+        return ever_asked(operation, host)
+    except (LookupError, ValueError):
+        return True  # of another release, whose own servers tell
 
 
 def is_unknown(copy: HeldCopy | CopyRow, known: Mapping[str, StampingRow]) -> bool:

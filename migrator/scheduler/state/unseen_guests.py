@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, host_domains, hosts, instances
+from migrator.db import alarms, host_domains, hosts, instances, operations
 from migrator.db.engine import Connection
 from migrator.db.partial_rows import UnderWayRow
 from migrator.db.rows import HostRow
@@ -86,6 +86,16 @@ def raise_if_unseen(connection: Connection, host: HostRow, uuid: str, settings: 
         alarms.raise_alarm(connection, AlarmKind.GUEST_UNSEEN, said, host=host.name, instance_uuid=uuid)
 
 
+def raise_for_evacuations(connection: Connection, settings: ServerSettings) -> None:
+    """The same for those that were under way when the servers came back: a backup may have lost how they ended."""
+    under_way = operations.holding(connection, Kind.EVACUATION.value)
+    rows = {row.name: row for row in hosts.by_names(connection, {one.source for one in under_way if one.source})}
+    for one in sorted(under_way, key=lambda one: (one.source or "", one.instance_uuid)):
+        host = rows.get(one.source or "")
+        if host is not None and not _listed(host) and instances.get(connection, one.instance_uuid).host == host.name:
+            raise_if_unseen(connection, host, one.instance_uuid, settings)
+
+
 def review(connection: Connection, settings: ServerSettings) -> None:
     """End the alarm of each guest that no host is left for which may run it: one of them has listed its copies, was
     fenced or was removed. The host that the record names need not be heard for that."""
@@ -102,8 +112,8 @@ def _open(connection: Connection) -> Sequence[Any]:
 
 
 def any_unseen(connection: Connection) -> bool:
-    """Whether there is anything to review."""
-    return bool(_open(connection))
+    """Whether there is anything to review, or to raise."""
+    return bool(_open(connection)) or bool(operations.holding(connection, Kind.EVACUATION.value))
 
 
 def _is_over(connection: Connection, host: str, uuid: str, silent: SilentHosts) -> bool:

@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant(
         "an instance in dispute is acted on",
         ASSIGN,
-        ("    if views.held_back(snapshot, phase):\n        return found\n"),
+        ("    if held_back(snapshot, phase):\n        return found\n"),
         "",
     ),
     Mutant(
@@ -134,7 +134,7 @@ MUTANTS = (
     ),
     Mutant(
         "a transfer in dispute is cut off",
-        READING,
+        "migrator/scheduler/decision/held_back.py",
         "if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):",
         "if snapshot.disputed:",
     ),

@@ -1,0 +1,43 @@
+"""Whether an operation waits before anything is decided: it is not known where the instance is.
+
+Pure. Owns the reason. That a dispute is over is found out elsewhere: an operator says so, or a host is heard.
+"""
+
+from migrator.operations import End, Kind, Phase
+from migrator.protocol import AttemptState
+from migrator.scheduler.decision import views
+from migrator.scheduler.decision.snapshot import HostView, Snapshot
+
+# They start, or give up, a guest where its record has it, although there may be no domain of it.
+_TRUST_RECORD = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE, Kind.DELETE})
+
+# Each end may run the guest: over a database that was restored from a backup also one that was asked for nothing yet.
+_COLD = frozenset({Kind.MIGRATION, Kind.RESIZE})
+
+
+def held_back(snapshot: Snapshot, phase: Phase) -> str:
+    """Why the operation waits, and no host is asked for anything, until it is known where the instance is, or which
+    copy of it is the right one; "": it does not. A transfer that is under way is libvirt's, and ends first."""
+    operation = snapshot.operation
+    if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):
+        return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
+    home = views.view_of(snapshot, snapshot.home)
+    if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
+        return _unlisted(snapshot, home)
+    if operation.kind in _COLD and operation.holds:
+        ends = (views.view_of(snapshot, host) for host in (operation.source, operation.destination))
+        return next((_unlisted(snapshot, end) for end in ends if end and not (end.listed or end.fenced)), "")
+    return ""
+
+
+def _unlisted(snapshot: Snapshot, host: HostView) -> str:
+    if not host.heard:
+        return views.silence(snapshot, host.name)
+    return f"waiting for host {host.name}: it has not listed its guests since the servers are back"
+
+
+def _begun(snapshot: Snapshot) -> bool:
+    operation = snapshot.operation
+    fact = views.newest(snapshot, operation.source, operation.epoch)
+    begun = fact is not None and fact.attempt is not None and fact.attempt.state is not AttemptState.NONE
+    return begun or not operation.forward
