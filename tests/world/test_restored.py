@@ -217,6 +217,7 @@ def test_an_operators_word_for_what_a_host_has_served_lasts(make_world: MakeWorl
     world, uuid = moved_away_from_a_host_that_tells(make_world, tmp_path)
     pass_time(world, 30)
     world.lose("n2")
+    moves.force_down(world, "n2")  # a stopped copy is not believed beside a host that may run another
     say(world, uuid, "n1")
     pass_time(world, 30)
     assert (open_alarms(world), record(world, uuid).vm_state) == ([], "stopped")
