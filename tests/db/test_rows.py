@@ -21,6 +21,7 @@ from migrator.db import (
     partial_rows,
     poll_groups,
     queues,
+    registrations,
     rows,
     server_groups,
     surveys,
@@ -69,6 +70,7 @@ QUERIES: list[tuple[type, Ask]] = [
     (partial_rows.QueueRow, lambda c: queues.standing(c, inbound.RULE, ["n1"])),
     (partial_rows.SurveyRow, lambda c: surveys.of_hosts(c, ["n1"])),
     (partial_rows.MachineRow, lambda c: machines.of(c, "n1")),
+    (partial_rows.RegisteredRow, lambda c: registrations.known(c, ["n1"])),
     (partial_rows.LeftoverRow, lambda c: leftovers.records(c, "n1", ["u"])),
 ]
 # Where a query leaves out the rows in which the column is NULL.

@@ -91,7 +91,7 @@ def _scope(scope: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[Keystone]:
-    assert PYTHON.exists(), "Keystone is not installed: script/bootstrap does it"
+    assert PYTHON.exists(), "Keystone is not installed: `script/bootstrap keystone` does it"
     port = free_port()
     log = directory / "keystone.log"
     with log.open("wb") as output:
