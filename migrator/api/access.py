@@ -58,7 +58,7 @@ def check(route: Route, asked: ApiRequest) -> None:
 def _server(route: Route, asked: ApiRequest) -> Any:
     """Whose the server is; an administrator learns that it is not there from the handler, in that one's words."""
     caller = asked.caller
-    if caller.system_scope:
+    if not caller.project_id:
         raise Forbidden(f"Policy doesn't allow {rule_of(route)} to be performed.")
     with asked.services.db.read() as connection:
         return instance_list.owner(

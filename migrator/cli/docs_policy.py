@@ -27,7 +27,8 @@ It is read again when it changes. An error in it stops the start with its line, 
 before, and the log says so. A check compares a role (`role:member`), another rule (`rule:NAME`), or one of `user_id`,
 `project_id`, `domain_id`, `system_scope` and `is_admin` with a text, `%(project_id)s` or `%(user_id)s` of the server;
 `and`, `or`, `not` and brackets join checks; `@` is everyone, `!` no one. A token for the whole system passes no rule of
-Nova's or Glance's, as Nova has it, and an administrator's passes this server's own.
+Nova's or Glance's, as Nova has it, and an administrator's passes this server's own. A token for a domain, or for
+nothing, passes no rule, not even `@`, whatever its roles.
 """
 
 

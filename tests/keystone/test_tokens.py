@@ -86,11 +86,20 @@ def test_a_token_for_the_system_passes_rules_of_the_system_alone(door: Door, key
 
 @pytest.mark.parametrize("scope", [{"domain": True}, {}])
 def test_a_token_for_no_project_reaches_no_servers(door: Door, keystone: Keystone, scope: dict[str, Any]) -> None:
-    keystone.http.put(f"/domains/default/users/{keystone.id_of('the-reader')}/roles/{keystone.role_ids['reader']}")
-    seed.instance(door.db, "nameless", project_id="")
-    answer = door.get(LIST, keystone.token("the-reader", **scope))
-    assert answer.status_code == 403 or answer.json() == {"servers": []}
-    assert door.get("/v1/operations", keystone.token("the-reader", **scope)).status_code == 403
+    for role in ("admin", "reader"):
+        keystone.http.put(f"/domains/default/users/{keystone.id_of('the-reader')}/roles/{keystone.role_ids[role]}")
+    nameless, other = (seed.instance(door.db, "a", project_id=project) for project in ("", "other"))
+    token = keystone.token("the-reader", **scope)
+    paths = (
+        LIST,
+        f"{LIST}?all_tenants=1",
+        f"{LIST}/{nameless}",
+        f"{LIST}/{other}",
+        SERVICES,
+        "/v1/operations",
+        "/metrics",
+    )
+    assert {path: door.get(path, token).status_code for path in paths} == dict.fromkeys(paths, 403)
 
 
 def test_a_keystone_that_is_away_is_503_and_known_tokens_pass(door_to: Callable[..., Door], keystone: Keystone) -> None:

@@ -42,7 +42,8 @@ class Rule:
 
     @property
     def system(self) -> bool:
-        """Whether it is a rule about the whole system, which a token for the system passes."""
+        """Whether it is a rule about the whole system, which a token for the system passes as well as one for a
+        project."""
         return self.name.startswith("migrator:")
 
 

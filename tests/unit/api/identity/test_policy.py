@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from migrator.api.identity import policy
+from migrator.api.identity.callers import caller_of
+from migrator.api.identity.keystone import identity_of
 from migrator.api.identity.policy_language import parsed
 from migrator.api.identity.policy_rules import RULES, by_operation
 from migrator.errors import SettingInvalid
@@ -16,7 +18,8 @@ ELSEWHERE = {"project_id": "other", "user_id": "u9"}
 
 
 def caller(*roles: str, **more: str) -> Caller:
-    return Caller("u1", "p1", "", is_admin="admin" in roles, roles=frozenset(roles), **more)  # type: ignore[arg-type]
+    project = "" if "system_scope" in more else "p1"
+    return Caller("u1", project, "", is_admin="admin" in roles, roles=frozenset(roles), **more)  # type: ignore[arg-type]
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -46,6 +49,18 @@ def test_a_token_for_the_system_passes_rules_about_the_system_alone() -> None:
     assert not rules.allows(LIST, caller("admin", "reader", system_scope="all"))
     assert rules.allows(METRICS, caller("admin", system_scope="all"))
     assert not rules.allows(METRICS, caller("reader", system_scope="all"))
+
+
+@pytest.mark.parametrize("scope", [{"domain": {"id": "d1", "name": "Customers"}}, {}])
+def test_an_administrator_of_a_domain_is_none_here_and_passes_no_rule(tmp_path: Path, scope: dict[str, object]) -> None:
+    """Keystone names the role of a domain's administrator "admin", too."""
+    roles = [{"id": name, "name": name} for name in ("admin", "manager", "member", "reader")]
+    token = {"user": {"id": "u1"}, "roles": roles, **scope}
+    for rules in (policy.load(None), policy.load(written(tmp_path, f'"{METRICS}": "@"\n"{LIST}": "role:admin"\n'))):
+        known = caller_of(identity_of(token), "", rules)
+        assert not known.is_admin
+        assert not [name for name in RULES if rules.allows(name, known)]
+        assert not [name for name in RULES if rules.allows(name, known, {"project_id": "", "user_id": "u1"})]
 
 
 def test_a_file_overrides_single_rules_and_what_they_are_made_of(tmp_path: Path) -> None:
