@@ -115,6 +115,36 @@ def test_a_changed_file_counts_within_a_second_and_a_broken_one_changes_nothing(
     web.services.db.close()
 
 
+@pytest.mark.parametrize(
+    ("emptied", "why"),
+    [
+        ("htpasswd", "roles.yaml, line 3: member has no password in "),
+        ("roles.yaml", "htpasswd, line 5: member has no project in "),
+    ],
+)
+def test_a_user_that_is_taken_out_of_one_file_is_refused_from_then_on_and_others_are_not(
+    guarded: Web,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    emptied: str,
+    why: str,
+) -> None:
+    monkeypatch.setattr("migrator.reloaded._REST_S", 0.0)
+    web = Web(guarded.db, tmp_path, http_basic(tmp_path))
+    headers = basic("member", "password of member")
+    assert web(*LIST, headers=headers).status_code == 200
+    both, path = (tmp_path / "htpasswd", tmp_path / "roles.yaml"), tmp_path / emptied
+    path.write_text("".join(one for one in path.read_text().splitlines(True) if not one.startswith("member:")))
+    assert web(*LIST, headers=headers).status_code == 401
+    assert web(*LIST, headers=basic("reader", "password of reader")).status_code == 200
+    assert why in caplog.text
+    restarted = Web(guarded.db, tmp_path, HttpBasic(Reloaded((), lambda: users.load(*both))))
+    assert restarted(*LIST, headers=headers).status_code == 401
+    for one in (web, restarted):
+        one.services.db.close()
+
+
 def test_guesses_are_paced_for_their_address_and_known_users_do_not_wait(
     guarded: Web, monkeypatch: pytest.MonkeyPatch, compared: list[bytes]
 ) -> None:
@@ -175,12 +205,7 @@ def test_a_file_that_htpasswd_of_apache_wrote_is_read(tmp_path: Path) -> None:
         ("alice:$apr1$abc$def\n", "", "line 1: the password of alice is no bcrypt hash; `htpasswd -B` makes one"),
         (f"alice:$2y$31${'a' * 53}\n", "", "line 1: bcrypt's cost is 31; from 4 to 16"),
         ("{alice}{alice}", "alice: {{project: a, roles: []}}", "line 2: alice stands in line 1, too"),
-        ("{alice}", "", "line 1: alice has no project in {1}"),
-        (
-            "",
-            "\nbob: {{project: a, roles: []}}",
-            "http_basic_auth_roles_file = {1}, line 2: bob has no password in {0}",
-        ),
+        ("", "\nbob: {{project: a, role: []}}", "http_basic_auth_roles_file = {1}, line 2: role is nothing of a user"),
         ("{alice}", "alice: demo", "line 1: expected alice: {{project: demo, roles: [member]}}"),
         ("{alice}", "alice:\n  project: a\n  role: [x]", "line 3: role is nothing of a user"),
         ("{alice}", "alice:\n  roles: [x]", "line 1: alice has no project"),

@@ -1,7 +1,7 @@
 """Users of ``auth_strategy = http_basic``: passwords in an htpasswd file (bcrypt), projects and roles in one beside it.
 
-Owns the form of both files, and that each user stands in both. Raises SettingInvalid that names the file and the line.
-Never compares a password.
+Owns the form of both files, and that a user is one that stands in both: a line that is taken out of either takes the
+access. Raises SettingInvalid that names the file and the line. Never compares a password.
 """
 
 import logging
@@ -37,16 +37,17 @@ class Users:
 
 def load(passwords: Path, projects: Path) -> Users:
     hashes = _hashes(passwords)
-    identities = {entry.name: _identity(entry) for entry in yaml_file.read(PROJECTS, projects, _EXAMPLE)}
-    for name, (line, _) in hashes.items():
-        if name not in identities:
-            raise SettingInvalid(f"{PASSWORDS} = {passwords}, line {line}: {name} has no project in {projects}")
-    for entry in yaml_file.read(PROJECTS, projects, _EXAMPLE):
-        if entry.name not in hashes:
-            raise SettingInvalid(f"{entry.where}: {entry.name} has no password in {passwords}")
+    entries = {entry.name: entry for entry in yaml_file.read(PROJECTS, projects, _EXAMPLE)}
+    identities = {name: _identity(entry) for name, entry in entries.items()}
+    for name in sorted(hashes.keys() - entries.keys()):
+        where = f"{PASSWORDS} = {passwords}, line {hashes[name][0]}"
+        log.warning("%s: %s has no project in %s, and so no access", where, name, projects)
+    for name in sorted(entries.keys() - hashes.keys()):
+        log.warning("%s: %s has no password in %s, and so no access", entries[name].where, name, passwords)
     cost = max((found[4:6] for _, found in hashes.values()), default="12")
     decoy = f"$2b${cost}${'.' * 22}{'.' * 31}".encode()
-    return Users({name: found.encode() for name, (_, found) in hashes.items()}, identities, decoy)
+    both = hashes.keys() & entries.keys()
+    return Users({name: hashes[name][1].encode() for name in both}, {name: identities[name] for name in both}, decoy)
 
 
 def _hashes(path: Path) -> Mapping[str, tuple[int, str]]:
