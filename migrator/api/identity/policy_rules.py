@@ -96,7 +96,7 @@ _SERVERS = (
     _nova("os-pause-server:unpause", MEMBER, "Let a paused server run", "action unpause"),
     _nova("os-lock-server:lock", MEMBER, "Lock a server", "action lock"),
     _nova("os-lock-server:unlock", MEMBER, "Unlock a server", "action unlock"),
-    _nova("os-lock-server:unlock:unlock_override", ADMIN, "Unlock a server that an administrator locked"),
+    _nova("os-lock-server:unlock:unlock_override", ADMIN, "Unlock a server that the other side locked"),
     _nova("os-migrate-server:migrate", MANAGER, "Migrate a server", "action migrate"),
     _nova("os-migrate-server:migrate:host", ADMIN, "Migrate a server to a host that is named"),
     _nova("os-migrate-server:migrate_live", MANAGER, "Live-migrate a server", "action os-migrateLive"),

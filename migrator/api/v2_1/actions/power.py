@@ -11,6 +11,8 @@ from migrator.db.engine import Database
 from migrator.scheduler.requests import requests
 from migrator.scheduler.requests.requests import Caller
 
+_OWNER, _ADMIN = "owner", "admin"
+
 
 def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiRequest, Any, Any], StartedAction]:
     """For an action that has no parameter but the instance's name."""
@@ -27,21 +29,26 @@ def _reboot(request: ApiRequest, row: Any, value: Any) -> StartedAction:
 
 
 def _lock(request: ApiRequest, row: Any, value: Any) -> StartedAction:
+    """As in Nova: what is locked already stays so for its own project's callers, no matter which side locked it."""
     reason = value.get("locked_reason") if isinstance(value, Mapping) and request.version >= (2, 73) else None
-    by = "admin" if request.caller.is_admin else "owner"
-    return _set_lock(request, row, by, reason)
+    by = _side(request, row)
+    with request.services.db.write() as connection:
+        if instances.lock(connection, row.uuid).locked_by is None or by == _ADMIN:
+            instances.change(connection, row.uuid, {"locked_by": by, "locked_reason": reason})
+    return StartedAction()
 
 
 def _unlock(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
-    if row.locked_by == "admin":
-        request.require("os_compute_api:os-lock-server:unlock:unlock_override", row)
-    return _set_lock(request, row, None, None)
-
-
-def _set_lock(request: ApiRequest, row: Any, by: str | None, reason: str | None) -> StartedAction:
     with request.services.db.write() as connection:
-        instances.change(connection, row.uuid, {"locked_by": by, "locked_reason": reason})
+        if instances.lock(connection, row.uuid).locked_by not in (None, _side(request, row)):
+            request.require("os_compute_api:os-lock-server:unlock:unlock_override", row)
+        instances.change(connection, row.uuid, {"locked_by": None, "locked_reason": None})
     return StartedAction()
+
+
+def _side(request: ApiRequest, row: Any) -> str:
+    """Who locks: Nova's "owner" is every caller of the instance's own project, an administrator too."""
+    return _OWNER if request.caller.project_id == row.project_id else _ADMIN
 
 
 ACTIONS: Mapping[str, ActionRule] = {
