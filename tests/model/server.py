@@ -118,6 +118,7 @@ _VIEWS: dict[View, dict[str, Any]] = {
         "forced_down": True,
         "evidence": "forced down by an operator",
     },
+    "unlisted": {"silent_s": 99, "up": False, "listed": False},
     "unfenced": {"silent_s": 99, "up": False, "fence_failed": "no answer"},
     "back": {"silent_s": 0, "up": False, "forced_down": True, "speaks": True, "evidence": "forced down by an operator"},
 }

@@ -3,7 +3,7 @@
 Pure. Owns the reason. That a dispute is over is found out elsewhere: an operator says so, or a host is heard.
 """
 
-from migrator.operations import End, Kind, Phase
+from migrator.operations import OPERATIONS, End, Kind, Phase
 from migrator.protocol import AttemptState
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.snapshot import HostView, Snapshot
@@ -25,9 +25,20 @@ def held_back(snapshot: Snapshot, phase: Phase) -> str:
     if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
         return _unlisted(snapshot, home)
     if operation.kind in _COLD and operation.holds:
-        ends = (views.view_of(snapshot, host) for host in (operation.source, operation.destination))
+        hosts = (operation.destination,) if _arrived(snapshot, phase) else (operation.source, operation.destination)
+        ends = (views.view_of(snapshot, host) for host in hosts)
         return next((_unlisted(snapshot, end) for end in ends if end and not (end.listed or end.fenced)), "")
     return ""
+
+
+def _arrived(snapshot: Snapshot, phase: Phase) -> bool:
+    """Whether the instance is at the destination by its record, and what comes next asks the source first where it is
+    about what the source has: going on deletes nothing there before the destination has shown its disks, and going back
+    stops nothing at the destination before the source has shown its own."""
+    table = OPERATIONS[snapshot.operation.kind]
+    if snapshot.operation.forward:
+        return table.index(phase.name) > table.index(table.recorded_by)
+    return any(one.undo_end is End.PROOF for one in table.phases[: table.index(phase.name) + 1])
 
 
 def _unlisted(snapshot: Snapshot, host: HostView) -> str:

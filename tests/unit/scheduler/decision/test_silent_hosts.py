@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from migrator.operations import Kind
-from tests.model.server import View
+from migrator.operations import OPERATIONS, Kind
+from migrator.scheduler.decision.held_back import held_back
+from tests.model.server import View, snapshot_of
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, UP, letter, op, plan
 
 L, B, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.MIGRATION
@@ -63,3 +64,27 @@ def test_a_move_whose_destination_is_lost_is_turned_round_only_for_a_source_that
     found = plan(op(L, "transfer"), OFF, ups=lost)
     assert letter(found) == "w"
     assert "may have moved to b before" in str(found.waiting)
+
+
+UNLISTED = "unlisted"  # silent since before the servers were back
+GOING_BACK: dict[str, Any] = {"forward": False, "epoch": 2, "error": (("phase", "verify"), ("status", "reverted"))}
+WHO_IS_WAITED_FOR: list[tuple[str, dict[str, Any], str, str]] = [
+    *((phase, {}, "ab", phase) for phase in ("inspect", "claim", "stop", "copy", "start", "record")),
+    ("verify", {"confirm": True}, "b", "verify, confirmed"),
+    ("attest", {}, "b", "attest"),
+    ("confirm", {}, "b", "confirm"),
+    *((phase, GOING_BACK, "ab", f"undo {phase}") for phase in ("start", "copy", "offer", "stop", "depart")),
+    ("keep", GOING_BACK, "b", "undo keep"),
+    ("verify", GOING_BACK | {"confirm": True}, "b", "called off"),
+]
+
+
+@pytest.mark.parametrize("kind", [M, Kind.RESIZE])
+@pytest.mark.parametrize(("phase", "changes", "ends", "name"), WHO_IS_WAITED_FOR, ids=[w[3] for w in WHO_IS_WAITED_FOR])
+def test_a_cold_move_waits_for_a_list_of_the_ends_that_may_run_the_guest(
+    kind: Kind, phase: str, changes: dict[str, Any], ends: str, name: str
+) -> None:
+    silences: dict[str, tuple[View, ...]] = {"a": (UNLISTED, True), "b": (True, UNLISTED)}
+    for end, ups in silences.items():
+        held = held_back(snapshot_of(op(kind, phase, **changes), (None, None), ups), OPERATIONS[kind].phase(phase))
+        assert held == (f"waiting for host {end}, which is silent" if end in ends else ""), name
