@@ -9,13 +9,22 @@ from typing import Any, ClassVar
 
 
 class MigratorError(Exception):
-    """Base of the tree. ``code`` is stable and documented; ``message`` is for people."""
+    """Base of the tree. ``code`` is stable and documented; ``message`` is for people. ``without_hosts``: what callers
+    read in its place who may not know of hosts, for a message that names one; the same where it names none."""
 
     code: ClassVar[str] = "internal_error"
 
-    def __init__(self, message: str, *, advice: str | None = None, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        advice: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        without_hosts: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.without_hosts = message if without_hosts is None else without_hosts
         self.advice = advice
         self.details = dict(details or {})
 

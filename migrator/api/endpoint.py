@@ -107,7 +107,9 @@ class Endpoint:
         return Answer(404, faults.not_routed())
 
     def _refused(self, request: Request, error: MigratorError, headers: dict[str, str]) -> Answer:
-        status, body = faults.body_for(self._surface_of(request), error)
+        caller = getattr(request.state, "caller", STRANGER)
+        hosts = self._services.rules.value.allows(faults.SEES_HOSTS, caller, None)
+        status, body = faults.body_for(self._surface_of(request), error, hosts=hosts)
         asked = microversions.asked(request.headers)
         if status == 406 and asked:
             headers |= microversions.headers_for(asked)

@@ -2,6 +2,8 @@
 
 The Compute API's faults are ``{"itemNotFound": {"code": 404, "message": "..."}}``. A path that no route serves is
 answered as a real server's router does. An unexpected exception is logged and told as a 500 without its internals.
+Callers of Nova's and Glance's APIs read an error's ``message`` where the policy shows them hosts (``SEES_HOSTS``), and
+its ``without_hosts`` otherwise.
 """
 
 import math
@@ -61,6 +63,7 @@ NAMES: Mapping[int, str] = {
     501: "notImplemented",
 }
 _NATIVE = (Surface.NATIVE, Surface.AGENT)
+SEES_HOSTS = "os_compute_api:os-extended-server-attributes"  # the rule of what names a server's host
 UNEXPECTED = "Unexpected API Error. It was logged with the request's id; ask the operator to look there."
 
 
@@ -73,17 +76,18 @@ def fault(status: int, message: str) -> dict[str, Any]:
     return {NAMES.get(status, "computeFault"): {"code": status, "message": public(message)}}
 
 
-def body_of(error: MigratorError) -> tuple[int, dict[str, Any]]:
+def body_of(error: MigratorError, *, hosts: bool) -> tuple[int, dict[str, Any]]:
     """Status and Compute API body; an error that is not the client's says no more than that it was logged."""
-    status = status_of(error)
+    status, message = status_of(error), error.message if hosts else error.without_hosts
     if status == 401:  # as the part before Nova that authenticates words it
-        return status, {"error": {"code": status, "title": "Unauthorized", "message": public(error.message)}}
-    return status, fault(status, error.message if status != 500 else UNEXPECTED)
+        return status, {"error": {"code": status, "title": "Unauthorized", "message": public(message)}}
+    return status, fault(status, message if status != 500 else UNEXPECTED)
 
 
-def body_for(surface: Surface, error: MigratorError) -> tuple[int, dict[str, Any]]:
-    """Status and body, as clients of that surface read them."""
-    return native_body(error) if surface in _NATIVE else body_of(error)
+def body_for(surface: Surface, error: MigratorError, *, hosts: bool = False) -> tuple[int, dict[str, Any]]:
+    """Status and body, as clients of that surface read them. ``hosts``: whether this caller may know of hosts; of
+    ``/v1`` and ``/agent/v1`` each does, for the rules of their rows are about hosts."""
+    return native_body(error) if surface in _NATIVE else body_of(error, hosts=hosts)
 
 
 def unexpected(surface: Surface) -> dict[str, Any]:

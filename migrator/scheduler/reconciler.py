@@ -19,6 +19,7 @@ from migrator.log_limits import log_failure
 from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.operation_data import Kept
+from migrator.scheduler.decision.public_errors import fault_of
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
 from migrator.scheduler.decision.transition import after, ends_secrecy, enters_phase, task_state
 from migrator.scheduler.placement.answers import answered
@@ -233,7 +234,7 @@ def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[
     changes: dict[str, Any] = {"task_state": None}
     error = plan.error or operation.error
     if operation.kind is Kind.BUILD and error and error.get("status") == "error":
-        changes |= {"vm_state": "error", "fault": {"code": 500, "message": error["message"]}}
+        changes |= {"vm_state": "error", "fault": fault_of(error)}
     instances.change(connection, operation.instance_uuid, changes)
     begun = (
         begin_queued_delete(connection, operation.instance_uuid),

@@ -24,10 +24,10 @@ CHEAP = 4  # bcrypt's cost, for tests
 class Callers:
     """``ask(person, ...)`` as ``Web`` takes it."""
 
-    def __init__(self, strategy: str, db: Database, directory: Path) -> None:
+    def __init__(self, strategy: str, db: Database, directory: Path, **settings: Any) -> None:
         self.strategy = strategy
         made: Authenticator = Believed() if strategy == "believed" else http_basic(directory)
-        self.web = Web(db, directory, made)
+        self.web = Web(db, directory, made, **settings)
         self._agent = credentials.issue(db, "compute1")
 
     def ask(self, person: str, method: str, path: str, version: str | None, **more: Any) -> Any:

@@ -189,7 +189,7 @@ def test_a_build_on_a_host_that_is_lost_has_failed_at_once(make_world: MakeWorld
     with world.db.read() as connection:
         row = instances.get(connection, uuid)
     assert (row.vm_state, row.task_state) == ("error", None)
-    assert "n1 is lost" in (row.fault or {})["message"]
+    assert "n1 is lost" in (row.fault or {})["details"]
     world.bring_back("n1")
     world.settle()
     assert broken(world) == []

@@ -23,7 +23,8 @@ def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int
     def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, Kind.MIGRATION)
         if host is not None and host == row.host:
-            raise BadRequest(f"Unable to migrate instance ({uuid}) to current host ({host}).")
+            words = f"Unable to migrate instance ({uuid}) to current host"
+            raise BadRequest(f"{words} ({host}).", without_hosts=f"{words}.")
         params = {"old_flavor": dict(row.flavor), "new_flavor": dict(row.flavor)}
         return begin(connection, caller, Kind.MIGRATION, uuid, row.host, requested_host=host, params=params, seen=row)
 

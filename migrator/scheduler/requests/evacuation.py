@@ -24,6 +24,7 @@ from migrator.scheduler.state.loader import host_view, report_of, with_fencing
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
+_IN_USE = "Compute service is still in use"
 _POWER = {"stopped": TargetPowerState.SHUT_OFF, "suspended": TargetPowerState.SAVED}
 
 
@@ -127,7 +128,9 @@ def _survival(row: InstanceRow, source: HostRow, storage: Mapping[str, Mapping[s
     """Raises Conflict where the host's report cannot be read."""
     spec, (report, unreadable) = InstanceSpec.model_validate(row.spec), report_of(source)
     if unreadable:  # which of its disks are shared is unknown
-        raise Conflict(f"Cannot 'evacuate' instance {row.uuid}: host {source.name}: {unreadable}")
+        words = f"Cannot 'evacuate' instance {row.uuid}:"
+        hidden = f"{words} what its host last reported cannot be read"
+        raise Conflict(f"{words} host {source.name}: {unreadable}", without_hosts=hidden)
     surviving = surviving_pools(storage, spec, report, source.name)
     kept = [disk for disk in spec.disks if not disk.config_drive]
     shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
@@ -152,21 +155,24 @@ def _source(connection: Connection, row: InstanceRow, host: str | None, settings
     try:
         source = hosts.get(connection, row.host)
     except HostNotFound as error:
-        raise BadRequest(f"Compute host {row.host} could not be found.") from error
+        hidden = "The instance's compute host could not be found."
+        raise BadRequest(f"Compute host {row.host} could not be found.", without_hosts=hidden) from error
     view = host_view(source, settings.service_down_time)
     if view.up:
-        raise BadRequest(f"Compute service of {row.host} is still in use.")
+        raise BadRequest(f"Compute service of {row.host} is still in use.", without_hosts=f"{_IN_USE}.")
+    cannot = f"Cannot 'evacuate' instance {row.uuid}:"
     if view.awaited and not fencing.forced_down(source):
-        raise Conflict(
-            f"Cannot 'evacuate' instance {row.uuid}: the servers came back {source.listening_s:.0f} s ago, and host "
-            f"{row.host} may not have had the time to speak to them; ask again when "
-            f"{settings.service_down_time:g} s have passed, or set forced_down"
+        words = f"{cannot} the servers came back {source.listening_s:.0f} s ago, and"
+        late = (
+            f"may not have had the time to speak to them; ask again when {settings.service_down_time:g} s have passed, "
+            "or set forced_down"
         )
+        raise Conflict(f"{words} host {row.host} {late}", without_hosts=f"{words} its host {late}")
     # One that answers stops its guest itself, and says so.
     if not view.heard and fencing.evidence(source, settings) is None and not settings.fence_command:
+        silent = "is silent, but nothing says that its guests do not run any more."
         raise Conflict(
-            f"Cannot 'evacuate' instance {row.uuid}: host {row.host} is silent, but nothing says that its guests do "
-            f"not run any more. {fencing.wanted(source)}"
+            f"{cannot} host {row.host} {silent} {fencing.wanted(source)}", without_hosts=f"{cannot} its host {silent}"
         )
     return source
 
@@ -176,11 +182,13 @@ def _refuse_heard(source: HostRow, settings: ServerSettings, *, shared: bool) ->
     first, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
     view = host_view(source, settings.service_down_time)
     if view.heard and not shared:
-        raise BadRequest(
-            f"Compute service of {source.name} is still in use: it was forced down, but its agent spoke "
-            f"{max(0.0, source.silent_s):.0f} s ago, and the instance's disks are there and nowhere else. Move it with "
-            "live-migration or migrate instead. A host without power is silent: ask again in a few seconds"
+        why = (
+            f"it was forced down, but its agent spoke {max(0.0, source.silent_s):.0f} s ago, and the instance's disks "
+            "are there and nowhere else. Move it with live-migration or migrate instead. A host without power is "
+            "silent: ask again in a few seconds"
         )
+        words = f"Compute service of {source.name} is still in use: {why}"
+        raise BadRequest(words, without_hosts=f"{_IN_USE}: {why}")
 
 
 def _live_elsewhere(connection: Connection, row: InstanceRow, settings: ServerSettings) -> list[tuple[str, str]]:

@@ -28,10 +28,11 @@ def check(row: HostRow, pools: Sequence[str], settings: ServerSettings) -> Mappi
     for pool in pools:
         if pool not in known or known[pool] > limit:
             found = f"{known[pool]:.0f} s before it fell silent" if pool in known else "never"
+            last = f"wrote its last proof there {found}, and shared_storage_proof_max_age is {limit:g} s"
             raise Conflict(
-                f"Whether another host really shares {pool} with {row.name} is not proven: {row.name} wrote its last "
-                f"proof there {found}, and shared_storage_proof_max_age is {limit:g} s",
+                f"Whether another host really shares {pool} with {row.name} is not proven: {row.name} {last}",
                 advice="make sure that every host has the same storage there; with the setting 0 the marker is enough",
+                without_hosts=f"Whether another host really shares {pool} with the lost one is not proven: it {last}",
             )
     return {pool: known[pool] for pool in pools}
 

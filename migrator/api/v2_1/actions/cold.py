@@ -79,13 +79,16 @@ def _revert(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
         found = hosts.by_names(connection, names)
     for host in found:
         if not loader.host_view(host, services.settings.service_down_time).up:
-            raise Conflict(
-                f"Cannot 'revertResize' instance {row.uuid}: host {host.name}, which has the instance's former disks, "
-                "is down, and has to show them before those it runs on are given up. Wait until it is back; or "
-                "confirm, and the instance stays where it is; or, when that host is lost too, evacuate it once it is "
-                "fenced"
-            )
+            raise Conflict(_silent_source(row, f"host {host.name}"), without_hosts=_silent_source(row, "the host"))
     return StartedAction(cold_migration.revert(request.services.db, request.caller, row.uuid))
+
+
+def _silent_source(row: Any, host: str) -> str:
+    return (
+        f"Cannot 'revertResize' instance {row.uuid}: {host}, which has the instance's former disks, is down, and has "
+        "to show them before those it runs on are given up. Wait until it is back; or confirm, and the instance "
+        "stays where it is; or, when that host is lost too, evacuate it once it is fenced"
+    )
 
 
 ACTIONS: Mapping[str, ActionRule] = {

@@ -13,6 +13,7 @@ from migrator.db import operations
 from migrator.db.engine import Database
 from migrator.errors import BadRequest
 from migrator.operations import OPERATIONS, Kind
+from migrator.scheduler.decision.public_errors import public_error
 from migrator.scheduler.requests import requests
 
 _ASYNCHRONOUS = (2, 34)  # from here a refusal is in the migration's record, not in the answer
@@ -45,10 +46,14 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
     if request.version >= _ASYNCHRONOUS:
         return
     if host == row.host:
-        raise BadRequest(f"Unable to migrate instance ({row.uuid}) to current host ({host}).")
+        words = f"Unable to migrate instance ({row.uuid}) to current host"
+        raise BadRequest(f"{words} ({host}).", without_hosts=f"{words}.")
     for name in (row.host, host):
         if name is not None and states.get(name) in ("DOWN", "UNKNOWN"):
-            raise BadRequest(f"Compute service of {name} is unavailable at this time.")
+            raise BadRequest(
+                f"Compute service of {name} is unavailable at this time.",
+                without_hosts="Compute service is unavailable at this time.",
+            )
 
 
 def _until_checked(request: ApiRequest, operation_id: int) -> tuple[Callable[[], bool] | None, float]:
@@ -67,7 +72,8 @@ def _checked(db: Database, operation_id: int) -> bool:
     if row.active and row.forward:
         return table.index(row.phase) > table.index("prepare")
     if row.error and row.status != "completed":
-        raise BadRequest(row.error.get("message", "the migration was refused"))
+        whole = row.error.get("message", "the migration was refused")
+        raise BadRequest(whole, without_hosts=public_error(row.error))
     return True
 
 

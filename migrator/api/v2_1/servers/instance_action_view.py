@@ -8,6 +8,7 @@ from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.servers.view import Version, host_id
 from migrator.db.instance_actions import AT_ONCE, Action
 from migrator.operations import table_of
+from migrator.scheduler.decision.public_errors import public_error
 
 _FAILED = frozenset({"failed", "error"})
 _NAMES = {
@@ -44,10 +45,11 @@ def summary(action: Action, instance_uuid: str, version: Version) -> dict[str, A
 
 
 class Rights(NamedTuple):
-    """What of an event the caller may see: its host, and why it failed."""
+    """What of an event the caller may see: its host, why it failed, and which hosts that names."""
 
     hosts: bool
     details: bool
+    named: bool
 
 
 def full(action: Action, instance_uuid: str, version: Version, may: Rights, phases: Sequence[Any]) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def events(action: Action, version: Version, may: Rights, phases: Sequence[Any])
         event["start_time"], event["finish_time"] = iso_us(row.at), iso_us(finished)
         event["result"] = None if finished is None else "Error" if gave_up else "Success"
         if version >= (2, 84) and may.details:
-            event["details"] = _why(action, following) if gave_up and finished is not None else None
+            event["details"] = _why(action, following, may) if gave_up and finished is not None else None
         lines.append(event)
     return lines[::-1]
 
@@ -90,10 +92,12 @@ def _phase(row: Any) -> str:
     return str(row.phase) if row.name in ("begin", "phase") else f"{row.phase}_{row.name}"
 
 
-def _why(action: Action, following: Any | None) -> str | None:
+def _why(action: Action, following: Any | None, may: Rights) -> str | None:
+    error: Mapping[str, Any] = action.error or {}
+    if not may.named:
+        return public_error(error) if following is not None or error else None
     if following is not None:
         return public(following.message)
-    error: Mapping[str, Any] = action.error or {}
     return public(error["message"]) if error.get("message") else None
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from migrator.api.faults import SEES_HOSTS
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.timestamps import moment
 from migrator.api.v2_1.common.paging import first, limit_of, next_link
@@ -47,7 +48,8 @@ def _query(request: ApiRequest) -> instance_actions.ActionQuery:
 
 def _rights(request: ApiRequest) -> instance_action_view.Rights:
     rule = "os_compute_api:os-instance-actions:events"
-    return instance_action_view.Rights(request.allows(rule), request.allows(f"{rule}:details"))
+    allowed = (rule, f"{rule}:details", SEES_HOSTS)
+    return instance_action_view.Rights(*map(request.allows, allowed))
 
 
 def show(request: ApiRequest) -> Answer:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.api import flavor_and_image
+from migrator.api.faults import SEES_HOSTS
 from migrator.api.json_schema import shortened
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common import paging
@@ -45,10 +46,10 @@ def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
     if moving:
         with request.services.db.read() as connection:
             percents = transfer_stats.percents(connection, moving)
-    admin, attributes = request.caller.is_admin, request.allows("os_compute_api:os-extended-server-attributes")
+    attributes = request.allows(SEES_HOSTS)
     with request.services.db.read() as connection:
         zones = aggregates.zones(connection, {row.host for row in rows if row.host}) if rows else {}
-    return view.ViewContext(request.version, request.base, request.root, admin, attributes, states, percents, zones)
+    return view.ViewContext(request.version, request.base, request.root, attributes, states, percents, zones)
 
 
 def create(request: ApiRequest) -> Answer:

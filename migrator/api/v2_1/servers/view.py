@@ -1,6 +1,6 @@
 """An instance as the Compute API's "server", at every microversion. Pure: a row in, a dict out.
 
-Owns the statuses and the fields; never reads the database and never decides who may see what (``admin`` says it).
+Owns the statuses and the fields; never reads the database and never decides who may see what (``ViewContext`` says it).
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from typing import Any
 from migrator.api.public_messages import public
 from migrator.api.timestamps import iso_us, iso_z
 from migrator.db.aggregates import DEFAULT_ZONE
+from migrator.scheduler.decision.public_errors import fault_parts
 
 Version = tuple[int, int]
 
@@ -78,14 +79,13 @@ def links(base: str, root: str, kind: str, ident: str) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class ViewContext:
-    """What a view needs beside the row. ``admin``, ``attributes``: whether faults in full, and what only operators use,
-    are shown; ``host_states``: host -> host_status, None: it is not shown; ``percents``: instance -> how much of it has
-    been transferred."""
+    """What a view needs beside the row. ``attributes``: whether hosts, faults in full, and what else only operators use
+    are shown; ``host_states``: host -> host_status, None: it is not shown;
+    ``percents``: instance -> how much of it has been transferred."""
 
     version: Version
     base: str
     root: str
-    admin: bool
     attributes: bool
     host_states: Mapping[str, str] | None
     percents: Mapping[str, int]
@@ -142,7 +142,7 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
     }
     if server["status"] in ("ERROR", "DELETED"):
         if row.fault:
-            server["fault"] = _fault(row.fault, context.admin)
+            server["fault"] = _fault(row.fault, context.attributes)
     elif server["status"] in _WITH_PROGRESS:
         arrived = 100 if row.task_state == "resize_finish" else row.progress
         server["progress"] = context.percents.get(row.uuid, arrived)
@@ -186,15 +186,16 @@ def _image(row: Any, context: ViewContext) -> dict[str, Any] | str:
     return shown if context.version < (2, 98) else shown | {"properties": row.image_properties or {}}
 
 
-def _fault(fault: Mapping[str, Any], admin: bool) -> dict[str, Any]:
+def _fault(fault: Mapping[str, Any], attributes: bool) -> dict[str, Any]:
     created = fault.get("created")
+    message, details = fault_parts(fault)
     shown = {
         "code": fault.get("code", 500),
         "created": created if isinstance(created, str) else iso_z(created),
-        "message": public(fault.get("message", "")),
+        "message": public(message),
     }
-    if fault.get("details") and (admin or shown["code"] != 500):
-        shown["details"] = public(fault["details"])
+    if details and attributes:
+        shown["details"] = public(details)
     return shown
 
 
