@@ -9,6 +9,7 @@ from migrator.db import images as image_rows
 from migrator.errors import BadRequest, FlavorNotFound, ImageNotFound
 from migrator.untrusted.image_inspection import QEMU_FORMATS
 
+SEES_EXTRA_SPECS = "os_compute_api:os-flavor-extra-specs:index"  # the rule of a flavor's extra specs, wherever they are
 _GIB = 1024**3
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from migrator.api.flavor_and_image import SEES_EXTRA_SPECS
 from migrator.api.json_schema import INT32, shortened
 from migrator.api.routing import Answer, ApiRequest, Schema
 from migrator.api.v2_1 import extra_spec_names
@@ -287,7 +288,7 @@ def _full(request: ApiRequest, row: rows.FlavorRow) -> dict[str, Any]:
         body |= {"OS-FLV-DISABLED:disabled": row.disabled, "rxtx_factor": row.rxtx_factor}
     if request.version >= (2, 55):
         body["description"] = row.description
-    if request.version >= (2, 61):
+    if request.version >= (2, 61) and request.allows(SEES_EXTRA_SPECS):
         body["extra_specs"] = row.extra_specs
     return body
 

@@ -46,10 +46,10 @@ def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
     if moving:
         with request.services.db.read() as connection:
             percents = transfer_stats.percents(connection, moving)
-    attributes = request.allows(SEES_HOSTS)
+    seen = (request.allows(SEES_HOSTS), request.allows(flavor_and_image.SEES_EXTRA_SPECS))
     with request.services.db.read() as connection:
         zones = aggregates.zones(connection, {row.host for row in rows if row.host}) if rows else {}
-    return view.ViewContext(request.version, request.base, request.root, attributes, states, percents, zones)
+    return view.ViewContext(request.version, request.base, request.root, *seen, states, percents, zones)
 
 
 def create(request: ApiRequest) -> Answer:

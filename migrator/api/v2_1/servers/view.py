@@ -80,13 +80,14 @@ def links(base: str, root: str, kind: str, ident: str) -> list[dict[str, str]]:
 @dataclass(frozen=True, slots=True)
 class ViewContext:
     """What a view needs beside the row. ``attributes``: whether hosts, faults in full, and what else only operators use
-    are shown; ``host_states``: host -> host_status, None: it is not shown;
+    are shown; ``extra_specs``: whether the flavor's are; ``host_states``: host -> host_status, None: it is not shown;
     ``percents``: instance -> how much of it has been transferred."""
 
     version: Version
     base: str
     root: str
     attributes: bool
+    extra_specs: bool
     host_states: Mapping[str, str] | None
     percents: Mapping[str, int]
     zones: Mapping[str, str] = field(default_factory=dict)  # host -> its availability zone, if it is not the default
@@ -168,15 +169,15 @@ def _flavor(flavor: Mapping[str, Any], context: ViewContext) -> dict[str, Any]:
     if context.version < (2, 47):
         ident = flavor["flavorid"]
         return {"id": ident, "links": [{"rel": "bookmark", "href": f"{context.root}/flavors/{ident}"}]}
-    return {
+    shown = {
         "vcpus": flavor["vcpus"],
         "ram": flavor["memory_mb"],
         "disk": flavor["disk_gb"],
         "ephemeral": flavor.get("ephemeral_gb", 0),
         "swap": flavor.get("swap_mb", 0),
         "original_name": flavor["name"],
-        "extra_specs": flavor.get("extra_specs") or {},
     }
+    return shown | {"extra_specs": flavor.get("extra_specs") or {}} if context.extra_specs else shown
 
 
 def _image(row: Any, context: ViewContext) -> dict[str, Any] | str:
