@@ -1,5 +1,6 @@
-"""Registers a host in a database, as its agent would over HTTP."""
+"""Registers a host in a database, and lists its copies, as its agent would over HTTP."""
 
+from migrator.db import hosts
 from migrator.db.engine import Database
 from migrator.protocol import HostReport, Registration
 from migrator.scheduler.hosts import registration
@@ -21,3 +22,10 @@ def register(
     refused = registration.take(db, told, down_after, tokens=tokens)
     if host in refused:
         raise refused[host]
+
+
+def list_no_copies(db: Database, *names: str) -> None:
+    """The hosts' agents say that they hold none."""
+    with db.write() as connection:
+        for name in names:
+            hosts.polled(connection, name, hosts.PollTold(0, 0, listed=True))

@@ -49,6 +49,7 @@ def host(db: Database, name: str, **more: Any) -> None:
         "free_memory_mb": 15000.0,
         "free_disk_gb": 100.0,
         "last_seen": 4_000_000_000.0,
+        "listed_at": 4_000_000_000.0,
         "created_at": BEGAN,
     }
     if more.get("forced_down"):

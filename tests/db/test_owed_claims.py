@@ -43,6 +43,7 @@ def resize_here(db: Database, uuid: str, flavor: dict[str, Any]) -> int:
 def test_a_second_resize_in_place_keeps_its_claim_when_the_first_one_ends_late(db: Database) -> None:
     uuid = databases.add_instances(db, 1)[0]
     registering.register(db, "one", 1, databases.report())
+    registering.list_no_copies(db, "one")
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
         row = instances.get(connection, uuid)

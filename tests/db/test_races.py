@@ -189,6 +189,7 @@ def test_a_move_never_begins_from_a_former_host(db: Database) -> None:
 def test_a_move_that_was_confirmed_meanwhile_is_not_reverted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks for the revert hears that it came too late, or it is done: never neither."""
     uuid = instance(db)
+    registering.list_no_copies(db, "one", "two")
     operation_id = cold_migration.migrate(db, CALLER, uuid, host="two")
     with db.write() as connection:
         connection.execute(t.operations.update().values(destination="two", phase="verify", phase_since=0.0))

@@ -27,3 +27,10 @@ def restore(world: World, backup_file: Path) -> None:
     shutil.copyfile(backup_file, path)
     world.restart_server()
     world._beat()
+
+
+def made_by_an_earlier_release(backup_file: Path) -> None:
+    """It did not write down when a host listed its copies: the upgrade leaves that open."""
+    with closing(sqlite3.connect(backup_file)) as connection:
+        connection.execute("UPDATE hosts SET listed_at = NULL")
+        connection.commit()

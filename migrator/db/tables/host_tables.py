@@ -42,7 +42,8 @@ hosts = Table(
     # of its newest poll that has a number: an older one that comes later tells neither what is worked on nor any copies
     Column("poll_incarnation", BigInteger, nullable=False, default=0, server_default="0"),
     Column("poll_number", BigInteger, nullable=False, default=0, server_default="0"),
-    Column("listed_at", Double),  # by the servers' clock: when its newest complete list of copies was worked in
+    # By the servers' clock: when its newest complete list of copies was worked in. NULL: no list is known.
+    Column("listed_at", Double),
     Column("heard_since", Double),  # by the servers' clock: without a silence since
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),

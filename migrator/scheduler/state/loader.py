@@ -47,6 +47,12 @@ def report_of(row: HostRow) -> tuple[HostReport, str]:
         return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
 
 
+def has_listed(row: HostRow) -> bool:
+    """Whether the host has listed its copies since the servers are back. One of which no list is known has not: that
+    there was none before, a backup does not tell, least of all one of a release that wrote down none."""
+    return row.listed_s is not None and row.listed_s <= row.listening_s
+
+
 def host_view(row: HostRow, down_after: float) -> HostView:
     report, unreadable = report_of(row)
     patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
@@ -63,7 +69,7 @@ def host_view(row: HostRow, down_after: float) -> HostView:
         awaited=not speaks and row.listening_s <= patience_s,
         heard_s=row.heard_s,
         now=row.last_seen + row.silent_s + row.behind_s,
-        listed=row.listed_s is None or row.listed_s <= row.listening_s,
+        listed=has_listed(row),
         unreadable=unreadable,
     )
 

@@ -20,7 +20,7 @@ from migrator.db.rows import HostRow
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.decision.snapshot import HostView
-from migrator.scheduler.state.loader import host_view, with_fencing
+from migrator.scheduler.state.loader import has_listed, host_view, with_fencing
 from migrator.settings import ServerSettings
 
 _NAMED = 5
@@ -92,7 +92,7 @@ def raise_for_evacuations(connection: Connection, settings: ServerSettings) -> N
     rows = {row.name: row for row in hosts.by_names(connection, {one.source for one in under_way if one.source})}
     for one in sorted(under_way, key=lambda one: (one.source or "", one.instance_uuid)):
         host = rows.get(one.source or "")
-        if host is not None and not _listed(host) and instances.get(connection, one.instance_uuid).host == host.name:
+        if host is not None and not has_listed(host) and instances.get(connection, one.instance_uuid).host == host.name:
             raise_if_unseen(connection, host, one.instance_uuid, settings)
 
 
@@ -126,17 +126,13 @@ def _is_over(connection: Connection, host: str, uuid: str, silent: SilentHosts) 
 
 def _has(connection: Connection, host: HostRow, uuid: str) -> bool:
     """Whether the host has said that it has the instance, since servers listen."""
-    return _listed(host) and any(copy.host == host.name for copy in host_domains.of_instance(connection, uuid))
+    return has_listed(host) and any(copy.host == host.name for copy in host_domains.of_instance(connection, uuid))
 
 
 def is_first_list(connection: Connection, host: str) -> bool:
     """Whether the host has listed no copies before since the servers are back. Until then it was not asked to delete
     any: one that it lacks was gone before."""
-    return any(not _listed(row) for row in hosts.by_names(connection, [host]))
-
-
-def _listed(host: HostRow) -> bool:
-    return host.listed_s is not None and host.listed_s <= host.listening_s
+    return any(not has_listed(row) for row in hosts.by_names(connection, [host]))
 
 
 def _spec(stored: Mapping[str, Any]) -> InstanceSpec | None:
@@ -153,7 +149,7 @@ def _named(silent: Sequence[str]) -> str:
 
 def _told(row: HostRow, patience_s: float) -> bool:
     """Whether the host has said what it has: lately, and since servers listen, for an older list may be a backup's."""
-    return row.listed_s is not None and row.listed_s <= min(row.listening_s, patience_s)
+    return has_listed(row) and (row.listed_s or 0.0) <= patience_s
 
 
 def _identities(view: HostView) -> set[str]:
