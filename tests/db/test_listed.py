@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.db import server_heartbeat
+from migrator.db import host_lists, server_heartbeat
+from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.tables import hosts
 from migrator.protocol import Facts, Poll
@@ -79,3 +80,15 @@ def test_a_list_that_cannot_be_compared_leaves_the_time_of_the_last_one(
     monkeypatch.setattr(audit, "audit", fails)
     alone(db, polled(copies=[]))
     assert (listed_s(db) or 0.0) > 3500
+
+
+@pytest.mark.parametrize(("begun_s", "expected"), [(-60, ["compute1", "compute3"]), (60, [])])
+def test_hosts_without_a_list_are_named_to_what_began_before_the_servers_were_back(
+    db: Database, begun_s: float, expected: list[str]
+) -> None:
+    seed.host(db, "compute3", listed_at=None)
+    seed.host(db, "compute4", listed_at=None, approved=False)
+    alone(db, Poll.model_validate({"incarnation": 1, "machine": MACHINE}))
+    agents.heartbeat(db, "compute2", polled(copies=[]), ServerSettings())
+    with db.read() as connection:
+        assert host_lists.unlisted(connection, now(connection) + begun_s) == expected

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from migrator.scheduler.requests import build as building
 from migrator.scheduler.requests import cold_migration, requests
+from migrator.scheduler.requests.build import NewInstance
+from tests.world import moves
 from tests.world.backups import backup, made_by_an_earlier_release, restore
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
 from tests.world.moves import newest_move, verified
-from tests.world.records import operation, pass_time, record
-from tests.world.world import CALLER, World
+from tests.world.records import open_alarms, operation, pass_time, record
+from tests.world.world import CALLER, FLAVOR, World
+
+LOCAL = {**FLAVOR, "extra_specs": {building.STORAGE_EXTRA_SPEC: "local"}}
 
 
 def moved_past_the_backup(
@@ -61,3 +66,77 @@ def test_what_a_migration_did_after_the_backup_is_not_done_again_beside_it(
     assert len(world.fabric.running_on(uuid)) == 1
     assert list(world.fabric.overlaps()) == []
     assert world.lost == []
+
+
+def built_past_the_backup(make_world: MakeWorld, directory: Path, wanted: str | None) -> tuple[World, str, int, str]:
+    """A build that the record has before its host is chosen; and the host that it came to, which is silent."""
+    world = make_world()
+    world.tick()
+    pass_time(world, 60)
+    new = NewInstance("guest", LOCAL, world.image, requested_host=wanted)
+    uuid, key = building.create_instance(world.db, CALLER, new)
+    backup(world, directory / "backup.db")
+    world.server.reconciler.reconcile(key)
+    pass_time(world, 60)
+    (host,) = world.fabric.running_on(uuid)
+    world.silence(host)
+    pass_time(world, 60)
+    restore(world, directory / "backup.db")
+    return world, uuid, key, host
+
+
+def test_a_build_that_ended_after_the_backup_is_not_done_again_beside_a_silent_host(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world, uuid, key, host = built_past_the_backup(make_world, tmp_path, None)
+    pass_time(world, 100)
+    before = "the instance may have been built there before"
+    assert operation(world, key).waiting == f"waiting for host {host}, which is silent; {before}"
+    assert world.fabric.running_on(uuid) == [host]
+    world.bring_back(host)
+    pass_time(world, 60)
+    assert world.fabric.running_on(uuid) == [host]
+    assert ("copy-elsewhere", host, uuid) in open_alarms(world)
+    assert list(world.fabric.overlaps()) == []
+
+
+def test_a_build_that_may_have_ended_on_a_silent_host_goes_on_when_that_is_fenced(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world, uuid, key, host = built_past_the_backup(make_world, tmp_path, None)
+    world.lose(host)
+    moves.force_down(world, host)
+    pass_time(world, 60)
+    assert operation(world, key).status == "completed"
+    assert world.fabric.running_on(uuid) != [host]
+    assert list(world.fabric.overlaps()) == []
+
+
+def test_a_build_that_may_have_ended_on_a_silent_host_can_be_given_up(make_world: MakeWorld, tmp_path: Path) -> None:
+    world, uuid, key, host = built_past_the_backup(make_world, tmp_path, None)
+    pass_time(world, 60)
+    world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
+    pass_time(world, 60)
+    assert operation(world, key).status == "cancelled"
+    assert world.fabric.running_on(uuid) == [host]
+
+
+def test_a_build_on_a_host_by_name_ends_when_that_is_silent_for_it_can_be_nowhere_else(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world, uuid, key, host = built_past_the_backup(make_world, tmp_path, "n2")
+    pass_time(world, 100)
+    assert (operation(world, key).status, host) == ("error", "n2")
+    assert world.fabric.running_on(uuid) == ["n2"]
+
+
+def test_a_build_that_waited_when_the_servers_went_away_goes_on_when_every_host_has_listed_its_guests(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    world.tick()
+    pass_time(world, 60)
+    _, key = building.create_instance(world.db, CALLER, NewInstance("guest", LOCAL, world.image))
+    world.without_server(60)
+    pass_time(world, 60)
+    assert operation(world, key).status == "completed"

@@ -21,13 +21,15 @@ def held_back(snapshot: Snapshot, phase: Phase) -> str:
     operation = snapshot.operation
     if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):
         return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
+    if snapshot.perhaps_built_on is not None and not operation.cancel_requested:
+        return f"{_unlisted(snapshot.perhaps_built_on)}; the instance may have been built there before"
     home = views.view_of(snapshot, snapshot.home)
     if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
-        return _unlisted(snapshot, home)
+        return _unlisted(home)
     if operation.kind in _COLD and operation.holds:
         hosts = (operation.destination,) if _arrived(snapshot, phase) else (operation.source, operation.destination)
         ends = (views.view_of(snapshot, host) for host in hosts)
-        return next((_unlisted(snapshot, end) for end in ends if end and not (end.listed or end.fenced)), "")
+        return next((_unlisted(end) for end in ends if end and not (end.listed or end.fenced)), "")
     return ""
 
 
@@ -41,9 +43,9 @@ def _arrived(snapshot: Snapshot, phase: Phase) -> bool:
     return any(one.undo_end is End.PROOF for one in table.phases[: table.index(phase.name) + 1])
 
 
-def _unlisted(snapshot: Snapshot, host: HostView) -> str:
+def _unlisted(host: HostView) -> str:
     if not host.heard:
-        return views.silence(snapshot, host.name)
+        return f"waiting for host {host.name}, which is silent"
     return f"waiting for host {host.name}: it has not listed its guests since the servers are back"
 
 

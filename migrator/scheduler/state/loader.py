@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from migrator.db import alarms, host_domains, hosts, instances, operations, progress, transfer_stats
+from migrator.db import alarms, host_domains, host_lists, hosts, instances, operations, progress, transfer_stats
 from migrator.db.engine import Connection
 from migrator.db.partial_rows import FactRow, SpecRow
 from migrator.db.rows import HostRow, OperationRow
@@ -33,6 +33,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
 DECLARED_DEAD_S = 15.0
 
 
+_FEW = 10  # hosts
 RELEASED = "released_at"  # kept beside an operator's parameters: since when it is held no more
 _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
 
@@ -146,7 +147,12 @@ def snapshots(connection: Connection, rows: Sequence[OperationRow], settings: Se
         rest = {name: (seen[name], views[name]) for name in sorted(name for name in ends if name in seen)}
         place = waiting.get(row.id, QueuePosition())
         found = _snapshot(connection, row, specs[row.instance_uuid], rest, facts.get(row.id, ()), place, settings)
-        yield replace(found, disputed=disputes.get(row.instance_uuid, ""), copies=_copies(connection, row, settings))
+        yield replace(
+            found,
+            disputed=disputes.get(row.instance_uuid, ""),
+            copies=_copies(connection, row, settings),
+            perhaps_built_on=_perhaps_built_on(connection, row, settings),
+        )
 
 
 def readable(connection: Connection, ids: Sequence[int], settings: ServerSettings) -> list[Snapshot]:
@@ -205,6 +211,28 @@ def _copies(connection: Connection, row: OperationRow, settings: ServerSettings)
     if OPERATIONS[Kind(row.kind)].phase(row.phase).end is not End.NO_COPY:
         return ()
     return tuple(host_domains.left(connection, row.instance_uuid, row.source, settings.service_down_time))
+
+
+def _perhaps_built_on(connection: Connection, row: OperationRow, settings: ServerSettings) -> HostView | None:
+    """For a build that is to choose its host: one that may have its guest already, since the build is older than the
+    time for which servers listen, and may come out of a backup. Asked for only there: it costs a query."""
+    if row.kind != Kind.BUILD or not OPERATIONS[Kind.BUILD].phase(row.phase).claims_host:
+        return None
+    names = host_lists.unlisted(connection, row.created_at)
+    if row.requested_host is not None:  # it was built there or nowhere; and is not, as long as that is silent
+        found = _unfenced(connection, [name for name in names if name == row.requested_host], settings)
+        return found if found is not None and found.heard else None
+    return _unfenced(connection, names, settings)
+
+
+def _unfenced(connection: Connection, names: Sequence[str], settings: ServerSettings) -> HostView | None:
+    """The first of them. Read a few at a time, for after a break there may be thousands."""
+    for first in range(0, len(names), _FEW):
+        for row in hosts.by_names(connection, names[first : first + _FEW]):
+            view = with_fencing(row, host_view(row, settings.service_down_time), settings, 0.0)
+            if not view.fenced:
+                return view
+    return None
 
 
 def schedule_of(settings: ServerSettings) -> Schedule:
