@@ -12,8 +12,10 @@ _XML = "(XML)"
 _PATH = "(path)"
 _TAG = re.compile(r"<[A-Za-z?!/]")
 _CLOSED = re.compile(r"</[^<>]*>|/>")
-_QUOTED = re.compile(r"""(['"])(?:file:)?/[^'"]*\1""")
-_PLAIN = re.compile(r"""file:/+[^\s'"<>,;()\[\]]*|(?<![\w/.])/[^\s'"<>,;:()\[\]/][^\s'"<>,;:()\[\]]*""")
+# A disk as a guest names it, which clients do, too: no path of a host.
+_DEVICE = r"(?!/dev/(?:[hsv]|xv)d[a-z]{1,2}(?![\w/-]|\.\w))"
+_QUOTED = re.compile(rf"""(['"])(?:file:)?{_DEVICE}/[^'"]*\1""")
+_PLAIN = re.compile(rf"""file:/+[^\s'"<>,;()\[\]]*|(?<![\w/.]){_DEVICE}/[^\s'"<>,;:()\[\]/][^\s'"<>,;:()\[\]]*""")
 
 
 def public(message: Any) -> str:

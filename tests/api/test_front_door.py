@@ -19,6 +19,8 @@ from tests.api.harness import Web
 # Every caller may read how to find the API, and whether it is there. Nothing of a cloud is in it.
 FOR_ANYBODY = {
     "/",
+    "/v2",
+    "/v2/",
     "/v2.1",
     "/v2.1/",
     "/identity",

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, host_domains, serials
+from migrator.db import alarms, host_domains, hosts, serials
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.host_domains import HeldCopy
@@ -94,6 +94,8 @@ def test_what_the_record_has_and_what_an_unbelieved_host_says_is_no_alarm(db: Da
 def test_a_lost_serial_is_accepted_by_an_operators_word(db: Database, uuid: str) -> None:
     tell(db, uuid, lost := moment(db) - DAY)
     requests.stop(db, CALLER, uuid)
+    with db.write() as connection:
+        hosts.polled(connection, "compute2", hosts.PollTold(0, 0, [], listed=True))  # and has no copy of it
     reconciliation.take(db, CALLER, uuid, reconciliation.Word("compute1"), ServerSettings())
     assert opened(db) == []
     with db.read() as connection:

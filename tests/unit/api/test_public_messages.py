@@ -29,6 +29,7 @@ XML = "<domain type='kvm'>\n  <name>secret</name>\n  <source file='/srv/secret.q
             "Cannot access storage file '(path)' (as uid:64055): Permission denied",
         ),
         ("unable to open /dev/kvm: No such file", "unable to open (path): No such file"),
+        ("no '/dev/vdb/x', '/dev/vdb.secret', /dev/sdabc-1", "no '(path)', '(path)', (path)"),
         ("open failed:/var/lib/x.qcow2,format=raw", "open failed:(path),format=raw"),
         ('{"driver":"file","filename":"/var/lib/my disks/x"}', '{"driver":"file","filename":"(path)"}'),
         ("-drive file=/var/lib/x.qcow2", "-drive file=(path)"),
@@ -52,6 +53,7 @@ def test_paths_and_xml_are_left_out(said: str, read: str) -> None:
         "nbd://h:10809/export is out of reach",
         "16 GiB needed, 3 GiB free (I/O at 5 MiB/s, 3 < 5, and/or 1/2)",
         "waiting for host n2, silent for 40 s",
+        "device_name '/dev/vdc'; supported: /dev/vdb.",
     ],
 )
 def test_what_is_neither_stays(said: str) -> None:
