@@ -91,4 +91,4 @@ def test_hosts_without_a_list_are_named_to_what_began_before_the_servers_were_ba
     alone(db, Poll.model_validate({"incarnation": 1, "machine": MACHINE}))
     agents.heartbeat(db, "compute2", polled(copies=[]), ServerSettings())
     with db.read() as connection:
-        assert host_lists.unlisted(connection, now(connection) + begun_s) == expected
+        assert list(host_lists.unlisted(connection, now(connection) + begun_s)) == expected

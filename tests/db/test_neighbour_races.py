@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from migrator.db import aggregates, neighbours, server_groups
+from migrator.db import aggregates, neighbours, server_groups, server_heartbeat
 from migrator.db import tables as t
 from migrator.db.engine import Database
 from migrator.operations import OPERATIONS, Effect, Kind
@@ -86,6 +86,7 @@ def test_two_moves_of_an_anti_affinity_group_claim_two_hosts(
     ident, keys = group(db, "anti-affinity"), []
     uuids = databases.add_instances(db, 2)
     with db.write() as connection:
+        connection.execute(t.hosts.update().values(listed_at=server_heartbeat.clock_expression(connection)))
         values = {"host": "one", "vm_state": "active", "task_state": None, "server_group": ident}
         connection.execute(t.instances.update().values(values))
         for uuid in uuids:

@@ -110,9 +110,9 @@ MUTANTS = (
     ),
     Mutant(
         "a host that was heard before the backup counts as heard",
-        UNSEEN,
-        "row.listed_s <= min(row.listening_s, patience_s)",
-        "row.listed_s <= patience_s",
+        "migrator/scheduler/state/loader.py",
+        "row.listed_s is not None and row.listed_s <= row.listening_s",
+        "row.listed_s is not None",
     ),
     Mutant(
         "a guest on a volume is sought where its disks are, alone",
