@@ -149,7 +149,9 @@ class HostileWorld(World):
         own, report, facts = self._poll, self.liar.report(), self.liar.facts(self._poll.incarnation)
         if report is not None:
             self._say(lambda: self.server.register(LIAR, own.incarnation, _sent(report), own.machine))
-        self._say(lambda: self.server.poll(LIAR, _sent(own.model_copy(update={"copies": self.liar.copies()}))))
+        # Without a number, as of an earlier release: its own agent's next word is not taken for an older one.
+        lies = {"copies": self.liar.copies(), "number": 0}
+        self._say(lambda: self.server.poll(LIAR, _sent(own.model_copy(update=lies))))
         self._say(lambda: self.server.facts(LIAR, _sent(Facts(facts=facts, machine=own.machine))))
 
     def _say(self, lie: Callable[[], Any]) -> None:
