@@ -81,6 +81,7 @@ class InstanceRow(NamedTuple):
     tags: Sequence[str]
     networks: Sequence[Mapping[str, Any]]
     key_name: str | None
+    key_data: str | None
     config_drive: bool
     locked_by: str | None
     locked_reason: str | None

@@ -10,6 +10,7 @@ from migrator.db.tables.flavor_and_image_tables import flavors, images
 from migrator.db.tables.group_tables import neighbours, server_groups
 from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
 from migrator.db.tables.instance_tables import instances, volumes
+from migrator.db.tables.key_pair_tables import key_pairs
 from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, facts, operations, progress
 from migrator.db.tables.schema import metadata
 from migrator.db.tables.timeline_tables import IS_REQUEST, alarms, events
@@ -31,6 +32,7 @@ __all__ = [
     "hosts",
     "images",
     "instances",
+    "key_pairs",
     "keys",
     "listening",
     "metadata",

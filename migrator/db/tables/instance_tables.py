@@ -30,6 +30,7 @@ instances = Table(
     Column("tags", JSON, nullable=False),
     Column("networks", JSON, nullable=False),  # [{network, mac, ip}]
     Column("key_name", String(255)),
+    Column("key_data", Text),  # the public key of that name, as it was
     Column("config_drive", Boolean, nullable=False, default=False),
     Column("locked_by", String(16)),  # None, "owner", "admin"
     Column("locked_reason", String(255)),

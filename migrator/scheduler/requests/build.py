@@ -54,6 +54,7 @@ class NewInstance:
     availability_zone: str | None = None
     requested_host: str | None = None
     key_name: str | None = None
+    key_data: str | None = None  # the public key of that name
     config_drive: bool = False
     boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
     volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
@@ -89,6 +90,7 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
                 "tags": list(new.tags),
                 "networks": [nic.model_dump(mode="json") for nic in spec.nics],
                 "key_name": new.key_name,
+                "key_data": new.key_data,
                 "config_drive": new.config_drive,
                 "server_group": new.hints.group,
                 "scheduler_hints": dict(new.hints.asked),
