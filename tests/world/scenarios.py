@@ -10,7 +10,7 @@ from migrator.db.tables import instances, operations
 from migrator.protocol import DomainState
 from migrator.scheduler.requests import requests
 from migrator.scheduler.requests.steer import steer
-from tests.world import disagreements, evacuations, moves
+from tests.world import disagreements, evacuations, kept, moves
 from tests.world.clients import built, insist, insist_on
 from tests.world.world import CALLER, World
 
@@ -232,6 +232,7 @@ SCENARIOS: Mapping[str, Callable[[World], None]] = {
     **moves.SCENARIOS,
     **evacuations.SCENARIOS,
     **disagreements.SCENARIOS,
+    **kept.SCENARIOS,
 }
 
 

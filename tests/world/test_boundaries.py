@@ -104,6 +104,8 @@ ENDS = {
     "restored-shared-paused": ("paused", "n3", ["completed"] * 3),
     "vanished-started": ("active", "n1", ["completed"] * 2),
     "renamed-reconciled": ("stopped", "n3", ["completed"] * 2),
+    "kept-restored": ("stopped", "n1", ["completed", "completed", "confirmed", "completed", "completed"]),
+    "kept-dropped": ("active", "n2", ["completed"] * 3),
     "evacuated-not-dead": ("active", "n1", ["completed", "error"]),
 }
 

@@ -16,6 +16,7 @@ from random import Random
 import pytest
 
 from migrator.errors import MigratorError
+from migrator.operations import Kind
 from tests.world import moves
 from tests.world.conftest import MakeWorld
 from tests.world.mishaps import MISHAPS, Strike, lease_s
@@ -30,6 +31,7 @@ LOOKED_AT_S = 150.0  # longer than a host that says nothing of a step may go wit
 # An agent that is gone for good keeps no promise: that is the watchdog's, which is not simulated.
 _WITHOUT_LEASE = ("evacuated-paused-back", "evacuated-paused-not-dead", "evacuated-back-and-running")
 _ticks: dict[tuple[str, float], int] = {}  # (scenario, lease) -> of a run in which nothing happens
+DISAGREEMENT = "disagreement"
 
 # Operation -> its scenarios; and what is done where record and hosts disagree.
 KINDS: Mapping[str, str] = {
@@ -46,7 +48,9 @@ KINDS: Mapping[str, str] = {
     "migration": "(cold|stopped|suspended)-.*",
     "resize": "resize-.*",
     "evacuation": "evacuated-.*",
-    "disagreement": "(restored|vanished|renamed)-.*",
+    "kept-disks-restore": "kept-restored",
+    "kept-disks-drop": "kept-dropped",
+    DISAGREEMENT: "(restored|vanished|renamed)-.*",
 }
 FAILED_ONCE = (
     ("cold-source-lost-in-verify", "lease-restored"),
@@ -123,6 +127,10 @@ def meet(make_world: MakeWorld, scenario: str, mishap: str, seed: int) -> list[s
 def test_every_scenario_is_of_one_kind() -> None:
     for name in SCENARIOS:
         assert len([kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, name)]) == 1, name
+
+
+def test_every_kind_of_operation_has_scenarios() -> None:
+    assert set(KINDS) - {DISAGREEMENT} == set(Kind)
 
 
 def test_every_kind_meets_every_mishap_and_every_scenario_some_mishap() -> None:

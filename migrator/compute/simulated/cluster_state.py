@@ -43,6 +43,7 @@ class ClusterState:
         self.executions: list[Execution] = []
         self.losses: list[str] = []  # guests that ran on data older than what they had written
         self._versions: dict[tuple[str, str], int] = {}  # newest version of each disk's data, and saved memory's
+        self.kept_retention_s = 7 * 86400.0  # of disks that hosts keep aside
         self.tokens = itertools.count(1)  # of config drives that were made
         self._writes = itertools.count(1)
         self.cuts: set[frozenset[str]] = set()

@@ -126,6 +126,7 @@ class SimulatedDisks(Connection):
                 files=tuple(sorted(aside.files)),
                 bytes=sum(file.allocated_bytes for file in aside.files.values()),
                 age_s=now - aside.since,
+                left_s=max(0.0, aside.since + self.fabric.kept_retention_s - now),
             )
             for pool, storage in self.host.pools.items()
             for (owner, operation), aside in storage.disks.aside.items()
@@ -159,7 +160,10 @@ class SimulatedDisks(Connection):
 
     @call
     def tend_kept(self) -> Sequence[KeptDisks]:
-        return ()  # the retention is the real agent's own
+        gone = [one for one in self._kept_disks() if not one.left_s]
+        for one in gone:
+            self._storage(one.pool).disks.aside.pop((one.instance, one.operation), None)
+        return gone
 
     @call
     def leftovers(self) -> Sequence[Leftover]:
