@@ -72,6 +72,10 @@ class ServerGroupNotFound(NotFound):
     code = "server_group_not_found"
 
 
+class KeyPairNotFound(NotFound):
+    code = "key_pair_not_found"
+
+
 class VolumeNotFound(NotFound):
     code = "volume_not_found"
 

@@ -58,12 +58,12 @@ REFUSED_FIELDS: Rows = (
     Refused("user_data", "there is no metadata service, and the config drive carries none"),
     Refused("block_device_mapping", "send block_device_mapping_v2"),
     Refused("trusted_image_certificates", "images carry no signatures"),
-    Refused("key_name", "there are no key pairs"),
 )
 SERVER: Rows = (
     *_named("name description imageRef flavorRef metadata tags config_drive host hypervisor_hostname"),
     *_named("min_count max_count return_reservation_id"),
     Honoured("availability_zone", "ZONE, ZONE:HOST or ZONE:HOST:NODE; a host's node has its name"),
+    Honoured("key_name", "a key pair of the caller's"),
     Honoured("networks", "names; auto and none give no network"),
     *FIELDS,
     *REFUSED_FIELDS,
@@ -176,6 +176,10 @@ BODIES: Mapping[str, Rows] = {
         *_named("server_group.name server_group.policies server_group.policy"),
         Honoured("server_group.rules.max_server_per_host", "of anti-affinity: how many of the group on a host"),
     ),
+    "POST /os-keypairs": (
+        *_named("keypair.name keypair.type keypair.public_key"),
+        Honoured("keypair.user_id", "another user of the project, for administrators"),
+    ),
     "POST /flavors": (
         *_named("flavor.id flavor.name flavor.description flavor.ram flavor.vcpus flavor.disk"),
         *_named("flavor.OS-FLV-EXT-DATA:ephemeral flavor.os-flavor-access:is_public"),
@@ -197,6 +201,7 @@ _LISTED: Rows = (
 )
 _HYPERVISORS = _named(f"hypervisor_hostname_pattern with_servers {_PAGES}")
 _FLAVORS = _named(f"is_public minRam minDisk sort_key sort_dir {_PAGES}")
+_KEY_PAIR: Rows = (Honoured("user_id", "another user of the project, for administrators"),)
 QUERIES: Mapping[str, Rows] = {
     "GET /servers": _LISTED,
     "GET /servers/detail": _LISTED,
@@ -216,7 +221,9 @@ QUERIES: Mapping[str, Rows] = {
     "GET /flavors": _FLAVORS,
     "GET /flavors/detail": _FLAVORS,
     "GET /limits": (Honoured("tenant_id", "another project's for administrators"),),
-    "GET /os-keypairs": (Honoured("user_id", "no user has key pairs"), *_named(_PAGES)),
+    "GET /os-keypairs": (*_KEY_PAIR, *_named(_PAGES)),
+    "GET /os-keypairs/{name}": _KEY_PAIR,
+    "DELETE /os-keypairs/{name}": _KEY_PAIR,
 }
 
 

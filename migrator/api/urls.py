@@ -14,7 +14,7 @@ from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
 from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
 from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
-from migrator.api.v2_1 import aggregates, flavors, hypervisors, limits, server_groups, services, zones
+from migrator.api.v2_1 import aggregates, flavors, hypervisors, keypairs, limits, server_groups, services, zones
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
 from migrator.api.v2_1.servers import instance_actions, query, schemas, servers, subresources
@@ -237,8 +237,10 @@ COMPUTE = (
     Route("GET", "/os-availability-zone", zones.index, CALLER, "List availability zones"),
     Route("GET", "/os-availability-zone/detail", zones.detail, _nova("os-availability-zone:detail"),
           "List availability zones with hosts"),
-    Route("GET", "/os-keypairs", limits.no_keypairs, CALLER, "List key pairs: there are none",
-          query=limits.KEYPAIRS_QUERY),
+    Route("GET", "/os-keypairs", keypairs.index, CALLER, "List key pairs", query=keypairs.QUERY),
+    Route("POST", "/os-keypairs", keypairs.create, CALLER, "Create or import a key pair", body=keypairs.CREATE),
+    Route("GET", "/os-keypairs/{name}", keypairs.show, CALLER, "Show a key pair", query=keypairs.ONE_QUERY),
+    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, CALLER, "Delete a key pair", query=keypairs.ONE_QUERY),
     Route("GET", "/extensions", limits.no_extensions, CALLER, "List extensions: there are none"),
 )
 # fmt: on

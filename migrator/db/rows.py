@@ -180,6 +180,19 @@ class ServerGroupRow(NamedTuple):
     created_at: float
 
 
+class KeyPairRow(NamedTuple):
+    """A row of ``key_pairs``."""
+
+    id: int
+    project_id: str
+    user_id: str
+    name: str
+    type: str
+    public_key: str
+    fingerprint: str
+    created_at: float
+
+
 class VolumeRow(NamedTuple):
     """A row of ``volumes``."""
 

@@ -133,6 +133,9 @@ LOWEST: dict[str, str] = {
         GET /v2.1/flavors/{id}
         GET /v2.1/limits
         GET /v2.1/os-keypairs
+        POST /v2.1/os-keypairs
+        GET /v2.1/os-keypairs/{name}
+        DELETE /v2.1/os-keypairs/{name}
         GET /v2.1/extensions
     """,
 }

@@ -1,4 +1,4 @@
-"""Resources that clients ask for in passing: limits, key pairs, extensions. Truthful and short."""
+"""Resources that clients ask for in passing: limits, extensions. Truthful and short."""
 
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
@@ -37,10 +37,6 @@ def limits(request: ApiRequest) -> Answer:
     return Answer(200, {"limits": {"rate": [], "absolute": absolute}})
 
 
-def no_keypairs(_request: ApiRequest) -> Answer:
-    return Answer(200, {"keypairs": []})
-
-
 def no_extensions(_request: ApiRequest) -> Answer:
     return Answer(200, {"extensions": []})
 
@@ -48,11 +44,3 @@ def no_extensions(_request: ApiRequest) -> Answer:
 _STRICT = (2, 75)  # from here a name that is not known is refused
 _TENANT: Schema = {"tenant_id": paging.TEXT}
 LIMITS_QUERY: Versioned = (((2, 1), {"type": "object", "properties": _TENANT}), (_STRICT, paging.closed(_TENANT)))
-_USER: Schema = {"user_id": paging.TEXT}
-_PAGED: Schema = _USER | {"limit": paging.INTEGER, "marker": paging.TEXT}
-KEYPAIRS_QUERY: Versioned = (
-    ((2, 1), {"type": "object"}),
-    ((2, 10), {"type": "object", "properties": _USER}),
-    ((2, 35), {"type": "object", "properties": _PAGED}),
-    (_STRICT, paging.closed(_PAGED)),
-)

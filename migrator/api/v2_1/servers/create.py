@@ -1,7 +1,7 @@
 """The body of POST /servers as ``NewInstance``s: looks up what it names and refuses what cannot be honoured.
 
 Owns the rules and the texts; never writes. What Nova would accept and quietly depend on another service for
-(key pairs, user data, security groups) is refused by name, not ignored.
+(user data, security groups) is refused by name, not ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,11 @@ from migrator.api.v2_1.servers import hints
 from migrator.api.v2_1.servers.block_devices import BlockDevices, block_devices, check_devices
 from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.servers.view import Version, hostname
-from migrator.db import aggregates, volumes
+from migrator.db import aggregates, key_pairs, volumes
 from migrator.db import instance_list as instance_rows
 from migrator.db.engine import Database
-from migrator.errors import BadRequest, Forbidden, VolumeNotFound
+from migrator.db.key_pairs import Owner
+from migrator.errors import BadRequest, Forbidden, KeyPairNotFound, VolumeNotFound
 from migrator.scheduler.requests.build import NewInstance, volume_targets
 
 _LONGEST_NAME = 255
@@ -39,9 +40,11 @@ def rules(server: Mapping[str, Any]) -> Sequence[str]:
     return found
 
 
-def new_instances(db: Database, body: Mapping[str, Any], version: Version, project: str | None) -> list[NewInstance]:
+def new_instances(
+    db: Database, body: Mapping[str, Any], version: Version, project: str | None, owner: Owner
+) -> list[NewInstance]:
     """One for each instance wanted, in order. ``project``: whose flavors, images, groups and instances may be named;
-    None: all. Raises BadRequest."""
+    None: all. ``owner``: whose key pairs. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
     check_metadata(server.get("metadata", {}))
@@ -54,13 +57,8 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version, proje
         image, volume_image = _images(connection, disks, project)
         zone, host = _placement(connection, server)
         asked = hints.read(connection, body, project)
-    check_devices(disks, volume_targets(flavor, len(disks.volumes)))
-    flavor_and_image.check_supported(flavor, image or volume_image)
-    if image is not None:
-        flavor_and_image.check_fits(flavor, image)
-    names = _names(server["name"], count)
-    for name in names:
-        flavor_and_image.check_fields(server, hostname(name))
+        key_name, key_data = _key(connection, server.get("key_name"), owner)
+    _check_parts(disks, flavor, image, volume_image)
     return [
         NewInstance(
             name=name,
@@ -72,19 +70,37 @@ def new_instances(db: Database, body: Mapping[str, Any], version: Version, proje
             description=server.get("description", name if version < (2, 19) else None),
             availability_zone=zone,
             requested_host=host,
+            key_name=key_name,
+            key_data=key_data,
             config_drive=server.get("config_drive", False) in TRUE,
             boot_volume=disks.boot_volume,
             volumes=disks.volumes,
             hints=asked,
         )
-        for name in names
+        for name in _checked_names(server, count)
     ]
+
+
+def _check_parts(
+    disks: BlockDevices, flavor: Mapping[str, Any], image: Mapping[str, Any] | None, kernel: Mapping[str, Any] | None
+) -> None:
+    check_devices(disks, volume_targets(flavor, len(disks.volumes)))
+    flavor_and_image.check_supported(flavor, image or kernel)
+    if image is not None:
+        flavor_and_image.check_fits(flavor, image)
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raises Forbidden, as Nova's quota does."""
     if len(metadata) > MOST_METADATA:
         raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}")
+
+
+def _checked_names(server: Mapping[str, Any], count: int) -> list[str]:
+    names = _names(server["name"], count)
+    for name in names:
+        flavor_and_image.check_fields(server, hostname(name))
+    return names
 
 
 def _names(name: str, count: int) -> list[str]:
@@ -99,8 +115,6 @@ def _names(name: str, count: int) -> list[str]:
 
 
 def _refuse_unsupported(server: Mapping[str, Any]) -> None:
-    if server.get("key_name"):
-        raise BadRequest("Invalid key_name provided.")
     if said := supported_requests.refused_values(server, supported_requests.REFUSED_FIELDS):
         raise BadRequest("; ".join(said))
     for group in server.get("security_groups", ()):
@@ -164,6 +178,16 @@ def _placement(connection: Any, server: Mapping[str, Any]) -> tuple[str | None, 
     if len(named) > 1:
         raise BadRequest("host and hypervisor_hostname name different hosts")
     return zone or None, host or next(iter(named), None)
+
+
+def _key(connection: Any, name: str | None, owner: Owner) -> tuple[str | None, str | None]:
+    """(name, public key). Raises BadRequest."""
+    if name is None:
+        return None, None
+    try:
+        return name, key_pairs.get(connection, owner, name).public_key
+    except KeyPairNotFound as error:
+        raise BadRequest("Invalid key_name provided.") from error
 
 
 def _networks(server: Mapping[str, Any]) -> Sequence[str]:

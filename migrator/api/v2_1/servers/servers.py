@@ -18,6 +18,7 @@ from migrator.api.v2_1.servers import query as server_query
 from migrator.api.v2_1.servers import view
 from migrator.db import aggregates, instances, transfer_stats
 from migrator.db import instance_list as instance_rows
+from migrator.db.key_pairs import Owner
 from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.requests import build, requests
 
@@ -56,7 +57,8 @@ def create(request: ApiRequest) -> Answer:
     services, body = request.services, request.body
     for rule in server_create.rules(body["server"]):
         request.require(rule)
-    wanted = server_create.new_instances(services.db, body, request.version, project_scope(request))
+    owner = Owner(request.caller.project_id, request.caller.user_id)
+    wanted = server_create.new_instances(services.db, body, request.version, project_scope(request), owner)
     reservation = build.reservation_id()
     uuids = []
     for new in wanted:
