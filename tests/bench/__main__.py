@@ -13,6 +13,7 @@ PARTS = {
     "cold": "Time out of service in a cold migration on shared storage, against `virsh` by hand",
     "evacuate": "Evacuating the instances of a dead host, from one client's requests to all running",
     "placing": "A scheduling decision, with its claim",
+    "planning": "A plan for the moves of many instances onto many hosts",
     "identity": "Who calls, from memory, and what the policy says, for one request",
     "api": "The pages that dashboards poll",
     "agents": "Thousands of agents that start together, and lose their server together",

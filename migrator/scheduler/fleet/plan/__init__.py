@@ -1,0 +1,1 @@
+"""Which instance goes where, by which way and when. Pure: no SQL, no clock."""
