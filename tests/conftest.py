@@ -7,10 +7,30 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Engine
 
+from migrator.db import engine
 from migrator.db.engine import Database
 from migrator.db.upgrade import upgrade
 from tests import postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """A statement that one test's engine compiled is compiled for all: SQLAlchemy keeps the texts by dialect, and
+    makes a new dialect for each engine, which here is one for each test."""
+    first: dict[str, Engine] = {}
+    make = engine._make_engine
+
+    def made(url: str) -> Engine:
+        one = make(url)
+        same = first.setdefault(one.dialect.name, one)
+        one.dialect, one._compiled_cache = same.dialect, same._compiled_cache
+        return one
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_make_engine", made)
+        yield
 
 
 @pytest.fixture(scope="session")

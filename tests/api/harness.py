@@ -4,10 +4,15 @@ Owns how a test asks. What there is to ask for is a test's own: ``seed.py`` writ
 """
 
 import json
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import anyio
+from anyio.from_thread import BlockingPortal
 from starlette.testclient import TestClient
 
 from migrator.api.identity import strategies
@@ -20,6 +25,26 @@ from migrator.server.app import create_app
 from migrator.settings import ServerSettings
 
 
+@cache
+def _settings(**more: Any) -> ServerSettings:
+    """Read and checked once for all tests that give the same ones."""
+    return ServerSettings(**more)
+
+
+@cache
+def _portal() -> BlockingPortal:
+    """One event loop for all tests, as a server has one; else each request would start a thread with its own."""
+    started: Future[BlockingPortal] = Future()
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            started.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    threading.Thread(target=anyio.run, args=(serve,), daemon=True).start()
+    return started.result()
+
+
 class Web:
     """``web("GET", "/v2.1/flavors", "2.55")``: any path, any microversion; the answer as httpx has it. Who asks is
     ``web.caller``, an administrator unless a test says else."""
@@ -30,10 +55,11 @@ class Web:
         self.image_dir = directory / "images"
         more.setdefault("allowed_hosts", ("testserver",))
         more.setdefault("trusted_proxies", ("127.0.0.1",))
-        settings = ServerSettings(database=db.url, image_dir=self.image_dir, **more)
+        settings = _settings(**more).model_copy(update={"database": db.url, "image_dir": self.image_dir})
         self.services = services.build(settings, strategies.rules(settings))
         self.app = create_app(self.services, authenticator or _As(self))
         self.client = TestClient(self.app, base_url="http://testserver", client=("127.0.0.1", 50000))
+        self.client.portal = _portal()
 
     def __call__(self, method: str, path: str, version: str | None = "2.96", **more: Any) -> Any:
         headers = {"OpenStack-API-Version": f"compute {version}"} if version else {}

@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 ATTRIBUTES = frozenset({"user_id", "project_id", "domain_id", "system_scope", "is_admin"})  # of a caller
@@ -41,6 +42,7 @@ class NotReadable(ValueError):
     """The text is no rule; its words say why."""
 
 
+@lru_cache(maxsize=1024)  # many rules share their text
 def parsed(text: str) -> Expression:
     """Raises NotReadable."""
     if not text.strip():

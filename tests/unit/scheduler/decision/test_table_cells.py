@@ -13,6 +13,7 @@ from migrator.protocol import Ensure
 from migrator.scheduler.decision.snapshot import Snapshot
 from tests.unit.scheduler.decision.table_grid import answer, snapshots
 
+_STEP = 97  # from one snapshot of a phase's grid to the next of the same turn
 _EVERY = 13  # of the snapshots that are tried with one thing more: a number that meets all kinds of answers
 # What is said of a phase, and decides nothing, is held by ``tests/cli/test_docs.py`` and the API's tests.
 _SAID = {"name", "why", "migration_status", "task_state", "task_state_hard"}
@@ -78,23 +79,28 @@ def _changed(table: Operation, phase: str, column: str, other: Any) -> Operation
     return replace(table, phases=tuple(changed if p.name == phase else p for p in table.phases))
 
 
-def _nearest(table: Operation, phase: str) -> Sequence[str]:
-    """The phases, those first where a change of ``phase`` shows: its own, and the ones about it."""
-    place = table.index(phase)
-    return sorted((p.name for p in table.phases), key=lambda name: abs(table.index(name) - place))
+def _nearest(table: Operation, *changed: str) -> Sequence[str]:
+    """The phases, those first where a change of ``changed`` shows: they themselves, and the ones about them."""
+    places = [table.index(name) for name in changed]
+    return sorted((p.name for p in table.phases), key=lambda name: min(abs(table.index(name) - at) for at in places))
 
 
 def notices(monkeypatch: pytest.MonkeyPatch, kind: Kind, changed: Operation, order: Sequence[str]) -> bool:
     """Whether any decision, or any assignment, is another one with the changed table."""
-    for phase in order:
-        grid = _grid(kind, phase)
-        for place in range(len(grid)):
-            before = _expected(kind, phase, place)
-            with monkeypatch.context() as patch:
-                patch.setitem(OPERATIONS, kind, changed)
-                if answer(grid[place]) != before:
-                    return True
+    for phase, part in _parts(kind, order):
+        before = [_expected(kind, phase, place) for place in part]
+        with monkeypatch.context() as patch:
+            patch.setitem(OPERATIONS, kind, changed)
+            if any(answer(_grid(kind, phase)[place]) != same for place, same in zip(part, before, strict=True)):
+                return True
     return False
+
+
+def _parts(kind: Kind, order: Sequence[str]) -> Iterator[tuple[str, range]]:
+    """(phase, places in its grid): a few of all sorts of every phase in turn, for few snapshots may show a change."""
+    for start in range(_STEP):
+        for phase in order:
+            yield phase, range(start, len(_grid(kind, phase)), _STEP)
 
 
 def _name(value: Any) -> str:
@@ -130,5 +136,6 @@ def test_what_is_said_of_a_kind_changes_a_decision(
     monkeypatch: pytest.MonkeyPatch, kind: Kind, column: str, other: Any
 ) -> None:
     table = OPERATIONS[kind]
-    near = table.point_of_no_return or table.phases[-1].name
-    assert notices(monkeypatch, kind, replace(table, **{column: other}), _nearest(table, near))
+    named = {getattr(table, column), other} & {phase.name for phase in table.phases}
+    near = sorted(named) or [table.point_of_no_return or table.phases[-1].name]
+    assert notices(monkeypatch, kind, replace(table, **{column: other}), _nearest(table, *near))
