@@ -22,10 +22,11 @@ def _unlisted(dialect: str) -> Select[Any]:
     return select(hosts.c.name).where(hosts.c.approved == true(), missing).order_by(hosts.c.name)
 
 
-def unlisted(connection: Connection, before: float) -> Sequence[str]:
-    """Names of the approved hosts that have not; none where servers have listened since ``before``, a moment by the
-    database's clock."""
-    dialect = connection.dialect.name
-    if connection.execute(_since(dialect)).scalar_one() <= before:
-        return ()
-    return connection.execute(_unlisted(dialect)).scalars().all()
+def listening_since(connection: Connection) -> float:
+    """Since when servers listen without a break, by the database's clock."""
+    return float(connection.execute(_since(connection.dialect.name)).scalar_one())
+
+
+def unlisted(connection: Connection) -> Sequence[str]:
+    """Names of the approved hosts that have not, in order."""
+    return connection.execute(_unlisted(connection.dialect.name)).scalars().all()

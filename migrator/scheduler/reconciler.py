@@ -67,12 +67,7 @@ class Reconciler:
 
     def _review_unseen(self) -> None:
         try:
-            with self._db.read() as connection:
-                found = unseen_guests.any_unseen(connection)
-            if found:
-                with self._db.write() as connection:
-                    unseen_guests.review(connection, self._settings)
-                    unseen_guests.raise_for_evacuations(connection, self._settings)
+            unseen_guests.review(self._db, self._settings)
         except Exception as error:  # operations that wait for it go on waiting; all others have their turn
             log_failure(log, error, "sweep: alarms of unseen guests could not be looked at")
 

@@ -15,7 +15,7 @@ from migrator.protocol import HostReport, InstanceSpec
 from migrator.scheduler.checks.filters import refusals
 from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.hosts import machines
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 from tests.api import seed
 from tests.api.harness import Web
 from tests.bench import databases
@@ -47,7 +47,7 @@ def takes(web: Web, vcpus: int = 1, memory_mb: int = 1, disk_gb: int = 0) -> boo
     spec = InstanceSpec(uuid=TWO, name="i", vcpus=vcpus, memory_mb=memory_mb)
     need = PlacementRequest(instance=spec, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb)
     with web.db.write() as connection:
-        (candidate,) = loader.candidates(host_rows.every(connection), 60)
+        (candidate,) = host_views.candidates(host_rows.every(connection), 60)
         listed = bool(host_rows.placeable(connection, vcpus, memory_mb, disk_gb, 60, 10))
         claimed = claims.take(connection, "n1", TWO, None, vcpus, memory_mb, disk_gb)  # type: ignore[arg-type]
         if claimed:
@@ -59,7 +59,7 @@ def takes(web: Web, vcpus: int = 1, memory_mb: int = 1, disk_gb: int = 0) -> boo
 def why_not(web: Web) -> str:
     spec = InstanceSpec(uuid=TWO, name="i", vcpus=1, memory_mb=1)
     with web.db.read() as connection:
-        (candidate,) = loader.candidates(host_rows.every(connection), 60)
+        (candidate,) = host_views.candidates(host_rows.every(connection), 60)
     return ", ".join(refusals(candidate, PlacementRequest(instance=spec, vcpus=1, memory_mb=1, disk_gb=0)))
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.db import host_domains, keys
+from migrator.db import host_domains, hosts, keys
+from migrator.db.engine import Connection
 from migrator.db.tables import instances, operations
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state import passwords
@@ -232,3 +233,18 @@ def test_a_suspended_one_stays_so_where_its_memory_outlived_its_host(
     uuid = seed.instance(api.db, "b", host="compute3", vm_state="suspended", power_state=4)
     assert evacuate(api, uuid, {}, "2.79").status == 200
     assert begun(api).params["power"] == power
+
+
+def test_an_evacuation_reads_all_hosts_before_its_transaction_begins(
+    lost: tuple[Api, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, uuid = lost
+    every, in_transactions = hosts.every, []
+
+    def reading(connection: Connection) -> Any:
+        in_transactions.append(bool(connection.info))
+        return every(connection)
+
+    monkeypatch.setattr(hosts, "every", reading)
+    assert evacuate(api, uuid, {}, "2.95").status == 200
+    assert in_transactions == [False]

@@ -12,7 +12,7 @@ from migrator.db.tables import hosts
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.checks.filters import failed
 from migrator.scheduler.checks.finding import PlacementRequest
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 from tests import registering
 from tests.bench import databases
 
@@ -36,7 +36,7 @@ def takes(db: Database, uuid: str, memory_mb: int, disk_gb: int) -> list[bool]:
     spec = InstanceSpec(uuid=uuid, name="i", vcpus=1, memory_mb=memory_mb)
     need = PlacementRequest(instance=spec, vcpus=1, memory_mb=memory_mb, disk_gb=disk_gb)
     with db.write() as connection:
-        candidates = loader.candidates(host_rows.every(connection), DOWN_AFTER)
+        candidates = host_views.candidates(host_rows.every(connection), DOWN_AFTER)
         refused = {code for code, _ in failed(candidates[0], need)}
         listed = host_rows.placeable(connection, 1, memory_mb, disk_gb, DOWN_AFTER, 10)
         claimed = claims.take(connection, HOST, uuid, None, 1, memory_mb, disk_gb)  # type: ignore[arg-type]

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from migrator.db import instances
-from migrator.db.engine import Database
+from migrator.alarms import AlarmKind
+from migrator.db import alarms, hosts, instances
+from migrator.db.engine import Connection, Database
 from migrator.scheduler import reconciler
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.requests import requests
@@ -39,3 +40,23 @@ def test_an_operation_that_cannot_be_advanced_keeps_no_other_waiting(
         reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
     assert list(dict.fromkeys(seen)) == begun
     assert f"operation {begun[0]} could not be advanced" in caplog.text
+
+
+def test_the_sweep_reads_the_hosts_once_for_all_guests_that_may_run_unseen_and_in_no_transaction(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        registering.register(db, name, 1, databases.report())
+    for host, uuid in zip(("one", "two", "one"), databases.add_instances(db, 3), strict=True):
+        with db.write() as connection:
+            instances.change(connection, uuid, {"host": host, "vm_state": "active", "task_state": None})
+            alarms.raise_alarm(connection, AlarmKind.GUEST_UNSEEN, "it may run on two", host=host, instance_uuid=uuid)
+    every, in_transactions = hosts.every, []
+
+    def reading(connection: Connection) -> Any:
+        in_transactions.append(bool(connection.info))
+        return every(connection)
+
+    monkeypatch.setattr(hosts, "every", reading)
+    reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
+    assert in_transactions == [False]

@@ -11,7 +11,7 @@ from migrator.db import events, hosts, operation_list, progress, transfer_stats
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Actor, table_of
 from migrator.scheduler.requests import steer as steering
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 
 _SHOWN = (
     "id",
@@ -141,7 +141,8 @@ def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
     body = view(row) | {"progress": transfer_stats.of_operation(connection, row.id) if row.moves else None}
     if row.waiting:
         names = [name for name in (row.source, row.destination) if name]
-        views = [loader.host_view(h, services.settings.service_down_time) for h in hosts.by_names(connection, names)]
+        rows, patience_s = hosts.by_names(connection, names), services.settings.service_down_time
+        views = [host_views.host_view(one, patience_s) for one in rows]
         silent = [v for v in views if not (v.up or v.unreadable) and f"host {v.name}" in row.waiting]
         if silent:
             body["waiting"] = f"{row.waiting} for {silent[0].silent_s:.0f} s"

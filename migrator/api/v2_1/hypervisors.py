@@ -14,7 +14,7 @@ from migrator.db import hosts as rows
 from migrator.db.rows import HostRow
 from migrator.errors import ActionNotImplemented, BadRequest, NotFound
 from migrator.protocol import HostReport
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 
 _UUIDS, _ALWAYS_LISTED, _PLAIN = (2, 53), (2, 75), (2, 88)
 _PAGED: Schema = {"limit": paging.INTEGER, "marker": paging.TEXT}
@@ -45,7 +45,7 @@ def show(request: ApiRequest) -> Answer:
 
 def statistics(request: ApiRequest) -> Answer:
     used = _used(request)
-    views = [_capacity(row, loader.report_of(row)[0], used) for row in _all(request)]
+    views = [_capacity(row, host_views.report_of(row)[0], used) for row in _all(request)]
     total: dict[str, Any] = {key: sum(view[key] for view in views) for key in _capacity_keys()}
     return Answer(200, {"hypervisor_statistics": {"count": len(views), **total}})
 
@@ -135,7 +135,7 @@ def _id(request: ApiRequest, row: HostRow) -> Any:
 
 
 def _brief(request: ApiRequest, row: HostRow, _used: Mapping[str, Any]) -> dict[str, Any]:
-    view = loader.host_view(row, request.services.settings.service_down_time)
+    view = host_views.host_view(row, request.services.settings.service_down_time)
     return {
         "id": _id(request, row),
         "hypervisor_hostname": row.name,
@@ -145,7 +145,7 @@ def _brief(request: ApiRequest, row: HostRow, _used: Mapping[str, Any]) -> dict[
 
 
 def _full(request: ApiRequest, row: HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
-    report, unreadable = loader.report_of(row)
+    report, unreadable = host_views.report_of(row)
     service_id = row.uuid if request.version >= _UUIDS else row.id
     body = _brief(request, row, used) | {
         "hypervisor_type": report.hypervisor_type,

@@ -16,7 +16,7 @@ from migrator.errors import BadRequest, HostNotFound, NotFound
 from migrator.operations import Kind
 from migrator.scheduler.checks.host_checks import approval_wanted
 from migrator.scheduler.hosts import removal
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 
 BINARY = "nova-compute"
 _UUIDS = (2, 53)
@@ -155,7 +155,7 @@ def reason_of(row: Any, unreadable: str) -> str | None:
 
 
 def _view(request: ApiRequest, row: Any, zones: Mapping[str, str]) -> dict[str, Any]:
-    view = loader.host_view(row, request.services.settings.service_down_time)
+    view = host_views.host_view(row, request.services.settings.service_down_time)
     shown = {
         "binary": BINARY,
         "host": row.name,

@@ -11,7 +11,7 @@ from migrator.api.v2_1.services import BINARY
 from migrator.db import aggregates, hosts
 from migrator.db.rows import HostRow
 from migrator.errors import NotFound
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 
 HOSTS_QUERY = (((2, 1), {"type": "object", "properties": {"zone": paging.TEXT}}),)
 _SERVICE = "compute"
@@ -45,7 +45,7 @@ def _open(row: HostRow) -> bool:
 
 
 def _state(row: HostRow, down_after: float) -> dict[str, Any]:
-    active = loader.host_view(row, down_after).up
+    active = host_views.host_view(row, down_after).up
     return {"available": _open(row), "active": active, "updated_at": iso_us(row.last_seen + row.behind_s)}
 
 
@@ -69,7 +69,7 @@ def hosts_show(request: ApiRequest) -> Answer:
     row = _host(request)
     with request.services.db.read() as connection:
         used = hosts.used(connection).get(row.name)
-    taken = capacity.taken(loader.report_of(row)[0])
+    taken = capacity.taken(host_views.report_of(row)[0])
     mine = {name: int(getattr(used, name)) if used is not None else 0 for name in ("vcpus", "memory_mb", "disk_gb")}
     lines = (
         ("(total)", row.vcpus, row.memory_mb, row.disk_gb),

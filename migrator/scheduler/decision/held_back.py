@@ -21,7 +21,8 @@ def held_back(snapshot: Snapshot, phase: Phase) -> str:
     operation = snapshot.operation
     if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):
         return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
-    if snapshot.perhaps_built_on is not None and not operation.cancel_requested:
+    given_up = operation.cancel_requested and operation.kind is Kind.BUILD  # an evacuation undoes what it finds
+    if snapshot.perhaps_built_on is not None and not given_up:
         return f"{_unlisted(snapshot.perhaps_built_on)}; the instance may have been built there before"
     home = views.view_of(snapshot, snapshot.home)
     if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:

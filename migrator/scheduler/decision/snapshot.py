@@ -153,7 +153,7 @@ class Snapshot:
     reached_mib_s: float | None = None  # by earlier transfers between these hosts
     disputed: str = ""  # why nothing may be done to the instance before an operator has compared record and copies
     copies: tuple[tuple[str, str], ...] = ()  # for a deletion: (host, state) of what other hosts still report
-    perhaps_built_on: HostView | None = None  # for a build: a host that has not said whether it has the guest already
+    perhaps_built_on: HostView | None = None  # a host that has not said whether it has the guest already
     stalled_s: float = 0.0  # how long a transfer has been watched without a new low in bytes remaining
     # Answers to what a plan has asked for; None: not asked yet.
     placement: Placement | None = None

@@ -10,7 +10,7 @@ from migrator.capacity import Limits
 from migrator.db import events, hosts, registrations
 from migrator.db.engine import Database
 from migrator.errors import Conflict
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def approve(db: Database, host: str, limits: Limits, by: str) -> None:
     be read."""
     with db.write() as connection:
         hosts.lock(connection, [host])
-        report, unreadable = loader.report_of(hosts.get(connection, host))
+        report, unreadable = host_views.report_of(hosts.get(connection, host))
         if unreadable:
             raise Conflict(f"Host {host} cannot be approved: {unreadable}")
         registrations.approve(connection, host, report, limits)

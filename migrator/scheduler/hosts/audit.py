@@ -170,8 +170,9 @@ def _sought(
     gone |= deleting if deleting and is_first_list(connection, host) else set()
     if not gone:
         return subjects
-    silent = SilentHosts(connection, host, settings)
-    return [replace(one, unseen=silent.perhaps_with(one.uuid)) if one.uuid in gone else one for one in subjects]
+    silent, specs = SilentHosts(connection, settings), instances.specs(connection, gone)
+    found = {uuid: silent.perhaps_with(specs[uuid].spec, host) for uuid in gone if uuid in specs}
+    return [replace(one, unseen=found[one.uuid]) if one.uuid in found else one for one in subjects]
 
 
 def _lacks(host: str, subject: Subject) -> bool:

@@ -20,7 +20,7 @@ from migrator.scheduler.hosts.reconciliation_rules import Sides, Word, refuse
 from migrator.scheduler.requests.requests import Caller, begin_queued_delete
 from migrator.scheduler.state import operation_alarms
 from migrator.scheduler.state.effects import POWER, amounts
-from migrator.scheduler.state.loader import host_view, with_fencing
+from migrator.scheduler.state.host_views import host_view, with_fencing
 from migrator.scheduler.state.newer_copies import is_unknown
 from migrator.scheduler.state.unseen_guests import SilentHosts
 from migrator.settings import ServerSettings
@@ -59,7 +59,7 @@ def both_sides(
     newer |= {c.host for c in found if c.believed and serials.unknown(connection, {uuid: c.served})}
     disputed = alarms.disputes(connection, [uuid]).get(uuid, "")
     at_work = _at_work(connection, uuid, rows) if disputed else ()
-    unseen = SilentHosts(connection, "", settings).names
+    unseen = SilentHosts(connection, settings).names
     return Sides(uuid, record, found, views, active, frozenset(newer), disputed, at_work, unseen)
 
 

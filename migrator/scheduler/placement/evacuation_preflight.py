@@ -19,7 +19,7 @@ from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.placement.preflight import HostChecks, Preflight
 from migrator.scheduler.requests import evacuation
 from migrator.scheduler.requests.requests import ALLOWED
-from migrator.scheduler.state import aggregates, loader, lost_images, neighbours, shared_proofs
+from migrator.scheduler.state import aggregates, host_views, lost_images, neighbours, shared_proofs
 from migrator.scheduler.state.effects import amounts
 from migrator.settings import ServerSettings
 
@@ -45,10 +45,10 @@ def of_host(
     """For every instance of the host. ``to``: the destinations to look at; none named: every host. Raises
     HostNotFound."""
     lost = hosts.get(connection, host)
-    report, _ = loader.report_of(lost)
+    report, _ = host_views.report_of(lost)
     ages = shared_proofs.ages(lost)
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
-    candidates = loader.candidates(rows, settings.service_down_time)
+    candidates = host_views.candidates(rows, settings.service_down_time)
     storage, found = hosts.storage(connection), []
     for row in instances.on_host(connection, host):
         spec = InstanceSpec.model_validate(row.spec)

@@ -18,7 +18,7 @@ from migrator.scheduler.decision.snapshot import Placement, Snapshot
 from migrator.scheduler.decision.views import spec_for
 from migrator.scheduler.placement.check_errors import of_finding
 from migrator.scheduler.queues import inbound
-from migrator.scheduler.state import aggregates, loader, neighbours, surveys
+from migrator.scheduler.state import aggregates, host_views, neighbours, surveys
 from migrator.scheduler.state.effects import amounts
 
 _DETAILED = 32  # hosts whose refusals are told to programs too: the record would be large
@@ -71,13 +71,13 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
 
 def _origin(connection: Connection, source: str, down_after: float) -> SourceHost | None:
     rows, seen = hosts.by_names(connection, [source]), surveys.load(connection, [source], None)
-    return next((SourceHost(loader.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
+    return next((SourceHost(host_views.host_view(row, down_after), seen.get(row.name)) for row in rows), None)
 
 
 def _candidates(
     connection: Connection, rows: Sequence[HostRow], need: PlacementRequest, down_after: float
 ) -> list[Candidate]:
-    found = loader.candidates(rows, down_after)
+    found = host_views.candidates(rows, down_after)
     if not need.live or need.source is None:
         return found
     seen = surveys.load(connection, [candidate.host.name for candidate in found], [need.source])

@@ -17,7 +17,7 @@ from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, SourceHost, Status
 from migrator.scheduler.decision.snapshot import HostView
 from migrator.scheduler.requests.requests import ALLOWED
-from migrator.scheduler.state import aggregates, loader, lost_images, neighbours, surveys
+from migrator.scheduler.state import aggregates, host_views, lost_images, neighbours, surveys
 from migrator.scheduler.state.effects import amounts
 
 
@@ -63,7 +63,7 @@ def _preflights(
     rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
     names = {row.name for row in rows}
     seen = surveys.load(connection, names if to else None, sources)
-    candidates = [replace(c, surveyed=seen.get(c.host.name)) for c in loader.candidates(rows, down_after)]
+    candidates = [replace(c, surveyed=seen.get(c.host.name)) for c in host_views.candidates(rows, down_after)]
     origins = origins_of(connection, sources, names, [row.uuid for row in instances], down_after)
     return [_preflight(connection, row, candidates, origins.get(row.host or "")) for row in instances]
 
@@ -74,7 +74,7 @@ def origins_of(
     """Each of ``sources`` with what its agent saw of the hosts ``about`` and of these guests."""
     seen = surveys.load(connection, sources, about, guests)
     rows = hosts.by_names(connection, sources)
-    return {row.name: SourceHost(loader.host_view(row, down_after), seen.get(row.name)) for row in rows}
+    return {row.name: SourceHost(host_views.host_view(row, down_after), seen.get(row.name)) for row in rows}
 
 
 def _preflight(

@@ -20,7 +20,8 @@ from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.requests import evacuation_events
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
 from migrator.scheduler.state import fencing, passwords, shared_proofs, unseen_guests
-from migrator.scheduler.state.loader import host_view, report_of, with_fencing
+from migrator.scheduler.state.host_views import host_view, report_of, with_fencing
+from migrator.scheduler.state.unseen_guests import SilentHosts
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
@@ -81,10 +82,10 @@ def evacuate(
 ) -> Evacuation:
     """Begin an evacuation. Raises BadRequest (host up, same host, password or flag against the facts, nothing to
     rebuild from), Conflict (wrong state, no evidence), InstanceBusy."""
-    with db.read() as connection:  # every host's storage: no writer should wait for that
-        storage = hosts.storage(connection)
+    with db.read() as connection:  # of every host: no writer should wait for that
+        storage, silent = hosts.storage(connection), SilentHosts(connection, settings)
 
-    return until_unchanged(db, lambda connection: _begin(connection, caller, uuid, settings, request, storage))
+    return until_unchanged(db, lambda connection: _begin(connection, caller, uuid, settings, request, storage, silent))
 
 
 def _begin(
@@ -94,6 +95,7 @@ def _begin(
     settings: ServerSettings,
     request: EvacuationRequest,
     storage: Mapping[str, Mapping[str, StoragePool]],
+    silent: SilentHosts,
 ) -> Evacuation:
     operations.active_of_instance(connection, uuid, lock=True)  # operations are locked before hosts
     row = at_rest(connection, uuid, Kind.EVACUATION)
@@ -120,7 +122,7 @@ def _begin(
     sharers = _sharers(storage, found.kept_pools, source.name)
     shared_proofs.note(connection, operation_id, uuid, source.name, proven, sharers)
     evacuation_events.note_disks(connection, operation_id, uuid, found.disks)
-    unseen_guests.raise_if_unseen(connection, source, uuid, settings)
+    unseen_guests.raise_if_unseen(connection, source, row, silent)
     return Evacuation(operation_id, found.shared, password, found.drive_made_anew, found.disks)
 
 

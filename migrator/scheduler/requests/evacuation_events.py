@@ -8,7 +8,7 @@ from migrator.db.engine import Connection
 from migrator.db.rows import HostRow
 from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.state import fencing
-from migrator.scheduler.state.loader import host_view
+from migrator.scheduler.state.host_views import host_view
 from migrator.settings import ServerSettings
 
 

@@ -1,24 +1,22 @@
 """Turns database rows into the plain values that ``decide`` and the filters read. Changes nothing."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pydantic import ValidationError
-
-from migrator.db import alarms, host_domains, host_lists, hosts, instances, operations, progress, transfer_stats
+from migrator.db import alarms, host_domains, hosts, instances, operations, progress, transfer_stats
 from migrator.db.engine import Connection
 from migrator.db.partial_rows import FactRow, SpecRow
 from migrator.db.rows import HostRow, OperationRow
 from migrator.errors import InstanceNotFound
 from migrator.operations import OPERATIONS, End, Kind
-from migrator.protocol import Fact, HostReport, InstanceSpec
-from migrator.scheduler.checks.finding import Candidate
+from migrator.protocol import Fact, InstanceSpec
 from migrator.scheduler.decision.downtime_steps import Schedule
 from migrator.scheduler.decision.operation_data import Context, Params, Steering
 from migrator.scheduler.decision.snapshot import HostView, MigrationOptions, OperationView, QueuePosition, Snapshot
 from migrator.scheduler.queues import inbound, outbound
-from migrator.scheduler.state.fencing import evidence
+from migrator.scheduler.state.host_views import host_view, with_fencing
+from migrator.scheduler.state.unlisted_hosts import UnlistedHosts
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -28,68 +26,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
     InstanceNotFound,
 )
-
-# A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
-DECLARED_DEAD_S = 15.0
-
-
-_FEW = 10  # hosts
 RELEASED = "released_at"  # kept beside an operator's parameters: since when it is held no more
-_NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
-
-
-def report_of(row: HostRow) -> tuple[HostReport, str]:
-    """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
-    used for nothing: a bad row is one host's fault, and never that of a reader of all hosts."""
-    try:
-        return HostReport.model_validate(row.report), ""
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
-        return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
-
-
-def has_listed(row: HostRow) -> bool:
-    """Whether the host has listed its copies since the servers are back. One of which no list is known has not: that
-    there was none before, a backup does not tell, least of all one of a release that wrote down none."""
-    return row.listed_s is not None and row.listed_s <= row.listening_s
-
-
-def host_view(row: HostRow, down_after: float) -> HostView:
-    report, unreadable = report_of(row)
-    patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
-    speaks = row.silent_s <= patience_s
-    return HostView(
-        name=row.name,
-        report=report,
-        silent_s=row.silent_s,
-        up=not row.forced_down and row.silent_s <= down_after and not unreadable,
-        disabled=row.disabled or not row.approved,
-        approved=row.approved,
-        forced_down=row.forced_down,
-        speaks=speaks,
-        awaited=not speaks and row.listening_s <= patience_s,
-        heard_s=row.heard_s,
-        now=row.last_seen + row.silent_s + row.behind_s,
-        listed=has_listed(row),
-        unreadable=unreadable,
-    )
-
-
-def with_fencing(row: HostRow, view: HostView, settings: ServerSettings, since: float) -> HostView:
-    """``view`` with the evidence that the host's guests do not run, and the fence command's failure if it is newer
-    than ``since`` (seconds by the servers' clock)."""
-    found = evidence(row, settings)
-    attempt = row.fence_attempt or {}
-    failed = (
-        attempt.get("words")
-        if attempt.get("ok") is False and attempt.get("clock", attempt.get("at", 0.0)) >= since
-        else None
-    )
-    return replace(view, evidence=found.words if found is not None else None, fence_failed=failed)
-
-
-def candidates(rows: Iterable[HostRow], down_after: float) -> list[Candidate]:
-    return [Candidate(host_view(row, down_after), row.free_vcpus, row.free_memory_mb, row.free_disk_gb) for row in rows]
 
 
 def operation_view(row: OperationRow, moment: float) -> OperationView:
@@ -142,6 +79,7 @@ def snapshots(connection: Connection, rows: Sequence[OperationRow], settings: Se
     views = {host.name: host_view(host, settings.service_down_time) for host in seen.values()}
     waiting = inbound.places(connection, rows, settings.max_concurrent_builds)
     disputes = alarms.disputes(connection, specs.keys())
+    unlisted = UnlistedHosts(connection, settings)
     for row in rows:
         ends = {row.source, row.destination, specs[row.instance_uuid].host}
         rest = {name: (seen[name], views[name]) for name in sorted(name for name in ends if name in seen)}
@@ -151,7 +89,7 @@ def snapshots(connection: Connection, rows: Sequence[OperationRow], settings: Se
             found,
             disputed=disputes.get(row.instance_uuid, ""),
             copies=_copies(connection, row, settings),
-            perhaps_built_on=_perhaps_built_on(connection, row, settings),
+            perhaps_built_on=_perhaps_built_on(row, found, unlisted),
         )
 
 
@@ -213,26 +151,18 @@ def _copies(connection: Connection, row: OperationRow, settings: ServerSettings)
     return tuple(host_domains.left(connection, row.instance_uuid, row.source, settings.service_down_time))
 
 
-def _perhaps_built_on(connection: Connection, row: OperationRow, settings: ServerSettings) -> HostView | None:
-    """For a build that is to choose its host: one that may have its guest already, since the build is older than the
-    time for which servers listen, and may come out of a backup. Asked for only there: it costs a query."""
-    if row.kind != Kind.BUILD or not OPERATIONS[Kind.BUILD].phase(row.phase).claims_host:
+def _perhaps_built_on(row: OperationRow, found: Snapshot, unlisted: UnlistedHosts) -> HostView | None:
+    """For what makes a guest where none is: a host that may have it already, since the operation is older than the time
+    for which servers listen, and may come out of a backup. Asked for only there: it costs queries."""
+    table = OPERATIONS[Kind(row.kind)]
+    if table.kind is Kind.EVACUATION and row.holds and found.home == row.source:
+        return unlisted.first(row.created_at, without=row.source)
+    if table.kind is not Kind.BUILD or not table.phase(row.phase).claims_host:
         return None
-    names = host_lists.unlisted(connection, row.created_at)
+    host = unlisted.first(row.created_at, only=row.requested_host)
     if row.requested_host is not None:  # it was built there or nowhere; and is not, as long as that is silent
-        found = _unfenced(connection, [name for name in names if name == row.requested_host], settings)
-        return found if found is not None and found.heard else None
-    return _unfenced(connection, names, settings)
-
-
-def _unfenced(connection: Connection, names: Sequence[str], settings: ServerSettings) -> HostView | None:
-    """The first of them. Read a few at a time, for after a break there may be thousands."""
-    for first in range(0, len(names), _FEW):
-        for row in hosts.by_names(connection, names[first : first + _FEW]):
-            view = with_fencing(row, host_view(row, settings.service_down_time), settings, 0.0)
-            if not view.fenced:
-                return view
-    return None
+        return host if host is not None and host.heard else None
+    return host
 
 
 def schedule_of(settings: ServerSettings) -> Schedule:

@@ -13,14 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, host_domains, hosts, instances, operations
-from migrator.db.engine import Connection
+from migrator.db import alarms, host_domains, hosts, instances
+from migrator.db.engine import Connection, Database
 from migrator.db.partial_rows import UnderWayRow
-from migrator.db.rows import HostRow
+from migrator.db.rows import HostRow, InstanceRow
 from migrator.operations import OPERATIONS, Kind
-from migrator.protocol import InstanceSpec
-from migrator.scheduler.decision.snapshot import HostView
-from migrator.scheduler.state.loader import has_listed, host_view, with_fencing
+from migrator.protocol import HostReport, InstanceSpec
+from migrator.scheduler.state.host_views import has_listed, host_view, report_of, with_fencing
 from migrator.settings import ServerSettings
 
 _NAMED = 5
@@ -37,35 +36,31 @@ def keeps_its_domain(operation: UnderWayRow) -> bool:
 
 
 class SilentHosts:
-    """The hosts that have not said which copies they have, as they are at this moment: read once, for any number of
-    instances."""
+    """The hosts that have not said which copies they have, as they were when they were read: once, for any number of
+    instances, and before a transaction that writes, for they may be many."""
 
-    def __init__(self, connection: Connection, host: str, settings: ServerSettings) -> None:
-        """``host``: the one that has no domain of the instances that are asked about; "" for none."""
-        self._connection = connection
+    def __init__(self, connection: Connection, settings: ServerSettings) -> None:
         patience = settings.service_down_time
-        views = {row.name: (row, host_view(row, patience)) for row in hosts.every(connection)}
-        self._own = views[host][1].report.storage if host in views else {}
-        silent = {
-            name: view
-            for name, (row, view) in sorted(views.items())
-            if name != host and row.approved
-            if not (_told(row, patience) or with_fencing(row, view, settings, 0.0).fenced)
-        }
-        self._silent = {name: _identities(view) for name, view in silent.items()}
-        self.names = tuple(silent)
-        self._heard = {name for name, view in silent.items() if view.heard}
+        self._rows = {row.name: row for row in hosts.every(connection)}
+        untold = [row for row in self._rows.values() if row.approved and not _told(row, patience)]
+        views = [with_fencing(row, host_view(row, patience), settings, 0.0) for row in untold]
+        self._silent = {view.name: _identities(view.report) for view in views if not view.fenced}
+        self._heard = {view.name for view in views if view.heard}
 
-    def perhaps_with(self, uuid: str) -> str:
-        """In words, which of them may run the instance, and why that is unknown; "": none. Of a description that cannot
-        be read, any may."""
-        if not self._silent:
-            return ""
-        spec = _spec(instances.get(self._connection, uuid).spec)
+    @property
+    def names(self) -> Sequence[str]:
+        return tuple(self._silent)
+
+    def perhaps_with(self, stored: Mapping[str, Any], host: str) -> str:
+        """In words, which of them may run the instance, and why that is unknown; "": none. ``stored``: its spec: of one
+        that cannot be read, any may; ``host``: has no domain of it."""
+        others = {name: reached for name, reached in self._silent.items() if name != host}
+        spec = _spec(stored) if others else None
         if spec is None or spec.volumes:
-            return self._described(list(self._silent))
-        own = {pool.identity for name, pool in self._own.items() if name in spec.pools}
-        return self._described([name for name, reached in self._silent.items() if own & reached])
+            return self._described(list(others))
+        storage = report_of(self._rows[host])[0].storage if host in self._rows else {}
+        own = {pool.identity for name, pool in storage.items() if name in spec.pools}
+        return self._described([name for name, reached in others.items() if own & reached])
 
     def _described(self, names: Sequence[str]) -> str:
         if not names:
@@ -74,46 +69,33 @@ class SilentHosts:
         return f"{_named(names)}, which {why}"
 
 
-def raise_if_unseen(connection: Connection, host: HostRow, uuid: str, settings: ServerSettings) -> None:
+def raise_if_unseen(connection: Connection, host: HostRow, instance: InstanceRow, silent: SilentHosts) -> None:
     """Called where an operation begins that takes a lost host's word for nothing, last in its transaction: it waits if
     nothing shows that the instance is where its record has it, and another host may run it. ``host``: the recorded one,
     which is not heard. Where that host lists its copies, the audit raises the alarm."""
-    if _has(connection, host, uuid):
+    if _has(connection, host, instance.uuid):
         return
-    words = SilentHosts(connection, host.name, settings).perhaps_with(uuid)
+    words = silent.perhaps_with(instance.spec, host.name)
     if words:
         said = f"its record says {host.name}, which has not said so since the servers are back; it may run on {words}"
-        alarms.raise_alarm(connection, AlarmKind.GUEST_UNSEEN, said, host=host.name, instance_uuid=uuid)
+        alarms.raise_alarm(connection, AlarmKind.GUEST_UNSEEN, said, host=host.name, instance_uuid=instance.uuid)
 
 
-def raise_for_evacuations(connection: Connection, settings: ServerSettings) -> None:
-    """The same for those that were under way when the servers came back: a backup may have lost how they ended."""
-    under_way = operations.holding(connection, Kind.EVACUATION.value)
-    rows = {row.name: row for row in hosts.by_names(connection, {one.source for one in under_way if one.source})}
-    for one in sorted(under_way, key=lambda one: (one.source or "", one.instance_uuid)):
-        host = rows.get(one.source or "")
-        if host is not None and not has_listed(host) and instances.get(connection, one.instance_uuid).host == host.name:
-            raise_if_unseen(connection, host, one.instance_uuid, settings)
-
-
-def review(connection: Connection, settings: ServerSettings) -> None:
+def review(db: Database, settings: ServerSettings) -> None:
     """End the alarm of each guest that no host is left for which may run it: one of them has listed its copies, was
     fenced or was removed. The host that the record names need not be heard for that."""
-    silent: dict[str, SilentHosts] = {}
-    for row in sorted(_open(connection), key=lambda row: (row.host, row.instance_uuid)):
-        if row.host not in silent:
-            silent[row.host] = SilentHosts(connection, row.host, settings)
-        if _is_over(connection, row.host, row.instance_uuid, silent[row.host]):
-            alarms.clear_alarm(connection, AlarmKind.GUEST_UNSEEN, host=row.host, instance_uuid=row.instance_uuid)
+    with db.read() as connection:
+        if not _open(connection):
+            return
+        silent = SilentHosts(connection, settings)
+    with db.write() as connection:
+        for row in sorted(_open(connection), key=lambda row: (row.host, row.instance_uuid)):
+            if _is_over(connection, row.host, row.instance_uuid, silent):
+                alarms.clear_alarm(connection, AlarmKind.GUEST_UNSEEN, host=row.host, instance_uuid=row.instance_uuid)
 
 
 def _open(connection: Connection) -> Sequence[Any]:
     return alarms.listed(connection, kinds=[AlarmKind.GUEST_UNSEEN.value])
-
-
-def any_unseen(connection: Connection) -> bool:
-    """Whether there is anything to review, or to raise."""
-    return bool(_open(connection)) or bool(operations.holding(connection, Kind.EVACUATION.value))
 
 
 def _is_over(connection: Connection, host: str, uuid: str, silent: SilentHosts) -> bool:
@@ -121,7 +103,7 @@ def _is_over(connection: Connection, host: str, uuid: str, silent: SilentHosts) 
     if record.deleted or record.host != host:
         return True
     found = hosts.by_names(connection, [host])
-    return any(_has(connection, row, uuid) for row in found) or not silent.perhaps_with(uuid)
+    return any(_has(connection, row, uuid) for row in found) or not silent.perhaps_with(record.spec, host)
 
 
 def _has(connection: Connection, host: HostRow, uuid: str) -> bool:
@@ -152,5 +134,5 @@ def _told(row: HostRow, patience_s: float) -> bool:
     return has_listed(row) and (row.listed_s or 0.0) <= patience_s
 
 
-def _identities(view: HostView) -> set[str]:
-    return {pool.identity for pool in view.report.storage.values()}
+def _identities(report: HostReport) -> set[str]:
+    return {pool.identity for pool in report.storage.values()}

@@ -110,7 +110,7 @@ MUTANTS = (
     ),
     Mutant(
         "a host that was heard before the backup counts as heard",
-        "migrator/scheduler/state/loader.py",
+        "migrator/scheduler/state/host_views.py",
         "row.listed_s is not None and row.listed_s <= row.listening_s",
         "row.listed_s is not None",
     ),
@@ -123,8 +123,8 @@ MUTANTS = (
     Mutant(
         "a fenced host may still run what is not seen",
         UNSEEN,
-        "not (_told(row, patience) or with_fencing(row, view, settings, 0.0).fenced)",
-        "not _told(row, patience)",
+        "for view in views if not view.fenced}",
+        "for view in views}",
     ),
     Mutant(
         "what was asked for already starts before the guest is sought",

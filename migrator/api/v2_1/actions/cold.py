@@ -16,7 +16,7 @@ from migrator.errors import BadRequest, Conflict
 from migrator.operations import Kind
 from migrator.scheduler.requests import cold_migration
 from migrator.scheduler.requests.requests import ALLOWED
-from migrator.scheduler.state import loader
+from migrator.scheduler.state import host_views
 
 _TO_A_HOST = (2, 56)
 
@@ -41,7 +41,7 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
     services = request.services
     with services.db.read() as connection:
         found = hosts.by_names(connection, {name for name in (host, row.host) if name})
-    views = {h.name: loader.host_view(h, services.settings.service_down_time) for h in found}
+    views = {h.name: host_views.host_view(h, services.settings.service_down_time) for h in found}
     if host is not None and host not in views:
         raise BadRequest(f"Compute host {host} could not be found.")
     if host is not None and host == row.host:
@@ -78,7 +78,7 @@ def _revert(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
         names = {active.source} if active is not None and active.source and row.vm_state == "resized" else set()
         found = hosts.by_names(connection, names)
     for host in found:
-        if not loader.host_view(host, services.settings.service_down_time).up:
+        if not host_views.host_view(host, services.settings.service_down_time).up:
             raise Conflict(_silent_source(row, f"host {host.name}"), without_hosts=_silent_source(row, "the host"))
     return StartedAction(cold_migration.revert(request.services.db, request.caller, row.uuid))
 

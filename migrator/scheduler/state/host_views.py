@@ -1,0 +1,74 @@
+"""Turns hosts' rows into the plain values that ``decide`` and the filters read.
+
+Whether a host is heard, what it says of itself, and why its guests count as stopped. Changes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from migrator.db.rows import HostRow
+from migrator.protocol import HostReport
+from migrator.scheduler.checks.finding import Candidate
+from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.state.fencing import evidence
+from migrator.settings import ServerSettings
+
+# A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
+DECLARED_DEAD_S = 15.0
+_NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
+
+
+def report_of(row: HostRow) -> tuple[HostReport, str]:
+    """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
+    used for nothing: a bad row is one host's fault, and never that of a reader of all hosts."""
+    try:
+        return HostReport.model_validate(row.report), ""
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
+        return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
+
+
+def has_listed(row: HostRow) -> bool:
+    """Whether the host has listed its copies since the servers are back. One of which no list is known has not: that
+    there was none before, a backup does not tell, least of all one of a release that wrote down none."""
+    return row.listed_s is not None and row.listed_s <= row.listening_s
+
+
+def host_view(row: HostRow, down_after: float) -> HostView:
+    report, unreadable = report_of(row)
+    patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
+    speaks = row.silent_s <= patience_s
+    return HostView(
+        name=row.name,
+        report=report,
+        silent_s=row.silent_s,
+        up=not row.forced_down and row.silent_s <= down_after and not unreadable,
+        disabled=row.disabled or not row.approved,
+        approved=row.approved,
+        forced_down=row.forced_down,
+        speaks=speaks,
+        awaited=not speaks and row.listening_s <= patience_s,
+        heard_s=row.heard_s,
+        now=row.last_seen + row.silent_s + row.behind_s,
+        listed=has_listed(row),
+        unreadable=unreadable,
+    )
+
+
+def with_fencing(row: HostRow, view: HostView, settings: ServerSettings, since: float) -> HostView:
+    """``view`` with the evidence that the host's guests do not run, and the fence command's failure if it is newer
+    than ``since`` (seconds by the servers' clock)."""
+    found = evidence(row, settings)
+    attempt = row.fence_attempt or {}
+    failed = (
+        attempt.get("words")
+        if attempt.get("ok") is False and attempt.get("clock", attempt.get("at", 0.0)) >= since
+        else None
+    )
+    return replace(view, evidence=found.words if found is not None else None, fence_failed=failed)
+
+
+def candidates(rows: Iterable[HostRow], down_after: float) -> list[Candidate]:
+    return [Candidate(host_view(row, down_after), row.free_vcpus, row.free_memory_mb, row.free_disk_gb) for row in rows]

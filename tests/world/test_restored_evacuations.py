@@ -1,0 +1,71 @@
+"""A restored database has an evacuation under way that went on after the backup: it waits from the first moment on,
+until every host has said which guests it has."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.world import evacuations, moves
+from tests.world.backups import backup, restore
+from tests.world.clients import built
+from tests.world.conftest import MakeWorld
+from tests.world.records import operation, pass_time
+from tests.world.world import World
+
+SEEDS = range(12)
+POOLS = ["local", "shared", "volume"]
+
+
+def lost(world: World, uuid: str, host: str) -> None:
+    """The host has no power, and an operator says so."""
+    world.lose(host)
+    pass_time(world, 90)
+    moves.force_down(world, host)
+    world.fabric.settle_for(uuid, None)
+
+
+def evacuated_past_the_backup(
+    make_world: MakeWorld, directory: Path, pool: str, seed: int, host: str | None
+) -> tuple[World, str, int, str]:
+    """An evacuation that a backup of any moment has under way, and where it came to, which is silent."""
+    world, chance = make_world(seed=seed), Random(seed)
+    uuid = built(world, pool)
+    lost(world, uuid, "n1")
+    key = evacuations.ask(world, uuid, host)
+    backup(world, directory / "backup.db")
+    world.server.reconciler.reconcile(key)
+    for _ in range(chance.choice((0, 1, 3, 6, 12))):
+        if operation(world, key).holds:
+            backup(world, directory / "backup.db")
+            world.tick()
+    evacuations.to_the_end(world, uuid)
+    (there,) = world.fabric.running_on(uuid)
+    pass_time(world, chance.choice((0, 30, 200)))
+    if chance.random() < 0.5:
+        world.bring_back("n1")
+        pass_time(world, 30)
+    world.silence(there)
+    pass_time(world, chance.choice((30, 120)))
+    restore(world, directory / "backup.db")
+    assert operation(world, key).holds
+    return world, uuid, key, there
+
+
+@pytest.mark.parametrize(("seed", "pool", "host"), [(n, POOLS[n % 3], (None, "n2")[n % 2]) for n in SEEDS])
+def test_an_evacuation_that_ended_after_the_backup_is_not_done_again_beside_a_silent_host(
+    make_world: MakeWorld, tmp_path: Path, seed: int, pool: str, host: str | None
+) -> None:
+    world, uuid, key, there = evacuated_past_the_backup(make_world, tmp_path, pool, seed, host)
+    for later_s in (0, 2, 100):  # at once, before the first sweep, and after many
+        pass_time(world, later_s)
+        world.server.reconciler.reconcile(key)
+        if "n1" in world.dead:
+            moves.force_down(world, "n1")
+        assert world.fabric.running_on(uuid) == [there]
+    assert operation(world, key).waiting
+    world.bring_back(there)
+    pass_time(world, 60)
+    assert world.fabric.running_on(uuid) == [there]
+    assert list(world.fabric.overlaps()) == []
+    assert world.lost == []
