@@ -11,7 +11,7 @@ from migrator.api.identity.policy_rules import by_operation
 from migrator.api.routing import ANYBODY, ApiRequest, Route
 from migrator.api.surface import Surface
 from migrator.db import instance_list
-from migrator.errors import Forbidden
+from migrator.errors import Conflict, Forbidden
 
 # Their handlers ask for the rule of the action that the body names.
 BY_ACTION = frozenset(
@@ -53,6 +53,20 @@ def check(route: Route, asked: ApiRequest) -> None:
     rule = rule_of(route)
     if rule is not None:
         asked.require(rule, _server(route, asked) if route.path.startswith(_SERVER) else None)
+
+
+def check_lock(route: Route, asked: ApiRequest) -> None:
+    """What a locked server is kept from (``held_by_lock``), as Nova's. Raises Conflict, and InstanceNotFound."""
+    if route.held_by_lock and not asked.caller.is_admin:
+        with asked.services.db.read() as connection:
+            row = instance_list.owner(connection, asked.params["id"], asked.caller.project_id)
+        refuse_locked(asked, row)
+
+
+def refuse_locked(asked: ApiRequest, row: Any) -> None:
+    """Raises Conflict."""
+    if row.locked_by and not asked.caller.is_admin:
+        raise Conflict(f"Instance {row.uuid} is locked")
 
 
 def _server(route: Route, asked: ApiRequest) -> Any:

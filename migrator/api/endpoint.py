@@ -148,6 +148,7 @@ def _handle(route: Route, asked: ApiRequest, content: bytes) -> Given:
     request_input.check_path(route, asked.params)
     body = request_input.body_of(route, body, asked.version)
     filled = ApiRequest(asked.version, asked.params, query, body, asked.caller, asked.services, asked.http)
+    access.check_lock(route, filled)
     return cast(Given, route.handler(filled))
 
 

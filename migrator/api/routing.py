@@ -125,6 +125,7 @@ class Route:
     octets: bool = False  # its body is bytes, not JSON, as many as image_size_cap allows
     surface: Surface = Surface.DISCOVERY
     documented: bool = True  # False: another name of what is documented already
+    held_by_lock: bool = False  # of a server that is locked, refused to who is no administrator
     costly: Callable[[QueryParams], bool] | None = None  # which of its requests wait for a turn of their project
 
     @property

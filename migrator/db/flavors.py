@@ -14,9 +14,11 @@ from migrator.errors import AlreadyExists, BadRequest, FlavorNotFound
 FlavorRow = Row[Any]
 
 
-def get(connection: Connection, flavorid: str, project_id: str | None = None) -> FlavorRow:
-    """With ``project_id``, only one that the project may use. Raises FlavorNotFound."""
-    row = connection.execute(select(flavors).where(flavors.c.flavorid == flavorid)).one_or_none()
+def get(connection: Connection, flavorid: str, project_id: str | None = None, *, lock: bool = False) -> FlavorRow:
+    """With ``project_id``, only one that the project may use. ``lock``: no other transaction changes it until
+    this one ends. Raises FlavorNotFound."""
+    query = select(flavors).where(flavors.c.flavorid == flavorid)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None or not _usable(row, project_id):
         raise FlavorNotFound(f"Flavor {flavorid} could not be found.")
     return row
@@ -68,7 +70,9 @@ def create(connection: Connection, values: Mapping[str, Any]) -> FlavorRow:
     try:
         connection.execute(flavors.insert().values(**row))
     except IntegrityError as error:
-        raise AlreadyExists(f"Flavor with ID {flavorid} already exists.") from error
+        named = "flavors_name" in str(error.orig) or "flavors.name" in str(error.orig)  # by PostgreSQL, and by SQLite
+        what = f"name {values['name']}" if named else f"ID {flavorid}"
+        raise AlreadyExists(f"Flavor with {what} already exists.") from error
     return get(connection, flavorid)
 
 

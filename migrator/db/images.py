@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
 from migrator.db.rows import ImageRow
@@ -81,7 +82,11 @@ def create(connection: Connection, values: Mapping[str, Any]) -> ImageRow:
         raise AlreadyExists(f"Image ID {image_id} already exists!")
     moment = now(connection)
     row = {**values, "id": image_id, "status": "queued", "created_at": moment, "updated_at": moment}
-    connection.execute(images.insert().values(**row))
+    try:
+        with connection.begin_nested():
+            connection.execute(images.insert().values(**row))
+    except IntegrityError as error:  # another took the id since we looked
+        raise AlreadyExists(f"Image ID {image_id} already exists!") from error
     return get(connection, image_id)
 
 
@@ -110,9 +115,11 @@ def remove(connection: Connection, image_id: str) -> None:
         raise ImageNotFound(f"No image found with ID {image_id}")
 
 
-def needed_by(connection: Connection, image_id: str) -> int:
-    """How many instances have disks, a kernel or a ramdisk of it."""
-    return int(connection.execute(select(func.count()).where(_needs(literal(image_id)))).scalar_one())
+def needed_by(connection: Connection, image_id: str, project_id: str | None) -> tuple[bool, int]:
+    """Whether instances have disks, a kernel or a ramdisk of it, and how many of the project's; None: of all."""
+    projects = select(instances.c.project_id, func.count()).where(_needs(literal(image_id)))
+    found: dict[str, int] = {row[0]: row[1] for row in connection.execute(projects.group_by(instances.c.project_id))}
+    return bool(found), sum(found.values()) if project_id is None else found.get(project_id, 0)
 
 
 def abandoned(connection: Connection) -> Sequence[str]:

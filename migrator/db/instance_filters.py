@@ -50,7 +50,6 @@ SORT_KEYS: Mapping[str, ColumnElement[Any]] = {
     "id": instances.c.id,
     "host": func.coalesce(instances.c.host, _TEXT),
     "node": func.coalesce(instances.c.host, _TEXT),
-    "launched_on": func.coalesce(instances.c.host, _TEXT),
     "availability_zone": func.coalesce(instances.c.availability_zone, _TEXT),
     "image_ref": func.coalesce(instances.c.image_id, _TEXT),
     "key_name": func.coalesce(instances.c.key_name, _TEXT),
@@ -110,14 +109,18 @@ def keys(query: InstanceQuery) -> Keys:
     return [*ordered, (instances.c.id, ordered[-1][1] if ordered else "desc")]
 
 
-def after(connection: Connection, ordered: Keys, marker: str) -> ColumnElement[bool]:
-    """Rows that follow the marker's: equal in the keys before, further on in the next one. Raises BadRequest."""
-    values = connection.execute(select(*(key for key, _ in ordered)).where(instances.c.uuid == marker)).one_or_none()
+def after(connection: Connection, ordered: Keys, query: InstanceQuery) -> ColumnElement[bool]:
+    """Rows that follow the marker's: equal in the keys before, further on in the next one. Raises BadRequest, also for
+    the marker of a project whose instances are not asked for."""
+    marker, marked = query.marker, select(*(key for key, _ in ordered)).where(instances.c.uuid == query.marker)
+    if (project_id := query.equal.get("project_id")) is not None:
+        marked = marked.where(instances.c.project_id == project_id)
+    values = connection.execute(marked).one_or_none()
     if values is None:
         raise BadRequest(f"marker [{marker}] not found")
     if len({way for _, way in ordered}) == 1:
-        columns, marked = tuple_(*(key for key, _ in ordered)), tuple_(*map(literal, values))
-        return columns > marked if ordered[0][1] == "asc" else columns < marked
+        columns, place = tuple_(*(key for key, _ in ordered)), tuple_(*map(literal, values))
+        return columns > place if ordered[0][1] == "asc" else columns < place
     alternatives = []
     for position, (key, way) in enumerate(ordered):
         further = key > values[position] if way == "asc" else key < values[position]

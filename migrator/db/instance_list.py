@@ -55,8 +55,10 @@ def exists(connection: Connection, uuid: str, project_id: str | None = None, *, 
 
 
 def owner(connection: Connection, uuid: str, project_id: str | None = None, *, deleted: bool = False) -> Any:
-    """Its project and user. Raises InstanceNotFound, as ``exists`` does."""
-    query = select(instances.c.project_id, instances.c.user_id).where(instances.c.uuid == uuid)
+    """Its project and user, and who locked it. Raises InstanceNotFound, as ``exists`` does."""
+    query = select(instances.c.uuid, instances.c.project_id, instances.c.user_id, instances.c.locked_by).where(
+        instances.c.uuid == uuid
+    )
     if project_id is not None:
         query = query.where(instances.c.project_id == project_id)
     row = connection.execute(query if deleted else query.where(instances.c.deleted == false())).one_or_none()
@@ -70,7 +72,7 @@ def page(connection: Connection, query: InstanceQuery, *, detail: bool) -> Seque
     keys = instance_filters.keys(query)
     wanted = instance_filters.conditions(connection, query)
     if query.marker is not None:
-        wanted.append(instance_filters.after(connection, keys, query.marker))
+        wanted.append(instance_filters.after(connection, keys, query))
     statement = select(*(_DETAIL if detail else _BRIEF))
     if expressions := instance_filters.expressions(query):
         newest_first = [way for _, way in keys] == ["desc"]

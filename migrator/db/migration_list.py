@@ -54,7 +54,7 @@ def page(connection: Connection, query: MigrationQuery) -> Sequence[MigrationRow
     UUID of a migration."""
     wanted: list[ColumnElement[bool] | TextClause] = [text(MOVES), *_conditions(query)]
     if query.marker is not None:
-        wanted.append(_after(connection, query.marker))
+        wanted.append(_after(connection, query))
     if query.host is None:
         rows = list(_newest(connection, wanted, query.limit))
     else:  # each by its own index, in its order: OR would sort all that the host ever had
@@ -86,10 +86,13 @@ def _conditions(query: MigrationQuery) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _after(connection: Connection, marker: str) -> ColumnElement[bool]:
-    at = connection.execute(select(_o.created_at, _o.id).where(_o.uuid == marker, _o.moves == true())).one_or_none()
+def _after(connection: Connection, query: MigrationQuery) -> ColumnElement[bool]:
+    marked = select(_o.created_at, _o.id).where(_o.uuid == query.marker, _o.moves == true())
+    if (project_id := query.equal.get("project_id")) is not None:  # another's is not there
+        marked = marked.where(_o.project_id == project_id)
+    at = connection.execute(marked).one_or_none()
     if at is None:
-        raise BadRequest(f"Marker {marker} could not be found.")
+        raise BadRequest(f"Marker {query.marker} could not be found.")
     return tuple_(_o.created_at, _o.id) < tuple_(literal(at.created_at), literal(at.id))
 
 

@@ -3,32 +3,42 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from migrator.db.server_heartbeat import behind
 from migrator.db.tables import operations
-from migrator.errors import OperationNotFound
+from migrator.errors import BadRequest, OperationNotFound
 
 _ROWS: Select[Any] = select(*operations.c, behind().label("behind_s"))  # as ``hosts.HostRow`` has it
 
 
 def find(connection: Connection, ident: str) -> Row[Any]:
     """By integer id or by UUID. Raises OperationNotFound."""
-    by_id = ident.isdecimal() and len(ident) < 10
-    wanted = operations.c.id == int(ident) if by_id else operations.c.uuid == ident
-    row = connection.execute(_ROWS.where(wanted)).one_or_none()
+    row = connection.execute(_ROWS.where(_named(ident))).one_or_none()
     if row is None:
         raise OperationNotFound(f"Operation {ident} does not exist.")
     return row
 
 
+def _named(ident: str) -> ColumnElement[bool]:
+    by_id = ident.isdecimal() and len(ident) < 10
+    return operations.c.id == int(ident) if by_id else operations.c.uuid == ident
+
+
 def listed(
-    connection: Connection, instance_uuid: str | None, active: bool | None, limit: int, before: int = 2**31 - 1
+    connection: Connection, instance_uuid: str | None, active: bool | None, limit: int, marker: str | None = None
 ) -> Sequence[Row[Any]]:
-    """Newest first, only operations that are older than ``before``."""
-    query = _ROWS.where(operations.c.id < before)
+    """Newest first, only operations that are older than the marker's. Raises BadRequest for a marker that is none of
+    these operations, or of another instance."""
+    query, before = _ROWS, 2**31 - 1
     if instance_uuid is not None:
         query = query.where(operations.c.instance_uuid == instance_uuid)
+    if marker is not None:
+        marked = connection.execute(query.where(_named(marker))).one_or_none()
+        if marked is None:
+            raise BadRequest(f"marker [{marker}] not found", advice="begin again without a marker")
+        before = marked.id
+    query = query.where(operations.c.id < before)
     if active is not None:
         query = query.where(operations.c.active == active)
     return connection.execute(query.order_by(operations.c.id.desc()).limit(limit)).all()

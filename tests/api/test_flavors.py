@@ -77,9 +77,17 @@ def test_access_is_for_private_flavors(web: Web) -> None:
     assert web("GET", "/v2.1/flavors/1/os-flavor-access").status_code == 404
     entry = {"flavor_id": "2", "tenant_id": "p"}
     assert web("POST", "/v2.1/flavors/2/action", json=add).json() == {"flavor_access": [entry]}
+    again = web("POST", "/v2.1/flavors/2/action", json=add)
+    assert (again.status_code, again.json()["conflictingRequest"]["message"]) == (
+        409,
+        "Flavor access already exists for flavor 2 and project p combination.",
+    )
     remove = {"removeTenantAccess": {"tenant": "p"}}
     assert web("POST", "/v2.1/flavors/2/action", json=remove).json() == {"flavor_access": []}
-    assert web("POST", "/v2.1/flavors/2/action", json=remove).status_code == 404
+    for flavor in ("2", "1"):
+        missing = web("POST", f"/v2.1/flavors/{flavor}/action", json=remove)
+        words = f"Flavor access not found for {flavor} / p combination."
+        assert (missing.status_code, missing.json()["itemNotFound"]["message"]) == (404, words)
     assert [f["id"] for f in web("GET", "/v2.1/flavors").json()["flavors"]] == ["1"]
     assert len(web("GET", "/v2.1/flavors?is_public=none").json()["flavors"]) == 2
 

@@ -9,6 +9,7 @@ import pytest
 from migrator.api.image_v2 import images
 from migrator.api.urls import IMAGE_PREFIXES
 from migrator.db import credentials, instances
+from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.harness import Web
 
@@ -101,3 +102,24 @@ def test_a_deleted_image_that_instances_need_is_gone_for_clients_and_there_for_h
     images.remove_abandoned(web.services)
     assert list(web.image_dir.iterdir()) == []
     assert web("GET", f"/agent/v1/images/{root}/file", headers=agent).status_code == 404
+
+
+def test_the_owner_of_a_deleted_image_learns_of_its_own_projects_instances_alone(web: Web) -> None:
+    ident = made(web, id=str(uuid.uuid4()), visibility="public", owner="demo")
+    upload(web, ident)
+    spec = {"uuid": seed.NOBODY, "name": "a", "vcpus": 1, "memory_mb": 64}
+    spec |= {"disks": [{"target": "vda", "pool": "local", "size_gb": 1, "image_id": ident}]}
+    for project in ("other", "other", "demo"):
+        seed.instance(web.db, "a", spec=spec, project_id=project)
+    web.caller = Caller("u", "demo", "", is_admin=False)
+    assert web("DELETE", f"/image/v2/images/{ident}").headers["X-Migrator-In-Use"] == "1 instances"
+
+
+def test_an_image_that_only_other_projects_need_is_kept_and_nothing_told(web: Web) -> None:
+    ident = made(web, id=str(uuid.uuid4()), visibility="public", owner="demo")
+    upload(web, ident)
+    seed.instance(web.db, "a", image_id=ident, spec={"disks": [{"image_id": ident}]}, project_id="other")
+    web.caller = Caller("u", "demo", "", is_admin=False)
+    answer = web("DELETE", f"/image/v2/images/{ident}")
+    assert (answer.status_code, answer.headers.get("X-Migrator-In-Use")) == (204, None)
+    assert (web.image_dir / ident).is_file()

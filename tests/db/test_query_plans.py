@@ -29,10 +29,10 @@ LISTS: dict[str, Callable[[Connection, str], Any]] = {
     "instance-actions, deep": lambda c, u: instance_actions.page(c, u, ActionQuery(limit=10, marker=REQUEST)),
     "instance-action": lambda c, u: instance_actions.get(c, u, REQUEST),
     "operations": lambda c, _: operation_list.listed(c, None, None, 10),
-    "operations, deep": lambda c, _: operation_list.listed(c, None, None, 10, before=5),
-    "operations of an instance": lambda c, u: operation_list.listed(c, u, None, 10, before=5),
-    "operations under way": lambda c, _: operation_list.listed(c, None, True, 10, before=5),
-    "operations that are over": lambda c, _: operation_list.listed(c, None, False, 10, before=5),
+    "operations, deep": lambda c, u: operation_list.listed(c, None, None, 10, u),
+    "operations of an instance": lambda c, u: operation_list.listed(c, u, None, 10, u),
+    "operations under way": lambda c, u: operation_list.listed(c, None, True, 10, u),
+    "operations that are over": lambda c, u: operation_list.listed(c, None, False, 10, u),
     "a timeline": lambda c, _: events.of_operation(c, 1),
     "active operations": lambda c, _: operations.active_ids(c),
     "what has ended": lambda c, _: metrics.ended(c, (1.0, 1)),
@@ -46,7 +46,7 @@ LISTS: dict[str, Callable[[Connection, str], Any]] = {
     ),
 } | {
     f"os-migrations by {column}": lambda c, u, column=column: migration_list.page(
-        c, MigrationQuery(equal={column: "none"}, limit=10, marker=u)
+        c, MigrationQuery(equal={column: "admin"}, limit=10, marker=u)
     )
     for column in _OF_MOVES
 }

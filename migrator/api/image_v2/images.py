@@ -124,16 +124,17 @@ def download(request: ApiRequest) -> Given:
 
 
 def delete(request: ApiRequest) -> Answer:
-    """It is gone for every client. Its bytes stay as long as instances need them, whose number ``X-Migrator-In-Use``
-    says: they move, and are evacuated, as before."""
+    """It is gone for every client. Its bytes stay as long as instances need them: they move, and are evacuated, as
+    before. ``X-Migrator-In-Use`` says how many of these the caller may see."""
     services, image_id = request.services, _own(request).id
     with services.db.write() as connection:
         row = rows.get(connection, image_id)
         if row.protected:
             raise Conflict(f"Image {image_id} is protected and cannot be deleted.")
-        if row.status == "active" and (needed := rows.needed_by(connection, image_id)):
+        needed, told = rows.needed_by(connection, image_id, _scope(request))
+        if row.status == "active" and needed:
             rows.change(connection, image_id, {"status": rows.DELETED})
-            return Answer(204, headers={IN_USE_HEADER: f"{needed} instances"})
+            return Answer(204, headers={IN_USE_HEADER: f"{told} instances"} if told else {})
         rows.remove(connection, image_id)
     (services.settings.image_dir / row.id).unlink(missing_ok=True)
     return Answer(204)

@@ -58,11 +58,11 @@ class OperationsQuery(BaseModel):
 
 
 def index(request: ApiRequest) -> Answer:
-    """Newest first, of all instances or of one; with ``marker``, those after the operation of that id. Errors: 404."""
+    """Newest first, of all instances or of one; with ``marker``, those after the operation of that id. Errors: 400 for
+    a marker that is not among them."""
     query: OperationsQuery = request.query
     with request.services.db.read() as connection:
-        after = {} if query.marker is None else {"before": int(operation_list.find(connection, query.marker).id)}
-        found = operation_list.listed(connection, query.instance, query.active, query.limit, **after)
+        found = operation_list.listed(connection, query.instance, query.active, query.limit, query.marker)
     return Answer(200, {"operations": [view(row) for row in found]})
 
 

@@ -3,16 +3,15 @@
 from typing import Any
 
 from migrator.api.flavor_and_image import SEES_EXTRA_SPECS
-from migrator.api.json_schema import INT32, shortened
+from migrator.api.json_schema import INT32
 from migrator.api.routing import Answer, ApiRequest, Schema
 from migrator.api.v2_1 import extra_spec_names
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, many
 from migrator.db import flavors as rows
-from migrator.errors import BadRequest, Conflict, Forbidden, NotFound
+from migrator.errors import BadRequest, Forbidden, NotFound
 
 _MOST_SPECS = 128  # of a flavor
-_MOST_PROJECTS = 1000  # that may use a private flavor
 _SIZE: Schema = {
     "type": ["integer", "string"],
     "pattern": "^[0-9]+$",
@@ -64,7 +63,6 @@ def _closed(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-_CHECKED_ACCESS = (2, 7)  # from here a public flavor is refused
 _CHECKED_SPECS = (2, 86)  # from here extra specs in Nova's namespaces are held against its names
 _WITHOUT_FACTOR = (2, 102)  # from here there is neither rxtx_factor nor OS-FLV-DISABLED:disabled
 CREATE = (
@@ -75,9 +73,6 @@ CREATE = (
 UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
 EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
 ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
-_ACCESS_ACTIONS = {"addTenantAccess": "add_tenant_access", "removeTenantAccess": "remove_tenant_access"}
-_TENANT = _closed({"tenant": {"type": "string", "minLength": 1, "maxLength": 255}})
-ACCESS = (((2, 1), {"type": "object", "properties": dict.fromkeys(_ACCESS_ACTIONS, _TENANT)}),)
 _MIB_OR_GIB: Schema = many({"type": "string", "pattern": "^[0-9]*$", "format": INT32})
 _QUERY_PROPERTIES: Schema = {
     "limit": paging.INTEGER,
@@ -190,7 +185,7 @@ def put_spec(request: ApiRequest) -> Answer:
 def delete_spec(request: ApiRequest) -> Answer:
     flavorid, key = request.params["id"], request.params["key"]
     with request.services.db.write() as connection:
-        specs = dict(rows.get(connection, flavorid).extra_specs)
+        specs = dict(rows.get(connection, flavorid, lock=True).extra_specs)
         if key not in specs:
             raise NotFound(f"Flavor {flavorid} has no extra specs with key {key}.")
         del specs[key]
@@ -198,45 +193,10 @@ def delete_spec(request: ApiRequest) -> Answer:
     return Answer(200)
 
 
-def access(request: ApiRequest) -> Answer:
-    with request.services.db.read() as connection:
-        row = rows.get(connection, request.params["id"])
-    if row.is_public:
-        raise NotFound("Access list not available for public flavors.")
-    return Answer(200, _access_body(row))
-
-
-def change_access(request: ApiRequest) -> Answer:
-    flavorid = request.params["id"]
-    body = request.body
-    name = next(iter(body), "") if len(body) == 1 else ""
-    if name not in _ACCESS_ACTIONS:
-        raise BadRequest(f"There is no such action: {shortened(name or ', '.join(body))}")
-    request.require(f"os_compute_api:os-flavor-access:{_ACCESS_ACTIONS[name]}")
-    request.http.state.action = name
-    tenant = body[name]["tenant"]
-    with request.services.db.write() as connection:
-        row = rows.get(connection, flavorid)
-        if row.is_public and (name != "addTenantAccess" or request.version >= _CHECKED_ACCESS):
-            raise Conflict("Can not add access to a public flavor.")
-        kept = [project for project in row.access if project != tenant]
-        if name == "addTenantAccess":
-            kept.append(tenant)
-            if len(kept) > _MOST_PROJECTS:
-                raise Forbidden(f"Maximum number of projects with access exceeds {_MOST_PROJECTS}")
-        elif len(kept) == len(row.access):
-            raise NotFound(f"Flavor access not found for {flavorid} / {tenant} combination.")
-        return Answer(200, _access_body(rows.change(connection, flavorid, {"access": kept})))
-
-
-def _access_body(row: rows.FlavorRow) -> dict[str, Any]:
-    return {"flavor_access": [{"flavor_id": row.flavorid, "tenant_id": project} for project in row.access]}
-
-
 def _merge(request: ApiRequest, specs: dict[str, str]) -> None:
     flavorid = request.params["id"]
     with request.services.db.write() as connection:
-        merged = {**rows.get(connection, flavorid).extra_specs, **specs}
+        merged = {**rows.get(connection, flavorid, lock=True).extra_specs, **specs}
         if len(merged) > _MOST_SPECS:
             raise Forbidden(f"Maximum number of extra specs exceeds {_MOST_SPECS}")
         rows.change(connection, flavorid, {"extra_specs": merged})

@@ -7,6 +7,7 @@ may begin what in which state are the scheduler's.
 from collections.abc import Mapping
 
 from migrator import supported_requests
+from migrator.api.access import refuse_locked
 from migrator.api.identity.policy_rules import of_action
 from migrator.api.json_schema import shortened
 from migrator.api.request_input import check_body
@@ -14,7 +15,7 @@ from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.actions import cold, evacuate, live, power
 from migrator.api.v2_1.actions.action import ActionRule
 from migrator.api.v2_1.servers.servers import find
-from migrator.errors import BadRequest, Conflict
+from migrator.errors import BadRequest
 
 ACTIONS: Mapping[str, ActionRule] = {
     **power.ACTIONS,
@@ -37,8 +38,8 @@ def act(request: ApiRequest) -> Answer:
     check_body(rule.body, body, request.version)
     row = find(request, request.params["id"])
     request.require(of_action(name), row)
-    if row.locked_by and not rule.when_locked and not request.caller.is_admin:
-        raise Conflict(f"Instance {row.uuid} is locked")
+    if not rule.when_locked:
+        refuse_locked(request, row)
     begun = rule.begin(request, row, value)
     if begun.operation_id is not None:
         request.services.reconciler.reconcile(begun.operation_id)

@@ -51,4 +51,4 @@ def _check_host(request: ApiRequest, row: Any, host: str) -> None:
         raise BadRequest("The target host can't be the same one.")
 
 
-ACTIONS: Mapping[str, ActionRule] = {"evacuate": ActionRule(_evacuate, schemas.EVACUATE, status=200)}
+ACTIONS: Mapping[str, ActionRule] = {"evacuate": ActionRule(_evacuate, schemas.EVACUATE, when_locked=True, status=200)}

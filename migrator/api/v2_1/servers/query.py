@@ -47,6 +47,7 @@ _EXPRESSIONS = {
 _SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to every caller from 2.83
 # (from which microversion, parameters that filter for callers who are no administrators)
 _OPENED = (((2, 5), ("ip6",)), ((2, 83), ("vm_state", "task_state", "power_state")))
+_TELL_OF_HOSTS = ("host", "node")  # sort keys
 _ADMIN_ONLY = {"host", "node", "locked_by"} | _SINCE_283
 
 
@@ -92,7 +93,7 @@ def parse(params: Params, version: Version, caller: Rights, *, most: int) -> Ins
         among=among,
         flavor=first(params, "flavor"),
         locked=_locked(params, version),
-        sort=_sort(params),
+        sort=_sort(params, caller),
         limit=limit_of(params, most),
         marker=first(params, "marker"),
         **_tags(params, version),
@@ -211,9 +212,11 @@ def _tags(params: Params, version: Version) -> dict[str, Any]:
     return found
 
 
-def _sort(params: Params) -> list[tuple[str, str]]:
-    """A key that is repeated orders nothing more."""
+def _sort(params: Params, caller: Rights) -> list[tuple[str, str]]:
+    """A key that is repeated orders nothing more. Raises BadRequest, and Forbidden for an order that tells of hosts."""
     keys, ways = params.get("sort_key", ()), list(params.get("sort_dir", ()))
+    if not caller.is_admin and (closed := next((key for key in keys if key in _TELL_OF_HOSTS), None)):
+        raise Forbidden(f"Only administrators can sort servers by {closed}")
     if any(way not in ("asc", "desc") for way in ways):
         raise BadRequest("Unknown sort direction, must be 'desc' or 'asc'")
     if len(ways) > max(len(keys), 1):
