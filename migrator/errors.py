@@ -140,6 +140,12 @@ class Forbidden(MigratorError):
     code = "forbidden"
 
 
+class QuotaExceeded(Forbidden):
+    """The project, or the user, has as many as it may."""
+
+    code = "quota_exceeded"
+
+
 class Unauthorized(MigratorError):
     code = "unauthorized"
 

@@ -155,6 +155,14 @@ def _rest(row: Row) -> tuple[Any, ...]:
     return (row.what, row.values) if isinstance(row, Honoured) else (row.what,)
 
 
+_QUOTAS: Rows = _named("cores instances key_pairs metadata_items ram server_group_members server_groups")
+_SHOWN_QUOTAS: Rows = tuple(
+    Ignored(name, "stored and shown: there is nothing of the kind")
+    for name in (
+        *("fixed_ips", "floating_ips", "security_group_rules", "security_groups"),
+        *("injected_file_content_bytes", "injected_file_path_bytes", "injected_files"),
+    )
+)
 BODIES: Mapping[str, Rows] = {
     "POST /servers": (
         *_under("server", SERVER),
@@ -180,6 +188,11 @@ BODIES: Mapping[str, Rows] = {
         *_named("keypair.name keypair.type keypair.public_key"),
         Honoured("keypair.user_id", "another user of the project, for administrators"),
     ),
+    "PUT /os-quota-sets/{id}": (
+        *_under("quota_set", (*_QUOTAS, *_SHOWN_QUOTAS)),
+        Honoured("quota_set.force", "limits may be lower than what is used"),
+    ),
+    "PUT /os-quota-class-sets/{id}": _under("quota_class_set", (*_QUOTAS, *_SHOWN_QUOTAS)),
     "POST /flavors": (
         *_named("flavor.id flavor.name flavor.description flavor.ram flavor.vcpus flavor.disk"),
         *_named("flavor.OS-FLV-EXT-DATA:ephemeral flavor.os-flavor-access:is_public"),
@@ -202,6 +215,8 @@ _LISTED: Rows = (
 _HYPERVISORS = _named(f"hypervisor_hostname_pattern with_servers {_PAGES}")
 _FLAVORS = _named(f"is_public minRam minDisk sort_key sort_dir {_PAGES}")
 _KEY_PAIR: Rows = (Honoured("user_id", "another user of the project, for administrators"),)
+_QUOTA_USER: Rows = (Refused("user_id", "quotas are a project's"),)
+_QUOTA_OF_USER: Rows = (Honoured("user_id", "the project's are shown: no user has other ones"),)
 QUERIES: Mapping[str, Rows] = {
     "GET /servers": _LISTED,
     "GET /servers/detail": _LISTED,
@@ -221,6 +236,8 @@ QUERIES: Mapping[str, Rows] = {
     "GET /flavors": _FLAVORS,
     "GET /flavors/detail": _FLAVORS,
     "GET /limits": (Honoured("tenant_id", "another project's for administrators"),),
+    **{f"{way}/os-quota-sets/{{id}}": _QUOTA_USER for way in ("PUT ", "DELETE ")},
+    **{f"GET /os-quota-sets/{{id}}{part}": _QUOTA_OF_USER for part in ("", "/detail")},
     "GET /os-keypairs": (*_KEY_PAIR, *_named(_PAGES)),
     "GET /os-keypairs/{name}": _KEY_PAIR,
     "DELETE /os-keypairs/{name}": _KEY_PAIR,

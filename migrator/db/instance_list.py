@@ -104,15 +104,3 @@ def _host_state(row: Row[Any], down_after: float) -> str:
     if row.disabled or not row.approved:
         return "MAINTENANCE"
     return "UP" if row.silent_s <= down_after else "UNKNOWN"
-
-
-def usage(connection: Connection, project_id: str) -> tuple[int, int, int]:
-    """(instances, vcpus, MiB of memory) that the project has."""
-    rows = (
-        connection.execute(
-            select(instances.c.flavor).where(instances.c.project_id == project_id, instances.c.deleted == false())
-        )
-        .scalars()
-        .all()
-    )
-    return len(rows), sum(f["vcpus"] for f in rows), sum(f["memory_mb"] for f in rows)

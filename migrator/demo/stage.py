@@ -161,6 +161,7 @@ def _server(
         "MIGRATOR_LISTEN": listen,
         "MIGRATOR_IMAGE_DIR": str(top / "images"),
         "MIGRATOR_SERVICE_DOWN_TIME": "15",
+        **dict.fromkeys(("MIGRATOR_QUOTA_INSTANCES", "MIGRATOR_QUOTA_CORES", "MIGRATOR_QUOTA_RAM"), "-1"),
     }
     if agent_listen is not None:
         settings["MIGRATOR_AGENT_LISTEN"] = agent_listen

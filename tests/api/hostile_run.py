@@ -128,7 +128,14 @@ async def send(app: Any, request: Request) -> int:
 
 
 async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Outcome) -> None:
-    settings = ServerSettings(database=db_url, image_dir=directory / "images", trusted_proxies=["127.0.0.1"])
+    settings = ServerSettings(
+        database=db_url,
+        image_dir=directory / "images",
+        trusted_proxies=("127.0.0.1",),
+        quota_instances=-1,
+        quota_cores=-1,
+        quota_ram=-1,
+    )
     made = services.build(settings, strategies.rules(settings))
     made.wakers.closing = True  # no poll waits
     kept, logger = _Tracebacks(), logging.getLogger("migrator")

@@ -34,6 +34,10 @@ LOWEST: dict[str, str] = {
         POST /v2.1/os-aggregates/{id}/action (remove_host)
         POST /v2.1/os-aggregates/{id}/action (set_metadata)
         POST /v2.1/os-aggregates/{id}/images
+        PUT /v2.1/os-quota-sets/{id}
+        DELETE /v2.1/os-quota-sets/{id}
+        GET /v2.1/os-quota-class-sets/{id}
+        PUT /v2.1/os-quota-class-sets/{id}
         GET /v2.1/os-hosts
         GET /v2.1/os-hosts/{id}
         GET /metrics
@@ -121,6 +125,8 @@ LOWEST: dict[str, str] = {
         GET /v2.1/flavors/{id}/os-extra_specs
         GET /v2.1/flavors/{id}/os-extra_specs/{key}
         GET /v2.1/servers/{id}/topology
+        GET /v2.1/os-quota-sets/{id}
+        GET /v2.1/os-quota-sets/{id}/detail
         GET /v2.1/os-server-groups
         GET /v2.1/os-server-groups/{id}
         GET /v2.1/os-availability-zone
@@ -132,6 +138,7 @@ LOWEST: dict[str, str] = {
         GET /v2.1/flavors/detail
         GET /v2.1/flavors/{id}
         GET /v2.1/limits
+        GET /v2.1/os-quota-sets/{id}/defaults
         GET /v2.1/os-keypairs
         POST /v2.1/os-keypairs
         GET /v2.1/os-keypairs/{name}

@@ -20,6 +20,7 @@ def running(database: str, image_dir: Path, **settings: str) -> Iterator[tuple[s
         "MIGRATOR_DATABASE": database,
         "MIGRATOR_LISTEN": f"127.0.0.1:{port}",
         "MIGRATOR_IMAGE_DIR": str(image_dir),
+        **dict.fromkeys(("MIGRATOR_QUOTA_INSTANCES", "MIGRATOR_QUOTA_CORES", "MIGRATOR_QUOTA_RAM"), "-1"),
         **{f"MIGRATOR_{k.upper()}": v for k, v in settings.items()},
     }
     argv = [sys.executable, "-m", "migrator.cli.main", "server"]

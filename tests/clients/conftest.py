@@ -198,6 +198,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         "MIGRATOR_LISTEN": f"127.0.0.1:{port}",
         "MIGRATOR_IMAGE_DIR": str(directory / "images"),
         "MIGRATOR_SWEEP_INTERVAL": "1",
+        **dict.fromkeys(("MIGRATOR_QUOTA_INSTANCES", "MIGRATOR_QUOTA_CORES", "MIGRATOR_QUOTA_RAM"), "-1"),
     }
     with _process(_SERVER, server, directory / "server.log") as process:
         _wait_for(cloud, process, directory / "server.log")

@@ -14,6 +14,7 @@ from migrator.api.v2_1.common.schemas import NAME, closed
 from migrator.db import key_pairs as rows
 from migrator.db.key_pairs import Owner
 from migrator.db.rows import KeyPairRow
+from migrator.scheduler.requests import quota_checks
 
 _TYPES, _OF_USERS, _PAGED, _STRICT, _IMPORT_ONLY = (2, 2), (2, 10), (2, 35), (2, 75), (2, 92)
 _LONGEST_KEY = 65_535
@@ -76,6 +77,7 @@ def create(request: ApiRequest) -> Answer:
         key = key_material.generated(kind, owner.user_id)
     values = {"name": wanted["name"], "type": kind, "public_key": key.public_key, "fingerprint": key.fingerprint}
     with request.services.db.write() as connection:
+        quota_checks.key_pair(connection, owner, request.services.settings.quotas)
         row = rows.create(connection, owner, values)
     shown = _brief(request, row) | {"user_id": row.user_id}
     if key.private_key is not None:

@@ -1,37 +1,44 @@
-"""Resources that clients ask for in passing: limits, extensions. Truthful and short."""
+"""/limits and /extensions: what clients ask for in passing. Truthful and short."""
 
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.servers.schemas import MOST_METADATA
-from migrator.db import instance_list, server_groups
+from migrator.db import quotas, server_groups
+from migrator.db.quotas import UNLIMITED
 
-_UNLIMITED = -1
+_NAMES = {
+    "maxTotalCores": "cores",
+    "maxTotalInstances": "instances",
+    "maxTotalKeypairs": "key_pairs",
+    "maxServerMeta": "metadata_items",
+    "maxTotalRAMSize": "ram",
+    "maxServerGroups": "server_groups",
+    "maxServerGroupMembers": "server_group_members",
+}
 # (from which microversion they are gone, names)
 _DROPPED = (
-    ((2, 36), ("maxSecurityGroupRules", "maxSecurityGroups", "maxTotalFloatingIps")),
-    ((2, 39), ("maxImageMeta",)),
-    ((2, 57), ("maxPersonality", "maxPersonalitySize")),
+    ((2, 36), dict.fromkeys(("maxSecurityGroupRules", "maxSecurityGroups", "maxTotalFloatingIps"), "")),
+    ((2, 39), {"maxImageMeta": "metadata_items"}),
+    ((2, 57), {"maxPersonality": "injected_files", "maxPersonalitySize": "injected_file_content_bytes"}),
 )
 _NETWORK_USED = ("totalFloatingIpsUsed", "totalSecurityGroupsUsed")  # gone from 2.36
 
 
 def limits(request: ApiRequest) -> Answer:
-    """No quotas here, so every limit but that of a server's metadata is -1; what is used is counted."""
     own = request.caller.project_id
     project_id = paging.first(request.query, "tenant_id") or own
     if project_id != own:
         request.require("os_compute_api:limits:other_project")
     with request.services.db.read() as connection:
-        count, cores, memory_mb = instance_list.usage(connection, project_id)
+        allowed = quotas.limits(connection, project_id, request.services.settings.quotas)
+        used = quotas.usage(connection, project_id)
         groups = server_groups.count(connection, project_id)
-    names = ("maxTotalCores", "maxTotalInstances", "maxTotalKeypairs", "maxServerMeta", "maxTotalRAMSize")
-    absolute: dict[str, int] = dict.fromkeys((*names, "maxServerGroups", "maxServerGroupMembers"), _UNLIMITED)
-    absolute["maxServerMeta"] = MOST_METADATA
-    absolute |= {"totalRAMUsed": memory_mb, "totalCoresUsed": cores, "totalInstancesUsed": count}
-    absolute["totalServerGroupsUsed"] = groups
+    names = dict(_NAMES)
     for gone, dropped in _DROPPED:
         if request.version < gone:
-            absolute |= dict.fromkeys(dropped, _UNLIMITED)
+            names |= dropped
+    absolute = {shown: allowed.get(name, UNLIMITED) for shown, name in names.items()}
+    absolute |= {"totalRAMUsed": used["ram"], "totalCoresUsed": used["cores"]}
+    absolute |= {"totalInstancesUsed": used["instances"], "totalServerGroupsUsed": groups}
     if request.version < (2, 36):
         absolute |= dict.fromkeys(_NETWORK_USED, 0)
     return Answer(200, {"limits": {"rate": [], "absolute": absolute}})

@@ -15,6 +15,7 @@ from migrator.db import server_groups as rows
 from migrator.db.rows import ServerGroupRow
 from migrator.errors import BadRequest
 from migrator.scheduler.checks.neighbours import ANTI_AFFINITY, MAX_PER_HOST
+from migrator.scheduler.requests import quota_checks
 
 _OWNED, _SOFT, _RULES = (2, 13), (2, 15), (2, 64)
 _HARD_ONLY = words("anti-affinity affinity")
@@ -75,6 +76,7 @@ def create(request: ApiRequest) -> Answer:
         "user_id": request.caller.user_id,
     }
     with request.services.db.write() as connection:
+        quota_checks.server_group(connection, request.caller.project_id, request.services.settings.quotas)
         return Answer(200, {"server_group": _view(request, rows.create(connection, values), [])})
 
 

@@ -12,6 +12,7 @@ from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus
 from migrator.db.tables.instance_tables import instances, volumes
 from migrator.db.tables.key_pair_tables import key_pairs
 from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, facts, operations, progress
+from migrator.db.tables.quota_tables import quota_classes, quotas
 from migrator.db.tables.schema import metadata
 from migrator.db.tables.timeline_tables import IS_REQUEST, alarms, events
 
@@ -39,6 +40,8 @@ __all__ = [
     "neighbours",
     "operations",
     "progress",
+    "quota_classes",
+    "quotas",
     "server_groups",
     "surveys",
     "volumes",

@@ -16,10 +16,12 @@ from migrator.db import images as image_rows
 from migrator.db import instances, neighbours, server_groups
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Connection, Database
+from migrator.db.quotas import Limits
 from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, ServerGroupNotFound
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
+from migrator.scheduler.requests import quota_checks
 from migrator.scheduler.requests.requests import Caller, begin
 from migrator.untrusted.image_inspection import QEMU_FORMATS
 
@@ -62,43 +64,62 @@ class NewInstance:
     hints: Hints = Hints()
 
 
+def create_instances(
+    db: Database, caller: Caller, wanted: Sequence[NewInstance], least: int, settings: Limits
+) -> list[tuple[str, int]]:
+    """As many of one flavor and group as the project's quotas allow, all or none. Raises QuotaExceeded for fewer than
+    ``least``, and what ``create_instance`` does."""
+    first, project_id = wanted[0], caller.project_id
+    with db.write() as connection:
+        count = quota_checks.instances(connection, project_id, settings, first.flavor, least, len(wanted))
+        quota_checks.metadata_items(connection, project_id, settings, len(first.metadata))
+        if first.hints.group is not None:
+            _join(connection, first.hints.group)
+            quota_checks.group_members(connection, project_id, settings, first.hints.group, count)
+        return [_create(connection, caller, new) for new in wanted[:count]]
+
+
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
-    """Record the instance, make the volumes its own and begin its build. (instance UUID, operation id). Raises
-    VolumeNotFound, and Conflict for a volume that is another instance's."""
-    uuid = str(uuids.uuid4())
+    """Record the instance, make the volumes its own and begin its build, whatever the quotas say. (instance UUID,
+    operation id). Raises VolumeNotFound, and Conflict for a volume that is another instance's."""
     with db.write() as connection:
         if new.hints.group is not None:
             _join(connection, new.hints.group)
-        spec = _spec(connection, uuid, new)
-        instances.create(
-            connection,
-            {
-                "uuid": uuid,
-                "name": new.name,
-                "description": new.description,
-                "project_id": caller.project_id,
-                "user_id": caller.user_id,
-                "reservation_id": new.reservation_id or reservation_id(),
-                "flavor": dict(new.flavor),
-                "image_id": new.image["id"] if new.image else None,
-                "image_properties": dict(new.image["properties"] or {}) if new.image else None,
-                "spec": spec.model_dump(mode="json"),
-                "availability_zone": new.availability_zone,
-                "vm_state": "building",
-                "task_state": "scheduling",
-                "metadata": dict(new.metadata),
-                "tags": list(new.tags),
-                "networks": [nic.model_dump(mode="json") for nic in spec.nics],
-                "key_name": new.key_name,
-                "key_data": new.key_data,
-                "config_drive": new.config_drive,
-                "server_group": new.hints.group,
-                "scheduler_hints": dict(new.hints.asked),
-            },
-        )
-        neighbours.add(connection, uuid, neighbours.SAME_HOST, new.hints.same_host)
-        neighbours.add(connection, uuid, neighbours.DIFFERENT_HOST, new.hints.different_host)
-        return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
+        return _create(connection, caller, new)
+
+
+def _create(connection: Connection, caller: Caller, new: NewInstance) -> tuple[str, int]:
+    uuid = str(uuids.uuid4())
+    spec = _spec(connection, uuid, new)
+    instances.create(
+        connection,
+        {
+            "uuid": uuid,
+            "name": new.name,
+            "description": new.description,
+            "project_id": caller.project_id,
+            "user_id": caller.user_id,
+            "reservation_id": new.reservation_id or reservation_id(),
+            "flavor": dict(new.flavor),
+            "image_id": new.image["id"] if new.image else None,
+            "image_properties": dict(new.image["properties"] or {}) if new.image else None,
+            "spec": spec.model_dump(mode="json"),
+            "availability_zone": new.availability_zone,
+            "vm_state": "building",
+            "task_state": "scheduling",
+            "metadata": dict(new.metadata),
+            "tags": list(new.tags),
+            "networks": [nic.model_dump(mode="json") for nic in spec.nics],
+            "key_name": new.key_name,
+            "key_data": new.key_data,
+            "config_drive": new.config_drive,
+            "server_group": new.hints.group,
+            "scheduler_hints": dict(new.hints.asked),
+        },
+    )
+    neighbours.add(connection, uuid, neighbours.SAME_HOST, new.hints.same_host)
+    neighbours.add(connection, uuid, neighbours.DIFFERENT_HOST, new.hints.different_host)
+    return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
 
 
 def _join(connection: Connection, group: str) -> None:

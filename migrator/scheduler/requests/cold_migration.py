@@ -9,10 +9,12 @@ from typing import Any
 
 from migrator.db import events, instances, operations
 from migrator.db.engine import Connection, Database
+from migrator.db.quotas import Limits
 from migrator.db.rows import OperationRow
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY, Kind
 from migrator.protocol import InstanceSpec
+from migrator.scheduler.requests import quota_checks
 from migrator.scheduler.requests.build import EPHEMERAL_EXTRA_SPEC, STORAGE_EXTRA_SPEC
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, until_unchanged
 
@@ -31,9 +33,18 @@ def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int
     return until_unchanged(db, ask)
 
 
-def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any], same_host: bool) -> int:
+def resize(
+    db: Database,
+    caller: Caller,
+    uuid: str,
+    *,
+    flavor: Mapping[str, Any],
+    same_host: bool,
+    quotas: Limits | None = None,
+) -> int:
     """Begin a resize to ``flavor`` (a row of ``flavors`` as a mapping). ``same_host``: the source itself will do.
-    Raises BadRequest for the same flavor, a smaller disk, and a disk that cannot be added."""
+    ``quotas``: the settings'; None: whatever the project's are. Raises BadRequest for the same flavor, a smaller disk,
+    and a disk that cannot be added; QuotaExceeded."""
 
     def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, Kind.RESIZE)
@@ -43,6 +54,8 @@ def resize(db: Database, caller: Caller, uuid: str, *, flavor: Mapping[str, Any]
         spec = InstanceSpec.model_validate(row.spec)
         _check_disks(spec, old, flavor)
         _check_pools(spec, flavor)
+        if quotas is not None:
+            quota_checks.resize(connection, row.project_id, quotas, old, flavor)
         params = {"old_flavor": old, "new_flavor": dict(flavor), "same_host": same_host}
         return begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params, seen=row)
 

@@ -60,9 +60,16 @@ def _resize(request: ApiRequest, row: Any, value: Any) -> StartedAction:
         if image is not None:
             flavor_and_image.check_fits(flavor, image)
         _check_hosts(request, row, None)
-    same_host = request.services.settings.allow_resize_to_same_host
+    settings = request.services.settings
     return StartedAction(
-        cold_migration.resize(request.services.db, request.caller, row.uuid, flavor=flavor, same_host=same_host)
+        cold_migration.resize(
+            request.services.db,
+            request.caller,
+            row.uuid,
+            flavor=flavor,
+            same_host=settings.allow_resize_to_same_host,
+            quotas=settings.quotas,
+        )
     )
 
 

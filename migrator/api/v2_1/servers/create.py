@@ -13,13 +13,12 @@ from migrator.api.v2_1.common import zones
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.api.v2_1.servers import hints
 from migrator.api.v2_1.servers.block_devices import BlockDevices, block_devices, check_devices
-from migrator.api.v2_1.servers.schemas import MOST_METADATA
 from migrator.api.v2_1.servers.view import Version, hostname
 from migrator.db import aggregates, key_pairs, volumes
 from migrator.db import instance_list as instance_rows
 from migrator.db.engine import Database
 from migrator.db.key_pairs import Owner
-from migrator.errors import BadRequest, Forbidden, KeyPairNotFound, VolumeNotFound
+from migrator.errors import BadRequest, KeyPairNotFound, VolumeNotFound
 from migrator.scheduler.requests.build import NewInstance, volume_targets
 
 _LONGEST_NAME = 255
@@ -47,7 +46,6 @@ def new_instances(
     None: all. ``owner``: whose key pairs. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
-    check_metadata(server.get("metadata", {}))
     count = _count(server)
     disks = block_devices(server)
     if count > 1 and (disks.boot_volume or disks.volumes):
@@ -88,12 +86,6 @@ def _check_parts(
     flavor_and_image.check_supported(flavor, image or kernel)
     if image is not None:
         flavor_and_image.check_fits(flavor, image)
-
-
-def check_metadata(metadata: Mapping[str, Any]) -> None:
-    """Raises Forbidden, as Nova's quota does."""
-    if len(metadata) > MOST_METADATA:
-        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}")
 
 
 def _checked_names(server: Mapping[str, Any], count: int) -> list[str]:

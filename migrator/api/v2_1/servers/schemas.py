@@ -25,7 +25,6 @@ from migrator.api.v2_1.common.schemas import (
 )
 
 MOST_TAGS = 50  # of a server
-MOST_METADATA = 128  # items of a server, as Nova's quota has it
 _MOST_DISKS = 64  # that a body may name
 _MOST_NETWORKS = 32
 _MOST_GROUPS = 50

@@ -60,16 +60,14 @@ def create(request: ApiRequest) -> Answer:
     owner = Owner(request.caller.project_id, request.caller.user_id)
     wanted = server_create.new_instances(services.db, body, request.version, project_scope(request), owner)
     reservation = build.reservation_id()
-    uuids = []
-    for new in wanted:
-        uuid, operation_id = build.create_instance(
-            services.db, request.caller, replace(new, reservation_id=reservation)
-        )
+    least = int(body["server"].get("min_count", 1))
+    reserved = [replace(new, reservation_id=reservation) for new in wanted]
+    made = build.create_instances(services.db, request.caller, reserved, least, services.settings.quotas)
+    for _, operation_id in made:
         services.reconciler.reconcile(operation_id)
-        uuids.append(uuid)
     if str(body["server"].get("return_reservation_id", "")).lower() in ("true", "1", "on", "yes"):
         return Answer(202, {"reservation_id": reservation})
-    uuid = uuids[0]
+    uuid = made[0][0]
     server = {
         "id": uuid,
         "links": view.links(request.base, request.root, "servers", uuid),

@@ -8,11 +8,11 @@ from migrator.api.json_schema import shortened
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers import view
-from migrator.api.v2_1.servers.create import check_metadata
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
 from migrator.api.v2_1.servers.servers import find
 from migrator.db import instances
 from migrator.errors import BadRequest, NotFound, VolumeNotFound
+from migrator.scheduler.requests import quota_checks
 
 
 def _change(request: ApiRequest, values: Mapping[str, Any]) -> None:
@@ -27,21 +27,27 @@ def _metadata(request: ApiRequest) -> dict[str, str]:
     return dict(find(request, request.params["id"]).metadata)
 
 
+def _change_metadata(request: ApiRequest, metadata: Mapping[str, str]) -> None:
+    """Raises QuotaExceeded."""
+    with request.services.db.write() as connection:
+        project = instances.get(connection, request.params["id"]).project_id
+        quota_checks.metadata_items(connection, project, request.services.settings.quotas, len(metadata))
+        instances.change(connection, request.params["id"], {"metadata": metadata})
+
+
 def list_metadata(request: ApiRequest) -> Answer:
     return Answer(200, {"metadata": _metadata(request)})
 
 
 def merge_metadata(request: ApiRequest) -> Answer:
     merged = _metadata(request) | request.body["metadata"]
-    check_metadata(merged)
-    _change(request, {"metadata": merged})
+    _change_metadata(request, merged)
     return Answer(200, {"metadata": merged})
 
 
 def replace_metadata(request: ApiRequest) -> Answer:
     find(request, request.params["id"])
-    check_metadata(request.body["metadata"])
-    _change(request, {"metadata": request.body["metadata"]})
+    _change_metadata(request, request.body["metadata"])
     return Answer(200, {"metadata": request.body["metadata"]})
 
 
@@ -57,8 +63,7 @@ def put_meta(request: ApiRequest) -> Answer:
     if key not in wanted:
         raise BadRequest("Request body and URI mismatch")
     merged = _metadata(request) | wanted
-    check_metadata(merged)
-    _change(request, {"metadata": merged})
+    _change_metadata(request, merged)
     return Answer(200, {"meta": wanted})
 
 

@@ -1,0 +1,34 @@
+"""The settings ``quota_*``: what a project may have, where ``os-quota-sets`` says nothing else; -1: any number. The
+defaults are Nova's."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+_INJECTED_FILES = {"injected_files": 5, "injected_file_content_bytes": 10240, "injected_file_path_bytes": 255}
+
+_Limit = Annotated[int, Field(ge=-1, le=2**31 - 1)]
+
+
+class QuotaSettings(BaseModel):
+    quota_instances: _Limit = 10
+    quota_cores: _Limit = 20
+    quota_ram: _Limit = 51200  # MiB
+    quota_metadata_items: _Limit = 128  # of one server
+    quota_key_pairs: _Limit = 100  # of one user
+    quota_server_groups: _Limit = 10
+    quota_server_group_members: _Limit = 10  # of one group
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """The limits by Nova's names. No file is injected into guests: those three are only shown."""
+        return {
+            **_INJECTED_FILES,
+            "instances": self.quota_instances,
+            "cores": self.quota_cores,
+            "ram": self.quota_ram,
+            "metadata_items": self.quota_metadata_items,
+            "key_pairs": self.quota_key_pairs,
+            "server_groups": self.quota_server_groups,
+            "server_group_members": self.quota_server_group_members,
+        }
