@@ -80,6 +80,10 @@ class VolumeNotFound(NotFound):
     code = "volume_not_found"
 
 
+class NetworkNotFound(NotFound):
+    code = "network_not_found"
+
+
 class OperationNotFound(NotFound):
     code = "operation_not_found"
 
@@ -122,6 +126,12 @@ class ProtocolUnsupported(Conflict):
 
 class AlreadyExists(Conflict):
     code = "already_exists"
+
+
+class AddressesUsedUp(Conflict):
+    """Every address of a network's ranges belongs to a port."""
+
+    code = "addresses_used_up"
 
 
 class IncarnationSuperseded(Conflict):

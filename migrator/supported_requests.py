@@ -47,10 +47,10 @@ DISK: Rows = (
     Refused("volume_type", "no volume is made"),
 )
 NETWORK: Rows = (
-    Honoured("uuid", "a network's name"),
-    Refused("port", "there is no network service: name a network"),
-    Refused("fixed_ip", "there is no network service: name a network"),
-    Refused("tag", "guests are told of no tags"),
+    Honoured("uuid", "a network's id or name"),
+    Refused("port", "ports are made with the server: name a network"),
+    Honoured("fixed_ip", "an address of the network's CIDR that no other server has"),
+    Honoured("tag", "it is shown with the interface"),
 )
 REFUSED_FIELDS: Rows = (
     Refused("adminPass", "nothing sets a password in the guest, and none is answered"),
@@ -64,7 +64,7 @@ SERVER: Rows = (
     *_named("min_count max_count return_reservation_id"),
     Honoured("availability_zone", "ZONE, ZONE:HOST or ZONE:HOST:NODE; a host's node has its name"),
     Honoured("key_name", "a key pair of the caller's"),
-    Honoured("networks", "names; auto and none give no network"),
+    Honoured("networks", "auto takes the only network there is, and none gives none"),
     *FIELDS,
     *REFUSED_FIELDS,
 )

@@ -13,7 +13,7 @@ from migrator.api.agent_v1 import routes as agents
 from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
 from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
-from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, operations, preflight, reconcile, volumes
+from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, networks, operations, preflight, reconcile, volumes
 from migrator.api.v2_1 import (
     aggregates,
     flavor_access,
@@ -26,6 +26,7 @@ from migrator.api.v2_1 import (
     services,
     zones,
 )
+from migrator.api.v2_1 import networks as os_networks
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
 from migrator.api.v2_1.servers import instance_actions, query, schemas, servers, subresources
@@ -116,6 +117,10 @@ _NATIVE = (
     Route("GET", "/volumes", volumes.index, _operator("volumes:list"), "List volumes"),
     Route("GET", "/volumes/{ident}", volumes.show, _operator("volumes:show"), "Show a volume"),
     Route("DELETE", "/volumes/{ident}", volumes.forget, _operator("volumes:delete"), "Forget a volume"),
+    Route("POST", "/networks", networks.create, _operator("networks:create"), "Name a network", body=networks.Wish),
+    Route("GET", "/networks", networks.index, _operator("networks:list"), "List networks"),
+    Route("GET", "/networks/{ident}", networks.show, _operator("networks:show"), "Show a network"),
+    Route("DELETE", "/networks/{ident}", networks.delete, _operator("networks:delete"), "Delete a network"),
     Route("POST", "/hosts/{name}/replace", hosts.replace, _operator("hosts:replace"), "Let another machine be a host",
           body=hosts.Replacement, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/approve", hosts.approve, _operator("hosts:approve"), "Let a host take instances",
@@ -250,6 +255,8 @@ COMPUTE = (
     Route("GET", "/os-availability-zone", zones.index, CALLER, "List availability zones"),
     Route("GET", "/os-availability-zone/detail", zones.detail, _nova("os-availability-zone:detail"),
           "List availability zones with hosts"),
+    Route("GET", "/os-networks", os_networks.index, CALLER, "List networks", until=(2, 35)),
+    Route("GET", "/os-networks/{id}", os_networks.show, CALLER, "Show a network", until=(2, 35)),
     Route("GET", "/os-keypairs", keypairs.index, CALLER, "List key pairs", query=keypairs.QUERY),
     Route("POST", "/os-keypairs", keypairs.create, CALLER, "Create or import a key pair", body=keypairs.CREATE),
     Route("GET", "/os-keypairs/{name}", keypairs.show, CALLER, "Show a key pair", query=keypairs.ONE_QUERY),

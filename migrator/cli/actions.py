@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from migrator.cli import alarms, follow, kept_disks, leftovers, moves, preflight, reconcile, services, volumes
+from migrator.cli import networks as network_verbs
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
 from migrator.cli.output import Arguments, fail_with, say, show_one, show_rows
@@ -51,12 +52,21 @@ def _boot(client: Client, arguments: Arguments) -> int:
 def _nics(wanted: Sequence[str]) -> Any:
     if not wanted or wanted[0] in ("none", "auto"):
         return wanted[0] if wanted else "none"
-    found = []
-    for nic in wanted:
-        name, _, value = nic.partition("=")
-        if name != "net-id" or not value:
-            raise BadRequest(f"--nic {nic} is not understood", advice="take none, auto or net-id=ID")
-        found.append({"uuid": value})
+    return [_nic(nic) for nic in wanted]
+
+
+_NIC_FIELDS = {"net-id": "uuid", "fixed-ip": "fixed_ip", "v4-fixed-ip": "fixed_ip", "v6-fixed-ip": "fixed_ip"}
+
+
+def _nic(text: str) -> dict[str, str]:
+    """Raises BadRequest."""
+    found = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in _NIC_FIELDS or not value:
+            advice = "take none, auto or net-id=ID, and with it fixed-ip=IP"
+            raise BadRequest(f"--nic {text} is not understood", advice=advice)
+        found[_NIC_FIELDS[name]] = value
     return found
 
 
@@ -160,6 +170,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **services.VERBS,
     **preflight.VERBS,
     **volumes.VERBS,
+    **network_verbs.VERBS,
     **alarms.VERBS,
     **reconcile.VERBS,
     **kept_disks.VERBS,

@@ -22,6 +22,7 @@ def add(subparsers: Any) -> None:
     _add_hosts(subparsers)
     _add_flavors_and_images(subparsers)
     _add_volumes(subparsers)
+    _add_networks(subparsers)
     _add_alarms(subparsers)
     _add_kept_disks(subparsers)
     left = _verb(subparsers, "leftovers", "list what hosts have that no record knows, or that nothing uses", json=True)
@@ -63,7 +64,7 @@ def _add_server_verbs(subparsers: Any) -> None:
     boot.add_argument("--image", help="name or id")
     boot.add_argument("--boot-volume", metavar="VOLUME", help="boot from it, in place of an image")
     boot.add_argument("--volume", action="append", default=[], help="attach it; may be repeated")
-    boot.add_argument("--nic", action="append", default=[], metavar="none|auto|net-id=ID")
+    boot.add_argument("--nic", action="append", default=[], metavar="none|auto|net-id=ID[,fixed-ip=IP]")
     boot.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE")
     boot.add_argument("--availability-zone")
     boot.add_argument("--host", help="boot on this host")
@@ -211,6 +212,22 @@ def _add_volumes(subparsers: Any) -> None:
     _verb(subparsers, "volume-list", "list volumes", json=True)
     text = "forget volumes; what they hold is left alone"
     _verb(subparsers, "volume-delete", text).add_argument("volume", nargs="+")
+
+
+def _add_networks(subparsers: Any) -> None:
+    made = _verb(subparsers, "network-create", "name a network that servers can be in", json=True)
+    made.add_argument("name")
+    made.add_argument("--bridge", required=True, help="that every host has which shall take its servers")
+    made.add_argument("--openvswitch", action="store_true", help="the bridge is Open vSwitch's")
+    made.add_argument("--vlan", type=int, metavar="TAG", help="of its frames on the bridge")
+    made.add_argument("--cidr", help="such as 10.9.0.0/24; without it servers are given no addresses")
+    made.add_argument("--gateway", help="that servers are told")
+    made.add_argument("--dns", action="append", default=[], help="that servers are told; may be repeated")
+    made.add_argument(
+        "--range", action="append", default=[], metavar="FIRST-LAST", help="addresses for servers; may be repeated"
+    )
+    _verb(subparsers, "network-list", "list networks", json=True)
+    _verb(subparsers, "network-delete", "delete networks in which no server is").add_argument("network", nargs="+")
 
 
 def _add_alarms(subparsers: Any) -> None:

@@ -207,6 +207,22 @@ class VolumeRow(NamedTuple):
     attached_at: float | None
 
 
+class NetworkRow(NamedTuple):
+    """A row of ``networks``."""
+
+    id: int
+    uuid: str
+    name: str
+    kind: str
+    bridge: str
+    vlan: int | None
+    cidr: str | None
+    gateway: str | None
+    dns: Sequence[str]
+    ranges: Sequence[Sequence[str]]
+    created_at: float
+
+
 class AlarmRow(NamedTuple):
     """A row of ``alarms``."""
 

@@ -84,6 +84,7 @@ from migrator.protocol.words import (
     DomainState,
     Ensure,
     LeftoverKind,
+    NetworkKind,
     Role,
     TargetPowerState,
 )
@@ -145,6 +146,7 @@ __all__ = [
     "Measurement",
     "Message",
     "MigratingInputs",
+    "NetworkKind",
     "NicSpec",
     "Number",
     "OfferedInputs",

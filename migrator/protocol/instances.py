@@ -24,9 +24,21 @@ class VolumeSpec(Message):
 
 
 class NicSpec(Message):
+    """``network``: its name. A host whose own setting ``networks`` has that name takes the bridge from there; any other
+    takes ``bridge``, which is "" for a network that only the hosts' settings name."""
+
     network: str
     mac: str
     ip: str | None = None
+    port: str = ""  # its id
+    tag: str | None = None
+    network_id: str = ""
+    kind: str = ""  # a NetworkKind
+    bridge: str = ""
+    vlan: int | None = None  # None: untagged
+    cidr: str | None = None
+    gateway: str | None = None
+    dns: tuple[str, ...] = ()
 
 
 class ImageRef(Message):

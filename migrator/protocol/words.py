@@ -8,6 +8,14 @@ class Role(StrEnum):
     DESTINATION = "destination"
 
 
+class NetworkKind(StrEnum):
+    """How a network of the operator's reaches a guest's interface."""
+
+    BRIDGE = "bridge"  # a bridge of the host's kernel
+    VLAN = "vlan"  # the same, tagged by the hypervisor
+    OPENVSWITCH = "openvswitch"
+
+
 class Ensure(StrEnum):
     """What an agent may be asked to make (or keep) true. Each has one idempotent handler in ``compute/``."""
 

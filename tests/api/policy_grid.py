@@ -59,6 +59,10 @@ LOWEST: dict[str, str] = {
         GET /v1/volumes
         GET /v1/volumes/{ident}
         DELETE /v1/volumes/{ident}
+        POST /v1/networks
+        GET /v1/networks
+        GET /v1/networks/{ident}
+        DELETE /v1/networks/{ident}
         POST /v1/hosts/{name}/replace
         POST /v1/hosts/{name}/approve
         PUT /v1/hosts/{name}/fence
@@ -130,6 +134,8 @@ LOWEST: dict[str, str] = {
         GET /v2.1/os-server-groups
         GET /v2.1/os-server-groups/{id}
         GET /v2.1/os-availability-zone
+        GET /v2.1/os-networks
+        GET /v2.1/os-networks/{id}
         GET /image/v2/images
         GET /image/v2/images/{image_id}
     """,

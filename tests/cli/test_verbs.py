@@ -40,6 +40,32 @@ def test_volumes_and_servers_that_have_them(cloud: Cloud) -> None:
     assert json.loads(ok(cloud.migrator("volume-list", "--json"))) == []
 
 
+def test_networks_and_servers_that_are_in_them(cloud: Cloud) -> None:
+    about = ("--bridge", "br0", "--cidr", "10.9.0.0/24", "--range", "10.9.0.100-10.9.0.199", "--dns", "10.9.0.53")
+    made = cells(ok(cloud.migrator("network-create", "lab", *about)))
+    assert [made[name] for name in ("Kind", "CIDR", "Ranges")] == ["bridge", "10.9.0.0/24", "10.9.0.100-10.9.0.199"]
+    overlapping = cloud.migrator("network-create", "other", *about)
+    assert (overlapping.code, "overlaps 10.9.0.100-10.9.0.199 of network lab" in overlapping.err) == (1, True)
+    tagged = cells(ok(cloud.migrator("network-create", "tagged", "--bridge", "br0", "--vlan", "7")))
+    assert (tagged["Kind"], tagged["VLAN"]) == ("vlan", "7")
+    assert (
+        cells(ok(cloud.migrator("network-create", "ovs", "--bridge", "br0", "--openvswitch")))["Kind"] == "openvswitch"
+    )
+    boot = ("boot", "in-lab", "--flavor", "m1.nano", "--image", "tiny", "--poll")
+    misread = cloud.migrator(*boot, "--nic", "port-id=x")
+    assert (misread.code, "net-id=ID" in misread.err) == (1, True)
+    ok(cloud.migrator(*boot, "--nic", "net-id=lab,fixed-ip=10.9.0.7", "--nic", "net-id=lab"))
+    found = [one["addr"] for one in cloud.server("in-lab")["addresses"]["lab"]]
+    assert found == ["10.9.0.7", "10.9.0.100"]
+    ok(cloud.migrator("live-migration", "in-lab", "--poll"))
+    assert [one["addr"] for one in cloud.server("in-lab")["addresses"]["lab"]] == found
+    refused = cloud.migrator("network-delete", "lab")
+    assert (refused.code, "in use" in refused.err) == (1, True)
+    ok(cloud.migrator("delete", "in-lab", "--poll"))
+    ok(cloud.migrator("network-delete", "lab", "tagged", "ovs"))
+    assert json.loads(ok(cloud.migrator("network-list", "--json"))) == []
+
+
 def test_a_servers_life(cloud: Cloud) -> None:
     booted = ok(cloud.migrator("boot", "life", "--flavor", "m1.nano", "--image", "tiny", "--poll", "--config-drive"))
     assert properties(booted)["config_drive"] == "True"

@@ -11,6 +11,7 @@ from migrator.db.tables.group_tables import neighbours, server_groups
 from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
 from migrator.db.tables.instance_tables import instances, volumes
 from migrator.db.tables.key_pair_tables import key_pairs
+from migrator.db.tables.network_tables import networks, ports
 from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, facts, operations, progress
 from migrator.db.tables.quota_tables import quota_classes, quotas
 from migrator.db.tables.schema import metadata
@@ -38,7 +39,9 @@ __all__ = [
     "listening",
     "metadata",
     "neighbours",
+    "networks",
     "operations",
+    "ports",
     "progress",
     "quota_classes",
     "quotas",

@@ -20,8 +20,9 @@ from migrator.db.quotas import Limits
 from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, ServerGroupNotFound
 from migrator.operations import Kind
-from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
-from migrator.scheduler.requests import quota_checks
+from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, VolumeSpec
+from migrator.scheduler.requests import interfaces, quota_checks
+from migrator.scheduler.requests.interfaces import WantedNic
 from migrator.scheduler.requests.requests import Caller, begin
 from migrator.untrusted.image_inspection import QEMU_FORMATS
 
@@ -44,12 +45,12 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """``flavor`` and ``image`` are rows of their tables as mappings; ``networks`` are names."""
+    """``flavor`` and ``image`` are rows of their tables as mappings."""
 
     name: str
     flavor: Mapping[str, Any]
     image: Mapping[str, Any] | None
-    networks: Sequence[str] = ()
+    networks: Sequence[WantedNic] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Sequence[str] = ()
     description: str | None = None
@@ -81,7 +82,8 @@ def create_instances(
 
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
     """Record the instance, make the volumes its own and begin its build, whatever the quotas say. (instance UUID,
-    operation id). Raises VolumeNotFound, and Conflict for a volume that is another instance's."""
+    operation id). Raises VolumeNotFound, Conflict for a volume that is another instance's, AddressesUsedUp, and
+    BadRequest for a network or an address that cannot be had."""
     with db.write() as connection:
         if new.hints.group is not None:
             _join(connection, new.hints.group)
@@ -109,7 +111,7 @@ def _create(connection: Connection, caller: Caller, new: NewInstance) -> tuple[s
             "task_state": "scheduling",
             "metadata": dict(new.metadata),
             "tags": list(new.tags),
-            "networks": [nic.model_dump(mode="json") for nic in spec.nics],
+            "networks": interfaces.recorded(spec.nics),
             "key_name": new.key_name,
             "key_data": new.key_data,
             "config_drive": new.config_drive,
@@ -137,6 +139,7 @@ def reservation_id() -> str:
 def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
     """The instance's definition, from flavor and image; nothing in it depends on a host."""
     flavor, disks = new.flavor, _disks(new)
+    nics = interfaces.give(connection, uuid, new.networks)
     volumes, image = _attached(connection, uuid, new)
     properties = image["properties"] if image else {}
     kernel, ramdisk = properties.get("kernel_id"), properties.get("ramdisk_id")
@@ -150,7 +153,7 @@ def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
         disks=disks,
         volumes=volumes,
         home=_pool(new) if new.boot_volume else "",
-        nics=tuple(NicSpec(network=name, mac=_mac()) for name in new.networks),
+        nics=nics,
         images=tuple(refs),
         kernel_id=kernel,
         ramdisk_id=ramdisk,
@@ -212,8 +215,3 @@ def _image_ref(row: ImageRow) -> ImageRef:
         checksum_sha256=row.checksum_sha256,
         disk_format=QEMU_FORMATS.get(row.disk_format or "", row.disk_format or "raw"),
     )
-
-
-def _mac() -> str:
-    """A locally administered unicast address under the prefix that OpenStack uses for its ports."""
-    return "fa:16:3e:" + ":".join(f"{secrets.randbelow(256):02x}" for _ in range(3))

@@ -11,7 +11,7 @@ from migrator import supported_requests
 from migrator.api import flavor_and_image
 from migrator.api.v2_1.common import zones
 from migrator.api.v2_1.common.schemas import TRUE
-from migrator.api.v2_1.servers import hints
+from migrator.api.v2_1.servers import hints, nics
 from migrator.api.v2_1.servers.block_devices import BlockDevices, block_devices, check_devices
 from migrator.api.v2_1.servers.view import Version, hostname
 from migrator.db import aggregates, key_pairs, volumes
@@ -62,7 +62,7 @@ def new_instances(
             name=name,
             flavor=flavor,
             image=image,
-            networks=_networks(server),
+            networks=nics.read(server, count),
             metadata=server.get("metadata", {}),
             tags=sorted(set(server.get("tags", ()))),
             description=server.get("description", name if version < (2, 19) else None),
@@ -180,17 +180,3 @@ def _key(connection: Any, name: str | None, owner: Owner) -> tuple[str | None, s
         return name, key_pairs.get(connection, owner, name).public_key
     except KeyPairNotFound as error:
         raise BadRequest("Invalid key_name provided.") from error
-
-
-def _networks(server: Mapping[str, Any]) -> Sequence[str]:
-    wanted = server.get("networks") or ()
-    if isinstance(wanted, str):  # "none", or "auto": there is nothing to choose from without a network service
-        return ()
-    names = []
-    for network in wanted:
-        if said := supported_requests.refused_values(network, supported_requests.NETWORK):
-            raise BadRequest(f"Bad networks format: {'; '.join(said)}")
-        if not network.get("uuid"):
-            raise BadRequest("Bad networks format: network uuid is not in proper format (None)")
-        names.append(network["uuid"])
-    return names
