@@ -91,7 +91,7 @@ _TABLE = (
     Check(
         "network",
         "has the destination a bridge for every network?",
-        "add the network to the agent's setting networks",
+        "make the network's bridge there (`migrator network-list`), or add the network to the agent's setting networks",
     ),
     Check("arch", "has the destination the guest's architecture?", "choose a host of the guest's architecture"),
     Check(

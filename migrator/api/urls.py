@@ -29,7 +29,7 @@ from migrator.api.v2_1 import (
 from migrator.api.v2_1 import networks as os_networks
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
-from migrator.api.v2_1.servers import instance_actions, query, schemas, servers, subresources
+from migrator.api.v2_1.servers import instance_actions, interfaces, query, schemas, servers, subresources
 from migrator.protocol import Facts, Poll, Registration, Survey, message_sizes
 
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")  # where `openstack`, Glance clients and `nova` look
@@ -176,8 +176,14 @@ COMPUTE = (
           since=(2, 26)),
     Route("PUT", "/servers/{id}/tags/{tag}", subresources.put_tag, CALLER, "Add a tag", since=(2, 26)),
     Route("DELETE", "/servers/{id}/tags/{tag}", subresources.delete_tag, CALLER, "Delete a tag", since=(2, 26)),
-    Route("GET", "/servers/{id}/ips", subresources.addresses, CALLER, "List a server's addresses"),
-    Route("GET", "/servers/{id}/os-interface", subresources.interfaces, CALLER, "List a server's ports"),
+    Route("GET", "/servers/{id}/ips", interfaces.addresses, CALLER, "List a server's addresses"),
+    Route("GET", "/servers/{id}/ips/{network}", interfaces.of_network, CALLER,
+          "List a server's addresses in one network"),
+    Route("GET", "/servers/{id}/os-interface", interfaces.index, CALLER, "List a server's ports"),
+    Route("POST", "/servers/{id}/os-interface", interfaces.change, CALLER, "Give a server a port: not offered"),
+    Route("GET", "/servers/{id}/os-interface/{port}", interfaces.show, CALLER, "Show a server's port"),
+    Route("DELETE", "/servers/{id}/os-interface/{port}", interfaces.change, CALLER,
+          "Take a port from a server: not offered"),
     Route("GET", "/servers/{id}/os-security-groups", subresources.security_groups, CALLER,
           "List a server's security groups"),
     Route("GET", "/servers/{id}/topology", subresources.topology, CALLER, "Show a server's NUMA topology: it has none",

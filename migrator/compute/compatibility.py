@@ -15,6 +15,7 @@ from migrator.protocol import (
     DomainState,
     GuestDescription,
     InstanceSpec,
+    networks,
 )
 
 MIB = 1024**2
@@ -95,8 +96,8 @@ def version(needed: int, own: int) -> CheckResult:
     )
 
 
-def network(spec: InstanceSpec, offered: Collection[str]) -> CheckResult:
-    missing = sorted({nic.network for nic in spec.nics} - set(offered))
+def network(spec: InstanceSpec, offered: Collection[str], bridges: Mapping[str, str]) -> CheckResult:
+    missing = networks.missing(spec.nics, offered, bridges)
     return CheckResult(
         name="network",
         ok=not missing,

@@ -20,6 +20,7 @@ from migrator.protocol.base import (
 )
 from migrator.protocol.versions import UNSAID
 
+BridgeName = Annotated[str, Field(max_length=15)]
 PoolName = Annotated[str, Field(max_length=255)]
 Words = Annotated[tuple[Word, ...], Field(max_length=1000)]  # that a hypervisor knows
 
@@ -65,7 +66,8 @@ class HostReport(Message):
     default_pool: PoolName = "local"
     address: PeerHost  # live_migration_inbound_addr
     live_migration_uri: PeerUri  # with the address filled in
-    networks: tuple[HostName, ...] = Field(default=(), max_length=256)
+    networks: tuple[HostName, ...] = Field(default=(), max_length=256)  # that its own setting maps to bridges
+    bridges: dict[BridgeName, Word] = Field(default_factory=dict, max_length=256)  # that it has -> a NetworkKind
     simulated: bool = False
     self_fencing_lease_s: Age = 0.0  # 0: its agent does not stop instances without the server
     tls: TlsReport | None = None  # None: it does not encrypt migrations

@@ -92,6 +92,8 @@ LOWEST: dict[str, str] = {
         POST /v2.1/servers/{id}/action (unpause)
         POST /v2.1/servers/{id}/action (lock)
         POST /v2.1/servers/{id}/action (unlock)
+        POST /v2.1/servers/{id}/os-interface
+        DELETE /v2.1/servers/{id}/os-interface/{port}
         POST /v2.1/servers/{id}/os-volume_attachments
         PUT /v2.1/servers/{id}/os-volume_attachments/{volume}
         DELETE /v2.1/servers/{id}/os-volume_attachments/{volume}
@@ -116,7 +118,9 @@ LOWEST: dict[str, str] = {
         GET /v2.1/servers/{id}
         GET /v2.1/servers/{id}/topology
         GET /v2.1/servers/{id}/ips
+        GET /v2.1/servers/{id}/ips/{network}
         GET /v2.1/servers/{id}/os-interface
+        GET /v2.1/servers/{id}/os-interface/{port}
         GET /v2.1/servers/{id}/os-security-groups
         GET /v2.1/servers/{id}/os-volume_attachments
         GET /v2.1/servers/{id}/os-volume_attachments/{volume}

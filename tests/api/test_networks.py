@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from migrator.db import instances
-from migrator.db.tables import operations, ports
+from migrator.db.tables import hosts, operations, ports
 from migrator.operations import Effect
 from migrator.scheduler.decision.snapshot import NOTHING
 from migrator.scheduler.state import loader
@@ -190,3 +190,50 @@ def test_clients_find_a_network_by_its_name_below_2_36(api: Api) -> None:
         assert api("GET", f"/os-networks/{name}", "2.35").json["network"]["id"] == ident
     assert api("GET", "/os-networks/other", "2.1").message == "Network other could not be found."
     assert api("GET", "/os-networks", "2.36").status == 404
+
+
+def test_a_servers_ports_are_listed_and_shown_and_neither_made_nor_removed_later(api: Api) -> None:
+    ident = lab(api)
+    uuid = booted(api, [{"uuid": "lab", "tag": "front"}, {"uuid": "of-the-hosts"}])
+    path = f"/servers/{uuid}/os-interface"
+    (shown,) = api("GET", path).json["interfaceAttachments"]
+    with api.db.read() as connection:
+        known = connection.execute(select(ports.c.uuid, ports.c.mac).where(ports.c.network_uuid == ident)).one()
+    assert shown == {
+        "net_id": ident,
+        "port_id": known.uuid,
+        "mac_addr": known.mac,
+        "port_state": "ACTIVE",
+        "fixed_ips": [{"subnet_id": ident, "ip_address": "10.9.0.100"}],
+        "tag": "front",
+    }
+    assert api("GET", f"{path}/{known.uuid}").json == {"interfaceAttachment": shown}
+    assert "tag" not in api("GET", f"{path}/{known.uuid}", "2.69").json["interfaceAttachment"]
+    assert api("GET", f"{path}/{uuid}").message == f"Instance {uuid} does not have a port with id {uuid}"
+    for method, url in (("POST", path), ("DELETE", f"{path}/{known.uuid}")):
+        answer = api(method, url, body={"interfaceAttachment": {}} if method == "POST" else None)
+        assert (answer.status, answer.message) == (
+            400,
+            "Interfaces are made with the server (networks), and go when it is deleted.",
+        )
+    assert api("GET", f"/servers/{uuid}/ips/lab").json == {"lab": [{"version": 4, "addr": "10.9.0.100"}]}
+    assert api("GET", f"/servers/{uuid}/ips/other").message == f"Network other not found for instance {uuid}"
+    (address,) = api("GET", f"/servers/{uuid}").json["server"]["addresses"]["lab"]
+    assert (address["OS-EXT-IPS:type"], address["OS-EXT-IPS-MAC:mac_addr"]) == ("fixed", known.mac)
+
+
+def test_no_host_without_the_bridge_takes_the_server_and_the_refusal_names_it(api: Api) -> None:
+    lab(api)
+    for name, bridges in (("compute1", {"br1": "bridge"}), ("compute2", {"br0": "bridge"})):
+        seed.pools(api.db, name, local=name)
+        with api.db.write() as connection:
+            report = connection.execute(select(hosts.c.report).where(hosts.c.name == name)).scalar_one()
+            connection.execute(hosts.update().where(hosts.c.name == name).values(report=report | {"bridges": bridges}))
+    uuid = booted(api, [{"uuid": "lab"}])
+    with api.db.read() as connection:
+        found = connection.execute(select(operations.c.destination).where(operations.c.instance_uuid == uuid))
+        assert found.scalar_one() == "compute2"
+    refused = boot(api, [{"uuid": "lab"}], host="compute1").json["server"]["id"]
+    with api.db.read() as connection:
+        found = connection.execute(select(operations.c.error).where(operations.c.instance_uuid == refused))
+        assert "network: no bridge for lab (it has no br0)" in str(found.scalar_one())

@@ -12,6 +12,7 @@ from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
 from migrator.compute.libvirt.xml import capabilities as capabilities_xml
 from migrator.compute.machine import machine_of
 from migrator.compute.network.addresses import address_towards, bracketed
+from migrator.compute.network.bridges import host_bridges
 from migrator.compute.storage.file_driver import HostFiles
 from migrator.compute.storage.kept_disks import kept_gb
 from migrator.protocol import HostReport
@@ -56,6 +57,7 @@ class LibvirtHostReport(HostFiles):
             address=address,
             live_migration_uri=settings.migration_uri(bracketed(address)),
             networks=tuple(settings.networks),
+            bridges=host_bridges(connection.call(lambda c: c.getLibVersion())),
             tls=tls.report(address) if settings.live_migration_with_native_tls else None,
             warnings=guests_service.warnings(),
         )

@@ -12,8 +12,13 @@ from migrator.compute.libvirt.domain_facts import LibvirtDomainFacts
 from migrator.compute.libvirt.survey import LibvirtSurvey
 from migrator.compute.libvirt.xml import capabilities as capabilities_xml
 from migrator.compute.libvirt.xml import guest as guest_xml
+from migrator.compute.network.bridges import host_bridges
 from migrator.compute.network.host_addresses import host_addresses
 from migrator.protocol import CheckResult, DomainState, GuestCpu, GuestDescription, InstanceSpec
+
+
+def _bridges(connection: Any) -> dict[str, str]:
+    return host_bridges(connection.getLibVersion())
 
 
 class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
@@ -81,7 +86,7 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
             compatibility.machine_type(guest.machine, machines),
             compatibility.version(guest.hypervisor_version, self._control.call(lambda c: c.getVersion())),
             compatibility.console(guest.listens, host_addresses()),
-            compatibility.network(spec, settings.networks),
+            compatibility.network(spec, settings.networks, self._control.call(_bridges)),
             compatibility.storage(spec, guest, own, block),
             compatibility.volumes(spec, self.volumes([volume.source for volume in spec.volumes])),
             compatibility.disk(

@@ -67,6 +67,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             address=self.name,
             live_migration_uri=f"simulated://{self.name}",
             networks=host.networks,
+            bridges=host.bridges,
             simulated=True,
         )
 
@@ -175,7 +176,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
             compatibility.machine_type(guest.machine, host.machine_types),
             compatibility.version(guest.hypervisor_version, VERSION),
             compatibility.console(guest.listens, host.addresses),
-            compatibility.network(spec, host.networks),
+            compatibility.network(spec, host.networks, host.bridges),
             compatibility.storage(spec, guest, own, block),
             compatibility.volumes(spec, self._sizes([volume.source for volume in spec.volumes])),
             compatibility.disk(spec, guest, own, free_bytes=free, ratio=1.0, over_commit=over_commit),

@@ -193,6 +193,7 @@ class SimulatedHost:
     cpu_model: str = "Westmere"
     machine_types: tuple[str, ...] = ("pc-i440fx-7.2",)
     networks: tuple[str, ...] = ("private",)
+    bridges: dict[str, str] = field(default_factory=lambda: {"br0": "vlan", "br-int": "openvswitch"})
     addresses: tuple[str, ...] = ()
     bandwidth_bytes_per_s: float = 1000 * MIB
     foreign_memory_mb: int = 0  # of running domains that migrator did not make

@@ -45,7 +45,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("storage", host_checks.storage),
     Filter("image", guest_checks.image),
     Filter("volumes", guest_checks.volumes),
-    Filter("network", host_checks.network, live=True),
+    Filter("network", host_checks.network),
     Filter("arch", guest_checks.arch),
     Filter("machine_type", guest_checks.machine_type),
     Filter("hypervisor_version", guest_checks.hypervisor_version),

@@ -5,7 +5,7 @@ Each answers with a finding, or None where the question does not arise. ``filter
 
 from collections.abc import Iterable
 
-from migrator.protocol import StoragePool
+from migrator.protocol import StoragePool, networks
 from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, listed, verdict
 
 _GIB = 1024**3
@@ -105,9 +105,10 @@ def storage(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
 
 def network(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     wanted = sorted({nic.network for nic in need.instance.nics})
-    missing = [name for name in wanted if name not in candidate.host.report.networks]
+    report = candidate.host.report
+    missing = networks.missing(need.instance.nics, report.networks, report.bridges)
     words = f"no bridge for {', '.join(missing)}" if missing else None
-    there = f"has {listed(candidate.host.report.networks) or 'none'}"
+    there = f"has {listed([*report.networks, *report.bridges]) or 'none'}"
     return verdict(words, f"uses {', '.join(wanted) or 'none'}", there, candidate.host.silent_s)
 
 

@@ -91,8 +91,8 @@ def test_room_for_what_is_copied_and_only_that(free: int, ratio: float, ok: bool
 
 
 def test_networks_and_machines_are_named() -> None:
-    assert compatibility.network(SPEC, ["demo"]).ok
-    assert "demo" in compatibility.network(SPEC, []).found
+    assert compatibility.network(SPEC, ["demo"], {}).ok
+    assert "demo" in compatibility.network(SPEC, [], {}).found
     assert compatibility.machine_type("", ["pc"]).ok, "one that may get any machine type"
     assert "pc-9" in compatibility.machine_type("pc-9", ["pc"]).found
 

@@ -7,7 +7,6 @@ from urllib.parse import quote
 from migrator.api.json_schema import shortened
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.servers import view
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
 from migrator.api.v2_1.servers.servers import find
 from migrator.db import instances
@@ -130,21 +129,6 @@ def delete_tag(request: ApiRequest) -> Answer:
 
 
 # --- what it is attached to -------------------------------------------------------------------------------------
-
-
-def addresses(request: ApiRequest) -> Answer:
-    row = find(request, request.params["id"])
-    shown = {
-        network: [{"version": one["version"], "addr": one["addr"]} for one in found]
-        for network, found in view.addresses(row.networks).items()
-    }
-    return Answer(200, {"addresses": shown})
-
-
-def interfaces(request: ApiRequest) -> Answer:
-    """Ports belong to a network service; there is none, so there are no ports, whatever networks there are."""
-    find(request, request.params["id"])
-    return Answer(200, {"interfaceAttachments": []})
 
 
 def topology(request: ApiRequest) -> Answer:

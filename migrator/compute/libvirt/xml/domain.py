@@ -14,7 +14,7 @@ from migrator.compute.libvirt.xml import volume as volume_xml
 from migrator.compute.libvirt.xml.elements import add_text, written
 from migrator.compute.libvirt.xml.stamp import Stamp, set_seal, stamp_element
 from migrator.errors import DriverError
-from migrator.protocol import KERNEL, RAMDISK, DiskSpec, InstanceSpec
+from migrator.protocol import KERNEL, RAMDISK, DiskSpec, InstanceSpec, NetworkKind, NicSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def build(spec: InstanceSpec, host: HostShape, stamp: Stamp) -> str:
     for volume in spec.volumes:
         volume_xml.add(devices, volume)
     for nic in spec.nics:
-        _add_nic(devices, nic.network, nic.mac, host.bridges)
+        _add_nic(devices, nic, host.bridges)
     _add_console(devices, host.console)
     return written(domain)
 
@@ -152,21 +152,27 @@ def _add_chain(disk: ET.Element, under: tuple[tuple[Path, str], ...]) -> None:
     ET.SubElement(disk, "backingStore")
 
 
-def _add_nic(devices: ET.Element, network: str, mac: str, bridges: Mapping[str, str]) -> None:
+def _add_nic(devices: ET.Element, spec: NicSpec, bridges: Mapping[str, str]) -> None:
     nic = ET.SubElement(devices, "interface", {"type": "bridge"})
-    ET.SubElement(nic, "mac", {"address": mac})
-    ET.SubElement(nic, "source", {"bridge": _bridge(network, bridges)})
+    ET.SubElement(nic, "mac", {"address": spec.mac})
+    ET.SubElement(nic, "source", {"bridge": _bridge(spec, bridges)})
+    if spec.kind == NetworkKind.OPENVSWITCH:
+        ET.SubElement(nic, "virtualport", {"type": "openvswitch"})
+    if spec.vlan is not None:
+        ET.SubElement(ET.SubElement(nic, "vlan"), "tag", {"id": str(spec.vlan)})
     ET.SubElement(nic, "model", {"type": "virtio"})
 
 
-def _bridge(network: str, bridges: Mapping[str, str]) -> str:
-    if network not in bridges:
+def _bridge(nic: NicSpec, bridges: Mapping[str, str]) -> str:
+    """The host's own setting goes before the network's bridge."""
+    found = bridges.get(nic.network, nic.bridge)
+    if not found:
         known = ", ".join(sorted(bridges)) or "none"
         raise DriverError(
-            f"this host has no bridge for the network {network} (it has: {known})",
-            advice=f"add {network} to the agent's setting networks, with the name of a bridge",
+            f"this host has no bridge for the network {nic.network} (it has: {known})",
+            advice=f"add {nic.network} to the agent's setting networks, with the name of a bridge",
         )
-    return bridges[network]
+    return found
 
 
 def _add_console(devices: ET.Element, path: Path) -> None:

@@ -59,7 +59,7 @@ def test_all_pass_and_say_what_was_found() -> None:
 def test_a_build_is_not_asked_what_concerns_a_live_migration() -> None:
     build = PlacementRequest(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=1)
     live = {row.code for row in FILTERS if row.live}
-    assert live == {"instance", "devices", "network", "cpu", "uri", "uri_back", "clock", "console", "tls"}
+    assert live == {"instance", "devices", "cpu", "uri", "uri_back", "clock", "console", "tls"}
     assert not live & {code for code, _ in findings(there(None), build)}
     assert refusals(there(None), build) == []
 

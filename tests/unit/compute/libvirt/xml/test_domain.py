@@ -70,6 +70,23 @@ def test_the_spec_is_written() -> None:
     assert domain.find("cpu") is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "vlan", "port", "tags"),
+    [("bridge", None, None, []), ("vlan", 7, None, ["7"]), ("openvswitch", 7, "openvswitch", ["7"])],
+)
+def test_an_interface_is_on_the_networks_bridge_unless_the_hosts_own_setting_has_another(
+    kind: str, vlan: int | None, port: str | None, tags: list[str]
+) -> None:
+    nic = NicSpec(network="lab", mac="fa:16:3e:00:00:01", kind=kind, bridge="br9", vlan=vlan)
+    domain = built(SPEC.model_copy(update={"nics": (nic, nic.model_copy(update={"network": "demo"}))}))
+    card, own = domain.findall("devices/interface")
+    assert (one(card, "mac").get("address"), one(card, "source").attrib) == (nic.mac, {"bridge": "br9"})
+    virtual_port = card.find("virtualport")
+    assert (None if virtual_port is None else virtual_port.get("type")) == port
+    assert [tag.get("id") for tag in card.findall("vlan/tag")] == tags
+    assert one(own, "source").attrib == {"bridge": "br0"}
+
+
 def test_what_lies_under_a_disk_is_written_to_its_end_where_it_is_known() -> None:
     base = (Path("/srv/a/_base/i"), "raw")
     disks = {"vda": DiskPlace(HOME / "disk", under=(base,)), "vdb": DiskPlace(HOME / "disk.vdb", under=())}
