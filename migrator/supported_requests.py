@@ -55,7 +55,6 @@ NETWORK: Rows = (
 REFUSED_FIELDS: Rows = (
     Refused("adminPass", "nothing sets a password in the guest, and none is answered"),
     Refused("personality", "put the files into the image"),
-    Refused("user_data", "there is no metadata service, and the config drive carries none"),
     Refused("block_device_mapping", "send block_device_mapping_v2"),
     Refused("trusted_image_certificates", "images carry no signatures"),
 )
@@ -63,7 +62,8 @@ SERVER: Rows = (
     *_named("name description imageRef flavorRef metadata tags config_drive host hypervisor_hostname"),
     *_named("min_count max_count return_reservation_id"),
     Honoured("availability_zone", "ZONE, ZONE:HOST or ZONE:HOST:NODE; a host's node has its name"),
-    Honoured("key_name", "a key pair of the caller's"),
+    Honoured("key_name", "a key pair of the caller's, in the config drive that such a server has"),
+    Honoured("user_data", "in the config drive that such a server has; there is no metadata service"),
     Honoured("networks", "auto takes the only network there is, and none gives none"),
     *FIELDS,
     *REFUSED_FIELDS,

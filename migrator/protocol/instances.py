@@ -66,6 +66,11 @@ class InstanceSpec(Message):
     ramdisk_id: str | None = None
     kernel_args: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    # What only the config drive says
+    hostname: str = ""
+    key_name: str | None = None
+    key_data: str | None = Field(None, max_length=65535)  # the public key of that name
+    user_data: str | None = Field(None, max_length=65535)  # in base64
 
     @property
     def home_pool(self) -> str:

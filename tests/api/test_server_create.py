@@ -86,7 +86,7 @@ def test_create_on_a_host(api: Api) -> None:
         ("2.96", {"host": "nosuch"}, "Compute host nosuch could not be found."),
         ("2.96", {"availability_zone": "nosuch-az"}, "The requested availability zone is not available"),
         ("2.96", {"key_name": "mine"}, "Invalid key_name provided."),
-        ("2.96", {"user_data": "eA=="}, "user_data is not supported"),
+        ("2.96", {"user_data": "eA="}, "User data needs to be valid base 64."),
         ("2.96", {"min_count": 3, "max_count": 2}, "min_count must be <= max_count"),
         ("2.96", {"max_count": 10**6}, "max_count must be at most 100"),
         ("2.96", {"min_count": 0}, "Invalid input for field/attribute min_count."),
@@ -118,3 +118,15 @@ def test_image_that_does_not_fit(api: Api) -> None:
     assert api("POST", "/servers", body=new(imageRef=NOBODY)).message == (
         "Flavor's disk is too small for requested image. Flavor disk is 1073741824 bytes, image is 5368709120 bytes."
     )
+
+
+def test_user_data_is_kept_for_the_config_drive_that_such_a_server_has(api: Api) -> None:
+    uuid = api("POST", "/servers", body=new(user_data="I2Nsb3Vk\nLWNvbmZpZwo=")).json["server"]["id"]
+    with api.db.read() as connection:
+        spec = instances.get(connection, uuid).spec
+    assert (spec["user_data"], spec["hostname"]) == ("I2Nsb3VkLWNvbmZpZwo=", "cap")
+    assert [disk["config_drive"] for disk in spec["disks"]] == [False, True]
+    shown = api("GET", f"/servers/{uuid}").json["server"]
+    assert (shown["config_drive"], shown["OS-EXT-SRV-ATTR:user_data"]) == ("True", "I2Nsb3VkLWNvbmZpZwo=")
+    too_long = api("POST", "/servers", body=new(user_data="a" * 65536))
+    assert (too_long.status, "user_data" in too_long.message) == (400, True)

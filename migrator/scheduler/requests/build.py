@@ -59,6 +59,8 @@ class NewInstance:
     key_name: str | None = None
     key_data: str | None = None  # the public key of that name
     config_drive: bool = False
+    hostname: str = ""
+    user_data: str | None = None  # in base64
     boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
     volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
     reservation_id: str | None = None
@@ -159,6 +161,10 @@ def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
         ramdisk_id=ramdisk,
         kernel_args=properties.get("os_command_line"),
         metadata=dict(new.metadata),
+        hostname=new.hostname,
+        key_name=new.key_name if new.key_data is not None else None,
+        key_data=new.key_data,
+        user_data=new.user_data,
     )
 
 

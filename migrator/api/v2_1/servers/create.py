@@ -1,9 +1,10 @@
 """The body of POST /servers as ``NewInstance``s: looks up what it names and refuses what cannot be honoured.
 
 Owns the rules and the texts; never writes. What Nova would accept and quietly depend on another service for
-(user data, security groups) is refused by name, not ignored.
+(security groups) is refused by name, not ignored.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,13 +71,31 @@ def new_instances(
             requested_host=host,
             key_name=key_name,
             key_data=key_data,
-            config_drive=server.get("config_drive", False) in TRUE,
+            config_drive=_config_drive(server),
+            hostname=hostname(name),
+            user_data=_user_data(server),
             boot_volume=disks.boot_volume,
             volumes=disks.volumes,
             hints=asked,
         )
         for name in _checked_names(server, count)
     ]
+
+
+def _user_data(server: Mapping[str, Any]) -> str | None:
+    """In base64 without blanks. Raises BadRequest."""
+    text = "".join((server.get("user_data") or "").split())
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise BadRequest("User data needs to be valid base 64.") from error
+    return text or None
+
+
+def _config_drive(server: Mapping[str, Any]) -> bool:
+    """Nothing else tells a guest its key and its user data, so one with either has a config drive."""
+    told = server.get("user_data") or server.get("key_name")
+    return bool(told) or server.get("config_drive", False) in TRUE
 
 
 def _check_parts(

@@ -228,7 +228,7 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
         server["OS-EXT-SRV-ATTR:ramdisk_id"] = spec.get("ramdisk_id") or ""
         server["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
         server["OS-EXT-SRV-ATTR:root_device_name"] = f"/dev/{disks[0]['target']}" if disks and row.host else None
-        server["OS-EXT-SRV-ATTR:user_data"] = None
+        server["OS-EXT-SRV-ATTR:user_data"] = spec.get("user_data")
     if (version >= (2, 3) and context.attributes) or version >= (2, 90):
         server["OS-EXT-SRV-ATTR:hostname"] = hostname(row.name)
     if version >= (2, 16) and context.host_states is not None:
