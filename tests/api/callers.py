@@ -56,7 +56,7 @@ class Believed:
         roles = implied(frozenset({person})) if person != "outsider" else frozenset()
         return Identity(f"u-{person}", PROJECT, roles)
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
         raise Unauthorized(NEEDED)
 
 

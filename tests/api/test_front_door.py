@@ -44,7 +44,7 @@ class Nobody:
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:  # noqa: ARG002 - the interface
         return None
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
         raise Unauthorized(NEEDED)
 
 

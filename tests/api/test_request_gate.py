@@ -31,7 +31,7 @@ class Strangers:
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:  # noqa: ARG002 - the interface
         return None
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
         raise Unauthorized("who are you?")
 
 

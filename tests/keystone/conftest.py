@@ -53,6 +53,9 @@ class Asked:
         self.count += 1
         return self._client.validated(token)
 
+    def begin_anew(self) -> None:
+        self._client.begin_anew()
+
 
 class Door:
     """migrator's application before a Keystone at ``url``."""

@@ -142,7 +142,7 @@ class RequestGate:
         if guesses.spent(address) and await guesses.too_many(address):
             raise TooManyRequests("Too many credentials from this address were wrong: ask again later.")
         try:
-            return await self._gate.authenticator.verified(headers)
+            return await self._gate.authenticator.verified(headers, address)
         except CredentialsRefused as error:
             scope["state"]["claimed"] = error.claimed
             guesses.note(address)

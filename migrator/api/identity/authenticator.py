@@ -44,8 +44,8 @@ class Authenticator(Protocol):
         """Who it is, if that is known without any work. On the event loop."""
         ...
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:
-        """Who it is. Raises Unauthorized, and Unavailable if that cannot be found out now."""
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:
+        """Who it is; ``address``: from where. Raises Unauthorized, and Unavailable if that cannot be found out now."""
         ...
 
 
@@ -58,7 +58,7 @@ class NoAuthentication:
     def remembered(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
         return self._ADMIN
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
         return self.remembered(headers)
 
 

@@ -2,49 +2,71 @@
 
 Owns what this process remembers of tokens: a keyed hash, for ``keystone_token_cache_time`` at the longest and not past
 the token's end, so that a token that was revoked is refused within that time. A Keystone that does not answer, or does
-not take this server's own credential, is 503 and never 401: no client should throw a good token away for it.
+not take this server's own credential, is 503 and never 401: no client should throw a good token away for it. One that
+is silent holds no request for longer than ``keystone_timeout``, and the next ones not at all (``silence.py``); the
+threads that still wait for it are bounded.
 """
 
 import asyncio
 import hashlib
-import logging
 import secrets
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 
 from migrator.api.identity.authenticator import NEEDED, CredentialsRefused, Identity
-from migrator.errors import ServerBusy, Unauthorized
+from migrator.api.identity.silence import Silence
+from migrator.errors import ServerBusy, Unauthorized, Unavailable
 
 _REMEMBERED = 16_384  # tokens
 _AT_ONCE = 8  # questions to Keystone
+_THREADS = 16  # that ask, with those whose answer is not waited for any more
 _WAITING = 512  # more of them are refused
 _LONGEST = 8192  # characters of a token
 _REFUSED_S = 30.0  # that a token which Keystone does not know is refused without a question
 _AGAIN_S = 2.0
-log = logging.getLogger(__name__)
 _Known = tuple[Identity | None, float]  # None: Keystone refused it
 
 
 class Validator(Protocol):
     def validated(self, token: str) -> Mapping[str, Any] | None:
-        """What Keystone says of the token; None: it is not valid. Blocks. Raises Unavailable."""
+        """What Keystone says of the token; None: it is not valid. Blocks. Raises Unavailable, and NoAnswer."""
         ...
+
+    def begin_anew(self) -> None:
+        """Wait no more for what was asked before: the next question is asked over a connection of its own."""
+        ...
+
+
+class NoAnswer(Unavailable):
+    """Keystone cannot be reached, or says nothing."""
+
+
+def unavailable(kind: type[Unavailable] = Unavailable) -> Unavailable:
+    return kind("The identity service does not answer: ask again later.", retry_after_s=_AGAIN_S)
 
 
 class Keystone:
     def __init__(
-        self, uri: str, validator: Validator, cache_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        uri: str,
+        validator: Validator,
+        cache_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        timeout_s: float = 10.0,
     ) -> None:
         self.challenge = f'Keystone uri="{uri}"'
         self._validator, self._cache_s, self._clock = validator, cache_s, clock
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._turn, self._threads = CapacityLimiter(_AT_ONCE), CapacityLimiter(_AT_ONCE)
+        self._timeout_s, self._silence = timeout_s, Silence(time.monotonic)
+        self._turn, self._threads = CapacityLimiter(_AT_ONCE), CapacityLimiter(_THREADS)
+        self._asking, self._counted = 0, threading.Lock()
         self._asked: dict[bytes, asyncio.Lock] = {}
         self._waiting = 0
 
@@ -52,8 +74,8 @@ class Keystone:
         token = headers.get("x-auth-token", "")
         return self._look(self._digest(token))[0] if token else None
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:
-        """Raises Unauthorized, CredentialsRefused and Unavailable."""
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
+        """Within the time that Keystone has for an answer. Raises Unauthorized, CredentialsRefused and Unavailable."""
         token = headers.get("x-auth-token", "")
         if not token:
             raise Unauthorized(NEEDED)
@@ -61,9 +83,15 @@ class Keystone:
             raise CredentialsRefused(NEEDED)
         if self._waiting >= _WAITING:
             raise ServerBusy("Very many tokens wait to be validated: ask again later.", retry_after_s=_AGAIN_S)
+        asked_at = time.monotonic()
         self._waiting += 1
         try:
-            return await self._one_at_a_time(self._digest(token), token)
+            with fail_after(self._timeout_s):
+                return await self._one_at_a_time(self._digest(token), token)
+        except (TimeoutError, NoAnswer) as error:
+            self._silence.unanswered(asked_at)
+            self._validator.begin_anew()
+            raise unavailable() from error
         finally:
             self._waiting -= 1
 
@@ -83,8 +111,14 @@ class Keystone:
         return identity
 
     async def _asked_of_keystone(self, digest: bytes, token: str) -> Identity | None:
+        finds_out = self._silence.silent
+        if not self._silence.may_ask():
+            raise unavailable()
         async with self._turn:
-            told = await to_thread.run_sync(self._validator.validated, token, limiter=self._threads)
+            if self._asking >= _THREADS or (self._silence.silent and not finds_out):
+                raise unavailable()
+            told = await to_thread.run_sync(self._counted_answer, token, limiter=self._threads, abandon_on_cancel=True)
+        self._silence.answered()
         left = _left_s(told) if told is not None else _REFUSED_S
         identity = identity_of(told) if told is not None and left > 0 else None
         self._known[digest] = (identity, self._clock() + min(left if identity else _REFUSED_S, self._cache_s))
@@ -92,6 +126,16 @@ class Keystone:
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return identity
+
+    def _counted_answer(self, token: str) -> Mapping[str, Any] | None:
+        """In a thread, which counts until it ends, although its answer may not be waited for any more."""
+        with self._counted:
+            self._asking += 1
+        try:
+            return self._validator.validated(token)
+        finally:
+            with self._counted:
+                self._asking -= 1
 
     def _look(self, digest: bytes) -> _Known:
         """(None, 0): nothing is known of it any more."""

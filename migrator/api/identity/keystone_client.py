@@ -4,41 +4,63 @@ Owns the session of keystoneauth1, which is an extra (``migrator[keystone]``), a
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.errors import LibraryMissing, SettingInvalid, Unavailable
+from migrator.api.identity.keystone import NoAnswer, unavailable
+from migrator.errors import LibraryMissing, SettingInvalid
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
-_AGAIN_S = 5.0
 _OWN = "Keystone does not take this server's own credential (keystone_username, keystone_application_credential_id)"
 
 
 class KeystoneClient:
-    """``validated``: from any thread."""
+    """``validated``: from any thread. ``session``: makes one of keystoneauth1's."""
 
-    def __init__(self, session: Any, failures: Any, url: str) -> None:
-        self._session, self._failures = session, failures
+    def __init__(self, session: Callable[[], Any], failures: Any, url: str) -> None:
+        self._make, self._failures = session, failures
+        self._session = session()
         self._url = f"{url}/auth/tokens"
 
+    def begin_anew(self) -> None:
+        """A session lets one thread ask for this server's own token, and the others wait for that."""
+        self._session = self._make()
+
     def validated(self, token: str) -> Mapping[str, Any] | None:
+        failures = self._failures
         try:
             answer = self._session.get(self._url, params={"nocatalog": "true"}, headers={"X-Subject-Token": token})
             found: Mapping[str, Any] = answer.json()["token"]
             return found
-        except self._failures.NotFound:
-            return None
-        except (self._failures.Unauthorized, self._failures.Forbidden) as error:
+        except failures.NotFound as error:
+            if _is_of_the_token(error):
+                return None
+            log.error(
+                "%s %s was answered 404 by what is no Keystone, or by another of its paths: look at keystone_auth_url",
+                getattr(error, "method", None) or "GET",
+                getattr(error, "url", None) or self._url,
+            )
+            raise unavailable() from error
+        except (failures.Unauthorized, failures.Forbidden) as error:
             log.error("%s: %s", _OWN, error)
-            raise _unavailable() from error
-        except (self._failures.ClientException, ValueError, KeyError) as error:
+            raise unavailable() from error
+        except failures.ConnectionError as error:
             log.error("Keystone at %s cannot be asked: %s", self._url, error)
-            raise _unavailable() from error
+            raise unavailable(NoAnswer) from error
+        except (failures.ClientException, ValueError, KeyError, TypeError) as error:
+            log.error("Keystone at %s cannot be asked: %s", self._url, error)
+            raise unavailable() from error
 
 
-def _unavailable() -> Unavailable:
-    return Unavailable("The identity service does not answer: ask again later.", retry_after_s=_AGAIN_S)
+def _is_of_the_token(error: Any) -> bool:
+    """Whether Keystone itself says that it does not know the token: a proxy, another service, and Keystone's answer to
+    a path that it does not have, say something else."""
+    try:
+        told = error.response.json()["error"]
+        return int(told["code"]) == 404 and "token" in str(told["message"]).lower()
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return False
 
 
 def build(settings: ServerSettings) -> KeystoneClient:
@@ -55,23 +77,30 @@ def build(settings: ServerSettings) -> KeystoneClient:
     if ca is not None and not ca.is_file():
         raise SettingInvalid(f"keystone_cafile = {ca}: it is no file")
     url = version_3(settings.keystone_auth_url)
+    verify = str(ca) if ca is not None else True
+
+    def begin() -> Any:
+        return session.Session(auth=_own(v3, url, settings), verify=verify, timeout=settings.keystone_timeout)
+
+    return KeystoneClient(begin, exceptions, url)
+
+
+def _own(v3: Any, url: str, settings: ServerSettings) -> Any:
+    """How this server gets a token of its own."""
     if settings.keystone_application_credential_id:
-        plugin: Any = v3.ApplicationCredential(
+        return v3.ApplicationCredential(
             url,
             application_credential_id=settings.keystone_application_credential_id,
             application_credential_secret=settings.keystone_application_credential_secret,
         )
-    else:
-        plugin = v3.Password(
-            url,
-            username=settings.keystone_username,
-            password=settings.keystone_password,
-            user_domain_name=settings.keystone_user_domain_name,
-            project_name=settings.keystone_project_name,
-            project_domain_name=settings.keystone_project_domain_name,
-        )
-    made = session.Session(auth=plugin, verify=str(ca) if ca is not None else True, timeout=settings.keystone_timeout)
-    return KeystoneClient(made, exceptions, url)
+    return v3.Password(
+        url,
+        username=settings.keystone_username,
+        password=settings.keystone_password,
+        user_domain_name=settings.keystone_user_domain_name,
+        project_name=settings.keystone_project_name,
+        project_domain_name=settings.keystone_project_domain_name,
+    )
 
 
 def version_3(url: str) -> str:

@@ -15,7 +15,8 @@ def authenticator(settings: ServerSettings) -> Authenticator:
         files = settings.http_basic_auth_user_file, settings.http_basic_auth_roles_file
         return HttpBasic(Reloaded(files, lambda: users.load(*files)))
     if settings.auth_strategy == "keystone":
-        return Keystone(uri_for_clients(settings), keystone_client.build(settings), settings.keystone_token_cache_time)
+        client, cache_s = keystone_client.build(settings), settings.keystone_token_cache_time
+        return Keystone(uri_for_clients(settings), client, cache_s, timeout_s=settings.keystone_timeout)
     return NoAuthentication()
 
 
