@@ -81,7 +81,7 @@ class _As:
         roles = who.roles or frozenset(ROLES if who.is_admin else ROLES[-2:])
         return Identity(who.user_id, who.project_id, roles, who.domain_id, who.system_scope)
 
-    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
         return self.remembered(headers)
 
 

@@ -2,7 +2,7 @@
 answers. Its answers are this file's own; ``tests/keystone`` asks a real one."""
 
 import asyncio
-import http.server
+import contextlib
 import json
 import socket
 import threading
@@ -15,6 +15,7 @@ import pytest
 
 from migrator.api.identity import keystone as strategy
 from migrator.api.identity import keystone_client, silence
+from migrator.api.identity.authenticator import CredentialsRefused
 from migrator.db.engine import Database
 from migrator.errors import Unavailable
 from migrator.settings import ServerSettings
@@ -114,7 +115,7 @@ def test_a_token_that_ends_within_the_caches_time_is_asked_about_again() -> None
     assert keystone.remembered({"x-auth-token": "t"}) is not None
     now[0] = 101.0
     assert keystone.remembered({"x-auth-token": "t"}) is None
-    with pytest.raises(strategy.CredentialsRefused):
+    with pytest.raises(CredentialsRefused):
         asyncio.run(ask(keystone, "t"))
 
 
@@ -123,7 +124,7 @@ def test_a_token_that_has_ended_already_is_refused() -> None:
         def validated(self, token: str) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
             return told("2001-01-01T00:00:00Z")
 
-    with pytest.raises(strategy.CredentialsRefused):
+    with pytest.raises(CredentialsRefused):
         asyncio.run(ask(strategy.Keystone("http://k", Answers(), 300.0), "t"))
 
 
@@ -144,7 +145,7 @@ def door_to(db: Database, tmp_path: Path) -> Iterator[Callable[..., Web]]:
     made: list[Web] = []
 
     def make(url: str, timeout_s: float = 10.0) -> Web:
-        given = {"keystone_auth_url": url, "keystone_password": "secret", "auth_strategy": "keystone"}
+        given: dict[str, Any] = {"keystone_auth_url": url, "keystone_password": "secret", "auth_strategy": "keystone"}
         client = keystone_client.build(ServerSettings(database=db.url, **given))
         made.append(Web(db, tmp_path, strategy.Keystone(url, client, 300.0, timeout_s=timeout_s), **given))
         return made[-1]
@@ -169,29 +170,40 @@ def test_a_port_that_takes_connections_and_says_nothing_is_503_and_all_else_goes
     assert caplog.text.count("Keystone gives no answer") == 1
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
+OWN = json.dumps({"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "methods": []}})
+
+
+class Answering:
     """``own`` and ``other``: status and body, where the server asks for its own token, and about another's."""
 
-    own: tuple[int, str] = (201, json.dumps({"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "methods": []}}))
-    other: tuple[int, str] = (404, "")
+    def __init__(self, own: tuple[int, str], other: tuple[int, str]) -> None:
+        self._answers = {"POST": own, "GET": other}
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/wrong"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
-    def do_GET(self) -> None:
-        self._answer(*self.other)
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                with connection, connection.makefile("rb") as received:
+                    method = received.readline().split()[0].decode()
+                    lines = iter(lambda: received.readline().strip().lower(), b"")
+                    headers = dict(line.split(b": ", 1) for line in lines)
+                    received.read(int(headers.get(b"content-length", b"0")))
+                    connection.sendall(_http(*self._answers[method]))
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(*self.own)
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(10)
 
-    def _answer(self, status: int, body: str) -> None:
-        self.send_response(status)
-        self.send_header("X-Subject-Token", "own")
-        self.send_header("Content-Type", "application/json" if body.startswith("{") else "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
 
-    def log_message(self, *_: Any) -> None:
-        return None
+def _http(status: int, body: str) -> bytes:
+    kind = "application/json" if body.startswith("{") else "text/html"
+    head = f"HTTP/1.1 {status} X\r\nX-Subject-Token: own\r\nContent-Type: {kind}\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 UNKNOWN = '{"error": {"code": 404, "title": "Not Found", "message": "Failed to validate token"}}'
@@ -213,13 +225,10 @@ NO_PATH = '{"error": {"code": 404, "title": "Not Found", "message": "The request
 def test_only_keystones_own_word_makes_a_token_unknown(
     door_to: Callable[..., Web], caplog: pytest.LogCaptureFixture, own: Any, other: str, status: int
 ) -> None:
-    handler = type("Handler", (Answering,), {"other": (404, other), **({"own": own} if own else {})})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/wrong"
-        assert door_to(url)("GET", LIST, headers={"X-Auth-Token": "t"}).status_code == status
-        server.shutdown()
-        thread.join()
-    asked = f"{'POST' if own else 'GET'} {url}/v3/auth/tokens was answered 404"
+    keystone = Answering(own or (201, OWN), (404, other))
+    try:
+        assert door_to(keystone.url)("GET", LIST, headers={"X-Auth-Token": "t"}).status_code == status
+    finally:
+        keystone.close()
+    asked = f"{'POST' if own else 'GET'} {keystone.url}/v3/auth/tokens was answered 404"
     assert (asked in caplog.text) == (status == 503)

@@ -26,16 +26,16 @@ class RefusalPace:
 
     def spent(self, who: str) -> bool:
         """Whether one more of this address would be one too many. Counts nothing."""
-        left, since = self._left.get(_network(who), (float(BURST), 0.0))
+        left, since = self._left.get(network(who), (float(BURST), 0.0))
         return left + (self._clock() - since) * _PER_S < 1
 
     def note(self, who: str) -> None:
         """One more of this address, which was answered."""
-        self._taken(_network(who))
+        self._taken(network(who))
 
     async def too_many(self, who: str) -> bool:
         """One more of this address or host; True, after a while: it is one too many."""
-        if self._taken(_network(who)):
+        if self._taken(network(who)):
             return False
         if self.held < _HELD_MOST:
             self.held += 1
@@ -55,7 +55,8 @@ class RefusalPace:
         return left >= 1
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """What one customer of a network has counts as one address."""
     try:
         known = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:  # a host, or a socket without a name

@@ -18,7 +18,7 @@ from migrator.api import faults, request_origin
 from migrator.api.gate import audit
 from migrator.api.gate.listener_guard import ListenerGuard
 from migrator.api.gate.proxies import Proxies
-from migrator.api.gate.refusal_pace import RefusalPace
+from migrator.api.gate.refusal_pace import RefusalPace, network
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.identity import callers
 from migrator.api.identity.authenticator import Authenticator, CredentialsRefused, Identity
@@ -142,7 +142,7 @@ class RequestGate:
         if guesses.spent(address) and await guesses.too_many(address):
             raise TooManyRequests("Too many credentials from this address were wrong: ask again later.")
         try:
-            return await self._gate.authenticator.verified(headers, address)
+            return await self._gate.authenticator.verified(headers, network(address))
         except CredentialsRefused as error:
             scope["state"]["claimed"] = error.claimed
             guesses.note(address)

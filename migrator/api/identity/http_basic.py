@@ -1,8 +1,9 @@
 """``auth_strategy = http_basic``: a name and a password with each request, as keystoneauth's ``http_basic`` sends them.
 
-Owns what this process remembers of passwords that were right: a keyed hash of the header, for a short time, and only
-while the files are as they were. Passwords are compared in threads, a few at a time; a user that is not there takes as
-long as a password that is wrong.
+Owns what this process remembers of passwords that were right: a keyed hash of the header, for a short time after it
+was last used, and only while the files are as they were: such a request waits for nothing. Passwords are compared in
+threads, a few at a time, by turns of the addresses that send them; a user that is not there takes as long as a password
+that is wrong.
 """
 
 import base64
@@ -17,14 +18,15 @@ import bcrypt
 from anyio import CapacityLimiter, to_thread
 
 from migrator.api.identity.authenticator import NEEDED, CredentialsRefused, Identity
+from migrator.api.identity.fair_turns import FairTurns
 from migrator.api.identity.users import Users
-from migrator.errors import ServerBusy, Unauthorized
+from migrator.errors import Unauthorized
 from migrator.reloaded import Reloaded
 
-REMEMBERED_S = 60.0
+REMEMBERED_S = 600.0  # since it was used
 _REMEMBERED = 4096  # headers
 _AT_ONCE = 2  # passwords that are compared
-_WAITING = 64  # more of them are refused
+_WAITING_EACH, _WAITING = 64, 512  # of one address, and of all: more are refused
 _LONGEST = 72  # bytes of a password that bcrypt looks at
 _AGAIN_S = 2.0
 
@@ -37,31 +39,29 @@ class HttpBasic:
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
         self._of = users.value  # what they were compared with
-        self._turn = CapacityLimiter(_AT_ONCE)
+        self._turns = FairTurns(_AT_ONCE, _WAITING_EACH, _WAITING, _AGAIN_S)
         self._threads = CapacityLimiter(_AT_ONCE)
-        self._waiting = 0
 
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:
         users = self._users.value
         if users is not self._of:
             self._known.clear()
             self._of = users
-        identity, until = self._known.get(self._digest(headers.get("authorization", "")), (None, 0.0))
-        return identity if self._clock() < until else None
+        digest, now = self._digest(headers.get("authorization", "")), self._clock()
+        identity, until = self._known.get(digest, (None, 0.0))
+        if identity is None or now >= until:
+            return None
+        self._known[digest] = (identity, now + REMEMBERED_S)
+        self._known.move_to_end(digest)
+        return identity
 
-    async def verified(self, headers: Mapping[str, str]) -> Identity:
+    async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:
         """Raises Unauthorized, CredentialsRefused and ServerBusy."""
         given = headers.get("authorization", "")
         name, password = _read(given)
-        if self._waiting >= _WAITING:
-            raise ServerBusy("Very many passwords wait to be compared: ask again later.", retry_after_s=_AGAIN_S)
-        self._waiting += 1
-        try:
-            async with self._turn:
-                # of several requests of one user at once, the first compares for all
-                return self.remembered(headers) or await self._compared(given, name, password)
-        finally:
-            self._waiting -= 1
+        async with self._turns.turn(address):
+            # of several requests of one user at once, the first compares for all
+            return self.remembered(headers) or await self._compared(given, name, password)
 
     async def _compared(self, given: str, name: str, password: bytes) -> Identity:
         users = self._of

@@ -3,7 +3,7 @@
 Owns what this process remembers of tokens: a keyed hash, for ``keystone_token_cache_time`` at the longest and not past
 the token's end, so that a token that was revoked is refused within that time. A Keystone that does not answer, or does
 not take this server's own credential, is 503 and never 401: no client should throw a good token away for it. One that
-is silent holds no request for longer than ``keystone_timeout``, and the next ones not at all (``silence.py``); the
+is silent holds no request for longer than two answers may take, and the next ones not at all (``silence.py``); the
 threads that still wait for it are bounded.
 """
 
@@ -26,6 +26,7 @@ from migrator.errors import ServerBusy, Unauthorized, Unavailable
 _REMEMBERED = 16_384  # tokens
 _AT_ONCE = 8  # questions to Keystone
 _THREADS = 16  # that ask, with those whose answer is not waited for any more
+_ANSWERS = 2  # that a question may wait for: this server's own token, and what is said of the other
 _WAITING = 512  # more of them are refused
 _LONGEST = 8192  # characters of a token
 _REFUSED_S = 30.0  # that a token which Keystone does not know is refused without a question
@@ -75,7 +76,7 @@ class Keystone:
         return self._look(self._digest(token))[0] if token else None
 
     async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
-        """Within the time that Keystone has for an answer. Raises Unauthorized, CredentialsRefused and Unavailable."""
+        """Within the time of two answers. Raises Unauthorized, CredentialsRefused and Unavailable."""
         token = headers.get("x-auth-token", "")
         if not token:
             raise Unauthorized(NEEDED)
@@ -86,7 +87,7 @@ class Keystone:
         asked_at = time.monotonic()
         self._waiting += 1
         try:
-            with fail_after(self._timeout_s):
+            with fail_after(_ANSWERS * self._timeout_s):
                 return await self._one_at_a_time(self._digest(token), token)
         except (TimeoutError, NoAnswer) as error:
             self._silence.unanswered(asked_at)
@@ -117,7 +118,7 @@ class Keystone:
         async with self._turn:
             if self._asking >= _THREADS or (self._silence.silent and not finds_out):
                 raise unavailable()
-            told = await to_thread.run_sync(self._counted_answer, token, limiter=self._threads, abandon_on_cancel=True)
+            told = await self._in_a_thread(token)
         self._silence.answered()
         left = _left_s(told) if told is not None else _REFUSED_S
         identity = identity_of(told) if told is not None and left > 0 else None
@@ -127,15 +128,29 @@ class Keystone:
             self._known.popitem(last=False)
         return identity
 
-    def _counted_answer(self, token: str) -> Mapping[str, Any] | None:
-        """In a thread, which counts until it ends, although its answer may not be waited for any more."""
+    async def _in_a_thread(self, token: str) -> Mapping[str, Any] | None:
+        """The thread counts until it ends, although its answer may not be waited for any more."""
+        counted = threading.Lock()  # taken once: by the thread, or where it never began
         with self._counted:
             self._asking += 1
+
+        def ask() -> Mapping[str, Any] | None:
+            if not counted.acquire(blocking=False):
+                return None
+            try:
+                return self._validator.validated(token)
+            finally:
+                self._ended()
+
         try:
-            return self._validator.validated(token)
+            return await to_thread.run_sync(ask, limiter=self._threads, abandon_on_cancel=True)
         finally:
-            with self._counted:
-                self._asking -= 1
+            if counted.acquire(blocking=False):
+                self._ended()
+
+    def _ended(self) -> None:
+        with self._counted:
+            self._asking -= 1
 
     def _look(self, digest: bytes) -> _Known:
         """(None, 0): nothing is known of it any more."""
