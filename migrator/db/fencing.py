@@ -66,8 +66,9 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
     host = connection.execute(
         select(hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen).where(hosts.c.name == attempt.host)
     ).one_or_none()
-    forced = host is not None and host.forced_down and said_down(host.fencing, host.last_seen)
-    if ok and not forced:  # an operator's word stands until it is taken back, or the host is heard
+    since = server_heartbeat.since(connection)
+    forced = host is not None and host.forced_down and said_down(host.fencing, host.last_seen, since)
+    if ok and not forced:  # an operator's word stands until it is taken back or counts no more
         # As of the run's begin: a host that was heard since may have been reset early in it, and be back.
         begun = {"at": attempt.at, "clock": attempt.clock}
         values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": words} | begun

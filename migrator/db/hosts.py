@@ -246,16 +246,17 @@ def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool
 def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     """Record ``by``'s word that the host is down, which is fencing evidence; or take every evidence back, the fence
     command's too, for an operator who forces a host up lets it run guests again. Saying the same twice keeps the
-    first word, unless the host was heard since. False: there is no such host."""
+    first word, unless the host was heard since, or the servers were away. False: there is no such host."""
     columns = (hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen)
     host = connection.execute(select(*columns).where(hosts.c.name == name).with_for_update()).one_or_none()
     if host is None:
         return False
-    if host.forced_down == down and (not down or said_down(host.fencing, host.last_seen, 0.0)):
+    clock = server_heartbeat.clock(connection)
+    since = server_heartbeat.since(connection)
+    if host.forced_down == down and (not down or said_down(host.fencing, host.last_seen, since, under_way_s=0.0)):
         return True
     moment = now(connection)
     words = f"forced {'down' if down else 'up'} by {by} at {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    clock = server_heartbeat.clock(connection)
     said = {"kind": "forced_down", "by": by, "at": moment, "clock": clock, "words": words} if down else null()
     connection.execute(
         update(hosts).where(hosts.c.name == name).values(forced_down=down, fencing=said, updated_at=moment)
@@ -264,12 +265,20 @@ def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     return True
 
 
-def said_down(said: Mapping[str, Any] | None, last_seen: float, under_way_s: float = UNDER_WAY_S) -> bool:
+def said_down(
+    said: Mapping[str, Any] | None, last_seen: float, since: float, *, under_way_s: float = UNDER_WAY_S
+) -> bool:
     """Whether ``said`` (a host's ``fencing``) is a word that the host is down, and it was not heard after that, but for
-    what was under way: one that speaks later is alive, or was dead and is back."""
+    what was under way: one that speaks later is alive, or was dead and is back. ``since``: when servers began to listen
+    without a break, by their clock: an older word may be a backup's, and the host healthy since."""
     known = said or {}
-    given: float = known.get("clock", known.get("at", 0.0))
-    return known.get("kind") == "forced_down" and last_seen <= given + under_way_s
+    given = given_at(known)
+    return known.get("kind") == "forced_down" and given >= since and last_seen <= given + under_way_s
+
+
+def given_at(said: Mapping[str, Any]) -> float:
+    """When the word was given, by the servers' clock; one of an earlier release tells the time of day."""
+    return float(said.get("clock", said.get("at", 0.0)))
 
 
 def instances_on(connection: Connection, names: Collection[str]) -> Sequence[Row[int, str, str | None]]:

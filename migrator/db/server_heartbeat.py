@@ -133,6 +133,12 @@ def seconds(dialect: str) -> ColumnElement[float]:
     return func.coalesce(select(unbroken).where(listening.c.id == _ID).scalar_subquery(), _FOR_EVER)
 
 
+def since(connection: Connection) -> float:
+    """Since when servers listen without a break, by their own clock."""
+    dialect = connection.dialect.name
+    return float(connection.execute(select(clock_of(dialect) - seconds(dialect))).scalar_one())
+
+
 def last_step(connection: Connection) -> Any:
     """``steps``: how often the database's clock was set, ``step_s``: by how much the last time, ``age_s``: how long ago
     that was, None once that is forgotten. None: no server ever ran."""

@@ -59,7 +59,8 @@ def test_a_host_that_answers_stops_its_guest_itself_and_one_that_falls_silent_fi
     evacuations.ask(world, uuid, "n2")
     world.silence("n1")
     pass_time(world, 60)
-    assert newest(world, uuid).waiting == "waiting for evidence that n1, which is silent, runs nothing"
+    again = "it was forced down too long ago for that: say so again"
+    assert newest(world, uuid).waiting == f"waiting for evidence that n1, which is silent, runs nothing; {again}"
     assert world.fabric.running_on(uuid) == ["n1"]
     world.bring_back("n1")
     evacuations.to_the_end(world, uuid)

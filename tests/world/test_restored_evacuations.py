@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from migrator.errors import Conflict
 from tests.world import evacuations, moves
 from tests.world.backups import backup, restore
 from tests.world.clients import built
@@ -69,3 +70,40 @@ def test_an_evacuation_that_ended_after_the_backup_is_not_done_again_beside_a_si
     assert world.fabric.running_on(uuid) == [there]
     assert list(world.fabric.overlaps()) == []
     assert world.lost == []
+
+
+@pytest.mark.parametrize(("pool", "asked"), [("local", True), ("local", False), ("volume", False)])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_host_that_was_forced_down_at_the_backup_and_is_healthy_since_is_not_evacuated_on_that_word(
+    make_world: MakeWorld, tmp_path: Path, seed: int, pool: str, asked: bool
+) -> None:
+    world, chance = make_world(seed=seed), Random(seed)
+    uuid = built(world, pool)
+    world.silence("n1")  # its network is away
+    pass_time(world, 90)
+    moves.force_down(world, "n1")
+    pass_time(world, chance.choice((1, 60)))
+    key = evacuations.ask(world, uuid) if asked else 0
+    backup(world, tmp_path / "backup.db")
+    world.bring_back("n1")
+    pass_time(world, chance.choice((60, 300)))
+    world.silence("n1")
+    pass_time(world, chance.choice((20, 90)))
+    restore(world, tmp_path / "backup.db")
+    pass_time(world, chance.choice((1, 100)))
+    if asked:
+        world.server.reconciler.reconcile(key)
+    else:
+        with pytest.raises(Conflict, match=r"set\s+forced_down"):
+            evacuations.ask(world, uuid)
+    pass_time(world, 100)
+    assert world.fabric.running_on(uuid) == ["n1"]
+    assert list(world.fabric.overlaps()) == []
+    world.lose("n1")
+    moves.force_down(world, "n1")  # asked anew
+    world.fabric.settle_for(uuid, None)
+    if not asked:
+        evacuations.ask(world, uuid)
+    evacuations.to_the_end(world, uuid)
+    assert world.fabric.running_on(uuid) not in ([], ["n1"])
+    assert list(world.fabric.overlaps()) == []

@@ -115,7 +115,8 @@ def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Pla
         return replace(plan, context=context, timeline=(accepted, *plan.timeline))
     if view is not None and view.fence_failed is not None:
         return reverse(snapshot, "fencing_failed", f"{host} could not be fenced: {view.fence_failed}")
-    return wait(snapshot, f"waiting for evidence that {host}, which is silent, runs nothing")
+    again = "; it was forced down too long ago for that: say so again" if view is not None and view.forced_down else ""
+    return wait(snapshot, f"waiting for evidence that {host}, which is silent, runs nothing{again}")
 
 
 def _source_is_back(snapshot: Snapshot, table: Operation, phase: Phase) -> bool:

@@ -4,11 +4,12 @@ Pure: a host's row and the settings in, evidence out. Never fences anything itse
 operator's command, ``compute/fencing/lease.py`` is the host's own promise).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db.hosts import said_down
+from migrator.db.hosts import given_at, said_down
 from migrator.db.rows import HostRow
 from migrator.settings import ServerSettings
 
@@ -42,8 +43,14 @@ def evidence(row: HostRow, settings: ServerSettings) -> Evidence | None:
 
 
 def forced_down(row: HostRow) -> bool:
-    """Whether an operator's or a tool's word that the host is down counts: it was given since the host was heard."""
-    return bool(row.forced_down) and said_down(row.fencing, row.last_seen)
+    """Whether an operator's or a tool's word that the host is down counts: it was given since the host was heard, and
+    since servers listen without a break."""
+    return bool(row.forced_down) and said_down(row.fencing, row.last_seen, _listening_since(row))
+
+
+def _listening_since(row: HostRow) -> float:
+    """By the servers' clock. What was recorded before may come out of a backup, and the host be healthy since."""
+    return row.last_seen + row.silent_s - row.listening_s
 
 
 def wanted(row: HostRow | None = None) -> str:
@@ -57,10 +64,13 @@ def wanted(row: HostRow | None = None) -> str:
 def _outdated(row: HostRow | None) -> str:
     if row is None or not row.forced_down or forced_down(row):
         return ""
-    return (
-        f"It was heard after it was forced down, so that word counts no more: if {row.name} is down now, set "
-        "forced_down again. "
+    heard = said_down(row.fencing, math.inf, _listening_since(row), under_way_s=math.inf)
+    why = (
+        "It was heard after it was forced down"
+        if heard
+        else "It was forced down before the servers were last away, and a backup may have been restored since"
     )
+    return f"{why}, so that word counts no more: if {row.name} is down now, set forced_down again. "
 
 
 def lapses_after(lease_s: float) -> float:
@@ -70,7 +80,7 @@ def lapses_after(lease_s: float) -> float:
 
 def _fenced(row: HostRow, recorded: Mapping[str, Any]) -> Evidence | None:
     """A host that was heard after it had been fenced is alive again: the fencing says nothing about it any more."""
-    if recorded.get("kind") != "fence_command" or recorded.get("clock", recorded.get("at", 0.0)) < row.last_seen:
+    if recorded.get("kind") != "fence_command" or given_at(recorded) < max(row.last_seen, _listening_since(row)):
         return None
     by, said = recorded.get("by", ""), recorded.get("words", "")
     words = f"the fence command succeeded on {by}" + (f": {said}" if said else "")
