@@ -92,7 +92,9 @@ class ServerSettings(_Base, QuotaSettings):
     # disk_formats that images may have; their content is inspected when it is uploaded
     image_formats: tuple[Literal["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx"], ...] = ("qcow2", "raw", "iso")
     image_size_cap: int = Field(1024**4, ge=1)  # bytes of an image's file, and of the disk in it, at most
-    service_down_time: float = Field(60.0, gt=0)  # s without a poll before a host counts as down
+    # s without a poll before a host counts as down; a host's list of guests counts as of now for 30 s at the least, for
+    # agents list them every 10 s
+    service_down_time: float = Field(60.0, gt=0)
     # s that a host that is heard may say nothing of a step before its operation names that as the reason for waiting
     agent_report_timeout: float = Field(60.0, ge=45, le=86400)
     # a host that registers first, or as another machine, takes instances only after `migrator host-approve`

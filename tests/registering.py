@@ -1,6 +1,6 @@
 """Registers a host in a database, and lists its copies, as its agent would over HTTP."""
 
-from migrator.db import hosts
+from migrator.db import polls
 from migrator.db.engine import Database
 from migrator.protocol import HostReport, Registration
 from migrator.scheduler.hosts import registration
@@ -28,4 +28,4 @@ def list_no_copies(db: Database, *names: str) -> None:
     """The hosts' agents say that they hold none."""
     with db.write() as connection:
         for name in names:
-            hosts.polled(connection, name, hosts.PollTold(0, 0, listed=True))
+            polls.polled(connection, name, polls.PollTold(0, 0, listed=True))

@@ -5,26 +5,22 @@ What a registration writes is in ``registrations.py``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
 from pydantic import ValidationError
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     Row,
     Select,
     Update,
-    and_,
     bindparam,
     case,
     false,
     func,
     null,
-    or_,
     select,
     true,
     update,
@@ -66,58 +62,19 @@ def _named(dialect: str) -> Select[Any]:
 _ID = select(hosts.c.id).where(hosts.c.name == bindparam("wanted"))
 _BOOT = select(hosts.c.boot, hosts.c.resume_until).where(hosts.c.name == bindparam("wanted"))
 _INCARNATION = select(hosts.c.incarnation).where(hosts.c.name == bindparam("wanted"))
-_LOCK = (
+LOCK = (
     select(hosts.c.name)
     .where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
     .order_by(hosts.c.name)
     .with_for_update()
 )
-_LOCK_POLLED = _LOCK.with_only_columns(hosts.c.name, hosts.c.poll_incarnation, hosts.c.poll_number)
-
-
-@dataclass(frozen=True, slots=True)
-class PollTold:
-    """What one poll tells. ``start``, ``number``: the agent's incarnation, and which of its polls it is; 0: an agent of
-    an earlier release, whose polls are taken in the order in which they come. ``working``: instances that the agent
-    works on, None where it does not tell; ``listed``: it listed all copies, and they were compared with the records."""
-
-    start: int
-    number: int
-    working: Sequence[str] | None = None
-    listed: bool = False
-
-    def is_newer(self, known: tuple[int, int]) -> bool:
-        """Than the one that is known, or it has no number."""
-        return not self.number or (self.start, self.number) > known
-
-    def values(self) -> Mapping[str, Any]:
-        """For ``polled_update``."""
-        instances = None if self.working is None else list(self.working)
-        return {"start": self.start, "number": self.number, "instances": instances, "listed": self.listed}
 
 
 @cache
-def _beat(dialect: str) -> Update:
+def beat(dialect: str) -> Update:
+    """Of the host ``wanted``, whose agent just spoke."""
     beaten = {"last_seen": server_heartbeat.clock_of(dialect), "heard_since": heard_since(dialect)}
     return update(hosts).where(hosts.c.name == bindparam("wanted")).values(beaten)
-
-
-@cache
-def polled_update(dialect: str) -> Update:
-    """Of one poll: its heartbeat, and unless a newer one was heard what it tells (see ``PollTold``)."""
-    clock, c = server_heartbeat.clock_of(dialect), hosts.c
-    start, number = bindparam("start", type_=c.poll_incarnation.type), bindparam("number", type_=c.poll_number.type)
-    later = and_(c.poll_incarnation == start, c.poll_number < number)
-    newer = or_(number == 0, c.poll_incarnation < start, later)
-    numbered = and_(newer, number > 0)
-    told: dict[str, Any] = {
-        "working": case((newer, bindparam("instances", type_=c.working.type)), else_=c.working),
-        "working_at": case((newer, clock), else_=c.working_at),
-        "listed_at": case((and_(newer, bindparam("listed", type_=Boolean())), clock), else_=c.listed_at),
-        "poll_incarnation": case((numbered, start), else_=c.poll_incarnation),
-        "poll_number": case((numbered, number), else_=c.poll_number),
-    }
-    return _beat(dialect).values(told)
 
 
 def get(connection: Connection, name: str) -> HostRow:
@@ -183,15 +140,10 @@ def placeable(
 def seen(connection: Connection, name: str) -> None:
     """Note that the host's agent just spoke: the last thing that the transaction writes, for others want this row.
     Raises HostNotFound."""
-    _note(connection, name, _beat(connection.dialect.name), {})
+    note(connection, name, beat(connection.dialect.name), {})
 
 
-def polled(connection: Connection, name: str, told: PollTold) -> None:
-    """The same, by a poll."""
-    _note(connection, name, polled_update(connection.dialect.name), told.values())
-
-
-def _note(connection: Connection, name: str, change: Update, values: Mapping[str, Any]) -> None:
+def note(connection: Connection, name: str, change: Update, values: Mapping[str, Any]) -> None:
     if connection.execute(_ID, {"wanted": name}).first() is None:
         raise HostNotFound(f"Host {name} is not registered", advice="register it first")
     put_off(connection, lambda: connection.execute(change, {"wanted": name, **values}))
@@ -223,16 +175,10 @@ def incarnation(connection: Connection, name: str) -> int:
     return int(connection.execute(_INCARNATION, {"wanted": name}).scalar_one_or_none() or 0)
 
 
-def lock_polled(connection: Connection, names: Collection[str]) -> Mapping[str, tuple[int, int]]:
-    """``lock``; and of each host's newest poll the agent's incarnation and the number."""
-    rows = connection.execute(_LOCK_POLLED, {"wanted": list(names)})
-    return {row.name: (row.poll_incarnation, row.poll_number) for row in rows}
-
-
 def lock(connection: Connection, names: Collection[str]) -> Sequence[str]:
     """Keep others from locking or changing these rows until the transaction ends (SQLite has one writer anyway). Always
     in the same order, so that two transactions never wait for each other. The names that there are."""
-    return connection.execute(_LOCK, {"wanted": list(names)}).scalars().all()
+    return connection.execute(LOCK, {"wanted": list(names)}).scalars().all()
 
 
 def change(connection: Connection, name: str, values: Mapping[str, Any]) -> bool:
@@ -251,8 +197,7 @@ def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     host = connection.execute(select(*columns).where(hosts.c.name == name).with_for_update()).one_or_none()
     if host is None:
         return False
-    clock = server_heartbeat.clock(connection)
-    since = server_heartbeat.since(connection)
+    clock, since = server_heartbeat.clock(connection), server_heartbeat.since(connection)
     if host.forced_down == down and (not down or said_down(host.fencing, host.last_seen, since, under_way_s=0.0)):
         return True
     moment = now(connection)

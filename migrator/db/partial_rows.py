@@ -130,6 +130,7 @@ class RegisteredRow(NamedTuple):
     name: str
     machine: str | None
     incarnation: int
+    poll_incarnation: int
     allowed: Mapping[str, int] | None
     proofs: Mapping[str, Any] | None
     start: str | None

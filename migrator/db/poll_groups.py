@@ -13,11 +13,10 @@ from sqlalchemy import BindParameter, Connection, Select, Update, bindparam, fal
 
 from migrator.alarms import AlarmKind
 from migrator.db import host_domains, server_heartbeat
-from migrator.db import hosts as host_rows
 from migrator.db.clock import moment as now_of
 from migrator.db.host_domains import HeldCopy
-from migrator.db.hosts import PollTold
 from migrator.db.partial_rows import PolledRecord
+from migrator.db.polls import NewestPoll, PollTold, columns, lock, newest, polled_update
 from migrator.db.tables import alarms, copies, hosts, instances
 
 
@@ -34,7 +33,7 @@ class Recorded:
     records: Mapping[str, PolledRecord]
     alarmed: bool
     working: Sequence[str] | None  # instances that its agent works on; None: it does not tell
-    polled: tuple[int, int]  # of its newest poll: the agent's incarnation, and the number
+    polled: NewestPoll
 
 
 # Built once for a kind of database, as in ``hosts.py``.
@@ -53,8 +52,8 @@ _FIRST_BOOT = _FIRST_BOOT.values(boot=bindparam("told"), resume_until=null())
 @cache
 def _hosts(dialect: str) -> Select[Any]:
     claimed_s = (server_heartbeat.clock_of(dialect) - hosts.c.claimant["at"].as_float()).label("claimed_s")
-    names = ("name", "machine", "boot", "resume_until", "working", "poll_incarnation", "poll_number")
-    return select(*(hosts.c[name] for name in names), claimed_s).where(hosts.c.name.in_(_NAMES))
+    names = ("name", "machine", "boot", "resume_until", "working")
+    return select(*(hosts.c[name] for name in names), *columns(dialect), claimed_s).where(hosts.c.name.in_(_NAMES))
 
 
 @cache
@@ -83,7 +82,7 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
             records.get(name, {}),
             name in alarmed,
             row.working,
-            (row.poll_incarnation, row.poll_number),
+            newest(row),
         )
         for row in found
         for name in (row.name,)
@@ -92,7 +91,7 @@ def recorded(connection: Connection, names: Collection[str], kinds: Collection[A
 
 def beat(
     connection: Connection,
-    polls: Mapping[str, PollTold],
+    told: Mapping[str, PollTold],
     known: Mapping[str, Recorded],
     holding: Collection[str],
     boots: Sequence[tuple[str, str]],
@@ -100,12 +99,12 @@ def beat(
     """Note that the agents of these hosts spoke, and what they told; that those among ``holding`` have the same copies
     as before; and the first ``boots`` (host, boot) that were told. False, and nothing is to be kept of it: not all of
     the hosts exist, or another poll of one was heard since ``known`` was read."""
-    locked = host_rows.lock_polled(connection, polls)  # in their order: see ``engine.py``
-    if any(locked.get(host) != known[host].polled for host in polls):
+    locked = lock(connection, told)  # in their order: see ``engine.py``
+    if any(host not in locked or locked[host][:2] != known[host].polled[:2] for host in told):
         return False
     dialect = connection.dialect.name
-    told = [{"wanted": host, **poll.values()} for host, poll in sorted(polls.items())]
-    connection.execute(host_rows.polled_update(dialect), told)
+    values = [{"wanted": host, **poll.values()} for host, poll in sorted(told.items())]
+    connection.execute(polled_update(dialect), values)
     if boots:
         connection.execute(_FIRST_BOOT, [{"wanted": host, "told": boot} for host, boot in boots])
     if holding:

@@ -37,7 +37,7 @@ _USED = (
 )
 _KNOWN = (
     select(
-        *(hosts.c[name] for name in ("name", "machine", "incarnation", "allowed", "proofs")),
+        *(hosts.c[name] for name in ("name", "machine", "incarnation", "poll_incarnation", "allowed", "proofs")),
         hosts.c.report["start"].as_string().label("start"),
     )
     .where(hosts.c.name.in_(_NAMES))
@@ -83,6 +83,13 @@ def _used(connection: Connection, names: Collection[str]) -> Mapping[str, Sequen
 def known(connection: Connection, names: Collection[str]) -> Mapping[str, RegisteredRow]:
     """By name, where there is such a host. No other transaction changes them, or their claims, before this one ends."""
     return {row.name: cast(RegisteredRow, row) for row in connection.execute(_KNOWN, {"names": list(names)})}
+
+
+def forget_polls(connection: Connection, names: Collection[str]) -> None:
+    """Which poll of these hosts was the newest: an agent was believed that no later one could have followed."""
+    if names:
+        forgotten = {"poll_incarnation": 0, "poll_number": 0}
+        connection.execute(update(hosts).where(hosts.c.name.in_(names)).values(forgotten))
 
 
 def register(

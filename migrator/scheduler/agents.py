@@ -12,10 +12,9 @@ from typing import Any
 import orjson
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, events, hosts, keys, operations, progress, serials
+from migrator.db import alarms, events, hosts, keys, operations, polls, progress, serials
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
-from migrator.db.hosts import PollTold
 from migrator.db.rows import OperationRow
 from migrator.errors import MigratorError
 from migrator.operations import table_of
@@ -56,7 +55,7 @@ def heartbeat(db: Database, host: str, poll: Poll, settings: ServerSettings) -> 
             refused = error
         except Exception:  # the host was heard all the same, and its assignments are wanted
             log.exception("%s: its list of copies cannot be compared with the record", host)
-        hosts.polled(connection, host, PollTold(poll.incarnation, poll.number, poll.working, listed))
+        polls.polled(connection, host, polls.PollTold(poll.incarnation, poll.number, poll.working, listed))
     if refused is not None:
         raise refused
 
@@ -65,8 +64,8 @@ def _audit(
     connection: Connection, host: str, poll: Poll, told: Sequence[DomainEntry], settings: ServerSettings
 ) -> bool:
     """False: the list says nothing, for a newer one was heard: a poll may be held up at one of several servers."""
-    known = hosts.lock_polled(connection, [host])  # two polls of one host never write its copies at once
-    if host not in known or not PollTold(poll.incarnation, poll.number).is_newer(known[host]):
+    known = polls.lock(connection, [host])  # two polls of one host never write its copies at once
+    if host not in known or not polls.PollTold(poll.incarnation, poll.number).is_newer(known[host]):
         return False
     rebooted = host_boots.noted(connection, host, poll.boot)
     stopped = audit.audit(connection, host, told, settings)
@@ -150,7 +149,7 @@ def _accept(db: Database, host: str, found: Sequence[Fact]) -> list[int]:
         hosts.seen(connection, host)
         known = operations.ids_by_uuid(connection, [fact.operation_id for fact in found])
         told = [(known[fact.operation_id], fact) for fact in found if fact.operation_id in known]
-        newest = max(registration.newest(connection), hosts.incarnation(connection, host))
+        newest = registration.highest_believed(connection, host)
         for row, fact in sorted(told, key=lambda pair: int(pair[0].id)):  # both ends lock their operations in one order
             if host not in (row.source, row.destination) or fact.incarnation > newest:
                 continue

@@ -14,7 +14,7 @@ from migrator.db import claims, events, instances, operations
 from migrator.db.clock import now_expression
 from migrator.db.engine import Connection, Database
 from migrator.db.server_heartbeat import clock_expression
-from migrator.errors import ConcurrentUpdate
+from migrator.errors import ConcurrentUpdate, DatabaseUnavailable
 from migrator.log_limits import log_failure
 from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
@@ -58,16 +58,20 @@ class Reconciler:
 
     def sweep(self) -> None:
         """Look at every active operation; one that cannot be advanced keeps no other waiting. First at the guests that
-        may run unseen, for operations wait for that."""
+        may run unseen, for operations wait for that. A database that cannot be used ends the round: raises
+        DatabaseUnavailable, or leaves the rest for the next."""
         self._review_unseen()
         with self._db.read() as connection:
             ids = operations.active_ids(connection)
         for first in range(0, len(ids), _AT_ONCE):
-            self.reconcile_each(self._moving(ids[first : first + _AT_ONCE]))
+            if not self.reconcile_each(self._moving(ids[first : first + _AT_ONCE])):
+                return
 
     def _review_unseen(self) -> None:
         try:
             unseen_guests.review(self._db, self._settings)
+        except DatabaseUnavailable:
+            raise
         except Exception as error:  # operations that wait for it go on waiting; all others have their turn
             log_failure(log, error, "sweep: alarms of unseen guests could not be looked at")
 
@@ -75,15 +79,20 @@ class Reconciler:
         """Look at those whose time has come, see ``Plan.requeue_after``."""
         self.reconcile_each(self._schedule.take_due())
 
-    def reconcile_each(self, ids: Iterable[int]) -> None:
-        """``reconcile`` them all: one that cannot be read or advanced keeps no other waiting."""
+    def reconcile_each(self, ids: Iterable[int]) -> bool:
+        """``reconcile`` them all: one that cannot be read or advanced keeps no other waiting. False: the database could
+        not be used, which each of the others would find out after as long a time; the next sweep looks at them."""
         for operation_id in ids:
             try:
                 self.reconcile(operation_id)
+            except DatabaseUnavailable as error:
+                log_failure(log, error, "operation %s could not be advanced, nor those after it", operation_id)
+                return False
             except Exception as error:  # after any error the sweep comes again, and the others have their turn
                 log_failure(log, error, "operation %s could not be advanced", operation_id)
                 if isinstance(error, loader.UNREADABLE):
                     unreadable.set_aside(self._db, operation_id, error)
+        return True
 
     def _moving(self, ids: Sequence[int]) -> Sequence[int]:
         """Those that are not just waiting, as most are. What cannot be read together is looked at one by one."""
@@ -95,6 +104,8 @@ class Reconciler:
                 if plan is not None:
                     self._schedule.put(snapshot.operation.id, plan.requeue_after)
             self._move_up([(snapshot, plan) for snapshot, plan in planned if plan is not None and _moves_up(plan)])
+        except DatabaseUnavailable:
+            raise
         except Exception as error:
             log_failure(log, error, "sweep: %d operations could not be looked at together", len(ids))
             return ids

@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 from migrator.db import host_lists, server_heartbeat
 from migrator.db.clock import now
 from migrator.db.engine import Database
-from migrator.db.tables import hosts
+from migrator.db.tables import hosts, listening
 from migrator.protocol import Facts, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import audit, routine_polls
 from migrator.scheduler.state.unlisted_hosts import UnlistedHosts
+from migrator.scheduler.state.unseen_guests import SilentHosts
 from migrator.settings import ServerSettings
 from tests.api import seed
 
@@ -97,3 +98,16 @@ def test_hosts_without_a_list_are_named_to_what_began_before_the_servers_were_ba
         found = [unlisted.first(begun), unlisted.first(begun, without="compute1"), unlisted.first(begun, only="n1")]
         third = "compute3" if expected else None
         assert [view.name if view is not None else None for view in found] == [expected, third, None]
+
+
+@pytest.mark.parametrize(("listed_s", "silent"), [(25, ()), (35, ("compute1",))])
+def test_a_short_service_down_time_makes_no_host_silent_between_two_lists(
+    db: Database, listed_s: float, silent: tuple[str, ...]
+) -> None:
+    """Agents list their copies every 10 s, and one list may be late."""
+    clock = server_heartbeat.clock_of(db.engine.dialect.name)
+    with db.write() as connection:
+        connection.execute(update(hosts).values(last_seen=clock, listed_at=clock))
+        connection.execute(update(hosts).where(hosts.c.name == "compute1").values(listed_at=clock - listed_s))
+        connection.execute(update(listening).values(since=listening.c.since - 7200))
+        assert SilentHosts(connection, ServerSettings(service_down_time=10)).names == silent

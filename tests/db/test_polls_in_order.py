@@ -1,5 +1,6 @@
 """A poll that was held up at one of two servers comes after a newer one: it says that its host was heard, no more."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -110,3 +111,18 @@ def test_the_first_poll_of_another_machine_is_no_older_one(db: Database, guest: 
         machines.replace(connection, "compute1", MACHINE, approved=True)
         row = connection.execute(select(hosts.c.poll_number, hosts.c.poll_incarnation, hosts.c.working)).one()
     assert tuple(row) == (0, 0, None)
+
+
+@pytest.mark.parametrize("take", [alone, in_a_group])
+def test_a_poll_of_an_agent_that_counts_from_a_clock_far_ahead_says_only_that_its_host_was_heard(
+    db: Database, guest: str, take: Take
+) -> None:
+    held = (DomainEntry(uuid=guest, state=DomainState.RUNNING),)
+    take(db, polled(6, guest, copies=held))
+    an_hour_passes(db)
+    ahead = int(time.time()) + 365 * 24 * 3600
+    take(db, polled(1, incarnation=ahead))
+    working, working_s, listed_s, silent_s = known(db)
+    assert (working, working_s > 3500, listed_s > 3500, silent_s < 60) == ([guest], True, True, True)
+    take(db, polled(1, guest, incarnation=4, copies=held))  # its clock was mended
+    assert max(known(db)[1:]) < 60

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, credentials, hosts, machines, registrations, server_heartbeat
+from migrator.db import alarms, credentials, hosts, machines, polls, registrations, server_heartbeat
 from migrator.db.engine import Database
 from migrator.db.tables import agent_credentials
 from migrator.db.tables import hosts as host_rows
@@ -26,6 +27,7 @@ from tests.db.test_agents_cost import noted
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 START, OTHER_START = "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
 DOWN_AFTER = 60.0
+AHEAD = 4_000_000_000  # an incarnation that only a wrong clock can have counted from
 ODD = "n3"  # the host of which something is wrong
 NAMES = ("n1", "n2", ODD, "n4")
 
@@ -169,3 +171,41 @@ def test_many_hosts_take_as_many_statements_as_one(db: Database, prefix: str, nu
         assert registration.take(db, asked, DOWN_AFTER, tokens=tokens) == {}
     assert len(found.statements) <= 11, found.statements
     assert found.commits == 1
+
+
+def polled_with(db: Database, incarnation: int, registered: int = 3) -> None:
+    with db.write() as connection:
+        values = {"poll_incarnation": incarnation, "poll_number": 7, "incarnation": registered}
+        connection.execute(update(host_rows).where(host_rows.c.name == ODD).values(values))
+
+
+def newest_poll(db: Database) -> int:
+    with db.read() as connection:
+        return polls.lock(connection, [ODD])[ODD][0]
+
+
+def test_a_host_of_which_a_poll_of_a_clock_far_ahead_was_kept_is_heard_again_once_it_registers(known: Database) -> None:
+    polled_with(known, AHEAD)
+    assert take(known) == {}
+    assert newest_poll(known) == 0
+
+
+def test_an_agent_that_is_older_than_one_whose_polls_were_heard_is_refused(known: Database) -> None:
+    """The database was restored: the later one registered after the backup, and goes on polling."""
+    polled_with(known, 9)
+    (refused,) = take(known).values()
+    assert isinstance(refused, IncarnationSuperseded)
+    assert refused.known == 9
+    assert take(known, **{ODD: told(9)}) == {}
+    assert newest_poll(known) == 9
+
+
+def test_an_agent_comes_back_above_an_incarnation_that_was_taken_while_the_servers_clock_was_ahead(
+    known: Database,
+) -> None:
+    polled_with(known, AHEAD, registered=AHEAD)
+    (refused,) = take(known).values()
+    assert isinstance(refused, IncarnationSuperseded)
+    assert take(known, **{ODD: told(refused.known + 1)}) == {}
+    (refused,) = take(known, **{ODD: told(refused.known + 3)}).values()
+    assert isinstance(refused, BadRequest)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, host_domains, hosts, serials
+from migrator.db import alarms, host_domains, polls, serials
 from migrator.db.clock import now
 from migrator.db.engine import Database
 from migrator.db.host_domains import HeldCopy
@@ -95,7 +95,7 @@ def test_a_lost_serial_is_accepted_by_an_operators_word(db: Database, uuid: str)
     tell(db, uuid, lost := moment(db) - DAY)
     requests.stop(db, CALLER, uuid)
     with db.write() as connection:
-        hosts.polled(connection, "compute2", hosts.PollTold(0, 0, [], listed=True))  # and has no copy of it
+        polls.polled(connection, "compute2", polls.PollTold(0, 0, [], listed=True))  # and has no copy of it
     reconciliation.take(db, CALLER, uuid, reconciliation.Word("compute1"), ServerSettings())
     assert opened(db) == []
     with db.read() as connection:

@@ -4,10 +4,12 @@ import logging
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, hosts, instances
+from migrator.db import alarms, hosts, instances, tables
 from migrator.db.engine import Connection, Database
+from migrator.errors import DatabaseUnavailable
 from migrator.scheduler import reconciler
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.requests import requests
@@ -60,3 +62,25 @@ def test_the_sweep_reads_the_hosts_once_for_all_guests_that_may_run_unseen_and_i
     monkeypatch.setattr(hosts, "every", reading)
     reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
     assert in_transactions == [False]
+
+
+def test_a_database_that_is_locked_by_somebody_else_ends_the_round_at_the_first_refusal(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registering.register(db, "one", 1, databases.report())
+    for uuid in databases.add_instances(db, 3):
+        with db.write() as connection:
+            instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+        requests.stop(db, CALLER, uuid)
+    with db.write() as connection:
+        connection.execute(update(tables.hosts).values(last_seen=0.0))  # each operation says that it waits
+    tried = []
+
+    def locked() -> Any:
+        tried.append("for half a minute")
+        raise DatabaseUnavailable("the database cannot be used now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(db, "write", locked)
+        reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
+    assert len(tried) == 1

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, credentials, machines, registrations
+from migrator.db import alarms, credentials, hosts, machines, registrations
 from migrator.db.clock import now
 from migrator.db.engine import Connection, Database
 from migrator.db.partial_rows import RegisteredRow
+from migrator.db.polls import CLOCKS_DIFFER_S
 from migrator.errors import (
     BadRequest,
     ConcurrentUpdate,
@@ -27,7 +28,6 @@ from migrator.scheduler.hosts import protocol_skew
 from migrator.untrusted import host_name
 
 log = logging.getLogger(__name__)
-_CLOCKS_DIFFER_S = 7 * 24 * 3600
 # What an agent says that is wrong with itself or its host.
 _SAID = (AlarmKind.AGENT_IMPAIRED, AlarmKind.AGENT_LOST, AlarmKind.HOST_SETUP)
 
@@ -56,7 +56,12 @@ def take(
 
 def newest(connection: Connection) -> int:
     """Incarnations count from the time of day at which the agent's journal was begun, or from 0."""
-    return int(now(connection)) + _CLOCKS_DIFFER_S
+    return int(now(connection)) + CLOCKS_DIFFER_S
+
+
+def highest_believed(connection: Connection, host: str) -> int:
+    """Of what its agent says of itself: after a higher incarnation no later agent of the host would be heard."""
+    return max(newest(connection), hosts.incarnation(connection, host))
 
 
 def _not_admitted(db: Database, told: Told, down_after: float, *, approve_new: bool) -> Refused:
@@ -119,26 +124,35 @@ def _write(db: Database, tokens: Mapping[str, str] | None, approve_new: bool, to
             if error is not None:
                 refused.setdefault(host, error)
         taken = {host: one for host, one in told.items() if host not in refused}
+        endless = [host for host in taken if host in before and _polled(before[host], most) is None]
+        registrations.forget_polls(connection, endless)
         if taken:
             registrations.register(connection, taken, before, approved=not approve_new)
             _note_alarms(connection, taken)
     return refused
 
 
+def _polled(before: RegisteredRow, most: int) -> int | None:
+    """The incarnation of the newest poll that was heard; None for one that no agent can have, of before that was looked
+    at. A database that was restored may have heard polls of a later agent than the one that registered."""
+    return before.poll_incarnation if before.poll_incarnation <= max(most, before.incarnation) else None
+
+
 def _refusal(host: str, told: Registration, before: RegisteredRow | None, most: int) -> MigratorError | None:
     """``before``: the host's row, None: there is none; ``most``: the highest incarnation that is believed. Pure."""
-    known = before.incarnation if before is not None else 0
+    registered = before.incarnation if before is not None else 0
+    known = max(registered, (_polled(before, most) or 0) if before is not None else 0)
     start = before.start if before is not None else None
     # Of two starts with one incarnation the later one found a journal of before the earlier: its facts would count for
     # older than what was heard. Agents of before that was told say no start.
-    twice = told.incarnation == known and bool(start and told.report.start) and start != told.report.start
+    twice = told.incarnation == registered and bool(start and told.report.start) and start != told.report.start
     if told.incarnation < known or twice:
         return IncarnationSuperseded(
             f"{host}: incarnation {told.incarnation} of its agent registers, and {known} was heard",
             advice="run one agent a host; one whose journal is older goes on above that automatically",
             details={"known": known},
         )
-    if told.incarnation > most:
+    if told.incarnation > max(most, known + 1):  # the one after a known one is an agent's that was told which is known
         return BadRequest(
             f"Incarnation {told.incarnation} of {host} lies in the future: no later agent of it would be heard.",
             advice="set the host's clock, stop its transfers, and move the agent's journal away",

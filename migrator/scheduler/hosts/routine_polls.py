@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from migrator.db import keys, poll_groups
 from migrator.db.engine import Connection, Database
-from migrator.db.hosts import PollTold
 from migrator.db.poll_groups import Recorded
+from migrator.db.polls import PollTold
 from migrator.protocol import Poll
 from migrator.scheduler.hosts import audit, machines
 from migrator.scheduler.state import host_operations

@@ -23,6 +23,7 @@ from migrator.scheduler.state.host_views import has_listed, host_view, report_of
 from migrator.settings import ServerSettings
 
 _NAMED = 5
+LISTING_S = 30.0  # an agent lists its copies with a poll every 10 s: within three of them it has
 
 
 def keeps_its_domain(operation: UnderWayRow) -> bool:
@@ -40,10 +41,10 @@ class SilentHosts:
     instances, and before a transaction that writes, for they may be many."""
 
     def __init__(self, connection: Connection, settings: ServerSettings) -> None:
-        patience = settings.service_down_time
+        down_after = settings.service_down_time
         self._rows = {row.name: row for row in hosts.every(connection)}
-        untold = [row for row in self._rows.values() if row.approved and not _told(row, patience)]
-        views = [with_fencing(row, host_view(row, patience), settings, 0.0) for row in untold]
+        untold = [row for row in self._rows.values() if row.approved and not _told(row, max(down_after, LISTING_S))]
+        views = [with_fencing(row, host_view(row, down_after), settings, 0.0) for row in untold]
         self._silent = {view.name: _identities(view.report) for view in views if not view.fenced}
         self._heard = {view.name for view in views if view.heard}
 

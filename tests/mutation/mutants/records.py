@@ -153,7 +153,7 @@ MUTANTS = (
     Mutant(
         "an older list replaces a newer one",
         AGENTS,
-        "if host not in known or not PollTold(poll.incarnation, poll.number).is_newer(known[host]):",
+        "if host not in known or not polls.PollTold(poll.incarnation, poll.number).is_newer(known[host]):",
         "if host not in known:",
     ),
     Mutant(
