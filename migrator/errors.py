@@ -264,6 +264,12 @@ class DatabaseUnavailable(Unavailable):
         return self._cause or self.message
 
 
+class DatabaseNewer(MigratorError):
+    """A newer release has brought the database to a revision that this one does not have: it does not start."""
+
+    code = "database_newer"
+
+
 class ServerBusy(Unavailable):
     code = "server_busy"
 

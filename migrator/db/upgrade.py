@@ -4,24 +4,42 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from migrator.db.engine import Database
+from migrator.errors import DatabaseNewer
 
 _LOCK = 0x6D696772  # "migr": PostgreSQL's advisory lock while the schema changes
 
 
 def upgrade(url: str) -> None:
+    """Raises DatabaseNewer, and has changed nothing then."""
     db = Database(url)
     try:
         db.narrow_folder()
         with db.write() as connection:
             if not db.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            command.upgrade(_config(connection), "head")
+            config = _config(connection)
+            _refuse_newer(connection, config)
+            command.upgrade(config, "head")
         db.analyze()
     finally:
         db.close()
+
+
+def _refuse_newer(connection: Connection, config: Config) -> None:
+    scripts = ScriptDirectory.from_config(config)
+    ours = {script.revision for script in scripts.walk_revisions()}
+    unknown = sorted(set(MigrationContext.configure(connection).get_current_heads()) - ours)
+    if unknown:
+        raise DatabaseNewer(
+            f"the database is at revision {', '.join(unknown)}, and this release of migrator knows it up to "
+            f"{', '.join(scripts.get_heads())}: a server of a newer release has upgraded it",
+            advice="install that release here, too, or restore the backup of before the upgrade",
+        )
 
 
 def _config(connection: Connection) -> Config:

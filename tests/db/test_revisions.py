@@ -9,6 +9,7 @@ from sqlalchemy import select, text, update
 from migrator.db import instances, upgrade
 from migrator.db.engine import Database
 from migrator.db.tables import operations
+from migrator.errors import DatabaseNewer
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.requests import requests
@@ -133,3 +134,13 @@ def test_an_operation_that_cannot_be_read_keeps_no_database_from_its_upgrade(db:
     alarmed(db, uuid, "operation-unreadable", "it")
     upgrade.upgrade(db.url)
     assert given(db) == [("operation-unreadable", key)]
+
+
+def test_a_database_of_a_newer_release_is_refused_in_a_sentence_and_left_as_it_is(db: Database) -> None:
+    with db.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseNewer, match="is at revision 9999, and this release of migrator knows it up to") as said:
+        upgrade.upgrade(db.url)
+    assert said.value.code == "database_newer"
+    with db.read() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"

@@ -20,7 +20,8 @@ from migrator.untrusted.qcow2_header import Qcow2Header
 
 SLICE_S = 1.0  # in one call; 64 KiB of tables stand for 512 MiB of a disk
 _ABANDONED_S = 600.0  # after its pause, for a reading that was not asked for again
-_MOST = 64  # readings under way, each of less than 1 MiB
+_MOST = 64  # readings of large disks under way, each of less than 1 MiB; of all disks twice as many
+_FEW_TABLES = 256  # of a disk that is soon through: 128 GiB with clusters of 64 KiB
 
 
 @dataclass
@@ -68,7 +69,8 @@ class TableReadings:
         return begun.spent_s, problem
 
     def _reading(self, file: Path, found: os.stat_result, header: Qcow2Header) -> _Begun:
-        """The one that is under way, unless the file is another one by now, or was cut."""
+        """The one that is under way, unless the file is another one by now, or was cut. None gives way to another one:
+        of more than there is room for none would ever be through."""
         now = self._clock()
         with self._lock:
             for other in [path for path, one in self._begun.items() if now > one.pause_until + _ABANDONED_S]:
@@ -76,9 +78,9 @@ class TableReadings:
             begun = self._begun.get(file)
             same = begun is not None and (begun.inode, begun.reading.header) == (found.st_ino, header)
             if begun is None or not same or found.st_size < begun.size:
+                if begun is None and len(self._begun) >= (_MOST if _is_large(header) else 2 * _MOST):
+                    raise _waiting(file)
                 begun = self._begun[file] = _Begun(TableReading(header), found.st_ino, found.st_size, now)
-                while len(self._begun) > _MOST:
-                    del self._begun[next(iter(self._begun))]
             begun.size = found.st_size
             return begun
 
@@ -95,6 +97,18 @@ class TableReadings:
     def _end(self, file: Path) -> None:
         with self._lock:
             self._begun.pop(file, None)
+
+
+def _is_large(header: Qcow2Header) -> bool:
+    return header.l1_entries > _FEW_TABLES or header.refcount_clusters > 1
+
+
+def _waiting(file: Path) -> DiskBeingRead:
+    """No number in it that changes: each sentence is a line of the operation's timeline."""
+    return DiskBeingRead(
+        f"the tables of {file} are not read yet, for those of many other disks are being read",
+        advice="wait, or try again later: it is read by itself when one of them is through",
+    )
 
 
 def _being_read(file: Path, begun: _Begun) -> DiskBeingRead:

@@ -119,6 +119,27 @@ def test_of_many_large_disks_the_host_reads_half_of_the_time_too(
     assert len(tables) * TABLE_S <= clock.now / 2 + len(files) * SLICE_S, "beside the first slice of each"
 
 
+def test_of_more_large_disks_than_may_be_read_at_once_each_is_through_after_one_reading(
+    tmp_path: Path, clock: Clock, tables: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_readings, "_MOST", 2)
+    whole, files = WholeDisks(clock), [many_tables(tmp_path / f"disk{n}") for n in range(5)]
+    small, said, waiting = tmp_path / "small", set(), set(files)
+    run("qemu-img", "create", "-q", "-f", "qcow2", small, "1G")
+    for _ in range(1000):
+        for file in sorted(waiting):
+            try:
+                whole.refuse_damaged(file, DISK, tmp_path, None)
+                waiting.discard(file)
+            except DiskBeingRead as error:
+                said.add(error.message)
+        whole.refuse_damaged(small, DISK, tmp_path, None)
+        clock.now += 0.5
+    assert not waiting
+    assert f"the tables of {files[4]} are not read yet, for those of many other disks are being read" in said
+    assert len(tables) < 600 * len(files), "none was begun anew"
+
+
 def test_a_small_disk_is_not_kept_waiting_by_a_large_one(tmp_path: Path, clock: Clock, tables: list[int]) -> None:
     whole, large = WholeDisks(clock), many_tables(tmp_path / "large")
     small = tmp_path / "small"
