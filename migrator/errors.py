@@ -88,6 +88,10 @@ class OperationNotFound(NotFound):
     code = "operation_not_found"
 
 
+class DrainNotFound(NotFound):
+    code = "drain_not_found"
+
+
 class Conflict(MigratorError):
     """The request is well formed but the thing is in the wrong state for it."""
 

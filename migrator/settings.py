@@ -119,6 +119,9 @@ class ServerSettings(_Base, QuotaSettings):
     live_migration_strategy: Literal["permitted", "pre-copy", "auto-converge", "post-copy", "auto"] = "permitted"
     live_migration_parallel_connections: int = Field(1, ge=1, le=255)  # for memory
     live_migration_compression: Literal["", "xbzrle", "mt"] = ""  # of memory; "": none
+    drain_at_most: int = Field(2, ge=1, le=1000)  # moves away from a host at once, unless a drain says else
+    drain_at_most_per_destination: int = Field(2, ge=1, le=1000)
+    drain_at_most_in_fleet: int = Field(20, ge=1, le=10_000)  # of all drains together
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False
     # run with a silent host's name, and its address as an operator gave it ({host}, {address}); success is evidence

@@ -1,7 +1,8 @@
 """Every URL that the server answers: method, path, handler, who may call it, and what it is for.
 
 One table for all surfaces; the gate, the router, the OpenAPI document and the tests read it, and nothing is served that
-is not in it. A handler's module says what the route takes and gives; ``routing.py`` what the columns mean.
+is not in it. The rows of ``/v1`` stand in ``v1/routes.py``. A handler's module says what the route takes and gives;
+``routing.py`` what the columns mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from migrator.api.agent_v1 import routes as agents
 from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
 from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
-from migrator.api.v1 import alarms, hosts, kept_disks, leftovers, networks, operations, preflight, reconcile, volumes
+from migrator.api.v1.routes import NATIVE, operator
 from migrator.api.v2_1 import (
     aggregates,
     flavor_access,
@@ -49,10 +50,6 @@ def _nova(rule: str) -> Access:
     return admin(f"os_compute_api:{rule}")
 
 
-def _operator(rule: str) -> Access:
-    return admin(f"migrator:{rule}")
-
-
 # fmt: off
 _DISCOVERY = (
     Route("GET", "/", discovery.every_version, ANYBODY, "The versions of the Compute API"),
@@ -70,7 +67,7 @@ _DISCOVERY = (
     Route("GET", "/image/versions", discovery.image_versions, ANYBODY, "The same", documented=False),
     Route("GET", "/openapi.json", _openapi, ANYBODY, "This document"),
     Route("GET", "/healthz", discovery.health, ANYBODY, "Whether the process answers"),
-    Route("GET", "/metrics", metrics.metrics, _operator("metrics"), "What Prometheus reads"),
+    Route("GET", "/metrics", metrics.metrics, operator("metrics"), "What Prometheus reads"),
 )
 _AGENTS = (
     Route("PUT", "/hosts/{name}", agents.register, agent(Kind.REGISTRATION), "Describe a host",
@@ -85,48 +82,6 @@ _AGENTS = (
           body=Survey, largest=message_sizes.SURVEY),
     Route("GET", "/images/{image_id}/file", agents.image_file, agent(Kind.IMAGE), "Fetch an assigned image",
           largest=message_sizes.OTHERS),
-)
-_NATIVE = (
-    Route("GET", "/operations", operations.index, _operator("operations:list"), "List operations",
-          query=operations.OperationsQuery),
-    Route("GET", "/operations/{ident}", operations.show, _operator("operations:show"), "Show an operation"),
-    Route("GET", "/operations/{ident}/timeline", operations.timeline, _operator("operations:show"),
-          "Show all that happened in an operation"),
-    Route("GET", "/operations/{ident}/progress", operations.series, _operator("operations:show"),
-          "Show a transfer's counters over time"),
-    Route("POST", "/operations/{ident}/steer", operations.steer, _operator("operations:steer"),
-          "Steer a running transfer", body=operations.SteerRequest),
-    Route("GET", "/preflight", preflight.show, _operator("preflight"), "Check moves before anybody asks for them",
-          query=preflight.PreflightQuery),
-    Route("GET", "/cpus", preflight.cpus, _operator("preflight"), "List what CPUs hosts can give",
-          query=preflight.CpusQuery),
-    Route("GET", "/alarms", alarms.index, _operator("alarms"), "List open alarms", query=alarms.AlarmsQuery),
-    Route("GET", "/servers/{ident}/reconcile", reconcile.show, _operator("reconcile"),
-          "Compare an instance's record with its copies"),
-    Route("POST", "/servers/{ident}/reconcile", reconcile.take, _operator("reconcile"),
-          "Say which copy of an instance is right", body=reconcile.Said),
-    Route("GET", "/kept-disks", kept_disks.index, _operator("kept-disks:list"), "List disks that were set aside",
-          query=kept_disks.KeptDisksQuery),
-    Route("POST", "/kept-disks/{instance}/{operation}/restore", kept_disks.restore, _operator("kept-disks:restore"),
-          "Put kept disks back", path_model=kept_disks.KeptDisksPath),
-    Route("DELETE", "/kept-disks/{instance}/{operation}", kept_disks.drop, _operator("kept-disks:drop"),
-          "Delete kept disks", path_model=kept_disks.KeptDisksPath),
-    Route("GET", "/leftovers", leftovers.index, _operator("leftovers"), "List unused files on hosts",
-          query=leftovers.LeftoversQuery),
-    Route("POST", "/volumes", volumes.create, _operator("volumes:create"), "Make a volume known", body=volumes.Wish),
-    Route("GET", "/volumes", volumes.index, _operator("volumes:list"), "List volumes"),
-    Route("GET", "/volumes/{ident}", volumes.show, _operator("volumes:show"), "Show a volume"),
-    Route("DELETE", "/volumes/{ident}", volumes.forget, _operator("volumes:delete"), "Forget a volume"),
-    Route("POST", "/networks", networks.create, _operator("networks:create"), "Name a network", body=networks.Wish),
-    Route("GET", "/networks", networks.index, _operator("networks:list"), "List networks"),
-    Route("GET", "/networks/{ident}", networks.show, _operator("networks:show"), "Show a network"),
-    Route("DELETE", "/networks/{ident}", networks.delete, _operator("networks:delete"), "Delete a network"),
-    Route("POST", "/hosts/{name}/replace", hosts.replace, _operator("hosts:replace"), "Let another machine be a host",
-          body=hosts.Replacement, path_model=hosts.HostPath),
-    Route("POST", "/hosts/{name}/approve", hosts.approve, _operator("hosts:approve"), "Let a host take instances",
-          body=hosts.Approval, path_model=hosts.HostPath),
-    Route("PUT", "/hosts/{name}/fence", hosts.fence, _operator("hosts:fence"), "Say where a host is fenced",
-          body=hosts.Fence, path_model=hosts.HostPath),
 )
 _IMAGES = (
     Route("GET", "/images", images.index, CALLER, "List images"),
@@ -285,7 +240,7 @@ COMPUTE = (
 ROUTES: tuple[Route, ...] = (
     *_DISCOVERY,
     *below("/agent/v1", Surface.AGENT, _AGENTS),
-    *below("/v1", Surface.NATIVE, _NATIVE),
+    *below("/v1", Surface.NATIVE, NATIVE),
     *below(IMAGE_PREFIXES[0], Surface.IMAGES, _IMAGES),
     *(one for prefix in IMAGE_PREFIXES[1:] for one in below(prefix, Surface.IMAGES, _IMAGES, documented=False)),
     *below("/v2.1", Surface.COMPUTE, COMPUTE),

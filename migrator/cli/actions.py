@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from migrator.cli import alarms, follow, kept_disks, leftovers, moves, preflight, reconcile, services, volumes
+from migrator.cli import alarms, drains, follow, kept_disks, leftovers, moves, preflight, reconcile, services, volumes
 from migrator.cli import networks as network_verbs
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
@@ -172,6 +172,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **volumes.VERBS,
     **network_verbs.VERBS,
     **alarms.VERBS,
+    **drains.VERBS,
     **reconcile.VERBS,
     **kept_disks.VERBS,
     **leftovers.VERBS,

@@ -26,6 +26,13 @@ def show(drawn: str) -> None:
     print(printable.lines(drawn))
 
 
+def clear_screen() -> bool:
+    """False, and nothing is written, where stdout is no terminal."""
+    if sys.stdout.isatty():
+        print("\033[2J\033[H", end="")
+    return sys.stdout.isatty()
+
+
 def fail(text: str) -> None:
     """One line on stderr."""
     print(printable.escaped(text), file=sys.stderr)

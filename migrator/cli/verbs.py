@@ -18,6 +18,7 @@ def add(subparsers: Any) -> None:
     _add_moves(subparsers)
     _add_cold_moves(subparsers)
     _add_preflight(subparsers)
+    _add_drains(subparsers)
     _add_services(subparsers)
     _add_hosts(subparsers)
     _add_flavors_and_images(subparsers)
@@ -29,7 +30,7 @@ def add(subparsers: Any) -> None:
     left.add_argument("host", nargs="?", help="without it: of every host")
 
 
-def _verb(subparsers: Any, name: str, text: str, *, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
+def _verb(subparsers: Any, name: str, text: str, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = subparsers.add_parser(name, help=text, description=text)
     made.add_argument("--url", help="the Compute API; else MIGRATOR_URL, OS_ENDPOINT or http://127.0.0.1:8774/v2.1")
     if json:
@@ -148,6 +149,42 @@ def _add_preflight(subparsers: Any) -> None:
     baseline.add_argument(
         "--connect", default="qemu:///system", metavar="URI", help="the libvirtd that works it out; any host's will do"
     )
+
+
+def _add_drains(subparsers: Any) -> None:
+    drain = _verb(subparsers, "drain", "move all servers away from a host, which takes in nothing more", True, True)
+    drain.add_argument("host")
+    drain.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
+    drain.add_argument("--strategy", default="live,cold", metavar="WAYS", help="of live, cold, stop, leave, in order")
+    drain.add_argument("--to", metavar="HOSTS", help="the only destinations, with commas between them")
+    drain.add_argument("--at-most", type=int, metavar="N", help="moves at once")
+    drain.add_argument("--deadline", metavar="T", help="no move begins later than in 90s, 30m, 2h, 1d")
+    drain.add_argument("--reason", default="", help="shown to operators beside the closed host")
+    restore = _verb(subparsers, "restore", "open a drained host again, and bring back what was moved away", True, True)
+    restore.add_argument("host")
+    listed = _verb(subparsers, "drain-list", "list drains under way", True)
+    listed.add_argument("--host", help="only of this host")
+    listed.add_argument("--all", action="store_true", help="those too that are over")
+    for name, text in (
+        ("drain-show", "show a drain, its plan and what became of each server"),
+        ("drain-pause", "begin no further move of a drain"),
+        ("drain-resume", "let a paused drain go on"),
+        ("drain-cancel", "end a drain, and open its host again"),
+    ):
+        one = _verb(subparsers, name, text, True)
+        one.add_argument("drain", help="its id or UUID")
+        if name == "drain-show":
+            one.add_argument("--watch", action="store_true", help="draw it again until it is over")
+        if name == "drain-cancel":
+            one.add_argument("--undo", action="store_true", help="bring back what went already")
+    for name, text in (
+        ("host-evacuate-live", "move all running servers of a host live, as nova's helper does; the host stays open"),
+        ("host-servers-migrate", "move all servers of a host cold, as nova's helper does; the host stays open"),
+    ):
+        helper = _verb(subparsers, name, text, True, True)
+        helper.add_argument("host")
+        if name == "host-evacuate-live":
+            helper.add_argument("--target-host", metavar="HOST", help="the only destination")
 
 
 def _add_services(subparsers: Any) -> None:

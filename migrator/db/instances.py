@@ -53,6 +53,14 @@ def on_host(connection: Connection, host: str) -> Sequence[InstanceRow]:
     return cast(Sequence[InstanceRow], connection.execute(query.order_by(instances.c.id)).all())
 
 
+def by_uuids(connection: Connection, uuids: Collection[str]) -> Mapping[str, InstanceRow]:
+    """The instances that there are among these, without deleted ones."""
+    if not uuids:
+        return {}
+    query = select(instances).where(instances.c.uuid.in_(uuids), instances.c.deleted == false())
+    return {row.uuid: row for row in cast(Sequence[InstanceRow], connection.execute(query).all())}
+
+
 def create(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(instances.insert().values(created_at=now_expression(connection), **values))
 

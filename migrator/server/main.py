@@ -69,6 +69,7 @@ def background(services: Services, stop: threading.Event) -> Mapping[str, Callab
     return {
         "heartbeat": Heartbeat(services, stop).keep,
         "sweeper": partial(sweeper.keep, services, stop),
+        "drains": partial(sweeper.keep_drains, services, stop),
         "deadlines": partial(sweeper.keep_deadlines, services, stop),
         "housekeeping": partial(housekeeping.keep, services, stop),
         "fencer": Fencer(services, stop).keep,

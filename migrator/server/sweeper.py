@@ -11,6 +11,7 @@ from migrator.log_limits import log_failure
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5  # how late a deadline may be noticed
+_DRAINS_S = 1.0  # between two looks at the drains
 
 
 def keep(services: Services, stop: threading.Event) -> None:
@@ -21,6 +22,15 @@ def keep(services: Services, stop: threading.Event) -> None:
             services.db.erase()
         except Exception as error:
             log_failure(log, error, "the sweep failed; it is tried again")
+
+
+def keep_drains(services: Services, stop: threading.Event) -> None:
+    """Look at every active drain at short intervals until ``stop``: each begins its next moves when others end."""
+    while not stop.wait(_DRAINS_S):
+        try:
+            services.drains.sweep()
+        except Exception as error:
+            log_failure(log, error, "drains could not be looked at; it is tried again")
 
 
 def keep_deadlines(services: Services, stop: threading.Event) -> None:

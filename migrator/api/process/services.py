@@ -12,6 +12,7 @@ from migrator.api.process.registration_groups import RegistrationGroups
 from migrator.api.process.wakeups import HostNotifier
 from migrator.db.engine import Database
 from migrator.reloaded import Reloaded
+from migrator.scheduler.fleet.runner import DrainRunner
 from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.state.questions import SurveyQuestions
 from migrator.settings import ServerSettings
@@ -22,6 +23,7 @@ class Services:
     db: Database
     settings: ServerSettings
     reconciler: Reconciler
+    drains: DrainRunner
     wakers: HostNotifier
     admission: Admission
     polls: PollGroups
@@ -38,5 +40,8 @@ def build(settings: ServerSettings, rules: Reloaded[Policy]) -> Services:
     wakers = HostNotifier()
     reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
     polls, registrations = PollGroups(db, admission, wakers), RegistrationGroups(db, admission, settings)
+    runner = DrainRunner(db, settings, reconciler)
     questions, holders = SurveyQuestions(db, settings), CredentialLookup(db)
-    return Services(db, settings, reconciler, wakers, admission, polls, registrations, questions, holders, rules)
+    return Services(
+        db, settings, reconciler, runner, wakers, admission, polls, registrations, questions, holders, rules
+    )

@@ -6,6 +6,7 @@ are generated against it, and foreign keys lead from one family to another.
 """
 
 from migrator.db.tables.aggregate_tables import aggregate_hosts, aggregates
+from migrator.db.tables.drain_tables import drain_events, drain_moves, drains
 from migrator.db.tables.flavor_and_image_tables import flavors, images
 from migrator.db.tables.group_tables import neighbours, server_groups
 from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
@@ -26,6 +27,9 @@ __all__ = [
     "alarms",
     "claims",
     "copies",
+    "drain_events",
+    "drain_moves",
+    "drains",
     "ended_totals",
     "events",
     "facts",

@@ -80,11 +80,12 @@ def origins_of(
 def _preflight(
     connection: Connection, row: InstanceRow, candidates: Sequence[Candidate], origin: SourceHost | None
 ) -> Preflight:
-    need = _need(connection, row, origin)
+    need = request_of(connection, row, origin)
     return Preflight(row, [HostChecks(candidate.host.name, findings(candidate, need)) for candidate in candidates])
 
 
-def _need(connection: Connection, row: InstanceRow, origin: SourceHost | None) -> PlacementRequest:
+def request_of(connection: Connection, row: InstanceRow, origin: SourceHost | None) -> PlacementRequest:
+    """What a live migration of the instance would ask of a host."""
     vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
     guest, age_s = _guest(row.uuid, origin)
     spec = InstanceSpec.model_validate(row.spec)

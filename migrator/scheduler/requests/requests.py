@@ -23,6 +23,10 @@ T = TypeVar("T")
 _TRIES = 10  # of a request whose instance changes between two of its statements
 
 
+def _nothing_more(_connection: Connection, _operation_id: int) -> None:
+    """What most callers do where their operation begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """``is_admin``: no project is closed to it. What else it may do is the policy's, which sees its ``roles``.
@@ -36,6 +40,8 @@ class Caller:
     domain_id: str | None = None
     system_scope: str | None = None
     operations: list[int] = field(default_factory=list, compare=False)
+    # called in the transaction that begins an operation, with its id: what it raises undoes the beginning
+    on_begin: Callable[[Connection, int], None] = field(default=_nothing_more, compare=False)
 
 
 # Kind -> (name in Nova's error text, vm_states in which it may begin)
@@ -282,6 +288,7 @@ def _note_request(
         epoch=1,
         host=source,
     )
+    caller.on_begin(connection, operation_id)
 
 
 def _state(row: InstanceRow) -> tuple[str | float | None, ...]:

@@ -10,6 +10,7 @@ class Way(StrEnum):
     COLD = "cold"
     STOP = "stop"
     LEAVE = "leave"
+    START = "start"  # of what a drain stopped, when it is restored
 
 
 MOVES = frozenset({Way.LIVE, Way.COLD})  # ways that need a destination

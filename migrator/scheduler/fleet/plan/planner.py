@@ -24,7 +24,7 @@ def plan(request: PlanRequest) -> FleetPlan:
     placed = pack(request)
     free = _free_after(request, placed)
     moves = [_planned(index, request, placed, free) for index in range(len(request.guests))]
-    timed = [move for move in moves if move.way in (*MOVES, Way.STOP)]
+    timed = [move for move in moves if move.way in (*MOVES, Way.STOP, Way.START)]
     times = timetable([_run(move) for move in timed], request.budgets)
     longest = timetable([_run(move, doubted=True) for move in timed], request.budgets)
     moves = [_at(move, times) for move in moves]

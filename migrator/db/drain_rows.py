@@ -1,0 +1,58 @@
+"""Rows of drains, their moves and their events, as their readers know them: see ``rows.py``."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class DrainRow(NamedTuple):
+    """A row of ``drains``."""
+
+    id: int
+    uuid: str
+    kind: str
+    host: str
+    state: str
+    active: bool
+    generation: int
+    request: Mapping[str, Any]
+    undo: bool
+    note: str | None
+    before: Mapping[str, Any]
+    total_s: float
+    longest_s: float
+    request_id: str
+    user_id: str
+    project_id: str
+    created_at: float
+    planned_at: float | None
+    deadline_at: float | None
+    finished_at: float | None
+
+
+class DrainMoveRow(NamedTuple):
+    """A row of ``drain_moves``."""
+
+    drain_id: int
+    instance_uuid: str
+    name: str
+    source: str
+    state: str
+    way: str | None
+    destination: str | None
+    position: int
+    plan: Mapping[str, Any]
+    group_uuid: str | None
+    attempts: int
+    operation_id: int | None
+    error: str | None
+
+
+class DrainEventRow(NamedTuple):
+    """A row of ``drain_events``."""
+
+    id: int
+    drain_id: int
+    at: float
+    name: str
+    instance_uuid: str | None
+    message: str

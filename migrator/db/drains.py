@@ -1,0 +1,150 @@
+"""Drains, their moves and their events: rows in and out, changed by compare-and-swap on the drain's ``generation``.
+
+A drain and its moves are one thing: a transaction that changes a move raises the generation of its drain, too.
+"""
+
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, and_, func, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from migrator.db.clock import now_expression
+from migrator.db.drain_rows import DrainEventRow, DrainMoveRow, DrainRow
+from migrator.db.tables import claims, drain_events, drain_moves, drains, instances
+from migrator.errors import ConcurrentUpdate, Conflict, DrainNotFound
+
+MOVING, STOPPED = "moving", "done"
+
+
+def create(connection: Connection, values: Mapping[str, Any], deadline_s: float | None) -> DrainRow:
+    """An active drain. Raises Conflict where the host has one already."""
+    moment, uuid = now_expression(connection), str(uuids.uuid4())
+    rest = {"active": True, "generation": 1, "undo": False, "total_s": 0.0, "longest_s": 0.0}
+    deadline = moment + deadline_s if deadline_s is not None else None
+    try:
+        connection.execute(drains.insert().values(uuid=uuid, created_at=moment, deadline_at=deadline, **rest, **values))
+    except IntegrityError as error:
+        words = f"Host {values['host']} is being drained already"
+        raise Conflict(words, advice=f"see `migrator drain-list --host {values['host']}`") from error
+    return get(connection, uuid)
+
+
+def get(connection: Connection, ident: str) -> DrainRow:
+    """By UUID or by id. Raises DrainNotFound."""
+    key = (
+        drains.c.id == int(ident) if ident.isascii() and ident.isdigit() and len(ident) < 10 else drains.c.uuid == ident
+    )
+    row = connection.execute(select(drains).where(key)).one_or_none()
+    if row is None:
+        raise DrainNotFound(f"Drain {ident} could not be found.", advice="see `migrator drain-list`")
+    return cast(DrainRow, row)
+
+
+def listed(connection: Connection, host: str | None, active: bool | None, limit: int) -> Sequence[DrainRow]:
+    """The newest first."""
+    query = select(drains).order_by(drains.c.id.desc()).limit(limit)
+    if host is not None:
+        query = query.where(drains.c.host == host)
+    if active is not None:
+        query = query.where(drains.c.active == active)
+    return cast(Sequence[DrainRow], connection.execute(query).all())
+
+
+def active_ids(connection: Connection) -> Sequence[int]:
+    query = select(drains.c.id).where(drains.c.active == true()).order_by(drains.c.id)
+    return connection.execute(query).scalars().all()
+
+
+def active_of(connection: Connection, hosts: Sequence[str]) -> Sequence[DrainRow]:
+    """Active drains of these hosts."""
+    query = select(drains).where(drains.c.active == true(), drains.c.host.in_(hosts)).order_by(drains.c.id)
+    return cast(Sequence[DrainRow], connection.execute(query).all())
+
+
+def newest_over(connection: Connection, host: str, kind: str) -> DrainRow | None:
+    query = select(drains).where(drains.c.host == host, drains.c.active != true()).order_by(drains.c.id.desc()).limit(1)
+    return cast(DrainRow | None, connection.execute(query.where(drains.c.kind == kind)).one_or_none())
+
+
+def change(connection: Connection, drain_id: int, seen: int, values: Mapping[str, Any]) -> None:
+    """Change the drain if it is still active at generation ``seen``. Raises ConcurrentUpdate otherwise."""
+    mine = and_(drains.c.id == drain_id, drains.c.generation == seen, drains.c.active == true())
+    moments = {name: now_expression(connection) for name, value in values.items() if value is NOW}
+    changed = connection.execute(update(drains).where(mine).values(**{**values, **moments}, generation=seen + 1))
+    if changed.rowcount == 0:
+        raise ConcurrentUpdate(f"Drain {drain_id} changed since generation {seen}")
+
+
+NOW = object()  # in ``change``: the moment of the change
+
+
+def lock_active(connection: Connection) -> None:
+    """No other transaction begins a move of any drain before this one is over."""
+    query = select(drains.c.id).where(drains.c.active == true()).order_by(drains.c.id)
+    connection.execute(query.with_for_update()).all()
+
+
+def moves(connection: Connection, drain_id: int) -> Sequence[DrainMoveRow]:
+    query = select(drain_moves).where(drain_moves.c.drain_id == drain_id)
+    order = (drain_moves.c.position, drain_moves.c.instance_uuid)
+    return cast(Sequence[DrainMoveRow], connection.execute(query.order_by(*order)).all())
+
+
+def add_move(connection: Connection, drain_id: int, values: Mapping[str, Any]) -> None:
+    connection.execute(drain_moves.insert().values(drain_id=drain_id, **values))
+
+
+def change_move(connection: Connection, drain_id: int, instance_uuid: str, values: Mapping[str, Any]) -> None:
+    mine = and_(drain_moves.c.drain_id == drain_id, drain_moves.c.instance_uuid == instance_uuid)
+    connection.execute(update(drain_moves).where(mine).values(**values))
+
+
+def under_way(connection: Connection) -> Sequence[DrainMoveRow]:
+    """Moves of all active drains that are under way, or that stopped a member of a server group."""
+    stopped = and_(drain_moves.c.state == STOPPED, drain_moves.c.way == "stop", drain_moves.c.group_uuid.is_not(None))
+    query = (
+        select(drain_moves)
+        .join(drains, drains.c.id == drain_moves.c.drain_id)
+        .where(drains.c.active == true(), or_(drain_moves.c.state == MOVING, stopped))
+    )
+    return cast(Sequence[DrainMoveRow], connection.execute(query).all())
+
+
+def reserved(connection: Connection, but: int) -> Sequence[Any]:
+    """(destination, flavor, spec) of moves that are planned or under way and hold no claim at their destination yet, of
+    every active drain; of the drain ``but`` only those under way."""
+    m = drain_moves.c
+    query = (
+        select(m.destination, instances.c.flavor, instances.c.spec)
+        .select_from(
+            drain_moves.join(drains, drains.c.id == m.drain_id).join(instances, instances.c.uuid == m.instance_uuid)
+        )
+        .outerjoin(claims, and_(claims.c.instance_uuid == m.instance_uuid, claims.c.host == m.destination))
+        .where(drains.c.active == true(), m.destination.is_not(None), claims.c.id.is_(None))
+        .where(or_(m.state == MOVING, and_(m.state == "waiting", m.drain_id != but)))
+    )
+    return connection.execute(query).all()
+
+
+def counts(connection: Connection, ids: Sequence[int]) -> Mapping[int, Mapping[str, int]]:
+    """Drain -> state of a move -> how many."""
+    m = drain_moves.c
+    query = select(m.drain_id, m.state, func.count().label("number")).where(m.drain_id.in_(ids))
+    found: dict[int, dict[str, int]] = {key: {} for key in ids}
+    for row in connection.execute(query.group_by(m.drain_id, m.state)):
+        found[row.drain_id][row.state] = row.number
+    return found
+
+
+def say(connection: Connection, drain_id: int, name: str, message: str, instance_uuid: str | None = None) -> None:
+    """Add a line to the drain's events."""
+    row = {"drain_id": drain_id, "name": name, "message": message, "instance_uuid": instance_uuid}
+    connection.execute(drain_events.insert().values(at=now_expression(connection), **row))
+
+
+def events(connection: Connection, drain_id: int) -> Sequence[DrainEventRow]:
+    """The oldest first."""
+    query = select(drain_events).where(drain_events.c.drain_id == drain_id).order_by(drain_events.c.id)
+    return cast(Sequence[DrainEventRow], connection.execute(query).all())

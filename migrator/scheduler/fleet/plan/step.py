@@ -1,0 +1,222 @@
+"""What a drain does next: a pure function of what is known of its moves, their operations and their instances."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from migrator.scheduler.fleet.plan.model import MOVES, Budgets, Way
+from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, SETTLED, DrainState, MoveState
+
+AGAIN_S = 15.0  # after which a plan that has no place for an instance is made again
+
+
+@dataclass(frozen=True, slots=True)
+class OperationView:
+    """``verifying``: it waits for a confirmation; ``error``: why it was undone."""
+
+    id: int
+    active: bool
+    verifying: bool = False
+    cancelled: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestView:
+    host: str | None
+    vm_state: str
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoveView:
+    """``guest`` None: the instance is deleted."""
+
+    uuid: str
+    name: str
+    source: str
+    state: MoveState
+    way: Way | None = None
+    destination: str | None = None
+    group: str | None = None
+    attempts: int = 0
+    operation: OperationView | None = None
+    guest: GuestView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """A move of any drain that is under way, or (not ``moving``) has stopped a member of a group for good."""
+
+    uuid: str
+    source: str
+    destination: str | None
+    group: str | None
+    moving: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DrainView:
+    """``late``: the deadline has passed; ``unlisted``: there are instances on the host that no move is about;
+    ``usable``: hosts that take instances in; ``undo``: a cancelled one's moves go back;
+    ``plan_age_s`` None: there is no plan yet; ``others``: of other drains."""
+
+    state: DrainState
+    moves: Sequence[MoveView]
+    budgets: Budgets
+    usable: frozenset[str]
+    others: Sequence[Occupied] = ()
+    may_leave: bool = False
+    late: bool = False
+    unlisted: bool = False
+    undo: bool = False
+    plan_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveChange:
+    uuid: str
+    state: MoveState
+    event: str
+    message: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``confirm`` and ``cancel``: moves whose operations are asked to; ``begin``: moves that begin, in this order."""
+
+    changes: Sequence[MoveChange] = ()
+    confirm: Sequence[MoveView] = ()
+    cancel: Sequence[MoveView] = ()
+    begin: Sequence[MoveView] = ()
+    replan: bool = False
+    state: DrainState | None = None
+    note: str | None = field(default=None)
+
+
+def step(view: DrainView) -> Step:
+    changes = [change for move in view.moves if (change := _judged(move, view)) is not None]
+    if changes:  # written down first, and then looked at again
+        return Step(changes)
+    moving = [move for move in view.moves if move.state is MoveState.MOVING]
+    confirm = [move for move in moving if move.operation is not None and move.operation.verifying]
+    if view.state is DrainState.CANCELLING:
+        return _cancelling(moving, [] if view.undo else confirm)
+    if not moving and (over := _over(view)) is not None:
+        return Step(state=over[0], note=over[1])
+    if view.state is DrainState.PAUSED or view.late:
+        return Step(confirm=confirm)
+    if _needs_plan(view):
+        return Step(confirm=confirm, replan=True)
+    begin = _beginning(view)
+    state, note = _running(view, moving, begin)
+    return Step((), confirm, (), begin, False, state, note)
+
+
+def occupied(moves: Iterable[MoveView]) -> list[Occupied]:
+    """Of one drain."""
+    found = []
+    for move in moves:
+        stopped = move.state is MoveState.DONE and move.way is Way.STOP and move.group is not None
+        if stopped or move.state is MoveState.MOVING:
+            found.append(Occupied(move.uuid, move.source, move.destination, move.group, not stopped))
+    return found
+
+
+def admits(move: MoveView, others: Sequence[Occupied], budgets: Budgets) -> bool:
+    """Whether the move may begin beside the others: under the budgets, and alone of its server group."""
+    moving = [other for other in others if other.moving and other.uuid != move.uuid]
+    if move.group is not None and any(o.group == move.group and o.uuid != move.uuid for o in others):
+        return False
+    counted = (
+        (budgets.fleet, len(moving)),
+        (budgets.per_source, len([o for o in moving if o.source == move.source])),
+        (budgets.per_destination, len([o for o in moving if o.destination == move.destination is not None])),
+    )
+    return all(not limit or number < limit for limit, number in counted)
+
+
+def _judged(move: MoveView, view: DrainView) -> MoveChange | None:
+    """What became of it since it was looked at last; None: nothing."""
+    if move.state in SETTLED:
+        return None
+    guest = move.guest
+    if guest is None:
+        return MoveChange(move.uuid, MoveState.GONE, "gone", f"{move.name} was deleted")
+    if move.state is MoveState.MOVING:
+        return None if move.operation is not None and move.operation.active else _ended(move, guest, view)
+    if guest.host != move.source:
+        return MoveChange(move.uuid, MoveState.GONE, "gone", f"{move.name} went to {guest.host} by another request")
+    if move.state is MoveState.WAITING and _reached(move, guest):
+        return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} is {guest.vm_state} already")
+    return None
+
+
+def _reached(move: MoveView, guest: GuestView) -> bool:
+    if move.way is Way.STOP:
+        return guest.vm_state in ("stopped", "suspended")
+    if move.way is Way.START:
+        return guest.vm_state == "active"
+    return guest.host != move.source
+
+
+def _ended(move: MoveView, guest: GuestView, view: DrainView) -> MoveChange:
+    if _reached(move, guest):
+        where = f"runs on {guest.host}" if guest.vm_state == "active" else f"is {guest.vm_state} on {guest.host}"
+        return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} {where}")
+    error = (move.operation.error if move.operation is not None else "") or "it was undone"
+    words = f"{move.name} ({move.way}, attempt {move.attempts} of {ATTEMPTS}): {error}"
+    if move.attempts < ATTEMPTS:
+        return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error)
+    last = MoveState.LEFT if view.may_leave else MoveState.FAILED
+    return MoveChange(move.uuid, last, "failed", words, error)
+
+
+def _cancelling(moving: Sequence[MoveView], confirm: Sequence[MoveView]) -> Step:
+    """What is on the other host already and only waits for a confirmation gets it, unless all is to go back."""
+    if not moving:
+        return Step(state=DrainState.CANCELLED, note="cancelled")
+    ask = [m for m in moving if m.operation is not None and not m.operation.cancelled and m not in confirm]
+    return Step(confirm=confirm, cancel=ask)
+
+
+def _over(view: DrainView) -> tuple[DrainState, str] | None:
+    left = [move for move in view.moves if move.state not in SETTLED]
+    if not left and not view.unlisted and view.plan_age_s is not None:
+        stay = len([move for move in view.moves if move.state is MoveState.LEFT])
+        return DrainState.COMPLETED, f"{stay} stay where they are" if stay else "nothing is left to do"
+    if view.late:
+        return DrainState.INCOMPLETE, f"the deadline passed; {len(left)} are left"
+    return None
+
+
+def _needs_plan(view: DrainView) -> bool:
+    if view.plan_age_s is None or view.unlisted:
+        return True
+    waiting = [move for move in view.moves if move.state is MoveState.WAITING and move.way in MOVES]
+    if any(move.destination not in view.usable for move in waiting):
+        return True
+    return view.plan_age_s >= AGAIN_S and any(move.state is MoveState.STUCK for move in view.moves)
+
+
+def _beginning(view: DrainView) -> list[MoveView]:
+    taken, begin = [*view.others, *occupied(view.moves)], []
+    for move in view.moves:
+        ready = move.state is MoveState.WAITING and move.guest is not None and not move.guest.busy
+        if ready and admits(move, taken, view.budgets):
+            begin.append(move)
+            taken += occupied([replace(move, state=MoveState.MOVING)])
+    return begin
+
+
+def _running(
+    view: DrainView, moving: Sequence[MoveView], begin: Sequence[MoveView]
+) -> tuple[DrainState | None, str | None]:
+    """Blocked while nothing moves and nothing can; else running. None: as it was."""
+    waits = any(move.state is MoveState.WAITING for move in view.moves)
+    stuck = [m.name for m in view.moves if m.state in (MoveState.STUCK, MoveState.FAILED)]
+    blocked = bool(stuck) and not (moving or begin or waits)
+    wanted = DrainState.BLOCKED if blocked else DrainState.RUNNING
+    if wanted is view.state:
+        return None, None
+    return wanted, f"cannot go: {', '.join(stuck[:20])}" if blocked else ""

@@ -1,0 +1,61 @@
+"""The states of a drain and of its moves, and what a request for one says. Plain values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from migrator.scheduler.fleet.plan.model import Way
+
+DRAIN, RESTORE = "drain", "restore"
+ATTEMPTS = 3  # of one move, before a person has to look
+
+
+class DrainState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"  # nothing new begins
+    BLOCKED = "blocked"  # what is left cannot go now; it goes on when that changes
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"  # the deadline passed
+    CANCELLED = "cancelled"
+
+
+OVER = frozenset({DrainState.COMPLETED, DrainState.INCOMPLETE, DrainState.CANCELLED})
+
+
+class MoveState(StrEnum):
+    WAITING = "waiting"
+    MOVING = "moving"
+    STUCK = "stuck"  # the plan has no place for it
+    FAILED = "failed"  # after the last attempt
+    DONE = "done"
+    LEFT = "left"  # it stays, as the strategies allow
+    GONE = "gone"  # deleted, or moved by another request
+
+
+SETTLED = frozenset({MoveState.DONE, MoveState.LEFT, MoveState.GONE})
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequest:
+    """``strategies``: the ways that are allowed, the preferred one first; ``to``: the only destinations, none named:
+    every host; ``at_most``: moves at once, None: as the settings say; ``disable``: the host takes nothing in from now
+    on."""
+
+    strategies: Sequence[Way]
+    to: Sequence[str] = ()
+    at_most: int | None = None
+    reason: str = ""
+    disable: bool = True
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> "DrainRequest":
+        ways = [Way(way) for way in raw["strategies"]]
+        return cls(ways, tuple(raw["to"]), raw["at_most"], raw["reason"], raw["disable"])
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        ways = [way.value for way in self.strategies]
+        rest = {"at_most": self.at_most, "reason": self.reason, "disable": self.disable}
+        return {"strategies": ways, "to": list(self.to), **rest}

@@ -1,0 +1,135 @@
+"""Begins drains and restores, and what may be asked of one: pause, resume, cancel. Never advances one."""
+
+from collections.abc import Mapping
+
+from migrator.db import drains, hosts
+from migrator.db.drain_rows import DrainRow
+from migrator.db.engine import Connection, Database
+from migrator.db.rows import HostRow
+from migrator.errors import BadRequest, Conflict
+from migrator.scheduler.fleet import views
+from migrator.scheduler.fleet.plan.model import MOVES, FleetPlan, Way
+from migrator.scheduler.fleet.plan.vocabulary import DRAIN, DrainRequest, DrainState
+from migrator.scheduler.fleet.restore import begin_restore
+from migrator.scheduler.fleet.runner import give_back, plan_of_host, reason_of
+from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state import host_views
+from migrator.settings import ServerSettings
+
+_ENDS = frozenset({Way.STOP, Way.LEAVE})  # ways that always can be gone: none after them is ever tried
+_ASKABLE: Mapping[str, tuple[frozenset[DrainState], DrainState]] = {
+    "pause": (frozenset({DrainState.RUNNING, DrainState.BLOCKED}), DrainState.PAUSED),
+    "resume": (frozenset({DrainState.PAUSED}), DrainState.RUNNING),
+    "cancel": (frozenset({DrainState.RUNNING, DrainState.BLOCKED, DrainState.PAUSED}), DrainState.CANCELLING),
+}
+
+
+def begin(
+    db: Database, caller: Caller, host: str, request: DrainRequest, deadline_s: float | None, settings: ServerSettings
+) -> DrainRow:
+    """From now on the host takes nothing in. Raises HostNotFound, BadRequest (contradicting options), Conflict (being
+    drained, down, no other host)."""
+    _check_options(host, request)
+    with db.write() as connection:
+        hosts.lock(connection, [host])
+        row = _checked(connection, host, request, settings)
+        before = {"disabled": row.disabled, "disabled_reason": row.disabled_reason}
+        values = {
+            "kind": DRAIN,
+            "host": host,
+            "state": DrainState.RUNNING.value,
+            "request": request.raw,
+            "before": before,
+            "request_id": caller.request_id,
+            "user_id": caller.user_id,
+            "project_id": caller.project_id,
+        }
+        made = drains.create(connection, values, deadline_s)
+        if request.disable:
+            hosts.change(connection, host, {"disabled": True, "disabled_reason": reason_of(made)})
+        drains.say(connection, made.id, "begun", f"asked by {caller.user_id}: {request.reason or 'no reason given'}")
+        return made
+
+
+def forecast(
+    db: Database, host: str, request: DrainRequest, deadline_s: float | None, settings: ServerSettings
+) -> FleetPlan:
+    """The plan that a drain would begin with. Changes nothing. Raises as ``begin``."""
+    _check_options(host, request)
+    with db.read() as connection:
+        _checked(connection, host, request, settings)
+        return plan_of_host(connection, host, request, deadline_s, settings)
+
+
+def restore(db: Database, caller: Caller, host: str, settings: ServerSettings) -> DrainRow:
+    """Let the host take instances in again, and bring back what its newest drain took away. Raises HostNotFound,
+    Conflict (down, being drained, never drained)."""
+    with db.write() as connection:
+        hosts.lock(connection, [host])
+        row = hosts.get(connection, host)
+        if not host_views.host_view(row, settings.service_down_time).up:
+            raise Conflict(f"Host {host} is down: nothing can come back", advice="start its agent, and ask again")
+        if active := drains.active_of(connection, [host]):
+            words = f"Host {host} has drain {active[0].uuid} ({active[0].kind}) under way"
+            raise Conflict(words, advice=f"wait for it, or `migrator drain-cancel {active[0].uuid}`")
+        drain = drains.newest_over(connection, host, DRAIN)
+        if drain is None:
+            raise Conflict(f"Host {host} was never drained: there is nothing to bring back")
+        give_back(connection, drain)
+        return begin_restore(connection, drain, caller)
+
+
+def ask(db: Database, caller: Caller, ident: str, verb: str, *, undo: bool = False) -> DrainRow:
+    """``verb``: pause, resume or cancel. Raises DrainNotFound, Conflict (it is over, or was asked to already)."""
+    allowed, wanted = _ASKABLE[verb]
+    with db.write() as connection:
+        drain = drains.get(connection, ident)
+        if DrainState(drain.state) not in allowed:
+            raise Conflict(f"Drain {drain.uuid} cannot {verb}: it is {drain.state}")
+        drains.change(connection, drain.id, drain.generation, {"state": wanted.value, "undo": undo, "note": None})
+        words = f"{verb} asked by {caller.user_id}" + (", and what went shall come back" if undo else "")
+        drains.say(connection, drain.id, verb, words)
+        return drains.get(connection, ident)
+
+
+def _check_options(host: str, request: DrainRequest) -> None:
+    """Raises BadRequest for options that contradict each other."""
+    ways = list(request.strategies)
+    if len(set(ways)) < len(ways):
+        raise BadRequest(f"strategies names a way twice: {', '.join(ways)}")
+    never = next((ways[place + 1] for place, way in enumerate(ways[:-1]) if way in _ENDS), None)
+    if never is not None:
+        words = f"strategies: {never} is never tried, for every instance can be stopped or left; name those last"
+        raise BadRequest(words)
+    if request.to and not MOVES & set(ways):
+        raise BadRequest(f"to names destinations, but {' and '.join(ways)} moves nothing; leave one of them out")
+    if host in request.to:
+        raise BadRequest(f"to names {host}, the host that is drained")
+
+
+def _checked(connection: Connection, host: str, request: DrainRequest, settings: ServerSettings) -> HostRow:
+    """The host's row, if it may be drained now."""
+    row = hosts.get(connection, host)
+    view = host_views.host_view(row, settings.service_down_time)
+    if active := drains.active_of(connection, [host]):
+        words = f"Host {host} has drain {active[0].uuid} ({active[0].kind}) under way"
+        raise Conflict(words, advice=f"see `migrator drain-show {active[0].uuid}`")
+    if not view.up:
+        raise Conflict(
+            f"Host {host} is down: nothing can be moved away from it",
+            advice=f"evacuate its instances: `migrator evacuate SERVER`, or see `migrator preflight --evacuate {host}`",
+        )
+    _check_destinations(connection, request)
+    others = views.usable(connection, request, settings) - {host}
+    if not others and not _ENDS & set(request.strategies):
+        which = f"none of {', '.join(request.to)}" if request.to else "no other host"
+        raise Conflict(f"{which} takes instances in: nothing could leave {host}", advice="enable one, or add `stop`")
+    return row
+
+
+def _check_destinations(connection: Connection, request: DrainRequest) -> None:
+    known = {row.name for row in hosts.by_names(connection, request.to)}
+    if unknown := [name for name in request.to if name not in known]:
+        raise BadRequest(f"to names {', '.join(unknown)}: no host of that name is registered")
+    if drained := [row.host for row in drains.active_of(connection, request.to) if row.kind == DRAIN]:
+        raise Conflict(f"{', '.join(drained)} is being drained, and takes nothing in; name other hosts")

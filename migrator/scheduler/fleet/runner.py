@@ -1,0 +1,264 @@
+"""Advances drains: load the view, ``step``, write it down by compare-and-swap, begin and end operations, again.
+
+A drain has no thread and no memory: the sweep of any server looks at every active one. An operation is begun by the
+requests that clients use, and their transaction marks the move as under way: so none is begun twice or forgotten.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from migrator.db import drains, hosts, instances
+from migrator.db.drain_rows import DrainRow
+from migrator.db.engine import Connection, Database
+from migrator.errors import BadRequest, ConcurrentUpdate, Conflict, InstanceBusy, NotFound
+from migrator.log_limits import log_failure
+from migrator.scheduler.fleet import planning, views
+from migrator.scheduler.fleet.plan.model import Budgets, FleetPlan, PlannedMove, Way
+from migrator.scheduler.fleet.plan.planner import plan
+from migrator.scheduler.fleet.plan.step import MoveChange, MoveView, Step, admits, step
+from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, DRAIN, OVER, DrainRequest, DrainState, MoveState
+from migrator.scheduler.fleet.restore import begin_restore, ways_back
+from migrator.scheduler.reconciler import Reconciler
+from migrator.scheduler.requests import cold_migration, requests
+from migrator.scheduler.requests.requests import Caller
+from migrator.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+_MAX_STEPS = 50  # of one look at a drain
+_UNPLANNED = frozenset({MoveState.WAITING, MoveState.STUCK})
+
+
+class _Overtaken(Exception):
+    """Another server advanced the drain, or its budgets are used up, since the move was chosen."""
+
+
+def _live(db: Database, caller: Caller, move: MoveView) -> int:
+    return requests.live_migrate(db, caller, move.uuid, host=move.destination, block=None)
+
+
+def _cold(db: Database, caller: Caller, move: MoveView) -> int:
+    return cold_migration.migrate(db, caller, move.uuid, host=move.destination)
+
+
+_BEGIN: Mapping[Way, Callable[[Database, Caller, MoveView], int]] = {
+    Way.LIVE: _live,
+    Way.COLD: _cold,
+    Way.STOP: lambda db, caller, move: requests.stop(db, caller, move.uuid),
+    Way.START: lambda db, caller, move: requests.start(db, caller, move.uuid),
+}
+
+
+class DrainRunner:
+    """Safe to call from any thread of any number of processes, any number of times, for any drain."""
+
+    def __init__(self, db: Database, settings: ServerSettings, reconciler: Reconciler) -> None:
+        self._db, self._settings, self._reconciler = db, settings, reconciler
+
+    def sweep(self) -> None:
+        """Look at every active drain; one that cannot be advanced keeps no other waiting."""
+        with self._db.read() as connection:
+            ids = drains.active_ids(connection)
+        for ident in ids:
+            try:
+                self.advance(ident)
+            except Exception as error:  # after any error the sweep comes again
+                log_failure(log, error, "drain %s could not be advanced", ident)
+
+    def advance(self, ident: int) -> None:
+        """As far as it goes now."""
+        for _ in range(_MAX_STEPS):
+            with self._db.read() as connection:
+                loaded = views.load(connection, ident, self._settings)
+            if not loaded.drain.active:
+                return
+            try:
+                if not self._apply(loaded, step(loaded.view)):
+                    return
+            except ConcurrentUpdate:
+                return  # another server advances it
+
+    def _apply(self, loaded: views.Loaded, todo: Step) -> bool:
+        """Whether to look again at once."""
+        drain = loaded.drain
+        for move in todo.confirm:
+            self._ask(drain, move, lambda caller, m: cold_migration.confirm(self._db, caller, m.uuid))
+        for move in todo.cancel:
+            self._ask(drain, move, self._cancel)
+        if todo.replan:
+            self._replan(loaded)
+            return True
+        if todo.changes or todo.state is not None:
+            with self._db.write() as connection:
+                self._write(connection, loaded, todo)
+            return True
+        return self._begin_all(loaded, todo.begin)
+
+    def _write(self, connection: Connection, loaded: views.Loaded, todo: Step) -> None:
+        drain = loaded.drain
+        if todo.state is DrainState.CANCELLED:
+            hosts.lock(connection, [drain.host])  # before the drain's row, as where one begins
+        values: dict[str, Any] = {}
+        if todo.state is not None:
+            values = {"state": todo.state.value, "note": todo.note}
+        if todo.state in OVER:
+            values |= {"active": False, "finished_at": drains.NOW}
+        drains.change(connection, drain.id, drain.generation, values)
+        for change in todo.changes:
+            _note(connection, drain, change)
+        if todo.state is not None:
+            drains.say(connection, drain.id, todo.state.value, todo.note or todo.state.value)
+        if todo.state is DrainState.CANCELLED:
+            give_back(connection, drain)
+            if drain.undo:
+                begin_restore(connection, drain, _caller(drain))
+
+    def _ask(self, drain: DrainRow, move: MoveView, request: Callable[[Caller, MoveView], Any]) -> None:
+        """Of an operation under way; one that is past that goes on, and is looked at again."""
+        if move.operation is None:
+            return
+        with suppress(Conflict, NotFound):
+            request(_caller(drain), move)
+        self._reconciler.reconcile(move.operation.id)
+
+    def _cancel(self, caller: Caller, move: MoveView) -> None:
+        if move.operation is not None:
+            requests.cancel(self._db, caller, move.operation.id)
+
+    def _replan(self, loaded: views.Loaded) -> None:
+        drain = loaded.drain
+        with self._db.read() as connection:
+            found = planned(connection, loaded, self._settings)
+        known = {move.uuid for move in loaded.view.moves}
+        with self._db.write() as connection:
+            values = {"planned_at": drains.NOW, "total_s": found.total_s, "longest_s": found.longest_s}
+            drains.change(connection, drain.id, drain.generation, values)
+            for position, move in enumerate(found.moves):
+                _write_planned(connection, drain, move, position, new=move.guest.uuid not in known)
+            words = _told(found)
+            drains.say(connection, drain.id, "planned", words)
+
+    def _begin_all(self, loaded: views.Loaded, moves: Sequence[MoveView]) -> bool:
+        """Whether one could not be begun, and was noted."""
+        generation, refused = loaded.drain.generation, False
+        for move in moves:
+            try:
+                self._begin(loaded.drain, generation, move, loaded.view.budgets)
+                generation += 1
+            except InstanceBusy:
+                continue  # another request was faster: it is looked at again
+            except _Overtaken:
+                return False
+            except (BadRequest, Conflict, NotFound) as error:
+                refused = True
+                self._refused(loaded.drain, generation, move, error.sentence)
+                generation += 1
+        return refused
+
+    def _begin(self, drain: DrainRow, generation: int, move: MoveView, budgets: Budgets) -> None:
+        def mark(connection: Connection, operation_id: int) -> None:
+            drains.lock_active(connection)
+            try:
+                drains.change(connection, drain.id, generation, {})
+            except ConcurrentUpdate as error:
+                raise _Overtaken from error
+            if not admits(move, views.others(connection, 0), budgets):
+                raise _Overtaken
+            values = {"state": MoveState.MOVING.value, "operation_id": operation_id, "attempts": move.attempts + 1}
+            drains.change_move(connection, drain.id, move.uuid, values)
+            drains.say(connection, drain.id, "begun", f"{move.name}: {move.way}{_to(move.destination)}", move.uuid)
+
+        assert move.way is not None
+        operation_id = _BEGIN[move.way](self._db, replace(_caller(drain), on_begin=mark), move)
+        try:
+            self._reconciler.reconcile(operation_id)
+        except Exception as error:  # it is begun: the sweep goes on with it
+            log_failure(log, error, "operation %s of drain %s could not be advanced", operation_id, drain.id)
+
+    def _refused(self, drain: DrainRow, generation: int, move: MoveView, words: str) -> None:
+        attempts = move.attempts + 1
+        state = MoveState.WAITING if attempts < ATTEMPTS else MoveState.FAILED
+        with self._db.write() as connection:
+            drains.change(connection, drain.id, generation, {})
+            _note(connection, drain, MoveChange(move.uuid, state, "refused", f"{move.name}: {words}", words))
+            drains.change_move(connection, drain.id, move.uuid, {"attempts": attempts})
+
+
+def planned(connection: Connection, loaded: views.Loaded, settings: ServerSettings) -> FleetPlan:
+    """The plan for what has not begun, and for what came to the host since."""
+    drain, states = loaded.drain, {move.uuid: move.state for move in loaded.view.moves}
+    rows = {**loaded.rows, **{row.uuid: row for row in loaded.here}}
+    open_ = [row for uuid, row in rows.items() if states.get(uuid, MoveState.WAITING) in _UNPLANNED]
+    ways = {row.uuid: loaded.request.strategies for row in open_}
+    if drain.kind != DRAIN:
+        ways = {move.uuid: ways_back(move, loaded.request.strategies) for move in loaded.view.moves}
+    wanted = [planning.Wanted(row, ways[row.uuid]) for row in open_]
+    left_s = drain.deadline_at - loaded.moment if drain.deadline_at is not None else None
+    asked = planning.load(connection, wanted, loaded.request, settings, drain_id=drain.id, deadline_s=left_s)
+    return plan(asked)
+
+
+def plan_of_host(
+    connection: Connection, host: str, request: DrainRequest, deadline_s: float | None, settings: ServerSettings
+) -> FleetPlan:
+    """As a drain of the host would begin with it."""
+    wanted = [planning.Wanted(row, request.strategies) for row in instances.on_host(connection, host)]
+    return plan(planning.load(connection, wanted, request, settings, deadline_s=deadline_s))
+
+
+def give_back(connection: Connection, drain: DrainRow) -> None:
+    """The host takes instances in again, if it was this drain that ended that, and no operator said else since."""
+    row = next(iter(hosts.by_names(connection, [drain.host])), None)
+    if row is not None and drain.kind == DRAIN and row.disabled and row.disabled_reason == reason_of(drain):
+        hosts.change(connection, drain.host, dict(drain.before))
+
+
+def reason_of(drain: DrainRow) -> str:
+    """What operators read as the reason why the host takes nothing in."""
+    why = drain.request.get("reason") or f"asked by {drain.user_id}"
+    return f"drain {drain.uuid}: {why}"[:255]
+
+
+def _note(connection: Connection, drain: DrainRow, change: MoveChange) -> None:
+    values: dict[str, Any] = {"state": change.state.value, "error": change.error}
+    if change.state is MoveState.WAITING:
+        values["destination"] = None  # it is planned anew
+    drains.change_move(connection, drain.id, change.uuid, values)
+    drains.say(connection, drain.id, change.event, change.message, change.uuid)
+
+
+def _write_planned(connection: Connection, drain: DrainRow, move: PlannedMove, position: int, *, new: bool) -> None:
+    states = {None: MoveState.STUCK, Way.LEAVE: MoveState.LEFT}
+    told = ("why", "remedy", "duration_s", "downtime_s", "begin_s", "end_s")
+    group = move.guest.group
+    values: dict[str, Any] = {
+        "state": states.get(move.way, MoveState.WAITING).value,
+        "way": move.way.value if move.way is not None else None,
+        "destination": move.destination,
+        "position": position,
+        "plan": {name: getattr(move, name) for name in told},
+        "group_uuid": group.uuid if group is not None and not group.soft else None,
+    }
+    if not new:
+        drains.change_move(connection, drain.id, move.guest.uuid, values)
+        return
+    first = {"instance_uuid": move.guest.uuid, "name": move.guest.name, "source": move.guest.source, "attempts": 0}
+    drains.add_move(connection, drain.id, first | values)
+
+
+def _told(found: FleetPlan) -> str:
+    """The newest plan in one line."""
+    ways = [str(move.way or "cannot go") for move in found.moves]
+    each = ", ".join(f"{ways.count(way)} {way}" for way in dict.fromkeys(ways)) or "nothing to move"
+    late = f"; after the deadline: {', '.join(found.late[:20])}" if found.late else ""
+    return f"{each}; {found.total_s:.0f} to {found.longest_s:.0f} s{late}"
+
+
+def _caller(drain: DrainRow) -> Caller:
+    return Caller(drain.user_id, drain.project_id, drain.request_id)
+
+
+def _to(destination: str | None) -> str:
+    return f" to {destination}" if destination is not None else ""
