@@ -144,5 +144,7 @@ def _compare(kind: Any, query: Select[Any]) -> None:
 
 def test_every_type_of_rows_is_compared() -> None:
     compared = {kind.__name__ for kind, _ in QUERIES} | {"PolledRecord"}
-    stated = {name for room in (rows, partial_rows) for name, one in vars(room).items() if hasattr(one, "_fields")}
+    stated = {
+        name for room in (rows, partial_rows, drain_rows) for name, one in vars(room).items() if hasattr(one, "_fields")
+    }
     assert compared == stated

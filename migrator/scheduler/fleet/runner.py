@@ -179,7 +179,8 @@ class DrainRunner:
 
     def _refused(self, drain: DrainRow, generation: int, move: MoveView, words: str) -> None:
         attempts = move.attempts + 1
-        state = MoveState.WAITING if attempts < ATTEMPTS else MoveState.FAILED
+        last = MoveState.LEFT if Way.LEAVE in DrainRequest.parse(drain.request).strategies else MoveState.FAILED
+        state = MoveState.WAITING if attempts < ATTEMPTS else last
         with self._db.write() as connection:
             drains.change(connection, drain.id, generation, {})
             _note(connection, drain, MoveChange(move.uuid, state, "refused", f"{move.name}: {words}", words))
