@@ -238,6 +238,8 @@ QUERIES: Mapping[str, Rows] = {
     "GET /limits": (Honoured("tenant_id", "another project's for administrators"),),
     **{f"{way}/os-quota-sets/{{id}}": _QUOTA_USER for way in ("PUT ", "DELETE ")},
     **{f"GET /os-quota-sets/{{id}}{part}": _QUOTA_OF_USER for part in ("", "/detail")},
+    "GET /os-simple-tenant-usage": _named(f"start end detailed {_PAGES}"),
+    "GET /os-simple-tenant-usage/{id}": _named(f"start end {_PAGES}"),
     "GET /os-keypairs": (*_KEY_PAIR, *_named(_PAGES)),
     "GET /os-keypairs/{name}": _KEY_PAIR,
     "DELETE /os-keypairs/{name}": _KEY_PAIR,

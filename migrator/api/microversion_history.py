@@ -75,7 +75,7 @@ _MINOR: Mapping[int, Change] = {
     37: _honoured("servers: networks is required, and may be auto or none"),
     38: _honoured("servers: an unknown status in a filter is refused with 400"),
     39: _honoured("limits: no maxImageMeta"),
-    40: _elsewhere("os-simple-tenant-usage: pages"),
+    40: _honoured("os-simple-tenant-usage: pages"),
     41: _honoured("aggregates: uuid"),
     42: _honoured("servers: tags of networks; those of disks are refused"),
     43: _honoured("os-hosts is gone"),

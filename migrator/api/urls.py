@@ -17,6 +17,7 @@ from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Ro
 from migrator.api.v1.routes import NATIVE, operator
 from migrator.api.v2_1 import (
     aggregates,
+    extensions,
     flavor_access,
     flavors,
     hypervisors,
@@ -25,6 +26,7 @@ from migrator.api.v2_1 import (
     quotas,
     server_groups,
     services,
+    usage,
     zones,
 )
 from migrator.api.v2_1 import networks as os_networks
@@ -234,7 +236,12 @@ COMPUTE = (
           "Show a quota class"),
     Route("PUT", "/os-quota-class-sets/{id}", quotas.update_class, _nova("os-quota-class-sets:update"),
           "Set a quota class", body=quotas.UPDATE_CLASS),
-    Route("GET", "/extensions", limits.no_extensions, CALLER, "List extensions: there are none"),
+    Route("GET", "/os-simple-tenant-usage", usage.index, _nova("os-simple-tenant-usage:list"),
+          "Show what all projects have used", query=usage.LIST_QUERY),
+    Route("GET", "/os-simple-tenant-usage/{id}", usage.show, CALLER, "Show what a project has used",
+          query=usage.SHOW_QUERY),
+    Route("GET", "/extensions", extensions.index, CALLER, "List extensions"),
+    Route("GET", "/extensions/{alias}", extensions.show, CALLER, "Show an extension"),
 )
 # fmt: on
 ROUTES: tuple[Route, ...] = (

@@ -38,6 +38,7 @@ LOWEST: dict[str, str] = {
         DELETE /v2.1/os-quota-sets/{id}
         GET /v2.1/os-quota-class-sets/{id}
         PUT /v2.1/os-quota-class-sets/{id}
+        GET /v2.1/os-simple-tenant-usage
         GET /v2.1/os-hosts
         GET /v2.1/os-hosts/{id}
         GET /metrics
@@ -133,6 +134,7 @@ LOWEST: dict[str, str] = {
         GET /v2.1/flavors/{id}/os-extra_specs
         GET /v2.1/flavors/{id}/os-extra_specs/{key}
         GET /v2.1/servers/{id}/topology
+        GET /v2.1/os-simple-tenant-usage/{id}
         GET /v2.1/os-quota-sets/{id}
         GET /v2.1/os-quota-sets/{id}/detail
         GET /v2.1/os-server-groups
@@ -154,5 +156,6 @@ LOWEST: dict[str, str] = {
         GET /v2.1/os-keypairs/{name}
         DELETE /v2.1/os-keypairs/{name}
         GET /v2.1/extensions
+        GET /v2.1/extensions/{alias}
     """,
 }

@@ -1,4 +1,4 @@
-"""/limits and /extensions: what clients ask for in passing. Truthful and short."""
+"""/limits: what a project may have, and what it has."""
 
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
@@ -42,10 +42,6 @@ def limits(request: ApiRequest) -> Answer:
     if request.version < (2, 36):
         absolute |= dict.fromkeys(_NETWORK_USED, 0)
     return Answer(200, {"limits": {"rate": [], "absolute": absolute}})
-
-
-def no_extensions(_request: ApiRequest) -> Answer:
-    return Answer(200, {"extensions": []})
 
 
 _STRICT = (2, 75)  # from here a name that is not known is refused
