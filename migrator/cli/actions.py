@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from migrator.cli import alarms, drains, follow, kept_disks, leftovers, moves, preflight, reconcile, services, volumes
+from migrator.cli import (
+    alarms,
+    drains,
+    follow,
+    kept_disks,
+    leftovers,
+    moves,
+    preflight,
+    reconcile,
+    services,
+    volumes,
+    where,
+)
 from migrator.cli import networks as network_verbs
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
@@ -174,6 +186,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **alarms.VERBS,
     **drains.VERBS,
     **reconcile.VERBS,
+    **where.VERBS,
     **kept_disks.VERBS,
     **leftovers.VERBS,
     "flavor-create": _flavor_create,

@@ -268,6 +268,9 @@ def _add_networks(subparsers: Any) -> None:
 
 
 def _add_alarms(subparsers: Any) -> None:
+    text = "tell where a server is, by whose word, what else could run, whether its data is safe, and what to do"
+    where = _verb(subparsers, "where", text, json=True)
+    where.add_argument("server", help="name, id, IP or MAC address; the id where there is no record of it")
     listed = _verb(subparsers, "alarms", "list what was found wrong and is not over", json=True)
     listed.add_argument("--host", help="only about this host")
     listed.add_argument("--server", help="only about this server")

@@ -50,6 +50,7 @@ LOWEST: dict[str, str] = {
         GET /v1/preflight
         GET /v1/cpus
         GET /v1/alarms
+        GET /v1/servers/{ident}/where
         GET /v1/servers/{ident}/reconcile
         POST /v1/servers/{ident}/reconcile
         GET /v1/kept-disks

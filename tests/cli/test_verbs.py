@@ -2,6 +2,7 @@
 have files of their own beside this one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,17 @@ def test_record_and_copies_of_a_server(cloud: Cloud, vm: str) -> None:
     assert (refused.code, "reports no copy of the instance" in refused.err) == (1, True)
     unknown = cloud.migrator("reconcile", "11111111-2222-3333-4444-555555555555")
     assert (unknown.code, "could not be found" in unknown.err) == (1, True)
+
+
+def test_where_a_server_is(cloud: Cloud, vm: str) -> None:
+    lines = ok(cloud.migrator("where", vm)).splitlines()
+    assert re.match(r"Where     It (runs on n\d, which said so|is active on n\d by its record of) \d+ s ago", lines[1])
+    assert lines[2].startswith("If its host is lost: ")
+    assert lines[-1] == "Do        Nothing."
+    assert cloud.migrator("where", vm, "--json").json["standing"] == "certain"
+    for address in ("203.0.113.9", "fa:16:3e:00:00:01"):
+        unknown = cloud.migrator("where", address)
+        assert (unknown.code, unknown.err) == (1, f"migrator: no server has the name or id {address}\n")
 
 
 def test_who_a_host_is_and_how_it_is_fenced(cloud: Cloud) -> None:

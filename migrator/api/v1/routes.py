@@ -12,6 +12,7 @@ from migrator.api.v1 import (
     preflight,
     reconcile,
     volumes,
+    where,
 )
 
 
@@ -35,6 +36,8 @@ NATIVE = (
     Route("GET", "/cpus", preflight.cpus, operator("preflight"), "List what CPUs hosts can give",
           query=preflight.CpusQuery),
     Route("GET", "/alarms", alarms.index, operator("alarms"), "List open alarms", query=alarms.AlarmsQuery),
+    Route("GET", "/servers/{ident}/where", where.show, operator("where"),
+          "Tell where an instance is, and whether it is safe"),
     Route("GET", "/servers/{ident}/reconcile", reconcile.show, operator("reconcile"),
           "Compare an instance's record with its copies"),
     Route("POST", "/servers/{ident}/reconcile", reconcile.take, operator("reconcile"),

@@ -44,13 +44,24 @@ def of_host(
 ) -> list[EvacuationPreflight]:
     """For every instance of the host. ``to``: the destinations to look at; none named: every host. Raises
     HostNotFound."""
+    return _of(connection, host, instances.on_host(connection, host), to, settings)
+
+
+def of_instance(connection: Connection, row: InstanceRow, settings: ServerSettings) -> EvacuationPreflight | None:
+    """Were its host lost; None: it is on none. Raises HostNotFound."""
+    return _of(connection, row.host, [row], (), settings)[0] if row.host else None
+
+
+def _of(
+    connection: Connection, host: str, rows: Sequence[InstanceRow], to: Collection[str], settings: ServerSettings
+) -> list[EvacuationPreflight]:
     lost = hosts.get(connection, host)
     report, _ = host_views.report_of(lost)
     ages = shared_proofs.ages(lost)
-    rows = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
-    candidates = host_views.candidates(rows, settings.service_down_time)
+    chosen = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
+    candidates = host_views.candidates(chosen, settings.service_down_time)
     storage, found = hosts.storage(connection), []
-    for row in instances.on_host(connection, host):
+    for row in rows:
         spec = InstanceSpec.model_validate(row.spec)
         surviving = evacuation.surviving_pools(storage, spec, report, host)
         disks = evacuated_disks.fates(spec, surviving)

@@ -1,0 +1,176 @@
+"""Where an instance is, in sentences that an operator can act on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from migrator.scheduler.hosts import whereabouts
+from migrator.scheduler.hosts.reconciliation_rules import Sides
+from migrator.scheduler.hosts.whereabouts import Standing
+
+
+@dataclass(frozen=True)
+class Copy:
+    host: str
+    state: str = "running"
+    believed: bool = True
+    age_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Record:
+    host: str | None = "n1"
+    deleted: bool = False
+    vm_state: str = "active"
+    updated_at: float | None = None
+    created_at: float = 0.0
+    uuid: str = "u"
+
+
+@dataclass(frozen=True)
+class View:
+    heard: bool = True
+    fenced: bool = False
+    listed: bool = True
+    silent_s: float = 0.0
+    evidence: str | None = None
+    now: float = 1000.0
+
+
+@dataclass(frozen=True)
+class Operation:
+    kind: str = "migration"
+    phase: str = "copy"
+    waiting: str | None = None
+    uuid: str = "o"
+
+
+SILENT = View(heard=False, silent_s=45.0)
+FENCED = View(heard=False, fenced=True, silent_s=45.0, evidence="forced down by admin")
+LISTLESS = View(listed=False)
+NONE = object()
+
+
+def sides(*copies: Copy, record: Any = None, operations: Any = (), **views: View) -> Sides:
+    known: Any = {"n1": View(), "n2": View()} | views
+    held: Any = copies
+    recorded: Any = None if record is NONE else record or Record()
+    return Sides("u", recorded, held, known, operations, frozenset())
+
+
+#   what is known, its standing, the summary
+TOLD: tuple[tuple[Sides, Standing, str], ...] = (
+    (sides(Copy("n1")), Standing.CERTAIN, "It runs on n1, which said so 5 s ago."),
+    (sides(Copy("n1", "shut_off")), Standing.CERTAIN, "It is shut off on n1, which said so 5 s ago."),
+    (sides(Copy("n1"), operations=[Operation()]), Standing.MOVING, "It runs on n1, which said so 5 s ago."),
+    (sides(), Standing.NOWHERE, "It runs nowhere: its host n1 answers, and has no copy of it."),
+    (
+        sides(record=Record(updated_at=997.0)),
+        Standing.CERTAIN,
+        "It is active on n1 by its record of 3 s ago; the host's next list of its guests is awaited.",
+    ),
+    (
+        sides(Copy("n1", believed=False)),
+        Standing.NOWHERE,
+        "It runs nowhere: its host n1 answers, and has no copy of it.",
+    ),
+    (
+        sides(Copy("n1"), n1=SILENT),
+        Standing.UNKNOWN,
+        "Its host n1 has been silent for 45 s. It was last reported there as running, and it may still run.",
+    ),
+    (
+        sides(n1=SILENT),
+        Standing.UNKNOWN,
+        "Its host n1 has been silent for 45 s. Nothing was reported of it there, and it may still run.",
+    ),
+    (
+        sides(Copy("n1"), n1=SILENT, operations=[Operation()]),
+        Standing.UNKNOWN,
+        "Its host n1 has been silent for 45 s. It was last reported there as running, and it may still run.",
+    ),
+    (
+        sides(Copy("n1"), n1=FENCED),
+        Standing.NOWHERE,
+        "It runs nowhere: its host n1 is silent and fenced (forced down by admin).",
+    ),
+    (
+        sides(Copy("n1"), n1=LISTLESS),
+        Standing.UNKNOWN,
+        "Its host n1 answers, and has not listed its guests yet. It was last reported there as running.",
+    ),
+    (
+        sides(record=Record("gone")),
+        Standing.UNKNOWN,
+        "The record has it on gone, a host that is not known any more.",
+    ),
+    (sides(record=Record(None)), Standing.NOWHERE, "It is on no host yet."),
+    (
+        sides(record=Record(deleted=True)),
+        Standing.NOWHERE,
+        "It is deleted, and no host reports a copy of it.",
+    ),
+    (
+        sides(Copy("n2"), record=Record(deleted=True)),
+        Standing.UNKNOWN,
+        "It is deleted, but there is still a copy of it on n2.",
+    ),
+    (sides(Copy("n2"), record=NONE), Standing.UNKNOWN, "No record has it, but there is still a copy of it on n2."),
+    (
+        sides(Copy("n1", "walking")),
+        Standing.CERTAIN,
+        "It is in a state that this release does not know ('walking') on n1, which said so 5 s ago.",
+    ),
+)
+
+
+@pytest.mark.parametrize(("known", "standing", "summary"), TOLD, ids=lambda value: str(value)[:40])
+def test_one_sentence_says_where_it_is_and_by_whose_word(known: Sides, standing: Standing, summary: str) -> None:
+    told = whereabouts.tell(known, ())
+    assert (told.standing, told.summary) == (standing, summary)
+
+
+def test_an_open_alarm_comes_before_all_else() -> None:
+    told = whereabouts.tell(sides(Copy("n1")), ["compare both sides"])
+    assert (told.standing, told.advice) == (Standing.ATTENTION, ("compare both sides",))
+
+
+#   a copy beside the record's, whether it could run
+ELSEWHERE: tuple[tuple[Copy, dict[str, View], str], ...] = (
+    (Copy("n2", "paused"), {}, "n2 said 5 s ago that a copy is paused there."),
+    (Copy("n2", "shut_off"), {}, "n2 said 5 s ago that a copy is shut off there; it does not run."),
+    (Copy("n2"), {"n2": SILENT}, "n2 said 5 s ago that a copy runs there; the host is silent since, and it may run."),
+    (
+        Copy("n2"),
+        {"n2": FENCED},
+        "n2 said 5 s ago that a copy runs there; the host is silent and fenced since, so that it does not run.",
+    ),
+    (
+        Copy("n2", believed=False),
+        {},
+        "n2 said 5 s ago that a copy runs there; that host was never given the instance, and is not believed.",
+    ),
+)
+
+
+@pytest.mark.parametrize(("copy", "views", "sentence"), ELSEWHERE)
+def test_every_other_copy_says_whether_it_could_run(copy: Copy, views: dict[str, View], sentence: str) -> None:
+    assert whereabouts.tell(sides(Copy("n1"), copy, **views), ()).elsewhere == [sentence]
+
+
+#   what is known, what is advised
+ADVISED = (
+    (sides(Copy("n1")), "Nothing."),
+    (sides(n1=FENCED), "`migrator evacuate u`"),
+    (sides(n1=SILENT), "`migrator service-force-down n1`"),
+    (sides(n1=LISTLESS), "Wait a few seconds"),
+    (sides(Copy("n1"), operations=[Operation(waiting="host n2 is silent")]), "waits: host n2 is silent. `migrator"),
+    (sides(Copy("n1"), record=Record(vm_state="resized")), "`migrator resize-confirm u`"),
+)
+
+
+@pytest.mark.parametrize(("known", "part"), ADVISED, ids=lambda value: str(value)[:30])
+def test_what_to_do_next_is_said(known: Sides, part: str) -> None:
+    (advice,) = whereabouts.tell(known, ()).advice
+    assert part in advice
