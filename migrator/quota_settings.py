@@ -1,11 +1,16 @@
-"""The settings ``quota_*``: what a project may have, where ``os-quota-sets`` says nothing else; -1: any number. The
-defaults are Nova's."""
+"""The settings ``quota_*``: what a project may have, where ``os-quota-sets`` says nothing else; -1: any number.
 
-from typing import Annotated
+The defaults are Nova's. Where ``auth_strategy`` is ``none`` every caller is the one administrator, who is kept from
+nothing that was not set.
+"""
 
-from pydantic import BaseModel, Field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, model_validator
 
 _INJECTED_FILES = {"injected_files": 5, "injected_file_content_bytes": 10240, "injected_file_path_bytes": 255}
+
+_OF_TENANTS = ("instances", "cores", "ram", "server_groups", "server_group_members")
 
 _Limit = Annotated[int, Field(ge=-1, le=2**31 - 1)]
 
@@ -18,6 +23,13 @@ class QuotaSettings(BaseModel):
     quota_key_pairs: _Limit = 100  # of one user
     quota_server_groups: _Limit = 10
     quota_server_group_members: _Limit = 10  # of one group
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_administrator(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("auth_strategy", "none") != "none":
+            return given
+        return {f"quota_{name}": -1 for name in _OF_TENANTS} | given
 
     @property
     def quotas(self) -> dict[str, int]:

@@ -55,8 +55,6 @@ class Web:
         self.image_dir = directory / "images"
         more.setdefault("allowed_hosts", ("testserver",))
         more.setdefault("trusted_proxies", ("127.0.0.1",))
-        for name in ("instances", "cores", "ram"):  # unless the test is about them
-            more.setdefault(f"quota_{name}", -1)
         settings = _settings(**more).model_copy(update={"database": db.url, "image_dir": self.image_dir})
         self.services = services.build(settings, strategies.rules(settings))
         self.app = create_app(self.services, authenticator or _As(self))

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from migrator.db.tables import instances, operations
 from migrator.scheduler.requests.requests import Caller
+from migrator.settings import ServerSettings
 from tests.api import seed
 from tests.api.harness import Answered, Api
 from tests.api.seed import IMAGE
@@ -16,7 +17,8 @@ NOVAS = {"cores": 20, "instances": 10, "key_pairs": 100, "metadata_items": 128, 
 GROUPS = {"server_group_members": 10, "server_groups": 10}
 FILES = {"injected_file_content_bytes": 10240, "injected_file_path_bytes": 255, "injected_files": 5}
 NETWORKS = dict.fromkeys(("fixed_ips", "floating_ips", "security_group_rules", "security_groups"), -1)
-HARNESS = {"cores": -1, "instances": -1, "ram": -1}  # what the harness sets
+ALONE = {"cores": -1, "instances": -1, "ram": -1}  # unless they are set, where every caller is the administrator
+GROUPS_ALONE = dict.fromkeys(GROUPS, -1)
 
 
 @pytest.fixture
@@ -49,16 +51,16 @@ def count(api: Api) -> int:
 @pytest.mark.parametrize(
     ("version", "names"),
     [
-        ("2.1", {**NOVAS, **GROUPS, **FILES, **NETWORKS}),
-        ("2.36", {**NOVAS, **GROUPS, **FILES}),
-        ("2.57", {**NOVAS, **GROUPS}),
-        ("2.104", {**NOVAS, **GROUPS}),
+        ("2.1", {**NOVAS, **GROUPS_ALONE, **FILES, **NETWORKS}),
+        ("2.36", {**NOVAS, **GROUPS_ALONE, **FILES}),
+        ("2.57", {**NOVAS, **GROUPS_ALONE}),
+        ("2.104", {**NOVAS, **GROUPS_ALONE}),
     ],
 )
 def test_a_projects_quotas_are_shown_as_their_microversion_has_them(
     api: Api, version: str, names: dict[str, int]
 ) -> None:
-    expected = names | HARNESS
+    expected = names | ALONE
     assert api("GET", "/os-quota-sets/p", version).json == {"quota_set": {"id": "p"} | expected}
     assert api("GET", "/os-quota-sets/p?user_id=u", version).json == {"quota_set": {"id": "p"} | expected}
     assert api("GET", "/os-quota-sets/p/defaults", version).json == {"quota_set": {"id": "p"} | expected}
@@ -72,18 +74,17 @@ def test_a_projects_quotas_are_shown_as_their_microversion_has_them(
     assert api("GET", "/os-quota-sets/p", version).json == {"quota_set": {"id": "p"} | expected}
 
 
-def test_the_settings_defaults_are_novas(api: Api) -> None:
-    settings = type(api.services.settings)()
-    assert settings.quotas == {**NOVAS, **GROUPS, **FILES}
-
-
 @pytest.mark.parametrize(
     ("version", "names"),
-    [("2.1", {**NOVAS, **FILES, **NETWORKS}), ("2.50", {**NOVAS, **GROUPS, **FILES}), ("2.57", {**NOVAS, **GROUPS})],
+    [
+        ("2.1", {**NOVAS, **FILES, **NETWORKS}),
+        ("2.50", {**NOVAS, **GROUPS_ALONE, **FILES}),
+        ("2.57", {**NOVAS, **GROUPS_ALONE}),
+    ],
 )
 def test_the_default_class_is_every_projects_that_has_no_other(api: Api, version: str, names: dict[str, int]) -> None:
     at = "/os-quota-class-sets/default"
-    assert api("GET", at, version).json == {"quota_class_set": {"id": "default"} | names | HARNESS}
+    assert api("GET", at, version).json == {"quota_class_set": {"id": "default"} | names | ALONE}
     put(api, project="p", cores=3)
     changed = dict.fromkeys(names, 8)
     assert api("PUT", at, version, {"quota_class_set": changed}).json == {"quota_class_set": changed}
@@ -195,3 +196,19 @@ def test_the_other_quotas_are_refused_in_novas_words(api: Api) -> None:
     assert refused(more, "Maximum number of metadata items exceeds 1")
     put(api, metadata_items=-1)
     assert api("POST", f"/servers/{uuid}/metadata", body={"metadata": {"b": "2"}}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ({}, {**ALONE, **GROUPS_ALONE}),
+        ({"quota_cores": 7}, {**ALONE, **GROUPS_ALONE, "cores": 7}),
+        ({"auth_strategy": "http_basic"}, {**NOVAS, **GROUPS}),
+        ({"auth_strategy": "http_basic", "quota_cores": 7}, {**NOVAS, **GROUPS, "cores": 7}),
+    ],
+)
+def test_one_administrator_is_limited_by_what_is_set_and_tenants_by_novas_defaults(
+    given: dict[str, Any], limits: dict[str, int]
+) -> None:
+    quotas = ServerSettings(**given).quotas
+    assert {name: quotas[name] for name in limits} == limits
