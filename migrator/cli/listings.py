@@ -13,6 +13,12 @@ def networks(server: Row) -> str:
     return "; ".join(f"{name}={', '.join(one['addr'] for one in found)}" for name, found in addresses.items())
 
 
+def _status(server: Row) -> str:
+    """The record's, unless its host is silent or was forced down: what runs there, the record does not know."""
+    on_silent_host = server.get("host_status") in ("UNKNOWN", "DOWN") and server["status"] not in ("BUILD", "ERROR")
+    return "UNKNOWN" if on_silent_host else str(server["status"])
+
+
 def _columns(text: str, **values: str) -> tuple[Column, ...]:
     """Titles separated by commas; a column's key is its title in lower case with underscores, unless given."""
     keys = [(title.strip(), title.strip().lower().replace(" ", "_")) for title in text.split(",")]
@@ -35,10 +41,11 @@ class Listing:
 _SERVER_COLUMNS = (
     Column("ID", "id"),
     Column("Name", "name"),
-    Column("Status", "status"),
+    Column("Status", _status),
     Column("Task State", "OS-EXT-STS:task_state"),
     Column("Power State", lambda row: _POWER.get(row.get("OS-EXT-STS:power_state") or 0, "NOSTATE")),
     Column("Networks", networks),
+    Column("Host", "OS-EXT-SRV-ATTR:host"),
 )
 FLAVOR_COLUMNS = (
     *_columns("ID,Name,Memory_MiB,Disk", memory_mib="ram"),

@@ -1,6 +1,7 @@
 """What the command line prints: nova's tables, or JSON. Pure: rows in, text out."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,13 +45,21 @@ def as_json(value: Any) -> str:
 
 
 def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in (titles, *rows)) for i in range(len(titles))]
+    widths = [max(_cells(line[i]) for line in (titles, *rows)) for i in range(len(titles))]
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
 
     def line(cells: Sequence[str]) -> str:
-        return "|" + "|".join(f" {text:<{width}} " for text, width in zip(cells, widths, strict=True)) + "|"
+        padded = (text + " " * (width - _cells(text)) for text, width in zip(cells, widths, strict=True))
+        return "|" + "|".join(f" {text} " for text in padded) + "|"
 
     return "\n".join([rule, line(titles), rule, *(line(row) for row in rows), rule])
+
+
+def _cells(text: str) -> int:
+    """How many of a terminal's cells the text takes: East Asian wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def size(count: float) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from migrator.cli import verbs
 from migrator.cli.main import main
 from tests.ports import free_port
 
@@ -33,3 +34,33 @@ def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("OS_ENDPOINT", f"http://127.0.0.1:{port}/v2.1")
     assert main(["image-list"]) == 1
     assert str(port) in capsys.readouterr().err
+
+
+def test_a_verb_that_is_none_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["evacaute", "vm"])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("migrator: there is no verb evacaute; the nearest: evacuate")
+    assert main(["help", "evacaute"]) == 2
+    assert capsys.readouterr().err == error
+
+
+def test_help_describes_a_verb_and_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "evacuate"]) == 0
+    assert "--on-shared-storage" in capsys.readouterr().out
+    assert main(["help"]) == 0
+    assert "live-migration-force-complete" in capsys.readouterr().out
+
+
+def test_an_interrupted_wait_says_that_the_move_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verbs, "_run", interrupted)
+    assert main(["live-migration", "vm", "--poll"]) == 130
+    assert "goes on" in capsys.readouterr().err
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err == ""

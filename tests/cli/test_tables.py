@@ -4,13 +4,20 @@ import prettytable
 import pytest
 
 from migrator.cli.follow import _Meter
+from migrator.cli.listings import LISTINGS
 from migrator.cli.tables import Column, properties, size, table
 
 MIB = 1024**2
 
 
 @pytest.mark.parametrize(
-    "rows", [[], [{"id": 1, "name": None}], [{"id": 1, "name": "a"}, {"id": 22, "name": "longer"}]]
+    "rows",
+    [
+        [],
+        [{"id": 1, "name": None}],
+        [{"id": 1, "name": "a"}, {"id": 22, "name": "longer"}],
+        [{"id": 1, "name": "東京-1"}, {"id": 2, "name": "cafe\u0301"}, {"id": 3, "name": "naïve"}],
+    ],
 )
 def test_a_table_is_what_nova_prints(rows: list[dict[str, object]]) -> None:
     theirs = prettytable.PrettyTable(["ID", "Name"])
@@ -18,6 +25,26 @@ def test_a_table_is_what_nova_prints(rows: list[dict[str, object]]) -> None:
     for row in rows:
         theirs.add_row([row["id"], "-" if row["name"] is None else row["name"]])
     assert table([Column("ID", "id"), Column("Name", "name")], rows) == theirs.get_string()
+
+
+@pytest.mark.parametrize(
+    ("status", "host_status", "shown"),
+    [
+        ("ACTIVE", "UP", "ACTIVE"),
+        ("ACTIVE", "MAINTENANCE", "ACTIVE"),
+        ("ACTIVE", "UNKNOWN", "UNKNOWN"),
+        ("SHUTOFF", "DOWN", "UNKNOWN"),
+        ("ERROR", "UNKNOWN", "ERROR"),
+        ("BUILD", "", "BUILD"),
+        ("ACTIVE", None, "ACTIVE"),
+    ],
+)
+def test_a_server_on_a_silent_host_is_not_listed_as_active(status: str, host_status: str | None, shown: str) -> None:
+    row = {"id": "1", "name": "a", "status": status, "OS-EXT-SRV-ATTR:host": "n1"}
+    row |= {} if host_status is None else {"host_status": host_status}
+    titles, values = (line.split("|") for line in table(LISTINGS["list"].columns, [row]).splitlines()[1:4:2])
+    cells = {title.strip(): value.strip() for title, value in zip(titles, values, strict=True)}
+    assert (cells["Status"], cells["Host"]) == (shown, "n1")
 
 
 def test_properties_are_sorted_and_parts_are_json() -> None:

@@ -108,6 +108,10 @@ def test_flavors_and_images(cloud: Cloud, tmp_path: Path) -> None:
     assert "No such file" in missing.err
 
 
+def test_help(cloud: Cloud) -> None:
+    assert "usage: migrator evacuate" in ok(cloud.migrator("help", "evacuate"))
+
+
 def test_alarms(cloud: Cloud) -> None:
     titles = ("Since", "Kind", "Host", "Server", "Found", "What to do")
     out = ok(cloud.migrator("alarms", "--kind", "domain-gone"))
