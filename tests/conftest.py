@@ -25,6 +25,9 @@ def compiled_once() -> Iterator[None]:
     def made(url: str) -> Engine:
         one = make(url)
         same = first.setdefault(one.dialect.name, one)
+        if same.dialect.server_version_info is None:  # it never connected, and does not know its database yet
+            first[one.dialect.name] = one
+            return one
         one.dialect, one._compiled_cache = same.dialect, same._compiled_cache
         return one
 

@@ -40,7 +40,7 @@ class NewNetwork(BaseModel):
     )
 
 
-class Wish(BaseModel):
+class NewNetworkRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     network: NewNetwork

@@ -28,7 +28,7 @@ class NewVolume(BaseModel):
     )
 
 
-class Wish(BaseModel):
+class NewVolumeRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     volume: NewVolume
@@ -36,7 +36,7 @@ class Wish(BaseModel):
 
 def create(request: ApiRequest) -> Answer:
     """Errors: 400 for a source that is none, or one that is another machine for each host; 409 for a known one."""
-    body: Wish = request.body
+    body: NewVolumeRequest = request.body
     wanted = body.volume
     source = str(volume_source.parse(wanted.source))
     with request.services.db.write() as connection:
