@@ -6,6 +6,6 @@ from migrator.protocol import Ensure
 SETTLES = frozenset(
     {
         *(Ensure.RUNNING, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.POWERED, Ensure.PAUSED, Ensure.UNPAUSED),
-        *(Ensure.SUSPENDED, Ensure.ABSENT, Ensure.SET_ASIDE),
+        *(Ensure.SUSPENDED, Ensure.ABSENT, Ensure.SET_ASIDE, Ensure.KEPT_RESTORED, Ensure.KEPT_UNRESTORED),
     }
 )

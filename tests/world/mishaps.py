@@ -1,5 +1,5 @@
 """What may happen to hosts and servers beside single faults, each at one moment of a scenario: journals and leases that
-are lost or restored, full disks, steps that hang, and requests that are held up and act late.
+are lost or restored, full disks, steps that hang, requests that are held up and act late; and ``disasters``.
 
 Owns what each of them does, and when it is over. Says nothing about what should follow: ``rules`` does.
 """
@@ -17,6 +17,8 @@ from migrator.errors import MigratorError
 from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.requests import cold_migration as cold
 from migrator.scheduler.requests import requests
+from tests.world.backups import backup
+from tests.world.disasters import DISASTERS, SYNCED_S, OnDisk, database_restored, power_cut
 from tests.world.faults import Killed
 from tests.world.world import CALLER, World
 
@@ -25,6 +27,7 @@ Mishap = Callable[[World, "Strike"], None]
 LASTS_S = (0.4, 3.0, 25.0, 90.0)
 LEASE_S = 60.0
 _CLIENT_S = 5.0  # between two looks of a client
+_MOMENTS = 300  # that a host's disk is remembered at
 _PATIENCE_S = 30.0  # of this machine's, for a thread
 
 
@@ -40,6 +43,8 @@ class Strike:
         self.journals: dict[str, list[bytes]] = {}  # as they were when the scenario began
         self.leases: dict[str, str] = {}
         self.held: list[HeldUp] = []
+        self.saved = Path(world.db.url.removeprefix("sqlite:///")).with_suffix(".saved")
+        self._history: list[OnDisk] = []
         self._world, self._mishap, self._tick = world, mishap, world.tick
         world.tick = self.tick  # type: ignore[method-assign]
 
@@ -48,6 +53,11 @@ class Strike:
             self.ticks += 1
             if self.ticks == 1:
                 self._save()
+            if self._mishap is power_cut:
+                self._history = [*self._history, OnDisk.of(self._world)][-_MOMENTS:]
+            # Of an older database each moment is as likely as any other.
+            if self._mishap is database_restored and self.chance.random() < 1 / self.ticks:
+                backup(self._world, self.saved)
             if self.ticks == self.at:
                 self.struck = True
                 self._mishap(self._world, self)
@@ -55,6 +65,10 @@ class Strike:
 
     def __str__(self) -> str:
         return f"{self._mishap.__name__} of {self.host} at {self.at} for {self.lasts_s:g} s"
+
+    def unsynced(self, now: float) -> OnDisk:
+        """One of the moments that a power cut may bring back."""
+        return self.chance.choice([one for one in self._history if one.at >= now - SYNCED_S])
 
     def over(self) -> None:
         """What is still held up goes on: nothing of it outlives the world."""
@@ -235,9 +249,10 @@ MISHAPS: Mapping[str, Mishap] = {
     "server-held-up": server_held_up,
     "request-held-up": request_held_up,
     "lease-damaged": lease_damaged,
+    **DISASTERS,
 }
 
 
 def lease_s(mishap: str) -> float:
     """Agents have a lease where it is about one."""
-    return LEASE_S if mishap.startswith("lease") else 0.0
+    return LEASE_S if mishap.startswith(("lease", "power")) else 0.0

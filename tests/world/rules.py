@@ -1,15 +1,20 @@
 """The safety rules, checked against the simulator's ground truth when the world is at rest."""
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
 
 from migrator.db.tables import claims, events, hosts, instances, operations, server_groups, volumes
+from migrator.operations import VERIFY
 from migrator.protocol import MEMORY, PAUSE_REASON_USER, DomainState
-from tests.world.world import World
+from migrator.scheduler.requests import requests
+from tests.world.world import CALLER, World
 
 _RUNS, _PAUSED = 1, 3  # power_state
+_WORD_S = 60.0  # for what a client's word begins
+_WAITS_FOR_A_WORD = operations.c.active.is_(True) & (operations.c.phase == VERIFY) & operations.c.forward.is_(True)
 
 
 def broken(world: World) -> list[str]:
@@ -28,6 +33,22 @@ def unexplained(world: World) -> list[str]:
     with world.db.read() as connection:
         rows = connection.execute(select(operations).where(operations.c.active.is_(True))).all()
     return [f"{row.kind} in {row.phase}" for row in rows if not row.waiting and row.phase != "verify"]
+
+
+def stuck(world: World) -> list[str]:
+    """What waits for a client's word can be deleted by one: to its end, or until something is named. This acts, so it
+    comes last."""
+    with world.db.read() as connection:
+        rows = connection.execute(select(operations).where(_WAITS_FOR_A_WORD)).all()
+    if not rows:
+        return []
+    for row in rows:
+        world.ask(partial(requests.delete_instance, world.db, CALLER, row.instance_uuid))
+    until = world.time + _WORD_S
+    world.run(lambda: world.time > until)
+    with world.db.read() as connection:
+        left = connection.execute(select(operations).where(operations.c.id.in_([row.id for row in rows]))).all()
+    return [f"{r.kind} in {r.phase} hears no word" for r in left if r.active and (r.phase == VERIFY or not r.waiting)]
 
 
 def _execution(world: World) -> list[str]:

@@ -12,6 +12,7 @@ from migrator.scheduler.requests import requests
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
+from tests.world.rules import harm
 from tests.world.world import CALLER, World
 
 
@@ -50,8 +51,7 @@ def test_a_move_takes_no_copied_marker_for_shared_storage(make_world: MakeWorld,
     else:
         moves.migrate(world, uuid)
     moves.pass_time(world, 60)
-    assert world.fabric.losses == []
-    assert world.fabric.overlaps() == []
+    assert harm(world) == []
     assert (uuid, "vda") in world.fabric.storages["local-n1"].disks
     assert raised(world) == ["n2"]
 
@@ -69,7 +69,7 @@ def test_an_evacuation_starts_nothing_from_a_copied_marker(make_world: MakeWorld
     moves.force_down(world, "n1")
     evacuations.evacuate(world, uuid, None)
     world.run(lambda: evacuations.is_over(world, uuid))
-    assert world.fabric.losses == []
+    assert harm(world) == []
     assert world.fabric.running_on(uuid) == []
     assert raised(world) == ["n2"]
     world.bring_back("n1")

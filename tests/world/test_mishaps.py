@@ -19,8 +19,9 @@ from migrator.errors import MigratorError
 from migrator.operations import Kind
 from tests.world import moves
 from tests.world.conftest import MakeWorld
+from tests.world.disasters import DISTURBING
 from tests.world.mishaps import MISHAPS, Strike, lease_s
-from tests.world.rules import broken, harm, unexplained
+from tests.world.rules import broken, harm, stuck, unexplained
 from tests.world.scenarios import SCENARIOS
 from tests.world.world import NotAtRest, World
 
@@ -28,6 +29,7 @@ SEED = int(os.environ.get("MIGRATOR_WORLD_SEED", "1"))
 ALL = os.environ.get("MIGRATOR_WORLD_MISHAPS") == "all"
 AUDIT_S = 60.0  # after the end: what differs is found
 LOOKED_AT_S = 150.0  # longer than a host that says nothing of a step may go without a reason
+WAITS_S = 250.0  # where it may wait for ever, with a reason
 # An agent that is gone for good keeps no promise: that is the watchdog's, which is not simulated.
 _WITHOUT_LEASE = ("evacuated-paused-back", "evacuated-paused-not-dead", "evacuated-back-and-running")
 _ticks: dict[tuple[str, float], int] = {}  # (scenario, lease) -> of a run in which nothing happens
@@ -110,14 +112,19 @@ def meet(make_world: MakeWorld, scenario: str, mishap: str, seed: int) -> list[s
     chance, lease = Random(f"{scenario} {mishap} {seed}"), lease_s(mishap)
     at = chance.randint(1, moments(make_world, scenario, lease))
     world = make_world(lease_s=lease)
+    if mishap in DISTURBING:
+        world.longest_s = WAITS_S
     strike = Strike(world, MISHAPS[mishap], at, chance)
     try:
         ended = run(world, scenario)
         world.faults.armed = False
-        moves.pass_time(world, AUDIT_S if ended else LOOKED_AT_S)
-        found = broken(world) if ended else [*harm(world), *unexplained(world)]
+        for host in tuple(world.dead) if mishap in DISTURBING and not ended else ():
+            world.bring_back(host)
+        moves.pass_time(world, AUDIT_S if ended and mishap not in DISTURBING else LOOKED_AT_S)
+        calm = ended and mishap not in DISTURBING
+        found = broken(world) if calm else [*harm(world), *unexplained(world), *stuck(world)]
     except NotAtRest as error:
-        found = [f"NotAtRest: {error}", *harm(world)]
+        found = [*([] if mishap in DISTURBING else [f"NotAtRest: {error}"]), *harm(world), *unexplained(world)]
     finally:
         strike.over()
     assert strike.struck, "the scenario was over before its moment came"

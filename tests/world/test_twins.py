@@ -1,45 +1,19 @@
 """Two machines with one host name and credential, as a cloned image makes them: one acts, whatever is under way."""
 
-from collections.abc import Iterable
-
 import pytest
 from sqlalchemy import select
 
-from migrator.compute.simulated.state import MIB
 from migrator.db.tables import alarms
 from migrator.protocol import DomainState
 from tests.world import evacuations, moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
-from tests.world.processes import AgentProcess
+from tests.world.disasters import CLONE, twin
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS, outcome
 from tests.world.world import HOSTS, World
 
-CLONE = "n1-clone"
-UNDER_WAY = (
-    *("build", "delete", "start", "stop", "reboot-soft", "suspend", "resume", "pause", "live-shared", "live-block"),
-    *("cold-local-confirmed", "cold-local-reverted", "cold-shared-confirmed", "resize-shared-confirmed"),
-)
-
-
-def twin(world: World, of: str) -> AgentProcess:
-    """Another machine with the same name, credential and journal."""
-    world.names = (*HOSTS, CLONE)
-    world.fabric.add_host(CLONE, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
-    world.journals[CLONE] = list(world.journals[of])
-    agent = AgentProcess(CLONE, world.fabric, world.journals[CLONE], world.faults, world)
-    agent.host = of
-    world.agents[CLONE] = agent
-
-    def wake(names: Iterable[str]) -> None:
-        for one in world.agents.values():
-            if one.host in set(names):
-                one.poll_at = min(one.poll_at, world.time)
-
-    world.wake = wake  # type: ignore[assignment,method-assign]
-    world.restart_server()
-    return agent
+UNDER_WAY = ("build", "delete", "reboot-soft", "live-block", "cold-shared-confirmed")  # the rest: ``test_mishaps.py``
 
 
 def raised(world: World) -> list[str]:

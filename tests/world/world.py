@@ -85,6 +85,7 @@ class World(Network):
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
+        self.longest_s = LONGEST_S
         self._beat()
         self._driver_fault: Fault | None = None
         self.names: tuple[str, ...] = HOSTS  # of machines
@@ -192,9 +193,9 @@ class World(Network):
             raise Killed(host)
 
     # time
-    def run(self, until: Callable[[], bool] | None = None, longest: float = LONGEST_S) -> None:
+    def run(self, until: Callable[[], bool] | None = None, longest: float | None = None) -> None:
         """Go on until ``until``, or until nothing is left to do. Raises NotAtRest."""
-        deadline = self.time + longest
+        deadline = self.time + (self.longest_s if longest is None else longest)
         while not (until() if until is not None else self.at_rest()):
             if self.time > deadline:
                 raise NotAtRest(f"{self.describe()}; faults: {self.faults.struck}")

@@ -24,6 +24,8 @@ def kept_restored(tools: HandlerContext, _memory: OperationState, assignment: As
 
 def kept_unrestored(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     kept = KeptInputs.model_validate(assignment.inputs).kept
+    if assignment.operation_id not in {one.operation for one in tools.driver.kept_disks(assignment.instance.uuid)}:
+        return NOTHING  # nothing was put back, and who runs from the disks that are there runs from his own
     _refuse_process(tools, assignment)
     tools.driver.unrestore_kept(assignment.instance, kept, assignment.operation_id)
     return NOTHING

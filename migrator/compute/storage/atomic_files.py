@@ -52,11 +52,13 @@ def appear(part: Path, path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """With all that is in it; one that is not there is removed. Raises StorageError."""
+    """With all that is in it, and on the disk when it returns: what is there again after a power cut would be taken for
+    an instance's disks that are older than it. One that is not there is removed. Raises StorageError."""
     try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+        with contextlib.suppress(FileNotFoundError):
+            sync(path.parent)  # also of what a killed agent has removed
     except OSError as error:
         raise StorageError(f"cannot remove {path}: {error}") from error
 

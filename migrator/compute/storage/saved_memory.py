@@ -38,13 +38,17 @@ class SavedMemory:
         _renamed(path, path.with_name(MEMORY))
 
     def drop(self, uuid: str) -> None:
-        """Remove the instance's memory, used or not. Raises StorageError."""
+        """Remove the instance's memory, used or not: durably, for after a power cut it would be there again, beside
+        disks that were written to since. Raises StorageError."""
         for directory in self._homes(uuid):
-            for name in (MEMORY, USED):
-                try:
-                    (directory / name).unlink(missing_ok=True)
-                except OSError as error:
-                    raise StorageError(f"cannot remove {directory / name}: {error}") from error
+            found = [path for name in (MEMORY, USED) if (path := directory / name).exists()]
+            try:
+                for path in found:
+                    path.unlink(missing_ok=True)
+                if found:
+                    sync(directory)
+            except OSError as error:
+                raise StorageError(f"cannot remove {found[0]}: {error}") from error
 
     def _homes(self, uuid: str) -> list[Path]:
         return [pool / str(UUID(uuid)) for pool in self._pools.values()]

@@ -82,6 +82,11 @@ def _offered(fact: Fact) -> ConditionStatus:
     return _when(fact.problem is None and _state(fact) in _STOPPED)
 
 
+def _kept_restored(fact: Fact) -> ConditionStatus:
+    """The same; a domain that somebody has undefined leaves its disks where they are."""
+    return _when(fact.problem is None and _state(fact) in (*_STOPPED, DomainState.ABSENT))
+
+
 def _lent(fact: Fact) -> ConditionStatus:
     """It names what it lends, and where; their checksums may come later."""
     return _when(fact.problem is None and fact.domain is not None and bool(fact.disks))
@@ -111,7 +116,7 @@ SATISFIED: Mapping[Ensure, Callable[[Fact], ConditionStatus]] = {
     Ensure.OFFERED: _offered,
     Ensure.LENT: _lent,
     Ensure.WITHDRAWN: lambda fact: _when(fact.domain is not None and fact.problem is None),
-    Ensure.KEPT_RESTORED: _offered,
+    Ensure.KEPT_RESTORED: _kept_restored,
     Ensure.KEPT_UNRESTORED: lambda fact: _when(fact.domain is not None and fact.problem is None),
     Ensure.KEPT_DROPPED: lambda fact: _when(fact.domain is not None and fact.problem is None),
     Ensure.REBUILT: lambda fact: _when(all(disk.exists for disk in fact.disks) and fact.problem is None),

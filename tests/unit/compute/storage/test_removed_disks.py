@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator.compute.storage import atomic_files
 from migrator.compute.storage.atomic_files import locked
 from migrator.compute.storage.pool_identity import MARKER
 from migrator.errors import StorageError
@@ -81,3 +82,15 @@ def test_where_there_are_no_locks_files_are_deleted_without_asking_for_them(
     found.pop(0)
     with pytest.raises(StorageError, match="no locks here"):
         mine.remove(INSTANCE, ["a"])
+
+
+def test_what_was_removed_is_not_back_after_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be taken for the instance's disks when that comes to this host again. A removal whose agent was killed
+    before it was synced is synced by the next one."""
+    synced: list[tuple[Path, bool]] = []
+    home = tmp_path / INSTANCE
+    monkeypatch.setattr(atomic_files, "sync", lambda path: synced.append((path, home.exists())))
+    home.mkdir()
+    for _ in range(2):
+        atomic_files.remove_folder(home)
+    assert synced == [(tmp_path, False)] * 2

@@ -72,3 +72,15 @@ def test_it_is_described_like_a_disk(home: Path) -> None:
     fact = saved_memory.fact(path, "b")
     assert (fact.target, fact.exists, fact.virtual_bytes, fact.pool) == ("memory", True, len(WHOLE), "b")
     assert fact.allocated_bytes > 0
+
+
+@pytest.mark.parametrize("name", ["memory", "memory.used"])
+def test_what_is_dropped_is_not_back_after_a_power_cut(
+    home: Path, memory: SavedMemory, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its disks are written to from then on."""
+    synced: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(saved_memory, "sync", lambda path: synced.append((path, (home / name).exists())))
+    (home / name).write_bytes(WHOLE)
+    memory.drop(UUID)
+    assert synced == [(home, False)]

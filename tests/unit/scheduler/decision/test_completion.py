@@ -92,7 +92,7 @@ GRID: list[tuple[Ensure, TargetPowerState, dict[str, Any], tuple[str, str, str]]
     (Ensure.ABSENT, RUN, {"disks": disks(True)}, ("........", "........", "FFFFFFFF")),
     (Ensure.SET_ASIDE, RUN, {"disks": disks(False)}, (".D......", ".D......", "FDFFFFFF")),
     (Ensure.SET_ASIDE, RUN, {"disks": disks(True)}, ("........", "........", "FFFFFFFF")),
-    (Ensure.KEPT_RESTORED, RUN, {}, ("...DDD..", "........", "FFFFFFFF")),
+    (Ensure.KEPT_RESTORED, RUN, {}, (".D.DDD..", "........", "FFFFFFFF")),
     (Ensure.KEPT_UNRESTORED, RUN, {}, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.KEPT_DROPPED, RUN, {}, (".DDDDDDD", "........", "FFFFFFFF")),
     (Ensure.POWERED, RUN, {}, (".......D", ".......D", "FFFFFFFD")),
