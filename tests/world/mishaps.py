@@ -126,12 +126,14 @@ def _restart(world: World, host: str) -> bool:
 
 def journal_lost(world: World, strike: Strike) -> None:
     if _restart(world, strike.host):
+        world.promises.forget(strike.host)
         world.journals[strike.host].clear()
 
 
 def journal_restored(world: World, strike: Strike) -> None:
     """From a copy that was made before the operation."""
     if _restart(world, strike.host):
+        world.promises.forget(strike.host)
         world.journals[strike.host][:] = strike.journals[strike.host]
 
 

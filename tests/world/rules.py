@@ -25,7 +25,20 @@ def broken(world: World) -> list[str]:
 def harm(world: World) -> list[str]:
     """What must not happen at any time, whatever became of the operations."""
     twice = [f"ran twice: {one} {other}" for one, other in world.fabric.overlaps()]
-    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses), *world.lost]
+    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses), *world.lost, *believed(world)]
+
+
+def believed(world: World) -> list[str]:
+    """Pools that an operation takes for one storage, and that are two."""
+    found = []
+    with world.db.read() as connection:
+        rows = connection.execute(select(operations).where(operations.c.source.is_not(None))).all()
+    for row in rows:
+        for destination, pools in (row.context or {}).get("shared", {}).items():
+            own, other = (world.fabric.hosts[name].pools for name in (row.source, destination))
+            names = [name for name in pools if own.get(name) is not other.get(name)]
+            found += [f"{row.kind} takes {name} of {row.source} and {destination} for one storage" for name in names]
+    return found
 
 
 def unexplained(world: World) -> list[str]:

@@ -23,6 +23,7 @@ from tests.world.faults import Fault, Faults, Killed
 from tests.world.network import Network
 from tests.world.newest import NewestData, given_up
 from tests.world.processes import RETRY_S, AgentProcess, Server
+from tests.world.promises import Promises
 
 HOSTS = ("n1", "n2", "n3")
 VOLUME = "nbd://10.0.0.250:10809/data"
@@ -81,6 +82,7 @@ class World(Network):
         self.lost: list[str] = []
         self.lost_images: set[str] = set()  # that the catalogue has no bytes of
         self.handed_over: set[str] = set()  # instances that their clients have had, whatever a database says of them
+        self.promises = Promises(self.lost)
         self.newest = NewestData(self.fabric, self._given_up, self.lost)
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
@@ -228,6 +230,7 @@ class World(Network):
         self.treasures |= {(storage.identity, uuid) for storage in local}
 
     def _watch(self) -> None:
+        self.promises.look(self.agents, self.time)
         for identity, uuid in list(self.treasures):
             if (uuid, "vda") not in self.fabric.storages[identity].disks:
                 self.lost.append(f"at {self.time:.2f} what {uuid} had on {identity} was destroyed")
