@@ -21,8 +21,8 @@ from tests.world.world import HOSTS, World
 if TYPE_CHECKING:
     from tests.world.mishaps import Mishap, Strike
 
-CLONE = "clone"  # the second machine, as the fabric knows it
-SYNCED_S = 5.0  # by then a file system has written by itself what nobody has asked it to
+CLONE = "clone"  # the second machine, as the cluster knows it
+SYNCED_S = 5.0  # by then a file system has written what it was not asked to
 _CLOCK_S = 3600.0
 _ABOUT_TO_START = ("copy", "rebuild", "start")
 
@@ -105,8 +105,8 @@ def undefined_by_hand(world: World, strike: "Strike") -> None:
 
 
 def started_by_hand(world: World, _strike: "Strike") -> None:
-    """Where the newest data is, and while it runs nowhere: whoever starts an older copy, or one while the other is just
-    about to be started, has done the harm himself."""
+    """Where the newest data is, and while it runs nowhere: an operator who starts an older copy, or one just before the
+    other is started, has done the harm."""
     with world.db.read() as connection:
         starting = {
             row.instance_uuid

@@ -43,6 +43,12 @@ def history(world: World, scenario: str) -> list[str]:
         lines += broken(world)
     except AssertionError as error:
         lines.append(f"{type(error).__name__}: {error}")
+    return [*lines, *told(world)]
+
+
+def told(world: World) -> list[str]:
+    """Every row that tells what happened."""
+    lines: list[str] = []
     with world.db.read() as connection:
         for table in _TOLD:
             rows = connection.execute(select(table).order_by(*table.primary_key.columns))

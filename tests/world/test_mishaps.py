@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain, cycle
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.world import moves
 from tests.world.conftest import MakeWorld
 from tests.world.disasters import DISTURBING
 from tests.world.mishaps import MISHAPS, Strike, lease_s
+from tests.world.replay import told
 from tests.world.rules import broken, harm, stuck, unexplained
 from tests.world.scenarios import SCENARIOS
 from tests.world.world import NotAtRest, World
@@ -152,3 +154,19 @@ def test_every_kind_of_operation_meets_every_mishap(make_world: MakeWorld, scena
     found = meet(make_world, scenario, mishap, SEED)
     replay = f"MIGRATOR_WORLD_MISHAPS=all MIGRATOR_WORLD_SEED={SEED} pytest tests/world/test_mishaps.py"
     assert not found, "\n".join([*found, f"{replay} -k '[{scenario}-{mishap}]'"])
+
+
+@pytest.mark.parametrize(("scenario", "mishap"), [("stop", "power-cut"), ("pause", "database-restored")])
+def test_a_pair_and_a_seed_are_one_history(make_world: MakeWorld, scenario: str, mishap: str) -> None:
+    worlds: list[World] = []
+
+    def kept(**kwargs: Any) -> World:
+        worlds.append(make_world(**kwargs))
+        return worlds[-1]
+
+    histories = []
+    for _ in range(2):
+        found = meet(kept, scenario, mishap, SEED)
+        histories.append([*found, *told(worlds[-1])])
+    assert len(histories[0]) > 5
+    assert histories[0] == histories[1]

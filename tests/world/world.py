@@ -50,6 +50,8 @@ class NotAtRest(AssertionError):
 
 
 class World(Network):
+    longest_s = LONGEST_S
+
     def __init__(
         self,
         url: str,
@@ -82,12 +84,10 @@ class World(Network):
         self.lost: list[str] = []
         self.lost_images: set[str] = set()  # that the catalogue has no bytes of
         self.handed_over: set[str] = set()  # instances that their clients have had, whatever a database says of them
-        self.promises = Promises(self.lost)
         self.newest = NewestData(self.fabric, self._given_up, self.lost)
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
-        self.longest_s = LONGEST_S
         self._beat()
         self._driver_fault: Fault | None = None
         self.names: tuple[str, ...] = HOSTS  # of machines
@@ -100,6 +100,7 @@ class World(Network):
             return dict(images.get(connection, made.id)._asdict())
 
     def _add_hosts(self) -> None:
+        self.promises = Promises(self.lost)
         for name in HOSTS:
             self.fabric.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
             self.journals[name] = []

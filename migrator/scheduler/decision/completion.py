@@ -83,7 +83,7 @@ def _offered(fact: Fact) -> ConditionStatus:
 
 
 def _kept_restored(fact: Fact) -> ConditionStatus:
-    """The same; a domain that somebody has undefined leaves its disks where they are."""
+    """The same; a domain that an operator has undefined leaves its disks where they are."""
     return _when(fact.problem is None and _state(fact) in (*_STOPPED, DomainState.ABSENT))
 
 
