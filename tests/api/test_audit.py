@@ -76,3 +76,12 @@ def test_a_change_that_is_refused_by_the_state_names_no_operation(
     guarded("POST", f"/v2.1/servers/{uuid}/action", json={"os-stop": None}, headers=MEMBER)
     (line,) = audit(caplog)
     assert (line["status"], line.get("operations"), line["action"]) == (409, None, "os-stop")
+
+
+def test_an_action_that_is_refused_is_named(guarded: Web, caplog: pytest.LogCaptureFixture) -> None:
+    seed.flavor(guarded.db)
+    uuid = seed.instance(guarded.db, "a", project_id="own")
+    access = {"addTenantAccess": {"tenant": "own"}}
+    assert guarded("POST", "/v2.1/flavors/1/action", json=access, headers=MEMBER).status_code == 403
+    assert guarded("POST", f"/v2.1/servers/{uuid}/action", json={"evacuate": {}}, headers=MEMBER).status_code == 403
+    assert [line["action"] for line in audit(caplog)] == ["addTenantAccess", "evacuate"]

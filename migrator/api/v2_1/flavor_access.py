@@ -32,8 +32,8 @@ def change(request: ApiRequest) -> Answer:
     name = next(iter(body), "") if len(body) == 1 else ""
     if name not in _ACTIONS:
         raise BadRequest(f"There is no such action: {shortened(name or ', '.join(body))}")
-    request.require(f"os_compute_api:os-flavor-access:{_ACTIONS[name]}")
     request.http.state.action = name
+    request.require(f"os_compute_api:os-flavor-access:{_ACTIONS[name]}")
     tenant = body[name]["tenant"]
     with request.services.db.write() as connection:
         row = rows.get(connection, flavorid, lock=True)
