@@ -1,6 +1,7 @@
 """The small resources under a server: metadata, tags, addresses, and what it truthfully has none of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -10,13 +11,19 @@ from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
 from migrator.api.v2_1.servers.servers import find
 from migrator.db import instances
+from migrator.db.engine import Connection
+from migrator.db.rows import InstanceRow
 from migrator.errors import BadRequest, NotFound, VolumeNotFound
 from migrator.scheduler.requests import quota_checks
 
 
-def _change(request: ApiRequest, values: Mapping[str, Any]) -> None:
+@contextmanager
+def _locked(request: ApiRequest) -> Iterator[tuple[Connection, InstanceRow]]:
+    """The server as it is now, which no other request changes before the block ends: what is added to its metadata or
+    tags is added to all that is there. Raises InstanceNotFound."""
+    find(request, request.params["id"])
     with request.services.db.write() as connection:
-        instances.change(connection, request.params["id"], values)
+        yield connection, instances.lock(connection, request.params["id"])
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------
@@ -26,12 +33,13 @@ def _metadata(request: ApiRequest) -> dict[str, str]:
     return dict(find(request, request.params["id"]).metadata)
 
 
-def _change_metadata(request: ApiRequest, metadata: Mapping[str, str]) -> None:
-    """Raises QuotaExceeded."""
-    with request.services.db.write() as connection:
-        project = instances.get(connection, request.params["id"]).project_id
-        quota_checks.metadata_items(connection, project, request.services.settings.quotas, len(metadata))
-        instances.change(connection, request.params["id"], {"metadata": metadata})
+def _add_metadata(request: ApiRequest, more: Mapping[str, str], *, keep: bool) -> dict[str, str]:
+    """What the server has then; ``keep``: beside what it has now. Raises QuotaExceeded."""
+    with _locked(request) as (connection, row):
+        metadata = {**(row.metadata if keep else {}), **more}
+        quota_checks.metadata_items(connection, row.project_id, request.services.settings.quotas, len(metadata))
+        instances.change(connection, row.uuid, {"metadata": metadata})
+    return metadata
 
 
 def list_metadata(request: ApiRequest) -> Answer:
@@ -39,15 +47,11 @@ def list_metadata(request: ApiRequest) -> Answer:
 
 
 def merge_metadata(request: ApiRequest) -> Answer:
-    merged = _metadata(request) | request.body["metadata"]
-    _change_metadata(request, merged)
-    return Answer(200, {"metadata": merged})
+    return Answer(200, {"metadata": _add_metadata(request, request.body["metadata"], keep=True)})
 
 
 def replace_metadata(request: ApiRequest) -> Answer:
-    find(request, request.params["id"])
-    _change_metadata(request, request.body["metadata"])
-    return Answer(200, {"metadata": request.body["metadata"]})
+    return Answer(200, {"metadata": _add_metadata(request, request.body["metadata"], keep=False)})
 
 
 def show_meta(request: ApiRequest) -> Answer:
@@ -61,17 +65,17 @@ def put_meta(request: ApiRequest) -> Answer:
     key, wanted = request.params["key"], request.body["meta"]
     if key not in wanted:
         raise BadRequest("Request body and URI mismatch")
-    merged = _metadata(request) | wanted
-    _change_metadata(request, merged)
+    _add_metadata(request, wanted, keep=True)
     return Answer(200, {"meta": wanted})
 
 
 def delete_meta(request: ApiRequest) -> Answer:
-    key, metadata = request.params["key"], _metadata(request)
-    if key not in metadata:
-        raise NotFound("Metadata item was not found")
-    del metadata[key]
-    _change(request, {"metadata": metadata})
+    key = request.params["key"]
+    with _locked(request) as (connection, row):
+        if key not in row.metadata:
+            raise NotFound("Metadata item was not found")
+        left = {name: value for name, value in row.metadata.items() if name != key}
+        instances.change(connection, row.uuid, {"metadata": left})
     return Answer(204)
 
 
@@ -87,15 +91,15 @@ def list_tags(request: ApiRequest) -> Answer:
 
 
 def replace_tags(request: ApiRequest) -> Answer:
-    find(request, request.params["id"])
     tags = sorted(set(request.body["tags"]))
-    _change(request, {"tags": tags})
+    with _locked(request) as (connection, row):
+        instances.change(connection, row.uuid, {"tags": tags})
     return Answer(200, {"tags": tags})
 
 
 def delete_tags(request: ApiRequest) -> Answer:
-    find(request, request.params["id"])
-    _change(request, {"tags": []})
+    with _locked(request) as (connection, row):
+        instances.change(connection, row.uuid, {"tags": []})
     return Answer(204)
 
 
@@ -108,23 +112,23 @@ def show_tag(request: ApiRequest) -> Answer:
 
 def put_tag(request: ApiRequest) -> Answer:
     uuid, tag = request.params["id"], request.params["tag"]
-    tags = _tags(request)
-    if tag in tags:
-        return Answer(204)
-    if len(tag) > 60 or "," in tag or "/" in tag:
-        raise BadRequest(f"Tag '{shortened(tag)}' is invalid. It must be a string without characters '/' and ','.")
-    if len(tags) >= MOST_TAGS:
-        raise BadRequest(f"The number of tags exceeded the per-server limit {MOST_TAGS}")
-    _change(request, {"tags": sorted([*tags, tag])})
+    with _locked(request) as (connection, row):
+        if tag in row.tags:
+            return Answer(204)
+        if len(tag) > 60 or "," in tag or "/" in tag:
+            raise BadRequest(f"Tag '{shortened(tag)}' is invalid. It must be a string without characters '/' and ','.")
+        if len(row.tags) >= MOST_TAGS:
+            raise BadRequest(f"The number of tags exceeded the per-server limit {MOST_TAGS}")
+        instances.change(connection, uuid, {"tags": sorted([*row.tags, tag])})
     return Answer(201, headers={"Location": f"{request.base}/servers/{uuid}/tags/{quote(tag)}"})
 
 
 def delete_tag(request: ApiRequest) -> Answer:
     uuid, tag = request.params["id"], request.params["tag"]
-    tags = _tags(request)
-    if tag not in tags:
-        raise NotFound(f"Server {uuid} has no tag '{tag}'")
-    _change(request, {"tags": [other for other in tags if other != tag]})
+    with _locked(request) as (connection, row):
+        if tag not in row.tags:
+            raise NotFound(f"Server {uuid} has no tag '{tag}'")
+        instances.change(connection, uuid, {"tags": [other for other in row.tags if other != tag]})
     return Answer(204)
 
 
