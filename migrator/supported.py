@@ -122,21 +122,11 @@ HINTS = (  # of a server, at its creation; they hold for as long as there is the
     Honoured("same_host", "one instance or several: a host of any of them"),
     Honoured("different_host", "one instance or several: a host with none of them, and none of them comes to it later"),
 )
-HOSTNAME = "hostname"
-FIELDS = (  # of a server, at its creation, in PUT and at a resize; only what is shown may be asked for
-    Honoured("OS-DCF:diskConfig", "partitions in the guest are never resized", ("MANUAL",)),
-    Honoured("accessIPv4", "servers have no access address", ("",)),
-    Honoured("accessIPv6", "servers have no access address", ("",)),
-    Honoured(HOSTNAME, "it is made from the server's name"),
-)
 
 # Filters of GET /servers that Nova documents and that compare nothing here; the others of Nova's are honoured.
 REFUSED_FILTERS = (
-    Refused("access_ip_v4", "servers have no access address"),
-    Refused("access_ip_v6", "servers have no access address"),
     Refused("auto_disk_config", "partitions in the guest are never resized"),
     Refused("created_at", "use changes-since and changes-before"),
-    Refused("hostname", "it is made from the server's name: use name"),
     Refused("instance_type_id", "use flavor"),
     Refused("kernel_id", "use image"),
     Refused("launch_index", "it is always 0"),
@@ -176,17 +166,6 @@ def refused_hints(hints: Iterable[str]) -> list[str]:
 def refused_swap(swap_mb: int) -> list[str]:
     """A sentence when a flavor wants a swap disk."""
     return [f"swap {swap_mb} is not supported; supported: 0 (guests get no swap disk)"] if swap_mb else []
-
-
-def refused_fields(asked: Mapping[str, Any], hostname: str) -> list[str]:
-    """A sentence for each field that differs from what is shown. ``hostname``: the one that is shown."""
-    said = []
-    for row in FIELDS:
-        (shown,) = row.values or (hostname,)
-        value = asked.get(row.name)
-        if value is not None and value != shown:
-            said.append(f"{row.name} {shortened(str(value))} is not supported; supported: {shown!r} ({row.what})")
-    return said
 
 
 def _refused(

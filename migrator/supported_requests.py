@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.supported import FIELDS, HINTS, REFUSED_FILTERS, Honoured, Refused, shortened
+from migrator.supported import HINTS, REFUSED_FILTERS, Honoured, Refused, shortened
 
 _NOTHING = ("", "false", "none", "off", "no", "0", "[]", "{}")
 
@@ -58,6 +58,13 @@ REFUSED_FIELDS: Rows = (
     Refused("block_device_mapping", "send block_device_mapping_v2"),
     Refused("trusted_image_certificates", "images carry no signatures"),
 )
+_DISK_CONFIG = "shown; partitions in the guest are the guest's own to grow"
+FIELDS: Rows = (
+    Honoured("OS-DCF:diskConfig", _DISK_CONFIG),
+    Honoured("accessIPv4", "shown, and compared by filters"),
+    Honoured("accessIPv6", "shown, and compared by filters"),
+    Honoured("hostname", "at the creation of one server it is in the config drive, too"),
+)
 SERVER: Rows = (
     *_named("name description imageRef flavorRef metadata tags config_drive host hypervisor_hostname"),
     *_named("min_count max_count return_reservation_id"),
@@ -99,7 +106,7 @@ ACTIONS: Mapping[str, Rows] = {
         Ignored("migrate", f"below 2.56 {_PLAIN}, and a host in it chooses nothing"),
         Honoured("migrate.host", ""),
     ),
-    "resize": (Honoured("resize.flavorRef", ""), Honoured("resize.OS-DCF:diskConfig", "as it is shown", ("MANUAL",))),
+    "resize": (Honoured("resize.flavorRef", ""), Honoured("resize.OS-DCF:diskConfig", _DISK_CONFIG)),
     "evacuate": (
         *_named("evacuate.host evacuate.onSharedStorage"),
         Honoured(
@@ -208,6 +215,7 @@ _PAGES = "limit marker"
 _LISTED: Rows = (
     *_named("uuid name display_name description display_description status vm_state task_state power_state progress"),
     *_named("host node availability_zone flavor image image_ref key_name config_drive locked locked_by reservation_id"),
+    *_named("hostname access_ip_v4 access_ip_v6"),
     *_named("user_id project_id tenant_id all_tenants deleted changes-since changes-before ip ip6"),
     *_named(f"tags tags-any not-tags not-tags-any sort_key sort_dir {_PAGES}"),
     *REFUSED_FILTERS,

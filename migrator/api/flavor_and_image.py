@@ -69,12 +69,6 @@ def check_supported(flavor: Mapping[str, Any], image: Mapping[str, Any] | None =
         raise BadRequest(f"Image {image['id']}: {'; '.join(said)}.")
 
 
-def check_fields(asked: Mapping[str, Any], hostname: str = "") -> None:
-    """Raises BadRequest that names each field of a server that can only be as it is shown."""
-    if said := supported.refused_fields(asked, hostname):
-        raise BadRequest(f"Invalid input: {'; '.join(said)}.")
-
-
 def check_fits(flavor: Mapping[str, Any], image: Mapping[str, Any]) -> None:
     """Raises BadRequest when the flavor is too small for the image."""
     if image["min_ram"] > flavor["memory_mb"]:

@@ -4,6 +4,7 @@ Owns what the schemas mean beyond the draft: ``$`` is the end of the text, not a
 UUID is 36 characters; a number in a text is no longer than a column is wide. Never reads a request.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -28,6 +29,7 @@ _SHOWN = 300  # characters of a value, or of what is wrong with it, that an answ
 # Formats. Their names are read in the answers: "... is not a 'uuid'".
 UUID = "uuid"
 INT32 = "number of at most 2147483647"
+IPV4, IPV6 = "ipv4", "ipv6"
 _FORMATS = FormatChecker()
 
 
@@ -41,6 +43,25 @@ def _is_int32(value: object) -> bool:
     if isinstance(value, str):
         return value == "" or (_DIGITS.fullmatch(value) is not None and abs(int(value)) < 2**31)
     return not isinstance(value, (int, float)) or abs(value) < 2**31
+
+
+@_FORMATS.checks(IPV4)
+def _is_ipv4(value: object) -> bool:
+    return value == "" or _is_address(value, ipaddress.IPv4Address)
+
+
+@_FORMATS.checks(IPV6)
+def _is_ipv6(value: object) -> bool:
+    return value == "" or _is_address(value, ipaddress.IPv6Address)
+
+
+def _is_address(value: object, kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> bool:
+    if not isinstance(value, str):
+        return True
+    try:
+        return bool(kind(value)) and "%" not in value
+    except ValueError:
+        return False
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from migrator import supported_requests
 from migrator.supported import (
     EXTRA_SPECS,
-    FIELDS,
     HINTS,
     IMAGE_PROPERTIES,
     REFUSED_EXTRA_SPECS,
@@ -34,14 +33,6 @@ every build and in every move.
 ## A flavor's swap
 
 Only 0: guests get no swap disk.
-"""
-
-_FIELDS = """## Fields of a server
-
-At its creation, in PUT and at a resize; any other value is refused.
-
-| name | value | |
-| --- | --- | --- |
 """
 
 _BODIES = """## Fields of every body
@@ -77,10 +68,9 @@ nothing: no image has members.
 def supported_page() -> str:
     """The whole page, Markdown."""
     specs = _part("Extra specs of flavors", EXTRA_SPECS, (*REFUSED_EXTRA_SPECS, UNSCOPED))
-    fields = _FIELDS + "".join(f"| `{row.name}` | {_shown(row)} | {row.what} |\n" for row in FIELDS)
     images = _part("Properties of images", IMAGE_PROPERTIES, REFUSED_PROPERTIES)
     head = _HEAD.format(hints="".join(f"| `{row.name}` | {row.what} |\n" for row in HINTS))
-    return "\n".join([head, fields, *specs, *images, *_bodies(), _filters()])
+    return "\n".join([head, *specs, *images, *_bodies(), _filters()])
 
 
 def _bodies() -> Iterable[str]:
@@ -113,10 +103,6 @@ def _filters() -> str:
         for route, rows in supported_requests.QUERIES.items()
     )
     return _FILTERS + rows + _MORE_FILTERS.format(queries="\n".join(queries))
-
-
-def _shown(row: Honoured) -> str:
-    return "as it is shown" if row.values is None else ", ".join(value or "empty" for value in row.values)
 
 
 def _part(title: str, honoured: Iterable[Honoured], refused: Iterable[Refused]) -> Iterable[str]:

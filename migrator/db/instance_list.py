@@ -28,7 +28,8 @@ _DETAIL = tuple(
         "id uuid name description project_id user_id reservation_id flavor image_id spec host "
         "availability_zone vm_state task_state power_state fault metadata tags networks key_name "
         "config_drive locked_by locked_reason progress deleted created_at updated_at launched_at "
-        "terminated_at image_properties server_group scheduler_hints"
+        "terminated_at image_properties server_group scheduler_hints "
+        "hostname access_ip_v4 access_ip_v6 disk_config"
     )
 )
 

@@ -82,6 +82,10 @@ class InstanceRow(NamedTuple):
     networks: Sequence[Mapping[str, Any]]
     key_name: str | None
     key_data: str | None
+    hostname: str | None
+    access_ip_v4: str | None
+    access_ip_v6: str | None
+    disk_config: str | None
     config_drive: bool
     locked_by: str | None
     locked_reason: str | None

@@ -67,7 +67,7 @@ class InstanceSpec(Message):
     kernel_args: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     # What only the config drive says
-    hostname: str = ""
+    hostname: str = ""  # as it was at the creation; "": made from the name
     key_name: str | None = None
     key_data: str | None = Field(None, max_length=65535)  # the public key of that name
     user_data: str | None = Field(None, max_length=65535)  # in base64

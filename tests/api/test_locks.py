@@ -97,7 +97,8 @@ BODIES: dict[str, Any] = {
 }
 NOT_HELD = {"PUT /servers/{id}", "PUT /servers/{id}/tags", "DELETE /servers/{id}/tags", "PUT /servers/{id}/tags/{tag}"}
 NOT_HELD |= {"DELETE /servers/{id}/tags/{tag}", "POST /servers/{id}/action"}  # whose own table says which are held
-NOT_OFFERED = {"POST /servers/{id}/os-volume_attachments"}
+NOT_OFFERED = {"POST /servers/{id}/os-volume_attachments", "POST /servers/{id}/os-interface"}
+NOT_OFFERED |= {"DELETE /servers/{id}/os-interface/{port}"}
 NOT_OFFERED |= {f"{method} /servers/{{id}}/os-volume_attachments/{{volume}}" for method in ("PUT", "DELETE")}
 CHANGES = {
     f"{route.method} {route.path}": route

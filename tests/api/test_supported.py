@@ -101,28 +101,3 @@ def test_labels_go_on(api: Api) -> None:
     labels = {"owner_specified.openstack.md5": "", "owner_id": "p", "Note": "x", "hardware": "old", "a b": "c"}
     seed.image(api.db, image, properties=labels)
     assert boot(api, "labelled", image).status == 202
-
-
-@pytest.mark.parametrize("row", supported.FIELDS, ids=lambda row: row.name)
-def test_a_field_can_only_be_asked_for_as_it_is_shown(api: Api, row: supported.Honoured) -> None:
-    uuid = seed.instance(api.db, "cap")
-    shown = api("GET", f"/servers/{uuid}").json["server"]
-    same = shown.get(row.name, shown["OS-EXT-SRV-ATTR:hostname"])
-    assert row.values in (None, (same,)), "the table says what the view shows"
-    other = "AUTO" if row.name.startswith("OS-DCF") else "another"
-    new = {"name": "cap", "flavorRef": "1", "imageRef": IMAGE, "networks": "none"}
-    for method, path, body in (("POST", "/servers", new), ("PUT", f"/servers/{uuid}", {"description": "d"})):
-        answer = api(method, path, body={"server": body | {row.name: other}})
-        assert refused(answer, row.name, repr(other), f"supported: {same!r}"), answer.json
-        assert begun(api) == 0
-        assert api("GET", f"/servers/{uuid}").json["server"] == shown, "nothing half done"
-    assert api("PUT", f"/servers/{uuid}", body={"server": {row.name: same}}).status == 200
-    assert api("POST", "/servers", body={"server": new | {row.name: same}}).status == 202
-
-
-def test_a_resize_cannot_ask_for_another_disk_config(api: Api) -> None:
-    seed.flavor(api.db, flavorid="2", name="m1.large", disk_gb=2)
-    path, resize = f"/servers/{seed.instance(api.db, 'cap')}/action", {"flavorRef": "2"}
-    assert refused(api("POST", path, body={"resize": resize | {"OS-DCF:diskConfig": "AUTO"}}), "OS-DCF:diskConfig")
-    assert begun(api) == 0
-    assert api("POST", path, body={"resize": resize | {"OS-DCF:diskConfig": "MANUAL"}}).status == 202

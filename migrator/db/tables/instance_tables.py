@@ -31,6 +31,10 @@ instances = Table(
     Column("networks", JSON, nullable=False),  # [{network, mac, ip}]
     Column("key_name", String(255)),
     Column("key_data", Text),  # the public key of that name, as it was
+    Column("hostname", String(255)),
+    Column("access_ip_v4", String(39)),
+    Column("access_ip_v6", String(39)),
+    Column("disk_config", String(8)),  # AUTO or MANUAL; None: MANUAL
     Column("config_drive", Boolean, nullable=False, default=False),
     Column("locked_by", String(16)),  # None, "owner", "admin"
     Column("locked_reason", String(255)),

@@ -60,6 +60,7 @@ class NewInstance:
     key_data: str | None = None  # the public key of that name
     config_drive: bool = False
     hostname: str = ""
+    shown: Mapping[str, Any] = field(default_factory=dict)  # column -> value: recorded only to be shown
     user_data: str | None = None  # in base64
     boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
     volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
@@ -116,6 +117,8 @@ def _create(connection: Connection, caller: Caller, new: NewInstance) -> tuple[s
             "networks": interfaces.recorded(spec.nics),
             "key_name": new.key_name,
             "key_data": new.key_data,
+            "hostname": new.hostname or None,
+            **new.shown,
             "config_drive": new.config_drive,
             "server_group": new.hints.group,
             "scheduler_hints": dict(new.hints.asked),

@@ -41,6 +41,7 @@ def resize(
     flavor: Mapping[str, Any],
     same_host: bool,
     quotas: Limits | None = None,
+    disk_config: str | None = None,
 ) -> int:
     """Begin a resize to ``flavor`` (a row of ``flavors`` as a mapping). ``same_host``: the source itself will do.
     ``quotas``: the settings'; None: whatever the project's are. Raises BadRequest for the same flavor, a smaller disk,
@@ -57,7 +58,10 @@ def resize(
         if quotas is not None:
             quota_checks.resize(connection, row.project_id, quotas, old, flavor)
         params = {"old_flavor": old, "new_flavor": dict(flavor), "same_host": same_host}
-        return begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params, seen=row)
+        begun = begin(connection, caller, Kind.RESIZE, uuid, row.host, params=params, seen=row)
+        if disk_config is not None:
+            instances.change(connection, uuid, {"disk_config": disk_config})
+        return begun
 
     return until_unchanged(db, ask)
 

@@ -55,7 +55,6 @@ def _resize(request: ApiRequest, row: Any, value: Any) -> StartedAction:
         flavor = flavor_and_image.flavor(connection, str(value["flavorRef"]), project_scope(request))
         image = flavor_and_image.image_if_known(connection, row.image_id) if row.image_id else None
     if _may_move(row, Kind.RESIZE):
-        flavor_and_image.check_fields(value)
         flavor_and_image.check_supported(flavor)
         if image is not None:
             flavor_and_image.check_fits(flavor, image)
@@ -69,6 +68,7 @@ def _resize(request: ApiRequest, row: Any, value: Any) -> StartedAction:
             flavor=flavor,
             same_host=settings.allow_resize_to_same_host,
             quotas=settings.quotas,
+            disk_config=value.get("OS-DCF:diskConfig"),
         )
     )
 

@@ -5,6 +5,7 @@ Owns the rules and the texts; never writes. What Nova would accept and quietly d
 """
 
 import base64
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,9 @@ from migrator.errors import BadRequest, KeyPairNotFound, VolumeNotFound
 from migrator.scheduler.requests.build import NewInstance, volume_targets
 
 _LONGEST_NAME = 255
+_LONGEST_HOSTNAME = 63
 MOST_AT_ONCE = 100  # instances one request may ask for
+_ADDRESSES = {"accessIPv4": "access_ip_v4", "accessIPv6": "access_ip_v6"}  # field of a server -> column
 
 
 def rules(server: Mapping[str, Any]) -> Sequence[str]:
@@ -48,9 +51,7 @@ def new_instances(
     server = body["server"]
     _refuse_unsupported(server)
     count = _count(server)
-    disks = block_devices(server)
-    if count > 1 and (disks.boot_volume or disks.volumes):
-        raise BadRequest("Cannot attach one or more volumes to multiple instances")
+    disks = _disks(server, count)
     with db.read() as connection:
         flavor = flavor_and_image.flavor(connection, str(server["flavorRef"]), project)
         image, volume_image = _images(connection, disks, project)
@@ -72,13 +73,14 @@ def new_instances(
             key_name=key_name,
             key_data=key_data,
             config_drive=_config_drive(server),
-            hostname=hostname(name),
+            hostname=_hostname(server, name),
+            shown=shown(server),
             user_data=_user_data(server),
             boot_volume=disks.boot_volume,
             volumes=disks.volumes,
             hints=asked,
         )
-        for name in _checked_names(server, count)
+        for name in _names(server["name"], count)
     ]
 
 
@@ -107,11 +109,25 @@ def _check_parts(
         flavor_and_image.check_fits(flavor, image)
 
 
-def _checked_names(server: Mapping[str, Any], count: int) -> list[str]:
-    names = _names(server["name"], count)
-    for name in names:
-        flavor_and_image.check_fields(server, hostname(name))
-    return names
+def shown(server: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of it only to be shown, by column: of an address the one spelling that fits into it."""
+    asked = {column: server[name] for name, column in _ADDRESSES.items() if name in server}
+    found = {column: str(ipaddress.ip_address(text)) if text else "" for column, text in asked.items()}
+    disk_config = server.get("OS-DCF:diskConfig")
+    return found if disk_config is None else found | {"disk_config": disk_config}
+
+
+def _hostname(server: Mapping[str, Any], name: str) -> str:
+    """The one that is asked for, or one made from the server's name; of several servers each has its number."""
+    number = name.removeprefix(server["name"])
+    return server.get("hostname") or hostname(server["name"])[: _LONGEST_HOSTNAME - len(number)] + number
+
+
+def _disks(server: Mapping[str, Any], count: int) -> BlockDevices:
+    disks = block_devices(server)
+    if count > 1 and (disks.boot_volume or disks.volumes):
+        raise BadRequest("Cannot attach one or more volumes to multiple instances")
+    return disks
 
 
 def _names(name: str, count: int) -> list[str]:
@@ -141,6 +157,8 @@ def _count(server: Mapping[str, Any]) -> int:
         raise BadRequest("min_count and max_count must be at least 1")
     if least > most:
         raise BadRequest("min_count must be <= max_count")
+    if most > 1 and server.get("hostname"):
+        raise BadRequest("Unable to allocate a single hostname to multiple instances")
     if most > MOST_AT_ONCE:
         raise BadRequest(f"max_count must be at most {MOST_AT_ONCE}")
     return most

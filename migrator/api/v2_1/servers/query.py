@@ -14,7 +14,7 @@ from migrator import supported
 from migrator.api.json_schema import shortened
 from migrator.api.timestamps import moment
 from migrator.api.v2_1.common.paging import first, limit_of
-from migrator.api.v2_1.common.schemas import FALSE, TRUE
+from migrator.api.v2_1.common.schemas import FALSE, TRUE, words
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
 from migrator.api.v2_1.servers.view import Version, states_of
 from migrator.db import expressions
@@ -36,6 +36,9 @@ _EQUAL = {
     "config_drive": "config_drive",
     "progress": "progress",
     "locked_by": "locked_by",
+    "hostname": "hostname",
+    "access_ip_v4": "access_ip_v4",
+    "access_ip_v6": "access_ip_v6",
 }
 # expression -> parameter, and its older name
 _EXPRESSIONS = {
@@ -44,11 +47,14 @@ _EXPRESSIONS = {
     "ip6": ("ip6", "ip6"),
     "description": ("description", "display_description"),
 }
-_SINCE_283 = {"user_id", "key_name", "availability_zone", "config_drive", "progress"}  # open to every caller from 2.83
 # (from which microversion, parameters that filter for callers who are no administrators)
-_OPENED = (((2, 5), ("ip6",)), ((2, 83), ("vm_state", "task_state", "power_state")))
+_OPENED = (
+    ((2, 5), ("ip6",)),
+    ((2, 83), words("vm_state task_state power_state user_id key_name availability_zone config_drive progress")),
+    ((2, 90), ("hostname",)),
+)
 _TELL_OF_HOSTS = ("host", "node")  # sort keys
-_ADMIN_ONLY = {"host", "node", "locked_by"} | _SINCE_283
+_ADMIN_ONLY = {"host", "node", "locked_by", "access_ip_v4", "access_ip_v6"}
 
 
 def boolean(name: str, value: str) -> bool:
@@ -83,7 +89,7 @@ def parse(params: Params, version: Version, caller: Rights, *, most: int) -> Ins
         return None
     query = _times(params, version, caller, query)
     query = _expressions(params, query)
-    equal = _equals(params, version, caller) | _scope(params, caller)
+    equal = _equals(params, caller) | _scope(params, caller)
     among = dict(query.among)
     if uuids := params.get("uuid"):
         among["uuid"] = list(uuids)
@@ -168,8 +174,8 @@ def searches(params: QueryParams) -> bool:
     return any(name in names and expressions.is_pattern(value) for name, value in params.multi_items())
 
 
-def _equals(params: Params, version: Version, caller: Rights) -> dict[str, Any]:
-    closed = set() if caller.all_filters else _ADMIN_ONLY - (_SINCE_283 if version >= (2, 83) else set())
+def _equals(params: Params, caller: Rights) -> dict[str, Any]:
+    closed = set() if caller.all_filters else _ADMIN_ONLY
     found = {}
     for name, column in _EQUAL.items():
         value = first(params, name)

@@ -6,7 +6,7 @@ not above its own microversion.
 
 from typing import Any
 
-from migrator.api.json_schema import INT32
+from migrator.api.json_schema import INT32, IPV4, IPV6
 from migrator.api.v2_1.common.schemas import (
     BOOLEAN,
     COUNT,
@@ -63,8 +63,8 @@ _SERVER: Schema = {
     "metadata": METADATA,
     "networks": _NETWORKS,
     "OS-DCF:diskConfig": {"type": "string", "enum": ["AUTO", "MANUAL"]},
-    "accessIPv4": {"type": "string"},
-    "accessIPv6": {"type": "string"},
+    "accessIPv4": {"type": "string", "format": IPV4},
+    "accessIPv6": {"type": "string", "format": IPV6},
     "personality": {"type": "array"},
     "availability_zone": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
     "block_device_mapping": {"type": "array"},
@@ -96,8 +96,12 @@ def _create(required: tuple[str, ...] = ("name", "flavorRef"), **changed: Any) -
     )
 
 
-_HOSTNAME: Schema = {"type": "string", "minLength": 2, "maxLength": 63, "pattern": r"^[a-zA-Z0-9-]*$"}
-_FULL_HOSTNAME: Schema = {"type": "string", "minLength": 2, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-.]*$"}
+_HOSTNAME: Schema = {
+    "type": "string",
+    "minLength": 2,
+    "maxLength": 63,
+    "pattern": r"^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$",
+}
 _ZONE_OR_NONE: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
 _WITH_NETWORKS = ("name", "flavorRef", "networks")
 _D19: Schema = {"description": NULL_TEXT}
@@ -116,14 +120,14 @@ CREATE: Versioned = (
     ((2, 63), _create(_WITH_NETWORKS, **_D63)),
     ((2, 74), _create(_WITH_NETWORKS, **_D74)),
     ((2, 90), _create(_WITH_NETWORKS, **_D74, hostname=_HOSTNAME)),
-    ((2, 94), _create(_WITH_NETWORKS, **_D74, hostname=_FULL_HOSTNAME)),
+    ((2, 94), _create(_WITH_NETWORKS, **_D74, hostname=HOST)),
 )
 
 _UPDATE: Schema = {
     "name": NAME,
     "OS-DCF:diskConfig": {"type": "string", "enum": ["AUTO", "MANUAL"]},
-    "accessIPv4": {"type": "string"},
-    "accessIPv6": {"type": "string"},
+    "accessIPv4": {"type": "string", "format": IPV4},
+    "accessIPv6": {"type": "string", "format": IPV6},
 }
 
 
@@ -135,8 +139,8 @@ UPDATE: Versioned = (
     (V1, _update()),
     ((2, 19), _update(description=NULL_TEXT)),
     ((2, 90), _update(description=NULL_TEXT, hostname=_HOSTNAME)),
-    ((2, 94), _update(description=NULL_TEXT, hostname=_FULL_HOSTNAME)),
-    ((2, 104), _update(description=NULL_TEXT, hostname=_FULL_HOSTNAME, pinned_availability_zone=_ZONE_OR_NONE)),
+    ((2, 94), _update(description=NULL_TEXT, hostname=HOST)),
+    ((2, 104), _update(description=NULL_TEXT, hostname=HOST, pinned_availability_zone=_ZONE_OR_NONE)),
 )
 
 METADATA_BODY: Versioned = ((V1, closed({"metadata": METADATA}, ("metadata",))),)

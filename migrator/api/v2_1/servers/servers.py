@@ -71,7 +71,7 @@ def create(request: ApiRequest) -> Answer:
     server = {
         "id": uuid,
         "links": view.links(request.base, request.root, "servers", uuid),
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": wanted[0].shown.get("disk_config") or "MANUAL",
         "security_groups": [{"name": "default"}],
     }
     return Answer(202, {"server": server}, headers={"Location": f"{request.base}/servers/{uuid}"})
@@ -120,12 +120,12 @@ def show(request: ApiRequest) -> Answer:
 
 
 def rename(request: ApiRequest) -> Answer:
-    """PUT: name, description and the zone that the server is pinned to."""
+    """PUT: what is recorded of the server and told to no guest, and the zone that it is pinned to."""
     uuid = request.params["id"]
-    row = find(request, uuid)
+    find(request, uuid)
     wanted = request.body["server"]
-    flavor_and_image.check_fields(wanted, view.hostname(wanted.get("name", row.name)))
-    values = {name: wanted[name] for name in ("name", "description") if name in wanted}
+    values = {name: wanted[name] for name in ("name", "description", "hostname") if name in wanted}
+    values |= server_create.shown(wanted)
     with request.services.db.write() as connection:
         if PINNED in wanted:
             values["availability_zone"] = _pinned(connection, uuid, wanted[PINNED])

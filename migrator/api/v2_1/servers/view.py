@@ -124,8 +124,8 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
     """The fields that PUT answers with below 2.75, and that every other view begins with."""
     version = context.version
     server = {
-        "accessIPv4": "",
-        "accessIPv6": "",
+        "accessIPv4": row.access_ip_v4 or "",
+        "accessIPv6": row.access_ip_v6 or "",
         "addresses": addresses(row.networks),
         "created": iso_z(row.created_at),
         "flavor": _flavor(row.flavor, context),
@@ -139,7 +139,7 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
         "tenant_id": row.project_id,
         "updated": iso_z(row.updated_at or row.created_at),
         "user_id": row.user_id,
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": row.disk_config or "MANUAL",
     }
     if server["status"] in ("ERROR", "DELETED"):
         if row.fault:
@@ -230,7 +230,7 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
         server["OS-EXT-SRV-ATTR:root_device_name"] = f"/dev/{disks[0]['target']}" if disks and row.host else None
         server["OS-EXT-SRV-ATTR:user_data"] = spec.get("user_data")
     if (version >= (2, 3) and context.attributes) or version >= (2, 90):
-        server["OS-EXT-SRV-ATTR:hostname"] = hostname(row.name)
+        server["OS-EXT-SRV-ATTR:hostname"] = row.hostname or hostname(row.name)
     if version >= (2, 16) and context.host_states is not None:
         server["host_status"] = context.host_states.get(row.host, "UNKNOWN") if row.host else ""
     if version >= (2, 71) and single:
@@ -243,6 +243,10 @@ def _by_version(server: dict[str, Any], row: Any, context: ViewContext, single: 
 
 @lru_cache(maxsize=65536)
 def hostname(name: str) -> str:
-    """The guest's host name, made from the server's name: letters, digits, '-' and '.', at most 63 characters."""
-    kept = "".join(c for c in name.replace(" ", "-").replace("_", "-") if (c.isascii() and c.isalnum()) or c in "-.")
-    return kept.strip(".-").lower()[:63] or "server"
+    """The guest's host name, made from the server's name: letters, digits and '-', at most 63 characters."""
+    kept = "".join(
+        c
+        for c in name.replace(" ", "-").replace("_", "-").replace(".", "-")
+        if (c.isascii() and c.isalnum()) or c == "-"
+    )
+    return kept.strip("-").lower()[:63] or "server"
