@@ -47,6 +47,16 @@ class DrainMoveRow(NamedTuple):
     error: str | None
 
 
+class HeardRow(NamedTuple):
+    """Of a row of ``hosts``, what says whether it answers and takes instances in. ``silent_s``: as in ``HostRow``."""
+
+    name: str
+    disabled: bool
+    approved: bool
+    forced_down: bool
+    silent_s: float
+
+
 class DrainEventRow(NamedTuple):
     """A row of ``drain_events``."""
 

@@ -10,9 +10,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, and_, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from migrator.db import server_heartbeat
 from migrator.db.clock import now_expression
-from migrator.db.drain_rows import DrainEventRow, DrainMoveRow, DrainRow
-from migrator.db.tables import claims, drain_events, drain_moves, drains, instances
+from migrator.db.drain_rows import DrainEventRow, DrainMoveRow, DrainRow, HeardRow
+from migrator.db.tables import claims, drain_events, drain_moves, drains, hosts, instances, operations
 from migrator.errors import ConcurrentUpdate, Conflict, DrainNotFound
 
 MOVING, STOPPED = "moving", "done"
@@ -57,9 +58,9 @@ def active_ids(connection: Connection) -> Sequence[int]:
     return connection.execute(query).scalars().all()
 
 
-def active_of(connection: Connection, hosts: Sequence[str]) -> Sequence[DrainRow]:
+def active_of(connection: Connection, names: Sequence[str]) -> Sequence[DrainRow]:
     """Active drains of these hosts."""
-    query = select(drains).where(drains.c.active == true(), drains.c.host.in_(hosts)).order_by(drains.c.id)
+    query = select(drains).where(drains.c.active == true(), drains.c.host.in_(names)).order_by(drains.c.id)
     return cast(Sequence[DrainRow], connection.execute(query).all())
 
 
@@ -101,6 +102,13 @@ def change_move(connection: Connection, drain_id: int, instance_uuid: str, value
     connection.execute(update(drain_moves).where(mine).values(**values))
 
 
+def try_again(connection: Connection, drain_id: int) -> None:
+    """What failed may begin again, as often as at first."""
+    failed = and_(drain_moves.c.drain_id == drain_id, drain_moves.c.state == "failed")
+    again = {"state": "waiting", "attempts": 0, "destination": None}
+    connection.execute(update(drain_moves).where(failed).values(**again))
+
+
 def under_way(connection: Connection) -> Sequence[DrainMoveRow]:
     """Moves of all active drains that are under way, or that stopped a member of a server group."""
     stopped = and_(drain_moves.c.state == STOPPED, drain_moves.c.way == "stop", drain_moves.c.group_uuid.is_not(None))
@@ -126,6 +134,23 @@ def reserved(connection: Connection, but: int) -> Sequence[Any]:
         .where(or_(m.state == MOVING, and_(m.state == "waiting", m.drain_id != but)))
     )
     return connection.execute(query).all()
+
+
+def hosts_heard(connection: Connection) -> Sequence[HeardRow]:
+    """Every host, without its description: this is read for every look at a drain."""
+    h = hosts.c
+    silent_s = (server_heartbeat.clock_of(connection.dialect.name) - h.last_seen).label("silent_s")
+    query = select(h.name, h.disabled, h.approved, h.forced_down, silent_s).order_by(h.name)
+    return cast(Sequence[HeardRow], connection.execute(query).all())
+
+
+def arriving(connection: Connection, host: str) -> Sequence[str]:
+    """Names of instances that are not on the host and that an operation under way brings there."""
+    o, i = operations.c, instances.c
+    there = and_(o.active == true(), o.holds == true(), o.destination == host)
+    elsewhere = or_(i.host.is_(None), i.host != host)
+    query = select(i.name).join(operations, o.instance_uuid == i.uuid).where(there, elsewhere).order_by(i.name)
+    return connection.execute(query).scalars().all()
 
 
 def counts(connection: Connection, ids: Sequence[int]) -> Mapping[int, Mapping[str, int]]:

@@ -70,6 +70,7 @@ QUERIES: list[tuple[type, Ask]] = [
     (drain_rows.DrainRow, lambda c: drains.newest_over(c, "n1", "drain")),
     (drain_rows.DrainMoveRow, lambda c: drains.moves(c, 1)),
     (drain_rows.DrainMoveRow, drains.under_way),
+    (drain_rows.HeardRow, drains.hosts_heard),
     (drain_rows.DrainEventRow, lambda c: drains.events(c, 1)),
     (rows.AlarmRow, lambda c: alarms.listed(c, host="n1")),
     (rows.AlarmRow, lambda c: alarms.listed(c, cleared=True)),

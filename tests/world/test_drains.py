@@ -183,3 +183,17 @@ def test_two_members_of_a_group_never_move_together(make_world: MakeWorld) -> No
     drained.run()
     assert drained.most == 1
     assert source not in drained.places()
+
+
+def test_a_drain_waits_while_its_host_is_silent_and_stops_no_guest_when_that_is_back(make_world: MakeWorld) -> None:
+    world = make_world()
+    drained = Drained(world)
+    world.silence("n1")
+    for _ in range(200):
+        drained.sweep()
+        world.tick()
+    assert (drained.row().state, drained.row().note) == ("blocked", "host n1 is silent: bring it back, or evacuate it")
+    world.bring_back("n1")
+    drained.run()
+    assert {(move.state, move.way) for move in drained.moves()} == {("done", "live")}
+    assert "n1" not in drained.places()

@@ -124,6 +124,8 @@ def _answers(
         return f"it is {row.vm_state}", {}
     if way not in MOVES:
         return "", {}
+    if need.origin is not None and not need.origin.host.up:
+        return preflight.unheard(need.origin.host), {}
     asked = need if way is Way.LIVE else replace(need, live=False, guest=None, origin=None)
     own = set(_PLANNED)
     group = need.neighbours.group

@@ -19,7 +19,7 @@ from migrator.settings import ServerSettings
 _ENDS = frozenset({Way.STOP, Way.LEAVE})  # ways that always can be gone: none after them is ever tried
 _ASKABLE: Mapping[str, tuple[frozenset[DrainState], DrainState]] = {
     "pause": (frozenset({DrainState.RUNNING, DrainState.BLOCKED}), DrainState.PAUSED),
-    "resume": (frozenset({DrainState.PAUSED}), DrainState.RUNNING),
+    "resume": (frozenset({DrainState.PAUSED, DrainState.BLOCKED}), DrainState.RUNNING),
     "cancel": (frozenset({DrainState.RUNNING, DrainState.BLOCKED, DrainState.PAUSED}), DrainState.CANCELLING),
 }
 
@@ -87,6 +87,8 @@ def ask(db: Database, caller: Caller, ident: str, verb: str, *, undo: bool = Fal
         if DrainState(drain.state) not in allowed:
             raise Conflict(f"Drain {drain.uuid} cannot {verb}: it is {drain.state}")
         drains.change(connection, drain.id, drain.generation, {"state": wanted.value, "undo": undo, "note": None})
+        if verb == "resume":
+            drains.try_again(connection, drain.id)
         words = f"{verb} asked by {caller.user_id}" + (", and what went shall come back" if undo else "")
         drains.say(connection, drain.id, verb, words)
         return drains.get(connection, ident)
@@ -120,7 +122,7 @@ def _checked(connection: Connection, host: str, request: DrainRequest, settings:
             advice=f"evacuate its instances: `migrator evacuate SERVER`, or see `migrator preflight --evacuate {host}`",
         )
     _check_destinations(connection, request)
-    others = views.usable(connection, request, settings) - {host}
+    others = views.usable(drains.hosts_heard(connection), request, settings) - {host}
     if not others and not _ENDS & set(request.strategies):
         which = f"none of {', '.join(request.to)}" if request.to else "no other host"
         raise Conflict(f"{which} takes instances in: nothing could leave {host}", advice="enable one, or add `stop`")

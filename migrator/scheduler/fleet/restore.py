@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from migrator.db import drains
+from migrator.db import drains, operations
 from migrator.db.drain_rows import DrainRow
 from migrator.db.engine import Connection
+from migrator.operations import Kind
 from migrator.scheduler.fleet.plan.model import MOVES, Way
 from migrator.scheduler.fleet.plan.step import MoveView
 from migrator.scheduler.fleet.plan.vocabulary import RESTORE, DrainRequest, DrainState, MoveState
@@ -29,9 +30,12 @@ def begin_restore(connection: Connection, drain: DrainRow, caller: Caller) -> Dr
         "project_id": caller.project_id,
     }
     made = drains.create(connection, values, None)
-    for move in drains.moves(connection, drain.id):
-        if move.state == MoveState.DONE:
-            stopped = move.way == Way.STOP
+    done = [move for move in drains.moves(connection, drain.id) if move.state == MoveState.DONE]
+    begun = operations.get_many(connection, [m.operation_id for m in done if m.operation_id is not None])
+    ended = {row.id for row in begun if row.kind == Kind.STOP}
+    for move in done:
+        stopped = move.way == Way.STOP
+        if not stopped or move.operation_id in ended:  # else it was off before the drain came to it
             row: dict[str, Any] = {
                 "instance_uuid": move.instance_uuid,
                 "name": move.name,

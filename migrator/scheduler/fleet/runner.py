@@ -226,6 +226,8 @@ def _note(connection: Connection, drain: DrainRow, change: MoveChange) -> None:
     values: dict[str, Any] = {"state": change.state.value, "error": change.error}
     if change.state is MoveState.WAITING:
         values["destination"] = None  # it is planned anew
+    if change.attempts is not None:
+        values["attempts"] = change.attempts
     drains.change_move(connection, drain.id, change.uuid, values)
     drains.say(connection, drain.id, change.event, change.message, change.uuid)
 

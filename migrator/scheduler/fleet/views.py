@@ -3,23 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from migrator.db import drains, hosts, instances, operations
+from migrator.db import drains, instances, operations
 from migrator.db.clock import now
-from migrator.db.drain_rows import DrainMoveRow, DrainRow
+from migrator.db.drain_rows import DrainMoveRow, DrainRow, HeardRow
 from migrator.db.engine import Connection
 from migrator.db.rows import InstanceRow, OperationRow
 from migrator.operations import VERIFY
 from migrator.scheduler.fleet.plan.model import Way
 from migrator.scheduler.fleet.plan.step import DrainView, GuestView, MoveView, Occupied, OperationView, occupied
-from migrator.scheduler.fleet.plan.vocabulary import DRAIN, DrainRequest, DrainState, MoveState
+from migrator.scheduler.fleet.plan.vocabulary import DRAIN, SETTLED, DrainRequest, DrainState, MoveState
 from migrator.scheduler.fleet.planning import budgets_of
-from migrator.scheduler.state import host_views
 from migrator.settings import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """``here``: instances on the host now, of a drain; ``rows``: the moves' instances, without deleted ones."""
+    """``here``: instances on the host that the drain is about; ``rows``: the moves' instances, without deleted ones."""
 
     drain: DrainRow
     request: DrainRequest
@@ -36,19 +35,27 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
     found = drains.moves(connection, drain.id)
     begun = operations.get_many(connection, [m.operation_id for m in found if m.operation_id is not None])
     rows = instances.by_uuids(connection, [move.instance_uuid for move in found])
-    here = instances.on_host(connection, drain.host) if drain.kind == DRAIN else ()
+    empties = drain.host if drain.kind == DRAIN and request.disable else None
+    lists = empties is not None or (drain.kind == DRAIN and drain.planned_at is None)
+    here = instances.on_host(connection, drain.host) if lists else ()
     known = {move.instance_uuid for move in found}
+    states = drains.hosts_heard(connection)
+    leaving = {drain.host} if drain.kind == DRAIN else {m.source for m in found if m.state not in SETTLED}
     view = DrainView(
         state=DrainState(drain.state),
         moves=move_views(found, {row.id: row for row in begun}, rows),
         budgets=budgets_of(request, settings),
-        usable=usable(connection, request, settings),
+        usable=usable(states, request, settings),
         others=others(connection, drain.id),
         may_leave=Way.LEAVE in request.strategies,
         late=drain.deadline_at is not None and moment > drain.deadline_at,
         unlisted=any(row.uuid not in known for row in here),
         undo=drain.undo,
         plan_age_s=moment - drain.planned_at if drain.planned_at is not None else None,
+        silent=frozenset(row.name for row in states if row.name in leaving and not _up(row, settings)),
+        empties=empties,
+        arriving=drains.arriving(connection, empties) if empties is not None else (),
+        note=drain.note or "",
     )
     return Loaded(drain, request, view, here, rows, moment)
 
@@ -91,7 +98,11 @@ def _guest(row: InstanceRow | None) -> GuestView | None:
     return GuestView(row.host, row.vm_state, row.task_state is not None) if row is not None else None
 
 
-def usable(connection: Connection, request: DrainRequest, settings: ServerSettings) -> frozenset[str]:
-    rows = hosts.by_names(connection, request.to) if request.to else hosts.every(connection)
-    views = [host_views.host_view(row, settings.service_down_time) for row in rows]
-    return frozenset(view.name for view in views if view.up and not view.disabled)
+def usable(states: Sequence[HeardRow], request: DrainRequest, settings: ServerSettings) -> frozenset[str]:
+    """Of the hosts that the request allows, those that take instances in."""
+    allowed = [row for row in states if not request.to or row.name in request.to]
+    return frozenset(row.name for row in allowed if _up(row, settings) and row.approved and not row.disabled)
+
+
+def _up(row: HeardRow, settings: ServerSettings) -> bool:
+    return not row.forced_down and row.silent_s <= settings.service_down_time

@@ -112,11 +112,11 @@ def _unfit(row: InstanceRow, origin: SourceHost | None) -> str:
     words = [] if row.vm_state in ALLOWED[Kind.LIVE_MIGRATION][1] else [f"it is {row.vm_state}"]
     words += [f"it is busy ({row.task_state})"] if row.task_state is not None else []
     words += ["it has no host"] if row.host is None else []
-    words += [_unheard(origin.host)] if origin is not None and not origin.host.up else []
+    words += [unheard(origin.host)] if origin is not None and not origin.host.up else []
     return ", ".join(words)
 
 
-def _unheard(host: HostView) -> str:
+def unheard(host: HostView) -> str:
     """Nothing moves live from a host whose agent does not answer, whatever the destination."""
     silent = f"silent for {host.silent_s:.0f} s"
     return f"its host {host.name} is " + ("forced down" if host.forced_down else host.unreadable or f"down ({silent})")

@@ -58,7 +58,9 @@ class Occupied:
 class DrainView:
     """``late``: the deadline has passed; ``unlisted``: there are instances on the host that no move is about;
     ``usable``: hosts that take instances in; ``undo``: a cancelled one's moves go back;
-    ``plan_age_s`` None: there is no plan yet; ``others``: of other drains."""
+    ``plan_age_s`` None: there is no plan yet; ``others``: of other drains. ``silent``: hosts that instances leave, or
+    are started on, and that do not answer; ``empties``: the host that shall be empty, None: what comes to it may stay;
+    ``arriving``: names of instances that are on their way to that host; ``note``: why it waits, as written down."""
 
     state: DrainState
     moves: Sequence[MoveView]
@@ -70,15 +72,22 @@ class DrainView:
     unlisted: bool = False
     undo: bool = False
     plan_age_s: float | None = None
+    silent: frozenset[str] = frozenset()
+    empties: str | None = None
+    arriving: Sequence[str] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MoveChange:
+    """``attempts`` None: as many as before."""
+
     uuid: str
     state: MoveState
     event: str
     message: str
     error: str | None = None
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,9 @@ def step(view: DrainView) -> Step:
         return Step(state=over[0], note=over[1])
     if view.state is DrainState.PAUSED or view.late:
         return Step(confirm=confirm)
+    if _silenced(view):
+        state, note = _changed(view, DrainState.BLOCKED, _silence(view.silent))
+        return Step(confirm=confirm, state=state, note=note)
     if _needs_plan(view):
         return Step(confirm=confirm, replan=True)
     begin = _beginning(view)
@@ -139,7 +151,7 @@ def admits(move: MoveView, others: Sequence[Occupied], budgets: Budgets) -> bool
 def _judged(move: MoveView, view: DrainView) -> MoveChange | None:
     """What became of it since it was looked at last; None: nothing."""
     if move.state in SETTLED:
-        return None
+        return _reopened(move, view)
     guest = move.guest
     if guest is None:
         return MoveChange(move.uuid, MoveState.GONE, "gone", f"{move.name} was deleted")
@@ -150,6 +162,17 @@ def _judged(move: MoveView, view: DrainView) -> MoveChange | None:
     if move.state is MoveState.WAITING and _reached(move, guest):
         return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} is {guest.vm_state} already")
     return None
+
+
+def _reopened(move: MoveView, view: DrainView) -> MoveChange | None:
+    """What was settled and is not any more: it is back on the host, or runs there again."""
+    guest = move.guest
+    if guest is None or view.empties is None or guest.host != view.empties or move.state is MoveState.LEFT:
+        return None
+    if move.state is MoveState.DONE and move.way is Way.STOP and guest.vm_state != "active":
+        return None
+    words = f"{move.name} is on {guest.host} again, and {guest.vm_state}"
+    return MoveChange(move.uuid, MoveState.WAITING, "back", words, attempts=0)
 
 
 def _reached(move: MoveView, guest: GuestView) -> bool:
@@ -166,7 +189,12 @@ def _ended(move: MoveView, guest: GuestView, view: DrainView) -> MoveChange:
         return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} {where}")
     error = (move.operation.error if move.operation is not None else "") or "it was undone"
     words = f"{move.name} ({move.way}, attempt {move.attempts} of {ATTEMPTS}): {error}"
-    if move.attempts < ATTEMPTS:
+    if move.source in view.silent:  # which says nothing of the move
+        return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error, move.attempts - 1)
+    if move.operation is not None and move.operation.cancelled and view.state is not DrainState.CANCELLING:
+        error = f"a person aborted it: {error}; `migrator drain-resume` tries it again"
+        words = f"{move.name} ({move.way}): {error}"
+    elif move.attempts < ATTEMPTS:
         return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error)
     last = MoveState.LEFT if view.may_leave else MoveState.FAILED
     return MoveChange(move.uuid, last, "failed", words, error)
@@ -182,7 +210,7 @@ def _cancelling(moving: Sequence[MoveView], confirm: Sequence[MoveView]) -> Step
 
 def _over(view: DrainView) -> tuple[DrainState, str] | None:
     left = [move for move in view.moves if move.state not in SETTLED]
-    if not left and not view.unlisted and view.plan_age_s is not None:
+    if not left and not view.unlisted and not view.arriving and view.plan_age_s is not None:
         stay = len([move for move in view.moves if move.state is MoveState.LEFT])
         return DrainState.COMPLETED, f"{stay} stay where they are" if stay else "nothing is left to do"
     if view.late:
@@ -190,11 +218,21 @@ def _over(view: DrainView) -> tuple[DrainState, str] | None:
     return None
 
 
+def _silenced(view: DrainView) -> bool:
+    """Whether nothing can begin, for no host that has something to go answers."""
+    sources = {move.source for move in view.moves if move.state not in SETTLED}
+    return bool(view.silent) and sources <= view.silent
+
+
+def _silence(silent: Iterable[str]) -> str:
+    return "; ".join(f"host {name} is silent: bring it back, or evacuate it" for name in sorted(silent))
+
+
 def _needs_plan(view: DrainView) -> bool:
     if view.plan_age_s is None or view.unlisted:
         return True
-    waiting = [move for move in view.moves if move.state is MoveState.WAITING and move.way in MOVES]
-    if any(move.destination not in view.usable for move in waiting):
+    waiting = [move for move in view.moves if move.state is MoveState.WAITING]
+    if any(move.destination not in view.usable for move in waiting if move.way is None or move.way in MOVES):
         return True
     return view.plan_age_s >= AGAIN_S and any(move.state is MoveState.STUCK for move in view.moves)
 
@@ -203,7 +241,7 @@ def _beginning(view: DrainView) -> list[MoveView]:
     taken, begin = [*view.others, *occupied(view.moves)], []
     for move in view.moves:
         ready = move.state is MoveState.WAITING and move.guest is not None and not move.guest.busy
-        if ready and admits(move, taken, view.budgets):
+        if ready and move.source not in view.silent and admits(move, taken, view.budgets):
             begin.append(move)
             taken += occupied([replace(move, state=MoveState.MOVING)])
     return begin
@@ -213,10 +251,22 @@ def _running(
     view: DrainView, moving: Sequence[MoveView], begin: Sequence[MoveView]
 ) -> tuple[DrainState | None, str | None]:
     """Blocked while nothing moves and nothing can; else running. None: as it was."""
-    waits = any(move.state is MoveState.WAITING for move in view.moves)
-    stuck = [m.name for m in view.moves if m.state in (MoveState.STUCK, MoveState.FAILED)]
-    blocked = bool(stuck) and not (moving or begin or waits)
-    wanted = DrainState.BLOCKED if blocked else DrainState.RUNNING
-    if wanted is view.state:
-        return None, None
-    return wanted, f"cannot go: {', '.join(stuck[:20])}" if blocked else ""
+    kept = {o.group for o in (*view.others, *occupied(view.moves)) if not o.moving}
+    waits = [move for move in view.moves if move.state is MoveState.WAITING]
+    held = [move for move in waits if move.group is not None and move.group in kept]
+    mute = [move for move in waits if move.source in view.silent]
+    stuck = [move for move in view.moves if move.state in (MoveState.STUCK, MoveState.FAILED)]
+    hindered = (
+        ("cannot go", stuck),
+        ("waits until the member of its server group that a drain stopped runs again", held),
+    )
+    told = [f"{words}: {', '.join(move.name for move in found[:20])}" for words, found in hindered if found]
+    told += [_silence({move.source for move in mute})] if mute else []
+    if told and not moving and not begin and len({m.uuid for m in (*held, *mute)}) == len(waits):
+        return _changed(view, DrainState.BLOCKED, "; ".join(told))
+    coming = f"waits for what is on its way to the host: {', '.join(view.arriving[:20])}" if view.arriving else ""
+    return _changed(view, DrainState.RUNNING, coming)
+
+
+def _changed(view: DrainView, state: DrainState, note: str) -> tuple[DrainState | None, str | None]:
+    return (None, None) if (state, note) == (view.state, view.note) else (state, note)

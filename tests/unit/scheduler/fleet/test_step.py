@@ -3,7 +3,16 @@
 from dataclasses import replace
 
 from migrator.scheduler.fleet.plan.model import Budgets, Way
-from migrator.scheduler.fleet.plan.step import DrainView, GuestView, MoveView, Occupied, OperationView, step
+from migrator.scheduler.fleet.plan.step import (
+    AGAIN_S,
+    DrainView,
+    GuestView,
+    MoveView,
+    Occupied,
+    OperationView,
+    Step,
+    step,
+)
 from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, DrainState, MoveState
 
 HERE = GuestView("n1", "active")
@@ -70,3 +79,66 @@ def test_a_cancelled_drain_confirms_what_is_there_already_unless_it_goes_back() 
     assert (step(view).confirm, step(view).cancel) == ([verifying], [])
     assert (step(replace(view, undo=True)).confirm, step(replace(view, undo=True)).cancel) == ([], [verifying])
     assert step(replace(view, moves=())).state is DrainState.CANCELLED
+
+
+def test_nothing_begins_and_nothing_is_planned_while_the_source_is_silent() -> None:
+    stuck = replace(WAITS, uuid="u2", name="b", state=MoveState.STUCK, way=None, destination=None)
+    view = replace(VIEW, silent=frozenset({"n1"}), moves=(WAITS, stuck), plan_age_s=AGAIN_S * 2)
+    note = "host n1 is silent: bring it back, or evacuate it"
+    assert step(view) == Step(confirm=[], state=DrainState.BLOCKED, note=note)
+    assert step(replace(view, state=DrainState.BLOCKED, note=note)) == Step(confirm=[])
+    heard = replace(view, state=DrainState.BLOCKED, note=note, silent=frozenset(), plan_age_s=1.0)
+    assert step(heard).state is DrainState.RUNNING
+
+
+def test_of_a_restore_only_what_is_on_a_silent_host_waits() -> None:
+    other = replace(WAITS, uuid="u2", name="b", source="n3", guest=GuestView("n3", "active"))
+    found = step(replace(VIEW, silent=frozenset({"n1"}), moves=(WAITS, other)))
+    assert (found.begin, found.state) == ([other], None)
+
+
+def test_a_move_that_ends_while_its_source_is_silent_counts_no_attempt() -> None:
+    failed = replace(MOVES, attempts=ATTEMPTS, operation=OperationView(7, active=False, error="n1 is silent"))
+    (change,) = step(replace(VIEW, moves=(failed,), silent=frozenset({"n1"}))).changes
+    assert (change.state, change.attempts) == (MoveState.WAITING, ATTEMPTS - 1)
+
+
+def test_what_is_back_on_the_host_is_moved_again() -> None:
+    done, gone = replace(WAITS, state=MoveState.DONE), replace(WAITS, state=MoveState.GONE, way=None, destination=None)
+    for move in (done, gone):
+        (change,) = step(replace(VIEW, moves=(move,), empties="n1")).changes
+        assert (change.state, change.event, change.message) == (
+            MoveState.WAITING,
+            "back",
+            "a is on n1 again, and active",
+        )
+        assert not step(replace(VIEW, moves=(move,))).changes
+    assert step(replace(VIEW, moves=(replace(gone, state=MoveState.WAITING),), empties="n1")).replan
+
+
+def test_what_a_drain_stopped_and_somebody_started_is_stopped_again() -> None:
+    stopped = replace(WAITS, state=MoveState.DONE, way=Way.STOP, destination=None, guest=GuestView("n1", "stopped"))
+    assert step(replace(VIEW, moves=(stopped,), empties="n1")).state is DrainState.COMPLETED
+    (change,) = step(replace(VIEW, moves=(replace(stopped, guest=HERE),), empties="n1")).changes
+    assert change.state is MoveState.WAITING
+
+
+def test_a_drain_is_not_over_while_something_is_on_its_way_to_the_host() -> None:
+    found = step(replace(VIEW, moves=(), arriving=("new",)))
+    assert (found.state, found.note) == (DrainState.RUNNING, "waits for what is on its way to the host: new")
+
+
+def test_a_member_whose_other_one_is_stopped_blocks_the_drain_and_says_so() -> None:
+    member = replace(WAITS, group="g", way=Way.STOP, destination=None)
+    stopped = replace(member, uuid="u2", name="b", state=MoveState.DONE, guest=GuestView("n1", "stopped"))
+    found = step(replace(VIEW, moves=(member, stopped)))
+    note = "waits until the member of its server group that a drain stopped runs again: a"
+    assert (found.begin, found.state, found.note) == ([], DrainState.BLOCKED, note)
+
+
+def test_what_a_person_aborts_is_not_begun_again() -> None:
+    aborted = replace(MOVES, operation=OperationView(7, active=False, cancelled=True, error="aborted"))
+    (change,) = step(replace(VIEW, moves=(aborted,))).changes
+    words = "a person aborted it: aborted; `migrator drain-resume` tries it again"
+    assert (change.state, change.error) == (MoveState.FAILED, words)
+    assert [c.state for c in step(replace(VIEW, moves=(aborted,), may_leave=True)).changes] == [MoveState.LEFT]
