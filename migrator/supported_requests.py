@@ -49,7 +49,7 @@ DISK: Rows = (
 NETWORK: Rows = (
     Honoured("uuid", "a network's id or name"),
     Refused("port", "ports are made with the server: name a network"),
-    Honoured("fixed_ip", "an address of the network's CIDR that no other server has"),
+    Honoured("fixed_ip", "of the ranges, and no other server's; outside of them an administrator chooses"),
     Honoured("tag", "it is shown with the interface"),
 )
 REFUSED_FIELDS: Rows = (

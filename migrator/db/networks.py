@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from migrator.db.clock import now
 from migrator.db.rows import NetworkRow
-from migrator.db.tables import networks, ports
+from migrator.db.tables import instances, networks, ports
 from migrator.errors import AddressesUsedUp, AlreadyExists, Conflict, NetworkNotFound
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -59,6 +59,13 @@ def get(connection: Connection, name_or_id: str, *, lock: bool = False) -> Netwo
     return cast(NetworkRow, min(rows, key=lambda row: row.uuid != name_or_id))
 
 
+def lock(connection: Connection, idents: Collection[str]) -> set[str]:
+    """Those of them that there are, locked by id: until the transaction ends no other gives their addresses, or removes
+    them."""
+    query = select(networks.c.uuid).where(networks.c.uuid.in_(idents)).order_by(networks.c.uuid).with_for_update()
+    return set(connection.execute(query).scalars())
+
+
 def every(connection: Connection) -> Sequence[NetworkRow]:
     """By name."""
     return cast(Sequence[NetworkRow], connection.execute(select(networks).order_by(networks.c.name)).all())
@@ -80,23 +87,34 @@ def remove(connection: Connection, name_or_id: str) -> None:
     connection.execute(delete(networks).where(networks.c.uuid == row.uuid))
 
 
-def address(connection: Connection, network: NetworkRow) -> str | None:
-    """The lowest address of the network's ranges that no port has; None: it has no ranges. The network is locked.
-    Raises AddressesUsedUp."""
-    if not network.ranges:
-        return None
-    taken = _taken(connection)
-    free = next((str(one) for one in _addresses(network.ranges) if str(one) not in taken), None)
-    if free is None:
-        raise AddressesUsedUp(
-            f"No fixed IP addresses available for network: {network.name}",
-            advice="delete instances that are in it, or take another network",
-        )
-    return free
+class Addresses:
+    """Of one network, which the transaction has locked: read once, then given one after another.
 
+    No other transaction gives one of its ranges in that time; a request for one outside of them has locked it too.
+    """
 
-def _taken(connection: Connection) -> Collection[str]:
-    return set(connection.execute(select(ports.c.ip).where(ports.c.ip.is_not(None))).scalars())
+    def __init__(self, connection: Connection, network: NetworkRow) -> None:
+        self._network = network
+        self._taken = {network.gateway, *network.dns}
+        self._taken |= set(connection.execute(select(ports.c.ip).where(ports.c.ip.is_not(None))).scalars())
+        self._free = (one for one in map(str, _addresses(network.ranges)) if one not in self._taken)
+
+    def lowest(self) -> str | None:
+        """The lowest of the network's ranges that is free: no port has it, nor the gateway or a DNS server; None: the
+        network has no ranges. Raises AddressesUsedUp."""
+        if not self._network.ranges:
+            return None
+        found = next(self._free, None)
+        if found is None:
+            raise AddressesUsedUp(
+                f"No fixed IP addresses available for network: {self._network.name}",
+                advice="delete instances that are in it, or take another network",
+            )
+        return found
+
+    def take(self, ip: str) -> None:
+        """A port gets this one."""
+        self._taken.add(ip)
 
 
 def _addresses(ranges: Sequence[Sequence[str]]) -> Iterator[Address]:
@@ -113,17 +131,21 @@ def add_port(connection: Connection, values: Mapping[str, Any]) -> str:
         with connection.begin_nested():
             connection.execute(ports.insert().values(uuid=ident, created_at=now(connection), **values))
     except IntegrityError as error:
-        user = connection.execute(
-            select(ports.c.instance_uuid).where(or_(ports.c.mac == values["mac"], ports.c.ip == values["ip"]))
-        ).scalar()
-        raise AlreadyExists(f"{values['mac']} or {values['ip']} is already in use on instance {user}.") from error
+        named = " or ".join(filter(None, (values["mac"], values["ip"])))
+        raise AlreadyExists(f"{named} is already in use on another instance.") from error
     return ident
 
 
-def user_of(connection: Connection, *, ip: str | None = None, mac: str | None = None) -> str | None:
-    """The instance whose port has the address, or the MAC; None: no port does."""
-    wanted = ports.c.ip == ip if ip is not None else ports.c.mac == mac
-    return cast(str | None, connection.execute(select(ports.c.instance_uuid).where(wanted)).scalar())
+def user_of(connection: Connection, ip: str) -> Any:
+    """The instance whose port has the address: ``instance_uuid``, ``project_id``; None: no port does."""
+    joined = ports.outerjoin(instances, instances.c.uuid == ports.c.instance_uuid)
+    query = select(ports.c.instance_uuid, instances.c.project_id).select_from(joined).where(ports.c.ip == ip)
+    return connection.execute(query).one_or_none()
+
+
+def has_mac(connection: Connection, mac: str) -> bool:
+    """Whether a port has it."""
+    return connection.execute(select(ports.c.id).where(ports.c.mac == mac)).first() is not None
 
 
 def release(connection: Connection, instance_uuid: str) -> None:

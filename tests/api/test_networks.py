@@ -79,7 +79,7 @@ def test_a_network_is_named_listed_shown_and_deleted(api: Api) -> None:
         ({"ranges": ["10.9.0.0-10.9.0.3"]}, "it is the address of 10.9.0.0/24 itself"),
         ({"ranges": ["10.9.0.9-10.9.0.255"]}, "it is the broadcast address"),
         ({"ranges": ["10.9.0.9-fd00::1"]}, "fd00::1 cannot be given"),
-        ({"gateway": "10.9.0.5", "ranges": ["10.9.0.2-10.9.0.9"]}, "has the gateway 10.9.0.5 in it"),
+        ({"gateway": "10.9.0.5", "ranges": ["10.9.0.2-10.9.0.9"]}, "has 10.9.0.5 in it, which is the gateway's"),
         ({"ranges": ["10.9.0.2-10.9.0.9", "10.9.0.9-10.9.0.12"]}, "overlaps 10.9.0.2-10.9.0.9 of the same network"),
         ({"dns": ["resolver"]}, "dns: 'resolver'"),
         ({"kind": "vlan"}, "vlan: a network of kind vlan needs one"),

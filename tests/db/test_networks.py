@@ -81,6 +81,19 @@ def test_those_who_ask_for_two_networks_in_either_order_do_not_wait_for_each_oth
     assert got == ["booted"] * ASKED
 
 
+def test_those_who_ask_for_two_addresses_in_either_order_do_not_wait_for_each_other(db: Database) -> None:
+    lab(db, ranges=[])
+    lab(db, name="other", ranges=[])
+    ips = ("10.9.0.7", "10.9.0.8")
+
+    def ask(number: int) -> str:
+        name, wanted = ("lab", ips) if number % 2 else ("other", ips[::-1])
+        return boot(db, *(WantedNic(name, ip) for ip in wanted)) and "booted"
+
+    assert at_once(ask) == ["bad_request"] * 7 + ["booted"]
+    assert given(db) == list(ips)
+
+
 def test_of_many_who_name_networks_with_a_range_in_common_one_does(db: Database) -> None:
     got = at_once(lambda number: lab(db, name=f"lab{number}") and "named")
     assert got == ["conflict"] * 7 + ["named"]
@@ -104,7 +117,7 @@ def test_a_mac_is_one_ports(db: Database) -> None:
     values = {"instance_uuid": "one", "network_uuid": None, "mac": "fa:16:3e:00:00:01", "ip": None, "tag": None}
     with db.write() as connection:
         networks.add_port(connection, values)
-        with pytest.raises(AlreadyExists, match="in use on instance one"):
+        with pytest.raises(AlreadyExists, match="00:01 is already in use on another instance"):
             networks.add_port(connection, values | {"instance_uuid": "two"})
         networks.release(connection, "one")
         networks.add_port(connection, values | {"instance_uuid": "two"})

@@ -3,8 +3,7 @@
 A network never changes: ports keep what they were given. What is on the wire is the hosts': nothing is made there.
 """
 
-import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,13 +14,12 @@ from migrator.db import networks as rows
 from migrator.db.rows import NetworkRow
 from migrator.errors import BadRequest
 from migrator.protocol import NetworkKind
-from migrator.scheduler.requests.interfaces import unusable
+from migrator.scheduler.requests import guest_addresses
+from migrator.scheduler.requests.guest_addresses import Address, Cidr, unusable, within
 
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\ufffe\uffff]+$")]
 Bridge = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$")]
 Text = Annotated[str, Field(min_length=1, max_length=100)]
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Cidr = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MOST_RANGES, _MOST_DNS = 64, 8
 
 
@@ -33,7 +31,7 @@ class NewNetwork(BaseModel):
     bridge: Bridge = Field(description="that every host has which shall take its instances")
     vlan: int | None = Field(None, ge=1, le=4094, description="tag of its frames on the bridge")
     cidr: Text | None = Field(None, description="10.9.0.0/24; without it migrator knows no addresses")
-    gateway: Text | None = Field(None, description="of guests; its address is given to none")
+    gateway: Text | None = Field(None, description="of guests; no guest gets its address, nor a DNS server's")
     dns: list[Text] = Field(default_factory=list, max_length=_MOST_DNS)
     ranges: list[Text] = Field(
         default_factory=list, max_length=_MOST_RANGES, description="FIRST-LAST, of addresses that are given to guests"
@@ -89,12 +87,14 @@ def _values(wanted: NewNetwork) -> dict[str, Any]:
     gateway = _address("gateway", wanted.gateway) if wanted.gateway is not None else None
     if cidr is None and (gateway is not None or wanted.ranges):
         raise BadRequest("cidr: a gateway and ranges need one: give the network's CIDR, such as 10.9.0.0/24")
-    if cidr is not None and gateway is not None and (words := unusable(gateway, cidr, None)):
+    if cidr is not None and gateway is not None and (words := unusable(gateway, cidr, {})):
         raise BadRequest(f"gateway: {gateway} is no host's address: {words}")
+    dns = [str(_address("dns", text)) for text in wanted.dns]
+    taken = guest_addresses.others(str(gateway) if gateway is not None else None, dns)
     ranges: list[tuple[Address, Address]] = []
     for text in wanted.ranges:
         assert cidr is not None
-        found = _range(text, cidr, gateway)
+        found = _range(text, cidr, taken)
         for first, last in ranges:
             if found[0] <= last and first <= found[1]:  # type: ignore[operator]  # both are of the CIDR's version
                 raise BadRequest(f"ranges: {text} overlaps {first}-{last} of the same network")
@@ -106,7 +106,7 @@ def _values(wanted: NewNetwork) -> dict[str, Any]:
         "vlan": wanted.vlan,
         "cidr": str(cidr) if cidr is not None else None,
         "gateway": str(gateway) if gateway is not None else None,
-        "dns": [str(_address("dns", text)) for text in wanted.dns],
+        "dns": dns,
         "ranges": [[str(first), str(last)] for first, last in ranges],
     }
 
@@ -120,28 +120,29 @@ def _check_vlan(wanted: NewNetwork) -> None:
 
 def _cidr(text: str) -> Cidr:
     try:
-        return ipaddress.ip_network(text)
+        return guest_addresses.cidr(text)
     except ValueError as error:
         raise BadRequest(f"cidr: {error}; expected a network's address and its length, such as 10.9.0.0/24") from error
 
 
 def _address(field: str, text: str) -> Address:
     try:
-        return ipaddress.ip_address(text)
+        return guest_addresses.address(text)
     except ValueError as error:
         raise BadRequest(f"{field}: {error}") from error
 
 
-def _range(text: str, cidr: Cidr, gateway: Address | None) -> tuple[Address, Address]:
+def _range(text: str, cidr: Cidr, taken: Mapping[str, str]) -> tuple[Address, Address]:
     parts: Sequence[str] = text.split("-")
     if len(parts) != 2:
         raise BadRequest(f"ranges: {text} is no range: expected FIRST-LAST, such as 10.9.0.100-10.9.0.199")
     first, last = (_address("ranges", part.strip()) for part in parts)
     for one in (first, last):
-        if words := unusable(one, cidr, str(gateway) if gateway is not None else None):
+        if words := unusable(one, cidr, taken):
             raise BadRequest(f"ranges: {one} cannot be given to a guest: {words}")
     if int(first) > int(last):
         raise BadRequest(f"ranges: {text} ends before it begins")
-    if gateway is not None and int(first) <= int(gateway) <= int(last):
-        raise BadRequest(f"ranges: {text} has the gateway {gateway} in it")
+    for other, owner in taken.items():
+        if within(guest_addresses.address(other), [(str(first), str(last))]):
+            raise BadRequest(f"ranges: {text} has {other} in it, which is {owner}")
     return first, last

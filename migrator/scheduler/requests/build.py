@@ -20,9 +20,9 @@ from migrator.db.quotas import Limits
 from migrator.db.rows import ImageRow
 from migrator.errors import BadRequest, ServerGroupNotFound
 from migrator.operations import Kind
-from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, VolumeSpec
+from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.scheduler.requests import interfaces, quota_checks
-from migrator.scheduler.requests.interfaces import WantedNic
+from migrator.scheduler.requests.interfaces import Interfaces, WantedNic
 from migrator.scheduler.requests.requests import Caller, begin
 from migrator.untrusted.image_inspection import QEMU_FORMATS
 
@@ -80,7 +80,8 @@ def create_instances(
         if first.hints.group is not None:
             _join(connection, first.hints.group)
             quota_checks.group_members(connection, project_id, settings, first.hints.group, count)
-        return [_create(connection, caller, new) for new in wanted[:count]]
+        nics = _interfaces(connection, caller)
+        return [_create(connection, caller, new, nics) for new in wanted[:count]]
 
 
 def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str, int]:
@@ -90,12 +91,16 @@ def create_instance(db: Database, caller: Caller, new: NewInstance) -> tuple[str
     with db.write() as connection:
         if new.hints.group is not None:
             _join(connection, new.hints.group)
-        return _create(connection, caller, new)
+        return _create(connection, caller, new, _interfaces(connection, caller))
 
 
-def _create(connection: Connection, caller: Caller, new: NewInstance) -> tuple[str, int]:
+def _interfaces(connection: Connection, caller: Caller) -> Interfaces:
+    return Interfaces(connection, None if caller.is_admin else caller.project_id)
+
+
+def _create(connection: Connection, caller: Caller, new: NewInstance, nics: Interfaces) -> tuple[str, int]:
     uuid = str(uuids.uuid4())
-    spec = _spec(connection, uuid, new)
+    spec = _spec(connection, uuid, new, nics.give(uuid, new.networks))
     instances.create(
         connection,
         {
@@ -141,10 +146,9 @@ def reservation_id() -> str:
     return "r-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
 
 
-def _spec(connection: Connection, uuid: str, new: NewInstance) -> InstanceSpec:
+def _spec(connection: Connection, uuid: str, new: NewInstance, nics: tuple[NicSpec, ...]) -> InstanceSpec:
     """The instance's definition, from flavor and image; nothing in it depends on a host."""
     flavor, disks = new.flavor, _disks(new)
-    nics = interfaces.give(connection, uuid, new.networks)
     volumes, image = _attached(connection, uuid, new)
     properties = image["properties"] if image else {}
     kernel, ramdisk = properties.get("kernel_id"), properties.get("ramdisk_id")

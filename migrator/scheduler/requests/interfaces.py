@@ -4,17 +4,18 @@ Owns what ``auto`` means, and which addresses may be asked for. A name that no n
 the hosts' own settings (``networks``), as ever.
 """
 
-import ipaddress
 import secrets
 import uuid as uuids
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migrator.db import networks
 from migrator.db.engine import Connection
 from migrator.db.rows import NetworkRow
 from migrator.errors import BadRequest, Conflict, NetworkNotFound
 from migrator.protocol import NicSpec
+from migrator.scheduler.requests import guest_addresses
+from migrator.scheduler.requests.guest_addresses import Address, overlapping, unusable, within
 
 AUTO = "auto"  # in the place of a network's name: the only network there is
 
@@ -28,11 +29,72 @@ class WantedNic:
     tag: str | None = None
 
 
-def give(connection: Connection, instance_uuid: str, wanted: Sequence[WantedNic]) -> tuple[NicSpec, ...]:
-    """Ports for the instance, recorded. Raises BadRequest for a network or an address that cannot be had, Conflict for
-    a choice that is not clear, AddressesUsedUp."""
-    found = _locked(connection, [_only(connection) if nic.network == AUTO else nic.network for nic in wanted])
-    return tuple(_port(connection, instance_uuid, nic, row) for nic, row in zip(wanted, found, strict=True))
+class Interfaces:
+    """Gives the instances that one transaction records their ports. Reads the addresses of a network once.
+
+    ``project``: whose instances may be named, and who gets addresses of the networks' own ranges alone; None: an
+    administrator.
+    """
+
+    def __init__(self, connection: Connection, project: str | None) -> None:
+        self._connection = connection
+        self._project = project
+        self._addresses: dict[str, networks.Addresses] = {}  # network -> its own
+
+    def give(self, instance_uuid: str, wanted: Sequence[WantedNic]) -> tuple[NicSpec, ...]:
+        """Ports for the instance, recorded. Raises BadRequest for a network or an address that cannot be had, Conflict
+        for a choice that is not clear, AddressesUsedUp."""
+        named = [replace(nic, network=_only(self._connection)) if nic.network == AUTO else nic for nic in wanted]
+        found = _locked(self._connection, named)
+        return tuple(self._port(instance_uuid, nic, found.get(nic.network)) for nic in named)
+
+    def _port(self, instance_uuid: str, nic: WantedNic, row: NetworkRow | None) -> NicSpec:
+        ip = self._address(nic, row)
+        mac = _mac(self._connection)
+        owned = {"network_uuid": row.uuid if row else None, "ip": ip, "tag": nic.tag}
+        port = networks.add_port(self._connection, {"instance_uuid": instance_uuid, "mac": mac, **owned})
+        if row is None:
+            return NicSpec(network=nic.network, mac=mac, tag=nic.tag, port=port)
+        return NicSpec(
+            network=row.name,
+            mac=mac,
+            ip=ip,
+            tag=nic.tag,
+            port=port,
+            network_id=row.uuid,
+            kind=row.kind,
+            bridge=row.bridge,
+            vlan=row.vlan,
+            cidr=row.cidr,
+            gateway=row.gateway,
+            dns=tuple(row.dns),
+        )
+
+    def _address(self, nic: WantedNic, row: NetworkRow | None) -> str | None:
+        if row is None:
+            if nic.fixed_ip is None:
+                return None
+            raise BadRequest(
+                f"Fixed IP {nic.fixed_ip} cannot be given: migrator knows no addresses of network {nic.network}"
+            )
+        if row.uuid not in self._addresses:
+            self._addresses[row.uuid] = networks.Addresses(self._connection, row)
+        addresses = self._addresses[row.uuid]
+        if nic.fixed_ip is None:
+            return addresses.lowest()
+        known = networks.every(self._connection)
+        wanted = asked_address(row, nic.fixed_ip, known, only_ranges=self._project is not None)
+        self._refuse_used(wanted)
+        addresses.take(wanted)
+        return wanted
+
+    def _refuse_used(self, ip: str) -> None:
+        user = networks.user_of(self._connection, ip)
+        if user is None:
+            return
+        nameable = self._project in (None, user.project_id)
+        instance = f"instance {user.instance_uuid}" if nameable else "an instance of another project"
+        raise BadRequest(f"Fixed IP address {ip} is already in use on {instance}.")
 
 
 def _only(connection: Connection) -> str:
@@ -50,21 +112,24 @@ def _only(connection: Connection) -> str:
     return known[0].uuid
 
 
-def _locked(connection: Connection, names: Sequence[str]) -> list[NetworkRow | str]:
-    """The row of each, or the name that only hosts know. All builds lock them in the same order."""
+def _locked(connection: Connection, wanted: Sequence[WantedNic]) -> Mapping[str, NetworkRow]:
+    """By the name they were asked for; a name that only hosts know has none. All builds lock them in the same order,
+    and with them the networks in whose CIDR an address is asked for: else two requests for the same two addresses
+    wait for each other."""
     rows: dict[str, NetworkRow] = {}
-    for name in names:
+    for nic in wanted:
         try:
-            rows[name] = networks.get(connection, name)
+            rows[nic.network] = networks.get(connection, nic.network)
         except NetworkNotFound as error:
-            if _is_id(name):
+            if _is_id(nic.network):
                 raise BadRequest(error.message) from error
-    try:
-        for ident in sorted({row.uuid for row in rows.values()}):
-            networks.get(connection, ident, lock=True)
-    except NetworkNotFound as error:  # removed in that time
-        raise BadRequest(error.message) from error
-    return [rows.get(name, name) for name in names]
+    asked = {row.uuid for row in rows.values()}
+    fixed = [rows[nic.network].cidr for nic in wanted if nic.fixed_ip is not None and nic.network in rows]
+    known = networks.every(connection) if fixed else ()
+    beside = {other.uuid for other in known if any(overlapping(cidr, other.cidr) for cidr in fixed)}
+    if gone := asked - networks.lock(connection, asked | beside):
+        raise BadRequest(f"Network {min(gone)} could not be found.")
+    return rows
 
 
 def _is_id(name: str) -> bool:
@@ -74,79 +139,39 @@ def _is_id(name: str) -> bool:
         return False
 
 
-def _port(connection: Connection, instance_uuid: str, nic: WantedNic, network: NetworkRow | str) -> NicSpec:
-    row = None if isinstance(network, str) else network
-    ip = _address(connection, nic, network)
-    mac = _mac(connection)
-    owned = {"network_uuid": row.uuid if row else None, "ip": ip, "tag": nic.tag}
-    port = networks.add_port(connection, {"instance_uuid": instance_uuid, "mac": mac, **owned})
-    if row is None:
-        return NicSpec(network=nic.network, mac=mac, tag=nic.tag, port=port)
-    return NicSpec(
-        network=row.name,
-        mac=mac,
-        ip=ip,
-        tag=nic.tag,
-        port=port,
-        network_id=row.uuid,
-        kind=row.kind,
-        bridge=row.bridge,
-        vlan=row.vlan,
-        cidr=row.cidr,
-        gateway=row.gateway,
-        dns=tuple(row.dns),
-    )
-
-
-def _address(connection: Connection, nic: WantedNic, network: NetworkRow | str) -> str | None:
-    if isinstance(network, str):
-        if nic.fixed_ip is None:
-            return None
-        raise BadRequest(f"Fixed IP {nic.fixed_ip} cannot be given: migrator knows no addresses of network {network}")
-    if nic.fixed_ip is None:
-        return networks.address(connection, network)
-    wanted = asked_address(network, nic.fixed_ip)
-    user = networks.user_of(connection, ip=wanted)
-    if user is not None:
-        raise BadRequest(f"Fixed IP address {wanted} is already in use on instance {user}.")
-    return wanted
-
-
-def asked_address(network: NetworkRow, text: str) -> str:
-    """The address in its canonical form. Raises BadRequest unless a guest of the network can have it."""
+def asked_address(network: NetworkRow, text: str, known: Sequence[NetworkRow], *, only_ranges: bool) -> str:
+    """The address in its canonical form. ``known``: all networks. Raises BadRequest unless a guest of the network can
+    have it."""
     try:
-        found = ipaddress.ip_address(text)
+        found = guest_addresses.address(text)
     except ValueError as error:
         raise BadRequest(f"Bad networks format: fixed_ip {text[:64]} is not an IP address") from error
     if network.cidr is None:
         raise BadRequest(f"Fixed IP {found} cannot be given: network {network.name} has no CIDR")
-    if words := unusable(found, ipaddress.ip_network(network.cidr), network.gateway):
+    taken = guest_addresses.others(network.gateway, network.dns)
+    words = unusable(found, guest_addresses.cidr(network.cidr), taken)
+    if words is None and not within(found, network.ranges):
+        words = _outside(network, found, known, only_ranges=only_ranges)
+    if words is not None:
         raise BadRequest(f"Fixed IP address {found} is not a valid ip address for network {network.name}: {words}")
     return str(found)
 
 
-def unusable(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-    cidr: ipaddress.IPv4Network | ipaddress.IPv6Network,
-    gateway: str | None,
-) -> str | None:
-    """Why no guest can have the address; None: one can."""
-    if address not in cidr:
-        return f"it is not in {cidr}"
-    if cidr.num_addresses > 2 and address == cidr.network_address:
-        return f"it is the address of {cidr} itself"
-    if address.version == 4 and cidr.num_addresses > 2 and address == cidr.broadcast_address:
-        return f"it is the broadcast address of {cidr}"
-    if gateway is not None and address == ipaddress.ip_address(gateway):
-        return "it is the gateway's"
-    return None
+def _outside(network: NetworkRow, address: Address, known: Sequence[NetworkRow], *, only_ranges: bool) -> str | None:
+    """Why an address that is in none of the network's ranges cannot be had; None: it can."""
+    if only_ranges:
+        ranges = ", ".join("-".join(one) for one in network.ranges) or "none"
+        return f"only an administrator gives one that is outside its ranges ({ranges})"
+    theirs = (other.name for other in known if within(address, other.ranges))
+    name = next(theirs, None)
+    return f"it is in a range of network {name}" if name is not None else None
 
 
 def _mac(connection: Connection) -> str:
     """A locally administered unicast address that no port has, under the prefix that OpenStack uses for its ports."""
     while True:
         found = "fa:16:3e:" + ":".join(f"{secrets.randbelow(256):02x}" for _ in range(3))
-        if networks.user_of(connection, mac=found) is None:
+        if not networks.has_mac(connection, found):
             return found
 
 
