@@ -21,6 +21,11 @@ from migrator.errors import BadRequest
 SSH, X509 = "ssh", "x509"
 _BITS = 2048
 _DAYS = 3650
+# What the library raises for a text that is no key of its kind, or one of a form that it does not read.
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *(ValueError, TypeError, LookupError, NotImplementedError),
+    *(UnsupportedAlgorithm, x509.InvalidVersion),
+)
 _USER_PRINCIPAL_NAME = ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # by which Windows knows whose certificate it is
 
 
@@ -51,8 +56,8 @@ def generated(kind: str, user_id: str) -> KeyMaterial:
 def _ssh(public_key: str) -> str:
     try:
         serialization.load_ssh_public_key(public_key.encode())
-        blob = base64.b64decode(public_key.split(" ")[1])
-    except (ValueError, IndexError, UnsupportedAlgorithm) as error:
+        blob = base64.b64decode(public_key.encode().split()[1])
+    except _UNREADABLE as error:
         raise BadRequest("Keypair data is invalid: failed to generate fingerprint") from error
     return hashlib.md5(blob, usedforsecurity=False).digest().hex(":")
 
@@ -61,7 +66,7 @@ def _x509(certificate: str) -> str:
     try:
         found = x509.load_pem_x509_certificate(certificate.encode())
         return found.fingerprint(hashes.SHA1()).hex(":")
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise BadRequest(
             "Keypair data is invalid: failed to generate X509 fingerprint. Error message: it is no certificate in PEM"
         ) from error

@@ -24,8 +24,18 @@ def create(connection: Connection, owner: Owner, values: Mapping[str, Any]) -> K
         with connection.begin_nested():
             connection.execute(key_pairs.insert().values(created_at=now_expression(connection), **row))
     except IntegrityError as error:
-        raise AlreadyExists(f"Key pair '{values['name']}' already exists.") from error
+        raise _taken(values["name"]) from error
     return get(connection, owner, values["name"])
+
+
+def refuse_taken(connection: Connection, owner: Owner, name: str) -> None:
+    """Raises AlreadyExists."""
+    if connection.execute(select(key_pairs.c.id).where(_of(owner), key_pairs.c.name == name)).first() is not None:
+        raise _taken(name)
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"Key pair '{name}' already exists.")
 
 
 def get(connection: Connection, owner: Owner, name: str) -> KeyPairRow:

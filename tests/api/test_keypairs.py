@@ -1,10 +1,12 @@
 """/os-keypairs over HTTP, as Nova answers, and the key that a server is made with."""
 
+import base64
+import struct
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, load_ssh_public_key
 from sqlalchemy import select
 
 from migrator.api import key_material
@@ -16,6 +18,20 @@ from tests.api.seed import IMAGE
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEmmdI6jSwVuVtrEJjLpXrxUjIU4zdxWOEH7LHRsW0vW me@here"
 ED25519 = {"name": "mine", "public_key": PUBLIC}
 MEMBER = Caller("u1", "p1", "", is_admin=False)
+
+
+def _ssh_parts(*parts: bytes) -> str:
+    return base64.b64encode(b"".join(struct.pack(">I", len(part)) + part for part in parts)).decode()
+
+
+COMPRESSED = f"ecdsa-sha2-nistp256 {_ssh_parts(b'ecdsa-sha2-nistp256', b'nistp256', bytes((2, *range(32))))}"
+
+
+def of_unknown_version() -> str:
+    """A certificate that says that it is of version 2."""
+    made = x509.load_pem_x509_certificate(key_material.generated(key_material.X509, "u").public_key.encode())
+    octets = made.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+    return f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(octets).decode()}\n-----END CERTIFICATE-----\n"
 
 
 def create(api: Api, version: str = "2.96", **more: Any) -> Answered:
@@ -85,7 +101,13 @@ def test_a_generated_certificate_is_its_users(api: Api) -> None:
         ("2.92", {"public_key": "ssh-rsa bad"}, "Keypair data is invalid: failed to generate fingerprint"),
         ("2.92", {"public_key": "ssh-rsa"}, "Keypair data is invalid: failed to generate fingerprint"),
         ("2.92", {"public_key": "\N{SNOWMAN}"}, "Keypair data is invalid: failed to generate fingerprint"),
+        ("2.92", {"public_key": COMPRESSED}, "Keypair data is invalid: failed to generate fingerprint"),
         ("2.92", {"type": "x509"}, "Keypair data is invalid: failed to generate X509 fingerprint."),
+        (
+            "2.92",
+            {"type": "x509", "public_key": of_unknown_version()},
+            "Keypair data is invalid: failed to generate X509 fingerprint.",
+        ),
     ],
 )
 def test_a_pair_that_cannot_be_is_refused_by_field(api: Api, version: str, more: dict[str, Any], text: str) -> None:
@@ -104,6 +126,21 @@ def test_a_name_is_taken_once(api: Api) -> None:
     assert create(api).status == 201
     again = create(api)
     assert (again.status, again.message) == (409, "Key pair 'mine' already exists.")
+
+
+def test_no_key_is_made_for_a_pair_that_cannot_be_stored(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(api)
+    monkeypatch.setattr(key_material, "generated", lambda *_: pytest.fail("a key was made"))
+    taken = api("POST", "/os-keypairs", "2.91", {"keypair": {"name": "mine"}})
+    assert (taken.status, taken.message) == (409, "Key pair 'mine' already exists.")
+    api("PUT", "/os-quota-sets/admin", body={"quota_set": {"key_pairs": 1}})
+    over = api("POST", "/os-keypairs", "2.91", {"keypair": {"name": "other"}})
+    assert (over.status, over.message) == (403, "Quota exceeded, too many key pairs.")
+
+
+def test_blanks_between_the_parts_of_a_key_change_no_fingerprint(api: Api) -> None:
+    made = create(api, public_key=PUBLIC.replace(" ", "  ", 1)).json["keypair"]["fingerprint"]
+    assert made == create(api, name="other").json["keypair"]["fingerprint"]
 
 
 def test_pages_are_by_name_from_2_35(api: Api) -> None:

@@ -41,7 +41,7 @@ class FairTurns:
         try:
             await mine
         except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():  # its turn had come
+            if mine.done() and not mine.cancelled() and mine.exception() is None:  # its turn had come
                 self._next()
             raise
 

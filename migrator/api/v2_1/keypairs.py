@@ -71,9 +71,9 @@ def create(request: ApiRequest) -> Answer:
     wanted = request.body["keypair"]
     owner = _owner(request, "create", wanted.get("user_id"))
     kind = wanted.get("type", key_material.SSH)
-    if "public_key" in wanted:
-        key = key_material.imported(wanted["public_key"], kind)
-    else:
+    key = key_material.imported(wanted["public_key"], kind) if "public_key" in wanted else None
+    if key is None:
+        _check_room(request, owner, wanted["name"])
         key = key_material.generated(kind, owner.user_id)
     values = {"name": wanted["name"], "type": kind, "public_key": key.public_key, "fingerprint": key.fingerprint}
     with request.services.db.write() as connection:
@@ -90,6 +90,14 @@ def delete(request: ApiRequest) -> Answer:
     with request.services.db.write() as connection:
         rows.remove(connection, owner, request.params["name"])
     return Answer(202 if request.version < _TYPES else 204)
+
+
+def _check_room(request: ApiRequest, owner: Owner, name: str) -> None:
+    """Before a key is made, which costs much; the transaction that stores it checks again. Raises QuotaExceeded and
+    AlreadyExists."""
+    with request.services.db.read() as connection:
+        quota_checks.room_for_key_pair(connection, owner, request.services.settings.quotas)
+        rows.refuse_taken(connection, owner, name)
 
 
 def _asked_user(request: ApiRequest) -> str | None:

@@ -57,6 +57,11 @@ def metadata_items(connection: Connection, project_id: str, settings: Limits, co
 def key_pair(connection: Connection, owner: Owner, settings: Limits) -> None:
     """One more of the user's."""
     quotas.hold(connection, owner.project_id)
+    room_for_key_pair(connection, owner, settings)
+
+
+def room_for_key_pair(connection: Connection, owner: Owner, settings: Limits) -> None:
+    """At this moment: another request may take it."""
     most = quotas.limits(connection, owner.project_id, settings)["key_pairs"]
     if _over(most, key_pairs.count(connection, owner) + 1):
         raise QuotaExceeded("Quota exceeded, too many key pairs.")

@@ -150,7 +150,7 @@ def _refuse_unsupported(server: Mapping[str, Any]) -> None:
 
 
 def _count(server: Mapping[str, Any]) -> int:
-    """How many: max_count, for each is placed, or fails, independently of the others."""
+    """The most that are wanted: as many are made as the quotas have room for, see ``build.create_instances``."""
     least = int(server.get("min_count", 1))
     most = int(server.get("max_count", least))
     if least < 1 or most < 1:
