@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, host_domains
+from migrator.db import alarms, host_domains, instances
 from migrator.db.host_domains import HeldCopy
 from migrator.operations import Kind
 from migrator.scheduler.requests import requests
@@ -69,6 +69,15 @@ def test_a_deleted_or_never_recorded_instance_is_told_while_a_host_has_it(web: W
     found = where(web, uuid)
     assert (found["host"], found["if_host_is_lost"]) == (None, None)
     assert found["summary"] == "No record has it, but there is still a copy of it on compute2."
+
+
+def test_of_a_record_that_cannot_be_read_all_else_is_told(web: Web) -> None:
+    uuid = running(web)
+    with web.db.write() as connection:
+        instances.change(connection, uuid, {"spec": {"disks": "none that this release knows"}})
+    found = where(web, uuid)
+    assert (found["host"], found["if_host_is_lost"]) == ("compute1", None)
+    assert "this server cannot read the instance's record" in found["summary"]
 
 
 def test_on_no_host_and_on_a_host_that_is_gone(web: Web) -> None:

@@ -3,6 +3,7 @@
 Only reads. Puts together what ``whereabouts`` says of the copies and what ``evacuation_preflight`` says of the data.
 """
 
+import logging
 from typing import Any
 
 from migrator.api.process.services import Services
@@ -12,14 +13,21 @@ from migrator.api.v1 import operations
 from migrator.db import alarms, operation_list
 from migrator.db.engine import Connection
 from migrator.errors import HostNotFound
+from migrator.log_limits import log_failure
 from migrator.scheduler.checks.finding import Status
 from migrator.scheduler.hosts import reconciliation, whereabouts
 from migrator.scheduler.hosts.reconciliation import Sides
 from migrator.scheduler.placement import evacuation_preflight
 from migrator.scheduler.placement.evacuation_preflight import EvacuationPreflight
+from migrator.scheduler.state.loader import UNREADABLE
 
 _AT_MOST = 100  # operations that are shown
 _NAMED = 10  # hosts that could take it
+_UNKNOWN = (
+    " What would become of its data if its host were lost is not known: this server cannot read the instance's record; "
+    "upgrade it if a newer server runs beside it."
+)
+log = logging.getLogger(__name__)
 
 
 def show(request: ApiRequest) -> Answer:
@@ -31,7 +39,7 @@ def show(request: ApiRequest) -> Answer:
         sides = reconciliation.both_sides(connection, ident, services.settings)
         raised = [alarm_view.view(row) for row in alarms.listed(connection, instance_uuid=sides.uuid)]
         active = operation_list.listed(connection, sides.uuid, True, _AT_MOST)
-        if_lost = _if_lost(connection, services, sides)
+        if_lost, unknown = _if_lost(connection, services, sides)
     told = whereabouts.tell(sides, [alarm["advice"] for alarm in raised if alarm["advice"]])
     record = sides.record
     found = {
@@ -39,7 +47,7 @@ def show(request: ApiRequest) -> Answer:
         "name": record.name if record is not None else None,
         "host": record.host if record is not None and not record.deleted else None,
         "standing": told.standing.value,
-        "summary": told.summary,
+        "summary": f"{told.summary}{unknown}",
         "elsewhere": list(told.elsewhere),
         "alarms": raised,
         "operations": [operations.view(row) for row in active],
@@ -49,15 +57,18 @@ def show(request: ApiRequest) -> Answer:
     return Answer(200, {"where": found})
 
 
-def _if_lost(connection: Connection, services: Services, sides: Sides) -> dict[str, Any] | None:
-    """null where no host has it."""
+def _if_lost(connection: Connection, services: Services, sides: Sides) -> tuple[dict[str, Any] | None, str]:
+    """null where no host has it, and where that cannot be told; and a sentence which says that ("": it can)."""
     if sides.record is None or sides.record.deleted:
-        return None
+        return None, ""
     try:
         found = evacuation_preflight.of_instance(connection, sides.record, services.settings)
     except HostNotFound:
-        return None
-    return None if found is None else _told(found)
+        return None, ""
+    except UNREADABLE as error:  # where it is, is asked most when something is broken: the rest is answered
+        log_failure(log, error, "what becomes of instance %s if its host is lost cannot be told", sides.uuid)
+        return None, _UNKNOWN
+    return None if found is None else _told(found), ""
 
 
 def _told(found: EvacuationPreflight) -> dict[str, Any]:
