@@ -72,6 +72,29 @@ def test_an_evacuation_that_ended_after_the_backup_is_not_done_again_beside_a_si
     assert world.lost == []
 
 
+def test_an_evacuation_that_a_dead_third_host_holds_says_that_its_word_is_to_be_given_again(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    uuid = built(world, "shared")
+    lost(world, uuid, "n1")
+    world.lose("n3")
+    moves.force_down(world, "n3")
+    key = evacuations.ask(world, uuid, "n2")
+    world.without_server(60)
+    moves.force_down(world, "n1")
+    pass_time(world, 90)
+    bring_back = "bring it back or, if it is lost, `migrator service-force-down n3`"
+    again = "(again: it was forced down before the servers were last away)"
+    assert operation(world, key).waiting == (
+        f"waiting for host n3, which is silent; the instance may run there: {bring_back} {again}"
+    )
+    moves.force_down(world, "n3")
+    evacuations.to_the_end(world, uuid)
+    assert world.fabric.running_on(uuid) == ["n2"]
+    assert list(world.fabric.overlaps()) == []
+
+
 @pytest.mark.parametrize(("pool", "asked"), [("local", True), ("local", False), ("volume", False)])
 @pytest.mark.parametrize("seed", range(2))
 def test_a_host_that_was_forced_down_at_the_backup_and_is_healthy_since_is_not_evacuated_on_that_word(

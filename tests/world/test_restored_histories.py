@@ -90,8 +90,9 @@ def test_a_build_that_ended_after_the_backup_is_not_done_again_beside_a_silent_h
 ) -> None:
     world, uuid, key, host = built_past_the_backup(make_world, tmp_path, None)
     pass_time(world, 100)
-    before = "the instance may have been built there before"
-    assert operation(world, key).waiting == f"waiting for host {host}, which is silent; {before}"
+    bring_back = f"bring it back or, if it is lost, `migrator service-force-down {host}`"
+    waits = f"waiting for host {host}, which is silent; the instance may run there: {bring_back}"
+    assert operation(world, key).waiting == waits
     assert world.fabric.running_on(uuid) == [host]
     world.bring_back(host)
     pass_time(world, 60)

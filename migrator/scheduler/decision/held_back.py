@@ -23,7 +23,7 @@ def held_back(snapshot: Snapshot, phase: Phase) -> str:
         return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
     given_up = operation.cancel_requested and operation.kind is Kind.BUILD  # an evacuation undoes what it finds
     if snapshot.perhaps_built_on is not None and not given_up:
-        return f"{_unlisted(snapshot.perhaps_built_on)}; the instance may have been built there before"
+        return _may_run_on(snapshot.perhaps_built_on)
     home = views.view_of(snapshot, snapshot.home)
     if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
         return _unlisted(home)
@@ -48,6 +48,15 @@ def _unlisted(host: HostView) -> str:
     if not host.heard:
         return f"waiting for host {host.name}, which is silent"
     return f"waiting for host {host.name}: it has not listed its guests since the servers are back"
+
+
+def _may_run_on(host: HostView) -> str:
+    """With what ends it, where that is an operator's to say: evidence of before the servers were last away is none."""
+    waiting = f"{_unlisted(host)}; the instance may run there"
+    if host.heard or host.evidence is not None:
+        return waiting
+    again = " (again: it was forced down before the servers were last away)" if host.forced_down else ""
+    return f"{waiting}: bring it back or, if it is lost, `migrator service-force-down {host.name}`{again}"
 
 
 def _begun(snapshot: Snapshot) -> bool:

@@ -17,7 +17,11 @@ _FEW = 10  # hosts
 
 
 class UnlistedHosts:
-    """As they are at this moment; without those that are fenced, which run nothing."""
+    """As they are at this moment; without those that are fenced, which run nothing.
+
+    Every host counts, also one that shares no storage with the instance (``SilentHosts`` leaves those out): after the
+    backup the instance may have been moved there with copies of its disks, and what it had on shared storage is still
+    complete until that move is confirmed or cleaned up. An evacuation would start it from that, beside the copy."""
 
     def __init__(self, connection: Connection, settings: ServerSettings) -> None:
         self._connection = connection
