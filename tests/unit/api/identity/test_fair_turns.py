@@ -1,4 +1,4 @@
-"""Turns of addresses: no more at once than there are, whatever becomes of those that wait."""
+"""Turns of addresses: no more at once than there are, whatever becomes of waiters."""
 
 import asyncio
 import contextlib
