@@ -224,6 +224,7 @@ class AgentSettings(_Base):
     # s after which it removes what nothing uses (cached images, consoles' logs, half-made files); counted likewise
     unused_file_retention: float = Field(24 * 3600.0, ge=3600)
     progress_interval: float = Field(0.5, gt=0)  # s between two progress facts of a transfer
+    console_interval: float = Field(2.0, gt=0)  # s between two looks at what guests wrote to their consoles
     poll_wait: float = Field(25.0, ge=0, le=55)  # s the server may hold a poll
     simulated: bool = False  # the simulated hypervisor in place of libvirt
     # s without the server after which the agent stops every instance here; 0: never, else at least 30

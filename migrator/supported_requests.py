@@ -106,6 +106,7 @@ ACTIONS: Mapping[str, Rows] = {
         Ignored("migrate", f"below 2.56 {_PLAIN}, and a host in it chooses nothing"),
         Honoured("migrate.host", ""),
     ),
+    "os-getConsoleOutput": (Honoured("os-getConsoleOutput.length", "of the newest 100 KiB, on whichever host"),),
     "resize": (Honoured("resize.flavorRef", ""), Honoured("resize.OS-DCF:diskConfig", _DISK_CONFIG)),
     "evacuate": (
         *_named("evacuate.host evacuate.onSharedStorage"),
@@ -141,7 +142,6 @@ REFUSED_ACTIONS: tuple[Refused, ...] = (
     Refused("resetNetwork", "networks are configured in the guest alone"),
     Refused("injectNetworkInfo", "networks are configured in the guest alone"),
     Refused("os-resetState", "a server's state is what its host reports: see `migrator reconcile`"),
-    Refused("os-getConsoleOutput", "look at the console on the host"),
     Refused("os-getVNCConsole", "look at the console on the host"),
     Refused("os-getSPICEConsole", "look at the console on the host"),
     Refused("os-getRDPConsole", "look at the console on the host"),

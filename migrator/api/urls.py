@@ -33,7 +33,7 @@ from migrator.api.v2_1 import networks as os_networks
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
 from migrator.api.v2_1.servers import instance_actions, interfaces, query, schemas, servers, subresources
-from migrator.protocol import Facts, Poll, Registration, Survey, message_sizes
+from migrator.protocol import Consoles, Facts, Poll, Registration, Survey, message_sizes
 
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")  # where `openstack`, Glance clients and `nova` look
 
@@ -82,6 +82,8 @@ _AGENTS = (
           largest=message_sizes.OTHERS),
     Route("PUT", "/hosts/{name}/survey", agents.put_survey, agent(Kind.SURVEY), "Report a survey",
           body=Survey, largest=message_sizes.SURVEY),
+    Route("PUT", "/hosts/{name}/consoles", agents.put_consoles, agent(Kind.CONSOLES), "Report what guests wrote",
+          body=Consoles, largest=message_sizes.CONSOLES),
     Route("GET", "/images/{image_id}/file", agents.image_file, agent(Kind.IMAGE), "Fetch an assigned image",
           largest=message_sizes.OTHERS),
 )

@@ -23,7 +23,8 @@ from migrator.cli import (
 from migrator.cli import networks as network_verbs
 from migrator.cli.client import Client
 from migrator.cli.listings import FLAVOR_COLUMNS, IMAGE_COLUMNS, LISTINGS, networks
-from migrator.cli.output import Arguments, fail_with, say, show_one, show_rows
+from migrator.cli.output import Arguments, fail_with, say, show, show_one, show_rows
+from migrator.cli.tables import as_json
 from migrator.errors import BadRequest, MigratorError
 
 
@@ -92,6 +93,12 @@ def _pairs(items: Sequence[str]) -> dict[str, str]:
 
 def _show(client: Client, arguments: Arguments) -> None:
     _print_server(client, arguments, client.server(arguments.server)["id"])
+
+
+def _console_log(client: Client, arguments: Arguments) -> None:
+    path = f"/servers/{client.server(arguments.server)['id']}/action"
+    found = client.compute("POST", path, {"os-getConsoleOutput": {"length": arguments.length}})
+    show(as_json(found) if arguments.json else found["output"].expandtabs())
 
 
 def _print_server(client: Client, arguments: Arguments, server_id: str) -> None:
@@ -177,6 +184,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **dict.fromkeys(LISTINGS, _listing),
     "boot": _boot,
     "show": _show,
+    "console-log": _console_log,
     **{verb: partial(_each, kind=verb, verb=verb) for verb in _EACH},
     **moves.VERBS,
     **services.VERBS,

@@ -7,6 +7,7 @@ guest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,14 @@ from migrator.protocol import (
     KeptDisks,
     Leftover,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLog:
+    """``file`` tells two files of one name apart."""
+
+    file: int
+    size: int
 
 
 class StorageDriver(Protocol):
@@ -148,6 +157,16 @@ class StorageDriver(Protocol):
     def tidy(self) -> Sequence[Leftover]:
         """Look for that anew, and remove what was not used for long enough and is no instance's data: these are the
         answer."""
+        ...
+
+    # consoles
+    def console_logs(self) -> Mapping[str, ConsoleLog]:
+        """By instance, what its guest wrote to its console on this host, also of guests that left it. Raises
+        StorageError."""
+        ...
+
+    def read_console(self, uuid: str, start: int, most: int) -> bytes:
+        """At most so many bytes of that log, from ``start`` on. Raises StorageError."""
         ...
 
     # shared storage

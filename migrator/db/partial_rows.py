@@ -134,3 +134,15 @@ class RegisteredRow(NamedTuple):
     allowed: Mapping[str, int] | None
     proofs: Mapping[str, Any] | None
     start: str | None
+
+
+class StayRow(NamedTuple):
+    """A row of ``console_logs``: what a guest wrote during one stay on a host."""
+
+    id: int
+    instance_uuid: str
+    place: int
+    host: str
+    file: int
+    told: int
+    content: bytes

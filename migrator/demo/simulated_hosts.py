@@ -1,4 +1,5 @@
-"""The demo's simulated hosts: one child process for all of them, told on its standard input whose power to cut.
+"""The demo's simulated hosts: one child process for all of them, told on its standard input whose power to cut and
+what a guest writes.
 
 Run as a module it is that child; ``SimulatedHosts`` is its other end. The agents in it are the real ones.
 """
@@ -34,8 +35,12 @@ class SimulatedHosts:
     def power_on(self, host: str) -> None:
         self._tell("on", host)
 
-    def _tell(self, verb: str, host: str) -> None:
-        self._lines.write(f"{verb} {host}\n".encode())
+    def write_console(self, uuid: str, line: str) -> None:
+        """The guest writes it, wherever it runs."""
+        self._tell("write", f"{uuid} {line}")
+
+    def _tell(self, verb: str, rest: str) -> None:
+        self._lines.write(f"{verb} {rest}\n".encode())
         self._lines.flush()
 
 
@@ -83,14 +88,14 @@ async def _serve(url: str, tokens: dict[str, str]) -> None:
     hosts = {name: _Host(name, fabric, url, token) for name, token in tokens.items()}
     for host in hosts.values():
         host.start_agent()
-    listening = asyncio.create_task(_listen(hosts))
+    listening = asyncio.create_task(_listen(fabric, hosts))
     await ended.wait()
     listening.cancel()
     for host in hosts.values():
         await host.end_agent()
 
 
-async def _listen(hosts: dict[str, _Host]) -> None:
+async def _listen(fabric: SimulatedCluster, hosts: dict[str, _Host]) -> None:
     """Obey each line, until there are no more: the story may end while the hosts run on."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -98,6 +103,8 @@ async def _listen(hosts: dict[str, _Host]) -> None:
         verb, _, name = line.decode().strip().partition(" ")
         if verb == "off":
             await hosts[name].power_off()
+        elif verb == "write":
+            fabric.write_console(*name.split(" ", 1))
         else:
             await hosts[name].power_on()
 

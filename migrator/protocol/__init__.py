@@ -38,6 +38,7 @@ from migrator.protocol.base import (
     SourceName,
     Text,
 )
+from migrator.protocol.consoles import CONSOLE_BYTES, PIECE_BYTES, PIECES_BYTES, PIECES_MAX, ConsolePiece, Consoles
 from migrator.protocol.facts import (
     AttemptFact,
     AttemptState,
@@ -90,6 +91,7 @@ from migrator.protocol.words import (
 )
 
 __all__ = [
+    "CONSOLE_BYTES",
     "HARMLESS",
     "JOURNAL_UNWRITABLE",
     "KERNEL",
@@ -97,6 +99,9 @@ __all__ = [
     "MAY_GO_ON",
     "MEMORY",
     "PAUSE_REASON_USER",
+    "PIECES_BYTES",
+    "PIECES_MAX",
+    "PIECE_BYTES",
     "PROTOCOL",
     "RAMDISK",
     "STALE_EPOCH",
@@ -114,6 +119,8 @@ __all__ = [
     "Big",
     "CheckResult",
     "CompatibleInputs",
+    "ConsolePiece",
+    "Consoles",
     "CopiedInputs",
     "Count",
     "CpuAnswer",

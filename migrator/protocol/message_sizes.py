@@ -16,6 +16,9 @@ FACTS = 1 * _MIB
 # 1,000 kept disks and 1,000 leftovers of 400 bytes.
 SURVEY = 4 * _MIB
 
+# The pieces of consoles in base64, and 250 bytes around each of at most 500.
+CONSOLES = 640 * _KIB
+
 OTHERS = 1024  # no other request of an agent has a body
 
 # Values that one message may hold. Of 4 MiB of real ones each takes more than 10 bytes; millions of empty ones take

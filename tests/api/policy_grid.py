@@ -92,6 +92,7 @@ LOWEST: dict[str, str] = {
         POST /v2.1/servers/{id}/action (resume)
         POST /v2.1/servers/{id}/action (pause)
         POST /v2.1/servers/{id}/action (unpause)
+        POST /v2.1/servers/{id}/action (os-getConsoleOutput)
         POST /v2.1/servers/{id}/action (lock)
         POST /v2.1/servers/{id}/action (unlock)
         POST /v2.1/servers/{id}/os-interface

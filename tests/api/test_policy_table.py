@@ -25,6 +25,7 @@ BODIES: dict[str, Any] = {
     "os-migrateLive": {"host": None, "block_migration": "auto"},
     "evacuate": {},
     "lock": None,
+    "os-getConsoleOutput": {},
     "addTenantAccess": {"tenant": "p9"},
     "removeTenantAccess": {"tenant": "p9"},
     "PUT /v2.1/servers/{id}": {"server": {"name": "renamed"}},

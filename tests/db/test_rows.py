@@ -10,6 +10,7 @@ from sqlalchemy import JSON, Column, Select, event
 from migrator.db import (
     aggregates,
     alarms,
+    consoles,
     drain_rows,
     drains,
     host_domains,
@@ -88,6 +89,7 @@ QUERIES: list[tuple[type, Ask]] = [
     (partial_rows.MachineRow, lambda c: machines.of(c, "n1")),
     (partial_rows.RegisteredRow, lambda c: registrations.known(c, ["n1"])),
     (partial_rows.LeftoverRow, lambda c: leftovers.records(c, "n1", ["u"])),
+    (partial_rows.StayRow, lambda c: consoles.stays(c, "u")),
 ]
 # Where a query leaves out the rows in which the column is NULL.
 NEVER_NULL = {(partial_rows.QueueRow, "destination"), (partial_rows.PolledRecord, "host")}

@@ -18,10 +18,10 @@ from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.db import images as image_rows
 from migrator.errors import ImageNotFound
-from migrator.protocol import PROTOCOL, Facts, Survey, versions
+from migrator.protocol import PROTOCOL, Consoles, Facts, Survey, versions
 from migrator.scheduler import agents
 from migrator.scheduler.hosts import machines, protocol_skew
-from migrator.scheduler.state import entitlements, surveys
+from migrator.scheduler.state import consoles, entitlements, surveys
 
 # A poll that is held until its end is its host's last word for that time: of so many, one may be late.
 _POLLS_BEFORE_DOWN = 3
@@ -96,6 +96,19 @@ def _survey(services: Services, host: str, content: bytes) -> None:
     body = agent_messages.read(Survey, content)
     machines.check(services.db, host, body.machine, services.settings.service_down_time)
     surveys.accept(services.db, host, body)
+
+
+async def put_consoles(request: ApiRequest) -> Answer:
+    """What guests wrote to their consoles since it told last."""
+    services, host, content = request.services, request.host, await request.http.body()
+    await services.admission.run(host, Kind.CONSOLES, partial(_consoles, services, host, content))
+    return Answer(204)
+
+
+def _consoles(services: Services, host: str, content: bytes) -> None:
+    body = agent_messages.read(Consoles, content)
+    machines.check(services.db, host, body.machine, services.settings.service_down_time)
+    consoles.accept(services.db, host, body)
 
 
 async def image_file(request: ApiRequest) -> FileResponse:

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     REGISTRATION = "registration"
     QUESTIONS = "questions"
     SURVEY = "survey"
+    CONSOLES = "consoles"
     IMAGE = "image"
     SEARCH = "search"  # a list by a regular expression
 
@@ -60,6 +61,7 @@ SHARES: Mapping[Kind, Share] = {
     Kind.REGISTRATION: Share("registrations", 4, 4.0),
     Kind.QUESTIONS: Share("looks", 2, 9.0),
     Kind.SURVEY: Share("looks", 2, 9.0),
+    Kind.CONSOLES: Share("looks", 2, 4.0),
     Kind.IMAGE: Share("looks", 8, 4.0),  # while they are sent, too
     Kind.SEARCH: Share("searches", 8, 1.0),
 }

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from migrator.compute import machine
-from migrator.compute.agent import housekeeping, lease_registration, survey
+from migrator.compute.agent import console_teller, housekeeping, lease_registration, survey
 from migrator.compute.agent.assignment_tasks import AssignmentTasks
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.fact_queue import FactQueue
@@ -88,6 +88,8 @@ class Agent:
         parts = [self._inventory.keep(), self._poll_loop(), self._send_loop()]
         parts.append(housekeeping.keep(self._driver, self._threads.look, self._tags))
         if self._surveyor is not None:
+            teller, every_s = console_teller.ConsoleTeller(self._driver), self._settings.console_interval
+            parts.append(console_teller.keep(teller, self._server, self._threads.look, every_s, self._tags))
             parts.append(survey.keep(self._surveyor, self._server, self._threads.look, self._tags))
         loops = [asyncio.create_task(part) for part in parts]
         stopped = asyncio.create_task(stop.wait())

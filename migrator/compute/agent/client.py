@@ -25,7 +25,19 @@ from migrator.errors import (
     ServerUnreachable,
     Unauthorized,
 )
-from migrator.protocol import Assignments, Fact, Facts, HostReport, Poll, Questions, Survey, message_sizes, versions
+from migrator.protocol import (
+    Assignments,
+    ConsolePiece,
+    Consoles,
+    Fact,
+    Facts,
+    HostReport,
+    Poll,
+    Questions,
+    Survey,
+    message_sizes,
+    versions,
+)
 
 TIMEOUT_S = 15.0  # for an answer; a poll gets its ``wait_s`` on top
 _ENVELOPE_BYTES = 200  # of a message, around its facts
@@ -93,6 +105,10 @@ class ServerClient:
     async def put_survey(self, survey: Survey) -> None:
         told = survey.model_copy(update={"machine": self.machine})
         await self._send("PUT", "/survey", content=told.model_dump_json(exclude_defaults=True))
+
+    async def put_consoles(self, pieces: tuple[ConsolePiece, ...]) -> None:
+        told = Consoles(machine=self.machine, pieces=pieces)
+        await self._send("PUT", "/consoles", content=told.model_dump_json())
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -27,6 +27,7 @@ from migrator.compute.storage.file_permissions import narrow_state
 from migrator.protocol import ImageRef
 from migrator.settings import AgentSettings
 
+_CONSOLES_A_SECOND = 100.0  # hosts of one process whose consoles are looked at
 _THREADS = 16  # for all hosts together: a simulated call returns at once
 
 
@@ -63,7 +64,9 @@ async def serve_simulated(
     """Run an agent for each of ``hosts`` until ``stop``. ``tokens``: host -> its credential."""
     world = fabric if fabric is not None else demo_fabric(hosts)
     clients = {host: ServerClient(server_url, host, tokens[host]) for host in hosts}
-    settings = {host: AgentSettings(server_url=server_url, host=host, simulated=True) for host in hosts}
+    every_s = max(2.0, len(hosts) / _CONSOLES_A_SECOND)
+    shared = AgentSettings(server_url=server_url, simulated=True, console_interval=every_s)
+    settings = {host: shared.model_copy(update={"host": host}) for host in hosts}
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="simulated")
     agents = [make_agent(settings[host], world, clients[host], threads=threads) for host in hosts]
     try:

@@ -32,6 +32,11 @@ class SimulatedCluster(ClusterState):
         self.advance()
         return [e.host for e in self.executions if e.uuid == uuid and e.until is None]
 
+    def write_console(self, uuid: str, line: str) -> None:
+        """The running guest writes a line to its console."""
+        for host in self.running_on(uuid):
+            self.hosts[host].write_console(uuid, line)
+
     # crashes and cuts
     def kill_daemon(self, name: str) -> None:
         """``kill -9`` of a host's libvirtd: its guests go on, its transfers do not."""

@@ -116,4 +116,6 @@ class SimulatedLife(SimulatedDisks):
     def _start(self, uuid: str, reason: str) -> None:
         now = self.fabric.clock()
         self._domain(uuid).started_at = now
+        if reason == "booted":
+            self.host.write_console(uuid, "a simulated guest boots")
         self.fabric.set_state(self.name, uuid, DomainState.RUNNING, reason, now)

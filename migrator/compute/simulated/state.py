@@ -205,7 +205,11 @@ class SimulatedHost:
     lent: dict[str, dict[str, str]] = field(default_factory=dict)  # instance -> target -> path to read it at
     lent_images: dict[str, dict[str, str]] = field(default_factory=dict)  # instance -> path -> the image that is there
     fetched_images: set[str] = field(default_factory=set)  # in its agent's cache
+    consoles: dict[str, bytes] = field(default_factory=dict)  # instance -> what its guest wrote here
     unsynced: dict[str, Domain] = field(default_factory=dict)  # forgotten, as long as the host keeps its power
+
+    def write_console(self, uuid: str, line: str) -> None:
+        self.consoles[uuid] = self.consoles.get(uuid, b"") + f"{line}\n".encode()
 
     def memory_of(self, spec: InstanceSpec) -> SimulatedDisk | None:
         """The instance's saved memory: it lies where the instance's other files do."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from migrator.compute import compatibility
 from migrator.compute.simulated.connection import PROCESS, Connection, call
 from migrator.compute.simulated.state import Domain
+from migrator.compute.storage_driver import ConsoleLog
 from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
 
 VERSION = 7002000
@@ -42,6 +43,15 @@ class SimulatedSurvey(Connection):
     @call
     def addresses(self) -> tuple[str, ...]:
         return self.host.addresses
+
+    def console_logs(self) -> Mapping[str, ConsoleLog]:
+        """Asks no hypervisor, as the real driver's does not: they are files."""
+        with self.fabric.lock:
+            return {uuid: ConsoleLog(1, len(log)) for uuid, log in self.host.consoles.items()}
+
+    def read_console(self, uuid: str, start: int, most: int) -> bytes:
+        with self.fabric.lock:
+            return self.host.consoles.get(uuid, b"")[start : start + most]
 
     def _cpu_xml(self) -> str:
         return f"<cpu><model>{self.host.cpu_model}</model></cpu>"

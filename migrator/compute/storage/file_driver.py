@@ -10,15 +10,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from migrator.compute.storage import lent_files, qemu_img
+from migrator.compute.storage import console_logs, lent_files, qemu_img
 from migrator.compute.storage.checksum import Checksums
 from migrator.compute.storage.disk_copy import DiskCopyJob, Reader, RemoteFile, drop_parts, pieces
 from migrator.compute.storage.disks import Disks
-from migrator.compute.storage.file_permissions import narrow_pool
+from migrator.compute.storage.file_permissions import CONSOLES, narrow_pool
 from migrator.compute.storage.format_probe_guard import refuse_images
 from migrator.compute.storage.kept_disks import KeptAside
 from migrator.compute.storage.leftovers import Leftovers
 from migrator.compute.storage.saved_memory import SavedMemory
+from migrator.compute.storage_driver import ConsoleLog
 from migrator.errors import DriverError, StorageError
 from migrator.protocol import CopiedInputs, DiskFact, InstanceSpec, JobFact, KeptDisks, Leftover
 from migrator.settings import AgentSettings
@@ -39,6 +40,7 @@ class HostFiles:
         self._memory = SavedMemory(settings.storage)
         self._kept = KeptAside(self._disks.present, settings.host, settings.evacuated_disk_retention)
         self._leftovers = Leftovers(self._disks.present, settings.state_path, settings.unused_file_retention)
+        self._consoles = settings.state_path / CONSOLES
         self._seen_leftovers: Sequence[Leftover] = ()
         self._connect_reader = connect
         self._narrowed: set[str] = set()  # pools
@@ -90,6 +92,12 @@ class HostFiles:
 
     def tend_kept(self) -> Sequence[KeptDisks]:
         return self._kept.tend()
+
+    def console_logs(self) -> Mapping[str, ConsoleLog]:
+        return console_logs.found(self._consoles)
+
+    def read_console(self, uuid: str, start: int, most: int) -> bytes:
+        return console_logs.read(self._consoles, uuid, start, most)
 
     def leftovers(self) -> Sequence[Leftover]:
         return self._seen_leftovers

@@ -7,7 +7,7 @@ another writer was faster (ConcurrentUpdate: load, decide and choose again).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.db import claims, events, instances, networks, operations, server_groups, volumes
+from migrator.db import claims, consoles, events, instances, networks, operations, server_groups, volumes
 from migrator.db.engine import Connection
 from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect, Kind
@@ -185,6 +185,7 @@ def _record_deleted(connection: Connection, operation: OperationView, _plan: Pla
             about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": operation.instance_uuid}
             events.add(connection, "owing", words.rstrip(": "), **about)
     instances.terminated(connection, operation.instance_uuid)
+    consoles.remove(connection, operation.instance_uuid)
     volumes.release(connection, operation.instance_uuid)
     networks.release(connection, operation.instance_uuid)
 

@@ -53,3 +53,6 @@ _LOCK_273: Schema = {
 }
 LOCK: Versioned = (*ANYTHING, ((2, 73), action("lock", _LOCK_273)))
 FORCE_COMPLETE: Versioned = (((2, 22), action("force_complete", {"type": "null"})),)
+
+_LENGTH: Schema = {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}
+CONSOLE_OUTPUT: Versioned = ((V1, action("os-getConsoleOutput", closed({"length": _LENGTH}))),)
