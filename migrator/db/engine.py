@@ -174,13 +174,14 @@ def put_off(connection: Connection, act: Callable[[], object]) -> None:
 @contextmanager
 def _late(connection: Connection) -> Iterator[None]:
     late: list[Callable[[], object]] = []
-    connection.info[_LATE] = late
+    info = connection.info  # kept, for a connection that was lost refuses to give it, and hides why it was lost
+    info[_LATE] = late
     try:
         yield
         for act in late:
             act()
     finally:
-        connection.info.pop(_LATE, None)
+        info.pop(_LATE, None)
 
 
 def _make_engine(setting: str) -> Engine:

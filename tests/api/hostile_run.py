@@ -132,9 +132,6 @@ async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Out
         database=db_url,
         image_dir=directory / "images",
         trusted_proxies=("127.0.0.1",),
-        quota_instances=-1,
-        quota_cores=-1,
-        quota_ram=-1,
     )
     made = services.build(settings, strategies.rules(settings))
     made.wakers.closing = True  # no poll waits

@@ -57,6 +57,13 @@ LOWEST: dict[str, str] = {
         POST /v1/kept-disks/{instance}/{operation}/restore
         DELETE /v1/kept-disks/{instance}/{operation}
         GET /v1/leftovers
+        GET /v1/drains
+        POST /v1/drains
+        GET /v1/drains/{ident}
+        POST /v1/drains/{ident}/pause
+        POST /v1/drains/{ident}/resume
+        POST /v1/drains/{ident}/cancel
+        POST /v1/hosts/{name}/restore
         POST /v1/volumes
         GET /v1/volumes
         GET /v1/volumes/{ident}
