@@ -93,9 +93,10 @@ def _say_events(already: int) -> Callable[[Mapping[str, Any]], None]:
 
     def told(drain: Mapping[str, Any]) -> None:
         nonlocal known
-        for event in drain["events"][known:]:
-            say(f"{event['at']} {event['name']}: {event['message']}")
-        known = len(drain["events"])
+        for event in drain["events"]:
+            if event["id"] > known:
+                say(f"{event['at']} {event['name']}: {event['message']}")
+                known = event["id"]
 
     return told
 

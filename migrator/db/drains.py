@@ -32,12 +32,13 @@ def create(connection: Connection, values: Mapping[str, Any], deadline_s: float 
     return get(connection, uuid)
 
 
-def get(connection: Connection, ident: str) -> DrainRow:
+def get(connection: Connection, ident: str, *, lock: bool = False) -> DrainRow:
     """By UUID or by id. Raises DrainNotFound."""
     key = (
         drains.c.id == int(ident) if ident.isascii() and ident.isdigit() and len(ident) < 10 else drains.c.uuid == ident
     )
-    row = connection.execute(select(drains).where(key)).one_or_none()
+    query = select(drains).where(key)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise DrainNotFound(f"Drain {ident} could not be found.", advice="see `migrator drain-list`")
     return cast(DrainRow, row)
@@ -62,11 +63,6 @@ def active_of(connection: Connection, names: Sequence[str]) -> Sequence[DrainRow
     """Active drains of these hosts."""
     query = select(drains).where(drains.c.active == true(), drains.c.host.in_(names)).order_by(drains.c.id)
     return cast(Sequence[DrainRow], connection.execute(query).all())
-
-
-def newest_over(connection: Connection, host: str, kind: str) -> DrainRow | None:
-    query = select(drains).where(drains.c.host == host, drains.c.active != true()).order_by(drains.c.id.desc()).limit(1)
-    return cast(DrainRow | None, connection.execute(query.where(drains.c.kind == kind)).one_or_none())
 
 
 def change(connection: Connection, drain_id: int, seen: int, values: Mapping[str, Any]) -> None:
@@ -169,7 +165,15 @@ def say(connection: Connection, drain_id: int, name: str, message: str, instance
     connection.execute(drain_events.insert().values(at=now_expression(connection), **row))
 
 
-def events(connection: Connection, drain_id: int) -> Sequence[DrainEventRow]:
-    """The oldest first."""
-    query = select(drain_events).where(drain_events.c.drain_id == drain_id).order_by(drain_events.c.id)
-    return cast(Sequence[DrainEventRow], connection.execute(query).all())
+def last_said(connection: Connection, drain_id: int, name: str) -> str | None:
+    """The newest event of this name."""
+    e = drain_events.c
+    query = select(e.message).where(e.drain_id == drain_id, e.name == name).order_by(e.id.desc()).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def events(connection: Connection, drain_id: int, limit: int = 1000) -> Sequence[DrainEventRow]:
+    """The newest ones, the oldest of them first."""
+    query = select(drain_events).where(drain_events.c.drain_id == drain_id).order_by(drain_events.c.id.desc())
+    rows = cast(Sequence[DrainEventRow], connection.execute(query.limit(limit)).all())
+    return rows[::-1]

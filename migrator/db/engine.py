@@ -2,9 +2,9 @@
 
 On PostgreSQL two transactions that lock rows in opposite orders end in an error for one of them. So every transaction
 takes its row locks in one order, table by table, and within a table by key: ``operations``, ``hosts``,
-``aggregates``, ``server_groups``, ``claims``, ``instances``, ``volumes``, ``copies``, ``facts``, ``alarms``; ``events``
-are only added. A host's heartbeat is put off to the transaction's end (``put_off``), for every transaction about a host
-wants its row.
+``aggregates``, ``server_groups``, ``claims``, ``instances``, ``volumes``, ``copies``, ``facts``, ``drains``,
+``drain_moves``, ``alarms``; ``events`` and ``drain_events`` are only added. A host's heartbeat is put off to the
+transaction's end (``put_off``), for every transaction about a host wants its row.
 
 A write transaction on SQLite begins IMMEDIATE, so that it never fails half way with "database is locked". Its writers
 of one process queue up before they ask SQLite, which would let them sleep and look again instead of waking the next.

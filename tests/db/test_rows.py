@@ -68,7 +68,6 @@ QUERIES: list[tuple[type, Ask]] = [
     (drain_rows.DrainRow, lambda c: drains.get(c, "1")),
     (drain_rows.DrainRow, lambda c: drains.listed(c, "n1", True, 1)),
     (drain_rows.DrainRow, lambda c: drains.active_of(c, ["n1"])),
-    (drain_rows.DrainRow, lambda c: drains.newest_over(c, "n1", "drain")),
     (drain_rows.DrainMoveRow, lambda c: drains.moves(c, 1)),
     (drain_rows.DrainMoveRow, drains.under_way),
     (drain_rows.HeardRow, drains.hosts_heard),

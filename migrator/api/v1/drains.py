@@ -63,7 +63,7 @@ def create(request: ApiRequest) -> Answer:
 
 
 def restore(request: ApiRequest) -> Answer:
-    """Let the host take instances in again, and bring back what its newest drain took away. Errors: 404; 409."""
+    """Let the host take instances in again, and bring back what drains took away. Errors: 404; 409."""
     services = request.services
     return _begun(request, requests.restore(services.db, request.caller, request.params["name"], services.settings))
 
@@ -78,7 +78,7 @@ def index(request: ApiRequest) -> Answer:
 
 
 def show(request: ApiRequest) -> Answer:
-    """With its plan: every instance, its operation and how far that is; and what happened, oldest first."""
+    """With its plan: every instance, its operation and how far that is; and the newest 1000 events, oldest first."""
     return _shown(request, request.params["ident"], 200)
 
 
@@ -144,7 +144,13 @@ _TIMES = ("duration_s", "downtime_s", "begin_s", "end_s")
 
 
 def _event(line: DrainEventRow) -> dict[str, Any]:
-    return {"at": iso_us(line.at), "name": line.name, "server": line.instance_uuid, "message": line.message}
+    return {
+        "id": line.id,
+        "at": iso_us(line.at),
+        "name": line.name,
+        "server": line.instance_uuid,
+        "message": line.message,
+    }
 
 
 def _plan(found: FleetPlan, host: str) -> dict[str, Any]:

@@ -17,7 +17,9 @@ drains = Table(
     Column("request", JSON, nullable=False),  # strategies, to, at_most, reason, disable; never changes
     Column("undo", Boolean, nullable=False),  # of a cancelled one: what went shall come back
     Column("note", Text),  # why it waits, or how it ended
-    Column("before", JSON, nullable=False),  # of the host: disabled, disabled_reason
+    Column(
+        "before", JSON, nullable=False
+    ),  # of the host: disabled, disabled_reason; of a restore: restores, the drains' UUIDs
     Column("total_s", Double, nullable=False),  # predicted by the newest plan
     Column("longest_s", Double, nullable=False),
     Column("request_id", String(64), nullable=False),

@@ -6,6 +6,8 @@ The checks are those of the scheduler's table: the preflight's for a live move, 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import ValidationError
+
 from migrator.db import drains, hosts
 from migrator.db.engine import Connection
 from migrator.db.rows import InstanceRow
@@ -74,7 +76,11 @@ def load(
     guests = []
     for one in wanted:
         resting = InstanceRow(*one.row)._replace(task_state=None)  # a plan is for when it is at rest
-        need = preflight.request_of(connection, resting, origins.get(resting.host or ""))
+        try:
+            need = preflight.request_of(connection, resting, origins.get(resting.host or ""))
+        except ValidationError as error:  # a bad row is one instance's fault, and never that of the whole drain
+            guests.append(_unreadable(resting, one.ways, error))
+            continue
         guests.append(_guest(resting, one.ways, need, candidates, settings, set(uuids), shared))
     return PlanRequest(_offers(connection, candidates, drain_id), guests, budgets_of(request, settings), deadline_s)
 
@@ -113,6 +119,14 @@ def _guest(
     needs = Room(need.vcpus, need.memory_mb, need.disk_gb)
     group = _group(need.neighbours, row.server_group, planned)
     return Guest(row.uuid, row.name, row.host or "", needs, options, group, _priority(row))
+
+
+def _unreadable(row: InstanceRow, ways: Sequence[Way], error: ValidationError) -> Guest:
+    """One that can at most be left."""
+    fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
+    closed = f"its description cannot be read ({fields})"
+    options = [Option(way, closed="" if way is Way.LEAVE else closed) for way in ways]
+    return Guest(row.uuid, row.name, row.host or "", Room(0, 0, 0), options)
 
 
 def _answers(

@@ -1,6 +1,7 @@
 """Begins drains and restores, and what may be asked of one: pause, resume, cancel. Never advances one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from migrator.db import drains, hosts
 from migrator.db.drain_rows import DrainRow
@@ -9,13 +10,14 @@ from migrator.db.rows import HostRow
 from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.fleet import views
 from migrator.scheduler.fleet.plan.model import MOVES, FleetPlan, Way
-from migrator.scheduler.fleet.plan.vocabulary import DRAIN, DrainRequest, DrainState
+from migrator.scheduler.fleet.plan.vocabulary import DRAIN, RESTORE, DrainRequest, DrainState
 from migrator.scheduler.fleet.restore import begin_restore
 from migrator.scheduler.fleet.runner import give_back, plan_of_host, reason_of
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state import host_views
 from migrator.settings import ServerSettings
 
+_EARLIER = 1000  # drains of a host that are looked at
 _ENDS = frozenset({Way.STOP, Way.LEAVE})  # ways that always can be gone: none after them is ever tried
 _ASKABLE: Mapping[str, tuple[frozenset[DrainState], DrainState]] = {
     "pause": (frozenset({DrainState.RUNNING, DrainState.BLOCKED}), DrainState.PAUSED),
@@ -33,13 +35,12 @@ def begin(
     with db.write() as connection:
         hosts.lock(connection, [host])
         row = _checked(connection, host, request, settings)
-        before = {"disabled": row.disabled, "disabled_reason": row.disabled_reason}
         values = {
             "kind": DRAIN,
             "host": host,
             "state": DrainState.RUNNING.value,
             "request": request.raw,
-            "before": before,
+            "before": _before(connection, row),
             "request_id": caller.request_id,
             "user_id": caller.user_id,
             "project_id": caller.project_id,
@@ -62,8 +63,8 @@ def forecast(
 
 
 def restore(db: Database, caller: Caller, host: str, settings: ServerSettings) -> DrainRow:
-    """Let the host take instances in again, and bring back what its newest drain took away. Raises HostNotFound,
-    Conflict (down, being drained, never drained)."""
+    """Let the host take instances in again, and bring back what drains took away that were not restored yet. Raises
+    HostNotFound, Conflict (down, being drained, never drained, restored already)."""
     with db.write() as connection:
         hosts.lock(connection, [host])
         row = hosts.get(connection, host)
@@ -72,26 +73,54 @@ def restore(db: Database, caller: Caller, host: str, settings: ServerSettings) -
         if active := drains.active_of(connection, [host]):
             words = f"Host {host} has drain {active[0].uuid} ({active[0].kind}) under way"
             raise Conflict(words, advice=f"wait for it, or `migrator drain-cancel {active[0].uuid}`")
-        drain = drains.newest_over(connection, host, DRAIN)
-        if drain is None:
-            raise Conflict(f"Host {host} was never drained: there is nothing to bring back")
-        give_back(connection, drain)
-        return begin_restore(connection, drain, caller)
+        left = _unrestored(connection, host)
+        for drain in left:
+            give_back(connection, drain)
+        return begin_restore(connection, left, caller)
 
 
 def ask(db: Database, caller: Caller, ident: str, verb: str, *, undo: bool = False) -> DrainRow:
     """``verb``: pause, resume or cancel. Raises DrainNotFound, Conflict (it is over, or was asked to already)."""
     allowed, wanted = _ASKABLE[verb]
     with db.write() as connection:
-        drain = drains.get(connection, ident)
+        drain = drains.get(connection, ident, lock=True)  # else a sweep changes it in between
         if DrainState(drain.state) not in allowed:
             raise Conflict(f"Drain {drain.uuid} cannot {verb}: it is {drain.state}")
+        if undo and drain.kind != DRAIN:
+            words = f"Drain {drain.uuid} is a {drain.kind}: only what a drain took away can be brought back"
+            raise Conflict(
+                words, advice=f"cancel it without undo; `migrator drain {drain.host}` empties the host again"
+            )
         drains.change(connection, drain.id, drain.generation, {"state": wanted.value, "undo": undo, "note": None})
         if verb == "resume":
             drains.try_again(connection, drain.id)
         words = f"{verb} asked by {caller.user_id}" + (", and what went shall come back" if undo else "")
         drains.say(connection, drain.id, verb, words)
         return drains.get(connection, ident)
+
+
+def _before(connection: Connection, row: HostRow) -> Mapping[str, Any]:
+    """What the host was like before it was drained; where an earlier drain still keeps it closed, before that one."""
+    closed_by = [one for one in drains.listed(connection, row.name, False, _EARLIER) if one.kind == DRAIN]
+    for drain in closed_by if row.disabled else ():
+        if row.disabled_reason == reason_of(drain):
+            return drain.before
+    return {"disabled": row.disabled, "disabled_reason": row.disabled_reason}
+
+
+def _unrestored(connection: Connection, host: str) -> Sequence[DrainRow]:
+    """Drains of the host that no restore has brought back, the newest first. Raises Conflict where there is none."""
+    over = drains.listed(connection, host, False, _EARLIER)
+    drained = [row for row in over if row.kind == DRAIN]
+    if not drained:
+        raise Conflict(f"Host {host} was never drained: there is nothing to bring back")
+    ended = [row for row in over if row.kind == RESTORE and row.state == DrainState.COMPLETED]
+    restored = {uuid for row in ended for uuid in row.before.get("restores", ())}
+    left = [row for row in drained if row.uuid not in restored]
+    if not left:
+        words = f"Drain {drained[0].uuid}, the newest of host {host}, was restored already"
+        raise Conflict(words, advice=f"see `migrator drain-list --all --host {host}`")
+    return left
 
 
 def _check_options(host: str, request: DrainRequest) -> None:

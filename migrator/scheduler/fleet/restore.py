@@ -1,6 +1,6 @@
 """Brings back what a drain took away, where it still makes sense: what is where the drain put it, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from migrator.db import drains, operations
@@ -13,30 +13,45 @@ from migrator.scheduler.fleet.plan.vocabulary import RESTORE, DrainRequest, Drai
 from migrator.scheduler.requests.requests import Caller
 
 
-def begin_restore(connection: Connection, drain: DrainRow, caller: Caller) -> DrainRow:
-    """Begin one of a drain that is over. What it moved comes back by the same ways; what it stopped is started. Raises
-    Conflict where the host has an active drain or restore."""
-    asked = DrainRequest.parse(drain.request)
+def begin_restore(connection: Connection, restored: Sequence[DrainRow], caller: Caller) -> DrainRow:
+    """Begin one of drains of a host that are over, the newest first. What they moved comes back by the newest one's
+    ways; what they stopped is started. Raises Conflict where the host has an active drain or restore."""
+    newest = restored[0]
+    asked = DrainRequest.parse(newest.request)
     ways = [way for way in asked.strategies if way in MOVES] or [Way.LIVE, Way.COLD]
-    request = DrainRequest(ways, (drain.host,), asked.at_most, f"restores drain {drain.uuid}", disable=False)
+    more = f" and {len(restored) - 1} earlier" if len(restored) > 1 else ""
+    reason = f"restores drain {newest.uuid}{more}"
+    request = DrainRequest(ways, (newest.host,), asked.at_most, reason, disable=False)
     values = {
         "kind": RESTORE,
-        "host": drain.host,
+        "host": newest.host,
         "state": DrainState.RUNNING.value,
         "request": request.raw,
-        "before": {},
+        "before": {"restores": [drain.uuid for drain in restored]},
         "request_id": caller.request_id,
         "user_id": caller.user_id,
         "project_id": caller.project_id,
     }
     made = drains.create(connection, values, None)
+    found: dict[str, dict[str, Any]] = {}
+    for drain in restored:
+        for row in _back(connection, drain):
+            found.setdefault(row["instance_uuid"], row)
+    for row in found.values():
+        drains.add_move(connection, made.id, row)
+    drains.say(connection, made.id, "begun", f"{reason}, asked by {caller.user_id}")
+    return made
+
+
+def _back(connection: Connection, drain: DrainRow) -> Iterator[dict[str, Any]]:
+    """The moves that undo those of the drain."""
     done = [move for move in drains.moves(connection, drain.id) if move.state == MoveState.DONE]
     begun = operations.get_many(connection, [m.operation_id for m in done if m.operation_id is not None])
     ended = {row.id for row in begun if row.kind == Kind.STOP}
     for move in done:
         stopped = move.way == Way.STOP
         if not stopped or move.operation_id in ended:  # else it was off before the drain came to it
-            row: dict[str, Any] = {
+            yield {
                 "instance_uuid": move.instance_uuid,
                 "name": move.name,
                 "source": drain.host if stopped else move.destination or drain.host,
@@ -47,9 +62,6 @@ def begin_restore(connection: Connection, drain: DrainRow, caller: Caller) -> Dr
                 "group_uuid": move.group_uuid,
                 "attempts": 0,
             }
-            drains.add_move(connection, made.id, row)
-    drains.say(connection, made.id, "begun", f"restores drain {drain.uuid}, asked by {caller.user_id}")
-    return made
 
 
 def ways_back(move: MoveView, strategies: Sequence[Way]) -> Sequence[Way]:

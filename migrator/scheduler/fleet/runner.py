@@ -84,7 +84,7 @@ class DrainRunner:
         """Whether to look again at once."""
         drain = loaded.drain
         for move in todo.confirm:
-            self._ask(drain, move, lambda caller, m: cold_migration.confirm(self._db, caller, m.uuid))
+            self._ask(drain, move, self._confirm)
         for move in todo.cancel:
             self._ask(drain, move, self._cancel)
         if todo.replan:
@@ -113,7 +113,7 @@ class DrainRunner:
         if todo.state is DrainState.CANCELLED:
             give_back(connection, drain)
             if drain.undo:
-                begin_restore(connection, drain, _caller(drain))
+                begin_restore(connection, [drain], _caller(drain))
 
     def _ask(self, drain: DrainRow, move: MoveView, request: Callable[[Caller, MoveView], Any]) -> None:
         """Of an operation under way; one that is past that goes on, and is looked at again."""
@@ -122,6 +122,11 @@ class DrainRunner:
         with suppress(Conflict, NotFound):
             request(_caller(drain), move)
         self._reconciler.reconcile(move.operation.id)
+
+    def _confirm(self, caller: Caller, move: MoveView) -> None:
+        """Of this move, and never of one that an operator has begun since."""
+        if move.operation is not None:
+            cold_migration.confirm(self._db, caller, move.uuid, operation_id=move.operation.id)
 
     def _cancel(self, caller: Caller, move: MoveView) -> None:
         if move.operation is not None:
@@ -138,7 +143,8 @@ class DrainRunner:
             for position, move in enumerate(found.moves):
                 _write_planned(connection, drain, move, position, new=move.guest.uuid not in known)
             words = _told(found)
-            drains.say(connection, drain.id, "planned", words)
+            if words != drains.last_said(connection, drain.id, "planned"):
+                drains.say(connection, drain.id, "planned", words)
 
     def _begin_all(self, loaded: views.Loaded, moves: Sequence[MoveView]) -> bool:
         """Whether one could not be begun, and was noted."""

@@ -96,10 +96,15 @@ def _check_pools(spec: InstanceSpec, new: Mapping[str, Any]) -> None:
             )
 
 
-def confirm(db: Database, caller: Caller, uuid: str) -> int:
-    """Let the move stand; the operation's id. Raises Conflict when none waits for it."""
+def confirm(db: Database, caller: Caller, uuid: str, *, operation_id: int | None = None) -> int:
+    """Let the move stand; the operation's id. ``operation_id``: no other one is meant. Raises Conflict when none waits
+    for it."""
     with db.write() as connection:
         row = _waiting(connection, uuid, "confirmResize")
+        if operation_id is not None and row.id != operation_id:
+            raise Conflict(
+                f"Operation {operation_id} of instance {uuid} is over; {row.id} waits for a confirmation now"
+            )
         operations.request_confirm(connection, row.id)
         _note(connection, caller, row, "confirm")
         return int(row.id)
