@@ -1,7 +1,7 @@
 """The settings ``quota_*``: what a project may have, where ``os-quota-sets`` says nothing else; -1: any number.
 
-The defaults are Nova's. Where ``auth_strategy`` is ``none`` every caller is the one administrator, who is kept from
-nothing that was not set.
+The defaults are Nova's. ``os-quota-sets`` knows no ports: ``quota_ports`` holds for every project. Where
+``auth_strategy`` is ``none`` every caller is the one administrator, who is kept from nothing that was not set.
 """
 
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 
 _INJECTED_FILES = {"injected_files": 5, "injected_file_content_bytes": 10240, "injected_file_path_bytes": 255}
 
-_OF_TENANTS = ("instances", "cores", "ram", "server_groups", "server_group_members")
+_OF_TENANTS = ("instances", "cores", "ram", "server_groups", "server_group_members", "ports")
 
 _Limit = Annotated[int, Field(ge=-1, le=2**31 - 1)]
 
@@ -23,6 +23,7 @@ class QuotaSettings(BaseModel):
     quota_key_pairs: _Limit = 100  # of one user
     quota_server_groups: _Limit = 10
     quota_server_group_members: _Limit = 10  # of one group
+    quota_ports: _Limit = 500  # interfaces of a project's instances; the default is Neutron's
 
     @model_validator(mode="before")
     @classmethod
@@ -43,4 +44,5 @@ class QuotaSettings(BaseModel):
             "key_pairs": self.quota_key_pairs,
             "server_groups": self.quota_server_groups,
             "server_group_members": self.quota_server_group_members,
+            "ports": self.quota_ports,
         }

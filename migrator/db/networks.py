@@ -77,6 +77,13 @@ def used(connection: Connection) -> Mapping[str, int]:
     return {row[0]: row[1] for row in connection.execute(query.group_by(ports.c.network_uuid))}
 
 
+def count(connection: Connection, project_id: str) -> int:
+    """Ports of the project's instances."""
+    mine = ports.join(instances, instances.c.uuid == ports.c.instance_uuid)
+    query = select(func.count()).select_from(mine).where(instances.c.project_id == project_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def remove(connection: Connection, name_or_id: str) -> None:
     """Raises NetworkNotFound, and Conflict while it has ports."""
     row = get(connection, name_or_id, lock=True)

@@ -1,12 +1,15 @@
 """Which addresses of a network a guest can have: by one spelling each, never the gateway's, and chosen by whom."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from migrator.db import networks
 from migrator.scheduler.requests.requests import Caller
-from tests.api.harness import Api
+from tests.api import seed
+from tests.api.harness import Api, Web
 from tests.api.test_networks import addresses, begun, boot, booted, lab, network
 
 V6 = {"cidr": "fd00::/64", "gateway": "fd00::1", "ranges": ["fd00::2-fd00::9"]}
@@ -94,3 +97,54 @@ def test_who_has_an_address_is_not_told_to_another_project(api: Api) -> None:
         400,
         "Fixed IP address 10.9.0.100 is already in use on an instance of another project.",
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("2.31", 0), ("2.32", 1), ("2.36", 1), ("2.37", 0), ("2.41", 0), ("2.42", 1)]
+)
+def test_a_networks_tag_is_asked_for_where_nova_has_it(api: Api, version: str, known: int) -> None:
+    lab(api)
+    server = {"name": "one", "flavorRef": "1", "imageRef": seed.IMAGE, "networks": [{"uuid": "lab", "tag": "front"}]}
+    answer = api("POST", "/servers", version, {"server": server})
+    assert answer.status == (202 if known else 400), answer.json
+
+
+def test_below_2_37_a_server_that_names_no_network_is_in_the_only_one(api: Api) -> None:
+    server = {"name": "one", "flavorRef": "1", "imageRef": seed.IMAGE}
+
+    def given(more: Any, version: str = "2.36") -> dict[str, list[str]]:
+        answer = api("POST", "/servers", version, {"server": server | more})
+        assert answer.status == 202, answer.json
+        return addresses(api, answer.json["server"]["id"])
+
+    assert given({}) == {}
+    lab(api)
+    assert given({"networks": []}, "2.37") == {}
+    assert [given({}), given({"networks": []})] == [{"lab": ["10.9.0.100"]}, {"lab": ["10.9.0.101"]}]
+    lab(api, name="other", ranges=[])
+    assert given({}) == {}
+
+
+@pytest.fixture
+def bounded(api: Api, tmp_path: Path) -> Iterator[Api]:
+    """Projects have three ports at most."""
+    made = Web(api.db, tmp_path, quota_ports=3)
+    yield Api(made)
+    made.services.db.close()
+
+
+def test_a_projects_ports_are_bounded_in_one_request_and_in_all(bounded: Api) -> None:
+    api = bounded
+    lab(api, ranges=["10.9.0.100-10.9.0.199"])
+    before = begun(api)
+    for networks_asked, more in (([{"uuid": "lab"}] * 4, {}), ([{"uuid": "lab"}] * 2, {"min_count": 2})):
+        answer = boot(api, networks_asked, **more)
+        assert (answer.status, answer.message) == (403, "Maximum number of ports exceeded")
+    assert begun(api) == before
+    booted(api, [{"uuid": "lab"}] * 2)
+    assert boot(api, [{"uuid": "lab"}], min_count=1, max_count=3).status == 202
+    assert begun(api) == (2, 3), "as many as the quota allows"
+    assert boot(api, "auto").status == 403
+    assert boot(api, "none").status == 202
+    api.web.caller = MEMBER
+    assert boot(api, [{"uuid": "lab"}]).status == 202, "another project has its own"

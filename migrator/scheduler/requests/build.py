@@ -81,6 +81,8 @@ def create_instances(
             _join(connection, first.hints.group)
             quota_checks.group_members(connection, project_id, settings, first.hints.group, count)
         nics = _interfaces(connection, caller)
+        interfaces_each = len(nics.named(first.networks))
+        count = quota_checks.ports(connection, project_id, settings, interfaces_each, least, count)
         return [_create(connection, caller, new, nics) for new in wanted[:count]]
 
 

@@ -22,11 +22,12 @@ AUTO = "auto"  # in the place of a network's name: the only network there is
 
 @dataclass(frozen=True, slots=True)
 class WantedNic:
-    """``network``: its id or name, or AUTO."""
+    """``network``: its id or name, or AUTO; ``optional``: AUTO, or no interface where that is not clear."""
 
     network: str
     fixed_ip: str | None = None
     tag: str | None = None
+    optional: bool = False
 
 
 class Interfaces:
@@ -44,9 +45,17 @@ class Interfaces:
     def give(self, instance_uuid: str, wanted: Sequence[WantedNic]) -> tuple[NicSpec, ...]:
         """Ports for the instance, recorded. Raises BadRequest for a network or an address that cannot be had, Conflict
         for a choice that is not clear, AddressesUsedUp."""
-        named = [replace(nic, network=_only(self._connection)) if nic.network == AUTO else nic for nic in wanted]
+        named = self.named(wanted)
         found = _locked(self._connection, named)
         return tuple(self._port(instance_uuid, nic, found.get(nic.network)) for nic in named)
+
+    def named(self, wanted: Sequence[WantedNic]) -> Sequence[WantedNic]:
+        """With the only network there is in the place of AUTO. Raises BadRequest, Conflict."""
+        if all(nic.network != AUTO for nic in wanted):
+            return wanted
+        known = networks.every(self._connection)
+        clear = [nic for nic in wanted if not (nic.optional and len(known) != 1)]
+        return [replace(nic, network=_only(known)) if nic.network == AUTO else nic for nic in clear]
 
     def _port(self, instance_uuid: str, nic: WantedNic, row: NetworkRow | None) -> NicSpec:
         ip = self._address(nic, row)
@@ -97,8 +106,7 @@ class Interfaces:
         raise BadRequest(f"Fixed IP address {ip} is already in use on {instance}.")
 
 
-def _only(connection: Connection) -> str:
-    known = networks.every(connection)
+def _only(known: Sequence[NetworkRow]) -> str:
     if not known:
         raise BadRequest(
             "Unable to automatically allocate a network: there is none; name one with migrator network-create, or ask "

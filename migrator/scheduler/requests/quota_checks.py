@@ -5,7 +5,7 @@ Owns the words, which are Nova's. ``settings``: the limits of ``quota_*``. Raise
 
 from collections.abc import Mapping
 
-from migrator.db import key_pairs, quotas, server_groups
+from migrator.db import key_pairs, networks, quotas, server_groups
 from migrator.db.engine import Connection
 from migrator.db.key_pairs import Owner
 from migrator.db.quotas import UNLIMITED, Limits
@@ -25,6 +25,18 @@ def instances(
         asked = {name: str(most * each) for name, each in one.items()}
         asked["instances"] = str(least) if least == most else f"{least}-{most}"
         _refuse({name: most * each for name, each in one.items()}, asked, limits, used)
+    return allowed
+
+
+def ports(connection: Connection, project_id: str, settings: Limits, each: int, least: int, most: int) -> int:
+    """How many of ``most`` instances may begin that get ``each`` interfaces: ``least`` at least. In a transaction that
+    holds the project."""
+    limit = settings["ports"] if each else UNLIMITED
+    if limit == UNLIMITED:
+        return most
+    allowed = max(0, min(most, (limit - networks.count(connection, project_id)) // each))
+    if allowed < least:
+        raise QuotaExceeded("Maximum number of ports exceeded")
     return allowed
 
 

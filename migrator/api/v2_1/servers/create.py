@@ -64,7 +64,7 @@ def new_instances(
             name=name,
             flavor=flavor,
             image=image,
-            networks=nics.read(server, count),
+            networks=nics.read(server, count, version),
             metadata=server.get("metadata", {}),
             tags=sorted(set(server.get("tags", ()))),
             description=server.get("description", name if version < (2, 19) else None),

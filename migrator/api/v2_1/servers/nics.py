@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator import supported_requests
+from migrator.api.v2_1.servers.view import Version
 from migrator.errors import BadRequest
 from migrator.scheduler.requests.interfaces import AUTO, WantedNic
 
+_REQUIRED = (2, 37)  # below, a server that names no network is in the only one there is
 
-def read(server: Mapping[str, Any], count: int) -> Sequence[WantedNic]:
+
+def read(server: Mapping[str, Any], count: int, version: Version) -> Sequence[WantedNic]:
     """Of each of ``count`` servers. Raises BadRequest."""
     wanted = server.get("networks") or ()
+    if not wanted and version < _REQUIRED:
+        return (WantedNic(AUTO, optional=True),)
     if isinstance(wanted, str):
         return (WantedNic(AUTO),) if wanted == AUTO else ()
     found = []

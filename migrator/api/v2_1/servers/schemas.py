@@ -31,9 +31,17 @@ _MOST_GROUPS = 50
 _MOST_NAMED = 100  # instances that a hint may name
 _MOST_REPEATED = 10_000  # of a sort key, where those that are repeated are dropped
 
-_NETWORK: Schema = closed({"uuid": TEXT, "port": {"type": ["string", "null"]}, "fixed_ip": TEXT, "tag": TAG})
-_NETWORKS: Schema = {"type": "array", "items": _NETWORK, "maxItems": _MOST_NETWORKS}
-_NETWORKS_237: Schema = {"oneOf": [_NETWORKS, {"type": "string", "enum": ["none", "auto"]}]}
+_NETWORK: Schema = {"uuid": TEXT, "port": {"type": ["string", "null"]}, "fixed_ip": TEXT}
+
+
+def _networks(**more: Schema) -> Schema:
+    return {"type": "array", "items": closed(_NETWORK | more), "maxItems": _MOST_NETWORKS}
+
+
+def _networks_237(**more: Schema) -> Schema:
+    return {"oneOf": [_networks(**more), {"type": "string", "enum": ["none", "auto"]}]}
+
+
 _DISK: Schema = closed(
     {
         "uuid": {"type": "string"},
@@ -61,7 +69,7 @@ _SERVER: Schema = {
     "flavorRef": {"type": ["string", "integer"], "minLength": 1},
     "adminPass": {"type": "string"},
     "metadata": METADATA,
-    "networks": _NETWORKS,
+    "networks": _networks(),
     "OS-DCF:diskConfig": {"type": "string", "enum": ["AUTO", "MANUAL"]},
     "accessIPv4": {"type": "string", "format": IPV4},
     "accessIPv6": {"type": "string", "format": IPV6},
@@ -105,8 +113,10 @@ _HOSTNAME: Schema = {
 _ZONE_OR_NONE: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
 _WITH_NETWORKS = ("name", "flavorRef", "networks")
 _D19: Schema = {"description": NULL_TEXT}
-_D37: Schema = _D19 | {"networks": _NETWORKS_237}
-_D52: Schema = _D37 | {"tags": {"type": "array", "items": TAG, "maxItems": MOST_TAGS}}
+_D32: Schema = _D19 | {"networks": _networks(tag=TAG)}
+_D37: Schema = _D19 | {"networks": _networks_237()}  # without tag, as Nova's until 2.42
+_D42: Schema = _D37 | {"networks": _networks_237(tag=TAG)}
+_D52: Schema = _D42 | {"tags": {"type": "array", "items": TAG, "maxItems": MOST_TAGS}}
 _D57: Schema = _D52 | {"personality": None}
 _D63: Schema = _D57 | {"trusted_image_certificates": {"type": ["array", "null"], "items": TEXT, "maxItems": 50}}
 _D74: Schema = _D63 | {"host": HOST, "hypervisor_hostname": HOST}
@@ -114,7 +124,9 @@ _D74: Schema = _D63 | {"host": HOST, "hypervisor_hostname": HOST}
 CREATE: Versioned = (
     (V1, _create()),
     ((2, 19), _create(**_D19)),
+    ((2, 32), _create(**_D32)),
     ((2, 37), _create(_WITH_NETWORKS, **_D37)),
+    ((2, 42), _create(_WITH_NETWORKS, **_D42)),
     ((2, 52), _create(_WITH_NETWORKS, **_D52)),
     ((2, 57), _create(_WITH_NETWORKS, **_D57)),
     ((2, 63), _create(_WITH_NETWORKS, **_D63)),

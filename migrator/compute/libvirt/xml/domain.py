@@ -156,9 +156,11 @@ def _add_nic(devices: ET.Element, spec: NicSpec, bridges: Mapping[str, str]) -> 
     nic = ET.SubElement(devices, "interface", {"type": "bridge"})
     ET.SubElement(nic, "mac", {"address": spec.mac})
     ET.SubElement(nic, "source", {"bridge": _bridge(spec, bridges)})
-    if spec.kind == NetworkKind.OPENVSWITCH:
+    # The network's kind and tag are about its own bridge: where the host's setting names another, that one is plain.
+    own = spec.network in bridges
+    if spec.kind == NetworkKind.OPENVSWITCH and not own:
         ET.SubElement(nic, "virtualport", {"type": "openvswitch"})
-    if spec.vlan is not None:
+    if spec.vlan is not None and not own:
         ET.SubElement(ET.SubElement(nic, "vlan"), "tag", {"id": str(spec.vlan)})
     ET.SubElement(nic, "model", {"type": "virtio"})
 

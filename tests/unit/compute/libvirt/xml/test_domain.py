@@ -84,6 +84,7 @@ def test_an_interface_is_on_the_networks_bridge_unless_the_hosts_own_setting_has
     virtual_port = card.find("virtualport")
     assert (None if virtual_port is None else virtual_port.get("type")) == port
     assert [tag.get("id") for tag in card.findall("vlan/tag")] == tags
+    assert (own.find("virtualport"), own.find("vlan")) == (None, None), "they are about the network's own bridge"
     assert one(own, "source").attrib == {"bridge": "br0"}
 
 
