@@ -81,13 +81,18 @@ class Reconciler:
 
     def reconcile_each(self, ids: Iterable[int]) -> bool:
         """``reconcile`` them all: one that cannot be read or advanced keeps no other waiting. False: the database could
-        not be used, which each of the others would find out after as long a time; the next sweep looks at them."""
+        not be used for two in a row (one alone may have met a lock, or a deadlock), which each of the others would find
+        out after as long a time; the next sweep looks at them."""
+        failed = None
         for operation_id in ids:
+            before, failed = failed, None
             try:
                 self.reconcile(operation_id)
             except DatabaseUnavailable as error:
-                log_failure(log, error, "operation %s could not be advanced, nor those after it", operation_id)
-                return False
+                failed = operation_id
+                log_failure(log, error, "operation %s could not be advanced: the database could not be used", failed)
+                if before is not None:
+                    return False
             except Exception as error:  # after any error the sweep comes again, and the others have their turn
                 log_failure(log, error, "operation %s could not be advanced", operation_id)
                 if isinstance(error, loader.UNREADABLE):
@@ -104,8 +109,6 @@ class Reconciler:
                 if plan is not None:
                     self._schedule.put(snapshot.operation.id, plan.requeue_after)
             self._move_up([(snapshot, plan) for snapshot, plan in planned if plan is not None and _moves_up(plan)])
-        except DatabaseUnavailable:
-            raise
         except Exception as error:
             log_failure(log, error, "sweep: %d operations could not be looked at together", len(ids))
             return ids

@@ -99,6 +99,7 @@ def test_the_default_class_is_every_projects_that_has_no_other(api: Api, version
     [
         ("2.96", {"cores": -2}, "cores"),
         ("2.96", {"cores": 2**31}, "cores"),
+        ("2.96", {"cores": "-5", "force": True}, "cores"),
         ("2.96", {"cores": "many"}, "cores"),
         ("2.96", {"cores": None}, "cores"),
         ("2.96", {"nosuch": 1}, "nosuch"),
@@ -115,6 +116,13 @@ def test_a_quota_that_cannot_be_is_refused_and_none_is_changed(
     answer = put(api, version, **values)
     assert (answer.status, text in answer.message) == (400, True), answer.message
     assert api("GET", "/os-quota-sets/admin").json["quota_set"]["cores"] == -1
+
+
+@pytest.mark.parametrize(("path", "field"), [("sets", "quota_set"), ("class-sets", "quota_class_set")])
+def test_an_id_that_is_longer_than_one_can_be_is_refused(api: Api, path: str, field: str) -> None:
+    for length, status in ((255, 200), (256, 400)):
+        answer = api("PUT", f"/os-quota-{path}/{'p' * length}", body={field: {"cores": 1}})
+        assert (answer.status, status == 200 or "id" in answer.message) == (status, True), answer.message
 
 
 def test_force_sets_less_than_is_used(api: Api) -> None:

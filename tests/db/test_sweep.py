@@ -20,15 +20,20 @@ from tests.bench import databases
 CALLER = requests.Caller("admin", "admin", "req-test")
 
 
+def stopping(db: Database) -> list[str]:
+    """Three instances that run on one host, and can be stopped."""
+    found = list(databases.add_instances(db, 3))
+    for uuid in found:
+        with db.write() as connection:
+            instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+    return found
+
+
 def test_an_operation_that_cannot_be_advanced_keeps_no_other_waiting(
     db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     registering.register(db, "one", 1, databases.report())
-    begun = []
-    for uuid in databases.add_instances(db, 3):
-        with db.write() as connection:
-            instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
-        begun.append(requests.stop(db, CALLER, uuid))
+    begun = [requests.stop(db, CALLER, uuid) for uuid in stopping(db)]
     seen = []
 
     def stumble(snapshot: Any) -> Any:
@@ -64,13 +69,31 @@ def test_the_sweep_reads_the_hosts_once_for_all_guests_that_may_run_unseen_and_i
     assert in_transactions == [False]
 
 
-def test_a_database_that_is_locked_by_somebody_else_ends_the_round_at_the_first_refusal(
+def test_a_database_that_refuses_one_operation_keeps_no_other_waiting(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registering.register(db, "one", 1, databases.report())
-    for uuid in databases.add_instances(db, 3):
-        with db.write() as connection:
-            instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
+    begun = [requests.stop(db, CALLER, uuid) for uuid in stopping(db)]
+    with db.write() as connection:
+        connection.execute(update(tables.hosts).values(last_seen=0.0))  # each operation says that it waits
+    seen = []
+
+    def deadlocked(snapshot: Any) -> Any:
+        seen.append(snapshot.operation.id)
+        if snapshot.operation.id == begun[0]:
+            raise DatabaseUnavailable("the database cannot be used now")
+        return decide(snapshot)
+
+    monkeypatch.setattr(reconciler, "decide", deadlocked)
+    reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
+    assert all(seen.count(one) > 1 for one in begun)  # together with the others, and alone
+
+
+def test_a_database_that_is_locked_by_somebody_else_ends_the_round_at_the_second_refusal(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registering.register(db, "one", 1, databases.report())
+    for uuid in stopping(db):
         requests.stop(db, CALLER, uuid)
     with db.write() as connection:
         connection.execute(update(tables.hosts).values(last_seen=0.0))  # each operation says that it waits
@@ -83,4 +106,4 @@ def test_a_database_that_is_locked_by_somebody_else_ends_the_round_at_the_first_
     with monkeypatch.context() as patched:
         patched.setattr(db, "write", locked)
         reconciler.Reconciler(db, ServerSettings(), lambda _hosts: None).sweep()
-    assert len(tried) == 1
+    assert len(tried) == 2

@@ -4,7 +4,9 @@ Below 2.36 and 2.57 names are shown of which this server has nothing: they can b
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
 
 from migrator.api.json_schema import INT32
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
@@ -31,7 +33,7 @@ OF_PROJECTS = (
 OF_CLASSES = (((2, 1), [*KEPT, *NETWORKS, *FILES]), (_CLASS_NAMES, [*KEPT, *GROUPS, *FILES]), OF_PROJECTS[-1])
 _LIMIT: Schema = {
     "type": ["integer", "string"],
-    "pattern": "^-?[0-9]+$",
+    "pattern": "^(-1|[0-9]+)$",
     "minimum": -1,
     "minLength": 1,
     "format": INT32,
@@ -44,6 +46,14 @@ def _body(field: str, names: list[str], **more: Schema) -> Schema:
 
 UPDATE: Versioned = tuple((since, _body("quota_set", names, force=BOOLEAN)) for since, names in OF_PROJECTS)
 UPDATE_CLASS: Versioned = tuple((since, _body("quota_class_set", names)) for since, names in OF_CLASSES)
+
+
+class IdPath(BaseModel):
+    """A project's id, or a class's name, as long as one that can be stored."""
+
+    id: Annotated[str, Field(min_length=1, max_length=255)]
+
+
 _USER: Schema = {"user_id": paging.TEXT}
 QUERY: Versioned = (((2, 1), {"type": "object", "properties": _USER}), (_STRICT, paging.closed(_USER)))
 
