@@ -117,6 +117,9 @@ ACTIONS: Mapping[str, Rows] = {
         ),
         Ignored("evacuate.force", "the destination is checked all the same"),
     ),
+    "os-resetState": (
+        Honoured("os-resetState.state", "error is recorded; active is the state that the server's host lists"),
+    ),
 }
 
 
@@ -141,7 +144,6 @@ REFUSED_ACTIONS: tuple[Refused, ...] = (
     Refused("rebuild", "delete the server, and create another one"),
     Refused("resetNetwork", "networks are configured in the guest alone"),
     Refused("injectNetworkInfo", "networks are configured in the guest alone"),
-    Refused("os-resetState", "a server's state is what its host reports: see `migrator reconcile`"),
     Refused("os-getVNCConsole", "look at the console on the host"),
     Refused("os-getSPICEConsole", "look at the console on the host"),
     Refused("os-getRDPConsole", "look at the console on the host"),

@@ -1,9 +1,9 @@
 """Operations for reading: one by migration id or UUID, the list of an instance's, and a timeline."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from migrator.db.server_heartbeat import behind
 from migrator.db.tables import operations
@@ -42,3 +42,9 @@ def listed(
     if active is not None:
         query = query.where(operations.c.active == active)
     return connection.execute(query.order_by(operations.c.id.desc()).limit(limit)).all()
+
+
+def last_end(connection: Connection, instance_uuid: str) -> float | None:
+    """When the last of the instance's operations ended; None: none has."""
+    ended = select(func.max(operations.c.finished_at)).where(operations.c.instance_uuid == instance_uuid)
+    return cast(float | None, connection.execute(ended).scalar_one())

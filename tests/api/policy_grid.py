@@ -4,6 +4,7 @@ default is a change here, too."""
 LOWEST: dict[str, str] = {
     "admin": """
         POST /v2.1/servers/{id}/action (evacuate)
+        POST /v2.1/servers/{id}/action (os-resetState)
         GET /v2.1/servers/{id}/migrations/{migration_id}
         GET /v2.1/os-services
         PUT /v2.1/os-services/{id}

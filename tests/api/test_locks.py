@@ -93,6 +93,7 @@ BODIES: dict[str, Any] = {
     "resize": {"flavorRef": "1"},
     "os-migrateLive": {"host": None, "block_migration": "auto"},
     "evacuate": {},
+    "os-resetState": {"state": "error"},
     "unlock": None,
 }
 NOT_HELD = {"PUT /servers/{id}", "PUT /servers/{id}/tags", "DELETE /servers/{id}/tags", "PUT /servers/{id}/tags/{tag}"}
@@ -116,7 +117,12 @@ URL_BODIES = {
 
 def test_each_change_of_a_server_is_held_by_its_lock_or_listed_as_nova_has_it() -> None:
     assert set(CHANGES) - NOT_HELD - NOT_OFFERED == set(HELD)
-    assert {name for name, rule in ACTIONS.items() if rule.when_locked} == {"lock", "unlock", "evacuate"}
+    assert {name for name, rule in ACTIONS.items() if rule.when_locked} == {
+        "lock",
+        "unlock",
+        "evacuate",
+        "os-resetState",
+    }
 
 
 @pytest.mark.parametrize("name", HELD)

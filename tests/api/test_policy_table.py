@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "resize": {"flavorRef": "nosuch"},
     "os-migrateLive": {"host": None, "block_migration": "auto"},
     "evacuate": {},
+    "os-resetState": {"state": "error"},
     "lock": None,
     "os-getConsoleOutput": {},
     "addTenantAccess": {"tenant": "p9"},

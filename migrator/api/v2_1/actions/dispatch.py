@@ -12,7 +12,7 @@ from migrator.api.identity.policy_rules import of_action
 from migrator.api.json_schema import shortened
 from migrator.api.request_input import check_body
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.actions import cold, console, evacuate, live, power
+from migrator.api.v2_1.actions import cold, console, evacuate, live, power, state
 from migrator.api.v2_1.actions.action import ActionRule
 from migrator.api.v2_1.servers.servers import find
 from migrator.errors import BadRequest
@@ -23,6 +23,7 @@ ACTIONS: Mapping[str, ActionRule] = {
     **cold.ACTIONS,
     **evacuate.ACTIONS,
     **console.ACTIONS,
+    **state.ACTIONS,
 }
 
 

@@ -56,3 +56,5 @@ FORCE_COMPLETE: Versioned = (((2, 22), action("force_complete", {"type": "null"}
 
 _LENGTH: Schema = {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}
 CONSOLE_OUTPUT: Versioned = ((V1, action("os-getConsoleOutput", closed({"length": _LENGTH}))),)
+_STATE: Schema = {"type": "string", "enum": ["active", "error"]}
+RESET_STATE: Versioned = ((V1, action("os-resetState", closed({"state": _STATE}, ("state",)))),)
