@@ -1,10 +1,13 @@
 """Opens the database: SQLite (WAL) embedded, or PostgreSQL. Owns pragmas, pool sizes and the two kinds of transaction.
 
 On PostgreSQL two transactions that lock rows in opposite orders end in an error for one of them. So every transaction
-takes its row locks in one order, table by table, and within a table by key: ``operations``, ``hosts``,
-``aggregates``, ``server_groups``, ``claims``, ``instances``, ``volumes``, ``copies``, ``facts``, ``drains``,
-``drain_moves``, ``alarms``; ``events`` and ``drain_events`` are only added. A host's heartbeat is put off to the
-transaction's end (``put_off``), for every transaction about a host wants its row.
+takes its locks in one order: the project's (``quotas.hold``) before any row; then table by table, and within a table by
+key: ``operations``, ``hosts``, ``aggregates``, ``server_groups``, ``networks``, ``claims``, ``instances``, ``volumes``,
+``ports``, ``copies``, ``facts``, ``drains``, ``drain_moves``, ``alarms``; ``events`` and ``drain_events`` are only
+added. A build adds its ports before it takes volumes: no other transaction knows rows that are new, and no address is
+given that an older port may still have. ``flavors``, ``key_pairs`` and ``quotas`` are locked in transactions that lock
+nothing after them. A host's heartbeat is put off to the transaction's end (``put_off``), for every transaction about a
+host wants its row.
 
 A write transaction on SQLite begins IMMEDIATE, so that it never fails half way with "database is locked". Its writers
 of one process queue up before they ask SQLite, which would let them sleep and look again instead of waking the next.
