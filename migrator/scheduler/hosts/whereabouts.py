@@ -11,7 +11,9 @@ from migrator.db.host_domains import LIVE, QUIET_S
 from migrator.db.rows import CopyRow, InstanceRow
 from migrator.operations import VERIFY
 from migrator.protocol import DomainState
+from migrator.scheduler.decision.snapshot import HostView
 from migrator.scheduler.hosts.reconciliation_rules import Sides
+from migrator.scheduler.state.unseen_guests import LISTING_S
 
 
 class Standing(StrEnum):
@@ -43,6 +45,8 @@ _DOES = {
     DomainState.SAVED: "is suspended, with its memory saved,",
 }
 _NOTHING = "Nothing."
+_NAMED = 5  # hosts, in a sentence
+_Answer = tuple[Standing, str, Sequence[str]]  # with what to do
 
 
 def tell(sides: Sides, alarm_advice: Sequence[str]) -> Whereabouts:
@@ -56,7 +60,7 @@ def tell(sides: Sides, alarm_advice: Sequence[str]) -> Whereabouts:
     return Whereabouts(standing, summary, _elsewhere(sides), tuple(dict.fromkeys(told)) or (_NOTHING,))
 
 
-def _where(sides: Sides) -> tuple[Standing, str, Sequence[str]]:
+def _where(sides: Sides) -> _Answer:
     record = sides.record
     if record is None or record.deleted:
         return _without_record(sides)
@@ -65,7 +69,7 @@ def _where(sides: Sides) -> tuple[Standing, str, Sequence[str]]:
     return _on_host(sides, record, record.host)
 
 
-def _without_record(sides: Sides) -> tuple[Standing, str, Sequence[str]]:
+def _without_record(sides: Sides) -> _Answer:
     what = "It is deleted" if sides.record is not None else "No record has it"
     holders = ", ".join(sorted(copy.host for copy in sides.copies))
     if not holders:
@@ -73,35 +77,69 @@ def _without_record(sides: Sides) -> tuple[Standing, str, Sequence[str]]:
     return Standing.UNKNOWN, f"{what}, but there is still a copy of it on {holders}.", ()
 
 
-def _on_host(sides: Sides, record: InstanceRow, host: str) -> tuple[Standing, str, Sequence[str]]:
+def _on_host(sides: Sides, record: InstanceRow, host: str) -> _Answer:
     view, copy = sides.views.get(host), sides.copy_on(host)
     if view is None:
         return Standing.UNKNOWN, f"The record has it on {host}, a host that is not known any more.", ()
     if view.fenced:
-        evacuate = f"Bring it back on another host: `migrator evacuate {record.uuid}`."
-        return (
-            Standing.NOWHERE,
-            f"It runs nowhere: its host {host} is silent and fenced ({view.evidence}).",
-            (evacuate,),
-        )
+        evacuate = () if sides.operations else (f"Bring it back on another host: `migrator evacuate {record.uuid}`.",)
+        return _nowhere(sides, f"its host {host} is silent and fenced ({view.evidence})", evacuate)
     last = f"It was last reported there as {copy.state}" if copy is not None else "Nothing was reported of it there"
     if not view.heard:
-        advice = (
-            f"Bring {host} back. If that cannot be, switch it off, say so with `migrator service-force-down {host}`, "
-            f"and then `migrator evacuate {record.uuid}`."
-        )
-        silent = f"Its host {host} has been silent for {view.silent_s:.0f} s. {last}, and it may still run."
-        return Standing.UNKNOWN, silent, (advice,)
+        return Standing.UNKNOWN, f"{_silence(view)} {last}, and it may still run.", _about_silent(view, record)
     if not view.listed:
         wait = f"Wait a few seconds: {host} answers, and has not listed its guests since the servers came back."
         return Standing.UNKNOWN, f"Its host {host} answers, and has not listed its guests yet. {last}.", (wait,)
     if copy is None or not copy.believed:
-        age_s = view.now - (record.updated_at or record.created_at)
-        if age_s < QUIET_S:
-            said = f"It is {record.vm_state} on {host} by its record of {max(0.0, age_s):.0f} s ago"
-            return Standing.CERTAIN, f"{said}; the host's next list of its guests is awaited.", ()
-        return Standing.NOWHERE, f"It runs nowhere: its host {host} answers, and has no copy of it.", ()
+        return _without_copy(sides, record, view)
+    if copy.age_s > LISTING_S:
+        look = f"Look at {host}: its agent answers, and its hypervisor may not (`virsh list` there)."
+        return Standing.UNKNOWN, f"{last} {copy.age_s:.0f} s ago, and no list of {host}'s guests came since.", (look,)
     return Standing.CERTAIN, f"It {_does(copy)} on {host}, which said so {copy.age_s:.0f} s ago.", ()
+
+
+def _silence(view: HostView) -> str:
+    if view.awaited:
+        return f"The servers came back a moment ago, and its host {view.name} has not spoken yet."
+    return f"Its host {view.name} has been silent for {view.silent_s:.0f} s."
+
+
+def _about_silent(view: HostView, record: InstanceRow) -> Sequence[str]:
+    if view.awaited:
+        return (f"Wait a few seconds for {view.name}.",)
+    bring = f"Bring {view.name} back. If that cannot be, switch it off, say so with"
+    return (f"{bring} `migrator service-force-down {view.name}`, and then `migrator evacuate {record.uuid}`.",)
+
+
+def _without_copy(sides: Sides, record: InstanceRow, view: HostView) -> _Answer:
+    age_s = view.now - (record.updated_at or record.created_at)
+    if age_s < QUIET_S:
+        said = f"It is {record.vm_state} on {view.name} by its record of {max(0.0, age_s):.0f} s ago"
+        return Standing.CERTAIN, f"{said}; the host's next list of its guests is awaited.", ()
+    return _nowhere(sides, f"its host {view.name} answers, and has no copy of it", ())
+
+
+def _nowhere(sides: Sides, why: str, advice: Sequence[str]) -> _Answer:
+    """It runs nowhere, unless another host says that it does, or has not said what it runs."""
+    running = sorted(copy.host for copy in sides.copies if _may_run(sides, copy))
+    if running:
+        return Standing.UNKNOWN, f"{_capital(why)}; but a copy of it is on {', '.join(running)}.", ()
+    home = sides.record.host if sides.record is not None else None
+    if unseen := sorted(set(sides.unseen) - {home}):
+        names = ", ".join(unseen[:_NAMED]) + (f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else "")
+        bring = f"Bring {names} back, or fence what is lost: a host that has not listed its guests may run it."
+        return Standing.UNKNOWN, f"{_capital(why)}; {names} has not said which guests it has, and may run it.", (bring,)
+    return Standing.NOWHERE, f"It runs nowhere: {why}.", advice
+
+
+def _may_run(sides: Sides, copy: CopyRow) -> bool:
+    view = sides.views.get(copy.host)
+    home = sides.record.host if sides.record is not None else None
+    return copy.believed and copy.host != home and copy.state in LIVE and not (view is not None and view.fenced)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _does(copy: CopyRow) -> str:

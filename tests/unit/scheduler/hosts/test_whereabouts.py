@@ -1,5 +1,6 @@
 """Where an instance is, in sentences that an operator can act on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,8 @@ class View:
     listed: bool = True
     silent_s: float = 0.0
     evidence: str | None = None
+    awaited: bool = False
+    name: str = "n1"
     now: float = 1000.0
 
 
@@ -52,11 +55,11 @@ LISTLESS = View(listed=False)
 NONE = object()
 
 
-def sides(*copies: Copy, record: Any = None, operations: Any = (), **views: View) -> Sides:
+def sides(*copies: Copy, record: Any = None, operations: Any = (), unseen: Sequence[str] = (), **views: View) -> Sides:
     known: Any = {"n1": View(), "n2": View()} | views
     held: Any = copies
     recorded: Any = None if record is NONE else record or Record()
-    return Sides("u", recorded, held, known, operations, frozenset())
+    return Sides("u", recorded, held, known, operations, frozenset(), unseen=unseen)
 
 
 #   what is known, its standing, the summary
@@ -94,6 +97,32 @@ TOLD: tuple[tuple[Sides, Standing, str], ...] = (
         sides(Copy("n1"), n1=FENCED),
         Standing.NOWHERE,
         "It runs nowhere: its host n1 is silent and fenced (forced down by admin).",
+    ),
+    (
+        sides(Copy("n2"), n1=FENCED),
+        Standing.UNKNOWN,
+        "Its host n1 is silent and fenced (forced down by admin); but a copy of it is on n2.",
+    ),
+    (
+        sides(Copy("n2", "shut_off"), n1=FENCED),
+        Standing.NOWHERE,
+        "It runs nowhere: its host n1 is silent and fenced (forced down by admin).",
+    ),
+    (
+        sides(unseen=["n1", "n3"]),
+        Standing.UNKNOWN,
+        "Its host n1 answers, and has no copy of it; n3 has not said which guests it has, and may run it.",
+    ),
+    (
+        sides(Copy("n1", age_s=7200.0)),
+        Standing.UNKNOWN,
+        "It was last reported there as running 7200 s ago, and no list of n1's guests came since.",
+    ),
+    (
+        sides(Copy("n1"), n1=View(heard=False, awaited=True, silent_s=3600.0)),
+        Standing.UNKNOWN,
+        "The servers came back a moment ago, and its host n1 has not spoken yet. "
+        "It was last reported there as running, and it may still run.",
     ),
     (
         sides(Copy("n1"), n1=LISTLESS),
@@ -137,7 +166,7 @@ def test_an_open_alarm_comes_before_all_else() -> None:
 
 
 #   a copy beside the record's, whether it could run
-ELSEWHERE: tuple[tuple[Copy, dict[str, View], str], ...] = (
+ELSEWHERE: tuple[tuple[Copy, dict[str, Any], str], ...] = (
     (Copy("n2", "paused"), {}, "n2 said 5 s ago that a copy is paused there."),
     (Copy("n2", "shut_off"), {}, "n2 said 5 s ago that a copy is shut off there; it does not run."),
     (Copy("n2"), {"n2": SILENT}, "n2 said 5 s ago that a copy runs there; the host is silent since, and it may run."),
@@ -155,7 +184,7 @@ ELSEWHERE: tuple[tuple[Copy, dict[str, View], str], ...] = (
 
 
 @pytest.mark.parametrize(("copy", "views", "sentence"), ELSEWHERE)
-def test_every_other_copy_says_whether_it_could_run(copy: Copy, views: dict[str, View], sentence: str) -> None:
+def test_every_other_copy_says_whether_it_could_run(copy: Copy, views: dict[str, Any], sentence: str) -> None:
     assert whereabouts.tell(sides(Copy("n1"), copy, **views), ()).elsewhere == [sentence]
 
 
@@ -163,6 +192,10 @@ def test_every_other_copy_says_whether_it_could_run(copy: Copy, views: dict[str,
 ADVISED = (
     (sides(Copy("n1")), "Nothing."),
     (sides(n1=FENCED), "`migrator evacuate u`"),
+    (sides(n1=FENCED, operations=[Operation()]), "`migrator timeline o`"),
+    (sides(n1=View(heard=False, awaited=True)), "Wait a few seconds for n1."),
+    (sides(Copy("n1", age_s=31.0)), "its hypervisor may not"),
+    (sides(n1=FENCED, unseen=["n3"]), "Bring n3 back, or fence"),
     (sides(n1=SILENT), "`migrator service-force-down n1`"),
     (sides(n1=LISTLESS), "Wait a few seconds"),
     (sides(Copy("n1"), operations=[Operation(waiting="host n2 is silent")]), "waits: host n2 is silent. `migrator"),
