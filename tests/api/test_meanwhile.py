@@ -28,6 +28,8 @@ BODIES: dict[str, Any] = {
     "reboot": {"type": "HARD"},
     "resize": {"flavorRef": "2"},
     "evacuate": {},
+    "os-getConsoleOutput": {},
+    "os-resetState": {"state": "error"},
     "os-migrateLive": {"host": None, "block_migration": "auto"},
 }
 DELETIONS = {"forceDelete"}  # actions that are a deletion by another name

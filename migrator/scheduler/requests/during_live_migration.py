@@ -41,6 +41,7 @@ DURING_LIVE_MIGRATION = (
     ActionRule("tags", Answer.DONE, _RECORD),
     ActionRule("lock", Answer.DONE, _RECORD),
     ActionRule("unlock", Answer.DONE, _RECORD),
+    ActionRule("os-getConsoleOutput", Answer.DONE, "changes nothing; both hosts' parts are there"),
     ActionRule("steer", Answer.DONE, "bandwidth, permitted downtime, hold, post-copy: while the transfer runs"),
     ActionRule("force_complete", Answer.DONE, "while the transfer runs"),
     ActionRule("abort", Answer.DONE, "until the guest has moved; after post-copy has begun it has"),
@@ -58,6 +59,7 @@ DURING_LIVE_MIGRATION = (
     ActionRule("evacuate", Answer.REFUSED, "its host's loss ends the migration first", Kind.EVACUATION),
     ActionRule("confirmResize", Answer.REFUSED, "nothing waits for that word"),
     ActionRule("revertResize", Answer.REFUSED, "nothing waits for that word"),
+    ActionRule("os-resetState", Answer.REFUSED, "the migration says what state the instance is in when it ends"),
 )
 BY_KIND: Mapping[Kind, ActionRule] = {rule.kind: rule for rule in DURING_LIVE_MIGRATION if rule.kind is not None}
 
