@@ -108,6 +108,12 @@ def test_flavors_and_images(cloud: Cloud, tmp_path: Path) -> None:
     assert "No such file" in missing.err
 
 
+def test_a_console_is_read(cloud: Cloud, vm: str) -> None:
+    """What it shows, tests/clients/test_console_log.py says."""
+    ok(cloud.migrator("console-log", vm, "--length", "1"))
+    assert "length" in cloud.migrator("console-log", vm, "--length", "-7").err
+
+
 def test_help(cloud: Cloud) -> None:
     assert "usage: migrator evacuate" in ok(cloud.migrator("help", "evacuate"))
 
