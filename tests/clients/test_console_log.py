@@ -36,6 +36,7 @@ def test_the_log_follows_the_server_live_and_cold(cloud: Cloud) -> None:
     cloud.hosts.write_console(ident, "between")
     until_written(cloud, "talks", "before", "between")
     assert cloud.nova("migrate", "--host", source, "--poll", "talks").code == 0
+    cloud.until("to be confirmed", lambda: cloud.state("talks")[0] == "VERIFY_RESIZE")
     assert cloud.nova("resize-confirm", "talks").code == 0
     cloud.until("back", lambda: cloud.state("talks") == ("ACTIVE", source))
     cloud.hosts.write_console(ident, "after")
