@@ -77,8 +77,10 @@ class _Host:
         await self.end_agent()
 
     async def power_on(self) -> None:
-        self.fabric.power_on(self.name)
-        self.start_agent()
+        """A host that has power goes on with the agent that it has: a second one would do everything twice."""
+        if self.task is None or self.task.done():
+            self.fabric.power_on(self.name)
+            self.start_agent()
 
 
 async def _serve(url: str, tokens: dict[str, str]) -> None:
