@@ -52,14 +52,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def sqlite_url(template: Path, folder: Path) -> str:
+    """Of a copy of the template in the folder."""
+    path = folder / "migrator.db"
+    shutil.copy(template, path)  # with its mode: a database is its user's alone
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database at the newest revision, empty, this test's own."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        path = tmp_path / "migrator.db"
-        shutil.copy(template, path)  # with its mode: a database is its user's alone
-        yield f"sqlite:///{path}"
+        yield sqlite_url(request.getfixturevalue("sqlite_template"), tmp_path)
         return
     server: str = request.getfixturevalue("postgres_server")
     name = f"t_{uuid.uuid4().hex[:12]}"

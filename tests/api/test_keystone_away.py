@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from migrator.db.engine import Database
 from migrator.errors import Unavailable
 from migrator.settings import ServerSettings
 from tests.api.harness import Web
+from tests.conftest import sqlite_url
 
 SOON_S = 5.0  # far less than what silence would take
 LIST = "/v2.1/servers"
@@ -134,10 +135,7 @@ def test_a_token_that_has_ended_already_is_refused() -> None:
 @pytest.fixture
 def database_url(tmp_path: Path, sqlite_template: Path) -> str:
     """A strategy has nothing to do with the database."""
-    path = tmp_path / "migrator.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    path.chmod(0o600)
-    return f"sqlite:///{path}"
+    return sqlite_url(sqlite_template, tmp_path)
 
 
 @pytest.fixture
@@ -174,9 +172,11 @@ OWN = json.dumps({"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "method
 
 
 class Answering:
-    """``own`` and ``other``: status and body, where the server asks for its own token, and about another's."""
+    """``own`` and ``other``: status and body, where the server asks for its own token, and about another's; ``breaks``:
+    tokens with which it breaks the connection off."""
 
-    def __init__(self, own: tuple[int, str], other: tuple[int, str]) -> None:
+    def __init__(self, own: tuple[int, str], other: tuple[int, str], breaks: Collection[bytes] = ()) -> None:
+        self.breaks = breaks
         self._answers = {"POST": own, "GET": other}
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/wrong"
@@ -192,6 +192,8 @@ class Answering:
                     lines = iter(lambda: received.readline().strip().lower(), b"")
                     headers = dict(line.split(b": ", 1) for line in lines)
                     received.read(int(headers.get(b"content-length", b"0")))
+                    if headers.get(b"x-subject-token") in self.breaks:
+                        continue
                     connection.sendall(_http(*self._answers[method]))
 
     def close(self) -> None:
@@ -232,3 +234,31 @@ def test_only_keystones_own_word_makes_a_token_unknown(
         keystone.close()
     asked = f"{'POST' if own else 'GET'} {keystone.url}/v3/auth/tokens was answered 404"
     assert (asked in caplog.text) == (status == 503)
+
+
+def test_a_token_with_which_keystone_breaks_off_is_one_callers_harm(
+    door_to: Callable[..., Web], caplog: pytest.LogCaptureFixture
+) -> None:
+    keystone = Answering((201, OWN), (200, json.dumps({"token": told()})), [b"b%d" % number for number in range(200)])
+    try:
+        web = door_to(keystone.url)
+        for number in range(5):
+            bad = web("GET", LIST, headers={"X-Auth-Token": f"b{number}"})
+            assert (bad.status_code, "WWW-Authenticate" in bad.headers) == (503, False)
+            assert web("GET", LIST, headers={"X-Auth-Token": f"good{number}"}).status_code == 200
+        answers = {web("GET", LIST, headers={"X-Auth-Token": f"b{number}"}).status_code for number in range(5, 200)}
+        assert answers == {503, 429}  # wrong again and again
+    finally:
+        keystone.close()
+    assert "Keystone gives no answer" not in caplog.text
+
+
+def test_a_keystone_that_breaks_off_about_every_token_is_silent(
+    door_to: Callable[..., Web], caplog: pytest.LogCaptureFixture
+) -> None:
+    keystone = Answering((201, OWN), (200, json.dumps({"token": told()})), [b"own", b"t"])
+    try:
+        assert door_to(keystone.url)("GET", LIST, headers={"X-Auth-Token": "t"}).status_code == 503
+    finally:
+        keystone.close()
+    assert caplog.text.count("Keystone gives no answer") == 1

@@ -12,6 +12,7 @@ from migrator.db.engine import Database
 from migrator.settings import ServerSettings
 from tests.api import seed
 from tests.api.harness import Web
+from tests.conftest import sqlite_url
 from tests.keystone import cloud
 
 ROLES = ("admin", "manager", "member", "reader")
@@ -37,10 +38,7 @@ def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud.Keyston
 @pytest.fixture
 def database_url(tmp_path: Path, sqlite_template: Path) -> str:
     """A strategy has nothing to do with the database."""
-    path = tmp_path / "migrator.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    path.chmod(0o600)
-    return f"sqlite:///{path}"
+    return sqlite_url(sqlite_template, tmp_path)
 
 
 class Asked:

@@ -21,7 +21,7 @@ from migrator.api.gate.proxies import Proxies
 from migrator.api.gate.refusal_pace import RefusalPace, network
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.identity import callers
-from migrator.api.identity.authenticator import Authenticator, CredentialsRefused, Identity
+from migrator.api.identity.authenticator import Authenticator, CredentialsRefused, Identity, TokenUnanswered
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
@@ -145,6 +145,9 @@ class RequestGate:
             return await self._gate.authenticator.verified(headers, network(address))
         except CredentialsRefused as error:
             scope["state"]["claimed"] = error.claimed
+            guesses.note(address)
+            raise
+        except TokenUnanswered:
             guesses.note(address)
             raise
 

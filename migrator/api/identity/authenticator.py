@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from migrator.api.identity.policy_rules import ROLES
-from migrator.errors import Unauthorized
+from migrator.errors import Unauthorized, Unavailable
 
 
 class CredentialsRefused(Unauthorized):
@@ -18,6 +18,10 @@ class CredentialsRefused(Unauthorized):
     @property
     def claimed(self) -> str:
         return str(self.details.get("claimed", "(unknown)"))
+
+
+class TokenUnanswered(Unavailable):
+    """The identity service answers, and gives none where it is asked about this token."""
 
 
 NEEDED = "The request you have made requires authentication."

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from anyio import CapacityLimiter, fail_after, to_thread
 
-from migrator.api.identity.authenticator import NEEDED, CredentialsRefused, Identity
+from migrator.api.identity.authenticator import NEEDED, CredentialsRefused, Identity, TokenUnanswered
 from migrator.api.identity.silence import Silence
 from migrator.errors import ServerBusy, Unauthorized, Unavailable
 
@@ -36,7 +36,8 @@ _Known = tuple[Identity | None, float]  # None: Keystone refused it
 
 class Validator(Protocol):
     def validated(self, token: str) -> Mapping[str, Any] | None:
-        """What Keystone says of the token; None: it is not valid. Blocks. Raises Unavailable, and NoAnswer."""
+        """What Keystone says of the token; None: it is not valid. Blocks. Raises Unavailable, among them NoAnswer and
+        TokenUnanswered."""
         ...
 
     def begin_anew(self) -> None:
@@ -89,6 +90,9 @@ class Keystone:
         try:
             with fail_after(_ANSWERS * self._timeout_s):
                 return await self._one_at_a_time(self._digest(token), token)
+        except TokenUnanswered:
+            self._silence.answered()
+            raise
         except (TimeoutError, NoAnswer) as error:
             self._silence.unanswered(asked_at)
             self._validator.begin_anew()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrator.api.identity.authenticator import TokenUnanswered
 from migrator.api.identity.keystone import NoAnswer, unavailable
 from migrator.errors import LibraryMissing, SettingInvalid
 from migrator.settings import ServerSettings
@@ -28,11 +29,10 @@ class KeystoneClient:
         self._session = self._make()
 
     def validated(self, token: str) -> Mapping[str, Any] | None:
-        failures = self._failures
+        failures, own = self._failures, ""
         try:
-            answer = self._session.get(self._url, params={"nocatalog": "true"}, headers={"X-Subject-Token": token})
-            found: Mapping[str, Any] = answer.json()["token"]
-            return found
+            own = self._session.get_token()
+            return self._told_of(token)
         except failures.NotFound as error:
             if _is_of_the_token(error):
                 return None
@@ -47,10 +47,24 @@ class KeystoneClient:
             raise unavailable() from error
         except failures.ConnectionError as error:
             log.error("Keystone at %s cannot be asked: %s", self._url, error)
-            raise unavailable(NoAnswer) from error
+            raise unavailable(TokenUnanswered if own and self._answers(own) else NoAnswer) from error
         except (failures.ClientException, ValueError, KeyError, TypeError) as error:
             log.error("Keystone at %s cannot be asked: %s", self._url, error)
             raise unavailable() from error
+
+    def _told_of(self, token: str) -> Mapping[str, Any]:
+        answer = self._session.get(self._url, params={"nocatalog": "true"}, headers={"X-Subject-Token": token})
+        found: Mapping[str, Any] = answer.json()["token"]
+        return found
+
+    def _answers(self, own: str) -> bool:
+        """Whether it still says what it thinks of this server's own token: one client's, with which it breaks the
+        connection off, is no reason to refuse the others'."""
+        try:
+            self._told_of(own)
+        except (self._failures.ClientException, ValueError, KeyError, TypeError):
+            return False
+        return True
 
 
 def _is_of_the_token(error: Any) -> bool:
