@@ -107,7 +107,7 @@ def _waiting(file: Path) -> DiskBeingRead:
     """No number in it that changes: each sentence is a line of the operation's timeline."""
     return DiskBeingRead(
         f"the tables of {file} are not read yet, for those of many other disks are being read",
-        advice="wait, or try again later: it is read by itself when one of them is through",
+        advice="wait, or try again later: it is read when one of them is through",
     )
 
 

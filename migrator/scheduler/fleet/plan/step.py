@@ -1,7 +1,7 @@
 """What a drain does next: a pure function of what is known of its moves, their operations and their instances."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from migrator.scheduler.fleet.plan.model import MOVES, Budgets, Way
 from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, SETTLED, DrainState, MoveState
@@ -100,7 +100,7 @@ class Step:
     begin: Sequence[MoveView] = ()
     replan: bool = False
     state: DrainState | None = None
-    note: str | None = field(default=None)
+    note: str | None = None
 
 
 def step(view: DrainView) -> Step:
@@ -122,7 +122,7 @@ def step(view: DrainView) -> Step:
         return Step(confirm=confirm, replan=True)
     begin = _beginning(view)
     state, note = _running(view, moving, begin)
-    return Step((), confirm, (), begin, False, state, note)
+    return Step(confirm=confirm, begin=begin, state=state, note=note)
 
 
 def occupied(moves: Iterable[MoveView]) -> list[Occupied]:

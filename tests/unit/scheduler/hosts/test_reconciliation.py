@@ -1,62 +1,12 @@
 """Which word of an operator is taken: never one with which two copies could run."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.hosts.reconciliation import Sides, Word, refuse
-
-
-@dataclass(frozen=True)
-class Copy:
-    host: str
-    state: str = "running"
-    believed: bool = True
-    age_s: float = 5.0
-
-
-@dataclass(frozen=True)
-class Record:
-    host: str | None = "n1"
-    deleted: bool = False
-
-
-@dataclass(frozen=True)
-class View:
-    heard: bool = True
-    fenced: bool = False
-    listed: bool = True
-
-
-@dataclass(frozen=True)
-class Operation:
-    kind: str
-    phase: str
-    holds: bool = True
-    source: str = "n1"
-    destination: str = "n2"
-    forward: bool = True
-
-
-SILENT, FENCED, LISTLESS = View(heard=False), View(heard=False, fenced=True), View(listed=False)
-
-
-def sides(
-    *copies: Copy,
-    record: Any = None,
-    operations: Any = (),
-    disputed: str = "",
-    at_work: Any = (),
-    unseen: Any = (),
-    **views: View,
-) -> Sides:
-    known: Any = {"n1": View(), "n2": View(), "n3": View()} | views
-    held: Any = copies
-    recorded: Any = record or Record()
-    return Sides("u", recorded, held, known, operations, frozenset(), disputed, at_work, unseen)
-
+from tests.unit.scheduler.hosts.both_sides import FENCED, LISTLESS, SILENT, Copy, Operation, Record, sides
 
 ACTING = [Operation("stop", "stop"), Operation("migration", "copy")]
 TAKEN = [

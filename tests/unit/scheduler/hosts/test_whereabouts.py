@@ -1,7 +1,5 @@
 """Where an instance is, in sentences that an operator can act on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,58 +7,7 @@ import pytest
 from migrator.scheduler.hosts import whereabouts
 from migrator.scheduler.hosts.reconciliation_rules import Sides
 from migrator.scheduler.hosts.whereabouts import Standing
-
-
-@dataclass(frozen=True)
-class Copy:
-    host: str
-    state: str = "running"
-    believed: bool = True
-    age_s: float = 5.0
-
-
-@dataclass(frozen=True)
-class Record:
-    host: str | None = "n1"
-    deleted: bool = False
-    vm_state: str = "active"
-    updated_at: float | None = None
-    created_at: float = 0.0
-    uuid: str = "u"
-
-
-@dataclass(frozen=True)
-class View:
-    heard: bool = True
-    fenced: bool = False
-    listed: bool = True
-    silent_s: float = 0.0
-    evidence: str | None = None
-    awaited: bool = False
-    name: str = "n1"
-    now: float = 1000.0
-
-
-@dataclass(frozen=True)
-class Operation:
-    kind: str = "migration"
-    phase: str = "copy"
-    waiting: str | None = None
-    uuid: str = "o"
-
-
-SILENT = View(heard=False, silent_s=45.0)
-FENCED = View(heard=False, fenced=True, silent_s=45.0, evidence="forced down by admin")
-LISTLESS = View(listed=False)
-NONE = object()
-
-
-def sides(*copies: Copy, record: Any = None, operations: Any = (), unseen: Sequence[str] = (), **views: View) -> Sides:
-    known: Any = {"n1": View(), "n2": View()} | views
-    held: Any = copies
-    recorded: Any = None if record is NONE else record or Record()
-    return Sides("u", recorded, held, known, operations, frozenset(), unseen=unseen)
-
+from tests.unit.scheduler.hosts.both_sides import FENCED, LISTLESS, NONE, SILENT, Copy, Operation, Record, View, sides
 
 #   what is known, its standing, the summary
 TOLD: tuple[tuple[Sides, Standing, str], ...] = (
