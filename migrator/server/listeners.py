@@ -31,6 +31,7 @@ class ServerWithTls(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, limits: Limits, tls: Contexts) -> None:
         super().__init__(config)
         self._limits, self._tls = limits, tls
+        self.listening = asyncio.Event()  # at every socket
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([each for each in sockets or [] if each not in self._tls])
@@ -44,6 +45,7 @@ class ServerWithTls(uvicorn.Server):
             )
         for each in sockets or []:
             each.listen(_QUEUED)  # asyncio has one number for both
+        self.listening.set()
 
     def _protocol(self) -> asyncio.Protocol:
         kind = self.config.http_protocol_class

@@ -10,13 +10,13 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import uvicorn
 
-from migrator import private_files
+from migrator import private_files, service_manager
 from migrator.api.identity import strategies
 from migrator.api.identity.authenticator import Authenticator
 from migrator.api.image_v2 import upload
@@ -28,6 +28,7 @@ from migrator.server.app import create_app
 from migrator.server.fence_runner import Fencer
 from migrator.server.heartbeat import Heartbeat
 from migrator.server.listeners import ACCEPTED_AT_ONCE, ServerWithTls, listen_at
+from migrator.service_manager import ServiceManager
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ _LAST_STEPS_S = 5.0  # for each thread to end
 
 def serve(settings: ServerSettings) -> int:
     """Run until SIGTERM or SIGINT; 0. Raises MigratorError for what stops the start."""
+    manager = service_manager.of_process()
     private_files.check_setting("image_dir", settings.image_dir)
     contexts = tls.contexts(settings)
     strategy, rules = strategies.authenticator(settings), strategies.rules(settings)
@@ -55,8 +57,9 @@ def serve(settings: ServerSettings) -> int:
     for thread in threads:
         thread.start()
     try:
-        asyncio.run(_listen(services, strategy, contexts))
+        asyncio.run(_listen(services, strategy, contexts, partial(_tell, manager, threads)))
     finally:
+        manager.stopping()
         stop.set()
         for thread in threads:
             thread.join(timeout=_LAST_STEPS_S)
@@ -76,14 +79,45 @@ def background(services: Services, stop: threading.Event) -> Mapping[str, Callab
     }
 
 
-async def _listen(services: Services, strategy: Authenticator, contexts: Sequence[tls.Contexts]) -> None:
+async def _tell(manager: ServiceManager, threads: Sequence[threading.Thread], server: ServerWithTls) -> None:
+    """The service manager hears of each turn of the event loop, while every part of this process lives."""
+    await server.listening.wait()
+    while all(thread.is_alive() for thread in threads):
+        manager.turn()
+        await asyncio.sleep(manager.turn_s)
+    log.error("a part of the server has ended, and the service manager's watchdog is to start all of it again")
+
+
+async def _listen(
+    services: Services,
+    strategy: Authenticator,
+    contexts: Sequence[tls.Contexts],
+    tell: Callable[[ServerWithTls], Coroutine[Any, Any, None]],
+) -> None:
     settings = services.settings
     app = create_app(services, strategy)
     sockets = [listen_at(settings.listen)]
     if settings.agent_listen is not None:
         sockets.append(listen_at(settings.agent_listen))
     limits = connections.limits(settings)
-    config = uvicorn.Config(
+    config = _config(app, limits)
+    limit_logs_of_messages()
+    secured = {each: kept for each, kept in zip(sockets, contexts, strict=True) if kept is not None}
+    server = ServerWithTls(config, limits, secured)
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(server.serve(sockets=sockets))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, server, services)
+    log.info("listening on %s%s", settings.listen, f" and {settings.agent_listen}" if settings.agent_listen else "")
+    telling = loop.create_task(tell(server))
+    try:
+        await serving
+    finally:
+        telling.cancel()
+
+
+def _config(app: Any, limits: connections.Limits) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=connections.guarded(limits),
         ws="none",
@@ -96,15 +130,6 @@ async def _listen(services: Services, strategy: Authenticator, contexts: Sequenc
         timeout_keep_alive=KEEP_ALIVE_S,
         lifespan="on",
     )
-    limit_logs_of_messages()
-    secured = {each: kept for each, kept in zip(sockets, contexts, strict=True) if kept is not None}
-    server = ServerWithTls(config, limits, secured)
-    loop = asyncio.get_running_loop()
-    serving = loop.create_task(server.serve(sockets=sockets))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, server, services)
-    log.info("listening on %s%s", settings.listen, f" and {settings.agent_listen}" if settings.agent_listen else "")
-    await serving
 
 
 def _stop(server: Any, services: Services) -> None:

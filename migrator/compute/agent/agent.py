@@ -34,6 +34,7 @@ from migrator.errors import (
     ProtocolUnsupported,
 )
 from migrator.protocol import PROTOCOL, WORKING_MAX, Assignments, HostReport, Poll
+from migrator.service_manager import ServiceManager
 from migrator.settings import AgentSettings
 
 log = logging.getLogger("migrator.agent")
@@ -59,10 +60,12 @@ class Agent:
         surveyor: Surveyor | None = None,
         machine_file: Path | None = None,
         boot: str = "",
+        manager: ServiceManager | None = None,
     ) -> None:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
         ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity;
-        ``boot`` is its ``boot.boot_id``."""
+        ``boot`` is its ``boot.boot_id``. ``manager``: told of each turn of
+        the loop that asks the server, whether or not the server answers."""
         self._settings = settings
         self._worker, self._driver = worker, driver
         self._journal = journal
@@ -78,6 +81,7 @@ class Agent:
         self._registered: HostReport | None = None
         self._heard = False  # this agent was registered once
         self._boot = boot
+        self._manager = manager or ServiceManager()
         self._recovering: asyncio.Task[None] | None = None
         self.busy = False  # after ``run``: a step did not end in time, and goes on
 
@@ -94,6 +98,7 @@ class Agent:
         loops = [asyncio.create_task(part) for part in parts]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        self._manager.stopping()
         self._threads.stopping = True
         acting = self._tasks.running()
         for task in (stopped, *loops, *acting):
@@ -120,6 +125,7 @@ class Agent:
         seen, failures, number = "", 0, 0
         await set_within(self._inventory.first, _FIRST_LOOK_S)
         while True:
+            self._manager.turn()
             try:
                 sent = self._now()
                 self._say_which_machine()

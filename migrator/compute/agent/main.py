@@ -5,7 +5,7 @@ import logging
 import os
 import time
 
-from migrator import logs
+from migrator import logs, service_manager
 from migrator.compute.agent import server_trust
 from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ImageClient, ServerClient
@@ -26,6 +26,7 @@ log = logging.getLogger("migrator.agent")
 def run_real_agent(settings: AgentSettings) -> int:
     """Run the agent of this host until SIGTERM or SIGINT; the process's exit code. Raises Conflict if one runs."""
     logs.configure()
+    manager = service_manager.of_process()
     server_trust.check(settings)
     narrow_state(settings.state_path)
     journal = open_journal(settings.state_path / "journal")
@@ -45,6 +46,7 @@ def run_real_agent(settings: AgentSettings) -> int:
         surveyor=Surveyor(guarded),
         machine_file=settings.state_path / "machine",
         boot=boot_id(),
+        manager=manager,
     )
     try:
         asyncio.run(until_signalled(agent, server))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from migrator import logs
+from migrator import logs, service_manager
 from migrator.compute.agent import server_trust
 from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ServerClient
@@ -25,6 +25,7 @@ from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.simulated.state import MIB
 from migrator.compute.storage.file_permissions import narrow_state
 from migrator.protocol import ImageRef
+from migrator.service_manager import ServiceManager
 from migrator.settings import AgentSettings
 
 _CONSOLES_A_SECOND = 100.0  # hosts of one process whose consoles are looked at
@@ -45,13 +46,15 @@ def make_agent(
     journal: Journal | None = None,
     threads: ThreadPoolExecutor | None = None,
     lease: Path | None = None,
+    manager: ServiceManager | None = None,
 ) -> Agent:
     """A real agent over the simulated host ``settings.host`` of ``cluster``. ``lease``: its self-fencing lease's file;
     None keeps it in memory."""
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
     driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, fabric), lease)
     worker = Worker(driver, kept, NamedImages(), time.monotonic)
-    return Agent(settings, driver, worker, kept, server, threads, fencing=fencing, surveyor=Surveyor(driver))
+    surveyor = Surveyor(driver)
+    return Agent(settings, driver, worker, kept, server, threads, fencing=fencing, surveyor=surveyor, manager=manager)
 
 
 async def serve_simulated(
@@ -107,10 +110,12 @@ def run_one(settings: AgentSettings) -> int:
         server = ServerClient(settings.server_url, settings.host, settings.token, server_ca=settings.server_ca)
         try:
             lease = settings.state_path / "lease"
-            await make_agent(settings, demo_fabric([settings.host]), server, journal, lease=lease).run(stop)
+            host = make_agent(settings, demo_fabric([settings.host]), server, journal, lease=lease, manager=manager)
+            await host.run(stop)
         finally:
             await server.close()
 
+    manager = service_manager.of_process()
     server_trust.check(settings)
     narrow_state(settings.state_path)
     journal = open_journal(settings.state_path / "journal")
