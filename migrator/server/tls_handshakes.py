@@ -40,7 +40,7 @@ class TlsHandshake(asyncio.Protocol):
             secured = await asyncio.get_running_loop().start_tls(
                 raw,
                 early,
-                self._context.value,
+                await self._context.latest(),
                 server_side=True,
                 ssl_handshake_timeout=_HANDSHAKE_S,
                 ssl_shutdown_timeout=_GOODBYE_S,

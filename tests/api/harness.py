@@ -77,6 +77,9 @@ class _As:
     def __init__(self, web: Web) -> None:
         self._web = web
 
+    async def refresh(self) -> None:
+        """It reads no file."""
+
     def remembered(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
         who = self._web.caller
         roles = who.roles or frozenset(ROLES if who.is_admin else ROLES[-2:])

@@ -28,6 +28,9 @@ class Strangers:
 
     challenge = None
 
+    async def refresh(self) -> None:
+        """It reads no file."""
+
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:  # noqa: ARG002 - the interface
         return None
 

@@ -132,8 +132,9 @@ class RequestGate:
             _check_owner(scope.get("path_params", {}).get("name", holder), holder)
             kept.enter_context(self._services.admission.entered(holder, access.kind))
         elif access is not ANYBODY:
+            await self._gate.authenticator.refresh()
             identity = self._gate.authenticator.remembered(headers) or await self._verified(scope, headers)
-            state["caller"] = callers.caller_of(identity, state["request_id"], self._services.rules.value)
+            state["caller"] = callers.caller_of(identity, state["request_id"], await self._services.rules.latest())
 
     async def _verified(self, scope: Scope, headers: Headers) -> Identity:
         """Who calls, with some work. An address whose credentials were wrong again and again waits, and has none

@@ -44,6 +44,10 @@ class Authenticator(Protocol):
         """How a caller that is not known is told to say who it is (``WWW-Authenticate``)."""
         ...
 
+    async def refresh(self) -> None:
+        """Learns what changed in the files that it reads, if it reads any. Before each request."""
+        ...
+
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:
         """Who it is, if that is known without any work. On the event loop."""
         ...
@@ -58,6 +62,9 @@ class NoAuthentication:
 
     challenge = None
     _ADMIN = Identity("admin", "admin", frozenset(ROLES))
+
+    async def refresh(self) -> None:
+        """It reads no file."""
 
     def remembered(self, headers: Mapping[str, str]) -> Identity:  # noqa: ARG002 - the interface
         return self._ADMIN

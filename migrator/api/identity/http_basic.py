@@ -42,11 +42,13 @@ class HttpBasic:
         self._turns = FairTurns(_AT_ONCE, _WAITING_EACH, _WAITING, _AGAIN_S)
         self._threads = CapacityLimiter(_AT_ONCE)
 
-    def remembered(self, headers: Mapping[str, str]) -> Identity | None:
-        users = self._users.value
+    async def refresh(self) -> None:
+        users = await self._users.latest()
         if users is not self._of:
             self._known.clear()
             self._of = users
+
+    def remembered(self, headers: Mapping[str, str]) -> Identity | None:
         digest, now = self._digest(headers.get("authorization", "")), self._clock()
         identity, until = self._known.get(digest, (None, 0.0))
         if identity is None or now >= until:

@@ -72,6 +72,9 @@ class Keystone:
         self._asked: dict[bytes, asyncio.Lock] = {}
         self._waiting = 0
 
+    async def refresh(self) -> None:
+        """It reads no file."""
+
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:
         token = headers.get("x-auth-token", "")
         return self._look(self._digest(token))[0] if token else None
