@@ -36,7 +36,7 @@ class Reloaded(Generic[T]):
         self._next = clock() + _REST_S
 
     async def latest(self) -> T:
-        """The value after a look, if it is time for one; who comes meanwhile waits for the same look."""
+        """The value after a look, if it is time for one; who comes while one is made waits for that one."""
         looking = self._begun()
         if looking is not None:
             await asyncio.wait([asyncio.wrap_future(looking)], timeout=_PATIENCE_S)

@@ -6,6 +6,7 @@ out who calls: the gate has, and without its word nothing is served.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from migrator.api.links import root_of
 from migrator.api.process.admission import Kind
 from migrator.api.process.services import Services
 from migrator.api.request_ids import request_id_headers
-from migrator.api.routing import Answer, ApiRequest, Given, Route, Surface
+from migrator.api.routing import URL_PROJECT, Answer, ApiRequest, Given, Route, Surface
 from migrator.api.surface import surface_of
 from migrator.errors import BadRequest, MigratorError
 from migrator.scheduler.requests.requests import Caller
@@ -29,6 +30,7 @@ from migrator.scheduler.requests.requests import Caller
 log = logging.getLogger("migrator.api")
 STRANGER = Caller("", "", "", is_admin=False)  # of an open route, or one for agents
 _WITH_A_BODY = ("POST", "PUT", "PATCH")
+_PROJECT = re.compile("[0-9a-f-]+")
 _MOST_HELD = 200  # answers that are held back at once
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5  # between two looks at whether one may go
 
@@ -64,18 +66,13 @@ class Endpoint:
         if self._surface is Surface.COMPUTE:
             version = microversions.negotiate(request.headers)
             headers |= microversions.headers_for(microversions.text(version))
+        caller = getattr(request.state, "caller", STRANGER)
+        if not _names_own_project(request, caller):
+            return self._unserved(request)
         route = next((r for r in self._routes if r.method == request.method and r.since <= version <= r.until), None)
         if route is None:  # served, but not at this microversion
             return Answer(404, faults.fault(404, "The resource could not be found."))
-        asked = ApiRequest(
-            version,
-            request.path_params,
-            None,
-            None,
-            getattr(request.state, "caller", STRANGER),
-            self._services,
-            request,
-        )
+        asked = ApiRequest(version, _params(request), None, None, caller, self._services, request)
         if not access.granted(route, asked):
             await run_in_threadpool(access.check, route, asked)
         if route.on_the_loop:
@@ -133,6 +130,22 @@ class Endpoint:
                 pause_s = min(_LONGEST_PAUSE_S, 1.5 * pause_s)
         finally:
             wakers.answers_held -= 1
+
+
+def _params(request: Request) -> Mapping[str, str]:
+    return {name: value for name, value in request.path_params.items() if name != URL_PROJECT}
+
+
+def _names_own_project(request: Request, caller: Caller) -> bool:
+    """Of a path with a project in it. Raises BadRequest for another one's, in Nova's words; what has not the form of
+    Nova's ids is to Nova no project."""
+    project = request.path_params.get(URL_PROJECT, caller.project_id)
+    if project != caller.project_id and _PROJECT.fullmatch(project):
+        own = caller.project_id or None
+        raise BadRequest(
+            f"Malformed request URL: URL's project_id '{project}' doesn't match Context's project_id '{own}'"
+        )
+    return bool(project == caller.project_id)
 
 
 def _check_text(request: Request) -> None:

@@ -53,7 +53,7 @@ _MINOR: Mapping[int, Change] = {
     15: _honoured("server groups: soft policies"),
     16: _honoured("servers: host_status"),
     17: _refused("crash dumps"),
-    18: _honoured("URLs need no project_id: none has one here"),
+    18: _honoured("URLs need no project_id: both forms are served, and another project than the caller's is refused"),
     19: _honoured("servers: description"),
     20: _elsewhere("volumes of shelved servers"),
     21: _honoured("instance actions of deleted servers"),

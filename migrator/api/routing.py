@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel
 from starlette.datastructures import QueryParams
@@ -32,6 +33,7 @@ from migrator.errors import Forbidden
 from migrator.scheduler.requests.requests import Caller
 
 Versioned = tuple[tuple[Version, Schema], ...]
+URL_PROJECT = "project_id"  # the parameter of a path that has the caller's project in it
 ANYTHING: Versioned = (((2, 1), {}),)
 
 
@@ -87,7 +89,18 @@ class ApiRequest:
 
     @property
     def base(self) -> str:
-        return f"{self.root}/v2.1"
+        """What links to this server's own URLs begin with: the caller's project is in them if it was in the request."""
+        return f"{self.root}/v2.1{self._project}"
+
+    @property
+    def bookmarks(self) -> str:
+        """What Nova's links without a version begin with."""
+        return f"{self.root}{self._project}"
+
+    @property
+    def _project(self) -> str:
+        project = self.http.path_params.get(URL_PROJECT)
+        return f"/{quote(project)}" if project else ""
 
     @property
     def host(self) -> str:

@@ -13,7 +13,19 @@ from migrator.api import discovery, metrics, openapi
 from migrator.api.agent_v1 import routes as agents
 from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
-from migrator.api.routing import ANYBODY, CALLER, Access, Answer, ApiRequest, Route, Surface, admin, agent, below
+from migrator.api.routing import (
+    ANYBODY,
+    CALLER,
+    URL_PROJECT,
+    Access,
+    Answer,
+    ApiRequest,
+    Route,
+    Surface,
+    admin,
+    agent,
+    below,
+)
 from migrator.api.v1.routes import NATIVE, operator
 from migrator.api.v2_1 import (
     aggregates,
@@ -259,8 +271,16 @@ ROUTES: tuple[Route, ...] = (
 
 
 def by_path() -> Mapping[str, Sequence[Route]]:
-    """Path -> its rows; literal paths stand before those with a parameter in the same place."""
+    """Path -> its rows; literal paths stand before those with a parameter in the same place. The Compute API stands at
+    two places, as Nova's: catalogs may have the caller's project in its address."""
     table: dict[str, list[Route]] = {}
-    for route in sorted(ROUTES, key=lambda r: [part.startswith("{") for part in r.path.split("/")]):
-        table.setdefault(route.path, []).append(route)
+    placed = [(path, route) for route in ROUTES for path in _places(route)]
+    for path, route in sorted(placed, key=lambda row: [part.startswith("{") for part in row[0].split("/")]):
+        table.setdefault(path, []).append(route)
     return table
+
+
+def _places(route: Route) -> Sequence[str]:
+    if route.surface is not Surface.COMPUTE:
+        return (route.path,)
+    return route.path, f"/v2.1/{{{URL_PROJECT}}}{route.path.removeprefix('/v2.1')}"

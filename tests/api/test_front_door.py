@@ -71,7 +71,8 @@ def served_by(web: Web) -> set[tuple[str, str]]:
     places = [place for place in web.app.routes if isinstance(place, Place)]
     assert len(places) == len(web.app.routes)
     table = by_path()
-    return {(route.method, place.path) for place in places for route in table[place.path]}
+    assert table.keys() == {place.path for place in places}
+    return {(route.method, route.path) for place in places for route in table[place.path]}
 
 
 def test_nothing_is_served_without_the_caller_that_its_row_asks_for(closed: Web) -> None:

@@ -256,5 +256,5 @@ def _full(request: ApiRequest, row: rows.FlavorRow) -> dict[str, Any]:
 def _links(request: ApiRequest, flavorid: str) -> list[dict[str, str]]:
     return [
         {"rel": "self", "href": f"{request.base}/flavors/{flavorid}"},
-        {"rel": "bookmark", "href": f"{request.root}/flavors/{flavorid}"},
+        {"rel": "bookmark", "href": f"{request.bookmarks}/flavors/{flavorid}"},
     ]

@@ -36,7 +36,7 @@ def index(request: ApiRequest) -> Answer:
         addresses = migration_list.addresses(connection, {row.destination for row in rows if row.destination})
         live = {row.instance_uuid for row in rows if row.kind == Kind.LIVE_MIGRATION}
         flavors = migration_list.flavor_ids(connection, live)
-    lines = view.listed(rows, request.version, request.base, request.root, addresses, flavors)
+    lines = view.listed(rows, request.version, request.base, request.bookmarks, addresses, flavors)
     if not request.allows("os_compute_api:os-migrations:index:host"):
         lines = [line | view.NO_HOSTS for line in lines]
     body: dict[str, Any] = {"migrations": lines}

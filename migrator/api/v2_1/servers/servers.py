@@ -50,7 +50,7 @@ def view_context(request: ApiRequest, rows: Any = ()) -> view.ViewContext:
     seen = (request.allows(SEES_HOSTS), request.allows(flavor_and_image.SEES_EXTRA_SPECS))
     with request.services.db.read() as connection:
         zones = aggregates.zones(connection, {row.host for row in rows if row.host}) if rows else {}
-    return view.ViewContext(request.version, request.base, request.root, *seen, states, percents, zones)
+    return view.ViewContext(request.version, request.base, request.bookmarks, *seen, states, percents, zones)
 
 
 def create(request: ApiRequest) -> Answer:
@@ -70,7 +70,7 @@ def create(request: ApiRequest) -> Answer:
     uuid = made[0][0]
     server = {
         "id": uuid,
-        "links": view.links(request.base, request.root, "servers", uuid),
+        "links": view.links(request.base, request.bookmarks, "servers", uuid),
         "OS-DCF:diskConfig": wanted[0].shown.get("disk_config") or "MANUAL",
         "security_groups": [{"name": "default"}],
     }
