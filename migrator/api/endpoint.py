@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -76,6 +77,9 @@ class Endpoint:
         if not access.granted(route, asked):
             await run_in_threadpool(access.check, route, asked)
         if route.on_the_loop:
+            if route.query is not None:
+                query = request_input.query_of(route, request.query_params.multi_items(), version)
+                asked = replace(asked, query=query)
             return await cast(Any, route.handler)(asked)  # type: ignore[no-any-return]
         content = await request.body() if route.method in _WITH_A_BODY else b""
         given = await self._handled(route, asked, content)

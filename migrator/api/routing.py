@@ -5,7 +5,8 @@ Owns the words that ``urls.py`` is written in; ``endpoint.py`` serves them. A ha
 
 - a plain function runs in the thread pool, with ``query`` and ``body`` read and checked as its row says: it may block
   on the database, but not on the network;
-- a coroutine function runs on the event loop and reads the body itself, out of ``http``: large ones, and agents'.
+- a coroutine function runs on the event loop, with ``query`` read and checked, and reads the body itself, out of
+  ``http``: large ones, and agents'.
 
 ``query`` and ``body`` of a row are Nova's JSON schemas by microversion ((from, schema), ...), ascending, or a model.
 """

@@ -59,6 +59,8 @@ class Web:
         more.setdefault("trusted_proxies", ("127.0.0.1",))
         settings = _settings(**more).model_copy(update={"database": db.url, "image_dir": self.image_dir})
         self.services = services.build(settings, strategies.rules(settings))
+        # the client gives an answer when it is whole, and reads what was written a moment ago
+        self.services.events.longest_s, self.services.events.pace_s = 0.0, 0.0
         self.app = create_app(self.services, authenticator or _As(self))
         self.client = TestClient(self.app, base_url="http://testserver", client=("127.0.0.1", 50000))
 

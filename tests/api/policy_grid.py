@@ -51,6 +51,7 @@ LOWEST: dict[str, str] = {
         GET /v1/preflight
         GET /v1/cpus
         GET /v1/alarms
+        GET /v1/events
         GET /v1/servers/{ident}/where
         GET /v1/servers/{ident}/reconcile
         POST /v1/servers/{ident}/reconcile

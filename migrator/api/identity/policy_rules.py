@@ -258,6 +258,7 @@ _OURS = (
     _ours("operations:steer", ADMIN, "Steer a running transfer", "POST /v1/operations/{ident}/steer"),
     _ours("preflight", ADMIN, "Check moves before they are asked for", "GET /v1/preflight", "GET /v1/cpus"),
     _ours("alarms", ADMIN, "List open alarms", "GET /v1/alarms"),
+    _ours("events", ADMIN, "Follow all that happens", "GET /v1/events"),
     _ours("where", ADMIN, "Tell where an instance is, and whether it is safe", "GET /v1/servers/{ident}/where"),
     _ours("reconcile", ADMIN, "Compare an instance's record with its copies, and say which is right",
           "GET /v1/servers/{ident}/reconcile", "POST /v1/servers/{ident}/reconcile"),

@@ -6,6 +6,7 @@ from migrator.api.identity.policy import Policy
 from migrator.api.process.admission import Admission
 from migrator.api.process.body_budget import BodyBudget
 from migrator.api.process.credential_lookup import CredentialLookup
+from migrator.api.process.event_feed import EventFeed
 from migrator.api.process.poll_groups import PollGroups
 from migrator.api.process.refusal_log import Refusals
 from migrator.api.process.registration_groups import RegistrationGroups
@@ -31,6 +32,7 @@ class Services:
     questions: SurveyQuestions
     credentials: CredentialLookup
     rules: Reloaded[Policy]
+    events: EventFeed
     bodies: BodyBudget = field(default_factory=BodyBudget)
     refusals: Refusals = field(default_factory=Refusals)
 
@@ -42,6 +44,5 @@ def build(settings: ServerSettings, rules: Reloaded[Policy]) -> Services:
     polls, registrations = PollGroups(db, admission, wakers), RegistrationGroups(db, admission, settings)
     runner = DrainRunner(db, settings, reconciler)
     questions, holders = SurveyQuestions(db, settings), CredentialLookup(db)
-    return Services(
-        db, settings, reconciler, runner, wakers, admission, polls, registrations, questions, holders, rules
-    )
+    known = (polls, registrations, questions, holders, rules)
+    return Services(db, settings, reconciler, runner, wakers, admission, *known, EventFeed(db))

@@ -4,6 +4,7 @@ from migrator.api.routing import Access, Route, admin
 from migrator.api.v1 import (
     alarms,
     drains,
+    events,
     hosts,
     kept_disks,
     leftovers,
@@ -36,6 +37,8 @@ NATIVE = (
     Route("GET", "/cpus", preflight.cpus, operator("preflight"), "List what CPUs hosts can give",
           query=preflight.CpusQuery),
     Route("GET", "/alarms", alarms.index, operator("alarms"), "List open alarms", query=alarms.AlarmsQuery),
+    Route("GET", "/events", events.follow, operator("events"), "Follow what happens, as server-sent events",
+          query=events.EventsQuery),
     Route("GET", "/servers/{ident}/where", where.show, operator("where"),
           "Tell where an instance is, and whether it is safe"),
     Route("GET", "/servers/{ident}/reconcile", reconcile.show, operator("reconcile"),
