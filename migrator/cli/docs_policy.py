@@ -4,7 +4,8 @@ else."""
 from collections.abc import Iterable
 
 from migrator.api.access import BY_ACTION, operation_of
-from migrator.api.identity.policy_rules import ALIASES, RULES, Rule
+from migrator.api.identity.policy_rule import Rule
+from migrator.api.identity.policy_rules import ALIASES, RULES
 from migrator.api.urls import ROUTES
 from migrator.api.v2_1.actions.dispatch import ACTIONS
 

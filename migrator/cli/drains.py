@@ -59,10 +59,13 @@ def _drain(client: Client, arguments: Arguments) -> int:
     body["deadline_s"] = _duration(arguments.deadline)
     answer = client.native("POST", "/drains", body)
     if arguments.dry_run:
-        plan = answer["plan"]
-        show(as_json(plan) if arguments.json else _plan_text(plan))
-        return int(any(move["state"] in _UNDONE for move in plan["moves"]))
+        return _planned(arguments, answer["plan"])
     return _followed(client, arguments, answer["drain"])
+
+
+def _planned(arguments: Arguments, plan: Mapping[str, Any]) -> int:
+    show(as_json(plan) if arguments.json else _plan_text(plan))
+    return int(any(move["state"] in _UNDONE for move in plan["moves"]))
 
 
 def _restore(client: Client, arguments: Arguments) -> int:
@@ -131,19 +134,34 @@ def _helper(client: Client, arguments: Arguments, *, way: str, title: str) -> in
     """Nova's helper, as a drain that leaves what cannot go and closes no host."""
     to = [arguments.target_host] if getattr(arguments, "target_host", None) else []
     body = {"host": arguments.host, "strategies": [way, "leave"], "to": to, "disable": False}
-    drain = client.native("POST", "/drains", body)["drain"]
+    return _results(client, arguments, client.native("POST", "/drains", body)["drain"], title)
+
+
+def _host_evacuate(client: Client, arguments: Arguments) -> int:
+    """Nova's helper for a lost host. A server that is not evacuated, or not yet, has False and why."""
+    to = [arguments.target_host] if arguments.target_host else []
+    body = {"to": to, "at_most": arguments.at_most, "reason": arguments.reason, "dry_run": arguments.dry_run}
+    body["discard_local_disks"] = arguments.discard_local_disks
+    answer = client.native("POST", f"/hosts/{arguments.host}/evacuate", body)
+    if arguments.dry_run:
+        return _planned(arguments, answer["plan"])
+    return _results(client, arguments, answer["drain"], "Evacuate Accepted")
+
+
+def _results(client: Client, arguments: Arguments, drain: Mapping[str, Any], title: str) -> int:
+    """Nova's table: one line for each server."""
     if arguments.poll:
         drain = _wait(client, drain["uuid"], None)
-    left = [move["state"] in ("left", *_UNDONE) for move in drain["moves"]]
+    undone = {"left", *_UNDONE} | ({"waiting"} if drain["finished_at"] is not None else set())
     columns = (
         Column("Server UUID", "server"),
-        Column(title, lambda row: str(row["state"] not in ("left", *_UNDONE))),
+        Column(title, lambda row: str(row["state"] not in undone)),
         Column("State", "state"),
         Column("Destination", "destination"),
-        Column("Error Message", lambda row: _why(row) if row["state"] in ("left", *_UNDONE) else ""),
+        Column("Error Message", lambda row: _why(row) if row["state"] in undone else ""),
     )
     show_rows(arguments, columns, drain["moves"])
-    return int(any(left))
+    return int(any(move["state"] in undone for move in drain["moves"]))
 
 
 def _text(drain: Mapping[str, Any]) -> str:
@@ -180,6 +198,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "drain-resume": partial(_ask, verb="resume"),
     "drain-cancel": partial(_ask, verb="cancel"),
     "restore": _restore,
+    "host-evacuate": _host_evacuate,
     "host-evacuate-live": partial(_helper, way="live", title="Live Migration Accepted"),
     "host-servers-migrate": partial(_helper, way="cold", title="Migration Accepted"),
 }

@@ -4,9 +4,10 @@ Owns the command line's shape; ``actions.py`` does what the verbs say, ``listing
 Nothing that speaks HTTP is imported before a verb runs, so that an agent stays small.
 """
 
-import argparse
-import importlib
 from typing import Any
+
+from migrator.cli import fleet_verbs
+from migrator.cli.verb import add_verb
 
 _LISTED = ("list", "migration-list", "service-list", "hypervisor-list", "flavor-list")
 
@@ -18,7 +19,7 @@ def add(subparsers: Any) -> None:
     _add_moves(subparsers)
     _add_cold_moves(subparsers)
     _add_preflight(subparsers)
-    _add_drains(subparsers)
+    fleet_verbs.add(subparsers)
     _add_services(subparsers)
     _add_hosts(subparsers)
     _add_flavors_and_images(subparsers)
@@ -26,40 +27,23 @@ def add(subparsers: Any) -> None:
     _add_networks(subparsers)
     _add_alarms(subparsers)
     _add_kept_disks(subparsers)
-    left = _verb(subparsers, "leftovers", "list what hosts have that no record knows, or that nothing uses", json=True)
+    left = add_verb(
+        subparsers, "leftovers", "list what hosts have that no record knows, or that nothing uses", json=True
+    )
     left.add_argument("host", nargs="?", help="without it: of every host")
-
-
-def _verb(subparsers: Any, name: str, text: str, json: bool = False, poll: bool = False) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = subparsers.add_parser(name, help=text, description=text)
-    made.add_argument("--url", help="the Compute API; else MIGRATOR_URL, OS_ENDPOINT or http://127.0.0.1:8774/v2.1")
-    if json:
-        made.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    if poll:
-        made.add_argument("--poll", action="store_true", help="wait until it is over and show how far it is")
-    made.set_defaults(run=_run)
-    return made
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from migrator.cli.client import Client, endpoint
-
-    actions = importlib.import_module("migrator.cli.actions")
-    with Client(endpoint(arguments.url)) as client:
-        return int(actions.VERBS[arguments.command](client, arguments) or 0)
 
 
 def _add_listings(subparsers: Any) -> None:
     from migrator.cli.listings import LISTINGS
 
     for name in _LISTED:
-        parser = _verb(subparsers, name, LISTINGS[name].help, json=True)
+        parser = add_verb(subparsers, name, LISTINGS[name].help, json=True)
         for option, _ in LISTINGS[name].filters:
             parser.add_argument(f"--{option}")
 
 
 def _add_server_verbs(subparsers: Any) -> None:
-    boot = _verb(subparsers, "boot", "boot a new server", json=True, poll=True)
+    boot = add_verb(subparsers, "boot", "boot a new server", json=True, poll=True)
     boot.add_argument("name")
     boot.add_argument("--flavor", required=True, help="name or id")
     boot.add_argument("--image", help="name or id")
@@ -70,24 +54,26 @@ def _add_server_verbs(subparsers: Any) -> None:
     boot.add_argument("--availability-zone")
     boot.add_argument("--host", help="boot on this host")
     boot.add_argument("--config-drive", action="store_true", help="give it a config drive")
-    _verb(subparsers, "show", "show one server", json=True).add_argument("server")
-    console = _verb(subparsers, "console-log", "show what a server wrote to its console", json=True)
+    add_verb(subparsers, "show", "show one server", json=True).add_argument("server")
+    console = add_verb(subparsers, "console-log", "show what a server wrote to its console", json=True)
     console.add_argument("server")
     console.add_argument("--length", type=int, metavar="LINES", help="the last lines alone")
-    _verb(subparsers, "delete", "delete servers", poll=True).add_argument("server", nargs="+")
-    _verb(subparsers, "start", "start servers", poll=True).add_argument("server", nargs="+")
-    _verb(subparsers, "stop", "stop servers", poll=True).add_argument("server", nargs="+")
-    _verb(subparsers, "suspend", "suspend servers", poll=True).add_argument("server", nargs="+")
-    _verb(subparsers, "resume", "resume suspended servers", poll=True).add_argument("server", nargs="+")
-    _verb(subparsers, "pause", "stop servers' CPUs, and keep their memory", poll=True).add_argument("server", nargs="+")
-    _verb(subparsers, "unpause", "let paused servers go on", poll=True).add_argument("server", nargs="+")
-    reboot = _verb(subparsers, "reboot", "reboot servers", poll=True)
+    add_verb(subparsers, "delete", "delete servers", poll=True).add_argument("server", nargs="+")
+    add_verb(subparsers, "start", "start servers", poll=True).add_argument("server", nargs="+")
+    add_verb(subparsers, "stop", "stop servers", poll=True).add_argument("server", nargs="+")
+    add_verb(subparsers, "suspend", "suspend servers", poll=True).add_argument("server", nargs="+")
+    add_verb(subparsers, "resume", "resume suspended servers", poll=True).add_argument("server", nargs="+")
+    add_verb(subparsers, "pause", "stop servers' CPUs, and keep their memory", poll=True).add_argument(
+        "server", nargs="+"
+    )
+    add_verb(subparsers, "unpause", "let paused servers go on", poll=True).add_argument("server", nargs="+")
+    reboot = add_verb(subparsers, "reboot", "reboot servers", poll=True)
     reboot.add_argument("--hard", action="store_true", help="do not ask the guest")
     reboot.add_argument("server", nargs="+")
 
 
 def _add_moves(subparsers: Any) -> None:
-    live = _verb(subparsers, "live-migration", "move a running server to another host", poll=True)
+    live = add_verb(subparsers, "live-migration", "move a running server to another host", poll=True)
     live.add_argument("--block-migrate", action="store_true", help="insist on copying disks; without it the hosts tell")
     live.add_argument("server")
     live.add_argument("host", nargs="?", help="the destination; without it the scheduler chooses")
@@ -96,12 +82,12 @@ def _add_moves(subparsers: Any) -> None:
         ("live-migration-force-complete", "end a live migration although its guest is busy"),
         ("server-migration-show", "show a live migration that is under way"),
     ):
-        one = _verb(subparsers, name, text, json=name.endswith("show"))
+        one = add_verb(subparsers, name, text, json=name.endswith("show"))
         one.add_argument("server")
         one.add_argument("migration")
-    listed = _verb(subparsers, "server-migration-list", "list a server's live migrations under way", json=True)
+    listed = add_verb(subparsers, "server-migration-list", "list a server's live migrations under way", json=True)
     listed.add_argument("server")
-    steer = _verb(subparsers, "live-migration-steer", "set what is wanted of a live migration from now on")
+    steer = add_verb(subparsers, "live-migration-steer", "set what is wanted of a live migration from now on")
     steer.add_argument("server")
     steer.add_argument("migration")
     steer.add_argument("--bandwidth", type=int, metavar="MIB_S", help="of memory, in MiB/s; 0 is no limit")
@@ -110,23 +96,23 @@ def _add_moves(subparsers: Any) -> None:
     held.add_argument("--hold", dest="held", action="store_true", default=None, help="throttle it to the least")
     held.add_argument("--resume", dest="held", action="store_false", default=None, help="end that")
     steer.add_argument("--post-copy", action="store_true", default=None, help="switch over now, fetch the rest then")
-    line = _verb(subparsers, "timeline", "tell what happened during an operation", json=True)
+    line = add_verb(subparsers, "timeline", "tell what happened during an operation", json=True)
     line.add_argument("id", help="the id or UUID of a migration, or of any other operation")
 
 
 def _add_cold_moves(subparsers: Any) -> None:
-    migrate = _verb(subparsers, "migrate", "stop a server, move it to another host and start it there", poll=True)
+    migrate = add_verb(subparsers, "migrate", "stop a server, move it to another host and start it there", poll=True)
     migrate.add_argument("server")
     migrate.add_argument("--host", help="the destination; without it the scheduler chooses")
-    resize = _verb(subparsers, "resize", "give a server another flavor, on another host", poll=True)
+    resize = add_verb(subparsers, "resize", "give a server another flavor, on another host", poll=True)
     resize.add_argument("server")
     resize.add_argument("flavor", help="name or id")
     for name, text in (
         ("resize-confirm", "let a migration or resize stand"),
         ("resize-revert", "bring a server back to where, and what, it was"),
     ):
-        _verb(subparsers, name, text).add_argument("server")
-    evacuate = _verb(subparsers, "evacuate", "bring a server of a failed host back on another", poll=True)
+        add_verb(subparsers, name, text).add_argument("server")
+    evacuate = add_verb(subparsers, "evacuate", "bring a server of a failed host back on another", poll=True)
     evacuate.add_argument("server")
     evacuate.add_argument("host", nargs="?", help="the destination; without it the scheduler chooses")
     evacuate.add_argument("--password", help="admin password of a server that is rebuilt; without it one is made")
@@ -142,52 +128,16 @@ def _add_cold_moves(subparsers: Any) -> None:
 
 def _add_preflight(subparsers: Any) -> None:
     text = "show where a server could move live: every host with every check; nothing is started"
-    checked = _verb(subparsers, "preflight", text, json=True)
+    checked = add_verb(subparsers, "preflight", text, json=True)
     checked.add_argument("server", nargs="?")
     checked.add_argument("--from", dest="source", metavar="HOST", help="all servers of this host")
     checked.add_argument("--evacuate", metavar="HOST", help="all servers of this host, were it lost: what they keep")
     checked.add_argument("--to", action="append", metavar="HOST", help="only this destination; may be repeated")
-    baseline = _verb(subparsers, "cpu-baseline", "find the CPU model that all hosts can run, by libvirt", json=True)
+    baseline = add_verb(subparsers, "cpu-baseline", "find the CPU model that all hosts can run, by libvirt", json=True)
     baseline.add_argument("host", nargs="*", help="without any: all of them")
     baseline.add_argument(
         "--connect", default="qemu:///system", metavar="URI", help="the libvirtd that works it out; any host's will do"
     )
-
-
-def _add_drains(subparsers: Any) -> None:
-    drain = _verb(subparsers, "drain", "move all servers away from a host, which takes in nothing more", True, True)
-    drain.add_argument("host")
-    drain.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
-    drain.add_argument("--strategy", default="live,cold", metavar="WAYS", help="of live, cold, stop, leave, in order")
-    drain.add_argument("--to", metavar="HOSTS", help="the only destinations, with commas between them")
-    drain.add_argument("--at-most", type=int, metavar="N", help="moves at once")
-    drain.add_argument("--deadline", metavar="T", help="no move begins later than in 90s, 30m, 2h, 1d")
-    drain.add_argument("--reason", default="", help="shown to operators beside the closed host")
-    restore = _verb(subparsers, "restore", "open a drained host again, and bring back what was moved away", True, True)
-    restore.add_argument("host")
-    listed = _verb(subparsers, "drain-list", "list drains under way", True)
-    listed.add_argument("--host", help="only of this host")
-    listed.add_argument("--all", action="store_true", help="those too that are over")
-    for name, text in (
-        ("drain-show", "show a drain, its plan and what became of each server"),
-        ("drain-pause", "begin no further move of a drain"),
-        ("drain-resume", "let a paused drain go on"),
-        ("drain-cancel", "end a drain, and open its host again"),
-    ):
-        one = _verb(subparsers, name, text, True)
-        one.add_argument("drain", help="its id or UUID")
-        if name == "drain-show":
-            one.add_argument("--watch", action="store_true", help="draw it again until it is over")
-        if name == "drain-cancel":
-            one.add_argument("--undo", action="store_true", help="bring back what went already")
-    for name, text in (
-        ("host-evacuate-live", "move all running servers of a host live, as nova's helper does; the host stays open"),
-        ("host-servers-migrate", "move all servers of a host cold, as nova's helper does; the host stays open"),
-    ):
-        helper = _verb(subparsers, name, text, True, True)
-        helper.add_argument("host")
-        if name == "host-evacuate-live":
-            helper.add_argument("--target-host", metavar="HOST", help="the only destination")
 
 
 def _add_services(subparsers: Any) -> None:
@@ -196,7 +146,7 @@ def _add_services(subparsers: Any) -> None:
         ("service-disable", "place nothing more on a host"),
         ("service-enable", "place servers on a host again"),
     ):
-        verb = _verb(subparsers, name, text, json=True)
+        verb = add_verb(subparsers, name, text, json=True)
         verb.add_argument("host")
         if name == "service-force-down":
             verb.add_argument("--unset", action="store_true", help="take it back, once the host has cleaned up")
@@ -205,19 +155,21 @@ def _add_services(subparsers: Any) -> None:
 
 
 def _add_hosts(subparsers: Any) -> None:
-    approve = _verb(subparsers, "host-approve", "let instances be placed on a host, within limits", json=True)
+    approve = add_verb(subparsers, "host-approve", "let instances be placed on a host, within limits", json=True)
     approve.add_argument("host")
     for name in ("vcpus", "memory-mb", "disk-gb"):
         approve.add_argument(
             f"--{name}", type=int, help="that instances may be given at most; else what the host reports"
         )
-    delete = _verb(subparsers, "host-delete", "remove a host on which nothing is outstanding, and its credential")
+    delete = add_verb(subparsers, "host-delete", "remove a host on which nothing is outstanding, and its credential")
     delete.add_argument("host")
-    replace = _verb(subparsers, "host-replace", "another machine takes the place of a silent one for good", json=True)
+    replace = add_verb(
+        subparsers, "host-replace", "another machine takes the place of a silent one for good", json=True
+    )
     replace.add_argument("host")
     replace.add_argument("--machine", help="its identity, as `migrator alarms` names it; else the one that asked last")
     replace.add_argument("--abandon", action="store_true", help="give up what is recorded of the old machine")
-    fence = _verb(subparsers, "host-fence", "set the address that the fence command is given for a host", json=True)
+    fence = add_verb(subparsers, "host-fence", "set the address that the fence command is given for a host", json=True)
     fence.add_argument("host")
     which = fence.add_mutually_exclusive_group(required=True)
     which.add_argument("--address", help="of its power switch or management board")
@@ -225,17 +177,17 @@ def _add_hosts(subparsers: Any) -> None:
 
 
 def _add_flavors_and_images(subparsers: Any) -> None:
-    flavor = _verb(subparsers, "flavor-create", "create a flavor", json=True)
+    flavor = add_verb(subparsers, "flavor-create", "create a flavor", json=True)
     for name, text in (("name", None), ("id", "or auto"), ("ram", "MiB"), ("disk", "GiB"), ("vcpus", None)):
         flavor.add_argument(name, help=text)
     flavor.add_argument("--ephemeral", type=int, default=0, help="GiB of a second, empty disk")
     flavor.add_argument("--description")
-    key = _verb(subparsers, "flavor-key", "set or unset a flavor's extra specs")
+    key = add_verb(subparsers, "flavor-key", "set or unset a flavor's extra specs")
     key.add_argument("flavor")
     key.add_argument("action", choices=["set", "unset"])
     key.add_argument("specs", nargs="+", metavar="KEY=VALUE", help="for unset: KEY")
-    _verb(subparsers, "image-list", "list images", json=True)
-    image = _verb(subparsers, "image-create", "register an image and upload its file", json=True)
+    add_verb(subparsers, "image-list", "list images", json=True)
+    image = add_verb(subparsers, "image-create", "register an image and upload its file", json=True)
     image.add_argument("name")
     image.add_argument("--file", required=True)
     image.add_argument("--disk-format", default="qcow2")
@@ -244,18 +196,18 @@ def _add_flavors_and_images(subparsers: Any) -> None:
 
 
 def _add_volumes(subparsers: Any) -> None:
-    made = _verb(subparsers, "volume-create", "make a network disk known that another system keeps", json=True)
+    made = add_verb(subparsers, "volume-create", "make a network disk known that another system keeps", json=True)
     made.add_argument("name")
     made.add_argument("source", help="nbd://HOST:PORT/EXPORT, as every host reaches it; raw")
     made.add_argument("size", type=int, help="GiB that it has at least")
     made.add_argument("--image", help="whose kernel, ramdisk and command line boot it")
-    _verb(subparsers, "volume-list", "list volumes", json=True)
+    add_verb(subparsers, "volume-list", "list volumes", json=True)
     text = "forget volumes; what they hold is left alone"
-    _verb(subparsers, "volume-delete", text).add_argument("volume", nargs="+")
+    add_verb(subparsers, "volume-delete", text).add_argument("volume", nargs="+")
 
 
 def _add_networks(subparsers: Any) -> None:
-    made = _verb(subparsers, "network-create", "name a network that servers can be in", json=True)
+    made = add_verb(subparsers, "network-create", "name a network that servers can be in", json=True)
     made.add_argument("name")
     made.add_argument("--bridge", required=True, help="that every host has which shall take its servers")
     made.add_argument("--openvswitch", action="store_true", help="the bridge is Open vSwitch's")
@@ -266,21 +218,21 @@ def _add_networks(subparsers: Any) -> None:
     made.add_argument(
         "--range", action="append", default=[], metavar="FIRST-LAST", help="addresses for servers; may be repeated"
     )
-    _verb(subparsers, "network-list", "list networks", json=True)
-    _verb(subparsers, "network-delete", "delete networks in which no server is").add_argument("network", nargs="+")
+    add_verb(subparsers, "network-list", "list networks", json=True)
+    add_verb(subparsers, "network-delete", "delete networks in which no server is").add_argument("network", nargs="+")
 
 
 def _add_alarms(subparsers: Any) -> None:
     text = "tell where a server is, by whose word, what else could run, whether its data is safe, and what to do"
-    where = _verb(subparsers, "where", text, json=True)
+    where = add_verb(subparsers, "where", text, json=True)
     where.add_argument("server", help="name, id, IP or MAC address; the id where there is no record of it")
-    listed = _verb(subparsers, "alarms", "list what was found wrong and is not over", json=True)
+    listed = add_verb(subparsers, "alarms", "list what was found wrong and is not over", json=True)
     listed.add_argument("--host", help="only about this host")
     listed.add_argument("--server", help="only about this server")
     listed.add_argument("--kind", help="only of this kind")
     listed.add_argument("--cleared", action="store_true", help="also those that are over")
     text = "show a server's record and every host's copy of it; with --host, say which copy is the right one"
-    sides = _verb(subparsers, "reconcile", text, json=True)
+    sides = add_verb(subparsers, "reconcile", text, json=True)
     sides.add_argument("server", help="name or id; the id where there is no record of it")
     sides.add_argument("--host", help="the record shall say what this host has")
     sides.add_argument(
@@ -290,10 +242,12 @@ def _add_alarms(subparsers: Any) -> None:
 
 
 def _add_kept_disks(subparsers: Any) -> None:
-    listed = _verb(subparsers, "kept-disks", "list what hosts keep of servers that were evacuated from them", json=True)
+    listed = add_verb(
+        subparsers, "kept-disks", "list what hosts keep of servers that were evacuated from them", json=True
+    )
     listed.add_argument("host", nargs="?", help="without it: of every host")
-    restore = _verb(subparsers, "kept-disks-restore", "put kept disks in the place of a stopped server's", poll=True)
-    drop = _verb(subparsers, "kept-disks-drop", "delete kept disks before their time")
+    restore = add_verb(subparsers, "kept-disks-restore", "put kept disks in the place of a stopped server's", poll=True)
+    drop = add_verb(subparsers, "kept-disks-drop", "delete kept disks before their time")
     for verb in (restore, drop):
         verb.add_argument("server", help="name or id; of a deleted one the id")
         verb.add_argument("operation", nargs="?", help="that kept them, as `kept-disks` lists it")

@@ -74,6 +74,7 @@ LOWEST: dict[str, str] = {
         GET /v1/networks
         GET /v1/networks/{ident}
         DELETE /v1/networks/{ident}
+        POST /v1/hosts/{name}/evacuate
         POST /v1/hosts/{name}/replace
         POST /v1/hosts/{name}/approve
         PUT /v1/hosts/{name}/fence

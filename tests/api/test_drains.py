@@ -107,7 +107,7 @@ def test_the_most_important_goes_first(web: Web) -> None:
         ({"strategies": ["leave", "live"]}, "strategies: live is never tried"),
         ({"strategies": ["live", "live"]}, "strategies names a way twice: live, live"),
         ({"strategies": ["stop"], "to": ["compute2"]}, "to names destinations, but stop moves nothing"),
-        ({"to": ["compute1"]}, "to names compute1, the host that is drained"),
+        ({"to": ["compute1"]}, "to names compute1, the host that is to be emptied"),
         ({"to": ["compute9"]}, "to names compute9: no host of that name is registered"),
         ({"at_most": 0}, "at_most"),
         ({"strategies": ["fly"]}, "strategies"),

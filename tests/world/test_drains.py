@@ -41,14 +41,17 @@ class Drained:
             rows = operations.active_ids(connection)
         self.most = max(self.most, len(rows))
 
-    def run(self, until: str = "completed", longest_s: float = 900.0) -> Any:
+    def run(self, until: str = "completed") -> Any:
+        self.reach(until)
+        self.world.settle()
+        return self.row()
+
+    def reach(self, until: str, longest_s: float = 900.0) -> None:
         deadline = self.world.time + longest_s
         while self.row().state != until:
             assert self.world.time < deadline, (self.row(), self.moves(), self.told())
             self.sweep()
             self.world.tick()
-        self.world.settle()
-        return self.row()
 
     def row(self) -> Any:
         with self.world.db.read() as connection:

@@ -5,15 +5,10 @@ Owns names and defaults. They are Nova's, and Glance's for images; what only thi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 
-ADMIN = "rule:context_is_admin"
-MANAGER = "rule:project_manager_or_admin"
-MEMBER = "rule:project_member_or_admin"
-READER = "rule:project_reader_or_admin"
-ANY = "@"
-OWN = "(rule:context_is_admin) or user_id:%(user_id)s"
+from migrator.api.identity.native_policy_rules import NATIVE_RULES
+from migrator.api.identity.policy_rule import ADMIN, ANY, MANAGER, MEMBER, OWN, READER, Rule, ours
 
 # What other rules are made of; they can be overridden, too.
 ALIASES: Mapping[str, str] = {
@@ -29,24 +24,6 @@ ALIASES: Mapping[str, str] = {
 ROLES = ("admin", "manager", "member", "reader")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """``operations``: the rows of the table of URLs that ask for it before they are served, an action in brackets.
-    ``within``: asked for by handlers, for a part of what they do."""
-
-    name: str
-    default: str
-    about: str
-    operations: tuple[str, ...] = ()
-    within: bool = False
-
-    @property
-    def system(self) -> bool:
-        """Whether it is a rule about the whole system, which a token for the system passes as well as one for a
-        project."""
-        return self.name.startswith("migrator:")
-
-
 def _nova(name: str, default: str, about: str, *operations: str) -> Rule:
     return Rule(f"os_compute_api:{name}", default, about, tuple(_compute(one) for one in operations), not operations)
 
@@ -56,10 +33,6 @@ def _compute(operation: str) -> str:
         return f"POST /v2.1/servers/{{id}}/action ({operation.removeprefix('action ')})"
     method, _, path = operation.partition(" ")
     return f"{method} /v2.1{path}"
-
-
-def _ours(name: str, default: str, about: str, *operations: str) -> Rule:
-    return Rule(f"migrator:{name}", default, about, operations, not operations)
 
 
 # fmt: off
@@ -183,8 +156,8 @@ _CLOUD = (
     _nova("os-hypervisors:uptime", ADMIN, "Show a hypervisor's uptime", "GET /os-hypervisors/{id}/uptime"),
     _nova("os-hypervisors:search", ADMIN, "Find hypervisors by name", "GET /os-hypervisors/{id}/search"),
     _nova("os-hypervisors:servers", ADMIN, "List a hypervisor's servers", "GET /os-hypervisors/{id}/servers"),
-    _ours("flavors:index", ANY, "List flavors (Nova has no rule)", "GET /v2.1/flavors", "GET /v2.1/flavors/detail"),
-    _ours("flavors:show", ANY, "Show a flavor (Nova has no rule)", "GET /v2.1/flavors/{id}"),
+    ours("flavors:index", ANY, "List flavors (Nova has no rule)", "GET /v2.1/flavors", "GET /v2.1/flavors/detail"),
+    ours("flavors:show", ANY, "Show a flavor (Nova has no rule)", "GET /v2.1/flavors/{id}"),
     _nova("os-flavor-manage:create", ADMIN, "Create a flavor", "POST /flavors"),
     _nova("os-flavor-manage:update", ADMIN, "Change a flavor's description", "PUT /flavors/{id}"),
     _nova("os-flavor-manage:delete", ADMIN, "Delete a flavor", "DELETE /flavors/{id}"),
@@ -250,42 +223,8 @@ _IMAGES = (
     Rule("publicize_image", ADMIN, "Create an image that every project sees", within=True),
     Rule("communitize_image", MEMBER, "Create an image that every project may use by its id", within=True),
 )
-_OURS = (
-    _ours("metrics", ADMIN, "Read metrics", "GET /metrics"),
-    _ours("operations:list", ADMIN, "List operations", "GET /v1/operations"),
-    _ours("operations:show", ADMIN, "Show an operation", "GET /v1/operations/{ident}",
-          "GET /v1/operations/{ident}/timeline", "GET /v1/operations/{ident}/progress"),
-    _ours("operations:steer", ADMIN, "Steer a running transfer", "POST /v1/operations/{ident}/steer"),
-    _ours("preflight", ADMIN, "Check moves before they are asked for", "GET /v1/preflight", "GET /v1/cpus"),
-    _ours("alarms", ADMIN, "List open alarms", "GET /v1/alarms"),
-    _ours("events", ADMIN, "Follow all that happens", "GET /v1/events"),
-    _ours("where", ADMIN, "Tell where an instance is, and whether it is safe", "GET /v1/servers/{ident}/where"),
-    _ours("reconcile", ADMIN, "Compare an instance's record with its copies, and say which is right",
-          "GET /v1/servers/{ident}/reconcile", "POST /v1/servers/{ident}/reconcile"),
-    _ours("kept-disks:list", ADMIN, "List disks that were set aside", "GET /v1/kept-disks"),
-    _ours("kept-disks:restore", ADMIN, "Put kept disks back", "POST /v1/kept-disks/{instance}/{operation}/restore"),
-    _ours("kept-disks:drop", ADMIN, "Delete kept disks", "DELETE /v1/kept-disks/{instance}/{operation}"),
-    _ours("leftovers", ADMIN, "List unused files on hosts", "GET /v1/leftovers"),
-    _ours("volumes:create", ADMIN, "Make a volume known", "POST /v1/volumes"),
-    _ours("volumes:list", ADMIN, "List volumes", "GET /v1/volumes"),
-    _ours("volumes:show", ADMIN, "Show a volume", "GET /v1/volumes/{ident}"),
-    _ours("volumes:delete", ADMIN, "Forget a volume", "DELETE /v1/volumes/{ident}"),
-    _ours("networks:create", ADMIN, "Name a network", "POST /v1/networks"),
-    _ours("networks:list", ADMIN, "List networks with their bridges", "GET /v1/networks"),
-    _ours("networks:show", ADMIN, "Show a network with its bridge", "GET /v1/networks/{ident}"),
-    _ours("networks:delete", ADMIN, "Delete a network", "DELETE /v1/networks/{ident}"),
-    _ours("drains:create", ADMIN, "Drain a host, and bring back what was there", "POST /v1/drains",
-          "POST /v1/hosts/{name}/restore"),
-    _ours("drains:list", ADMIN, "List drains", "GET /v1/drains"),
-    _ours("drains:show", ADMIN, "Show a drain", "GET /v1/drains/{ident}"),
-    _ours("drains:change", ADMIN, "Pause, resume or cancel a drain", "POST /v1/drains/{ident}/pause",
-          "POST /v1/drains/{ident}/resume", "POST /v1/drains/{ident}/cancel"),
-    _ours("hosts:replace", ADMIN, "Let another machine be a host", "POST /v1/hosts/{name}/replace"),
-    _ours("hosts:approve", ADMIN, "Let a host take instances", "POST /v1/hosts/{name}/approve"),
-    _ours("hosts:fence", ADMIN, "Say where a host is fenced", "PUT /v1/hosts/{name}/fence"),
-)
 # fmt: on
-RULES: Mapping[str, Rule] = {rule.name: rule for part in (_SERVERS, _CLOUD, _IMAGES, _OURS) for rule in part}
+RULES: Mapping[str, Rule] = {rule.name: rule for part in (_SERVERS, _CLOUD, _IMAGES, NATIVE_RULES) for rule in part}
 
 
 @cache

@@ -1,4 +1,6 @@
-"""``/v1/drains``: all instances away from a host, as one object with a plan, budgets and results; and back again."""
+"""``/v1/drains``: all instances away from a host, as one object with a plan, budgets and results; and back again. The
+evacuation of a lost host is such an object, too.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -33,6 +35,19 @@ class NewDrain(BaseModel):
     dry_run: bool = Field(False, description="answer the plan, and begin nothing")
 
 
+class HostEvacuation(BaseModel):
+    """How the instances of a lost host are evacuated."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    to: list[Name] = Field([], max_length=1000, description="the only destinations; none: every host")
+    at_most: int | None = Field(None, ge=1, le=1000, description="evacuations at once; null: as the settings say")
+    deadline_s: int | None = Field(None, ge=1, le=31_536_000, description="none begins after so many seconds")
+    reason: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f]*$")
+    discard_local_disks: bool = Field(False, description="make anew disks whose data only the lost host has")
+    dry_run: bool = Field(False, description="answer the plan, and begin nothing")
+
+
 class DrainsQuery(BaseModel):
     host: Name | None = None
     active: bool | None = None
@@ -60,6 +75,23 @@ def create(request: ApiRequest) -> Answer:
         return Answer(200, {"plan": _plan(found, wanted.host)})
     told = (wanted.host, asked, wanted.deadline_s, services.settings)
     return _begun(request, requests.begin(services.db, request.caller, *told))
+
+
+def evacuate(request: ApiRequest) -> Answer:
+    """Begin all instances of a lost host elsewhere, or with ``dry_run`` only plan. Answers a drain of the kind
+    ``evacuation``. Errors: 400 for a host that is up, or options that contradict each other; 404; 409 without evidence
+    that the host runs nothing, for one that is being drained or evacuated, or has no other one to go to."""
+    wanted: HostEvacuation = request.body
+    services, host = request.services, request.params["name"]
+    discard = wanted.discard_local_disks
+    asked = DrainRequest(
+        [Way.EVACUATE], tuple(wanted.to), wanted.at_most, wanted.reason, disable=False, discard=discard
+    )
+    if wanted.dry_run:
+        found = requests.forecast(services.db, host, asked, wanted.deadline_s, services.settings)
+        return Answer(200, {"plan": _plan(found, host)})
+    told = (host, asked, wanted.deadline_s, services.settings)
+    return _begun(request, requests.begin_evacuation(services.db, request.caller, *told))
 
 
 def restore(request: ApiRequest) -> Answer:

@@ -73,6 +73,8 @@ NATIVE = (
           body=drains.Cancellation),
     Route("POST", "/hosts/{name}/restore", drains.restore, operator("drains:create"),
           "Bring back what a drain took away", path_model=hosts.HostPath),
+    Route("POST", "/hosts/{name}/evacuate", drains.evacuate, operator("hosts:evacuate"),
+          "Begin all instances of a lost host elsewhere", body=drains.HostEvacuation, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/replace", hosts.replace, operator("hosts:replace"), "Let another machine be a host",
           body=hosts.Replacement, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/approve", hosts.approve, operator("hosts:approve"), "Let a host take instances",

@@ -39,7 +39,7 @@ _OF_THE_SOURCE = frozenset({"instance", "devices"})  # checks whose answer no de
 _PLANNED = frozenset({"vcpus", "memory"})  # what the planner compares itself
 _APART = frozenset({ANTI_AFFINITY, SOFT_ANTI_AFFINITY})
 _KINDS = {Way.LIVE: Kind.LIVE_MIGRATION, Way.COLD: Kind.MIGRATION, Way.STOP: Kind.STOP, Way.START: Kind.START}
-_STOPPED = frozenset({"stopped", "suspended"})
+STOPPED = frozenset({"stopped", "suspended"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class Wanted:
 
 
 def budgets_of(request: DrainRequest, settings: ServerSettings) -> Budgets:
-    per_source = request.at_most or settings.drain_at_most
+    whole = settings.drain_at_most_in_fleet if Way.EVACUATE in request.strategies else settings.drain_at_most
+    per_source = request.at_most or whole  # a lost host has nothing to do with its evacuations
     return Budgets(per_source, settings.drain_at_most_per_destination, settings.drain_at_most_in_fleet)
 
 
@@ -79,13 +80,13 @@ def load(
         try:
             need = preflight.request_of(connection, resting, origins.get(resting.host or ""))
         except ValidationError as error:  # a bad row is one instance's fault, and never that of the whole drain
-            guests.append(_unreadable(resting, one.ways, error))
+            guests.append(unreadable(resting, one.ways, error))
             continue
         guests.append(_guest(resting, one.ways, need, candidates, settings, set(uuids), shared))
-    return PlanRequest(_offers(connection, candidates, drain_id), guests, budgets_of(request, settings), deadline_s)
+    return PlanRequest(offers(connection, candidates, drain_id), guests, budgets_of(request, settings), deadline_s)
 
 
-def _offers(connection: Connection, candidates: Iterable[Candidate], drain_id: int) -> list[HostOffer]:
+def offers(connection: Connection, candidates: Iterable[Candidate], drain_id: int) -> list[HostOffer]:
     free = {c.host.name: [c.free_vcpus, c.free_memory_mb, c.free_disk_gb] for c in candidates}
     for row in drains.reserved(connection, but=drain_id):
         if row.destination in free:
@@ -108,7 +109,7 @@ def _guest(
         _copied_gb(need, candidates),
         settings.live_migration_bandwidth or BANDWIDTH_MIB_S,
         settings.live_migration_downtime / 1000,
-        runs=row.vm_state not in _STOPPED,
+        runs=row.vm_state not in STOPPED,
     )
     options = []
     for way in ways:
@@ -117,11 +118,11 @@ def _guest(
         duration_s, downtime_s = FORECASTS[way](estimate)
         options.append(Option(way, same, closed, duration_s, downtime_s, DOUBT))
     needs = Room(need.vcpus, need.memory_mb, need.disk_gb)
-    group = _group(need.neighbours, row.server_group, planned)
-    return Guest(row.uuid, row.name, row.host or "", needs, options, group, _priority(row))
+    group = group_of(need.neighbours, row.server_group, planned)
+    return Guest(row.uuid, row.name, row.host or "", needs, options, group, priority_of(row))
 
 
-def _unreadable(row: InstanceRow, ways: Sequence[Way], error: ValidationError) -> Guest:
+def unreadable(row: InstanceRow, ways: Sequence[Way], error: ValidationError) -> Guest:
     """One that can at most be left."""
     fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
     closed = f"its description cannot be read ({fields})"
@@ -133,21 +134,25 @@ def _answers(
     way: Way, row: InstanceRow, need: PlacementRequest, candidates: Sequence[Candidate]
 ) -> tuple[str, Mapping[str, str]]:
     """Why the way is closed to every host ("": it is not), and host -> why not there."""
-    allowed = ALLOWED[_KINDS[way]][1] | (_STOPPED if way is Way.STOP else frozenset()) if way in _KINDS else None
+    allowed = ALLOWED[_KINDS[way]][1] | (STOPPED if way is Way.STOP else frozenset()) if way in _KINDS else None
     if allowed is not None and row.vm_state not in allowed:
         return f"it is {row.vm_state}", {}
     if way not in MOVES:
         return "", {}
     if need.origin is not None and not need.origin.host.up:
         return preflight.unheard(need.origin.host), {}
-    asked = need if way is Way.LIVE else replace(need, live=False, guest=None, origin=None)
+    return judged(need if way is Way.LIVE else replace(need, live=False, guest=None, origin=None), candidates)
+
+
+def judged(need: PlacementRequest, candidates: Sequence[Candidate]) -> tuple[str, Mapping[str, str]]:
+    """By the table of checks: as ``_answers``."""
     own = set(_PLANNED)
     group = need.neighbours.group
     if group is not None and group.policy in _APART:
         own.add("server_group")
     refusals: dict[str, str] = {}
     for candidate in candidates:
-        found = [(code, finding.words) for code, finding in failed(candidate, asked) if code not in own]
+        found = [(code, finding.words) for code, finding in failed(candidate, need) if code not in own]
         if closed := next((f"{code}: {words}" for code, words in found if code in _OF_THE_SOURCE), ""):
             return closed, {}
         if found:
@@ -162,7 +167,7 @@ def _copied_gb(need: PlacementRequest, candidates: Sequence[Candidate]) -> int:
     return sum(d.size_gb for d in need.instance.disks if d.pool not in pools or pools[d.pool].identity not in there)
 
 
-def _group(neighbours: Neighbours, uuid: str | None, planned: set[str]) -> Group | None:
+def group_of(neighbours: Neighbours, uuid: str | None, planned: set[str]) -> Group | None:
     group = neighbours.group
     if group is None or uuid is None or group.policy not in _APART:
         return None
@@ -173,7 +178,7 @@ def _group(neighbours: Neighbours, uuid: str | None, planned: set[str]) -> Group
     return Group(uuid, group.name, group.max_per_host, group.policy == SOFT_ANTI_AFFINITY, others)
 
 
-def _priority(row: InstanceRow) -> int:
+def priority_of(row: InstanceRow) -> int:
     """0 where the metadata has none, or no whole number."""
     text = str((row.metadata or {}).get(PRIORITY, "0"))
     digits = text.removeprefix("-")

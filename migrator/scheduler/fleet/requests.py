@@ -10,9 +10,10 @@ from migrator.db.rows import HostRow
 from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.fleet import views
 from migrator.scheduler.fleet.plan.model import MOVES, FleetPlan, Way
-from migrator.scheduler.fleet.plan.vocabulary import DRAIN, RESTORE, DrainRequest, DrainState
+from migrator.scheduler.fleet.plan.vocabulary import DRAIN, EVACUATION, RESTORE, DrainRequest, DrainState
 from migrator.scheduler.fleet.restore import begin_restore
 from migrator.scheduler.fleet.runner import give_back, plan_of_host, reason_of
+from migrator.scheduler.requests import lost_host
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state import host_views
 from migrator.settings import ServerSettings
@@ -52,13 +53,39 @@ def begin(
         return made
 
 
+def begin_evacuation(
+    db: Database, caller: Caller, host: str, request: DrainRequest, deadline_s: float | None, settings: ServerSettings
+) -> DrainRow:
+    """The instances of a lost host begin again elsewhere. Raises HostNotFound, BadRequest (the host is up,
+    contradicting options), Conflict (no evidence that it runs nothing, being drained or evacuated, no other host)."""
+    _check_options(host, request)
+    with db.write() as connection:
+        hosts.lock(connection, [host])
+        _checked_lost(connection, host, request, settings)
+        values = {
+            "kind": EVACUATION,
+            "host": host,
+            "state": DrainState.RUNNING.value,
+            "request": request.raw,
+            "before": {},
+            "request_id": caller.request_id,
+            "user_id": caller.user_id,
+            "project_id": caller.project_id,
+        }
+        made = drains.create(connection, values, deadline_s)
+        drains.say(connection, made.id, "begun", f"asked by {caller.user_id}: {request.reason or 'no reason given'}")
+        return made
+
+
 def forecast(
     db: Database, host: str, request: DrainRequest, deadline_s: float | None, settings: ServerSettings
 ) -> FleetPlan:
-    """The plan that a drain would begin with. Changes nothing. Raises as ``begin``."""
+    """The plan that a drain, or an evacuation, would begin with. Changes nothing. Raises as ``begin``, or
+    ``begin_evacuation``."""
     _check_options(host, request)
+    check = _checked_lost if Way.EVACUATE in request.strategies else _checked
     with db.read() as connection:
-        _checked(connection, host, request, settings)
+        check(connection, host, request, settings)
         return plan_of_host(connection, host, request, deadline_s, settings)
 
 
@@ -87,10 +114,8 @@ def ask(db: Database, caller: Caller, ident: str, verb: str, *, undo: bool = Fal
         if DrainState(drain.state) not in allowed:
             raise Conflict(f"Drain {drain.uuid} cannot {verb}: it is {drain.state}")
         if undo and drain.kind != DRAIN:
-            words = f"Drain {drain.uuid} is a {drain.kind}: only what a drain took away can be brought back"
-            raise Conflict(
-                words, advice=f"cancel it without undo; `migrator drain {drain.host}` empties the host again"
-            )
+            words = f"{drain.uuid} is no drain ({drain.kind}): only what a drain took away can be brought back"
+            raise Conflict(words, advice="cancel it without undo; `migrator drain HOST` empties a host")
         drains.change(connection, drain.id, drain.generation, {"state": wanted.value, "undo": undo, "note": None})
         if verb == "resume":
             drains.try_again(connection, drain.id)
@@ -135,20 +160,17 @@ def _check_options(host: str, request: DrainRequest) -> None:
     if request.to and not MOVES & set(ways):
         raise BadRequest(f"to names destinations, but {' and '.join(ways)} moves nothing; leave one of them out")
     if host in request.to:
-        raise BadRequest(f"to names {host}, the host that is drained")
+        raise BadRequest(f"to names {host}, the host that is to be emptied")
 
 
 def _checked(connection: Connection, host: str, request: DrainRequest, settings: ServerSettings) -> HostRow:
     """The host's row, if it may be drained now."""
     row = hosts.get(connection, host)
-    view = host_views.host_view(row, settings.service_down_time)
-    if active := drains.active_of(connection, [host]):
-        words = f"Host {host} has drain {active[0].uuid} ({active[0].kind}) under way"
-        raise Conflict(words, advice=f"see `migrator drain-show {active[0].uuid}`")
-    if not view.up:
+    _refuse_active(connection, host, "see `migrator drain-show {}`")
+    if not host_views.host_view(row, settings.service_down_time).up:
         raise Conflict(
             f"Host {host} is down: nothing can be moved away from it",
-            advice=f"evacuate its instances: `migrator evacuate SERVER`, or see `migrator preflight --evacuate {host}`",
+            advice=f"evacuate its instances: `migrator host-evacuate {host}`; --dry-run shows what becomes of them",
         )
     _check_destinations(connection, request)
     others = views.usable(drains.hosts_heard(connection), request, settings) - {host}
@@ -156,6 +178,23 @@ def _checked(connection: Connection, host: str, request: DrainRequest, settings:
         which = f"none of {', '.join(request.to)}" if request.to else "no other host"
         raise Conflict(f"{which} takes instances in: nothing could leave {host}", advice="enable one, or add `stop`")
     return row
+
+
+def _checked_lost(connection: Connection, host: str, request: DrainRequest, settings: ServerSettings) -> None:
+    """Raises as ``begin_evacuation``."""
+    row = hosts.get(connection, host)
+    _refuse_active(connection, host, "end it first: `migrator drain-cancel {}`")
+    lost_host.check(row, settings, f"Cannot evacuate host {host}:")
+    _check_destinations(connection, request)
+    if not views.usable(drains.hosts_heard(connection), request, settings) - {host}:
+        which = f"none of {', '.join(request.to)}" if request.to else "no other host"
+        raise Conflict(f"{which} takes instances in: nothing could leave {host}", advice="enable one")
+
+
+def _refuse_active(connection: Connection, host: str, advice: str) -> None:
+    for active in drains.active_of(connection, [host]):
+        words = f"Host {host} has drain {active.uuid} ({active.kind}) under way"
+        raise Conflict(words, advice=advice.format(active.uuid))
 
 
 def _check_destinations(connection: Connection, request: DrainRequest) -> None:

@@ -5,7 +5,7 @@ requests that clients use, and their transaction marks the move as under way: so
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,11 +15,21 @@ from migrator.db.drain_rows import DrainRow
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, ConcurrentUpdate, Conflict, InstanceBusy, NotFound
 from migrator.log_limits import log_failure
-from migrator.scheduler.fleet import planning, views
+from migrator.scheduler.fleet import evacuations, planning, views
+from migrator.scheduler.fleet.operations import BEGIN
 from migrator.scheduler.fleet.plan.model import Budgets, FleetPlan, PlannedMove, Way
 from migrator.scheduler.fleet.plan.planner import plan
 from migrator.scheduler.fleet.plan.step import MoveChange, MoveView, Step, admits, step
-from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, DRAIN, OVER, DrainRequest, DrainState, MoveState
+from migrator.scheduler.fleet.plan.vocabulary import (
+    ATTEMPTS,
+    DRAIN,
+    EVACUATION,
+    OVER,
+    RESTORE,
+    DrainRequest,
+    DrainState,
+    MoveState,
+)
 from migrator.scheduler.fleet.restore import begin_restore, ways_back
 from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.requests import cold_migration, requests
@@ -33,22 +43,6 @@ _UNPLANNED = frozenset({MoveState.WAITING, MoveState.STUCK})
 
 class _Overtaken(Exception):
     """Another server advanced the drain, or its budgets are used up, since the move was chosen."""
-
-
-def _live(db: Database, caller: Caller, move: MoveView) -> int:
-    return requests.live_migrate(db, caller, move.uuid, host=move.destination, block=None)
-
-
-def _cold(db: Database, caller: Caller, move: MoveView) -> int:
-    return cold_migration.migrate(db, caller, move.uuid, host=move.destination)
-
-
-_BEGIN: Mapping[Way, Callable[[Database, Caller, MoveView], int]] = {
-    Way.LIVE: _live,
-    Way.COLD: _cold,
-    Way.STOP: lambda db, caller, move: requests.stop(db, caller, move.uuid),
-    Way.START: lambda db, caller, move: requests.start(db, caller, move.uuid),
-}
 
 
 class DrainRunner:
@@ -177,7 +171,8 @@ class DrainRunner:
             drains.say(connection, drain.id, "begun", f"{move.name}: {move.way}{_to(move.destination)}", move.uuid)
 
         assert move.way is not None
-        operation_id = _BEGIN[move.way](self._db, replace(_caller(drain), on_begin=mark), move)
+        caller, request = replace(_caller(drain), on_begin=mark), DrainRequest.parse(drain.request)
+        operation_id = BEGIN[move.way](self._db, caller, move, request, self._settings)
         try:
             self._reconciler.reconcile(operation_id)
         except Exception as error:  # it is begun: the sweep goes on with it
@@ -198,20 +193,25 @@ def planned(connection: Connection, loaded: views.Loaded, settings: ServerSettin
     drain, states = loaded.drain, {move.uuid: move.state for move in loaded.view.moves}
     rows = {**loaded.rows, **{row.uuid: row for row in loaded.here}}
     open_ = [row for uuid, row in rows.items() if states.get(uuid, MoveState.WAITING) in _UNPLANNED]
+    left_s = drain.deadline_at - loaded.moment if drain.deadline_at is not None else None
+    if drain.kind == EVACUATION:
+        asked = evacuations.load(connection, open_, loaded.request, settings, drain_id=drain.id, deadline_s=left_s)
+        return plan(asked)
     ways = {row.uuid: loaded.request.strategies for row in open_}
-    if drain.kind != DRAIN:
+    if drain.kind == RESTORE:
         ways = {move.uuid: ways_back(move, loaded.request.strategies) for move in loaded.view.moves}
     wanted = [planning.Wanted(row, ways[row.uuid]) for row in open_]
-    left_s = drain.deadline_at - loaded.moment if drain.deadline_at is not None else None
-    asked = planning.load(connection, wanted, loaded.request, settings, drain_id=drain.id, deadline_s=left_s)
-    return plan(asked)
+    return plan(planning.load(connection, wanted, loaded.request, settings, drain_id=drain.id, deadline_s=left_s))
 
 
 def plan_of_host(
     connection: Connection, host: str, request: DrainRequest, deadline_s: float | None, settings: ServerSettings
 ) -> FleetPlan:
-    """As a drain of the host would begin with it."""
-    wanted = [planning.Wanted(row, request.strategies) for row in instances.on_host(connection, host)]
+    """As a drain or an evacuation of the host would begin with it."""
+    rows = instances.on_host(connection, host)
+    if Way.EVACUATE in request.strategies:
+        return plan(evacuations.load(connection, rows, request, settings, deadline_s=deadline_s))
+    wanted = [planning.Wanted(row, request.strategies) for row in rows]
     return plan(planning.load(connection, wanted, request, settings, deadline_s=deadline_s))
 
 

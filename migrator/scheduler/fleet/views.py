@@ -3,17 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from migrator.db import drains, instances, operations
+from migrator.db import drains, hosts, instances, operations
 from migrator.db.clock import now
 from migrator.db.drain_rows import DrainMoveRow, DrainRow, HeardRow
 from migrator.db.engine import Connection
 from migrator.db.rows import InstanceRow, OperationRow
+from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY
 from migrator.scheduler.fleet.plan.model import Way
 from migrator.scheduler.fleet.plan.step import DrainView, GuestView, MoveView, Occupied, OperationView, occupied
-from migrator.scheduler.fleet.plan.vocabulary import DRAIN, SETTLED, DrainRequest, DrainState, MoveState
+from migrator.scheduler.fleet.plan.vocabulary import (
+    DRAIN,
+    EVACUATION,
+    RESTORE,
+    SETTLED,
+    DrainRequest,
+    DrainState,
+    MoveState,
+)
 from migrator.scheduler.fleet.planning import budgets_of
+from migrator.scheduler.requests import lost_host
 from migrator.settings import ServerSettings
+
+_SILENT = "host {} is silent: bring it back, or evacuate it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +47,18 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
     found = drains.moves(connection, drain.id)
     begun = operations.get_many(connection, [m.operation_id for m in found if m.operation_id is not None])
     rows = instances.by_uuids(connection, [move.instance_uuid for move in found])
-    empties = drain.host if drain.kind == DRAIN and request.disable else None
+    empties = drain.host if drain.kind == EVACUATION or (drain.kind == DRAIN and request.disable) else None
     lists = empties is not None or (drain.kind == DRAIN and drain.planned_at is None)
     here = instances.on_host(connection, drain.host) if lists else ()
     known = {move.instance_uuid for move in found}
     states = drains.hosts_heard(connection)
-    leaving = {drain.host} if drain.kind == DRAIN else {m.source for m in found if m.state not in SETTLED}
+    leaving = {drain.host} if drain.kind != RESTORE else {m.source for m in found if m.state not in SETTLED}
+    hindered: Mapping[str, str] = {
+        row.name: _SILENT.format(row.name) for row in states if row.name in leaving and not _up(row, settings)
+    }
+    returned = ""
+    if drain.kind == EVACUATION:
+        hindered, returned = _lost(connection, drain.host, settings)
     view = DrainView(
         state=DrainState(drain.state),
         moves=move_views(found, {row.id: row for row in begun}, rows),
@@ -52,12 +70,25 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
         unlisted=any(row.uuid not in known for row in here),
         undo=drain.undo,
         plan_age_s=moment - drain.planned_at if drain.planned_at is not None else None,
-        silent=frozenset(row.name for row in states if row.name in leaving and not _up(row, settings)),
+        hindered=hindered,
+        returned=returned,
         empties=empties,
         arriving=drains.arriving(connection, empties) if empties is not None else (),
         note=drain.note or "",
     )
     return Loaded(drain, request, view, here, rows, moment)
+
+
+def _lost(connection: Connection, host: str, settings: ServerSettings) -> tuple[Mapping[str, str], str]:
+    """Why nothing can be evacuated from the host now, and why nothing has to be any more; {} and "": neither."""
+    for row in hosts.by_names(connection, [host]):
+        try:
+            lost_host.check(row, settings, "nothing is evacuated:")
+        except BadRequest:
+            return {}, f"host {host} is back"
+        except Conflict as error:
+            return {host: error.sentence}, ""
+    return {}, ""
 
 
 def move_views(

@@ -10,9 +10,9 @@ from typing import Any
 
 from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
-from migrator.db.rows import InstanceRow
+from migrator.db.rows import HostRow, InstanceRow
 from migrator.operations import Kind
-from migrator.protocol import HostReport, InstanceSpec
+from migrator.protocol import HostReport, InstanceSpec, StoragePool
 from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.decision import evacuated_disks
@@ -22,6 +22,18 @@ from migrator.scheduler.requests.requests import ALLOWED
 from migrator.scheduler.state import aggregates, host_views, lost_images, neighbours, shared_proofs
 from migrator.scheduler.state.effects import amounts
 from migrator.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class LostHost:
+    """What is known of a host without asking it. ``storage``: every host that is not lost -> its pools; ``proof_ages``:
+    see ``shared_proofs.ages``."""
+
+    row: HostRow
+    report: HostReport
+    unreadable: str
+    storage: Mapping[str, Mapping[str, StoragePool]]
+    proof_ages: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +67,48 @@ def of_instance(connection: Connection, row: InstanceRow, settings: ServerSettin
 def _of(
     connection: Connection, host: str, rows: Sequence[InstanceRow], to: Collection[str], settings: ServerSettings
 ) -> list[EvacuationPreflight]:
-    lost = hosts.get(connection, host)
-    report, _ = host_views.report_of(lost)
-    ages = shared_proofs.ages(lost)
+    lost = read_lost(connection, host)
     chosen = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
     candidates = host_views.candidates(chosen, settings.service_down_time)
-    storage, found = hosts.storage(connection), []
+    found = []
     for row in rows:
-        spec = InstanceSpec.model_validate(row.spec)
-        surviving = evacuation.surviving_pools(storage, spec, report, host)
-        disks = evacuated_disks.fates(spec, surviving)
-        need = _need(connection, row, spec, report, surviving)
+        need = request_of(connection, row, lost)
         judged = [HostChecks(candidate.host.name, findings(candidate, need)) for candidate in candidates]
-        kept = [pool for pool in surviving if pool in spec.pools]
-        refusal = _unfit(row) or evacuation.rebuild_refusal(connection, disks, settings) or _without_root(disks)
-        refusal = refusal or shared_proofs.refusal(lost, kept, settings)
-        proof_ages = {pool: ages[pool] for pool in kept if pool in ages}
+        disks, kept = evacuated_disks.fates(need.instance, need.surviving), _kept(need)
+        refusal = _unfit(row) or refusal_of(connection, need, lost, settings)
+        proof_ages = {pool: lost.proof_ages[pool] for pool in kept if pool in lost.proof_ages}
         found.append(EvacuationPreflight(Preflight(row, judged), disks, proof_ages, refusal))
     return found
+
+
+def read_lost(connection: Connection, host: str, besides: Collection[str] = ()) -> LostHost:
+    """``besides``: hosts that are lost with it. Raises HostNotFound."""
+    row = hosts.get(connection, host)
+    report, unreadable = host_views.report_of(row)
+    storage = {name: pools for name, pools in hosts.storage(connection).items() if name not in besides}
+    return LostHost(row, report, unreadable, storage, shared_proofs.ages(row))
+
+
+def request_of(connection: Connection, row: InstanceRow, lost: LostHost) -> PlacementRequest:
+    """What an evacuation of the instance would ask of a host. Raises ValidationError where its row cannot be read."""
+    spec = InstanceSpec.model_validate(row.spec)
+    surviving = evacuation.surviving_pools(lost.storage, spec, lost.report, lost.row.name)
+    return _need(connection, row, spec, lost.report, surviving)
+
+
+def refusal_of(connection: Connection, need: PlacementRequest, lost: LostHost, settings: ServerSettings) -> str:
+    """Why none could begin, wherever it went and whatever the instance does; "": nothing."""
+    disks = evacuated_disks.fates(need.instance, need.surviving)
+    return (
+        evacuation.rebuild_refusal(connection, disks, settings)
+        or _without_root(disks)
+        or shared_proofs.refusal(lost.row, _kept(need), settings)
+    )
+
+
+def _kept(need: PlacementRequest) -> list[str]:
+    """Pools that have something of the instance and outlive the host."""
+    return [pool for pool in need.surviving if pool in need.instance.pools]
 
 
 def _need(

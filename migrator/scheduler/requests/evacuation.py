@@ -6,7 +6,7 @@ instance's disks outlive it. Never advances an operation.
 
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,14 @@ from migrator.errors import BadRequest, Conflict, HostNotFound
 from migrator.operations import Kind
 from migrator.protocol import GuestDescription, HostReport, InstanceSpec, StoragePool, TargetPowerState
 from migrator.scheduler.decision import evacuated_disks
-from migrator.scheduler.requests import evacuation_events
+from migrator.scheduler.requests import evacuation_events, lost_host
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy, until_unchanged
-from migrator.scheduler.state import fencing, passwords, shared_proofs, unseen_guests
+from migrator.scheduler.state import passwords, shared_proofs, unseen_guests
 from migrator.scheduler.state.host_views import host_view, report_of, with_fencing
 from migrator.scheduler.state.unseen_guests import SilentHosts
 from migrator.settings import ServerSettings
 
 _PASSWORD_LENGTH = 12
-_IN_USE = "Compute service is still in use"
 _POWER = {"stopped": TargetPowerState.SHUT_OFF, "suspended": TargetPowerState.SAVED}
 
 
@@ -47,13 +46,14 @@ class EvacuationRequest:
 
     ``on_shared_storage`` True is held against the facts; False claims nothing, for old clients must say something.
     ``generate``: make a password where none is given and the disks are not kept. ``stopped``: the instance ends shut
-    off even if it ran."""
+    off even if it ran. ``may_lose`` False: refused where disks whose data only the lost host has would be made anew."""
 
     host: str | None = None
     on_shared_storage: bool | None = None
     admin_pass: str | None = None
     generate: bool = False
     stopped: bool = False
+    may_lose: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def _begin(
     found = _survival(row, source, storage)
     _refuse_heard(source, settings, shared=found.shared)
     _check_storage(found.spec, found.surviving, found.shared, request.on_shared_storage, request.admin_pass)
-    if words := rebuild_refusal(connection, found.disks, settings):
+    words = rebuild_refusal(connection, found.disks, settings)
+    if words := words or ("" if request.may_lose else loss_refusal(found.disks)):
         raise Conflict(f"Cannot 'evacuate' instance {uuid}: {words}")
     generated = request.admin_pass is None and request.generate
     password = None if found.shared else _password() if generated else request.admin_pass
@@ -134,9 +135,14 @@ def _survival(row: InstanceRow, source: HostRow, storage: Mapping[str, Mapping[s
         hidden = f"{words} what its host last reported cannot be read"
         raise Conflict(f"{words} host {source.name}: {unreadable}", without_hosts=hidden)
     surviving = surviving_pools(storage, spec, report, source.name)
-    kept = [disk for disk in spec.disks if not disk.config_drive]
-    shared = bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
+    shared = outlives(spec, surviving)
     return _Survival(spec, report, surviving, evacuated_disks.fates(spec, surviving), shared)
+
+
+def outlives(spec: InstanceSpec, surviving: Collection[str]) -> bool:
+    """Whether all that the instance has outlives its host. ``surviving``: the pools that do."""
+    kept = [disk for disk in spec.disks if not disk.config_drive]
+    return bool(kept or spec.volumes) and all(disk.pool in surviving for disk in kept)
 
 
 def _power(row: InstanceRow, found: _Survival, *, stopped: bool) -> TargetPowerState:
@@ -159,38 +165,28 @@ def _source(connection: Connection, row: InstanceRow, host: str | None, settings
     except HostNotFound as error:
         hidden = "The instance's compute host could not be found."
         raise BadRequest(f"Compute host {row.host} could not be found.", without_hosts=hidden) from error
-    view = host_view(source, settings.service_down_time)
-    if view.up:
-        raise BadRequest(f"Compute service of {row.host} is still in use.", without_hosts=f"{_IN_USE}.")
-    cannot = f"Cannot 'evacuate' instance {row.uuid}:"
-    if view.awaited and not fencing.forced_down(source):
-        words = f"{cannot} the servers came back {source.listening_s:.0f} s ago, and"
-        late = (
-            f"may not have had the time to speak to them; ask again when {settings.service_down_time:g} s have passed, "
-            "or set forced_down"
-        )
-        raise Conflict(f"{words} host {row.host} {late}", without_hosts=f"{words} its host {late}")
-    # One that answers stops its guest itself, and says so.
-    if not view.heard and fencing.evidence(source, settings) is None and not settings.fence_command:
-        silent = "is silent, but nothing says that its guests do not run any more."
-        raise Conflict(
-            f"{cannot} host {row.host} {silent} {fencing.wanted(source)}", without_hosts=f"{cannot} its host {silent}"
-        )
+    lost_host.check(source, settings, f"Cannot 'evacuate' instance {row.uuid}:")
     return source
 
 
 def _refuse_heard(source: HostRow, settings: ServerSettings, *, shared: bool) -> None:
     """A host that is heard is not down, though an operator says so. Where the disks are kept its agent stops the guest
     first, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
-    view = host_view(source, settings.service_down_time)
-    if view.heard and not shared:
-        why = (
-            f"it was forced down, but its agent spoke {max(0.0, source.silent_s):.0f} s ago, and the instance's disks "
-            "are there and nowhere else. Move it with live-migration or migrate instead. A host without power is "
-            "silent: ask again in a few seconds"
-        )
+    if why := heard_refusal(source, settings, shared=shared):
         words = f"Compute service of {source.name} is still in use: {why}"
-        raise BadRequest(words, without_hosts=f"{_IN_USE}: {why}")
+        raise BadRequest(words, without_hosts=f"{lost_host.IN_USE}: {why}")
+
+
+def heard_refusal(source: HostRow, settings: ServerSettings, *, shared: bool) -> str:
+    """Why nothing may begin as long as the host that was forced down is heard; "": it may."""
+    view = host_view(source, settings.service_down_time)
+    if shared or view.up or not view.heard:
+        return ""
+    return (
+        f"it was forced down, but its agent spoke {max(0.0, source.silent_s):.0f} s ago, and the instance's disks "
+        "are there and nowhere else. Move it with live-migration or migrate instead. A host without power is "
+        "silent: ask again in a few seconds"
+    )
 
 
 def _live_elsewhere(connection: Connection, row: InstanceRow, settings: ServerSettings) -> list[tuple[str, str]]:
@@ -218,6 +214,14 @@ def rebuild_refusal(connection: Connection, disks: Sequence[Mapping[str, Any]], 
             "bring the host back, or register the image again under its id"
         )
     return ""
+
+
+def loss_refusal(disks: Sequence[Mapping[str, Any]]) -> str:
+    """Why none may begin that no operator has allowed to lose data; "": it would lose none."""
+    if not (lost := evacuated_disks.lost(disks)):
+        return ""
+    names = ", ".join(f"{fate['target']} (pool {fate['pool']})" for fate in lost)
+    return f"it would not have the data of its disks {names} any more: only the lost host has them"
 
 
 def surviving_pools(

@@ -36,10 +36,17 @@ def _cold(load: Load) -> tuple[float, float]:
     return lasts_s, lasts_s if load.runs else 0.0
 
 
+def _evacuated(load: Load) -> tuple[float, float]:
+    """From its beginning on: for how long the guest has been away already is not the plan's."""
+    lasts_s = _SETUP_S + (_POWER_S if load.runs else 0.0)
+    return lasts_s, lasts_s if load.runs else 0.0
+
+
 FORECASTS: Mapping[Way, Callable[[Load], tuple[float, float]]] = {  # -> duration and downtime in seconds
     Way.LIVE: _live,
     Way.COLD: _cold,
     Way.STOP: lambda load: (_POWER_S if load.runs else 0.0, 0.0),  # it stays away: no downtime that ends
     Way.START: lambda _load: (_POWER_S, 0.0),
+    Way.EVACUATE: _evacuated,
     Way.LEAVE: lambda _load: (0.0, 0.0),
 }

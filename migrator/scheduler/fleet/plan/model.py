@@ -11,9 +11,10 @@ class Way(StrEnum):
     STOP = "stop"
     LEAVE = "leave"
     START = "start"  # of what a drain stopped, when it is restored
+    EVACUATE = "evacuate"  # away from a host that is lost
 
 
-MOVES = frozenset({Way.LIVE, Way.COLD})  # ways that need a destination
+MOVES = frozenset({Way.LIVE, Way.COLD, Way.EVACUATE})  # ways that need a destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Option:
     """One way for one instance. ``refusals``: host -> why not there, for reasons that no placement of others changes;
-    instances with the same answers share the object. ``closed``: why the way is closed to every host. ``doubt``: how
-    much longer it may take, as a part of ``duration_s``."""
+    instances with the same answers share the object. ``closed``: why the way is closed to every host, and ``remedy``:
+    what would open it, where that is known. ``told``: what is to be known of it beforehand. ``doubt``: how much longer
+    it may take, as a part of ``duration_s``."""
 
     way: Way
     refusals: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +57,8 @@ class Option:
     duration_s: float = 0.0
     downtime_s: float = 0.0
     doubt: float = 0.0
+    told: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def _why(guest: Guest, chosen: Option) -> str:
     """Why not by a way that is preferred to the chosen one."""
     before = guest.options[: [id(o) for o in guest.options].index(id(chosen))]
     reasons = [f"{o.way}: {o.closed or _summary(o.refusals.values()) or 'no host has room'}" for o in before]
-    return "; ".join(reasons) or "the preferred way"
+    return "; ".join([*reasons, *([chosen.told] if chosen.told else [])]) or "the preferred way"
 
 
 def _refused(guest: Guest, free: Mapping[str, Room]) -> str:
@@ -100,6 +100,8 @@ def _remedy(guest: Guest, request: PlanRequest, free: Mapping[str, Room]) -> str
     ways = {o.way for o in guest.options}
     for option in options:
         if option.closed:
+            if option.remedy:
+                return option.remedy
             continue
         open_to = [n for n in free if n != guest.source and n not in option.refusals]
         if open_to:
@@ -108,7 +110,8 @@ def _remedy(guest: Guest, request: PlanRequest, free: Mapping[str, Room]) -> str
             if short:
                 return f"make room on {nearest}: {short}"
             return f"let a host without members of the group take it ({_crowded(guest)})"
-    if missing := sorted({Way.COLD, Way.STOP} - ways):
+    missing = sorted({Way.COLD, Way.STOP} - ways)
+    if missing and Way.EVACUATE not in ways:
         return f"allow {' or '.join(missing)}, or mend what the hosts' checks say"
     return "mend what the hosts' checks say" if len(request.hosts) > 1 else "add a host"
 

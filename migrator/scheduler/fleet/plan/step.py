@@ -1,7 +1,7 @@
 """What a drain does next: a pure function of what is known of its moves, their operations and their instances."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from migrator.scheduler.fleet.plan.model import MOVES, Budgets, Way
 from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, SETTLED, DrainState, MoveState
@@ -58,8 +58,9 @@ class Occupied:
 class DrainView:
     """``late``: the deadline has passed; ``unlisted``: there are instances on the host that no move is about;
     ``usable``: hosts that take instances in; ``undo``: a cancelled one's moves go back;
-    ``plan_age_s`` None: there is no plan yet; ``others``: of other drains. ``silent``: hosts that instances leave, or
-    are started on, and that do not answer; ``empties``: the host that shall be empty, None: what comes to it may stay;
+    ``plan_age_s`` None: there is no plan yet; ``others``: of other drains. ``hindered``: hosts that instances leave, or
+    are started on -> why nothing can begin there now; ``returned``: why an evacuation is over, for its host is back;
+    ``empties``: the host that shall be empty, None: what comes to it may stay;
     ``arriving``: names of instances that are on their way to that host; ``note``: why it waits, as written down."""
 
     state: DrainState
@@ -72,7 +73,8 @@ class DrainView:
     unlisted: bool = False
     undo: bool = False
     plan_age_s: float | None = None
-    silent: frozenset[str] = frozenset()
+    hindered: Mapping[str, str] = field(default_factory=dict)
+    returned: str = ""
     empties: str | None = None
     arriving: Sequence[str] = ()
     note: str = ""
@@ -115,8 +117,8 @@ def step(view: DrainView) -> Step:
         return Step(state=over[0], note=over[1])
     if view.state is DrainState.PAUSED or view.late:
         return Step(confirm=confirm)
-    if _silenced(view):
-        state, note = _changed(view, DrainState.BLOCKED, _silence(view.silent))
+    if _all_hindered(view):
+        state, note = _changed(view, DrainState.BLOCKED, _told(view.hindered, view.hindered))
         return Step(confirm=confirm, state=state, note=note)
     if _needs_plan(view):
         return Step(confirm=confirm, replan=True)
@@ -138,7 +140,8 @@ def occupied(moves: Iterable[MoveView]) -> list[Occupied]:
 def admits(move: MoveView, others: Sequence[Occupied], budgets: Budgets) -> bool:
     """Whether the move may begin beside the others: under the budgets, and alone of its server group."""
     moving = [other for other in others if other.moving and other.uuid != move.uuid]
-    if move.group is not None and any(o.group == move.group and o.uuid != move.uuid for o in others):
+    together = move.way is not Way.EVACUATE  # which is down already, and gains nothing by waiting
+    if together and move.group is not None and any(o.group == move.group and o.uuid != move.uuid for o in others):
         return False
     counted = (
         (budgets.fleet, len(moving)),
@@ -189,7 +192,7 @@ def _ended(move: MoveView, guest: GuestView, view: DrainView) -> MoveChange:
         return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} {where}")
     error = (move.operation.error if move.operation is not None else "") or "it was undone"
     words = f"{move.name} ({move.way}, attempt {move.attempts} of {ATTEMPTS}): {error}"
-    if move.source in view.silent:  # which says nothing of the move
+    if move.source in view.hindered:  # which says nothing of the move
         return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error, move.attempts - 1)
     if move.operation is not None and move.operation.cancelled and view.state is not DrainState.CANCELLING:
         error = f"a person aborted it: {error}; `migrator drain-resume` tries it again"
@@ -213,19 +216,21 @@ def _over(view: DrainView) -> tuple[DrainState, str] | None:
     if not left and not view.unlisted and not view.arriving and view.plan_age_s is not None:
         stay = len([move for move in view.moves if move.state is MoveState.LEFT])
         return DrainState.COMPLETED, f"{stay} stay where they are" if stay else "nothing is left to do"
+    if view.returned:
+        return DrainState.INCOMPLETE, f"{view.returned}; {len(left)} were not evacuated"
     if view.late:
         return DrainState.INCOMPLETE, f"the deadline passed; {len(left)} are left"
     return None
 
 
-def _silenced(view: DrainView) -> bool:
-    """Whether nothing can begin, for no host that has something to go answers."""
+def _all_hindered(view: DrainView) -> bool:
+    """Whether nothing can begin, for every host that has something to go is hindered."""
     sources = {move.source for move in view.moves if move.state not in SETTLED}
-    return bool(view.silent) and sources <= view.silent
+    return bool(view.hindered) and sources <= view.hindered.keys()
 
 
-def _silence(silent: Iterable[str]) -> str:
-    return "; ".join(f"host {name} is silent: bring it back, or evacuate it" for name in sorted(silent))
+def _told(hindered: Mapping[str, str], names: Iterable[str]) -> str:
+    return "; ".join(hindered[name] for name in sorted(names))
 
 
 def _needs_plan(view: DrainView) -> bool:
@@ -241,7 +246,7 @@ def _beginning(view: DrainView) -> list[MoveView]:
     taken, begin = [*view.others, *occupied(view.moves)], []
     for move in view.moves:
         ready = move.state is MoveState.WAITING and move.guest is not None and not move.guest.busy
-        if ready and move.source not in view.silent and admits(move, taken, view.budgets):
+        if ready and move.source not in view.hindered and admits(move, taken, view.budgets):
             begin.append(move)
             taken += occupied([replace(move, state=MoveState.MOVING)])
     return begin
@@ -253,15 +258,15 @@ def _running(
     """Blocked while nothing moves and nothing can; else running. None: as it was."""
     kept = {o.group for o in (*view.others, *occupied(view.moves)) if not o.moving}
     waits = [move for move in view.moves if move.state is MoveState.WAITING]
-    held = [move for move in waits if move.group is not None and move.group in kept]
-    mute = [move for move in waits if move.source in view.silent]
+    held = [m for m in waits if m.group is not None and m.group in kept and m.way is not Way.EVACUATE]
+    mute = [move for move in waits if move.source in view.hindered]
     stuck = [move for move in view.moves if move.state in (MoveState.STUCK, MoveState.FAILED)]
     hindered = (
         ("cannot go", stuck),
         ("waits until the member of its server group that a drain stopped runs again", held),
     )
     told = [f"{words}: {', '.join(move.name for move in found[:20])}" for words, found in hindered if found]
-    told += [_silence({move.source for move in mute})] if mute else []
+    told += [_told(view.hindered, {move.source for move in mute})] if mute else []
     if told and not moving and not begin and len({m.uuid for m in (*held, *mute)}) == len(waits):
         return _changed(view, DrainState.BLOCKED, "; ".join(told))
     coming = f"waits for what is on its way to the host: {', '.join(view.arriving[:20])}" if view.arriving else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from migrator.scheduler.fleet.plan.model import Way
 
-DRAIN, RESTORE = "drain", "restore"
+DRAIN, RESTORE, EVACUATION = "drain", "restore", "evacuation"
 ATTEMPTS = 3  # of one move, before a person has to look
 
 
@@ -41,21 +41,23 @@ SETTLED = frozenset({MoveState.DONE, MoveState.LEFT, MoveState.GONE})
 class DrainRequest:
     """``strategies``: the ways that are allowed, the preferred one first; ``to``: the only destinations, none named:
     every host; ``at_most``: moves at once, None: as the settings say; ``disable``: the host takes nothing in from now
-    on."""
+    on; ``discard``: an evacuation may make anew what only the lost host has."""
 
     strategies: Sequence[Way]
     to: Sequence[str] = ()
     at_most: int | None = None
     reason: str = ""
     disable: bool = True
+    discard: bool = False
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> "DrainRequest":
         ways = [Way(way) for way in raw["strategies"]]
-        return cls(ways, tuple(raw["to"]), raw["at_most"], raw["reason"], raw["disable"])
+        discard = raw.get("discard_local_disks", False)  # an earlier release wrote none
+        return cls(ways, tuple(raw["to"]), raw["at_most"], raw["reason"], raw["disable"], discard)
 
     @property
     def raw(self) -> dict[str, Any]:
         ways = [way.value for way in self.strategies]
         rest = {"at_most": self.at_most, "reason": self.reason, "disable": self.disable}
-        return {"strategies": ways, "to": list(self.to), **rest}
+        return {"strategies": ways, "to": list(self.to), **rest, "discard_local_disks": self.discard}

@@ -18,6 +18,7 @@ from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, DrainState, MoveS
 HERE = GuestView("n1", "active")
 WAITS = MoveView("u1", "a", "n1", MoveState.WAITING, Way.LIVE, "n2", guest=HERE)
 MOVES = replace(WAITS, state=MoveState.MOVING, attempts=1, operation=OperationView(7, active=True))
+SILENT = {"n1": "host n1 is silent: bring it back, or evacuate it"}
 VIEW = DrainView(DrainState.RUNNING, (WAITS,), Budgets(1, 1, 1), frozenset({"n2"}), plan_age_s=1.0)
 
 
@@ -83,23 +84,23 @@ def test_a_cancelled_drain_confirms_what_is_there_already_unless_it_goes_back() 
 
 def test_nothing_begins_and_nothing_is_planned_while_the_source_is_silent() -> None:
     stuck = replace(WAITS, uuid="u2", name="b", state=MoveState.STUCK, way=None, destination=None)
-    view = replace(VIEW, silent=frozenset({"n1"}), moves=(WAITS, stuck), plan_age_s=AGAIN_S * 2)
+    view = replace(VIEW, hindered=SILENT, moves=(WAITS, stuck), plan_age_s=AGAIN_S * 2)
     note = "host n1 is silent: bring it back, or evacuate it"
     assert step(view) == Step(confirm=[], state=DrainState.BLOCKED, note=note)
     assert step(replace(view, state=DrainState.BLOCKED, note=note)) == Step(confirm=[])
-    heard = replace(view, state=DrainState.BLOCKED, note=note, silent=frozenset(), plan_age_s=1.0)
+    heard = replace(view, state=DrainState.BLOCKED, note=note, hindered={}, plan_age_s=1.0)
     assert step(heard).state is DrainState.RUNNING
 
 
 def test_of_a_restore_only_what_is_on_a_silent_host_waits() -> None:
     other = replace(WAITS, uuid="u2", name="b", source="n3", guest=GuestView("n3", "active"))
-    found = step(replace(VIEW, silent=frozenset({"n1"}), moves=(WAITS, other)))
+    found = step(replace(VIEW, hindered=SILENT, moves=(WAITS, other)))
     assert (found.begin, found.state) == ([other], None)
 
 
 def test_a_move_that_ends_while_its_source_is_silent_counts_no_attempt() -> None:
     failed = replace(MOVES, attempts=ATTEMPTS, operation=OperationView(7, active=False, error="n1 is silent"))
-    (change,) = step(replace(VIEW, moves=(failed,), silent=frozenset({"n1"}))).changes
+    (change,) = step(replace(VIEW, moves=(failed,), hindered=SILENT)).changes
     assert (change.state, change.attempts) == (MoveState.WAITING, ATTEMPTS - 1)
 
 
@@ -142,3 +143,13 @@ def test_what_a_person_aborts_is_not_begun_again() -> None:
     words = "a person aborted it: aborted; `migrator drain-resume` tries it again"
     assert (change.state, change.error) == (MoveState.FAILED, words)
     assert [c.state for c in step(replace(VIEW, moves=(aborted,), may_leave=True)).changes] == [MoveState.LEFT]
+
+
+def test_an_evacuation_waits_for_no_member_of_its_group_and_ends_when_its_host_is_back() -> None:
+    down = replace(WAITS, way=Way.EVACUATE, group="g")
+    view = replace(VIEW, moves=(down, replace(down, uuid="u2", name="b")), budgets=Budgets())
+    assert len(step(view).begin) == 2
+    back = step(replace(view, returned="host n1 is back"))
+    assert (back.state, back.note) == (DrainState.INCOMPLETE, "host n1 is back; 2 were not evacuated")
+    under_way = replace(view, moves=(replace(MOVES, way=Way.EVACUATE),), returned="host n1 is back")
+    assert step(under_way).state is None

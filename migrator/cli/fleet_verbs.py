@@ -1,0 +1,67 @@
+"""The subcommands about whole hosts: see ``verbs.py``."""
+
+from typing import Any
+
+from migrator.cli.verb import add_verb
+
+
+def add(subparsers: Any) -> None:
+    _add_drains(subparsers)
+    _add_drain_requests(subparsers)
+    _add_helpers(subparsers)
+
+
+def _add_drains(subparsers: Any) -> None:
+    drain = add_verb(subparsers, "drain", "move all servers away from a host, which takes in nothing more", True, True)
+    drain.add_argument("host")
+    drain.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
+    drain.add_argument("--strategy", default="live,cold", metavar="WAYS", help="of live, cold, stop, leave, in order")
+    drain.add_argument("--to", metavar="HOSTS", help="the only destinations, with commas between them")
+    drain.add_argument("--at-most", type=int, metavar="N", help="moves at once")
+    drain.add_argument("--deadline", metavar="T", help="no move begins later than in 90s, 30m, 2h, 1d")
+    drain.add_argument("--reason", default="", help="shown to operators beside the closed host")
+    restore = add_verb(
+        subparsers, "restore", "open a drained host again, and bring back what was moved away", True, True
+    )
+    restore.add_argument("host")
+    listed = add_verb(subparsers, "drain-list", "list drains under way", True)
+    listed.add_argument("--host", help="only of this host")
+    listed.add_argument("--all", action="store_true", help="those too that are over")
+
+
+def _add_drain_requests(subparsers: Any) -> None:
+    for name, text in (
+        ("drain-show", "show a drain, its plan and what became of each server"),
+        ("drain-pause", "begin no further move of a drain"),
+        ("drain-resume", "let a paused drain go on"),
+        ("drain-cancel", "end a drain, and open its host again"),
+    ):
+        one = add_verb(subparsers, name, text, True)
+        one.add_argument("drain", help="its id or UUID")
+        if name == "drain-show":
+            one.add_argument("--watch", action="store_true", help="draw it again until it is over")
+        if name == "drain-cancel":
+            one.add_argument("--undo", action="store_true", help="bring back what went already")
+
+
+def _add_helpers(subparsers: Any) -> None:
+    text = "begin all servers of a lost host elsewhere, of which something must say that it runs nothing"
+    evacuate = add_verb(subparsers, "host-evacuate", text, True, True)
+    evacuate.add_argument("host")
+    evacuate.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
+    evacuate.add_argument("--target-host", metavar="HOST", help="the only destination")
+    evacuate.add_argument("--at-most", type=int, metavar="N", help="evacuations at once")
+    evacuate.add_argument("--reason", default="", help="shown beside the evacuation")
+    evacuate.add_argument(
+        "--discard-local-disks",
+        action="store_true",
+        help="let disks that only the lost host has be made anew; they are kept aside if it returns",
+    )
+    for name, text in (
+        ("host-evacuate-live", "move all running servers of a host live, as nova's helper does; the host stays open"),
+        ("host-servers-migrate", "move all servers of a host cold, as nova's helper does; the host stays open"),
+    ):
+        helper = add_verb(subparsers, name, text, True, True)
+        helper.add_argument("host")
+        if name == "host-evacuate-live":
+            helper.add_argument("--target-host", metavar="HOST", help="the only destination")
