@@ -20,6 +20,7 @@ from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 AGENTS_PORT = 8775
+DOWN_S = 30  # of silence; on a busy machine a server and both agents take half of it to come back
 MEMORY_MB = 128
 GUEST_ARGS = f"{KERNEL_ARGS} ballast=40 dirty=50"
 
@@ -69,7 +70,7 @@ class Cluster:
             "agent_listen": self.agent_url.removeprefix("http://"),
             "image_dir": str(self.root / "images"),
         }
-        values: dict[str, int | str] = {**lines, "sweep_interval": 1, "service_down_time": 10, **settings}
+        values: dict[str, int | str] = {**lines, "sweep_interval": 1, "service_down_time": DOWN_S, **settings}
         self.config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
 
     def start_server(self) -> None:

@@ -141,7 +141,7 @@ def test_between_stop_and_start(move: Move) -> None:
     move.everybody_dies()
     assert guest.cluster.runners(guest.uuid) == []
     move.destination.limit_link(None)
-    assert finish(move) == "confirmed"
+    assert finish(move) == "confirmed", guest.timeline()
     guest.ticks.wait_boots(move.boots + 1)
     guest.assert_runs_only_here(move.destination)
 
