@@ -16,12 +16,12 @@ _Limit = Annotated[int, Field(ge=-1, le=2**31 - 1)]
 
 
 class QuotaSettings(BaseModel):
-    quota_instances: _Limit = 10
-    quota_cores: _Limit = 20
-    quota_ram: _Limit = 51200  # MiB
+    quota_instances: _Limit = 10  # of a project; -1: any number, which is the default where auth_strategy is none
+    quota_cores: _Limit = 20  # likewise
+    quota_ram: _Limit = 51200  # MiB; likewise
     quota_metadata_items: _Limit = 128  # of one server
     quota_key_pairs: _Limit = 100  # of one user
-    quota_server_groups: _Limit = 10
+    quota_server_groups: _Limit = 10  # likewise
     quota_server_group_members: _Limit = 10  # of one group
     quota_ports: _Limit = 500  # interfaces of a project's instances; the default is Neutron's
 

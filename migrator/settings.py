@@ -50,14 +50,15 @@ class _Base(BaseSettings):
 
 
 class ServerSettings(_Base, QuotaSettings):
+    # sqlite:////PATH for one server, or postgresql://USER:PASSWORD@HOST/NAME
     database: str = "sqlite:////var/lib/migrator/migrator.db"
-    listen: setting_values.Endpoint = "127.0.0.1:8774"
+    listen: setting_values.Endpoint = "127.0.0.1:8774"  # HOST:PORT of the API
     # A second door for agents only (credentials required), so that the API may stay on loopback.
     agent_listen: setting_values.Endpoint | None = None
     agent_tls_cert: Path | None = None  # PEM files; with both of them the agents' port speaks TLS
-    agent_tls_key: Path | None = None
+    agent_tls_key: Path | None = None  # the key of it, without a passphrase
     tls_cert: Path | None = None  # PEM files; with both of them the API speaks TLS; read again when they change
-    tls_key: Path | None = None
+    tls_key: Path | None = None  # the key of it, without a passphrase
     allow_plain_http: bool = False  # at another address than loopback, for a proxy in front that speaks TLS
     # none: every caller is an administrator, at loopback alone; http_basic: a name and a password; keystone: a token
     auth_strategy: Literal["none", "http_basic", "keystone"] = "none"
@@ -69,12 +70,12 @@ class ServerSettings(_Base, QuotaSettings):
     keystone_cafile: Path | None = None  # a PEM file: the only authority whose certificate of an https:// is accepted
     # this server's own user, which validates tokens (role "service" or "admin"); or an application credential of it
     keystone_username: str = "migrator"
-    keystone_password: str = ""
-    keystone_user_domain_name: str = "Default"
-    keystone_project_name: str = "service"
-    keystone_project_domain_name: str = "Default"
-    keystone_application_credential_id: str = ""
-    keystone_application_credential_secret: str = ""
+    keystone_password: str = ""  # of that user
+    keystone_user_domain_name: str = "Default"  # of that user
+    keystone_project_name: str = "service"  # for which that user asks
+    keystone_project_domain_name: str = "Default"  # of that project
+    keystone_application_credential_id: str = ""  # in place of user and password
+    keystone_application_credential_secret: str = ""  # of that credential
     keystone_token_cache_time: float = Field(300.0, ge=1, le=3600)  # s a revoked token may still pass
     keystone_timeout: float = Field(10.0, ge=1, le=60)  # s that Keystone may take for an answer
     policy_file: Path | None = None  # rules that differ from docs/policy.md, in oslo.policy's format
@@ -88,7 +89,7 @@ class ServerSettings(_Base, QuotaSettings):
     max_connections_per_address: int = Field(4096, ge=8)  # agents behind one proxy share an address
     request_head_timeout: float = Field(10.0, ge=1)  # s from a request's first byte to its head's end
     request_body_timeout: float = Field(30.0, ge=1)  # s in which a body ends, or 64 KiB more of it arrive
-    image_dir: Path = Path("/var/lib/migrator/images")
+    image_dir: Path = Path("/var/lib/migrator/images")  # images' files; servers beside one database need the same ones
     # disk_formats that images may have; their content is inspected when it is uploaded
     image_formats: tuple[Literal["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx"], ...] = ("qcow2", "raw", "iso")
     image_size_cap: int = Field(1024**4, ge=1)  # bytes of an image's file, and of the disk in it, at most
@@ -108,22 +109,22 @@ class ServerSettings(_Base, QuotaSettings):
     live_migration_downtime: int = Field(500, ge=100)  # ms a guest may be paused at the switch-over, at most
     live_migration_downtime_steps: int = Field(10, ge=3)  # in which that is allowed
     live_migration_downtime_delay: int = Field(75, ge=10)  # s between two steps, per GiB of data
-    live_migration_downtime_curve: Literal["exponential", "linear"] = "exponential"
+    live_migration_downtime_curve: Literal["exponential", "linear"] = "exponential"  # how the steps grow
     live_migration_completion_timeout: int = Field(800, ge=0)  # s per GiB of data; 0: for ever
     live_migration_progress_timeout: int = Field(150, ge=0)  # s without a new low in bytes remaining; 0: for ever
-    live_migration_timeout_action: Literal["abort", "force_complete"] = "abort"
+    live_migration_timeout_action: Literal["abort", "force_complete"] = "abort"  # after either
     live_migration_bandwidth: int = Field(0, ge=0)  # MiB/s, 0: no limit
-    live_migration_permit_auto_converge: bool = False
-    live_migration_permit_post_copy: bool = False
+    live_migration_permit_auto_converge: bool = False  # slows a busy guest down
+    live_migration_permit_post_copy: bool = False  # the guest runs at its destination before all memory is there
     # permitted: all that is, is given to the hypervisor; auto: measured, predicted and chosen; else always this one
     live_migration_strategy: Literal["permitted", "pre-copy", "auto-converge", "post-copy", "auto"] = "permitted"
     live_migration_parallel_connections: int = Field(1, ge=1, le=255)  # for memory
     live_migration_compression: Literal["", "xbzrle", "mt"] = ""  # of memory; "": none
     drain_at_most: int = Field(2, ge=1, le=1000)  # moves away from a host at once, unless a drain says else
-    drain_at_most_per_destination: int = Field(2, ge=1, le=1000)
+    drain_at_most_per_destination: int = Field(2, ge=1, le=1000)  # moves into one host at once, of one drain
     drain_at_most_in_fleet: int = Field(20, ge=1, le=10_000)  # of all drains together
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
-    allow_resize_to_same_host: bool = False
+    allow_resize_to_same_host: bool = False  # else a resize goes to another host
     # run with a silent host's name, and its address as an operator gave it ({host}, {address}); success is evidence
     fence_command: Annotated[str, AfterValidator(setting_values.command)] = ""
     fence_addresses: dict[str, setting_values.HostAddress] = Field(
@@ -196,29 +197,33 @@ class ServerSettings(_Base, QuotaSettings):
 
 
 class AgentSettings(_Base):
+    # http://HOST:PORT or https://HOST:PORT of the server's agent_listen
     server_url: Annotated[str, AfterValidator(server_address.checked_url)] = "http://127.0.0.1:8774"
     server_ca: Path | None = None  # a PEM file: the only authority whose certificate of an https:// server is accepted
+    # this host's name, as its credential has it; without it, the machine's
     host: Annotated[str, AfterValidator(setting_values.host)] = Field(default_factory=socket.gethostname)
     token: Annotated[str, AfterValidator(server_address.checked_token)] = ""  # from `migrator agent-credential HOST`
     state_path: Path = Path("/var/lib/migrator/agent")  # journal, image cache, consoles
+    # pool name -> directory; the same names on every host
     storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})
-    default_pool: str = "local"
-    libvirt_uri: str = "qemu:///system"
-    virt_type: Literal["kvm", "qemu"] = "kvm"
+    default_pool: str = "local"  # of instances whose flavor names none
+    libvirt_uri: str = "qemu:///system"  # this host's libvirtd
+    virt_type: Literal["kvm", "qemu"] = "kvm"  # qemu: no hardware runs guests
+    # what guests see of the processor
     cpu_mode: Literal["host-passthrough", "host-model", "custom", "none"] = "host-model"
-    cpu_models: tuple[str, ...] = ()
-    machine_type: str | None = None  # None: libvirt's newest for "pc"
-    # "": the address that reaches the server
+    cpu_models: tuple[str, ...] = ()  # for cpu_mode custom; `migrator cpu-baseline` finds them
+    machine_type: str | None = None  # without it, libvirt's newest for "pc"
+    # the address at which other hosts reach this one; "": the one that reaches the server
     live_migration_inbound_addr: Annotated[str, AfterValidator(peer_address.checked_host)] = ""
-    # its query counts where this host opens others, and is sent to no other process;
+    # how other hosts open this one's libvirtd, %s: its address; its query counts where this host opens others alone;
     # "": qemu+tls://%s/system with native TLS, else qemu+tcp://%s/system
     live_migration_uri: Annotated[str, AfterValidator(peer_address.checked_template)] = ""
     live_migration_with_native_tls: bool = False  # memory and disks are encrypted by QEMU, with its own certificates
     networks: dict[str, str] = Field(default_factory=dict)  # network name -> bridge
-    reserved_host_memory_mb: int = Field(512, ge=0)
-    cpu_allocation_ratio: float = Field(4.0, gt=0)
-    ram_allocation_ratio: float = Field(1.0, gt=0)
-    disk_allocation_ratio: float = Field(1.0, gt=0)
+    reserved_host_memory_mb: int = Field(512, ge=0)  # MiB that no instance gets
+    cpu_allocation_ratio: float = Field(4.0, gt=0)  # virtual CPUs for each of the host's
+    ram_allocation_ratio: float = Field(1.0, gt=0)  # of what is left after the reserve
+    disk_allocation_ratio: float = Field(1.0, gt=0)  # GiB given away for each GiB of a pool
     # s that the local disks of an evacuated instance are kept aside when its host returns; counted while the agent runs
     evacuated_disk_retention: float = Field(7 * 24 * 3600.0, ge=3600)
     # s after which it removes what nothing uses (cached images, consoles' logs, half-made files); counted likewise

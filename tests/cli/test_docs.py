@@ -2,15 +2,21 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
+import pytest
+
 from migrator.api.urls import ROUTES
+from migrator.cli import docs_settings
 from migrator.cli.docs import document, openapi_page, readme
 from migrator.cli.docs_microversions import microversions_page
 from migrator.cli.docs_policy import policy_page
 from migrator.cli.docs_rooms import architecture
 from migrator.cli.docs_supported import supported_page
+from migrator.cli.settings_reader import settings_of
 from migrator.operations import OPERATIONS
+from migrator.settings import AgentSettings, ServerSettings, load
 
 PAGE = Path(__file__).parents[2] / "docs/operations.md"
 
@@ -29,6 +35,33 @@ def test_the_page_of_microversions_is_up_to_date() -> None:
 
 def test_the_page_of_the_policy_is_up_to_date() -> None:
     assert (PAGE.parent / "policy.md").read_text() == policy_page(), "run script/docs"
+
+
+def test_the_page_of_settings_and_the_example_configurations_are_up_to_date() -> None:
+    assert (PAGE.parent / "settings.md").read_text() == docs_settings.settings_page(), "run script/docs"
+    for name in docs_settings.KINDS:
+        kept = PAGE.parents[1] / f"packaging/{name}.toml"
+        assert kept.read_text() == docs_settings.example(name), "run script/docs"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("server", ServerSettings), ("agent", AgentSettings)])
+def test_an_example_configuration_is_read_and_has_every_setting_explained_with_its_default(
+    name: str, kind: type[ServerSettings] | type[AgentSettings], tmp_path: Path
+) -> None:
+    """As it is; and with each default that it shows no comment any more, when it is what an empty one is."""
+    load(kind, PAGE.parents[1] / f"packaging/{name}.toml")
+    text = docs_settings.example(name)
+    shown = re.sub(r"^#(\w+ = )", r"\1", text, flags=re.MULTILINE)
+    values, settings = tomllib.loads(shown), settings_of(kind)
+    assert set(values) == set(kind.model_fields) == {setting.name for setting in settings}
+    assert [setting.name for setting in settings if not setting.about] == []
+    defaults = re.sub(r"^# \(example\)\n\w+ = .*|^(database|image_dir) = .*", "", shown, flags=re.MULTILINE)
+    (tmp_path / "defaults.toml").write_text(defaults)
+    assert len(tomllib.loads(defaults)) > 20
+    shown_defaults, plain = (load(kind, path).model_dump() for path in (tmp_path / "defaults.toml", None))
+    assert {name: value for name, value in shown_defaults.items() if not name.startswith("quota_")} == {
+        name: value for name, value in plain.items() if not name.startswith("quota_")
+    }
 
 
 def test_the_openapi_document_is_up_to_date() -> None:
@@ -86,7 +119,7 @@ def test_every_phase_of_every_kind_is_drawn() -> None:
 
 
 def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
-    for name in ("operations.md", "supported.md", "architecture.md", "design.md", "glossary.md"):
+    for name in ("operations.md", "supported.md", "settings.md", "architecture.md", "design.md", "glossary.md"):
         head = 0
         for number, line in enumerate((PAGE.parent / name).read_text().splitlines(), 1):
             cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
