@@ -24,6 +24,10 @@ def add(subparsers: Any) -> None:
     server.set_defaults(run=_server)
     agent = subparsers.add_parser("agent", help="run the agent of this host")
     agent.add_argument("--config", help="TOML file; MIGRATOR_* in the environment wins over it")
+    agent.add_argument(
+        "--check", action="store_true", help="start nothing: say what this host lacks, and what mends it"
+    )
+    agent.add_argument("--json", action="store_true", help="--check: print JSON instead of a table")
     agent.set_defaults(run=_agent)
     credential = subparsers.add_parser("agent-credential", help="issue a new credential for a host's agent")
     credential.add_argument("host")
@@ -78,6 +82,10 @@ def _agent(arguments: argparse.Namespace) -> int:
 
     logs.configure()
     settings = load(AgentSettings, arguments.config)
+    if arguments.check:
+        from migrator.cli.agent_check import check
+
+        return check(settings, arguments)
     if settings.simulated:
         from migrator.compute.agent.simulated_main import run_one
 
