@@ -83,7 +83,7 @@ _MINOR: Mapping[int, Change] = {
     45: _refused("createImage and createBackup answer with a body"),
     46: _honoured("x-openstack-request-id, which every answer has"),
     47: _honoured("servers: the flavor itself instead of a link"),
-    48: _elsewhere("diagnostics: one form for all hypervisors"),
+    48: _honoured("diagnostics: one form for all hypervisors; what only the host could count now is null"),
     49: _elsewhere("tags of attached interfaces and volumes"),
     50: _honoured("quota classes: nothing of networks, and server groups"),
     51: _honoured("instance actions: events for every caller; external events are not served"),

@@ -44,7 +44,7 @@ from migrator.api.v2_1 import (
 from migrator.api.v2_1 import networks as os_networks
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
-from migrator.api.v2_1.servers import instance_actions, interfaces, query, schemas, servers, subresources
+from migrator.api.v2_1.servers import diagnostics, instance_actions, interfaces, query, schemas, servers, subresources
 from migrator.protocol import Consoles, Facts, Poll, Registration, Survey, message_sizes
 
 IMAGE_PREFIXES = ("/image/v2", "/v2", "/v2.1/v2")  # where `openstack`, Glance clients and `nova` look
@@ -147,6 +147,7 @@ COMPUTE = (
           since=(2, 26)),
     Route("PUT", "/servers/{id}/tags/{tag}", subresources.put_tag, CALLER, "Add a tag", since=(2, 26)),
     Route("DELETE", "/servers/{id}/tags/{tag}", subresources.delete_tag, CALLER, "Delete a tag", since=(2, 26)),
+    Route("GET", "/servers/{id}/diagnostics", diagnostics.show, CALLER, "Show what a running server consists of"),
     Route("GET", "/servers/{id}/ips", interfaces.addresses, CALLER, "List a server's addresses"),
     Route("GET", "/servers/{id}/ips/{network}", interfaces.of_network, CALLER,
           "List a server's addresses in one network"),

@@ -101,6 +101,20 @@ def _console_log(client: Client, arguments: Arguments) -> None:
     show(as_json(found) if arguments.json else found["output"].expandtabs())
 
 
+def _reset_state(client: Client, arguments: Arguments) -> int:
+    """As nova's: to "error" unless ``--active`` is given; one that is refused does not keep the others from it."""
+    state, code = "active" if arguments.active else "error", 0
+    for name in arguments.server:
+        try:
+            path = f"/servers/{client.server(name)['id']}/action"
+            client.compute("POST", path, {"os-resetState": {"state": state}})
+            say(f"Reset state for server {name} succeeded; new state is {state}")
+        except MigratorError as error:
+            fail_with(error)
+            code = 1
+    return code
+
+
 def _print_server(client: Client, arguments: Arguments, server_id: str) -> None:
     server = client.compute("GET", f"/servers/{server_id}")["server"]
     shown = {key: value for key, value in server.items() if key not in ("links", "addresses", "flavor")}
@@ -185,6 +199,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "boot": _boot,
     "show": _show,
     "console-log": _console_log,
+    "reset-state": _reset_state,
     **{verb: partial(_each, kind=verb, verb=verb) for verb in _EACH},
     **moves.VERBS,
     **services.VERBS,

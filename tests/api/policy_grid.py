@@ -27,6 +27,7 @@ LOWEST: dict[str, str] = {
         DELETE /v2.1/flavors/{id}/os-extra_specs/{key}
         GET /v2.1/os-availability-zone/detail
         GET /v2.1/os-aggregates
+        GET /v2.1/servers/{id}/diagnostics
         POST /v2.1/os-aggregates
         GET /v2.1/os-aggregates/{id}
         PUT /v2.1/os-aggregates/{id}

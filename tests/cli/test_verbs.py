@@ -108,6 +108,14 @@ def test_flavors_and_images(cloud: Cloud, tmp_path: Path) -> None:
     assert "No such file" in missing.err
 
 
+def test_a_state_is_reset(cloud: Cloud, vm: str) -> None:
+    assert "new state is error" in ok(cloud.migrator("reset-state", vm))
+    assert json.loads(ok(cloud.migrator("show", vm, "--json")))["status"] == "ERROR"
+    both = cloud.migrator("reset-state", "--active", "nosuch", vm)  # its host may not have listed it since its build
+    assert both.code == 1
+    assert "new state is active" in both.out or "Cannot 'os-resetState'" in both.err
+
+
 def test_a_console_is_read(cloud: Cloud, vm: str) -> None:
     """What it shows, tests/clients/test_console_log.py says."""
     ok(cloud.migrator("console-log", vm, "--length", "1"))

@@ -94,7 +94,7 @@ _SERVERS = (
     _nova("os-floating-ips:add", MEMBER, "Give a server a floating address", "action addFloatingIp"),
     _nova("os-floating-ips:remove", MEMBER, "Take a floating address from a server", "action removeFloatingIp"),
     _nova("os-remote-consoles", MEMBER, "Open a server's console", "POST /servers/{id}/remote-consoles"),
-    _nova("os-server-diagnostics", ADMIN, "See a server's live figures", "GET /servers/{id}/diagnostics"),
+    _nova("os-server-diagnostics", ADMIN, "See what a running server consists of", "GET /servers/{id}/diagnostics"),
     Rule("compute:server:topology:index", READER, "Show a server's NUMA topology",
          ("GET /v2.1/servers/{id}/topology",)),
     _nova("ips:index", READER, "List a server's addresses", "GET /servers/{id}/ips"),
