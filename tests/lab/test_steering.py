@@ -72,7 +72,7 @@ class Flight:
         assert self.newest_point()["memory_remaining_bytes"] > 0
 
     def rounds(self) -> int:
-        """How often libvirt has begun to send what the guest wrote meanwhile; 0 once there is no transfer."""
+        """How often libvirt has begun to send what the guest wrote in that time; 0 once there is no transfer."""
         said = self.source.run(["virsh", "domjobinfo", self.uuid], check=False)
         return next((int(line.split()[-1]) for line in said.splitlines() if line.startswith("Iteration:")), 0)
 
