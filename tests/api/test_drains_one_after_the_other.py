@@ -72,7 +72,7 @@ def test_a_restore_is_cancelled_but_not_undone(web: Web) -> None:
     arrived(web, begun(web)["uuid"], "compute2")
     uuid = restore(web).json()["drain"]["uuid"]
     answer = web("POST", f"/v1/drains/{uuid}/cancel", None, json={"undo": True})
-    words = f"Drain {uuid} is a restore: only what a drain took away can be brought back"
+    words = f"{uuid} is no drain (restore): only what a drain took away can be brought back"
     assert refusal(answer, 409) == words
     assert shown(web, uuid)["state"] == "running"
     assert web("POST", f"/v1/drains/{uuid}/cancel", None, json={}).status_code == 202
