@@ -17,8 +17,7 @@ from tests import postgres
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays until the end: to look through it for garbage again and again takes a fourteenth of the
-    processor's time."""
+    """What was imported stays until the end, and is not looked through for garbage again and again."""
     gc.collect()
     gc.freeze()
 
