@@ -1,4 +1,4 @@
-"""The part of the policy's table that Nova and Glance have no word for: see ``policy_rules.py``."""
+"""The part of the policy's table that neither Nova nor the image service has a word for: see ``policy_rules.py``."""
 
 from migrator.api.identity.policy_rule import ADMIN, ours
 

@@ -64,8 +64,8 @@ class Agent:
     ) -> None:
         """``threads``: shared with other agents of this process, and theirs to shut down; None: its own. Without
         ``surveyor`` it tells nothing that is not about an operation. ``machine_file`` keeps the machine's identity;
-        ``boot`` is its ``boot.boot_id``. ``manager``: told of each turn of
-        the loop that asks the server, whether or not the server answers."""
+        ``boot`` is its ``boot.boot_id``. ``manager``: told of each turn of the loop that asks the
+        server, whether or not the server answers."""
         self._settings = settings
         self._worker, self._driver = worker, driver
         self._journal = journal
