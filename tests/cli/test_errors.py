@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.cli import verbs
+from migrator.cli import verb
 from migrator.cli.main import main
 from tests.ports import free_port
 
@@ -59,7 +59,7 @@ def test_an_interrupted_wait_says_that_the_move_goes_on(
     def interrupted(_arguments: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verbs, "_run", interrupted)
+    monkeypatch.setattr(verb, "_run", interrupted)
     assert main(["live-migration", "vm", "--poll"]) == 130
     assert "goes on" in capsys.readouterr().err
     assert main(["list"]) == 130

@@ -1,6 +1,7 @@
 """The verbs of cold migrations and resizes as processes, against a running server with simulated hosts."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -94,6 +95,7 @@ def test_refusals(cloud: Cloud, standing: tuple[str, str], line: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def standing(cloud: Cloud) -> tuple[str, str]:
+def standing(cloud: Cloud) -> Iterator[tuple[str, str]]:
     """(name, host) of a server that nothing here changes."""
-    return "standing", cloud.boot("standing")
+    yield "standing", cloud.boot("standing")
+    cloud.delete("standing")
