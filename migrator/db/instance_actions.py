@@ -1,5 +1,5 @@
-"""What was done to an instance: its operations of every kind, and the requests to cancel, confirm or revert one, newest
-first.
+"""What was done to an instance: its operations of every kind, the requests to cancel, confirm or revert one, and resets
+of its state, newest first.
 
 Reads only. The rows of both have the same shape, so that the view need not know which table a line came from.
 """
@@ -17,6 +17,7 @@ from migrator.errors import BadRequest, NotFound
 
 _o = operations.c
 AT_ONCE = ("cancel", "force")  # over as soon as they are heard
+RESET = "state-reset"  # about no operation, and over at once
 Place = tuple[float, int, str]
 """Where an action stands: when it began, the operation's id, what was asked of it."""
 _PHASES = ("begin", "phase", "reverse", "retry")
@@ -25,7 +26,8 @@ _PHASES = ("begin", "phase", "reverse", "retry")
 @dataclass(frozen=True, slots=True)
 class Action:
     """One line. ``about`` is "" for the operation itself, else what was asked of it. ``status`` is the
-    operation's; ``error`` its {code, message}. Times: seconds since the epoch."""
+    operation's; ``error`` its {code, message}. ``operation_id`` 0, ``kind`` "": a reset. Times: seconds since the
+    epoch."""
 
     operation_id: int
     kind: str
@@ -85,15 +87,17 @@ def _operations(
 
 
 def _requests(connection: Connection, instance_uuid: str, query: ActionQuery, before: Place | None) -> Sequence[Action]:
-    """Few: an operation is cancelled, forced, confirmed or reverted once or twice."""
+    """Few: an operation is cancelled, forced, confirmed or reverted once or twice, and a state seldom reset."""
     wanted = [events.c.instance_uuid == instance_uuid]
     if before is not None:
         wanted.append(events.c.at <= before[0])
     asked = connection.execute(
         select(events).where(text(IS_REQUEST), *wanted).order_by(events.c.at.desc(), events.c.id.desc())
     ).all()
-    rows = {row.id: row for row in get_many(connection, {event.operation_id for event in asked})}
-    found = (_request(event, rows[event.operation_id]) for event in asked if event.operation_id in rows)
+    about = {event.operation_id for event in asked if event.operation_id is not None}
+    rows = {row.id: row for row in get_many(connection, about)}
+    found = [_request(event, rows[event.operation_id]) for event in asked if event.operation_id in rows]
+    found += [_reset(event) for event in asked if event.name == RESET]
     return [action for action in found if (before is None or _place(action) < before) and _within(action, query)]
 
 
@@ -154,6 +158,22 @@ def _request(event: Row[Any], row: OperationRow) -> Action:
         status="completed" if over else row.status,
         host=row.destination if event.name == "revert" else row.source,
         error=None if over else row.error,
+    )
+
+
+def _reset(event: Row[Any]) -> Action:
+    return Action(
+        operation_id=0,
+        kind="",
+        about=RESET,
+        **{name: (event.details or {}).get(name, "") for name in ("request_id", "user_id", "project_id")},
+        started_at=event.at,
+        updated_at=event.at,
+        finished_at=event.at,
+        active=False,
+        status="completed",
+        host=event.host,
+        error=None,
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
+from tests.api.action_requests import ask
 from tests.api.harness import Api
 
 _ACTION = {"action", "instance_uuid", "request_id", "user_id", "project_id", "start_time", "message"}
@@ -60,6 +61,20 @@ def test_action_pages(moved: tuple[Api, str, str]) -> None:
     assert api("GET", f"{at}?foo=bar").status == 400
     unknown = api("GET", f"{at}/req-nosuch", "2.1")
     assert (unknown.status, unknown.message) == (404, "Action req-nosuch not found")
+
+
+def test_a_reset_of_the_state_is_an_action_without_events(moved: tuple[Api, str, str]) -> None:
+    api, uuid, _ = moved
+    at = f"/servers/{uuid}/os-instance-actions"
+    asked = [ask(api, uuid, {"os-resetState": {"state": "error"}}, "2.1") for _ in range(2)]
+    ids = [answer.headers["x-openstack-request-id"] for answer in asked]
+    listed = api("GET", at, "2.58").json["instanceActions"]
+    assert [line["action"] for line in listed] == ["resetState", "resetState", "live-migration", "start"]
+    assert {line["request_id"] for line in listed[:2]} == set(ids)
+    paged = [api("GET", f"{at}?limit=1&marker={line['request_id']}").json["instanceActions"][0] for line in listed[:3]]
+    assert paged == listed[1:]
+    shown = api("GET", f"{at}/{ids[0]}", "2.84").json["instanceAction"]
+    assert (shown["events"], shown["message"], shown["user_id"]) == ([], None, "admin")
 
 
 def test_actions_of_a_deleted_instance(api: Api) -> None:

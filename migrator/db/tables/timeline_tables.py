@@ -4,8 +4,8 @@ from sqlalchemy import JSON, Column, Double, ForeignKey, Index, Integer, String,
 
 from migrator.db.tables.schema import metadata
 
-# names of events that are requests of their own
-IS_REQUEST = "events.name IN ('cancel', 'force', 'confirm', 'revert')"
+# names of events that are requests of their own; a reset of the state is about no operation
+IS_REQUEST = "events.name IN ('cancel', 'force', 'confirm', 'revert', 'state-reset')"
 _REQUESTS = text(IS_REQUEST.removeprefix("events."))
 
 events = Table(  # the timeline, and os-instance-actions' events

@@ -27,6 +27,7 @@ class HostView:
     fence_failed: str | None = None  # what the fence command said when it last failed
     heard_s: float = math.inf  # since it was last silent
     now: float = 0.0  # s since the epoch by the database's clock, when this was read
+    listed_s: float = math.inf  # since it listed all its copies
     listed: bool = True  # False: since the servers are back it has not said which copies it has
     unreadable: str = ""  # why its description cannot be read; ``report`` is empty then
 

@@ -4,12 +4,13 @@ Changes the record's state only, and neither its host nor its claims; starts, st
 ``reconciliation``, which takes a word for where an instance is.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 
-from migrator.db import events, instances, operation_list, operations
+from migrator.db import events, instance_actions, instances, operation_list, operations
 from migrator.db.engine import Connection, Database
-from migrator.db.host_domains import LIVE
+from migrator.db.host_domains import LIVE, QUIET_S
 from migrator.db.rows import CopyRow, InstanceRow
 from migrator.errors import ConcurrentUpdate, Conflict, InstanceBusy
 from migrator.protocol import DomainState
@@ -42,7 +43,7 @@ def reset(db: Database, caller: Caller, uuid: str, wanted: Reset, settings: Serv
         instances.change(connection, uuid, {**changes, "task_state": None})
         events.add(
             connection,
-            "state-reset",
+            instance_actions.RESET,
             f"{caller.user_id} reset the state to {wanted}: it was {row.vm_state}, and is {changes['vm_state']}",
             instance_uuid=uuid,
             host=row.host,
@@ -95,6 +96,7 @@ def listed(sides: Sides, row: InstanceRow, ended: float | None) -> Mapping[str, 
         raise _refused(sides, "an alarm is open about it", sides.disputed, _COMPARE)
     copy = sides.copy_on(row.host)
     if copy is None or not copy.believed:
+        _refuse_unlisted(sides, row.host, ended)
         raise _refused(sides, "its host has no copy of it", f"host {row.host} reports none", _COMPARE)
     if row.host in sides.newer:
         found = f"the copy on {row.host} was changed by an operation that is not in the record"
@@ -103,6 +105,15 @@ def listed(sides: Sides, row: InstanceRow, ended: float | None) -> Mapping[str, 
         said = f"{row.host} has not listed its guests since the last operation on it ended"
         raise _refused(sides, "its host has not said how it is", said, _SOON)
     return _state(sides, copy)
+
+
+def _refuse_unlisted(sides: Sides, host: str, ended: float | None) -> None:
+    """A list that came just after the last operation may have been made before its end."""
+    view = sides.views[host]
+    ended_s = view.now - ended if ended is not None else math.inf
+    if -_STEP_S < ended_s < max(QUIET_S, view.listed_s):
+        said = f"{host} may have listed its guests last before the last operation on it ended, {ended_s:.0f} s ago"
+        raise _refused(sides, "its host may not have listed it yet", said, _SOON)
 
 
 def _refuse_untold(sides: Sides, host: str) -> None:

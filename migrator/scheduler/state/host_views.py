@@ -3,6 +3,7 @@
 Whether a host is heard, what it says of itself, and why its guests count as stopped. Changes nothing.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -52,6 +53,7 @@ def host_view(row: HostRow, down_after: float) -> HostView:
         awaited=not speaks and row.listening_s <= patience_s,
         heard_s=row.heard_s,
         now=row.last_seen + row.silent_s + row.behind_s,
+        listed_s=math.inf if row.listed_s is None else row.listed_s,
         listed=has_listed(row),
         unreadable=unreadable,
     )

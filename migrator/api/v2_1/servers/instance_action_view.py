@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from migrator.api.public_messages import public
 from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.servers.view import Version, host_id
-from migrator.db.instance_actions import AT_ONCE, Action
+from migrator.db.instance_actions import AT_ONCE, RESET, Action
 from migrator.operations import table_of
 from migrator.scheduler.decision.public_errors import public_error
 
@@ -16,6 +16,7 @@ _NAMES = {
     "force": "live_migration_force_complete",
     "confirm": "confirmResize",
     "revert": "revertResize",
+    RESET: "resetState",
 }
 _VERIFY = "verify"  # here an operation's own action is over; what comes then is its confirmation's or reversal's
 
@@ -61,6 +62,8 @@ def full(action: Action, instance_uuid: str, version: Version, may: Rights, phas
 
 
 def events(action: Action, version: Version, may: Rights, phases: Sequence[Any]) -> list[dict[str, Any]]:
+    if action.about == RESET:  # of which Nova records no event either
+        return []
     if action.about in AT_ONCE:
         only = _event(name_of(action), action, version, may)
         return [only | {"start_time": iso_us(action.started_at), "finish_time": iso_us(action.finished_at)}]
