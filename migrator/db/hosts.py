@@ -40,7 +40,7 @@ UNDER_WAY_S = 5.0  # what an agent sent before its host lost its power may arriv
 
 # Building these statements takes several times as long as running them: each is built once for a kind of database.
 @cache
-def _all(dialect: str) -> Select[Any]:
+def all_hosts(dialect: str) -> Select[Any]:
     silent_s = (server_heartbeat.clock_of(dialect) - hosts.c.last_seen).label("silent_s")
     listening_s = server_heartbeat.seconds(dialect).label("listening_s")
     since = func.coalesce(hosts.c.heard_since, hosts.c.last_seen)
@@ -51,12 +51,12 @@ def _all(dialect: str) -> Select[Any]:
 
 @cache
 def _one(dialect: str) -> Select[Any]:
-    return _all(dialect).where(hosts.c.name == bindparam("wanted"))
+    return all_hosts(dialect).where(hosts.c.name == bindparam("wanted"))
 
 
 @cache
 def _named(dialect: str) -> Select[Any]:
-    return _all(dialect).where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
+    return all_hosts(dialect).where(hosts.c.name.in_(bindparam("wanted", expanding=True)))
 
 
 _ID = select(hosts.c.id).where(hosts.c.name == bindparam("wanted"))
@@ -92,7 +92,7 @@ def by_names(connection: Connection, names: Collection[str]) -> Sequence[HostRow
 
 
 def every(connection: Connection) -> Sequence[HostRow]:
-    rows = connection.execute(_all(connection.dialect.name).order_by(hosts.c.name)).all()
+    rows = connection.execute(all_hosts(connection.dialect.name).order_by(hosts.c.name)).all()
     return cast(Sequence[HostRow], rows)
 
 
@@ -120,7 +120,7 @@ def placeable(
 ) -> Sequence[HostRow]:
     """The ``limit`` hosts with most free memory that are up, enabled, large enough and not among ``without``."""
     query = (
-        _all(connection.dialect.name)
+        all_hosts(connection.dialect.name)
         .where(
             hosts.c.disabled == false(),
             hosts.c.approved == true(),
@@ -234,8 +234,8 @@ def instances_on(connection: Connection, names: Collection[str]) -> Sequence[Row
     return connection.execute(query.order_by(instances.c.id)).all()
 
 
-def used(connection: Connection) -> Mapping[str, Row[Any]]:
-    """Host -> (vcpus, memory_mb, disk_gb, count) of its claims."""
+def used(connection: Connection, names: Collection[str] | None = None) -> Mapping[str, Row[Any]]:
+    """Host -> (vcpus, memory_mb, disk_gb, count) of its claims; ``names``: of these hosts alone."""
     query = select(
         claims.c.host,
         func.sum(claims.c.vcpus).label("vcpus"),
@@ -243,4 +243,6 @@ def used(connection: Connection) -> Mapping[str, Row[Any]]:
         func.sum(claims.c.disk_gb).label("disk_gb"),
         func.count().label("count"),
     ).group_by(claims.c.host)
+    if names is not None:
+        query = query.where(claims.c.host.in_(names))
     return {row.host: row for row in connection.execute(query).all()}

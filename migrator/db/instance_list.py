@@ -55,6 +55,13 @@ def exists(connection: Connection, uuid: str, project_id: str | None = None, *, 
         raise InstanceNotFound(f"Instance {uuid} could not be found.")
 
 
+def names(connection: Connection, uuids: Collection[str]) -> Mapping[str, str]:
+    """By UUID, of deleted ones too."""
+    if not uuids:
+        return {}
+    return {row.uuid: row.name for row in connection.execute(select(*_BRIEF).where(instances.c.uuid.in_(uuids)))}
+
+
 def owner(connection: Connection, uuid: str, project_id: str | None = None, *, deleted: bool = False) -> Any:
     """Its project and user, and who locked it. Raises InstanceNotFound, as ``exists`` does."""
     query = select(instances.c.uuid, instances.c.project_id, instances.c.user_id, instances.c.locked_by).where(

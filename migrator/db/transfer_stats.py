@@ -17,9 +17,15 @@ _NEARLY = 0.8  # of a limit: no more would have been tried
 _SLOWED = frozenset({"held", "bandwidth_mib_s"})  # parameters under which a mean rate says nothing of the network
 _LASTING_MS = 500  # in less the beginning counts for too much
 _carrier = case((_o.kind == _LIVE, _o.source), else_=_o.destination)
-_query = select(_o.instance_uuid, _o.kind, _o.outcome, facts.c.body["job"].label("job")).join(
+_query = select(_o.id, _o.instance_uuid, _o.kind, _o.outcome, facts.c.body["job"].label("job")).join(
     facts, and_(facts.c.operation_id == _o.id, facts.c.host == _carrier)
 )
+
+
+def of_operations(connection: Connection, ids: Collection[int]) -> Mapping[int, Mapping[str, Any]]:
+    """By operation, where a transfer has begun."""
+    rows = connection.execute(_query.where(_o.id.in_(ids))).all() if ids else ()
+    return {row.id: row.job for row in rows if isinstance(row.job, Mapping)}
 
 
 def of_operation(connection: Connection, operation_id: int) -> Mapping[str, Any] | None:

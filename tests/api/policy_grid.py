@@ -52,6 +52,8 @@ LOWEST: dict[str, str] = {
         GET /v1/preflight
         GET /v1/cpus
         GET /v1/alarms
+        GET /v1/hosts
+        GET /v1/hosts/{name}
         GET /v1/events
         GET /v1/servers/{ident}/where
         GET /v1/servers/{ident}/reconcile

@@ -1,5 +1,6 @@
 """``/v1``: what the Compute API lacks. Operations of every kind as they are, and their timelines."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.timestamps import iso_us
-from migrator.db import events, hosts, operation_list, progress, transfer_stats
+from migrator.db import events, hosts, instance_list, operation_list, progress, transfer_stats
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Actor, table_of
 from migrator.scheduler.requests import steer as steering
@@ -53,17 +54,31 @@ _TIMES = ("created_at", "updated_at", "finished_at")
 class OperationsQuery(BaseModel):
     instance: str | None = Field(None, max_length=255, pattern=r"^[^\x00]*$")
     active: bool | None = None
+    progress: bool = Field(False, description="with counters and the instance's name")
     limit: int = Field(100, ge=1, le=1000)
     marker: str | None = Field(None, max_length=255)
 
 
 def index(request: ApiRequest) -> Answer:
     """Newest first, of all instances or of one; with ``marker``, those after the operation of that id. Errors: 400 for
-    a marker that is not among them."""
+    a marker that is not among them. With ``progress`` each has ``instance_name`` and, where a transfer is under way or
+    was, its newest counters (``progress``) and how far it is (``percent``)."""
     query: OperationsQuery = request.query
     with request.services.db.read() as connection:
         found = operation_list.listed(connection, query.instance, query.active, query.limit, query.marker)
-    return Answer(200, {"operations": [view(row) for row in found]})
+        more = _with_progress(connection, found) if query.progress else [{} for _ in found]
+    return Answer(200, {"operations": [view(row) | added for row, added in zip(found, more, strict=True)]})
+
+
+def _with_progress(connection: Any, found: Sequence[Any]) -> Sequence[dict[str, Any]]:
+    jobs = transfer_stats.of_operations(connection, [row.id for row in found if row.moves])
+    names = instance_list.names(connection, {row.instance_uuid for row in found})
+    shown: list[dict[str, Any]] = []
+    for row in found:
+        job = jobs.get(row.id)
+        far = transfer_stats.percent(row.kind, job) if job is not None else None
+        shown.append({"instance_name": names.get(row.instance_uuid), "progress": job, "percent": far})
+    return shown
 
 
 def show(request: ApiRequest) -> Answer:
