@@ -9,7 +9,7 @@ import time
 from migrator.untrusted import printable
 
 _TAGS = ("host", "operation", "epoch", "phase", "incarnation")
-_AUDIT = ("user", "project", "client", "method", "path", "action", "status", "request", "operations")
+_AUDIT = ("user", "project", "client", "method", "path", "action", "status", "reason", "request", "operations")
 
 
 class JsonLines(logging.Formatter):

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from migrator.api.identity import users
+from migrator.api.identity.http_basic import HttpBasic
 from migrator.db.engine import Database
 from migrator.logs import JsonLines
+from migrator.reloaded import Reloaded
 from tests.api import seed
-from tests.api.callers import basic, http_basic
+from tests.api.callers import basic, files
 from tests.api.harness import Web
 
 SENT_BY = {"X-Forwarded-For": "192.0.2.7"}
@@ -22,7 +25,10 @@ MEMBER = {**SENT_BY, **basic("member", "password of member")}
 def guarded(db: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Web]:
     caplog.set_level(logging.INFO, "migrator.audit")
     seed.host(db, "compute1")
-    made = Web(db, tmp_path, http_basic(tmp_path))
+    written = files(tmp_path)
+    with written[1].open("a") as projects:
+        projects.write("leaver: {project: own, roles: [member]}\n")
+    made = Web(db, tmp_path, HttpBasic(Reloaded(written, lambda: users.load(*written))))
     yield made
     made.services.db.close()
 
@@ -67,6 +73,28 @@ def test_what_is_refused_is_a_line_and_what_is_only_read_is_none(
     assert guarded("DELETE", "/v2.1/servers/%1b%5b2J", headers=MEMBER).status_code == 404
     found = [(line["user"], line["status"], line.get("operations")) for line in audit(caplog)]
     assert found == [("member", 403, None), ("admin\x1b[2J", 401, None), ("member", 404, None)]
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "reason"),
+    [
+        (basic("member", "secret"), "member", "wrong password"),
+        (basic("nobody", "secret"), "nobody", "unknown user"),
+        (basic("leaver", "secret"), "leaver", "the user stands in one of the two files only"),
+        ({"Authorization": "Basic c2VjcmV0"}, "(unknown)", "no name and password in the header"),  # "secret"
+        ({"Authorization": "Basic secret!"}, "(unknown)", "no name and password in the header"),
+    ],
+)
+def test_why_a_credential_was_refused_is_in_the_audit_alone(
+    guarded: Web, caplog: pytest.LogCaptureFixture, given: Any, user: str, reason: str
+) -> None:
+    answer = guarded("GET", "/v2.1/servers", headers=given)
+    told = {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}
+    assert (answer.status_code, answer.json()) == (401, {"error": told})
+    (line,) = audit(caplog)
+    assert (line["user"], line["reason"]) == (user, reason)
+    assert line["message"].endswith(f": {reason}")
+    assert not any(word in caplog.text for word in ("secret", "c2VjcmV0"))
 
 
 def test_a_change_that_is_refused_by_the_state_names_no_operation(

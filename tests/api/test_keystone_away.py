@@ -2,12 +2,11 @@
 answers. Its answers are this file's own; ``tests/keystone`` asks a real one."""
 
 import asyncio
-import contextlib
 import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,12 @@ from migrator.api.identity.authenticator import CredentialsRefused
 from migrator.db.engine import Database
 from migrator.errors import Unavailable
 from migrator.settings import ServerSettings
+from tests.api.answering_keystone import OWN, UNKNOWN, Answering, told
 from tests.api.harness import Web
 from tests.conftest import sqlite_url
 
 SOON_S = 5.0  # far less than what silence would take
 LIST = "/v2.1/servers"
-
-
-def told(ends: str = "2999-01-01T00:00:00Z", project: str = "own") -> dict[str, Any]:
-    roles = [{"name": name} for name in ("member", "reader")]
-    return {"user": {"id": "u"}, "project": {"id": project}, "roles": roles, "expires_at": ends}
 
 
 class Silent:
@@ -37,7 +32,7 @@ class Silent:
     def __init__(self) -> None:
         self.speaks, self.asked, self.anew = threading.Event(), 0, 0
 
-    def validated(self, token: str) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
+    def validated(self, token: str) -> Mapping[str, Any]:  # noqa: ARG002 - the interface
         self.asked += 1
         assert self.speaks.wait(30)
         return told()
@@ -103,10 +98,10 @@ def test_as_soon_as_keystone_answers_tokens_are_let_in(silent: Silent, caplog: p
 
 def test_a_token_that_ends_within_the_caches_time_is_asked_about_again() -> None:
     class Answers(Silent):
-        def validated(self, token: str) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
+        def validated(self, token: str) -> Mapping[str, Any]:  # noqa: ARG002 - the interface
             self.asked += 1
             ends = time.gmtime(time.time() + 100)
-            return told(time.strftime("%Y-%m-%dT%H:%M:%SZ", ends)) if self.asked == 1 else None
+            return told(time.strftime("%Y-%m-%dT%H:%M:%SZ", ends) if self.asked == 1 else "2001-01-01T00:00:00Z")
 
     now = [0.0]
     answers = Answers()
@@ -122,7 +117,7 @@ def test_a_token_that_ends_within_the_caches_time_is_asked_about_again() -> None
 
 def test_a_token_that_has_ended_already_is_refused() -> None:
     class Answers(Silent):
-        def validated(self, token: str) -> Mapping[str, Any] | None:  # noqa: ARG002 - the interface
+        def validated(self, token: str) -> Mapping[str, Any]:  # noqa: ARG002 - the interface
             return told("2001-01-01T00:00:00Z")
 
     with pytest.raises(CredentialsRefused):
@@ -168,47 +163,6 @@ def test_a_port_that_takes_connections_and_says_nothing_is_503_and_all_else_goes
     assert caplog.text.count("Keystone gives no answer") == 1
 
 
-OWN = json.dumps({"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "methods": []}})
-
-
-class Answering:
-    """``own`` and ``other``: status and body, where the server asks for its own token, and about another's; ``breaks``:
-    tokens with which it breaks the connection off."""
-
-    def __init__(self, own: tuple[int, str], other: tuple[int, str], breaks: Collection[bytes] = ()) -> None:
-        self.breaks = breaks
-        self._answers = {"POST": own, "GET": other}
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/wrong"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                with connection, connection.makefile("rb") as received:
-                    method = received.readline().split()[0].decode()
-                    lines = iter(lambda: received.readline().strip().lower(), b"")
-                    headers = dict(line.split(b": ", 1) for line in lines)
-                    received.read(int(headers.get(b"content-length", b"0")))
-                    if headers.get(b"x-subject-token") in self.breaks:
-                        continue
-                    connection.sendall(_http(*self._answers[method]))
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(10)
-
-
-def _http(status: int, body: str) -> bytes:
-    kind = "application/json" if body.startswith("{") else "text/html"
-    head = f"HTTP/1.1 {status} X\r\nX-Subject-Token: own\r\nContent-Type: {kind}\r\nConnection: close\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
-UNKNOWN = '{"error": {"code": 404, "title": "Not Found", "message": "Failed to validate token"}}'
 NO_PATH = '{"error": {"code": 404, "title": "Not Found", "message": "The requested URL was not found on the server."}}'
 
 

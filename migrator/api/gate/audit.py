@@ -1,5 +1,5 @@
 """The audit: one line of the log for each request that asks for a change, or that is refused: who, of which project,
-from where, what, with which result, and which operations came of it.
+from where, what, with which result, and which operations came of it; of a credential that was not taken, why.
 
 Owns what the line has. Never says what a body had in it, a token or a password. Requests of agents are no part of it,
 and those without any credential are counted by ``process/refusal_log.py``, so that no stranger fills the disk.
@@ -36,9 +36,12 @@ def note(scope: Scope, status: int, client: str) -> None:
     """Write the line, where the request asks for a change or was refused."""
     state: Mapping[str, Any] = scope["state"]
     caller: Caller | None = state.get("caller")
-    user = caller.user_id if caller is not None else state.get("claimed", "")
-    if not user or (scope["method"] in _READING and status not in _REFUSED):
+    reason = state.get("reason") if caller is None else None
+    if caller is None and reason is None:
         return
+    if reason is None and scope["method"] in _READING and status not in _REFUSED:
+        return
+    user = (caller.user_id if caller is not None else state["claimed"]) or "(unknown)"
     action = state.get("action")
     path = scope["path"][:_LONGEST]
     told = {
@@ -49,8 +52,10 @@ def note(scope: Scope, status: int, client: str) -> None:
         "path": path,
         "action": action,
         "status": status,
+        "reason": reason,
         "request": state["request_id"],
         "operations": list(caller.operations) or None if caller is not None and status < 400 else None,
     }
     what = f"{scope['method']} {path}{f' ({action})' if action else ''}"
-    log.info("%s: %d for %s from %s", what, status, told["user"], client, extra=told)
+    why = f": {reason}" if reason else ""
+    log.info("%s: %d for %s from %s%s", what, status, told["user"], client, why, extra=told)

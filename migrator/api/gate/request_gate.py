@@ -21,7 +21,13 @@ from migrator.api.gate.proxies import Proxies
 from migrator.api.gate.refusal_pace import RefusalPace, network
 from migrator.api.gate.request_body import Answer, Body, Expected
 from migrator.api.identity import callers
-from migrator.api.identity.authenticator import Authenticator, CredentialsRefused, Identity, TokenUnanswered
+from migrator.api.identity.authenticator import (
+    Authenticator,
+    CredentialsRefused,
+    CredentialsUnverified,
+    Identity,
+    TokenUnanswered,
+)
 from migrator.api.json_body import MAX_BODY_BYTES
 from migrator.api.process.admission import Kind
 from migrator.api.process.credential_lookup import token_of
@@ -55,7 +61,7 @@ class Gate:
         self.doors = ListenerGuard(services.settings.listen, services.settings.agent_listen)
         self.allowed = frozenset(services.settings.allowed_hosts)
         self.proxies = Proxies(services.settings.trusted_proxies)
-        self.pace, self.guesses = RefusalPace(), RefusalPace()
+        self.pace, self.guesses, self.unverified = RefusalPace(), RefusalPace(), RefusalPace()
         self.turns = LoopTurns()
 
 
@@ -145,11 +151,15 @@ class RequestGate:
         try:
             return await self._gate.authenticator.verified(headers, network(address))
         except CredentialsRefused as error:
-            scope["state"]["claimed"] = error.claimed
+            scope["state"].update(claimed=error.claimed, reason=error.reason)
             guesses.note(address)
             raise
-        except TokenUnanswered:
-            guesses.note(address)
+        except CredentialsUnverified as error:
+            if isinstance(error, TokenUnanswered):
+                guesses.note(address)
+            if not self._gate.unverified.spent(address):  # no stranger fills the disk
+                self._gate.unverified.note(address)
+                scope["state"].update(claimed="", reason=error.reason)
             raise
 
     def _surface_of(self, scope: Scope) -> Surface:

@@ -11,20 +11,30 @@ from typing import Protocol
 from migrator.api.identity.policy_rules import ROLES
 from migrator.errors import Unauthorized, Unavailable
 
+NEEDED = "The request you have made requires authentication."
+_AGAIN_S = 2.0
+
 
 class CredentialsRefused(Unauthorized):
-    """A credential was given, and it is not right. ``claimed``: the user that it names."""
+    """A credential was given, and it is not right. ``reason``, for the audit alone: the client is told the same of all,
+    for it would help one who guesses. ``claimed``: the user that it names, "" where it names none."""
 
-    @property
-    def claimed(self) -> str:
-        return str(self.details.get("claimed", "(unknown)"))
+    def __init__(self, reason: str, claimed: str = "") -> None:
+        super().__init__(NEEDED)
+        self.reason, self.claimed = reason, claimed
 
 
-class TokenUnanswered(Unavailable):
+class CredentialsUnverified(Unavailable):
+    """Whether the credential is right cannot be found out now. ``reason``, for the audit alone: what the identity
+    service did."""
+
+    def __init__(self, reason: str = "Keystone does not answer") -> None:
+        super().__init__("The identity service does not answer: ask again later.", retry_after_s=_AGAIN_S)
+        self.reason = reason
+
+
+class TokenUnanswered(CredentialsUnverified):
     """The identity service answers, and gives none where it is asked about this token."""
-
-
-NEEDED = "The request you have made requires authentication."
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ _AT_ONCE = 2  # passwords that are compared
 _WAITING_EACH, _WAITING = 64, 512  # of one address, and of all: more are refused
 _LONGEST = 72  # bytes of a password that bcrypt looks at
 _AGAIN_S = 2.0
+_MALFORMED = "no name and password in the header"
 
 
 class HttpBasic:
@@ -69,8 +70,8 @@ class HttpBasic:
         users = self._of
         hashed = users.hashes.get(name, users.decoy)
         right = await to_thread.run_sync(bcrypt.checkpw, password, hashed, limiter=self._threads)
-        if not right or name not in users.identities:
-            raise CredentialsRefused(NEEDED, details={"claimed": name})
+        if not right or name not in users.hashes:
+            raise CredentialsRefused(users.refusal(name), name)
         if users is self._of:
             self._known[self._digest(given)] = (users.identities[name], self._clock() + REMEMBERED_S)
             if len(self._known) > _REMEMBERED:
@@ -89,7 +90,7 @@ def _read(given: str) -> tuple[str, bytes]:
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         if not colon or b"\0" in password:
-            raise CredentialsRefused(NEEDED)
+            raise CredentialsRefused(_MALFORMED)
         return name.decode(), password[:_LONGEST]
     except (binascii.Error, ValueError) as error:
-        raise CredentialsRefused(NEEDED) from error
+        raise CredentialsRefused(_MALFORMED) from error

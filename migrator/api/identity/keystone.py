@@ -14,16 +14,24 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from anyio import CapacityLimiter, fail_after, to_thread
 
-from migrator.api.identity.authenticator import NEEDED, CredentialsRefused, Identity, TokenUnanswered
+from migrator.api.identity.authenticator import (
+    NEEDED,
+    CredentialsRefused,
+    CredentialsUnverified,
+    Identity,
+    TokenUnanswered,
+)
 from migrator.api.identity.silence import Silence
-from migrator.errors import ServerBusy, Unauthorized, Unavailable
+from migrator.errors import ServerBusy, Unauthorized
 
 _REMEMBERED = 16_384  # tokens
+EXPIRED = "expired token"
 _AT_ONCE = 8  # questions to Keystone
 _THREADS = 16  # that ask, with those whose answer is not waited for any more
 _ANSWERS = 2  # that a question may wait for: this server's own token, and what is said of the other
@@ -31,12 +39,22 @@ _WAITING = 512  # more of them are refused
 _LONGEST = 8192  # characters of a token
 _REFUSED_S = 30.0  # that a token which Keystone does not know is refused without a question
 _AGAIN_S = 2.0
-_Known = tuple[Identity | None, float]  # None: Keystone refused it
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a token is not valid, and whose it is, "" where that is not known."""
+
+    reason: str
+    user_id: str = ""
+
+
+_Known = tuple[Identity | Refusal | None, float]
 
 
 class Validator(Protocol):
-    def validated(self, token: str) -> Mapping[str, Any] | None:
-        """What Keystone says of the token; None: it is not valid. Blocks. Raises Unavailable, among them NoAnswer and
+    def validated(self, token: str) -> Mapping[str, Any] | Refusal:
+        """What Keystone says of the token. Blocks. Raises CredentialsUnverified, among them NoAnswer and
         TokenUnanswered."""
         ...
 
@@ -45,12 +63,8 @@ class Validator(Protocol):
         ...
 
 
-class NoAnswer(Unavailable):
+class NoAnswer(CredentialsUnverified):
     """Keystone cannot be reached, or says nothing."""
-
-
-def unavailable(kind: type[Unavailable] = Unavailable) -> Unavailable:
-    return kind("The identity service does not answer: ask again later.", retry_after_s=_AGAIN_S)
 
 
 class Keystone:
@@ -77,15 +91,17 @@ class Keystone:
 
     def remembered(self, headers: Mapping[str, str]) -> Identity | None:
         token = headers.get("x-auth-token", "")
-        return self._look(self._digest(token))[0] if token else None
+        known = self._look(self._digest(token))[0] if token else None
+        return known if isinstance(known, Identity) else None
 
     async def verified(self, headers: Mapping[str, str], address: str = "") -> Identity:  # noqa: ARG002 - the interface
-        """Within the time of two answers. Raises Unauthorized, CredentialsRefused and Unavailable."""
+        """Within the time of two answers. Raises Unauthorized, CredentialsRefused, CredentialsUnverified and
+        ServerBusy."""
         token = headers.get("x-auth-token", "")
         if not token:
             raise Unauthorized(NEEDED)
         if len(token) > _LONGEST or not token.isascii() or not token.isprintable():
-            raise CredentialsRefused(NEEDED)
+            raise CredentialsRefused("malformed token")
         if self._waiting >= _WAITING:
             raise ServerBusy("Very many tokens wait to be validated: ask again later.", retry_after_s=_AGAIN_S)
         asked_at = time.monotonic()
@@ -99,7 +115,7 @@ class Keystone:
         except (TimeoutError, NoAnswer) as error:
             self._silence.unanswered(asked_at)
             self._validator.begin_anew()
-            raise unavailable() from error
+            raise CredentialsUnverified() from error
         finally:
             self._waiting -= 1
 
@@ -108,42 +124,41 @@ class Keystone:
         lock = self._asked.setdefault(digest, asyncio.Lock())
         try:
             async with lock:
-                identity, until = self._look(digest)
-                if not until:
-                    identity = await self._asked_of_keystone(digest, token)
+                known, _ = self._look(digest)
+                if known is None:
+                    known = await self._asked_of_keystone(digest, token)
         finally:
             if not lock.locked():
                 self._asked.pop(digest, None)
-        if identity is None:
-            raise CredentialsRefused(NEEDED)
-        return identity
+        if isinstance(known, Refusal):
+            raise CredentialsRefused(known.reason, known.user_id)
+        return known
 
-    async def _asked_of_keystone(self, digest: bytes, token: str) -> Identity | None:
+    async def _asked_of_keystone(self, digest: bytes, token: str) -> Identity | Refusal:
         finds_out = self._silence.silent
         if not self._silence.may_ask():
-            raise unavailable()
+            raise CredentialsUnverified
         async with self._turn:
             if self._asking >= _THREADS or (self._silence.silent and not finds_out):
-                raise unavailable()
+                raise CredentialsUnverified
             told = await self._in_a_thread(token)
         self._silence.answered()
-        left = _left_s(told) if told is not None else _REFUSED_S
-        identity = identity_of(told) if told is not None and left > 0 else None
-        self._known[digest] = (identity, self._clock() + min(left if identity else _REFUSED_S, self._cache_s))
+        known, kept_s = (told, _REFUSED_S) if isinstance(told, Refusal) else _judged(told)
+        self._known[digest] = (known, self._clock() + min(kept_s, self._cache_s))
         self._known.move_to_end(digest)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return identity
+        return known
 
-    async def _in_a_thread(self, token: str) -> Mapping[str, Any] | None:
+    async def _in_a_thread(self, token: str) -> Mapping[str, Any] | Refusal:
         """The thread counts until it ends, although its answer may not be waited for any more."""
         counted = threading.Lock()  # taken once: by the thread, or where it never began
         with self._counted:
             self._asking += 1
 
-        def ask() -> Mapping[str, Any] | None:
+        def ask() -> Mapping[str, Any] | Refusal:
             if not counted.acquire(blocking=False):
-                return None
+                return Refusal("nobody waits for the answer any more")
             try:
                 return self._validator.validated(token)
             finally:
@@ -175,6 +190,12 @@ def identity_of(token: Mapping[str, Any]) -> Identity:
     roles = frozenset(str(role["name"]).lower() for role in token.get("roles", ()))
     scope = "all" if system.get("all") else None
     return Identity(str(token["user"]["id"]), str(project.get("id", "")), roles, domain.get("id"), scope)
+
+
+def _judged(token: Mapping[str, Any]) -> tuple[Identity | Refusal, float]:
+    """Whose the token is, and for how many seconds it is; one that has ended by this server's clock is refused."""
+    identity, left_s = identity_of(token), _left_s(token)
+    return (identity, left_s) if left_s > 0 else (Refusal(EXPIRED, identity.user_id), _REFUSED_S)
 
 
 def _left_s(token: Mapping[str, Any]) -> float:

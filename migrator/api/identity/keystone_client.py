@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.api.identity.authenticator import TokenUnanswered
-from migrator.api.identity.keystone import NoAnswer, unavailable
+from migrator.api.identity.authenticator import CredentialsUnverified, TokenUnanswered
+from migrator.api.identity.keystone import EXPIRED, NoAnswer, Refusal
 from migrator.errors import LibraryMissing, SettingInvalid
 from migrator.settings import ServerSettings
 
@@ -28,32 +28,49 @@ class KeystoneClient:
         """A session lets one thread ask for this server's own token, and the others wait for that."""
         self._session = self._make()
 
-    def validated(self, token: str) -> Mapping[str, Any] | None:
+    def validated(self, token: str) -> Mapping[str, Any] | Refusal:
         failures, own = self._failures, ""
         try:
             own = self._session.get_token()
             return self._told_of(token)
         except failures.NotFound as error:
             if _is_of_the_token(error):
-                return None
+                return self._why(token, error)
             log.error(
                 "%s %s was answered 404 by what is no Keystone, or by another of its paths: look at keystone_auth_url",
                 getattr(error, "method", None) or "GET",
                 getattr(error, "url", None) or self._url,
             )
-            raise unavailable() from error
+            raise CredentialsUnverified("what answers at keystone_auth_url is no Keystone") from error
         except (failures.Unauthorized, failures.Forbidden) as error:
             log.error("%s: %s", _OWN, error)
-            raise unavailable() from error
+            raise CredentialsUnverified(_OWN) from error
         except failures.ConnectionError as error:
             log.error("Keystone at %s cannot be asked: %s", self._url, error)
-            raise unavailable(TokenUnanswered if own and self._answers(own) else NoAnswer) from error
+            if own and self._answers(own):
+                raise TokenUnanswered("Keystone gives no answer about this token") from error
+            raise NoAnswer from error
         except (failures.ClientException, ValueError, KeyError, TypeError) as error:
             log.error("Keystone at %s cannot be asked: %s", self._url, error)
-            raise unavailable() from error
+            raise CredentialsUnverified("Keystone's answer cannot be read") from error
 
-    def _told_of(self, token: str) -> Mapping[str, Any]:
-        answer = self._session.get(self._url, params={"nocatalog": "true"}, headers={"X-Subject-Token": token})
+    def _why(self, token: str, error: Any) -> Refusal:
+        """Keystone's message may have the token in it, and is not repeated. It has one message for a token that has
+        ended and for one that was revoked: whether it is the former is asked, of tokens that a Keystone made alone."""
+        message = str(error.response.json()["error"]["message"]).lower()
+        if "disabled" in message:
+            return Refusal("its project or domain is disabled")
+        if "failed to validate" not in message:
+            return Refusal("unknown token")
+        try:
+            ended = self._told_of(token, allow_expired="true")
+            return Refusal(EXPIRED, str(ended["user"]["id"]))
+        except (self._failures.ClientException, ValueError, KeyError, TypeError):
+            return Refusal("revoked, or its user is disabled or changed, or it expired long ago")
+
+    def _told_of(self, token: str, **more: str) -> Mapping[str, Any]:
+        asked = {"nocatalog": "true", **more}
+        answer = self._session.get(self._url, params=asked, headers={"X-Subject-Token": token})
         found: Mapping[str, Any] = answer.json()["token"]
         return found
 

@@ -28,11 +28,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """``decoy``: a hash that no password has, and that costs what the others cost."""
+    """``incomplete``: those that stand in one file alone. ``decoy``: a hash that no password has, and that costs what
+    the others cost."""
 
     hashes: Mapping[str, bytes]
     identities: Mapping[str, Identity]
+    incomplete: frozenset[str]
     decoy: bytes
+
+    def refusal(self, name: str) -> str:
+        """Why a password of this user is not right, for the audit."""
+        if name in self.hashes:
+            return "wrong password"
+        return "the user stands in one of the two files only" if name in self.incomplete else "unknown user"
 
 
 def load(passwords: Path, projects: Path) -> Users:
@@ -47,7 +55,12 @@ def load(passwords: Path, projects: Path) -> Users:
     cost = max((found[4:6] for _, found in hashes.values()), default="12")
     decoy = f"$2b${cost}${'.' * 22}{'.' * 31}".encode()
     both = hashes.keys() & entries.keys()
-    return Users({name: hashes[name][1].encode() for name in both}, {name: identities[name] for name in both}, decoy)
+    return Users(
+        hashes={name: hashes[name][1].encode() for name in both},
+        identities={name: identities[name] for name in both},
+        incomplete=frozenset(hashes.keys() ^ entries.keys()),
+        decoy=decoy,
+    )
 
 
 def _hashes(path: Path) -> Mapping[str, tuple[int, str]]:
