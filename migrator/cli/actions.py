@@ -9,6 +9,7 @@ from typing import Any
 
 from migrator.cli import (
     alarms,
+    capacity,
     drains,
     follow,
     kept_disks,
@@ -208,6 +209,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **network_verbs.VERBS,
     **alarms.VERBS,
     **drains.VERBS,
+    **capacity.VERBS,
     **reconcile.VERBS,
     **where.VERBS,
     **kept_disks.VERBS,

@@ -5,10 +5,11 @@ A verb ends with 1 where an instance did not go.
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from migrator.cli.capacity import names
 from migrator.cli.client import Client
 from migrator.cli.output import Arguments, clear_screen, say, show, show_rows
 from migrator.cli.tables import Column, as_json, table
@@ -54,8 +55,8 @@ _DRAIN_COLUMNS = (
 
 
 def _drain(client: Client, arguments: Arguments) -> int:
-    body: dict[str, Any] = {"host": arguments.host, "to": _names(arguments.to), "at_most": arguments.at_most}
-    body |= {"strategies": _names(arguments.strategy), "reason": arguments.reason, "dry_run": arguments.dry_run}
+    body: dict[str, Any] = {"host": arguments.host, "to": names(arguments.to), "at_most": arguments.at_most}
+    body |= {"strategies": names(arguments.strategy), "reason": arguments.reason, "dry_run": arguments.dry_run}
     body["deadline_s"] = _duration(arguments.deadline)
     answer = client.native("POST", "/drains", body)
     if arguments.dry_run:
@@ -175,10 +176,6 @@ def _plan_text(plan: Mapping[str, Any]) -> str:
     lines = [f"{plan['host']}: predicted {plan['predicted_s']:.0f} to {plan['longest_s']:.0f} s"]
     lines += [f"after the deadline: {', '.join(plan['late'])}"] if plan["late"] else []
     return "\n".join([*map(printable.escaped, lines), table(_MOVE_COLUMNS, plan["moves"])])
-
-
-def _names(text: str | None) -> Sequence[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _duration(text: str | None) -> int | None:

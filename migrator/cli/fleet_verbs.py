@@ -4,11 +4,14 @@ from typing import Any
 
 from migrator.cli.verb import add_verb
 
+_DISCARD = "as if disks that only a lost host has might be made anew"
+
 
 def add(subparsers: Any) -> None:
     _add_drains(subparsers)
     _add_drain_requests(subparsers)
     _add_helpers(subparsers)
+    _add_losses(subparsers)
 
 
 def _add_drains(subparsers: Any) -> None:
@@ -65,3 +68,10 @@ def _add_helpers(subparsers: Any) -> None:
         helper.add_argument("host")
         if name == "host-evacuate-live":
             helper.add_argument("--target-host", metavar="HOST", help="the only destination")
+
+
+def _add_losses(subparsers: Any) -> None:
+    text = "tell what would become of the servers of hosts that were lost together"
+    what_if = add_verb(subparsers, "what-if", text, True)
+    what_if.add_argument("--lose", required=True, metavar="HOSTS", help="with commas between them")
+    what_if.add_argument("--discard-local-disks", action="store_true", help=_DISCARD)

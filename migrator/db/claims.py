@@ -1,6 +1,6 @@
 """Claims: capacity held on a host. Taken in the transaction that checks it, so placing never oversubscribes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, false, select, true, update
 
@@ -71,6 +71,17 @@ def holders(connection: Connection, instance_uuid: str) -> Sequence[str]:
     """Hosts on which the instance, or an operation of it, holds a claim: where it is, or left something behind."""
     query = select(claims.c.host).where(claims.c.instance_uuid == instance_uuid)
     return connection.execute(query.order_by(claims.c.host)).scalars().all()
+
+
+def all_holders(connection: Connection, uuids: Collection[str] | None) -> Mapping[str, frozenset[str]]:
+    """Instance -> as ``holders``. None: of all instances."""
+    query = select(claims.c.instance_uuid, claims.c.host)
+    found: dict[str, set[str]] = {}
+    for uuid, host in connection.execute(
+        query.where(claims.c.instance_uuid.in_(uuids)) if uuids is not None else query
+    ):
+        found.setdefault(uuid, set()).add(host)
+    return {uuid: frozenset(names) for uuid, names in found.items()}
 
 
 def release(connection: Connection, host: str, instance_uuid: str) -> None:

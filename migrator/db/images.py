@@ -27,6 +27,7 @@ from migrator.db.tables import images, instances
 from migrator.errors import AlreadyExists, Conflict, ImageNotFound
 
 DELETED = "deleted"  # by its owner; its bytes stay as long as an instance may need them
+_WITH_DATA = ("active", DELETED)
 
 
 OPEN = ("public", "community")  # visibilities of images that every project may use
@@ -72,8 +73,13 @@ def with_data(connection: Connection, ids: Collection[str]) -> set[str]:
     """Those of ``ids`` whose bytes agents can fetch."""
     if not ids:
         return set()
-    query = select(images.c.id).where(images.c.id.in_(ids), images.c.status.in_(("active", DELETED)))
+    query = select(images.c.id).where(images.c.id.in_(ids), images.c.status.in_(_WITH_DATA))
     return set(connection.execute(query).scalars())
+
+
+def all_with_data(connection: Connection) -> set[str]:
+    """Every image whose bytes agents can fetch."""
+    return set(connection.execute(select(images.c.id).where(images.c.status.in_(_WITH_DATA))).scalars())
 
 
 def create(connection: Connection, values: Mapping[str, Any]) -> ImageRow:

@@ -53,6 +53,13 @@ def on_host(connection: Connection, host: str) -> Sequence[InstanceRow]:
     return cast(Sequence[InstanceRow], connection.execute(query.order_by(instances.c.id)).all())
 
 
+def on_hosts(connection: Connection, names: Collection[str] | None = None) -> Sequence[InstanceRow]:
+    """Rows of every instance recorded on one of these hosts, oldest first. None: on any host."""
+    where = instances.c.host.in_(names) if names is not None else instances.c.host.is_not(None)
+    query = select(instances).where(where, instances.c.deleted == false()).order_by(instances.c.id)
+    return cast(Sequence[InstanceRow], connection.execute(query).all())
+
+
 def by_uuids(connection: Connection, uuids: Collection[str]) -> Mapping[str, InstanceRow]:
     """The instances that there are among these, without deleted ones."""
     if not uuids:

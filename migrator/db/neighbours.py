@@ -4,7 +4,7 @@ Owns what counts as a host of an instance: the recorded one and, while an operat
 which it holds a claim. A claim that is left after that is of files only.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, false, or_, select, true
@@ -47,6 +47,40 @@ def named(connection: Connection, instance_uuid: str) -> Mapping[str, frozenset[
 def members(connection: Connection, group_uuid: str, without: str) -> Mapping[str, frozenset[str]]:
     """Instance -> its hosts, of the group's instances but one."""
     return _places(connection, and_(instances.c.server_group == group_uuid, instances.c.uuid != without))
+
+
+def groups(connection: Connection, uuids: Collection[str]) -> Mapping[str, ServerGroupRow]:
+    """Server group -> its row."""
+    if not uuids:
+        return {}
+    found = connection.execute(select(server_groups).where(server_groups.c.uuid.in_(uuids))).all()
+    return {row.uuid: row for row in cast(Sequence[ServerGroupRow], found)}
+
+
+def all_named(connection: Connection, uuids: Collection[str] | None) -> Mapping[str, Mapping[str, frozenset[str]]]:
+    """Instance -> as ``named``, of each one that a hint is about. None: of all instances."""
+    n, found = neighbours.c, dict[str, dict[str, set[str]]]()
+    query = select(n.instance_uuid, n.hint, n.other_uuid)
+    if uuids is not None:
+        about = or_(n.instance_uuid.in_(uuids), and_(n.other_uuid.in_(uuids), n.hint == DIFFERENT_HOST))
+        query = query.where(about)
+    for uuid, hint, other in connection.execute(query):
+        found.setdefault(uuid, {SAME_HOST: set(), DIFFERENT_HOST: set()})[hint].add(other)
+        if hint == DIFFERENT_HOST:
+            found.setdefault(other, {SAME_HOST: set(), DIFFERENT_HOST: set()})[hint].add(uuid)
+    return {uuid: {hint: frozenset(ids) for hint, ids in hints.items()} for uuid, hints in found.items()}
+
+
+def members_of(connection: Connection, group_uuids: Collection[str]) -> Mapping[str, Mapping[str, frozenset[str]]]:
+    """Server group -> instance -> its hosts."""
+    if not group_uuids:
+        return {}
+    mine = and_(instances.c.server_group.in_(group_uuids), instances.c.deleted == false())
+    group_of_each = dict(connection.execute(select(instances.c.uuid, instances.c.server_group).where(mine)).tuples())
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for uuid, hosts in _places(connection, instances.c.server_group.in_(group_uuids)).items():
+        found.setdefault(str(group_of_each.get(uuid)), {})[uuid] = hosts
+    return found
 
 
 def places(connection: Connection, uuids: Collection[str]) -> Mapping[str, frozenset[str]]:

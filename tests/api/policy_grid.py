@@ -69,6 +69,7 @@ LOWEST: dict[str, str] = {
         POST /v1/drains/{ident}/resume
         POST /v1/drains/{ident}/cancel
         POST /v1/hosts/{name}/restore
+        GET /v1/what-if
         POST /v1/volumes
         GET /v1/volumes
         GET /v1/volumes/{ident}

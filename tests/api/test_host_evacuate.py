@@ -10,26 +10,15 @@ from migrator.db.tables import hosts, operations
 from migrator.scheduler.fleet import evacuations
 from tests.api import seed
 from tests.api.harness import Web
+from tests.api.lost_host import third_host
 
 BIG = {**seed.FLAVOR, "memory_mb": 20_000}
 
 
 @pytest.fixture
 def lost(web: Web) -> Web:
-    """compute3 was forced down, with "kept" on storage that compute1 shares, and "local" on its own."""
-    seed.host(web.db, "compute3", last_seen=1.0, forced_down=True)
-    seed.pools(web.db, "compute1", local="id-1", shared="both")
-    seed.pools(web.db, "compute2", local="id-2")
-    seed.pools(web.db, "compute3", local="id-3", shared="both")
-    with web.db.write() as connection:  # its last proof was written just before it fell silent
-        proofs = {"shared": {"token": "compute3/1", "at": 1.0}}
-        connection.execute(update(hosts).where(hosts.c.name == "compute3").values(proofs=proofs))
-    seed.image(web.db, seed.IMAGE)
-    for name, pool in (("kept", "shared"), ("local", "local")):
-        uuid = seed.new_uuid()
-        disk = {"target": "vda", "pool": pool, "size_gb": 1, "image_id": seed.IMAGE}
-        spec = {"uuid": uuid, "name": name, "vcpus": 1, "memory_mb": 64, "disks": [disk]}
-        seed.instance(web.db, name, uuid=uuid, host="compute3", spec=spec)
+    """compute3 was forced down, as ``lost_host`` has it."""
+    third_host(web, last_seen=1.0, forced_down=True)
     return web
 
 
@@ -85,7 +74,7 @@ def test_what_is_kept_by_the_plan_and_not_when_it_begins_is_not_made_anew(
     lost: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host that shared the storage changes between plan and beginning."""
-    monkeypatch.setattr(evacuations, "_closed", lambda *_: ("", ""))
+    monkeypatch.setattr(evacuations, "_closed", lambda *_, **__: ("", ""))
     found = evacuate(lost).json()["drain"]
     (local,) = [move for move in found["moves"] if move["name"] == "local"]
     assert local["state"] != "moving"

@@ -34,6 +34,7 @@ NATIVE_RULES = (
     ours("drains:change", ADMIN, "Pause, resume or cancel a drain", "POST /v1/drains/{ident}/pause",
          "POST /v1/drains/{ident}/resume", "POST /v1/drains/{ident}/cancel"),
     ours("hosts:list", ADMIN, "List hosts with what they hold", "GET /v1/hosts", "GET /v1/hosts/{name}"),
+    ours("capacity", ADMIN, "Tell what the loss of hosts would do", "GET /v1/what-if"),
     ours("hosts:evacuate", ADMIN, "Evacuate a lost host", "POST /v1/hosts/{name}/evacuate"),
     ours("hosts:replace", ADMIN, "Let another machine be a host", "POST /v1/hosts/{name}/replace"),
     ours("hosts:approve", ADMIN, "Let a host take instances", "POST /v1/hosts/{name}/approve"),

@@ -187,12 +187,15 @@ def _event(line: DrainEventRow) -> dict[str, Any]:
 
 def _plan(found: FleetPlan, host: str) -> dict[str, Any]:
     """``late``: servers whose moves would end after the deadline."""
-    moves = [_planned(move) for move in found.moves]
-    total = {"predicted_s": round(found.total_s, 1), "longest_s": round(found.longest_s, 1)}
-    return {"host": host, **total, "late": list(found.late), "moves": moves}
+    moves = [planned_view(move) for move in found.moves]
+    return {"host": host, **plan_view(found), "late": list(found.late), "moves": moves}
 
 
-def _planned(move: PlannedMove) -> dict[str, Any]:
+def plan_view(found: FleetPlan) -> dict[str, Any]:
+    return {"predicted_s": round(found.total_s, 1), "longest_s": round(found.longest_s, 1)}
+
+
+def planned_view(move: PlannedMove) -> dict[str, Any]:
     shown: dict[str, Any] = {"server": move.guest.uuid, "name": move.guest.name, "source": move.guest.source}
     shown |= {"state": "planned" if move.way is not None else "stuck"}
     return shown | {name: getattr(move, name) for name in ("way", "destination", "why", "remedy", *_TIMES)}

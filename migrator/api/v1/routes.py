@@ -3,6 +3,7 @@
 from migrator.api.routing import Access, Route, admin
 from migrator.api.v1 import (
     alarms,
+    capacity,
     drains,
     events,
     host_list,
@@ -79,6 +80,8 @@ NATIVE = (
           "Bring back what a drain took away", path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/evacuate", drains.evacuate, operator("hosts:evacuate"),
           "Begin all instances of a lost host elsewhere", body=drains.HostEvacuation, path_model=hosts.HostPath),
+    Route("GET", "/what-if", capacity.what_if, operator("capacity"), "Tell what becomes of instances if hosts are lost",
+          query=capacity.WhatIfQuery),
     Route("POST", "/hosts/{name}/replace", hosts.replace, operator("hosts:replace"), "Let another machine be a host",
           body=hosts.Replacement, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/approve", hosts.approve, operator("hosts:approve"), "Let a host take instances",

@@ -3,8 +3,9 @@
 The checks are those of the scheduler's table: the preflight's for a live move, without the live ones for a cold one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -73,16 +74,13 @@ def load(
     candidates = [replace(c, surveyed=seen.get(c.host.name)) for c in host_views.candidates(rows, down_after)]
     names, uuids = [row.name for row in rows], [one.row.uuid for one in wanted]
     origins = preflight.origins_of(connection, sources, names, uuids, down_after)
-    shared: dict[frozenset[tuple[str, str]], Mapping[str, str]] = {}
-    guests = []
-    for one in wanted:
-        resting = InstanceRow(*one.row)._replace(task_state=None)  # a plan is for when it is at rest
-        try:
-            need = preflight.request_of(connection, resting, origins.get(resting.host or ""))
-        except ValidationError as error:  # a bad row is one instance's fault, and never that of the whole drain
-            guests.append(unreadable(resting, one.ways, error))
-            continue
-        guests.append(_guest(resting, one.ways, need, candidates, settings, set(uuids), shared))
+    planned, shared = set(uuids), SharedRefusals()
+
+    def guest(row: InstanceRow, ways: Sequence[Way]) -> Guest:
+        need = preflight.request_of(connection, row, origins.get(row.host or ""))
+        return guest_of(row, need, _options(row, ways, need, candidates, settings, shared), planned)
+
+    guests = [readable(one.row, one.ways, guest) for one in wanted]
     return PlanRequest(offers(connection, candidates, drain_id), guests, budgets_of(request, settings), deadline_s)
 
 
@@ -95,15 +93,46 @@ def offers(connection: Connection, candidates: Iterable[Candidate], drain_id: in
     return [HostOffer(name, Room(*room)) for name, room in free.items()]
 
 
-def _guest(
+class SharedRefusals:
+    """Instances with the same answers share the object, as ``Option`` wants it."""
+
+    def __init__(self) -> None:
+        self._known: dict[frozenset[tuple[str, str]], Mapping[str, str]] = {}
+
+    def of(self, refusals: Mapping[str, str]) -> Mapping[str, str]:
+        return self._known.setdefault(frozenset(refusals.items()), refusals)
+
+
+def readable(row: InstanceRow, ways: Sequence[Way], guest: Callable[[InstanceRow, Sequence[Way]], Guest]) -> Guest:
+    """What ``guest`` makes of the row once it is at rest, for which a plan is. A bad row is one instance's fault, and
+    never that of the whole plan."""
+    resting = InstanceRow(*row)._replace(task_state=None)
+    try:
+        return guest(resting, ways)
+    except ValidationError as error:
+        return _unreadable(resting, ways, error)
+
+
+def guest_of(
+    row: InstanceRow,
+    need: PlacementRequest,
+    options: Sequence[Option],
+    planned: Collection[str],
+    lost_disks: Sequence[Mapping[str, Any]] = (),
+) -> Guest:
+    """``planned``: the instances of the plan."""
+    room, group = Room(need.vcpus, need.memory_mb, need.disk_gb), _group_of(need.neighbours, row.server_group, planned)
+    return Guest(row.uuid, row.name, row.host or "", room, options, group, _priority_of(row), lost_disks)
+
+
+def _options(
     row: InstanceRow,
     ways: Sequence[Way],
     need: PlacementRequest,
     candidates: Sequence[Candidate],
     settings: ServerSettings,
-    planned: set[str],
-    shared: dict[frozenset[tuple[str, str]], Mapping[str, str]],
-) -> Guest:
+    shared: SharedRefusals,
+) -> list[Option]:
     estimate = Load(
         need.memory_mb,
         _copied_gb(need, candidates),
@@ -114,15 +143,12 @@ def _guest(
     options = []
     for way in ways:
         closed, refusals = _answers(way, row, need, candidates)
-        same = shared.setdefault(frozenset(refusals.items()), refusals)
         duration_s, downtime_s = FORECASTS[way](estimate)
-        options.append(Option(way, same, closed, duration_s, downtime_s, DOUBT))
-    needs = Room(need.vcpus, need.memory_mb, need.disk_gb)
-    group = group_of(need.neighbours, row.server_group, planned)
-    return Guest(row.uuid, row.name, row.host or "", needs, options, group, priority_of(row))
+        options.append(Option(way, shared.of(refusals), closed, duration_s, downtime_s, DOUBT))
+    return options
 
 
-def unreadable(row: InstanceRow, ways: Sequence[Way], error: ValidationError) -> Guest:
+def _unreadable(row: InstanceRow, ways: Sequence[Way], error: ValidationError) -> Guest:
     """One that can at most be left."""
     fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
     closed = f"its description cannot be read ({fields})"
@@ -146,10 +172,10 @@ def _answers(
 
 def judged(need: PlacementRequest, candidates: Sequence[Candidate]) -> tuple[str, Mapping[str, str]]:
     """By the table of checks: as ``_answers``."""
-    own = set(_PLANNED)
+    own = _PLANNED | ({"disk"} if not need.live else frozenset())  # of a live move it is the pools' room as well
     group = need.neighbours.group
     if group is not None and group.policy in _APART:
-        own.add("server_group")
+        own |= {"server_group"}
     refusals: dict[str, str] = {}
     for candidate in candidates:
         found = [(code, finding.words) for code, finding in failed(candidate, need) if code not in own]
@@ -167,7 +193,7 @@ def _copied_gb(need: PlacementRequest, candidates: Sequence[Candidate]) -> int:
     return sum(d.size_gb for d in need.instance.disks if d.pool not in pools or pools[d.pool].identity not in there)
 
 
-def group_of(neighbours: Neighbours, uuid: str | None, planned: set[str]) -> Group | None:
+def _group_of(neighbours: Neighbours, uuid: str | None, planned: Collection[str]) -> Group | None:
     group = neighbours.group
     if group is None or uuid is None or group.policy not in _APART:
         return None
@@ -178,7 +204,7 @@ def group_of(neighbours: Neighbours, uuid: str | None, planned: set[str]) -> Gro
     return Group(uuid, group.name, group.max_per_host, group.policy == SOFT_ANTI_AFFINITY, others)
 
 
-def priority_of(row: InstanceRow) -> int:
+def _priority_of(row: InstanceRow) -> int:
     """0 where the metadata has none, or no whole number."""
     text = str((row.metadata or {}).get(PRIORITY, "0"))
     digits = text.removeprefix("-")

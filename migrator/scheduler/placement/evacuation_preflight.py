@@ -8,32 +8,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from migrator.db import claims, hosts, instances
+from migrator.db import hosts, instances
 from migrator.db.engine import Connection
-from migrator.db.rows import HostRow, InstanceRow
+from migrator.db.rows import InstanceRow
 from migrator.operations import Kind
-from migrator.protocol import HostReport, InstanceSpec, StoragePool
+from migrator.protocol import InstanceSpec
 from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import PlacementRequest
 from migrator.scheduler.decision import evacuated_disks
+from migrator.scheduler.placement import evacuation_facts
+from migrator.scheduler.placement.evacuation_facts import LostHost
 from migrator.scheduler.placement.preflight import HostChecks, Preflight
 from migrator.scheduler.requests import evacuation
 from migrator.scheduler.requests.requests import ALLOWED
-from migrator.scheduler.state import aggregates, host_views, lost_images, neighbours, shared_proofs
-from migrator.scheduler.state.effects import amounts
+from migrator.scheduler.state import host_views, shared_proofs
 from migrator.settings import ServerSettings
-
-
-@dataclass(frozen=True, slots=True)
-class LostHost:
-    """What is known of a host without asking it. ``storage``: every host that is not lost -> its pools; ``proof_ages``:
-    see ``shared_proofs.ages``."""
-
-    row: HostRow
-    report: HostReport
-    unreadable: str
-    storage: Mapping[str, Mapping[str, StoragePool]]
-    proof_ages: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,40 +56,27 @@ def of_instance(connection: Connection, row: InstanceRow, settings: ServerSettin
 def _of(
     connection: Connection, host: str, rows: Sequence[InstanceRow], to: Collection[str], settings: ServerSettings
 ) -> list[EvacuationPreflight]:
-    lost = read_lost(connection, host)
+    facts = evacuation_facts.read(connection, rows)
+    lost = facts.lost_host(hosts.get(connection, host))
     chosen = [hosts.get(connection, name) for name in sorted(to)] if to else hosts.every(connection)
     candidates = host_views.candidates(chosen, settings.service_down_time)
     found = []
     for row in rows:
-        need = request_of(connection, row, lost)
+        need = facts.request_of(row, InstanceSpec.model_validate(row.spec), lost)
         judged = [HostChecks(candidate.host.name, findings(candidate, need)) for candidate in candidates]
         disks, kept = evacuated_disks.fates(need.instance, need.surviving), _kept(need)
-        refusal = _unfit(row) or refusal_of(connection, need, lost, settings)
+        refusal = _unfit(row) or refusal_of(need, lost, facts.images, settings)
         proof_ages = {pool: lost.proof_ages[pool] for pool in kept if pool in lost.proof_ages}
         found.append(EvacuationPreflight(Preflight(row, judged), disks, proof_ages, refusal))
     return found
 
 
-def read_lost(connection: Connection, host: str, besides: Collection[str] = ()) -> LostHost:
-    """``besides``: hosts that are lost with it. Raises HostNotFound."""
-    row = hosts.get(connection, host)
-    report, unreadable = host_views.report_of(row)
-    storage = {name: pools for name, pools in hosts.storage(connection).items() if name not in besides}
-    return LostHost(row, report, unreadable, storage, shared_proofs.ages(row))
-
-
-def request_of(connection: Connection, row: InstanceRow, lost: LostHost) -> PlacementRequest:
-    """What an evacuation of the instance would ask of a host. Raises ValidationError where its row cannot be read."""
-    spec = InstanceSpec.model_validate(row.spec)
-    surviving = evacuation.surviving_pools(lost.storage, spec, lost.report, lost.row.name)
-    return _need(connection, row, spec, lost.report, surviving)
-
-
-def refusal_of(connection: Connection, need: PlacementRequest, lost: LostHost, settings: ServerSettings) -> str:
-    """Why none could begin, wherever it went and whatever the instance does; "": nothing."""
+def refusal_of(need: PlacementRequest, lost: LostHost, available: Collection[str], settings: ServerSettings) -> str:
+    """Why none could begin, wherever it went and whatever the instance does; "": nothing. ``available``: images whose
+    bytes agents can fetch."""
     disks = evacuated_disks.fates(need.instance, need.surviving)
     return (
-        evacuation.rebuild_refusal(connection, disks, settings)
+        evacuation.rebuild_refusal(disks, available, settings)
         or _without_root(disks)
         or shared_proofs.refusal(lost.row, _kept(need), settings)
     )
@@ -109,25 +85,6 @@ def refusal_of(connection: Connection, need: PlacementRequest, lost: LostHost, s
 def _kept(need: PlacementRequest) -> list[str]:
     """Pools that have something of the instance and outlive the host."""
     return [pool for pool in need.surviving if pool in need.instance.pools]
-
-
-def _need(
-    connection: Connection, row: InstanceRow, spec: InstanceSpec, report: HostReport, surviving: Mapping[str, str]
-) -> PlacementRequest:
-    vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=bool(row.spec.get("home")))
-    return PlacementRequest(
-        instance=spec,
-        vcpus=vcpus,
-        memory_mb=memory_mb,
-        disk_gb=disk_gb,
-        source=row.host,
-        guest=evacuation.described(report),
-        holders=frozenset(claims.holders(connection, row.uuid)) - {row.host},
-        surviving=surviving,
-        missing_images=lost_images.of(connection, spec),
-        neighbours=neighbours.load(connection, row.uuid),
-        aggregates=aggregates.load(connection, row.availability_zone, row.flavor),
-    )
 
 
 def _unfit(row: InstanceRow) -> str:

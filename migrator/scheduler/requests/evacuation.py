@@ -104,7 +104,7 @@ def _begin(
     found = _survival(row, source, storage)
     _refuse_heard(source, settings, shared=found.shared)
     _check_storage(found.spec, found.surviving, found.shared, request.on_shared_storage, request.admin_pass)
-    words = rebuild_refusal(connection, found.disks, settings)
+    words = rebuild_refusal(found.disks, images.with_data(connection, images_of(found.disks)), settings)
     if words := words or ("" if request.may_lose else loss_refusal(found.disks)):
         raise Conflict(f"Cannot 'evacuate' instance {uuid}: {words}")
     generated = request.admin_pass is None and request.generate
@@ -198,8 +198,14 @@ def _live_elsewhere(connection: Connection, row: InstanceRow, settings: ServerSe
     return [(view.name, states[view.name]) for view in views if not view.fenced]
 
 
-def rebuild_refusal(connection: Connection, disks: Sequence[Mapping[str, Any]], settings: ServerSettings) -> str:
-    """Why what is not kept may or can not be made anew; "": it can."""
+def images_of(disks: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Images that what is not kept would be made from."""
+    return {str(fate["image_id"]) for fate in evacuated_disks.lost(disks) if fate["image_id"] is not None}
+
+
+def rebuild_refusal(disks: Sequence[Mapping[str, Any]], available: Collection[str], settings: ServerSettings) -> str:
+    """Why what is not kept may or can not be made anew; "": it can. ``available``: images whose bytes agents can
+    fetch."""
     lost = evacuated_disks.lost(disks)
     if lost and not settings.evacuate_rebuilds:
         names = ", ".join(f"{fate['target']} (pool {fate['pool']})" for fate in lost)
@@ -207,8 +213,7 @@ def rebuild_refusal(connection: Connection, disks: Sequence[Mapping[str, Any]], 
             f"its disks {names} are on no storage that another host shares, and evacuate_rebuilds = false forbids to "
             "make them anew; bring the host back, or allow it"
         )
-    wanted = {str(fate["image_id"]) for fate in lost if fate["image_id"] is not None}
-    if missing := sorted(wanted - images.with_data(connection, wanted)):
+    if missing := sorted(images_of(disks).difference(available)):
         return (
             f"the image {', '.join(missing)}, which its disks would be made from, is not in the catalogue any more; "
             "bring the host back, or register the image again under its id"

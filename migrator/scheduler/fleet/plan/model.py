@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Way(StrEnum):
@@ -63,7 +64,8 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """An instance to be planned. ``options``: the ways that are allowed, the preferred one first."""
+    """An instance to be planned. ``options``: the ways that are allowed, the preferred one first. ``lost_disks``: those
+    whose data only its host has, where that is lost."""
 
     uuid: str
     name: str
@@ -72,6 +74,7 @@ class Guest:
     options: Sequence[Option]
     group: Group | None = None
     priority: int = 0
+    lost_disks: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
