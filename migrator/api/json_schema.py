@@ -145,6 +145,8 @@ def check(schema: Mapping[str, Any], value: Any, *, query: bool = False) -> None
 def _sentence(error: ValidationError, *, query: bool) -> str:
     path = [str(part) for part in error.path]
     words = shortened(error.message.replace(r"\\Z'", "$'"))
+    if error.validator == "enum":  # which values there are is what the caller needs, however many
+        words = f"{shortened(repr(error.instance))} is not one of {error.validator_value!r}"
     if not path:
         return words
     value = shortened(_part(error.instance) if isinstance(error.instance, list | dict) else str(error.instance))

@@ -81,6 +81,8 @@ def is_pattern(text: str) -> bool:
 
 
 def _found(expression: Expression, texts: Any) -> bool:
+    if texts is None:
+        return False
     if isinstance(texts, str):
         return expression.found_in(texts)
     return any(expression.found_in(text) for text in texts)

@@ -87,6 +87,9 @@ class InstanceQuery:
     ip: Expression | None = None
     ip6: Expression | None = None
     description: Expression | None = None
+    hostname: Expression | None = None
+    access_ip_v4: Expression | None = None
+    access_ip_v6: Expression | None = None
     flavor: str | None = None
     locked: bool | None = None
     changes_since: float | None = None
@@ -181,6 +184,10 @@ def _sqlite(connection: Connection) -> bool:
 _TEXTS: Mapping[str, ColumnElement[Any]] = {
     "name": instances.c.name,
     "description": func.coalesce(instances.c.description, _TEXT),
+    "hostname": SORT_KEYS["hostname"],
+    # no address is no text, in which nothing is found
+    "access_ip_v4": instances.c.access_ip_v4,
+    "access_ip_v6": instances.c.access_ip_v6,
 }
 
 
@@ -196,7 +203,7 @@ def _contained(connection: Connection, query: InstanceQuery) -> list[ColumnEleme
 
 def expressions(query: InstanceQuery) -> Mapping[str, Expression]:
     """Those that ``conditions`` does not hold already, by what they are matched with."""
-    asked = {name: getattr(query, name) for name in ("name", "description", "ip", "ip6")}
+    asked = {name: getattr(query, name) for name in (*_TEXTS, "ip", "ip6")}
     return {
         name: expression
         for name, expression in asked.items()

@@ -81,9 +81,18 @@ def test_members_filter_by_host_name_from_2_90_on(api: Api, version: str, found:
 def test_servers_are_found_by_them(api: Api, name: str) -> None:
     uuid = boot(api, **ASKED).json["server"]["id"]
     boot(api)
-    value = {"hostname": "guest-7", "access_ip_v4": "192.0.2.7", "access_ip_v6": "2001:db8::7"}[name]
-    assert [one["id"] for one in api("GET", f"/servers?{name}={value}").json["servers"]] == [uuid]
+    values = {
+        "hostname": ("guest-7", "uest", "^guest-[0-9]$"),
+        "access_ip_v4": ("192.0.2.7", "192", "^192[.]0"),
+        "access_ip_v6": ("2001:db8::7", "db8", "db8::[7-9]$"),
+    }[name]
+    for value in values:
+        assert [one["id"] for one in api("GET", f"/servers?{name}={value}").json["servers"]] == [uuid]
     assert api("GET", f"/servers?{name}=nosuch").json["servers"] == []
+    assert api("GET", f"/servers?{name}=^[12]$").json["servers"] == []
+    assert len(api("GET", f"/servers?{name}=.*").json["servers"]) == (2 if name == "hostname" else 1), "none is no text"
+    refused = api("GET", f"/servers?{name}=((a{{900}}){{900}}){{900}}")
+    assert (refused.status, f"Invalid regular expression for {name}: " in refused.message) == (400, True)
 
 
 @pytest.mark.parametrize(

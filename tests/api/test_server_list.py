@@ -1,11 +1,13 @@
 """Listing instances: filters, order and pages, on both databases."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from migrator import supported
+from migrator.api.json_schema import check
 from migrator.api.v2_1.servers.query import Rights, parse
 from migrator.api.v2_1.servers.schemas import LIST_QUERY
 from migrator.db import expressions, instance_filters, instance_list
@@ -19,6 +21,9 @@ ADMIN = Rights("admin", is_admin=True, all_tenants=True, all_filters=True, rule=
 MEMBER = Rights(
     "demo", is_admin=False, all_tenants=False, all_filters=False, rule="os_compute_api:servers:index:get_all_tenants"
 )
+
+
+PATTERNS = ("name", "ip", "ip6", "description", "hostname", "access_ip_v4", "access_ip_v6")
 
 
 @pytest.fixture
@@ -146,7 +151,11 @@ def test_changes_since_includes_the_deleted(seeded: Database) -> None:
         ({"name": "(["}, "Invalid regular expression for name"),
         ({"changes__since": "bad"}, "'bad' is not a 'date-time'"),
         ({"all_tenants": "perhaps"}, "Invalid value 'perhaps'"),
-        ({"sort_key": "host", "sort_dir": "up"}, "Unknown sort direction"),
+        ({"sort_key": "host", "sort_dir": "up"}, "^Invalid input received: Unknown sort direction, must be"),
+        (
+            {"sort_key": "host", "sort_dir": "asc|asc"},
+            "^Invalid input received: Sort direction size exceeds sort key size$",
+        ),
     ],
 )
 def test_refusals(seeded: Database, params: dict[str, Any], text: str) -> None:
@@ -182,7 +191,7 @@ def test_no_pattern_backtracks(seeded: Database, pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(z?z??z?){999}b", "(z?z??){800}(y?){99}", r"(?i)[\pL\pN]{4}x"])
 def test_a_pattern_that_makes_a_large_program_is_refused_by_name(seeded: Database, pattern: str) -> None:
-    for name in ("name", "ip", "ip6", "description"):
+    for name in PATTERNS:
         with pytest.raises(BadRequest, match=f"^Invalid regular expression for {name}: it makes a program of [0-9]+ "):
             names(seeded, ADMIN, (2, 96), **{name: pattern})
 
@@ -206,7 +215,7 @@ def test_one_search_has_a_time_for_all_rows_together(seeded: Database, monkeypat
 
 @pytest.mark.parametrize("pattern", ["(" * 5000, "(((a{900}){900}){900})", r"\1(a)", "(?=a)", "(?<!a)", "[" * 30])
 def test_a_pattern_that_cannot_be_matched_in_time_is_refused_by_name(seeded: Database, pattern: str) -> None:
-    for name in ("name", "ip", "ip6", "description"):
+    for name in PATTERNS:
         with pytest.raises(BadRequest, match=f"^Invalid regular expression for {name}: "):
             names(seeded, ADMIN, (2, 96), **{name: pattern})
 
@@ -222,6 +231,19 @@ def test_a_sort_key_that_is_repeated_orders_nothing_more(seeded: Database) -> No
     marked = replace(query, marker=rows[0].uuid)
     with seeded.read() as connection:
         assert instance_list.page(connection, marked, detail=False) == rows[1:]
+
+
+@pytest.mark.parametrize(("version", "number"), [((2, 1), 51), ((2, 73), 30)])
+def test_a_sort_key_that_there_is_not_is_answered_with_those_that_there_are(
+    version: tuple[int, int], number: int
+) -> None:
+    asked = {"sort_key": ["nosuch"]}
+    with pytest.raises(BadRequest) as refused:
+        check(next(schema for since, schema in LIST_QUERY[::-1] if since <= version), asked, query=True)
+    words, _, named = refused.value.message.partition(" is not one of ")
+    assert words == "Invalid input for query parameters sort_key. Value: nosuch. 'nosuch'"
+    keys = json.loads(named.replace("'", '"'))
+    assert (len(keys), {"vm_state", "uuid", "locked"} <= set(keys)) == (number, True)
 
 
 def test_more_tags_than_an_instance_can_have_are_refused() -> None:

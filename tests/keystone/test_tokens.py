@@ -1,6 +1,7 @@
 """Tokens of a real Keystone: which are let in, for how long, and what happens while it is away."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,22 @@ def test_a_disabled_user_and_a_changed_password_count_likewise(door: Door, keyst
     keystone.patch(f"/users/{ident}", {"user": {"enabled": False}})
     door.clock.now += 300
     assert door.get(LIST, token).status_code == 401
+
+
+def test_the_audit_tells_apart_what_keystone_tells_apart(
+    door: Door, keystone: Keystone, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "migrator.audit")
+    keystone.user("tenant", "member", "closing")
+    revoked, closed = keystone.token("the-reader", project="own"), keystone.token("tenant", project="closing")
+    keystone.revoke(revoked)
+    keystone.patch(f"/projects/{keystone.projects['closing']}", {"project": {"enabled": False}})
+    for token in (revoked, closed, "nonsense", "gAAAAA" + "x" * 200):
+        assert door.get(LIST, token).status_code == 401
+    found = [record.__dict__["reason"] for record in caplog.records if record.name == "migrator.audit"]
+    own = "revoked, or its user is disabled or changed, or it expired long ago"
+    assert found == [own, "its project or domain is disabled", "unknown token", "unknown token"]
+    assert not any(token in caplog.text for token in (revoked, closed))
 
 
 def test_an_application_credential_acts_as_its_user(door: Door, keystone: Keystone) -> None:

@@ -55,7 +55,8 @@ def listed(
 def of_server(
     row: MigrationRow, version: Version, address: str | None, job: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """A live migration under its server, with what libvirt counts (``protocol.JobFact``; None: nothing yet)."""
+    """A live migration under its server, with what libvirt counts (``protocol.JobFact``; None: nothing yet). Of
+    what it has counted none Nova says null, and its schema takes no 0."""
     shown: dict[str, Any] = {
         "created_at": iso_us(row.created_at),
         "dest_compute": row.destination,
@@ -68,7 +69,7 @@ def of_server(
         "status": row.status,
         "updated_at": iso_us(row.updated_at),
     }
-    shown |= {name: job.get(name) if job else None for name in _BYTES}
+    shown |= {name: (job.get(name) or None) if job else None for name in _BYTES}
     if version >= (2, 59):
         shown["uuid"] = row.uuid
     if version >= (2, 80):

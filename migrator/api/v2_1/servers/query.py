@@ -36,9 +36,6 @@ _EQUAL = {
     "config_drive": "config_drive",
     "progress": "progress",
     "locked_by": "locked_by",
-    "hostname": "hostname",
-    "access_ip_v4": "access_ip_v4",
-    "access_ip_v6": "access_ip_v6",
 }
 # expression -> parameter, and its older name
 _EXPRESSIONS = {
@@ -46,6 +43,9 @@ _EXPRESSIONS = {
     "ip": ("ip", "ip"),
     "ip6": ("ip6", "ip6"),
     "description": ("description", "display_description"),
+    "hostname": ("hostname", "hostname"),
+    "access_ip_v4": ("access_ip_v4", "access_ip_v4"),
+    "access_ip_v6": ("access_ip_v6", "access_ip_v6"),
 }
 # (from which microversion, parameters that filter for callers who are no administrators)
 _OPENED = (
@@ -89,7 +89,7 @@ def parse(params: Params, version: Version, caller: Rights, *, most: int) -> Ins
         return None
     query = _times(params, version, caller, query)
     query = _expressions(params, query)
-    equal = _equals(params, caller) | _scope(params, caller)
+    equal = _equals(params) | _scope(params, caller)
     among = dict(query.among)
     if uuids := params.get("uuid"):
         among["uuid"] = list(uuids)
@@ -107,10 +107,10 @@ def parse(params: Params, version: Version, caller: Rights, *, most: int) -> Ins
 
 
 def _open_to(params: Params, version: Version, caller: Rights) -> Params:
-    """What the caller may filter by: what Nova opens to every caller only later says nothing before."""
+    """What the caller may filter by. The other filters say nothing, those that Nova opens only later before that."""
     if caller.all_filters:
         return params
-    closed = {name for since, names in _OPENED if version < since for name in names}
+    closed = _ADMIN_ONLY.union(*(names for since, names in _OPENED if version < since))
     return {name: values for name, values in params.items() if name not in closed}
 
 
@@ -174,12 +174,11 @@ def searches(params: QueryParams) -> bool:
     return any(name in names and expressions.is_pattern(value) for name, value in params.multi_items())
 
 
-def _equals(params: Params, caller: Rights) -> dict[str, Any]:
-    closed = set() if caller.all_filters else _ADMIN_ONLY
+def _equals(params: Params) -> dict[str, Any]:
     found = {}
     for name, column in _EQUAL.items():
         value = first(params, name)
-        if value is not None and name not in closed:
+        if value is not None:
             found[column] = _typed(name, value)
     return found
 
@@ -224,9 +223,9 @@ def _sort(params: Params, caller: Rights) -> list[tuple[str, str]]:
     if not caller.is_admin and (closed := next((key for key in keys if key in _TELL_OF_HOSTS), None)):
         raise Forbidden(f"Only administrators can sort servers by {closed}")
     if any(way not in ("asc", "desc") for way in ways):
-        raise BadRequest("Unknown sort direction, must be 'desc' or 'asc'")
+        raise BadRequest("Invalid input received: Unknown sort direction, must be 'desc' or 'asc'")
     if len(ways) > max(len(keys), 1):
-        raise BadRequest("Sort direction size exceeds sort key size")
+        raise BadRequest("Invalid input received: Sort direction size exceeds sort key size")
     ways += [ways[-1] if ways else "desc"] * (len(keys) - len(ways))
     named: dict[str, str] = {}
     for key, way in zip(keys or (["created_at"] if ways else []), ways, strict=False):

@@ -170,7 +170,7 @@ SORT_KEYS_21 = words(
     "disable_terminate ephemeral_gb ephemeral_key_uuid id key_data launched_on locked memory_mb "
     "os_type reservation_id root_gb shutdown_terminate user_data vcpus vm_mode"
 )
-SORT_KEYS_273 = [*SORT_KEYS_21[:28], "locked"]
+SORT_KEYS_273 = [*SORT_KEYS_21[: SORT_KEYS_21.index("architecture")], "locked"]
 
 _NUMBER: Schema = {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}
 _STRING: Schema = {"type": "string"}
