@@ -11,6 +11,7 @@ from typing import Any
 
 from migrator.api import discovery, metrics, openapi
 from migrator.api.agent_v1 import routes as agents
+from migrator.api.dashboard import assets
 from migrator.api.image_v2 import images
 from migrator.api.process.admission import Kind
 from migrator.api.routing import (
@@ -66,7 +67,7 @@ def _nova(rule: str) -> Access:
 
 # fmt: off
 _DISCOVERY = (
-    Route("GET", "/", discovery.every_version, ANYBODY, "The versions of the Compute API"),
+    Route("GET", "/", assets.front_page, ANYBODY, "The versions of the Compute API; for browsers the dashboard"),
     Route("GET", "/v2.1", discovery.this_version, ANYBODY, "The Compute API's version and microversions"),
     Route("GET", "/v2.1/", discovery.this_version, ANYBODY, "The same", documented=False),
     Route("GET", "/v2", discovery.old_version, ANYBODY, "The description of v2.0, of which nothing is served"),
@@ -82,6 +83,10 @@ _DISCOVERY = (
     Route("GET", "/openapi.json", _openapi, ANYBODY, "This document"),
     Route("GET", "/healthz", discovery.health, ANYBODY, "Whether the process answers"),
     Route("GET", "/metrics", metrics.metrics, operator("metrics"), "What Prometheus reads"),
+)
+_DASHBOARD = tuple(  # each file by its own path, which is a new one whenever any of them changes
+    Route("GET", asset.path, asset.serve, ANYBODY, "A file of the dashboard", documented=False)
+    for asset in assets.files()
 )
 _AGENTS = (
     Route("PUT", "/hosts/{name}", agents.register, agent(Kind.REGISTRATION), "Describe a host",
@@ -263,6 +268,7 @@ COMPUTE = (
 # fmt: on
 ROUTES: tuple[Route, ...] = (
     *_DISCOVERY,
+    *_DASHBOARD,
     *below("/agent/v1", Surface.AGENT, _AGENTS),
     *below("/v1", Surface.NATIVE, NATIVE),
     *below(IMAGE_PREFIXES[0], Surface.IMAGES, _IMAGES),

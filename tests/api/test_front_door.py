@@ -8,6 +8,7 @@ import pytest
 from starlette.routing import Route as Place
 
 from migrator.api import microversions
+from migrator.api.dashboard import assets
 from migrator.api.identity.authenticator import NEEDED, Identity
 from migrator.api.routing import ANYBODY, Route, Surface
 from migrator.api.urls import ROUTES, by_path
@@ -16,7 +17,7 @@ from migrator.errors import Unauthorized
 from migrator.scheduler.requests.requests import Caller
 from tests.api.harness import Web
 
-# Every caller may read how to find the API, and whether it is there. Nothing of a cloud is in it.
+# Every caller may read how to find the API, whether it is there, and the dashboard's files: nothing of a cloud.
 FOR_ANYBODY = {
     "/",
     "/v2",
@@ -33,6 +34,7 @@ FOR_ANYBODY = {
     "/image/versions",
     "/openapi.json",
     "/healthz",
+    *(asset.path for asset in assets.files()),
 }
 
 

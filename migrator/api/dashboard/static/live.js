@@ -1,0 +1,80 @@
+// A page whose data stay fresh: loaded at once, again when an event concerns it, and by a slow beat for what no event
+// tells. Hidden tabs ask for nothing.
+import { get } from "./api.js";
+import { subscribe } from "./events.js";
+import { Component } from "./html.js";
+
+const SOON_MS = 200; // events come in bunches
+
+export class Live extends Component {
+  constructor(props) {
+    super(props);
+    this.state = { data: {}, errors: {}, at: null };
+  }
+
+  // name -> path
+  sources() {
+    return {};
+  }
+
+  // ms until it is asked again without an event
+  period() {
+    return 15000;
+  }
+
+  concerns() {
+    return true;
+  }
+
+  componentDidMount() {
+    this.leave = subscribe((event) => (event === null || this.concerns(event)) && this.soon());
+    this.refresh();
+  }
+
+  componentWillUnmount() {
+    this.gone = true;
+    this.leave();
+    clearTimeout(this.timer);
+    clearTimeout(this.due);
+    this.asking?.abort();
+  }
+
+  soon() {
+    if (!this.due) this.due = setTimeout(() => this.refresh(), SOON_MS);
+  }
+
+  refresh = async () => {
+    clearTimeout(this.timer);
+    clearTimeout(this.due);
+    this.due = null;
+    if (this.busy) {
+      this.again = true;
+      return;
+    }
+    this.busy = true;
+    this.asking = new AbortController();
+    const data = {};
+    const errors = {};
+    await Promise.all(
+      Object.entries(this.sources()).map(async ([name, path]) => {
+        try {
+          data[name] = await get(path, this.asking.signal);
+        } catch (error) {
+          errors[name] = error;
+        }
+      }),
+    );
+    this.busy = false;
+    if (this.gone) return;
+    // what could not be read now stays as it was, beside the error; what is refused is no longer shown
+    const kept = Object.fromEntries(Object.entries(this.state.data).filter(([name]) => errors[name]?.status === 0));
+    const whole = Object.keys(errors).length === 0;
+    this.setState({ data: { ...kept, ...data }, errors, at: whole ? new Date() : this.state.at });
+    if (this.again) {
+      this.again = false;
+      this.soon();
+    } else if (!document.hidden) {
+      this.timer = setTimeout(this.refresh, this.period());
+    }
+  };
+}
