@@ -76,10 +76,11 @@ def members_of(connection: Connection, group_uuids: Collection[str]) -> Mapping[
     if not group_uuids:
         return {}
     mine = and_(instances.c.server_group.in_(group_uuids), instances.c.deleted == false())
-    group_of_each = dict(connection.execute(select(instances.c.uuid, instances.c.server_group).where(mine)).tuples())
+    places_ = _places(connection, instances.c.server_group.in_(group_uuids))
     found: dict[str, dict[str, frozenset[str]]] = {}
-    for uuid, hosts in _places(connection, instances.c.server_group.in_(group_uuids)).items():
-        found.setdefault(str(group_of_each.get(uuid)), {})[uuid] = hosts
+    for uuid, group in connection.execute(select(instances.c.uuid, instances.c.server_group).where(mine)):
+        if uuid in places_:
+            found.setdefault(group, {})[uuid] = places_[uuid]
     return found
 
 

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.cli import capacity as verbs
-from migrator.db import instances
-from migrator.db.tables import claims, drains, hosts, operations
+from migrator.db import instances, neighbours
+from migrator.db.tables import claims, drains, hosts, operations, server_groups
+from migrator.protocol import InstanceSpec
 from migrator.scheduler.fleet import evacuations, planning
 from migrator.scheduler.fleet.plan.model import Way
 from migrator.scheduler.fleet.plan.vocabulary import DrainRequest
@@ -15,7 +16,7 @@ from tests.api import seed
 from tests.api.harness import Web
 from tests.api.lost_host import placed, third_host
 
-GROUP = "11111111-2222-4333-8444-555555555555"
+APART, TOGETHER = "11111111-2222-4333-8444-555555555555", "21111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
@@ -33,6 +34,23 @@ def told(web: Web, *lose: str, **more: Any) -> Any:
     answer = ask(web, *lose, **more)
     assert answer.status_code == 200, answer.text
     return answer.json()["what_if"]
+
+
+def groups(web: Web) -> None:
+    """One whose members are kept apart, and one whose members are kept together."""
+    with web.db.write() as connection:
+        for uuid, policy in ((APART, "anti-affinity"), (TOGETHER, "affinity")):
+            row = {"uuid": uuid, "name": policy, "policy": policy, "rules": {}, "project_id": "admin"}
+            connection.execute(server_groups.insert().values(row | {"user_id": "admin", "created_at": seed.BEGAN}))
+
+
+def test_members_of_a_group_are_kept_apart_among_themselves_and_from_others(fleet: Web) -> None:
+    groups(fleet)
+    placed(fleet, "away", "shared", "compute1", server_group=APART)
+    placed(fleet, "member", "shared", server_group=APART)
+    member = by_name(told(fleet, "compute3"))["member"]
+    assert "server group anti-affinity has its members there" in member["why"]
+    assert member["destination"] is None
 
 
 def by_name(found: Any) -> dict[str, Any]:
@@ -132,27 +150,37 @@ def test_the_command_line_prints_a_line_for_each_server(fleet: Web) -> None:
     assert "vda (pool local)" in text
 
 
-def test_instances_that_share_an_answer_would_each_get_the_same_alone(fleet: Web) -> None:
-    """The checks are asked once for all instances that none of them tells apart: every way to differ is here."""
-    seed.host(fleet.db, "compute4", disabled=True)
-    seed.pools(fleet.db, "compute4", shared="both")
+def every_way_to_differ(web: Web) -> None:
+    """Instances of compute3 that checks of an evacuation tell apart."""
+    seed.host(web.db, "compute4", disabled=True)
+    seed.pools(web.db, "compute4", shared="both")
+    groups(web)
+    placed(web, "elsewhere", "shared", "compute1", server_group=APART)
+    placed(web, "there", "shared", "compute1", server_group=TOGETHER)
     cases: dict[str, dict[str, Any]] = {
         "plain": {},
         "zoned": {"availability_zone": "elsewhere"},
         "asking": {"flavor": {**seed.FLAVOR, "extra_specs": {"aggregate_instance_extra_specs:ssd": "true"}}},
         "large": {"flavor": {**seed.FLAVOR, "memory_mb": 20_000, "disk_gb": 5000}},
         "stopped": {"vm_state": "stopped"},
+        "apart": {"server_group": APART},
+        "together": {"server_group": TOGETHER},
     }
     for name, more in cases.items():
-        placed(fleet, name, "shared", **more)
-    wired = placed(fleet, "wired", "shared")
+        placed(web, name, "shared", **more)
+    wired, held, wants = (placed(web, name, "shared") for name in ("wired", "held", "wants"))
     nic = {"network": "lab", "mac": "52:54:00:00:00:01", "bridge": "br9", "kind": "bridge"}
-    held = placed(fleet, "held", "shared")
-    with fleet.db.write() as connection:
+    with web.db.write() as connection:
         spec = instances.get(connection, wired).spec
         instances.change(connection, wired, {"spec": {**spec, "nics": [nic]}})
         left = {"host": "compute1", "instance_uuid": held, "vcpus": 0, "memory_mb": 0, "disk_gb": 0}
         connection.execute(claims.insert().values(created_at=seed.BEGAN, **left))
+        neighbours.add(connection, wants, neighbours.DIFFERENT_HOST, [held])
+
+
+def test_instances_that_share_an_answer_would_each_get_the_same_alone(fleet: Web) -> None:
+    """The checks are asked once for all instances that none of them tells apart."""
+    every_way_to_differ(fleet)
     with fleet.db.read() as connection:
         rows = instances.on_hosts(connection, ["compute3"])
         request = DrainRequest([Way.EVACUATE], discard=True)
@@ -161,9 +189,7 @@ def test_instances_that_share_an_answer_would_each_get_the_same_alone(fleet: Web
     lost = read.facts.lost_host(read.hosts["compute3"], {"compute3"})
     others = [candidate for candidate in read.candidates if candidate.host.name != "compute3"]
     for row in rows:
-        spec_of = evacuations.InstanceSpec.model_validate(row.spec)
-        need = read.facts.request_of(row, spec_of, lost)
+        need = read.facts.request_of(row, InstanceSpec.model_validate(row.spec), lost)
         _, alone = planning.judged(need, others)
         assert {host: why for host, why in shared[row.name].items() if host != "compute3"} == alone, row.name
-
-    assert len({frozenset(refusals.items()) for refusals in shared.values()}) == 6
+    assert len({frozenset(refusals.items()) for refusals in shared.values()}) == 8

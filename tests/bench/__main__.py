@@ -14,6 +14,7 @@ PARTS = {
     "evacuate": "Evacuating the instances of a dead host, from one client's requests to all running",
     "placing": "A scheduling decision, with its claim",
     "planning": "A plan for the moves of many instances onto many hosts",
+    "capacity": "Whether a fleet survives the loss of any one host",
     "identity": "Who calls, from memory, and what the policy says, for one request",
     "api": "The pages that dashboards poll",
     "agents": "Thousands of agents that start together, and lose their server together",

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from migrator.scheduler.fleet.plan.model import MOVES, Guest, HostOffer, Option, PlanRequest
+from migrator.scheduler.fleet.plan.model import MOVES, Guest, HostOffer, Option, PlanRequest, Room
 
 _CHAIN = 3  # placed instances that make room one after the other
 _LOOKS = 200_000  # at a host, by all chains of one plan
@@ -77,17 +77,18 @@ class Cluster:
         return self._open[key]
 
     def choices(self, index: int) -> list[tuple[Option, str]]:
-        """Ways and hosts, the best way to each host only, hosts with most free memory at the start first."""
+        """Ways and hosts, the best way to each host only, hosts with most free memory at the start first. A host that
+        had no room for it at the start is none: no other guest of the plan could make any."""
         if index not in self._choices:
             found: dict[str, Option] = {}
             for option in self.guests[index].options:
                 for name in self.open_to(option):
                     found.setdefault(name, option)
-            source, options = self.guests[index].source, self.guests[index].options
-            rank = {id(option): place for place, option in enumerate(options)}
-            room = {h.name: h.room.memory_mb for h in self.hosts} if found else {}
-            pairs = [(option, name) for name, option in found.items() if name != source]
-            self._choices[index] = sorted(pairs, key=lambda p: (rank[id(p[0])], -room[p[1]], p[1]))
+            guest = self.guests[index]
+            rank = {id(option): place for place, option in enumerate(guest.options)}
+            room = {h.name: h.room for h in self.hosts if h.name in found and _suffices(h.room, guest.needs)}
+            pairs = [(found[name], name) for name in room if name != guest.source]
+            self._choices[index] = sorted(pairs, key=lambda p: (rank[id(p[0])], -room[p[1]].memory_mb, p[1]))
         return self._choices[index]
 
     def fits(self, guest: Guest, host: str) -> bool:
@@ -129,6 +130,10 @@ class Cluster:
         if guest.group is not None:
             key = guest.group.uuid, host
             self.members[key] = self.members.get(key, 0) - sign
+
+
+def _suffices(room: Room, needs: Room) -> bool:
+    return room.memory_mb >= needs.memory_mb and room.vcpus >= needs.vcpus and room.disk_gb >= needs.disk_gb
 
 
 def _fill(cluster: Cluster) -> None:

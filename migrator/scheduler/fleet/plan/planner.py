@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from migrator.scheduler.fleet.plan.model import (
     MOVES,
@@ -75,12 +76,15 @@ def _against(guest: Guest, option: Option, free: Mapping[str, Room]) -> dict[str
 
 
 def _short(needs: Room, room: Room) -> str:
-    pairs = (
-        ("vCPUs", needs.vcpus, room.vcpus),
-        ("MiB of memory", needs.memory_mb, room.memory_mb),
-        ("GiB of disk", needs.disk_gb, room.disk_gb),
-    )
-    return ", ".join(f"{need:g} {unit} needed" for unit, need, has in pairs if need > has)
+    if needs.memory_mb <= room.memory_mb and needs.vcpus <= room.vcpus and needs.disk_gb <= room.disk_gb:
+        return ""
+    return _lacking(needs, needs.vcpus > room.vcpus, needs.memory_mb > room.memory_mb, needs.disk_gb > room.disk_gb)
+
+
+@lru_cache(maxsize=1000)  # the same for many hosts
+def _lacking(needs: Room, *lacks: bool) -> str:
+    pairs = (("vCPUs", needs.vcpus), ("MiB of memory", needs.memory_mb), ("GiB of disk", needs.disk_gb))
+    return ", ".join(f"{need:g} {unit} needed" for (unit, need), short in zip(pairs, lacks, strict=True) if short)
 
 
 def _crowded(guest: Guest) -> str:

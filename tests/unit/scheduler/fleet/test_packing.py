@@ -3,9 +3,11 @@
 from collections import Counter
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migrator.scheduler.fleet.plan import packing
 from migrator.scheduler.fleet.plan.model import Group, Guest, HostOffer, PlanRequest
 from migrator.scheduler.fleet.plan.packing import Placement, pack
 from tests.unit.scheduler.fleet.clusters import guest, offer
@@ -50,6 +52,13 @@ def test_one_that_was_placed_makes_room_for_one_with_fewer_hosts_to_go_to() -> N
     guests = [guest("wide", 4, priority=1), guest("narrow", 4, refusals=only_n2)]
     placed = pack(PlanRequest([offer("n2", 5), offer("n3", 4)], guests))
     assert hosts_of(placed) == {0: "n3", 1: "n2"}
+
+
+def test_one_that_is_larger_than_every_host_has_no_combination_searched_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_chain", None)
+    monkeypatch.setattr(packing, "_Search", None)
+    placed = pack(PlanRequest([offer("n2", 5), offer("n3", 4)], [guest("huge", 6), guest("small", 4)]))
+    assert hosts_of(placed) == {1: "n2"}
 
 
 def hosts_of(placed: Placement) -> dict[int, str]:
