@@ -50,6 +50,22 @@ def test_a_domain_that_vanished_is_noticed_and_can_be_started_from_its_disks(
     assert (record(world, uuid).vm_state, record(world, uuid).power_state) == ("active", 1)
 
 
+def test_a_domain_that_vanished_while_its_disks_are_offered_is_named_and_a_cancelled_move_starts_it_again(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world()
+    uuid = built(world, "local")
+    moves.migrate(world, uuid)
+    world.run(lambda: newest(world, uuid).phase == "offer")
+    vanish(world, uuid)
+    pass_time(world, 30)
+    assert "n1: its domain there is absent" in newest(world, uuid).waiting
+    world.ask(lambda: requests.cancel(world.db, CALLER, newest(world, uuid).id))
+    world.settle()
+    assert world.fabric.running_on(uuid) == ["n1"]
+    assert broken(world) == []
+
+
 def test_a_vanished_domain_can_be_deleted(make_world: MakeWorld) -> None:
     world = make_world()
     uuid = built(world, "local")

@@ -33,6 +33,8 @@ _POWERED: Mapping[TargetPowerState, tuple[DomainState, ...]] = {
     TargetPowerState.SAVED: _STOPPED,
 }
 
+_BY_HAND = "someone acted by hand; cancel the move, and the instance is started where it was"
+
 DONE = ConditionStatus(Progress.DONE)
 PENDING = ConditionStatus(Progress.PENDING)
 
@@ -79,7 +81,10 @@ def _not_running(fact: Fact) -> ConditionStatus:
 
 def _offered(fact: Fact) -> ConditionStatus:
     """The driver has no other word for it than that the call did not fail."""
-    return _when(fact.problem is None and _state(fact) in _STOPPED)
+    state = _state(fact)
+    if state is None or state in _STOPPED:
+        return _when(fact.problem is None and state is not None)
+    return ConditionStatus(Progress.PENDING, message=f"its domain there is {state.value}, and not shut off: {_BY_HAND}")
 
 
 def _kept_restored(fact: Fact) -> ConditionStatus:

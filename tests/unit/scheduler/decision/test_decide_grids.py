@@ -37,7 +37,7 @@ GRIDS: list[tuple[Kind, bool, tuple[tuple[str, str, str], ...]]] = [
             ("check", ".wNNNNNNNRR", ".RRR."),
             ("depart", "NNNNNNNNNNN", "NNNNN"),
             ("stop", ".w..NNN..NN", ".wRw."),
-            ("offer", ".w..NNN..RN", ".wRw."),
+            ("offer", ".wwwNNNwwRN", ".wRw."),
             ("copy", ".w.......R.", ".RRR."),
             ("start", ".w......NR.", ".wRw."),
             ("keep", "NNNNNNNNNNN", "NNNNN"),
