@@ -24,6 +24,11 @@ _OPEN_OF_HOST = select(alarms).where(_OPEN, alarms.c.host == bindparam("wanted")
 _OPEN_OF_HOSTS = select(alarms.c.kind, alarms.c.host).where(
     _OPEN, alarms.c.host.in_(bindparam("hosts", expanding=True)), alarms.c.kind.in_(bindparam("kinds", expanding=True))
 )
+_OPEN_DISPUTES = (
+    select(alarms.c.instance_uuid, alarms.c.message)
+    .where(_OPEN, alarms.c.instance_uuid.in_(bindparam("wanted", expanding=True)), alarms.c.kind.in_(DISPUTES))
+    .order_by(alarms.c.kind, alarms.c.host)
+)
 
 
 def raise_alarm(
@@ -141,10 +146,8 @@ def disputes(connection: Connection, uuids: Collection[str]) -> Mapping[str, str
     """Instance -> why nothing may be done to it, where an open alarm says so."""
     if not uuids:
         return {}
-    query = select(alarms.c.instance_uuid, alarms.c.message).where(_OPEN, alarms.c.instance_uuid.in_(uuids))
-    rows = connection.execute(query.where(alarms.c.kind.in_(DISPUTES)).order_by(alarms.c.kind, alarms.c.host))
     found: dict[str, list[str]] = {}
-    for row in rows:
+    for row in connection.execute(_OPEN_DISPUTES, {"wanted": list(uuids)}):
         found.setdefault(row.instance_uuid, []).append(row.message)
     return {uuid: "; ".join(messages) for uuid, messages in found.items()}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Float, Row, bindparam, func, select
 
 from migrator.db.server_heartbeat import behind, clock
 from migrator.db.tables import progress
@@ -11,6 +11,9 @@ from migrator.db.tables import progress
 _INTERVAL_S = 0.9  # a row a second; a look comes every 0.2 s while something moves
 _PARTS = ("memory_remaining_bytes", "disk_remaining_bytes")
 
+_SINCE = (progress.c.operation_id == bindparam("operation")) & (progress.c.at >= bindparam("since", type_=Float()))
+_LOWEST = select(progress.c.at).where(_SINCE).order_by(progress.c.remaining_bytes, progress.c.at).limit(1)
+_NEWEST = select(func.max(progress.c.at)).where(_SINCE)
 _MOST = 10_000  # that are read of one operation, about three hours' worth
 
 
@@ -29,12 +32,12 @@ def add(connection: Connection, operation_id: int, job: Mapping[str, Any]) -> No
 def stalled_s(connection: Connection, operation_id: int, since: float = 0.0) -> float:
     """For how long the operation's transfer has been watched without a new low in bytes remaining; what was before
     ``since`` (seconds by the servers' clock) counts for nothing."""
-    mine = (progress.c.operation_id == operation_id) & (progress.c.at >= since)
-    low = connection.execute(
-        select(progress.c.at).where(mine).order_by(progress.c.remaining_bytes, progress.c.at).limit(1)
-    ).scalar()
-    newest = connection.execute(select(func.max(progress.c.at)).where(mine)).scalar()
-    return float(newest - low) if newest is not None and low is not None else 0.0
+    asked = {"operation": operation_id, "since": since}
+    low = connection.execute(_LOWEST, asked).scalar()
+    if low is None:
+        return 0.0
+    newest = connection.execute(_NEWEST, asked).scalar_one()
+    return float(newest - low)
 
 
 def of_operation(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from migrator.db import hosts
 from migrator.db.tables import operations
@@ -19,10 +19,16 @@ LOST_S = 100.0  # longer than service_down_time
 _KINDS = ("migration", "resize", "evacuation")
 
 
+_MOVES = (
+    select(operations)
+    .where(operations.c.instance_uuid == bindparam("uuid"), operations.c.kind.in_(_KINDS))
+    .order_by(operations.c.id.desc())
+)
+
+
 def newest_move(world: World, uuid: str) -> Any:
-    query = select(operations).where(operations.c.instance_uuid == uuid, operations.c.kind.in_(_KINDS))
     with world.db.read() as connection:
-        return connection.execute(query.order_by(operations.c.id.desc())).first()
+        return connection.execute(_MOVES, {"uuid": uuid}).first()
 
 
 def pause(world: World, uuid: str) -> None:
