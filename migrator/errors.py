@@ -164,6 +164,10 @@ class Unauthorized(MigratorError):
     code = "unauthorized"
 
 
+class Gone(NotFound):
+    """Nova had it once, and no release that is supported has it; answered with 410."""
+
+
 class ActionNotImplemented(MigratorError):
     """Part of the API that this server does not provide; answered with 501."""
 

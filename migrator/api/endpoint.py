@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from migrator.api import access, faults, microversions, request_input, versions
+from migrator.api import access, faults, microversions, refused_proxies, request_input, versions
 from migrator.api.json_body import parsed
 from migrator.api.links import root_of
 from migrator.api.process.admission import Kind
@@ -62,6 +62,7 @@ class Endpoint:
         """``headers``: what the answer carries; what is known of it is added."""
         _check_text(request)
         if all(route.method != request.method for route in self._routes):
+            self._refuse_proxies(request, headers)
             return self._unserved(request)
         version = microversions.MINIMUM
         if self._surface is Surface.COMPUTE:
@@ -106,6 +107,17 @@ class Endpoint:
         if surface_of(request.scope["path"]) is None:
             return Answer(300, versions.choices(root_of(request, self._services), request.scope["path"]))
         return Answer(404, faults.not_routed())
+
+    def _refuse_proxies(self, request: Request, headers: dict[str, str]) -> None:
+        """Raises what Nova's proxies of other services are answered with."""
+        if self._surface_of(request) is not Surface.COMPUTE:
+            return
+        caller = getattr(request.state, "caller", STRANGER)
+        name = refused_proxies.named_by(request.scope["path"], caller.project_id)
+        if name is not None:
+            version = microversions.negotiate(request.headers)
+            headers |= microversions.headers_for(microversions.text(version))
+            raise refused_proxies.refusal(name, version)
 
     def _refused(self, request: Request, error: MigratorError, headers: dict[str, str]) -> Answer:
         caller = getattr(request.state, "caller", STRANGER)

@@ -71,10 +71,12 @@ _MINOR: Mapping[int, Change] = {
     33: _honoured("hypervisors: pages"),
     34: _honoured("os-migrateLive: checks are made after the answer"),
     35: _honoured("key pairs: limit and marker of the list"),
-    36: _honoured("limits and quotas: nothing of networks; the proxies of other services are gone, os-networks too"),
+    36: _honoured(
+        "limits and quotas: nothing of networks; the proxies of other services, also images and os-networks, are gone"
+    ),
     37: _honoured("servers: networks is required, may be auto or none; below, a server without has the only one"),
     38: _honoured("servers: an unknown status in a filter is refused with 400"),
-    39: _honoured("limits: no maxImageMeta"),
+    39: _honoured("limits: no maxImageMeta; the metadata of images is gone"),
     40: _honoured("os-simple-tenant-usage: pages"),
     41: _honoured("aggregates: uuid"),
     42: _honoured("servers: tags of networks again; those of disks are refused"),

@@ -1,8 +1,8 @@
 """Every URL that the server answers: method, path, handler, who may call it, and what it is for.
 
 One table for all surfaces; the gate, the router, the OpenAPI document and the tests read it, and nothing is served that
-is not in it. The rows of ``/v1`` stand in ``v1/routes.py``. A handler's module says what the route takes and gives;
-``routing.py`` what the columns mean.
+is not in it. The rows of ``/v1`` stand in ``v1/routes.py``, those of Nova's proxies in ``v2_1/proxied_routes.py``. A
+handler's module says what the route takes and gives; ``routing.py`` what the columns mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,9 +42,9 @@ from migrator.api.v2_1 import (
     usage,
     zones,
 )
-from migrator.api.v2_1 import networks as os_networks
 from migrator.api.v2_1.actions import dispatch
 from migrator.api.v2_1.migrations import os_migrations, server_migrations
+from migrator.api.v2_1.proxied_routes import PROXIED
 from migrator.api.v2_1.servers import diagnostics, instance_actions, interfaces, query, schemas, servers, subresources
 from migrator.protocol import Consoles, Facts, Poll, Registration, Survey, message_sizes
 
@@ -238,8 +238,7 @@ COMPUTE = (
     Route("GET", "/os-availability-zone", zones.index, CALLER, "List availability zones"),
     Route("GET", "/os-availability-zone/detail", zones.detail, _nova("os-availability-zone:detail"),
           "List availability zones with hosts"),
-    Route("GET", "/os-networks", os_networks.index, CALLER, "List networks", until=(2, 35)),
-    Route("GET", "/os-networks/{id}", os_networks.show, CALLER, "Show a network", until=(2, 35)),
+    *PROXIED,
     Route("GET", "/os-keypairs", keypairs.index, CALLER, "List key pairs", query=keypairs.QUERY),
     Route("POST", "/os-keypairs", keypairs.create, CALLER, "Create or import a key pair", body=keypairs.CREATE),
     Route("GET", "/os-keypairs/{name}", keypairs.show, CALLER, "Show a key pair", query=keypairs.ONE_QUERY),

@@ -160,6 +160,11 @@ LOWEST: dict[str, str] = {
         GET /v2.1/os-networks/{id}
         GET /image/v2/images
         GET /image/v2/images/{image_id}
+        GET /v2.1/images
+        GET /v2.1/images/detail
+        GET /v2.1/images/{image_id}
+        GET /v2.1/images/{image_id}/metadata
+        GET /v2.1/images/{image_id}/metadata/{key}
     """,
     "any": """
         GET /v2.1/flavors

@@ -166,6 +166,9 @@ def test_in_progress(api: Api) -> None:
     seed.job(api.db, key, "compute1", {"active": True, "memory_total_bytes": 9, "disk_remaining_bytes": 4})
     shown = api("GET", f"{at}/{key}").json["migration"]
     assert (shown["memory_total_bytes"], shown["disk_remaining_bytes"]) == (9, 4)
+    seed.job(api.db, key, "compute1", {"active": True, "memory_total_bytes": 9, "disk_remaining_bytes": 0})
+    shown = api("GET", f"{at}/{key}").json["migration"]
+    assert (shown["memory_total_bytes"], shown["disk_remaining_bytes"]) == (9, None)
 
 
 def test_not_in_progress(api: Api) -> None:

@@ -39,7 +39,7 @@ BODIES: dict[str, Any] = {
 RANK = ("admin", "manager", "member", "reader", "any")
 GRID = {line.strip(): lowest for lowest, text in LOWEST.items() for line in text.splitlines() if line.strip()}
 OF_PROJECTS = re.compile(r"/(os-quota-sets|os-simple-tenant-usage)/{id}")
-NOT_FOUND = re.compile(r"Instance \S+ could not be found|No image found with ID")
+NOT_FOUND = re.compile(r"Instance \S+ could not be found|No image found with ID|Image not found")
 
 
 @pytest.fixture(params=["believed", "http_basic"])

@@ -214,8 +214,10 @@ _CLOUD = (
     _nova("os-hosts:show", ADMIN, "Show a host", "GET /os-hosts/{id}"),
 )
 _IMAGES = (
-    Rule("get_images", READER, "List images", ("GET /image/v2/images",)),
-    Rule("get_image", READER, "Show an image", ("GET /image/v2/images/{image_id}",)),
+    Rule("get_images", READER, "List images", ("GET /image/v2/images", "GET /v2.1/images", "GET /v2.1/images/detail")),
+    Rule("get_image", READER, "Show an image",
+         ("GET /image/v2/images/{image_id}", "GET /v2.1/images/{image_id}", "GET /v2.1/images/{image_id}/metadata",
+          "GET /v2.1/images/{image_id}/metadata/{key}")),
     Rule("download_image", MEMBER, "Download an image", ("GET /image/v2/images/{image_id}/file",)),
     Rule("add_image", MEMBER, "Create an image without data", ("POST /image/v2/images",)),
     Rule("upload_image", MEMBER, "Upload an image's data", ("PUT /image/v2/images/{image_id}/file",)),

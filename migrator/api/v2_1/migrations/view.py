@@ -55,8 +55,8 @@ def listed(
 def of_server(
     row: MigrationRow, version: Version, address: str | None, job: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """A live migration under its server, with what libvirt counts (``protocol.JobFact``; None: nothing yet). Of
-    what it has counted none Nova says null, and its schema takes no 0."""
+    """A live migration under its server, with what libvirt counts (``protocol.JobFact``; None: nothing yet). A
+    count of 0 is null: Nova's schema of the answer takes no 0."""
     shown: dict[str, Any] = {
         "created_at": iso_us(row.created_at),
         "dest_compute": row.destination,
