@@ -6,7 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from migrator.cli.main import main
 from migrator.lab.certificates import Authority
+from tests import documented
 from tests.api.callers import files
 from tests.api.test_agent_tls import TlsSite, authority
 
@@ -96,40 +97,31 @@ def test_a_certificate_that_changed_is_shown_and_one_that_does_not_fit_is_not(si
 
 
 def test_the_clients_work_with_a_name_and_a_password(site: Secured) -> None:
-    basic = {"OS_AUTH_TYPE": "http_basic", "OS_USERNAME": "admin", "OS_PASSWORD": "password of admin"}
-    url = f"{site.https}/v2.1"
-    (site.directory / "clouds.yaml").write_text(json.dumps({"clouds": {"lab": cloud(site, url)}}))
+    own = {
+        "https://10.0.0.1:8774": site.https,
+        "alice": "admin",
+        "…": "password of admin",
+        "/etc/migrator/ca.pem": str(site.ours.certificate),
+    }
+    basic = documented.variables("http_basic", "migrator", own)
+    lab = documented.variables("http_basic", "openstack", {})
+    (site.directory / "clouds.yaml").write_text(documented.clouds("http_basic", own))
     with site.server():
         site.until(lambda: site.answers(site.ours), 30)
         for done in (
-            site.run("migrator", "list", "--json", MIGRATOR_URL=url, **basic),
-            site.run("openstack", "server", "list", "-f", "json", OS_CLOUD="lab"),
-            site.run("openstack", "compute", "service", "list", "-f", "json", OS_CLOUD="lab"),
+            site.run("migrator", "list", "--json", **basic),
+            site.run("openstack", "server", "list", "-f", "json", **lab),
+            site.run("openstack", "compute", "service", "list", "-f", "json", **lab),
         ):
             assert (done.returncode, json.loads(done.stdout or "null")) == (0, []), done.stderr
-        unused = {"OS_PROJECT_NAME": "own", "OS_AUTH_URL": "http://unused", "OS_ENDPOINT": url}
-        assert site.run("nova", "list", **basic, **unused).returncode == 0
-        wrong = site.run("migrator", "list", MIGRATOR_URL=url, **(basic | {"OS_PASSWORD": "wrong"}))
+        assert site.run("nova", "list", **documented.variables("http_basic", "nova", own)).returncode == 0
+        wrong = site.run("migrator", "list", **(basic | {"OS_PASSWORD": "wrong"}))
         assert (wrong.returncode, "requires authentication" in wrong.stderr) == (1, True)
-        nothing = site.run("migrator", "list", MIGRATOR_URL=url, OS_AUTH_TYPE="http_basic")
+        nothing = site.run("migrator", "list", MIGRATOR_URL=basic["MIGRATOR_URL"], OS_AUTH_TYPE="http_basic")
         assert "OS_USERNAME is missing" in nothing.stderr
         reader = {"OS_USERNAME": "reader", "OS_PASSWORD": "password of reader"}
-        refused = site.run("migrator", "service-list", MIGRATOR_URL=url, **(basic | reader))
+        refused = site.run("migrator", "service-list", **(basic | reader))
         assert "Policy doesn't allow os_compute_api:os-services:list" in refused.stderr
-
-
-def cloud(site: Secured, url: str) -> Mapping[str, Any]:
-    return {
-        "auth_type": "http_basic",
-        "auth": {"endpoint": url, "username": "admin", "password": "password of admin"},
-        "cacert": str(site.ours.certificate),
-        "compute_endpoint_override": url,
-        "image_endpoint_override": f"{site.https}/image",
-        "identity_endpoint_override": f"{site.https}/identity/v3",
-        "identity_api_version": "3",
-        "has_network": False,
-        "has_block_storage": False,
-    }
 
 
 @pytest.mark.parametrize(

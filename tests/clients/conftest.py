@@ -17,6 +17,7 @@ import pytest
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.demo.simulated_hosts import TOKENS, URL, SimulatedHosts
+from tests import documented
 from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
@@ -50,31 +51,17 @@ class Cloud:
         self.root, self.url = root, f"{root}/v2.1"
         self._directory = directory
         self._binaries = Path(sys.executable).parent
-        clouds = {
-            "clouds": {
-                "lab": {
-                    "auth_type": "none",
-                    "auth": {"endpoint": self.url},
-                    "compute_endpoint_override": self.url,
-                    "image_endpoint_override": f"{root}/image",
-                    "identity_endpoint_override": f"{root}/identity/v3",
-                    "identity_api_version": "3",
-                    "has_network": False,
-                    "has_block_storage": False,
-                }
-            }
-        }
-        (directory / "clouds.yaml").write_text(json.dumps(clouds))  # JSON is YAML
+        self._own = {"http://127.0.0.1:8774": root}
+        (directory / "clouds.yaml").write_text(documented.clouds("none", self._own))
 
     def nova(self, *arguments: str) -> Ran:
-        dummies = dict.fromkeys(("OS_USERNAME", "OS_PROJECT_NAME"), "admin") | {"OS_AUTH_URL": "http://unused"}
-        return self._run("nova", arguments, {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": self.url, **dummies})
+        return self._run("nova", arguments, documented.variables("none", "nova", self._own))
 
     def openstack(self, *arguments: str) -> Ran:
-        return self._run("openstack", arguments, {"OS_CLOUD": "lab"})
+        return self._run("openstack", arguments, documented.variables("none", "openstack", {}))
 
     def migrator(self, *arguments: str) -> Ran:
-        return self._run("migrator", arguments, {"MIGRATOR_URL": self.url})
+        return self._run("migrator", arguments, documented.variables("none", "migrator", self._own))
 
     def _run(self, name: str, arguments: tuple[str, ...], environment: dict[str, str]) -> Ran:
         done = subprocess.run(

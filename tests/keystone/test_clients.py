@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import documented
 from tests.api.test_api_tls import BINARIES
 from tests.api.test_lease_process import Site
 from tests.keystone.cloud import MIGRATOR, Keystone
@@ -36,28 +37,28 @@ def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keys
     listen = site.url.removeprefix("http://")
     settings = {"auth_strategy": "keystone", "keystone_auth_url": keystone.url, "keystone_password": MIGRATOR}
     images = site.directory / "images"
-    member = {
-        "OS_AUTH_URL": keystone.url,
-        "OS_USERNAME": "the-member",
-        "OS_PASSWORD": "password of the-member",
-        "OS_PROJECT_NAME": "own",
-        "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default",
-        "OS_IDENTITY_API_VERSION": "3",
-        "OS_IMAGE_ENDPOINT_OVERRIDE": f"{site.url}/image",
+    own = {
+        "https://10.0.0.1:8774": site.url,
+        "http://controller.example:5000/v3": keystone.url,
+        "alice": "the-member",
+        "…": "password of the-member",
+        "demo": "own",
     }
+    (site.directory / "clouds.yaml").write_text(documented.clouds("keystone", own))
+    member = documented.variables("keystone", "migrator", own)
     with site.process("server", database=site.db.url, listen=listen, image_dir=images, **settings):
         site.until(site.listening, 60)
         for done in (
-            run(site, "openstack", "flavor", "list", "-f", "json", **member),
-            run(site, "migrator", "list", "--json", MIGRATOR_URL=url, **member),
+            run(site, "openstack", "flavor", "list", "-f", "json", OS_CLOUD="lab"),
+            run(site, "openstack", "image", "list", "-f", "json", OS_CLOUD="lab"),
+            run(site, "migrator", "list", "--json", **member),
         ):
             assert (done.returncode, json.loads(done.stdout or "null")) == (0, []), done.stderr
-        done = run(site, "nova", "list", **member)
+        done = run(site, "nova", "list", **documented.variables("keystone", "nova", own))
         assert done.returncode == 0, done.stderr
-        refused = run(site, "migrator", "service-list", MIGRATOR_URL=url, **member)
+        refused = run(site, "migrator", "service-list", **member)
         assert "Policy doesn't allow os_compute_api:os-services:list" in refused.stderr
         token = {"OS_AUTH_TYPE": "token", "OS_TOKEN": keystone.token("the-admin", project="own")}
         assert run(site, "migrator", "service-list", MIGRATOR_URL=url, **token).returncode == 0
-        wrong = run(site, "migrator", "list", MIGRATOR_URL=url, **(member | {"OS_PASSWORD": "wrong"}))
+        wrong = run(site, "migrator", "list", **(member | {"OS_PASSWORD": "wrong"}))
         assert (wrong.returncode, "issued no token: it answered 401" in wrong.stderr) == (1, True)
