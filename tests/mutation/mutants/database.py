@@ -41,7 +41,7 @@ MUTANTS = (
         (
             "    if number == newest and not readable:  # repeated: no news, but its host still "
             "looks\n"
-            "        connection.execute(update(facts).where(mine).values(told_at=clock_expression(connection)))\n"
+            "        connection.execute(_told(dialect), mine)\n"
             "        return False\n"
         ),
         "",

@@ -24,8 +24,8 @@ MUTANTS = (
     Mutant(
         "offered with a problem",
         SATISFIED,
-        "return _when(fact.problem is None and _state(fact) in _STOPPED)",
-        "return _when(_state(fact) in _STOPPED)",
+        "return _when(fact.problem is None and state is not None)",
+        "return _when(state is not None)",
     ),
     Mutant(
         "absent with its disks",
