@@ -123,6 +123,8 @@ class ServerSettings(_Base, QuotaSettings):
     drain_at_most: int = Field(2, ge=1, le=1000)  # moves away from a host at once, unless a drain says else
     drain_at_most_per_destination: int = Field(2, ge=1, le=1000)  # moves into one host at once, of one drain
     drain_at_most_in_fleet: int = Field(20, ge=1, le=10_000)  # of all drains together
+    # s between two looks whether the fleet survives the loss of any one host, for the metrics; 0: none
+    capacity_check_interval: float = Field(300.0, ge=0)
     resize_confirm_window: int = Field(0, ge=0)  # s after which a move in VERIFY_RESIZE is confirmed; 0: never
     allow_resize_to_same_host: bool = False  # else a resize goes to another host
     # run with a silent host's name, and its address as an operator gave it ({host}, {address}); success is evidence

@@ -16,8 +16,9 @@ from starlette.responses import Response
 from migrator.alarms import AlarmKind
 from migrator.api import operation_metrics
 from migrator.api.routing import ApiRequest
-from migrator.db import alarms, server_heartbeat
+from migrator.db import alarms, capacity_check, server_heartbeat
 from migrator.db import metrics as measures
+from migrator.db.capacity_check import CapacityCheckRow
 from migrator.db.engine import Database
 from migrator.scheduler.decision.waiting import ALARMS
 from migrator.settings import ServerSettings
@@ -43,11 +44,13 @@ class _Snapshot(Collector):
             open_alarms = alarms.open_by_kind(connection)
             hosts, busy = measures.every_host(connection), measures.by_host(connection)
             step = server_heartbeat.last_step(connection)
+            capacity = capacity_check.newest(connection)
         yield from _operations(active)
         yield _gauge("instances", "Instances that are not deleted, by vm_state.", ["vm_state"], dict(_pairs(states)))
         yield _gauge("alarms", "Open alarms, by kind.", ["kind"], _by_kind(open_alarms))
         yield from self._hosts(hosts, busy)
         yield from _clock(step)
+        yield from _capacity(capacity)
 
     def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
         down_s = self._settings.service_down_time
@@ -74,6 +77,17 @@ def _clock(step: Any) -> Iterator[Metric]:
     yield family
     size: dict[tuple[str, ...], float] = {(): float(step.step_s or 0.0) if step is not None else 0.0}
     yield _gauge("clock_last_step_seconds", "By how much it was set the last time; negative: back.", [], size)
+
+
+def _capacity(found: CapacityCheckRow | None) -> Iterator[Metric]:
+    """Nothing as long as no look has ended: a rule on the age notices that."""
+    if found is None:
+        return
+    words = "Hosts whose loss would leave an instance without a place, or without the data of its local disks."
+    values: dict[tuple[str, ...], float] = {("no_place",): found.no_place, ("local_disks",): found.local_disks}
+    yield _gauge("capacity_hosts_at_risk", words, ["reason"], values)
+    yield _gauge("capacity_age_seconds", "Since that was found.", [], {(): max(0.0, found.age_s)})
+    yield _gauge("capacity_check_seconds", "How long that took.", [], {(): found.took_s})
 
 
 def _up(host: Any, down_s: float) -> bool:

@@ -33,6 +33,13 @@ _COLUMNS = (
     Column("Data Lost", _disks),
     Column("Why", _why),
 )
+_DOWN_COLUMNS = (
+    Column("Lost", "lost"),
+    Column("Server", "name"),
+    Column("ID", "server"),
+    Column("Data Lost", _disks),
+    Column("Why", _why),
+)
 
 
 def _what_if(client: Client, arguments: Arguments) -> int:
@@ -51,11 +58,38 @@ def what_if_text(found: Mapping[str, Any]) -> str:
     return "\n".join([*map(printable.escaped, lines), table(_COLUMNS, found["moves"])])
 
 
+def _capacity(client: Client, arguments: Arguments) -> int:
+    discard = "true" if arguments.discard_local_disks else None
+    found = client.native("GET", "/capacity", lose=arguments.lose, discard_local_disks=discard)["capacity"]
+    show(as_json(found) if arguments.json else capacity_text(found))
+    return int(not found["survives"])
+
+
+def capacity_text(found: Mapping[str, Any]) -> str:
+    one = found["lose"] == 1
+    lost = "the loss of any host" if one else f"the loss of any {found['lose']} hosts"
+    head = f"{found['hosts']} hosts, {found['instances']} servers: "
+    if found["survives"]:
+        return head + f"{lost} leaves no server down"
+    down, of = found["losses_with_instances_down"], found["combinations"]
+    lines = [head + f"{down} of {of} losses of {'a host' if one else str(found['lose']) + ' hosts'} leave servers down"]
+    shown = found["losses"]
+    lines += [f"the worst {len(shown)} of these are shown"] if len(shown) < down else []
+    rows = [{**server, "lost": ", ".join(loss["hosts"])} for loss in shown for server in loss["servers"]]
+    unnamed = [loss for loss in shown if loss["stay_down"] > len(loss["servers"])]
+    lines += [
+        f"{', '.join(loss['hosts'])}: {loss['stay_down']}, of which {len(loss['servers'])} are shown"
+        for loss in unnamed
+    ]
+    return "\n".join([*map(printable.escaped, lines), table(_DOWN_COLUMNS, rows)])
+
+
 def names(text: str | None) -> Sequence[str]:
     """With commas between them."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
+    "capacity": _capacity,
     "what-if": _what_if,
 }

@@ -71,6 +71,10 @@ def _add_helpers(subparsers: Any) -> None:
 
 
 def _add_losses(subparsers: Any) -> None:
+    text = "tell whether all servers can be restarted if any host is lost, and which could not"
+    capacity = add_verb(subparsers, "capacity", text, True)
+    capacity.add_argument("--lose", type=int, default=1, metavar="N", help="hosts that are lost together")
+    capacity.add_argument("--discard-local-disks", action="store_true", help=_DISCARD)
     text = "tell what would become of the servers of hosts that were lost together"
     what_if = add_verb(subparsers, "what-if", text, True)
     what_if.add_argument("--lose", required=True, metavar="HOSTS", help="with commas between them")

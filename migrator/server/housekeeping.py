@@ -1,4 +1,4 @@
-"""What the server tidies up at intervals: totals of what has ended, the planner's statistics, abandoned images.
+"""What the server does at intervals: totals of what has ended, the planner's statistics, abandoned images, capacity.
 
 Owns only when. Nothing that a request or an operation waits for.
 """
@@ -11,6 +11,7 @@ from migrator.api import operation_metrics
 from migrator.api.image_v2 import images
 from migrator.api.process.services import Services
 from migrator.log_limits import log_failure
+from migrator.scheduler.fleet import capacity_check
 
 log = logging.getLogger(__name__)
 _STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
@@ -28,3 +29,15 @@ def keep(services: Services, stop: threading.Event) -> None:
                 images.remove_abandoned(services)
         except Exception as error:
             log_failure(log, error, "what has ended could not be counted; it is tried again")
+
+
+def keep_capacity(services: Services, stop: threading.Event) -> None:
+    """Look every ``capacity_check_interval`` whether the fleet survives the loss of any one host, until ``stop``."""
+    while not stop.wait(services.settings.sweep_interval):
+        try:
+            if services.settings.capacity_check_interval:
+                capacity_check.look(services.db, services.settings)
+        except Exception as error:
+            log_failure(
+                log, error, "whether the fleet survives the loss of a host could not be said; it is tried again"
+            )

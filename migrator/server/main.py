@@ -75,6 +75,7 @@ def background(services: Services, stop: threading.Event) -> Mapping[str, Callab
         "drains": partial(sweeper.keep_drains, services, stop),
         "deadlines": partial(sweeper.keep_deadlines, services, stop),
         "housekeeping": partial(housekeeping.keep, services, stop),
+        "capacity": partial(housekeeping.keep_capacity, services, stop),
         "fencer": Fencer(services, stop).keep,
     }
 

@@ -70,6 +70,7 @@ LOWEST: dict[str, str] = {
         POST /v1/drains/{ident}/cancel
         POST /v1/hosts/{name}/restore
         GET /v1/what-if
+        GET /v1/capacity
         POST /v1/volumes
         GET /v1/volumes
         GET /v1/volumes/{ident}

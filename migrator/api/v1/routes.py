@@ -23,6 +23,10 @@ def operator(rule: str) -> Access:
     return admin(f"migrator:{rule}")
 
 
+def _always(_query: object) -> bool:
+    return True
+
+
 # fmt: off
 NATIVE = (
     Route("GET", "/operations", operations.index, operator("operations:list"), "List operations",
@@ -80,8 +84,10 @@ NATIVE = (
           "Bring back what a drain took away", path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/evacuate", drains.evacuate, operator("hosts:evacuate"),
           "Begin all instances of a lost host elsewhere", body=drains.HostEvacuation, path_model=hosts.HostPath),
+    Route("GET", "/capacity", capacity.capacity, operator("capacity"),
+          "Tell whether the fleet survives the loss of hosts", query=capacity.CapacityQuery, costly=_always),
     Route("GET", "/what-if", capacity.what_if, operator("capacity"), "Tell what becomes of instances if hosts are lost",
-          query=capacity.WhatIfQuery),
+          query=capacity.WhatIfQuery, costly=_always),
     Route("POST", "/hosts/{name}/replace", hosts.replace, operator("hosts:replace"), "Let another machine be a host",
           body=hosts.Replacement, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/approve", hosts.approve, operator("hosts:approve"), "Let a host take instances",

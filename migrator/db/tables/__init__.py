@@ -6,6 +6,7 @@ are generated against it, and foreign keys lead from one family to another.
 """
 
 from migrator.db.tables.aggregate_tables import aggregate_hosts, aggregates
+from migrator.db.tables.capacity_tables import capacity_check
 from migrator.db.tables.console_tables import console_logs
 from migrator.db.tables.drain_tables import drain_events, drain_moves, drains
 from migrator.db.tables.flavor_and_image_tables import flavors, images
@@ -26,6 +27,7 @@ __all__ = [
     "aggregate_hosts",
     "aggregates",
     "alarms",
+    "capacity_check",
     "claims",
     "console_logs",
     "copies",

@@ -70,11 +70,23 @@ class Capacity:
 
 
 def capacity(db: Database, lose: int, settings: ServerSettings, *, discard: bool) -> Capacity:
-    """What every loss of ``lose`` hosts at once would do. ``discard``: as in ``what_if``. The database is read once,
-    and left before the first plan is made. Raises BadRequest (none would be left, too many combinations)."""
+    """What every loss of ``lose`` hosts at once would do. ``discard``: as in ``what_if``. Raises BadRequest (none would
+    be left, too many combinations)."""
+    with db.read() as connection:
+        _refuse_all(lose, len(drains.hosts_heard(connection)))
+    return _capacity(db, lose, settings, discard=discard)
+
+
+def any_one_host(db: Database, settings: ServerSettings) -> Capacity:
+    """What the loss of each host would do where disks may be made anew. The only host counts as well. Raises BadRequest
+    (too many hosts)."""
+    return _capacity(db, 1, settings, discard=True)
+
+
+def _capacity(db: Database, lose: int, settings: ServerSettings, *, discard: bool) -> Capacity:
+    """The database is read once, and left before the first plan is made."""
     with db.read() as connection:
         names = [row.name for row in drains.hosts_heard(connection)]
-        _refuse_all(lose, len(names))
         number = _combinations(lose, len(names))
         rows = instances.on_hosts(connection)
         request = DrainRequest([Way.EVACUATE], discard=discard)
@@ -104,5 +116,6 @@ def _combinations(lose: int, hosts: int) -> int:
 
 def _refuse_all(number: int, known: int) -> None:
     if number >= known:
-        words = f"lose takes {number} of {known} hosts away: none would be left to restart anything on"
+        taken = f"{number} of {known} host{'s' if known != 1 else ''}"
+        words = f"lose takes {taken} away: none would be left to restart anything on"
         raise BadRequest(words, advice="lose fewer hosts than there are")
