@@ -103,12 +103,17 @@ class Cloud:
 
     def boot(self, name: str, flavor: str = "1", **more: Any) -> str:
         """A server that runs, made without any client; its host."""
+        self.create(name, flavor, **more)
+        self.until(f"{name} runs", lambda: self.state(name)[0] == "ACTIVE")
+        return self.state(name)[1]
+
+    def create(self, name: str, flavor: str, **more: Any) -> str:
+        """A server that begins to be built; its UUID."""
         image = httpx.get(f"{self.root}/image/v2/images?name=tiny", timeout=PATIENCE * 30).json()["images"][0]["id"]
         wanted = {"name": name, "flavorRef": flavor, "imageRef": image, "networks": "none"} | more
         created = self.post("/servers", {"server": wanted})
         assert created.status_code == 202, created.text
-        self.until(f"{name} runs", lambda: self.state(name)[0] == "ACTIVE")
-        return self.state(name)[1]
+        return str(created.json()["server"]["id"])
 
     def delete(self, *names: str) -> None:
         for name in names:

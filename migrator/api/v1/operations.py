@@ -152,8 +152,10 @@ def _owed(row: Any) -> list[dict[str, Any]]:
 
 
 def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
-    """With the seconds since a silent host last spoke added to the reason for waiting, and the transfer's counters."""
+    """With the seconds since a silent host last spoke added to the reason for waiting, the transfer's counters, and the
+    instance's name."""
     body = view(row) | {"progress": transfer_stats.of_operation(connection, row.id) if row.moves else None}
+    body["instance_name"] = instance_list.names(connection, [row.instance_uuid]).get(row.instance_uuid)
     if row.waiting:
         names = [name for name in (row.source, row.destination) if name]
         rows, patience_s = hosts.by_names(connection, names), services.settings.service_down_time

@@ -9,7 +9,7 @@ const SOON_MS = 200; // events come in bunches
 export class Live extends Component {
   constructor(props) {
     super(props);
-    this.state = { data: {}, errors: {}, at: null };
+    this.state = { data: {}, errors: {} };
   }
 
   // name -> path
@@ -68,8 +68,12 @@ export class Live extends Component {
     if (this.gone) return;
     // what could not be read now stays as it was, beside the error; what is refused is no longer shown
     const kept = Object.fromEntries(Object.entries(this.state.data).filter(([name]) => errors[name]?.status === 0));
-    const whole = Object.keys(errors).length === 0;
-    this.setState({ data: { ...kept, ...data }, errors, at: whole ? new Date() : this.state.at });
+    this.setState({ data: { ...kept, ...data }, errors }, this.schedule);
+  };
+
+  // Once the page has the data, for they say how soon they are old.
+  schedule = () => {
+    if (this.gone) return;
     if (this.again) {
       this.again = false;
       this.soon();

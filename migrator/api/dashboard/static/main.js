@@ -46,7 +46,7 @@ class App extends Component {
   render(_, { route: now, stream, alarms, challenge }) {
     const [list, one] = PAGES[now.page] ?? [];
     const Page = now.id ? one : list;
-    const title = Page ? `${Page.title}${now.id ? ` ${now.id}` : ""}` : "No such page";
+    const title = Page ? Page.named && now.id ? `${Page.title} ${now.id}` : Page.title : "No such page";
     document.title = `${title} – migrator`;
     return html`<a class="skip" href="#main" onClick=${this.skip}>To the content</a>
       <header>

@@ -13,12 +13,15 @@ export class Action extends Component {
     await this.load({});
   };
 
+  // What is confirmed is what is shown: until the newest preview is there, nothing can be.
   load = async (chosen) => {
+    const mine = (this.newest = {});
+    this.setState({ loading: true });
     try {
       const found = (await this.props.load?.(chosen)) ?? null;
-      this.setState({ found, error: null });
+      if (mine === this.newest) this.setState({ found, error: null, loading: false });
     } catch (error) {
-      this.setState({ found: undefined, error });
+      if (mine === this.newest) this.setState({ found: undefined, error, loading: false });
     }
   };
 
@@ -45,8 +48,8 @@ export class Action extends Component {
     this.setState({ open: false });
   };
 
-  render({ label, title, preview, confirm, ready, disabled, danger }, { open, found, error, running, chosen }) {
-    const may = found !== undefined && !running && (ready?.(found, chosen) ?? true);
+  render({ label, title, preview, confirm, ready, disabled, danger }, { open, found, error, running, loading, chosen }) {
+    const may = found !== undefined && !running && !loading && (ready?.(found, chosen) ?? true);
     return html`<button type="button" class=${danger ? "danger" : ""} disabled=${disabled} onClick=${this.begin}>${label}</button>
       ${open ? html`<dialog ref=${this.dialog} onClose=${this.close} aria-label=${title}>
         <form onSubmit=${this.run}>

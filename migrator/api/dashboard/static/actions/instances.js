@@ -11,11 +11,12 @@ function act(server, body) {
 export function LiveMigrate({ server, busy, done }) {
   return html`<${Action} label="Live-migrate…" title=${`Live-migrate ${server.name}`} confirm="Live-migrate" done=${done}
     disabled=${busy || !["ACTIVE", "PAUSED"].includes(server.status)}
-    load=${async () => (await get(at("/v1/preflight", { server: server.id }))).preflight[0].hosts}
+    load=${async () => (await get(at("/v1/preflight", { server: server.id }))).preflight[0].hosts.filter((one) => one.host !== server["OS-EXT-SRV-ATTR:host"])}
     ready=${(hosts, { host }) => (host ? true : hosts.some((one) => one.status !== "failed"))}
     preview=${(hosts, { host = "" }, choose) => html`<p>The instance keeps running, and stands still for a moment at the end. Where to?</p>
       <fieldset><legend>Destination</legend>
         <label class="choice"><input type="radio" name="host" checked=${host === ""} onChange=${() => choose({ host: "" })} /> <span>let the scheduler choose</span></label>
+        ${hosts.length ? null : html`<p class="empty">There is no other host.</p>`}
         ${hosts.map((one) => html`<label class="choice" key=${one.host}><input type="radio" name="host" disabled=${one.status === "failed"} checked=${host === one.host} onChange=${() => choose({ host: one.host })} />
           <span>${one.host} <${Badge} value=${one.status} /> <span class="quiet">${reasons(one)}</span></span></label>`)}
       </fieldset>`}
@@ -24,7 +25,7 @@ export function LiveMigrate({ server, busy, done }) {
 
 function reasons(one) {
   const open = one.checks.filter((check) => check.status !== "passed");
-  return open.map((check) => [check.message, check.advice && `To do: ${check.advice}`].filter(Boolean).join(" ")).join("; ");
+  return open.map((check) => `${check.message}.${check.advice ? ` To do: ${check.advice}.` : ""}`).join(" ");
 }
 
 export function Migrate({ server, busy, done }) {

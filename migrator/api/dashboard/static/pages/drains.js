@@ -39,7 +39,8 @@ function counted(moves) {
 }
 
 export class DrainPage extends Live {
-  static title = "Drain";
+  static title = "Drain or evacuation";
+  static named = true; // its address is a name for people
 
   sources() {
     return { drain: `/v1/drains/${encodeURIComponent(this.props.id)}` };

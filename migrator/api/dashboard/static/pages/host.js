@@ -12,6 +12,7 @@ import { MoveList } from "./moves.js";
 
 export class HostPage extends Live {
   static title = "Host";
+  static named = true; // its address is a name for people
 
   sources() {
     const name = this.props.id;
@@ -36,14 +37,14 @@ export class HostPage extends Live {
       <p class="lead"><${States} host=${host} /> ${note(host)}</p>
       <div class="buttons"><${DrainHost} host=${host} done=${this.refresh} /><${RestoreHost} host=${host} done=${this.refresh} /><${EvacuateHost} host=${host} done=${this.refresh} /></div>
       <div class="columns">
-        <section><h2>Capacity</h2>
+        <section class="card"><h2>Capacity</h2>
           <${Facts} rows=${[
             ["vCPUs", html`<${Claimed} host=${host} name="vcpus" unit=${(count) => count} what="vCPUs" />`],
             ["Memory", html`<${Claimed} host=${host} name="memory_mb" unit=${mib} what="of memory" />`],
             ["Disk", html`<${Claimed} host=${host} name="disk_gb" unit=${gib} what="of disk" />`],
-            ["The machine has", `${host.capacity.vcpus.total} CPUs, ${mib(host.capacity.memory_mb.total)}, ${gib(host.capacity.disk_gb.total)} of disk`],
+            ["Machine", `${host.capacity.vcpus.total} CPUs, ${mib(host.capacity.memory_mb.total)}, ${gib(host.capacity.disk_gb.total)} of disk`],
           ]} /></section>
-        <section><h2>State</h2>
+        <section class="card"><h2>State</h2>
           <${Facts} rows=${[
             ["Heard last", clock(host.last_seen)],
             ["Address", host.address],

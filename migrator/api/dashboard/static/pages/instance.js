@@ -22,7 +22,7 @@ export class InstancePage extends Live {
   }
 
   period() {
-    return this.state.data.history?.operations.some((row) => row.active) ? 1000 : 15000;
+    return this.state.data.history?.operations.some((row) => row.active) ? 1000 : 5000;
   }
 
   concerns(event) {

@@ -11,6 +11,7 @@ import { Transfer } from "./moves.js";
 
 export class OperationPage extends Live {
   static title = "Operation";
+  static named = true; // its address is a name for people
 
   sources() {
     const id = encodeURIComponent(this.props.id);
@@ -31,7 +32,7 @@ export class OperationPage extends Live {
     const { operation, events } = data.timeline;
     const points = data.series?.progress ?? [];
     return html`<${Trouble} errors=${errors} />
-      <p class="lead">${operation.kind} of <a href=${link("instances", operation.instance)}>${operation.instance}</a> <${Badge} value=${operation.status} /></p>
+      <p class="lead">${operation.kind} of <a href=${link("instances", operation.instance)}>${operation.instance_name ?? operation.instance}</a> <${Badge} value=${operation.status} /></p>
       ${operation.active && operation.kind === "live-migration" ? html`<div class="buttons"><${AbortLive} operation=${operation} done=${this.refresh} /></div>` : null}
       ${operation.waiting ? html`<p class="notice warn">Waits: ${operation.waiting}</p>` : null}
       ${operation.error ? html`<p class="notice bad">${operation.error.message}</p>` : null}
