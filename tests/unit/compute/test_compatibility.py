@@ -3,7 +3,17 @@
 import pytest
 
 from migrator.compute import compatibility
-from migrator.protocol import MEMORY, DiskFact, DiskSpec, DomainState, GuestDescription, InstanceSpec, NicSpec
+from migrator.protocol import (
+    MEMORY,
+    PAUSE_REASON_USER,
+    DiskFact,
+    DiskSpec,
+    DomainState,
+    GuestDescription,
+    InstanceSpec,
+    NicSpec,
+    VolumeSpec,
+)
 
 GIB = 1024**3
 SPEC = InstanceSpec(
@@ -115,6 +125,8 @@ def test_an_old_disk_in_the_way_refuses_the_move_and_is_named() -> None:
     assert not found.ok
     assert "/pool/u/disk" in found.found
     assert compatibility.leftover(spec, guest, {"p": "theirs"}, [old]).ok, "a shared disk is no leftover"
+    gone = old.model_copy(update={"exists": False})
+    assert compatibility.leftover(spec, guest, {"p": "ours"}, [gone]).ok, "nothing is there"
 
 
 def memory_fact(mib: int) -> DiskFact:
@@ -157,6 +169,16 @@ def test_saved_memory_needs_room_on_disk_and_in_ram() -> None:
     assert compatibility.disk(spec, guest, OWN, free_bytes={"local": 4 * GIB + (100 << 20)}, ratio=1.0).ok
     assert compatibility.memory_needed(spec, guest) == 1024
     assert compatibility.memory_needed(spec, GUEST) == 512
+    ran_with_more = GUEST.model_copy(update={"memory_mb": 1024})
+    assert compatibility.memory_needed(spec, ran_with_more) == 512, "it starts anew, with what its flavor says"
+
+
+def test_saved_memory_is_copied_between_two_unknown_identities() -> None:
+    spec = SPEC.model_copy(update={"disks": SPEC.disks[1:]})
+    guest = GUEST.model_copy(update={"disks": (memory_fact(100),), "storage": {"local": ""}})
+    for mib, ok in ((99, False), (100, True)):
+        free = {"local": 4 * GIB + (mib << 20)}
+        assert compatibility.disk(spec, guest, {"local": ""}, free_bytes=free, ratio=1.0).ok is ok
 
 
 @pytest.mark.parametrize(("own", "ok"), [(OWN, False), ({"shared": "S", "local": "L1"}, True)])
@@ -181,6 +203,27 @@ def test_what_may_leave_running_and_what_may_leave_at_all(state: DomainState, li
     for wanted, ok in ((True, live), (False, cold)):
         checks = compatibility.source(state, job_active=False, passed_through=(), live=wanted)
         assert {check.name: check.ok for check in checks}["domain"] is ok
+
+
+@pytest.mark.parametrize(("reason", "ok"), [(PAUSE_REASON_USER, True), ("io error", False), (None, False)])
+def test_of_paused_guests_only_one_that_a_user_paused_moves_live(reason: str | None, ok: bool) -> None:
+    checks = compatibility.source(DomainState.PAUSED, job_active=False, passed_through=(), reason=reason)
+    assert {check.name: check.ok for check in checks}["domain"] is ok
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ({"nbd://v": 2 * GIB}, "vdb (nbd://v) has 2048 MiB"),
+        ({"nbd://v": 2 * GIB - 1}, "vdb (nbd://v) has 2047 MiB, and had 2 GiB"),
+        ({"nbd://v": "no route"}, "vdb (nbd://v) is out of reach: no route"),
+        ({}, "vdb (nbd://v) is out of reach: not looked at"),
+    ],
+)
+def test_a_volume_passes_where_it_was_seen_at_its_whole_size(seen: dict[str, int | str], words: str) -> None:
+    spec = SPEC.model_copy(update={"volumes": (VolumeSpec(id="v", target="vdb", source="nbd://v", size_gb=2),)})
+    found = compatibility.volumes(spec, seen)
+    assert (found.ok, found.found) == (seen.get("nbd://v") == 2 * GIB, words)
 
 
 @pytest.mark.parametrize(

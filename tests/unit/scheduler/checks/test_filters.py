@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from migrator.scheduler.checks.filters import rank, refusals
-from migrator.scheduler.checks.finding import Candidate, PlacementRequest
+from migrator.protocol import Survey
+from migrator.scheduler.checks.filters import findings, rank, refusals
+from migrator.scheduler.checks.finding import Candidate, PlacementRequest, Status, SurveyRecord
+from migrator.scheduler.checks.neighbours import SOFT_AFFINITY, SOFT_ANTI_AFFINITY, Neighbours, ServerGroup
 from migrator.scheduler.decision.snapshot import HostView
 from tests.unit.scheduler.checks.placed import GUEST, SPEC, report
 
@@ -26,6 +28,18 @@ REFUSALS = [
     (candidate(), replace(NEED, refused={"b": ["no CPU", "no disk"]}), ["no CPU, no disk"]),
     (candidate(view={"up": False, "silent_s": 75.4}), NEED, ["up: its agent is down (silent for 75 s)"]),
     (candidate(view={"up": False, "forced_down": True}), NEED, ["up: forced down by an operator"]),
+    (candidate(view={"unreadable": "its report cannot be read"}), NEED, ["up: its report cannot be read"]),
+    (
+        replace(candidate(), surveyed=SurveyRecord(Survey(), 1, "its survey cannot be read")),
+        NEED,
+        ["up: its survey cannot be read"],
+    ),
+    (
+        candidate(view={"approved": False}),
+        NEED,
+        ["enabled: no operator has approved it yet: `migrator host-approve b`"],
+    ),
+    (candidate(impaired="its disk is full"), NEED, ["enabled: its agent begins nothing: its disk is full"]),
     (candidate(view={"disabled": True}), NEED, ["enabled: it is disabled"]),
     (candidate("a"), replace(NEED, in_place=True), []),
     (
@@ -75,3 +89,16 @@ def test_every_reason_is_given_and_not_the_first_only() -> None:
 def test_the_roomiest_host_comes_first_and_ties_go_by_name() -> None:
     hosts = [candidate("d", free=(8, 1000, 9)), candidate("c", free=(8, 2000, 9)), candidate("b", free=(8, 1000, 9))]
     assert [c.host.name for c in rank([candidate("a"), *hosts], NEED)] == ["c", "b", "d"]
+
+
+@pytest.mark.parametrize(("policy", "free_mb", "first"), [(SOFT_AFFINITY, 1000, "b"), (SOFT_ANTI_AFFINITY, 3000, "c")])
+def test_a_soft_policy_chooses_before_free_memory_does(policy: str, free_mb: int, first: str) -> None:
+    """The other member is on b."""
+    hosts = [candidate("b", free=(8, free_mb, 9)), candidate("c", free=(8, 2000, 9))]
+    need = replace(NEED, neighbours=Neighbours(ServerGroup("g", policy, members={"x": frozenset({"b"})})))
+    assert rank(hosts, need)[0].host.name == first
+
+
+def test_an_image_that_is_lost_matters_unless_every_pool_is_shared() -> None:
+    found = dict(findings(candidate(), replace(NEED, missing_images=("im",))))["image"]
+    assert found.status is Status.UNKNOWN

@@ -203,6 +203,12 @@ def test_a_disk_that_is_copied_needs_room_in_its_pool_at_the_size_that_the_guest
     assert finding("disk", candidate, shared).status is Status.PASSED
 
 
+def test_disks_that_are_copied_into_one_pool_need_room_together() -> None:
+    disks = tuple(SPEC.disks[0].model_copy(update={"target": target, "size_gb": 5}) for target in ("vda", "vdb"))
+    need = replace(NEED, instance=SPEC.model_copy(update={"disks": disks}))
+    assert finding("disk", there(), need).words == "local: 10 GiB to copy, 9 free"
+
+
 def test_equal_cpus_have_equal_keys() -> None:
     same = "<cpu>\n  <model>Westmere</model>\n  <numa><cell id='0'/></numa></cpu>"
     assert guest_cpu.key("x86_64", "pc-7", same) == KEY

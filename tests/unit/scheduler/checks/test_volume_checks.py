@@ -10,6 +10,7 @@ from migrator.protocol import (
 )
 from migrator.scheduler.checks.filters import failed
 from migrator.scheduler.checks.finding import (
+    KNOWN_S,
     Status,
 )
 from tests.unit.scheduler.checks.fitting_hosts import GIB, NEED, SPEC, THERE, finding, there
@@ -47,3 +48,11 @@ def test_nothing_is_copied_of_an_instance_that_has_only_volumes_so_block_migrati
     (only,) = failed(seen, replace(need, block=True))
     assert only[0] == "storage"
     assert only[1].words == f"block migration asked for, but {SOURCE} is shared with a"
+
+
+def test_what_is_known_of_the_volumes_is_as_old_as_the_oldest_look() -> None:
+    second = VOLUME.model_copy(update={"id": "w", "target": "vdc", "source": f"{SOURCE}2"})
+    need = replace(NEED, instance=SPEC.model_copy(update={"volumes": (VOLUME, second)}))
+    looks = {VOLUME.source: VolumeProbe(bytes=2 * GIB), second.source: VolumeProbe(bytes=2 * GIB, age_s=KNOWN_S)}
+    found = finding("volumes", there(THERE.model_copy(update={"volumes": looks})), need)
+    assert (found.status, found.age_s) == (Status.UNKNOWN, KNOWN_S + 2)

@@ -61,6 +61,22 @@ def test_one_that_is_larger_than_every_host_has_no_combination_searched_for_it(m
     assert hosts_of(placed) == {1: "n2"}
 
 
+@pytest.mark.parametrize(
+    "host", [offer("n2", 1), offer("n2", 9, vcpus=1), offer("n2", 9, disk_gb=19)], ids=["memory", "vcpus", "disk"]
+)
+def test_a_host_is_given_no_more_than_it_has_room_for(host: HostOffer) -> None:
+    assert hosts_of(pack(PlanRequest([host], [guest("a"), guest("b")]))) == {0: "n2"}
+
+
+def test_nothing_is_placed_where_it_is() -> None:
+    assert pack(PlanRequest([offer("n1", 9), offer("n2", 1)], [guest("vm", 2)])) == {}
+
+
+def test_where_no_combination_is_searched_the_most_important_is_placed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "_SEARCHED", 0)
+    assert hosts_of(pack(PlanRequest([offer("n2", 4)], [guest("a", 4), guest("b", 4, priority=1)]))) == {1: "n2"}
+
+
 def hosts_of(placed: Placement) -> dict[int, str]:
     return {index: host for index, (_, host) in sorted(placed.items())}
 

@@ -1,5 +1,7 @@
 """The plan: ways, reasons, order, deadline; every instance is in it once."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,13 @@ def test_what_finds_no_host_is_stopped_or_left_where_that_is_allowed(way: Way) -
     move = of(plan(PlanRequest([offer("n2", 1)], [guest("vm", 2, ways=(Way.LIVE, way))])), "vm")
     assert (move.way, move.destination) == (way, None)
     assert move.why == f"{way} is allowed; live: 2048 MiB of memory needed (1 host)"
+
+
+def test_what_cannot_even_be_stopped_cannot_go() -> None:
+    one = guest("vm", 2)
+    options = [*one.options, Option(Way.STOP, closed="it is in error")]
+    move = of(plan(PlanRequest([offer("n2", 1)], [replace(one, options=options)])), "vm")
+    assert (move.way, move.destination) == (None, None)
 
 
 def test_what_cannot_go_is_named_with_what_would_have_to_change() -> None:

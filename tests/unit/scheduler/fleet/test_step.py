@@ -63,6 +63,28 @@ def test_a_plan_is_made_anew_when_its_destination_takes_nothing_in_any_more() ->
     assert not step(VIEW).replan
 
 
+def test_a_plan_that_has_no_place_for_an_instance_is_made_again_after_a_while() -> None:
+    stuck = replace(WAITS, state=MoveState.STUCK, way=None, destination=None)
+    assert not step(replace(VIEW, moves=(stuck,), plan_age_s=AGAIN_S - 1)).replan
+    assert step(replace(VIEW, moves=(stuck,), plan_age_s=AGAIN_S)).replan
+
+
+def test_a_drain_without_a_plan_gets_one_and_is_not_over() -> None:
+    found = step(replace(VIEW, moves=(), plan_age_s=None))
+    assert (found.replan, found.state) == (True, None)
+
+
+def test_what_another_request_took_away_is_not_moved() -> None:
+    (change,) = step(replace(VIEW, moves=(replace(WAITS, guest=GuestView("n3", "active")),))).changes
+    assert (change.state, change.message) == (MoveState.GONE, "a went to n3 by another request")
+
+
+def test_what_was_left_where_it_is_stays_there() -> None:
+    left = replace(WAITS, state=MoveState.LEFT, way=Way.LEAVE, destination=None)
+    found = step(replace(VIEW, moves=(left,), empties="n1"))
+    assert (found.changes, found.state) == ((), DrainState.COMPLETED)
+
+
 def test_nothing_begins_after_the_deadline_and_what_runs_is_waited_for() -> None:
     assert step(replace(VIEW, moves=(MOVES,), late=True)).state is None
     assert step(replace(VIEW, late=True)).state is DrainState.INCOMPLETE
