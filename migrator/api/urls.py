@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from migrator.api import discovery, metrics, openapi
+from migrator.api import discovery, metrics, openapi, projects
 from migrator.api.agent_v1 import routes as agents
 from migrator.api.dashboard import assets
 from migrator.api.image_v2 import images
@@ -75,6 +75,8 @@ _DISCOVERY = (
     Route("GET", "/identity", discovery.identity, ANYBODY, "The version of identity that clients look for"),
     Route("GET", "/identity/v3", discovery.identity, ANYBODY, "The same", documented=False),
     Route("GET", "/identity/v3/", discovery.identity, ANYBODY, "The same", documented=False),
+    Route("GET", "/identity/v3/projects/{id}", projects.show, CALLER, "Find a project: any name is one",
+          path_model=quotas.IdPath),
     Route("GET", "/image", discovery.image_versions, ANYBODY, "The versions of the image API"),
     Route("GET", "/image/", discovery.image_versions, ANYBODY, "The same", documented=False),
     Route("GET", "/image/v2", discovery.image_versions, ANYBODY, "The same", documented=False),

@@ -54,6 +54,11 @@ def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keys
             run(site, "migrator", "list", "--json", **member),
         ):
             assert (done.returncode, json.loads(done.stdout or "null")) == (0, []), done.stderr
+        limits = run(site, "openstack", "limits", "show", "--absolute", "-f", "json", OS_CLOUD="lab")
+        shown = {row["Name"]: row["Value"] for row in json.loads(limits.stdout or "[]")}
+        assert (shown.get("instances"), shown.get("instances_used")) == (10, 0), limits.stderr
+        quota = run(site, "openstack", "quota", "show", "--compute", "-f", "json", OS_CLOUD="lab")
+        assert {"Resource": "instances", "Limit": 10} in json.loads(quota.stdout or "[]"), quota.stderr
         done = run(site, "nova", "list", **documented.variables("keystone", "nova", own))
         assert done.returncode == 0, done.stderr
         refused = run(site, "migrator", "service-list", **member)

@@ -1,6 +1,6 @@
 """The part of the policy's table that neither Nova nor the image service has a word for: see ``policy_rules.py``."""
 
-from migrator.api.identity.policy_rule import ADMIN, ours
+from migrator.api.identity.policy_rule import ADMIN, ANY, ours
 
 # fmt: off
 NATIVE_RULES = (
@@ -33,6 +33,8 @@ NATIVE_RULES = (
     ours("drains:show", ADMIN, "Show a drain", "GET /v1/drains/{ident}"),
     ours("drains:change", ADMIN, "Pause, resume or cancel a drain", "POST /v1/drains/{ident}/pause",
          "POST /v1/drains/{ident}/resume", "POST /v1/drains/{ident}/cancel"),
+    ours("projects:show", ANY, "Find a project by its name, where there is no Keystone",
+         "GET /identity/v3/projects/{id}"),
     ours("hosts:list", ADMIN, "List hosts with what they hold", "GET /v1/hosts", "GET /v1/hosts/{name}"),
     ours("capacity", ADMIN, "Tell what the loss of hosts would do", "GET /v1/what-if",
          "GET /v1/capacity"),
