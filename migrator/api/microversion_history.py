@@ -128,7 +128,7 @@ _MINOR: Mapping[int, Change] = {
     85: _refused("PUT of a volume attachment: delete_on_termination"),
     86: _honoured("flavors: extra specs in Nova's namespaces are held against its names and values"),
     87: _refused("rescue of servers that boot from a volume"),
-    88: _honoured("hypervisors: no capacity, no statistics, no uptime of its own"),
+    88: _honoured("hypervisors: no capacity, no statistics; uptime stands with the rest"),
     89: _honoured("volume attachments: attachment_id and bdm_uuid, no id"),
     90: _honoured("servers: hostname, at creation and in PUT"),
     91: _refused("unshelve: host, and no zone"),

@@ -133,6 +133,16 @@ def of_hosts(connection: Connection, names: Collection[str] | None) -> Mapping[s
     return {row.host: row for row in cast(Sequence[SurveyRow], connection.execute(query).all())}
 
 
+def uptimes(connection: Connection, names: Collection[str]) -> Mapping[str, tuple[Any, float]]:
+    """Host -> body of protocol.Uptime, and how many seconds ago it came; of hosts that told one. The rest of a survey
+    may be large, and is not read."""
+    if not names:
+        return {}
+    age_s = server_heartbeat.clock_expression(connection) - surveys.c.received_at
+    query = select(surveys.c.host, surveys.c.body["uptime"], age_s).where(surveys.c.host.in_(names))
+    return {host: (body, float(age)) for host, body, age in connection.execute(query) if body is not None}
+
+
 def likely(connection: Connection, down_after: float, most: int) -> Sequence[tuple[str, str | None]]:
     """(name, uri) of hosts that are up, for an unreachable host needs no probe: the enabled ones with most free memory
     first, as the scheduler takes them."""

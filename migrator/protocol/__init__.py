@@ -66,6 +66,7 @@ from migrator.protocol.surveys import (
     PeerProbe,
     Questions,
     Survey,
+    Uptime,
     VolumeProbe,
 )
 from migrator.protocol.versions import PROTOCOL
@@ -179,6 +180,7 @@ __all__ = [
     "TlsReport",
     "UnreadableAssignment",
     "UnreadableFact",
+    "Uptime",
     "VolumeProbe",
     "VolumeSpec",
 ]

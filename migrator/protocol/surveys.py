@@ -88,6 +88,14 @@ class HostCpu(Message):
     virt_type: Text = "kvm"
 
 
+class Uptime(Message):
+    """What the command `uptime` prints of this host. ``load``: the averages of 1, 5 and 15 minutes."""
+
+    seconds: Age
+    users: Count = 0
+    load: tuple[Age, Age, Age]
+
+
 class Survey(Message):
     """What an agent found when it looked for ``Questions``: it changes nothing and is not about any operation."""
 
@@ -104,3 +112,4 @@ class Survey(Message):
     volumes: dict[SourceName, VolumeProbe] = Field(default_factory=dict)
     kept: tuple[KeptDisks, ...] = Field(default=(), max_length=2_000)  # aside, of instances that were evacuated
     leftovers: tuple[Leftover, ...] = Field(default=(), max_length=2_000)  # those unused for longest
+    uptime: Uptime | None = None  # None: it does not tell

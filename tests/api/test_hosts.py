@@ -1,9 +1,14 @@
 """/os-services, /os-hypervisors and availability zones: what operators see and change of the hosts."""
 
+import re
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from migrator.db import tables
+from migrator.protocol import Survey, Uptime
+from migrator.scheduler.state import surveys
 from tests import registering
 from tests.api import seed
 from tests.api.harness import Web
@@ -81,6 +86,31 @@ def test_capacity_left_the_hypervisor_with_2_88(web: Web) -> None:
     assert plain["uptime"] is None
     assert web("GET", "/v2.1/os-hypervisors/statistics", "2.87").json()["hypervisor_statistics"]["vcpus"] == 16
     assert web("GET", "/v2.1/os-hypervisors/statistics", "2.88").status_code == 404
+
+
+def test_for_how_long_a_host_runs_is_what_its_agent_told(web: Web) -> None:
+    path, told = (
+        "/v2.1/os-hypervisors",
+        Survey(uptime=Uptime(seconds=93 * 86400 + 18 * 3600 + 25 * 60, load=(0.2, 1, 9))),
+    )
+    refused = web("GET", f"{path}/1/uptime", "2.52")
+    assert (refused.status_code, "not supported" in refused.text) == (501, True)
+    surveys.accept(web.db, "compute1", told)
+    shown = web("GET", f"{path}/1/uptime", "2.52").json()["hypervisor"]
+    assert re.fullmatch(
+        r" \d\d:\d\d:\d\d up 93 days, 18:25,  0 users,  load average: 0\.20, 1\.00, 9\.00", shown["uptime"]
+    )
+    assert {"id": 1, "hypervisor_hostname": "compute1", "state": "up"}.items() <= shown.items()
+    one, other = web("GET", f"{path}/detail", "2.88").json()["hypervisors"]
+    assert (one["uptime"][9:], other["uptime"]) == (shown["uptime"][9:], None)
+    assert web("GET", f"{path}/{one['id']}", "2.88").json()["hypervisor"]["uptime"][9:] == shown["uptime"][9:]
+    assert "uptime" not in web("GET", f"{path}/{one['id']}", "2.87").json()["hypervisor"]
+    assert web("GET", f"{path}/{one['id']}/uptime", "2.88").status_code == 404
+    with web.db.write() as connection:
+        connection.execute(update(tables.hosts).values(last_seen=seed.BEGAN))
+    down = web("GET", f"{path}/1/uptime", "2.52")
+    assert (down.status_code, "Compute service of compute1 is unavailable at this time." in down.text) == (400, True)
+    assert web("GET", f"{path}/{one['id']}", "2.88").json()["hypervisor"]["uptime"] is None
 
 
 def test_a_hypervisor_is_an_integer_until_2_52_and_a_uuid_then(web: Web) -> None:

@@ -7,6 +7,7 @@ import orjson
 
 from migrator import capacity
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
+from migrator.api.v2_1 import uptimes
 from migrator.api.v2_1.common import paging
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.api.v2_1.services import as_uuid, reason_of
@@ -37,7 +38,7 @@ def detail(request: ApiRequest) -> Answer:
 
 def show(request: ApiRequest) -> Answer:
     row = _find(request)
-    body = _full(request, row, _used(request))
+    body = _full(request, row, _used(request)) | _uptimes(request, [row]).get(row.name, {})
     if request.version >= _UUIDS and _flag(request, "with_servers"):
         body |= _servers(request, [row])[row.name]
     return Answer(200, {"hypervisor": body})
@@ -61,8 +62,15 @@ def servers(request: ApiRequest) -> Answer:
 
 
 def uptime(request: ApiRequest) -> Answer:
-    _find(request)
-    raise ActionNotImplemented("The requested functionality is not supported.")
+    """Below 2.88; from there on it stands with the rest. Raises BadRequest for a host that is down, and
+    ActionNotImplemented where the host's agent does not tell."""
+    row = _find(request)
+    if not host_views.host_view(row, request.services.settings.service_down_time).up:
+        raise BadRequest(f"Compute service of {row.name} is unavailable at this time.")
+    told = uptimes.of_hosts(request.services, [row])[row.name]
+    if told is None:
+        raise ActionNotImplemented("The requested functionality is not supported.")
+    return Answer(200, {"hypervisor": _brief(request, row, {}) | {"uptime": told}})
 
 
 def _all(request: ApiRequest) -> Sequence[HostRow]:
@@ -109,10 +117,19 @@ def _page(request: ApiRequest, path: str, view: Any) -> Answer:
     found = found[:limit] if paged else found
     used = _used(request)
     on = _servers(request, found) if request.version >= _UUIDS and _flag(request, "with_servers") else {}
-    body: dict[str, Any] = {"hypervisors": [view(request, row, used) | on.get(row.name, {}) for row in found]}
+    up = _uptimes(request, found) if view is _full else {}
+    shown = [view(request, row, used) | up.get(row.name, {}) | on.get(row.name, {}) for row in found]
+    body: dict[str, Any] = {"hypervisors": shown}
     if more and found and paging.first(request.query, "limit"):
         body["hypervisors_links"] = paging.next_link(request, path, str(_id(request, found[-1])))
     return Answer(200, body)
+
+
+def _uptimes(request: ApiRequest, found: Sequence[HostRow]) -> Mapping[str, dict[str, Any]]:
+    """Host -> {"uptime": ...}, from 2.88 on."""
+    if request.version < _PLAIN:
+        return {}
+    return {name: {"uptime": told} for name, told in uptimes.of_hosts(request.services, found).items()}
 
 
 def _flag(request: ApiRequest, name: str) -> bool:
@@ -154,7 +171,7 @@ def _full(request: ApiRequest, row: HostRow, used: Mapping[str, Any]) -> dict[st
         "service": {"id": service_id, "host": row.name, "disabled_reason": reason_of(row, unreadable)},
     }
     if request.version >= _PLAIN:
-        return body | {"uptime": None}
+        return body
     cpu = {
         "arch": report.arch,
         "model": report.cpu_model,

@@ -6,6 +6,7 @@ import os
 import time
 
 from migrator import logs, service_manager
+from migrator.compute import uptime
 from migrator.compute.agent import server_trust
 from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ImageClient, ServerClient
@@ -43,7 +44,7 @@ def run_real_agent(settings: AgentSettings) -> int:
         journal,
         server,
         fencing=fencing,
-        surveyor=Surveyor(guarded),
+        surveyor=Surveyor(guarded, uptime=uptime.read),
         machine_file=settings.state_path / "machine",
         boot=boot_id(),
         manager=manager,

@@ -27,6 +27,7 @@ from migrator.protocol import (
     PeerProbe,
     Questions,
     Survey,
+    Uptime,
     VolumeProbe,
     guest_cpu,
 )
@@ -63,6 +64,7 @@ class Surveyor:
     driver: Driver
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    uptime: Callable[[], Uptime | None] = lambda: None
     _guests: CachedObservation[Mapping[str, GuestDescription]] | None = None
     _cpu: CachedObservation[HostCpu] | None = None
     _runs: dict[str, CachedObservation[CpuAnswer]] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Surveyor:
             volumes={s: seen.what.model_copy(update={"age_s": now - seen.at}) for s, seen in self._volumes.items()},
             kept=self._look_at_kept(),
             leftovers=self._look_at_leftovers(),
+            uptime=self.uptime(),
             peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
         )
 
