@@ -5,6 +5,7 @@ import { subscribe } from "./events.js";
 import { Component } from "./html.js";
 
 const SOON_MS = 200; // events come in bunches
+const REST = 20; // times as long as the last answers took: no page is dear to the server
 
 export class Live extends Component {
   constructor(props) {
@@ -40,7 +41,12 @@ export class Live extends Component {
   }
 
   soon() {
-    if (!this.due) this.due = setTimeout(() => this.refresh(), SOON_MS);
+    if (!this.due) this.due = setTimeout(this.refresh, Math.max(SOON_MS, this.restMs()));
+  }
+
+  // Until it may be asked for again.
+  restMs() {
+    return this.asked === undefined ? 0 : REST * this.tookMs - (performance.now() - this.asked - this.tookMs);
   }
 
   refresh = async () => {
@@ -53,6 +59,7 @@ export class Live extends Component {
     }
     this.busy = true;
     this.asking = new AbortController();
+    const asked = performance.now();
     const data = {};
     const errors = {};
     await Promise.all(
@@ -65,6 +72,8 @@ export class Live extends Component {
       }),
     );
     this.busy = false;
+    this.asked = asked;
+    this.tookMs = performance.now() - asked;
     if (this.gone) return;
     // what could not be read now stays as it was, beside the error; what is refused is no longer shown
     const kept = Object.fromEntries(Object.entries(this.state.data).filter(([name]) => errors[name]?.status === 0));
@@ -78,7 +87,7 @@ export class Live extends Component {
       this.again = false;
       this.soon();
     } else if (!document.hidden) {
-      this.timer = setTimeout(this.refresh, this.period());
+      this.timer = setTimeout(this.refresh, Math.max(this.period(), this.restMs()));
     }
   };
 }
