@@ -107,7 +107,11 @@ def _say_events(already: int) -> Callable[[Mapping[str, Any]], None]:
 
 def _list(client: Client, arguments: Arguments) -> None:
     active = None if arguments.all else "true"
-    show_rows(arguments, _DRAIN_COLUMNS, client.native("GET", "/drains", host=arguments.host, active=active)["drains"])
+    query = {"host": arguments.host, "active": active, "limit": arguments.limit, "marker": arguments.marker}
+    rows = client.native("GET", "/drains", **query)["drains"]
+    show_rows(arguments, _DRAIN_COLUMNS, rows)
+    if len(rows) == arguments.limit and not arguments.json:
+        say(f"there may be older ones: --marker {rows[-1]['uuid']}")
 
 
 def _show(client: Client, arguments: Arguments) -> None:
@@ -133,15 +137,15 @@ def _ask(client: Client, arguments: Arguments, *, verb: str) -> None:
 
 def _helper(client: Client, arguments: Arguments, *, way: str, title: str) -> int:
     """Nova's helper, as a drain that leaves what cannot go and closes no host."""
-    to = [arguments.target_host] if getattr(arguments, "target_host", None) else []
+    to = names(getattr(arguments, "target_host", None))
     body = {"host": arguments.host, "strategies": [way, "leave"], "to": to, "disable": False}
     return _results(client, arguments, client.native("POST", "/drains", body)["drain"], title)
 
 
 def _host_evacuate(client: Client, arguments: Arguments) -> int:
     """Nova's helper for a lost host. A server that is not evacuated, or not yet, has False and why."""
-    to = [arguments.target_host] if arguments.target_host else []
-    body = {"to": to, "at_most": arguments.at_most, "reason": arguments.reason, "dry_run": arguments.dry_run}
+    body: dict[str, Any] = {"to": names(arguments.target_host), "at_most": arguments.at_most}
+    body |= {"reason": arguments.reason, "dry_run": arguments.dry_run, "deadline_s": _duration(arguments.deadline)}
     body["discard_local_disks"] = arguments.discard_local_disks
     answer = client.native("POST", f"/hosts/{arguments.host}/evacuate", body)
     if arguments.dry_run:

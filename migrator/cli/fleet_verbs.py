@@ -1,5 +1,6 @@
 """The subcommands about whole hosts: see ``verbs.py``."""
 
+import argparse
 from typing import Any
 
 from migrator.cli.verb import add_verb
@@ -29,6 +30,8 @@ def _add_drains(subparsers: Any) -> None:
     restore.add_argument("host")
     listed = add_verb(subparsers, "drain-list", "list drains under way", True)
     listed.add_argument("--host", help="only of this host")
+    listed.add_argument("--limit", type=int, default=100, metavar="N", help="the newest ones, at most 1000")
+    listed.add_argument("--marker", metavar="DRAIN", help="only those older than this one")
     listed.add_argument("--all", action="store_true", help="those too that are over")
 
 
@@ -52,8 +55,9 @@ def _add_helpers(subparsers: Any) -> None:
     evacuate = add_verb(subparsers, "host-evacuate", text, True, True)
     evacuate.add_argument("host")
     evacuate.add_argument("--dry-run", action="store_true", help="show the plan, and begin nothing")
-    evacuate.add_argument("--target-host", metavar="HOST", help="the only destination")
+    _add_destinations(evacuate)
     evacuate.add_argument("--at-most", type=int, metavar="N", help="evacuations at once")
+    evacuate.add_argument("--deadline", metavar="T", help="none begins later than in 90s, 30m, 2h, 1d")
     evacuate.add_argument("--reason", default="", help="shown beside the evacuation")
     evacuate.add_argument(
         "--discard-local-disks",
@@ -67,7 +71,12 @@ def _add_helpers(subparsers: Any) -> None:
         helper = add_verb(subparsers, name, text, True, True)
         helper.add_argument("host")
         if name == "host-evacuate-live":
-            helper.add_argument("--target-host", metavar="HOST", help="the only destination")
+            _add_destinations(helper)
+
+
+def _add_destinations(verb: argparse.ArgumentParser) -> None:
+    text = "the only destinations, with commas between them"
+    verb.add_argument("--target-host", "--to", metavar="HOSTS", help=text)
 
 
 def _add_losses(subparsers: Any) -> None:

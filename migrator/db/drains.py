@@ -14,7 +14,7 @@ from migrator.db import server_heartbeat
 from migrator.db.clock import now_expression
 from migrator.db.drain_rows import DrainEventRow, DrainMoveRow, DrainRow, HeardRow
 from migrator.db.tables import claims, drain_events, drain_moves, drains, hosts, instances, operations
-from migrator.errors import ConcurrentUpdate, Conflict, DrainNotFound
+from migrator.errors import BadRequest, ConcurrentUpdate, Conflict, DrainNotFound
 
 MOVING, STOPPED = "moving", "done"
 
@@ -44,14 +44,32 @@ def get(connection: Connection, ident: str, *, lock: bool = False) -> DrainRow:
     return cast(DrainRow, row)
 
 
-def listed(connection: Connection, host: str | None, active: bool | None, limit: int) -> Sequence[DrainRow]:
-    """The newest first."""
+def listed(
+    connection: Connection, host: str | None, active: bool | None, limit: int, marker: str | None = None
+) -> Sequence[DrainRow]:
+    """The newest first, only drains that are older than the marker's. Raises BadRequest for a marker that is none."""
     query = select(drains).order_by(drains.c.id.desc()).limit(limit)
+    if marker is not None:
+        query = query.where(drains.c.id < _marked(connection, marker))
     if host is not None:
         query = query.where(drains.c.host == host)
     if active is not None:
         query = query.where(drains.c.active == active)
     return cast(Sequence[DrainRow], connection.execute(query).all())
+
+
+def _marked(connection: Connection, marker: str) -> int:
+    try:
+        return get(connection, marker).id
+    except DrainNotFound as error:
+        raise BadRequest(f"marker [{marker}] not found", advice="begin again without a marker") from error
+
+
+def operations_under_way(connection: Connection, drain_id: int) -> Sequence[int]:
+    """Of the drain's moves."""
+    m = drain_moves.c
+    query = select(m.operation_id).where(m.drain_id == drain_id, m.state == MOVING, m.operation_id.is_not(None))
+    return cast(Sequence[int], connection.execute(query.order_by(m.operation_id)).scalars().all())
 
 
 def active_ids(connection: Connection) -> Sequence[int]:

@@ -113,3 +113,22 @@ def test_an_action_that_is_refused_is_named(guarded: Web, caplog: pytest.LogCapt
     assert guarded("POST", "/v2.1/flavors/1/action", json=access, headers=MEMBER).status_code == 403
     assert guarded("POST", f"/v2.1/servers/{uuid}/action", json={"evacuate": {}}, headers=MEMBER).status_code == 403
     assert [line["action"] for line in audit(caplog)] == ["addTenantAccess", "evacuate"]
+
+
+def test_a_drain_is_one_line_with_the_moves_that_it_begins_and_its_end_with_those_that_it_stops(
+    guarded: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    seed.host(guarded.db, "compute2")
+    for name in ("compute1", "compute2"):
+        seed.pools(guarded.db, name, local="shared")
+    for name in ("a", "b"):
+        seed.instance(guarded.db, name)
+    admin = {**SENT_BY, **basic("admin", "password of admin")}
+    answer = guarded("POST", "/v1/drains", None, json={"host": "compute1"}, headers=admin)
+    assert answer.status_code == 202, answer.text
+    drain = answer.json()["drain"]
+    begun = sorted(move["operation"]["id"] for move in drain["moves"])
+    guarded("POST", f"/v1/drains/{drain['uuid']}/cancel", None, json={}, headers=admin)
+    first, last = audit(caplog)
+    assert (sorted(first["operations"]), first["request"]) == (begun, drain["request_id"])
+    assert sorted(last["operations"]) == begun

@@ -173,3 +173,34 @@ def test_a_drain_of_an_empty_host_is_over_at_once_and_the_host_stays_closed(web:
 def test_what_was_never_drained_is_not_restored(web: Web) -> None:
     words = "Host compute1 was never drained: there is nothing to bring back"
     assert refusal(web("POST", "/v1/hosts/compute1/restore", None), 409) == words
+
+
+def test_the_list_is_given_in_pages_the_newest_first(web: Web) -> None:
+    made = [begun(web)["uuid"]]
+    for _ in range(2):
+        made.append(web("POST", "/v1/hosts/compute1/restore", None).json()["drain"]["uuid"])
+        made.append(begun(web)["uuid"])
+
+    def page(**query: Any) -> list[str]:
+        answer = web("GET", "/v1/drains", None, params=query)
+        assert answer.status_code == 200, answer.text
+        return [row["uuid"] for row in answer.json()["drains"]]
+
+    first = page(limit=2)
+    assert [*first, *page(limit=2, marker=first[-1]), *page(marker=made[1])] == made[::-1]
+    words = "marker [nothing] not found"
+    assert words in refusal(web("GET", "/v1/drains", None, params={"marker": "nothing"}), 400)
+    for limit in (0, 1001):
+        assert "limit" in refusal(web("GET", "/v1/drains", None, params={"limit": limit}), 400)
+
+
+def test_hosts_whose_description_cannot_be_read_are_no_destinations(web: Web) -> None:
+    seed.instance(web.db, "a")
+    with web.db.write() as connection:
+        report = hosts.get(connection, "compute2").report
+        hosts.change(connection, "compute2", {"report": {**report, "memory_mb": "much"}})
+    words = "no other host takes instances in (compute2: its description cannot be read): nothing could leave compute1"
+    answer = drain(web)
+    assert refusal(answer, 409) == words
+    assert "restart the agent of compute2" in answer.text
+    assert not host_row(web).disabled

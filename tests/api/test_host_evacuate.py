@@ -103,6 +103,12 @@ def test_contradicting_options_are_refused(lost: Web) -> None:
     assert refusal(evacuate(lost), 409) == "no other host takes instances in: nothing could leave compute3"
 
 
+def test_destinations_and_a_deadline_are_kept(lost: Web) -> None:
+    found = evacuate(lost, to=["compute1", "compute2"], deadline_s=60).json()["drain"]
+    assert (found["to"], found["deadline_at"] is None) == (["compute1", "compute2"], False)
+    assert {move["destination"] for move in found["moves"] if move["state"] == "moving"} == {"compute1"}
+
+
 def test_the_host_that_is_back_ends_the_evacuation_and_nothing_more_begins(lost: Web) -> None:
     seed.instance(lost.db, "huge", host="compute3", flavor=BIG)
     with lost.db.write() as connection:

@@ -32,7 +32,7 @@ def once_silent(cloud: Cloud, *arguments: str) -> str:
 def evacuate_the_rest(cloud: Cloud) -> None:
     """Of n1, by the verb for a whole host."""
     assert "Compute service of n2 is still in use" in cloud.migrator("host-evacuate", "n2").err
-    planned = cloud.migrator("host-evacuate", "n1", "--dry-run", "--target-host", "n3")
+    planned = cloud.migrator("host-evacuate", "n1", "--dry-run", "--to", "n2,n3", "--deadline", "2h")
     assert (planned.code, "allow it: discard_local_disks (--discard-local-disks)" in planned.out) == (1, True)
     more = ("--discard-local-disks", "--at-most", "1", "--reason", "power", "--poll")
     whole = ok(cloud.migrator("host-evacuate", "n1", *more))

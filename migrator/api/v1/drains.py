@@ -20,38 +20,37 @@ Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-
 Strategy = Literal["live", "cold", "stop", "leave"]
 
 
-class NewDrain(BaseModel):
-    """What a drain is asked to do."""
+class _MovesOfAHost(BaseModel):
+    """What is asked of all moves away from one host, whatever begins them."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    host: Name
-    strategies: list[Strategy] = Field(["live", "cold"], min_length=1, max_length=4, description="the preferred first")
     to: list[Name] = Field([], max_length=1000, description="the only destinations; none: every host")
     at_most: int | None = Field(None, ge=1, le=1000, description="moves at once; null: as the settings say")
     deadline_s: int | None = Field(None, ge=1, le=31_536_000, description="no move begins after so many seconds")
     reason: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f]*$")
-    disable: bool = Field(True, description="the host takes nothing in from now on")
     dry_run: bool = Field(False, description="answer the plan, and begin nothing")
 
 
-class HostEvacuation(BaseModel):
+class NewDrain(_MovesOfAHost):
+    """What a drain is asked to do."""
+
+    host: Name
+    strategies: list[Strategy] = Field(["live", "cold"], min_length=1, max_length=4, description="the preferred first")
+    disable: bool = Field(True, description="the host takes nothing in from now on")
+
+
+class HostEvacuation(_MovesOfAHost):
     """How the instances of a lost host are evacuated."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    to: list[Name] = Field([], max_length=1000, description="the only destinations; none: every host")
-    at_most: int | None = Field(None, ge=1, le=1000, description="evacuations at once; null: as the settings say")
-    deadline_s: int | None = Field(None, ge=1, le=31_536_000, description="none begins after so many seconds")
-    reason: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f]*$")
     discard_local_disks: bool = Field(False, description="make anew disks whose data only the lost host has")
-    dry_run: bool = Field(False, description="answer the plan, and begin nothing")
 
 
 class DrainsQuery(BaseModel):
     host: Name | None = None
     active: bool | None = None
     limit: int = Field(100, ge=1, le=1000)
+    marker: str | None = Field(None, min_length=1, max_length=36, description="a drain's id or UUID: older ones")
 
 
 class Cancellation(BaseModel):
@@ -74,7 +73,7 @@ def create(request: ApiRequest) -> Answer:
         found = requests.forecast(services.db, wanted.host, asked, wanted.deadline_s, services.settings)
         return Answer(200, {"plan": _plan(found, wanted.host)})
     told = (wanted.host, asked, wanted.deadline_s, services.settings)
-    return _begun(request, requests.begin(services.db, request.caller, *told))
+    return _advanced(request, requests.begin(services.db, request.caller, *told))
 
 
 def evacuate(request: ApiRequest) -> Answer:
@@ -91,20 +90,21 @@ def evacuate(request: ApiRequest) -> Answer:
         found = requests.forecast(services.db, host, asked, wanted.deadline_s, services.settings)
         return Answer(200, {"plan": _plan(found, host)})
     told = (host, asked, wanted.deadline_s, services.settings)
-    return _begun(request, requests.begin_evacuation(services.db, request.caller, *told))
+    return _advanced(request, requests.begin_evacuation(services.db, request.caller, *told))
 
 
 def restore(request: ApiRequest) -> Answer:
     """Let the host take instances in again, and bring back what drains took away. Errors: 404; 409."""
     services = request.services
-    return _begun(request, requests.restore(services.db, request.caller, request.params["name"], services.settings))
+    return _advanced(request, requests.restore(services.db, request.caller, request.params["name"], services.settings))
 
 
 def index(request: ApiRequest) -> Answer:
-    """The newest first."""
+    """The newest first; with ``marker``, those that are older than that drain. Errors: 400 for a marker that is no
+    drain."""
     query: DrainsQuery = request.query
     with request.services.db.read() as connection:
-        rows = drains.listed(connection, query.host, query.active, query.limit)
+        rows = drains.listed(connection, query.host, query.active, query.limit, query.marker)
         counts = drains.counts(connection, [row.id for row in rows])
     return Answer(200, {"drains": [_view(row) | {"moves": counts[row.id]} for row in rows]})
 
@@ -130,12 +130,18 @@ def cancel(request: ApiRequest) -> Answer:
 def _ask(request: ApiRequest, verb: str, *, undo: bool = False) -> Answer:
     services = request.services
     row = requests.ask(services.db, request.caller, request.params["ident"], verb, undo=undo)
+    return _advanced(request, row)
+
+
+def _advanced(request: ApiRequest, row: DrainRow) -> Answer:
+    """The audit names the operations that the request begins, and those under way that it is about. Those that begin
+    later have the request's id, as the drain has."""
+    services, about = request.services, request.caller.operations
+    with services.db.read() as connection:
+        about += drains.operations_under_way(connection, row.id)
     services.drains.advance(row.id)
-    return _shown(request, row.uuid, 202)
-
-
-def _begun(request: ApiRequest, row: DrainRow) -> Answer:
-    request.services.drains.advance(row.id)
+    with services.db.read() as connection:
+        about += [key for key in drains.operations_under_way(connection, row.id) if key not in about]
     return _shown(request, row.uuid, 202)
 
 

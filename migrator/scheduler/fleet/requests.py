@@ -11,6 +11,7 @@ from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.fleet import views
 from migrator.scheduler.fleet.plan.model import MOVES, FleetPlan, Way
 from migrator.scheduler.fleet.plan.vocabulary import DRAIN, EVACUATION, RESTORE, DrainRequest, DrainState
+from migrator.scheduler.fleet.records import create
 from migrator.scheduler.fleet.restore import begin_restore
 from migrator.scheduler.fleet.runner import give_back, plan_of_host, reason_of
 from migrator.scheduler.requests import lost_host
@@ -36,17 +37,7 @@ def begin(
     with db.write() as connection:
         hosts.lock(connection, [host])
         row = _checked(connection, host, request, settings)
-        values = {
-            "kind": DRAIN,
-            "host": host,
-            "state": DrainState.RUNNING.value,
-            "request": request.raw,
-            "before": _before(connection, row),
-            "request_id": caller.request_id,
-            "user_id": caller.user_id,
-            "project_id": caller.project_id,
-        }
-        made = drains.create(connection, values, deadline_s)
+        made = create(connection, caller, DRAIN, host, request, _before(connection, row), deadline_s)
         if request.disable:
             hosts.change(connection, host, {"disabled": True, "disabled_reason": reason_of(made)})
         drains.say(connection, made.id, "begun", f"asked by {caller.user_id}: {request.reason or 'no reason given'}")
@@ -62,17 +53,7 @@ def begin_evacuation(
     with db.write() as connection:
         hosts.lock(connection, [host])
         _checked_lost(connection, host, request, settings)
-        values = {
-            "kind": EVACUATION,
-            "host": host,
-            "state": DrainState.RUNNING.value,
-            "request": request.raw,
-            "before": {},
-            "request_id": caller.request_id,
-            "user_id": caller.user_id,
-            "project_id": caller.project_id,
-        }
-        made = drains.create(connection, values, deadline_s)
+        made = create(connection, caller, EVACUATION, host, request, {}, deadline_s)
         drains.say(connection, made.id, "begun", f"asked by {caller.user_id}: {request.reason or 'no reason given'}")
         return made
 
@@ -173,10 +154,8 @@ def _checked(connection: Connection, host: str, request: DrainRequest, settings:
             advice=f"evacuate its instances: `migrator host-evacuate {host}`; --dry-run shows what becomes of them",
         )
     _check_destinations(connection, request)
-    others = views.usable(drains.hosts_heard(connection), request, settings) - {host}
-    if not others and not _ENDS & set(request.strategies):
-        which = f"none of {', '.join(request.to)}" if request.to else "no other host"
-        raise Conflict(f"{which} takes instances in: nothing could leave {host}", advice="enable one, or add `stop`")
+    if not _ENDS & set(request.strategies):
+        _refuse_nowhere(connection, host, request, settings, "enable one, or add `stop`")
     return row
 
 
@@ -186,15 +165,26 @@ def _checked_lost(connection: Connection, host: str, request: DrainRequest, sett
     _refuse_active(connection, host, "end it first: `migrator drain-cancel {}`")
     lost_host.check(row, settings, f"Cannot evacuate host {host}:")
     _check_destinations(connection, request)
-    if not views.usable(drains.hosts_heard(connection), request, settings) - {host}:
-        which = f"none of {', '.join(request.to)}" if request.to else "no other host"
-        raise Conflict(f"{which} takes instances in: nothing could leave {host}", advice="enable one")
+    _refuse_nowhere(connection, host, request, settings, "enable one")
 
 
 def _refuse_active(connection: Connection, host: str, advice: str) -> None:
     for active in drains.active_of(connection, [host]):
         words = f"Host {host} has drain {active.uuid} ({active.kind}) under way"
         raise Conflict(words, advice=advice.format(active.uuid))
+
+
+def _refuse_nowhere(
+    connection: Connection, host: str, request: DrainRequest, settings: ServerSettings, advice: str
+) -> None:
+    """A host whose description cannot be read takes nothing in, either."""
+    others = sorted(views.usable(drains.hosts_heard(connection), request, settings) - {host})
+    unreadable = [row.name for row in hosts.by_names(connection, others) if host_views.report_of(row)[1]]
+    if len(unreadable) == len(others):
+        which = f"none of {', '.join(request.to)}" if request.to else "no other host"
+        why = f" ({', '.join(unreadable[:20])}: its description cannot be read)" if unreadable else ""
+        advice = f"restart the agent of {unreadable[0]}, which describes it anew" if unreadable else advice
+        raise Conflict(f"{which} takes instances in{why}: nothing could leave {host}", advice=advice)
 
 
 def _check_destinations(connection: Connection, request: DrainRequest) -> None:

@@ -9,7 +9,8 @@ from migrator.db.engine import Connection
 from migrator.operations import Kind
 from migrator.scheduler.fleet.plan.model import MOVES, Way
 from migrator.scheduler.fleet.plan.step import MoveView
-from migrator.scheduler.fleet.plan.vocabulary import RESTORE, DrainRequest, DrainState, MoveState
+from migrator.scheduler.fleet.plan.vocabulary import RESTORE, DrainRequest, MoveState
+from migrator.scheduler.fleet.records import create
 from migrator.scheduler.requests.requests import Caller
 
 
@@ -22,17 +23,8 @@ def begin_restore(connection: Connection, restored: Sequence[DrainRow], caller: 
     more = f" and {len(restored) - 1} earlier" if len(restored) > 1 else ""
     reason = f"restores drain {newest.uuid}{more}"
     request = DrainRequest(ways, (newest.host,), asked.at_most, reason, disable=False)
-    values = {
-        "kind": RESTORE,
-        "host": newest.host,
-        "state": DrainState.RUNNING.value,
-        "request": request.raw,
-        "before": {"restores": [drain.uuid for drain in restored]},
-        "request_id": caller.request_id,
-        "user_id": caller.user_id,
-        "project_id": caller.project_id,
-    }
-    made = drains.create(connection, values, None)
+    restores = {"restores": [drain.uuid for drain in restored]}
+    made = create(connection, caller, RESTORE, newest.host, request, restores)
     found: dict[str, dict[str, Any]] = {}
     for drain in restored:
         for row in _back(connection, drain):
