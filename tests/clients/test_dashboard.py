@@ -98,6 +98,10 @@ def test_the_fleet_leads_to_a_host_and_to_an_instance_whose_name_is_text(
     expect(page.get_by_text(re.compile("^It (runs|is active) on n"))).to_be_visible()
     expect(page.get_by_role("link", name=re.compile("^build "))).to_be_visible()
     assert page.locator("main img").count() == 0
+    page.get_by_role("searchbox").fill("no-such-name.*")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.get_by_text("No instance.", exact=True)).to_be_visible()
+    expect(page.get_by_text("No host.", exact=True)).to_be_visible()
     page.get_by_role("searchbox").fill(guests["dash-small"])
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator("p.lead")).to_contain_text("dash-small")

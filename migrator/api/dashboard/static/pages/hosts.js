@@ -18,7 +18,7 @@ export class Hosts extends Live {
     const { data, errors } = this.state;
     const found = data.hosts;
     return html`<${Trouble} errors=${errors} />
-      ${found ? html`<${Summary} found=${found} /><${List} hosts=${found.hosts} />` : Object.keys(errors).length ? null : html`<${Loading} />`}
+      ${found ? html`${this.props.query.name ? null : html`<${Summary} found=${found} />`}<${List} hosts=${found.hosts} searched=${this.props.query.name} />` : Object.keys(errors).length ? null : html`<${Loading} />`}
       ${found?.next ? html`<p><a href=${`#/hosts?${new URLSearchParams({ ...this.props.query, after: found.next })}`}>The next ${plural(1000, "host")}</a></p>` : null}`;
   }
 }
@@ -43,9 +43,10 @@ function Tile({ value, label, tone = "" }) {
   return html`<li class="tile ${tone}"><span class="value">${value}</span> <span class="label">${label}</span></li>`;
 }
 
-function List({ hosts }) {
+function List({ hosts, searched }) {
+  const empty = searched ? "No host." : "No host is registered. The guide says how one joins: docs/installation.md.";
   const sorted = [...hosts].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || Number(a.enabled) - Number(b.enabled) || a.name.localeCompare(b.name, undefined, { numeric: true }));
-  return html`<${Table} caption="Hosts" rows=${sorted} id=${(host) => host.name} empty="No host is registered. The guide says how one joins: docs/installation.md." columns=${COLUMNS} />`;
+  return html`<${Table} caption="Hosts" rows=${sorted} id=${(host) => host.name} empty=${empty} columns=${COLUMNS} />`;
 }
 
 const COLUMNS = [
