@@ -74,6 +74,15 @@ HostAddress = Annotated[str, AfterValidator(address)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]
 
 
+def is_wildcard(endpoint: str) -> bool:
+    """Every address of the machine."""
+    host = endpoint.rpartition(":")[0].strip("[]")
+    try:
+        return not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def is_loopback(endpoint: str) -> bool:
     host = endpoint.rpartition(":")[0].strip("[]")
     if host == "localhost":

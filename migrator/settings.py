@@ -204,7 +204,7 @@ class AgentSettings(_Base):
     server_ca: Path | None = None  # a PEM file: the only authority whose certificate of an https:// server is accepted
     # this host's name, as its credential has it; without it, the machine's
     host: Annotated[str, AfterValidator(setting_values.host)] = Field(default_factory=socket.gethostname)
-    token: Annotated[str, AfterValidator(server_address.checked_token)] = ""  # from `migrator agent-credential HOST`
+    token: Annotated[str, AfterValidator(server_address.checked_token)] = ""  # from `migrator agent-join`
     state_path: Path = Path("/var/lib/migrator/agent")  # journal, image cache, consoles
     # pool name -> directory; the same names on every host
     storage: dict[str, Path] = Field(default_factory=lambda: {"local": Path("/var/lib/migrator/instances")})

@@ -29,6 +29,17 @@ def add(subparsers: Any) -> None:
     )
     agent.add_argument("--json", action="store_true", help="--check: print JSON instead of a table")
     agent.set_defaults(run=_agent)
+    join = subparsers.add_parser("agent-join", help="join a server: `migrator host-join` prints this line (on a host)")
+    join.add_argument("server_url", help="of its agents' port: http://HOST:PORT or https://HOST:PORT")
+    join.add_argument("token", help="the invitation; - reads it from the standard input")
+    join.add_argument("--config", default="/etc/migrator/agent.toml", help="the file to write (%(default)s)")
+    join.add_argument(
+        "--address", default="", help="at which other hosts reach this one; else the one that reaches the server"
+    )
+    join.add_argument("--server-ca", help="PEM file: the only authority that is trusted, with https")
+    join.add_argument("--force", action="store_true", help="replace the file if there is one")
+    join.add_argument("--json", action="store_true", help="print what is missing as JSON instead of a table")
+    join.set_defaults(run=_join)
     credential = subparsers.add_parser("agent-credential", help="issue a new credential for a host's agent")
     credential.add_argument("host")
     credential.add_argument("--config")
@@ -93,6 +104,13 @@ def _agent(arguments: argparse.Namespace) -> int:
     with _part("libvirt's Python library", ("libvirt", "libvirtmod"), _LIBVIRT):
         from migrator.compute.agent.main import run_real_agent  # a simulated host has no libvirt to import
     return run_real_agent(settings)
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    without_httpx_cli()
+    from migrator.cli.agent_join import join
+
+    return join(arguments)
 
 
 def _credential(arguments: argparse.Namespace) -> int:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrator.cli.client import Client
-from migrator.cli.output import Arguments, show_rows
-from migrator.cli.tables import Column
+from migrator.cli.output import Arguments, fail, say, show, show_rows
+from migrator.cli.tables import Column, as_json
+from migrator.setting_values import is_loopback
 
 _COLUMNS = (Column("ID", "id"), Column("Host", "host"), Column("Binary", "binary"))
 _STATUS = (*_COLUMNS, Column("Status", "status"))
@@ -61,6 +62,23 @@ def _fence(client: Client, arguments: Arguments) -> None:
     show_rows(arguments, _ADDRESS, [client.native("PUT", f"/hosts/{arguments.host}/fence", body)["host"]])
 
 
+def _join(client: Client, arguments: Arguments) -> None:
+    body = {"valid_s": arguments.valid * 60, "replace": arguments.replace}
+    found = client.native("POST", f"/hosts/{arguments.host}/join", body)["host"]
+    url = arguments.agent_url or found["agent_url"]
+    if arguments.json:
+        show(as_json(found | {"agent_url": url}))
+        return
+    say(f"migrator agent-join {url or 'URL'} {found['token']}")
+    notes = [f"run it on {found['name']}, as root, before {found['expires_at']}; it works once"]
+    if url is None:
+        notes.append("URL: http(s)://HOST:PORT of the agents' port, for agent_listen names no single address")
+    elif is_loopback(url.partition("://")[2]):
+        notes.append("only this machine reaches that address: set agent_listen for other hosts")
+    for note in notes:
+        fail(f"# {note}")
+
+
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "service-force-down": _force_down,
     "service-disable": _disable,
@@ -69,4 +87,5 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "host-delete": _delete,
     "host-replace": _replace,
     "host-fence": _fence,
+    "host-join": _join,
 }

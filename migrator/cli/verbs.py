@@ -164,6 +164,15 @@ def _add_hosts(subparsers: Any) -> None:
         approve.add_argument(
             f"--{name}", type=int, help="that instances may be given at most; else what the host reports"
         )
+    join = add_verb(subparsers, "host-join", "invite a host: prints the line to run on it", json=True)
+    join.add_argument("host", help="the name that it gets")
+    join.add_argument("--valid", type=int, default=60, metavar="MINUTES", help="until it ends (%(default)s)")
+    join.add_argument(
+        "--agent-url", help="at which the host reaches the agents' port; else as the server's settings say"
+    )
+    join.add_argument(
+        "--replace", action="store_true", help="also a host whose agent has a credential, which then ends"
+    )
     delete = add_verb(subparsers, "host-delete", "remove a host on which nothing is outstanding, and its credential")
     delete.add_argument("host")
     replace = add_verb(

@@ -25,13 +25,22 @@ def issue(db: Database, host: str) -> str:
     """A new token for the host's agent; the old one stops working. It is shown once and cannot be read back.
     Raises BadRequest for what is no host's name."""
     host_name.check(host)
-    token = secrets.token_urlsafe(32)
     with db.write() as connection:
-        connection.execute(delete(agent_credentials).where(agent_credentials.c.host == host))
-        connection.execute(
-            agent_credentials.insert().values(host=host, token_sha256=digest(token), created_at=now(connection))
-        )
+        return issue_in(connection, host)
+
+
+def issue_in(connection: Connection, host: str) -> str:
+    """The same, as a part of a transaction."""
+    token = secrets.token_urlsafe(32)
+    connection.execute(delete(agent_credentials).where(agent_credentials.c.host == host))
+    row = {"host": host, "token_sha256": digest(token), "created_at": now(connection)}
+    connection.execute(agent_credentials.insert().values(row))
     return token
+
+
+def has_one(connection: Connection, host: str) -> bool:
+    query = select(agent_credentials.c.host).where(agent_credentials.c.host == host)
+    return connection.execute(query).first() is not None
 
 
 def holders(connection: Connection) -> Mapping[str, str]:

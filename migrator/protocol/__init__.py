@@ -56,7 +56,7 @@ from migrator.protocol.facts import (
 from migrator.protocol.hosts import HostReport, StoragePool, TlsReport
 from migrator.protocol.instances import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeSpec
 from migrator.protocol.items import UnreadableAssignment, UnreadableFact
-from migrator.protocol.messages import WORKING_MAX, Assignments, DomainEntry, Facts, Poll, Registration
+from migrator.protocol.messages import WORKING_MAX, Assignments, DomainEntry, Facts, Joined, Poll, Registration
 from migrator.protocol.surveys import (
     CpuAnswer,
     GuestCpu,
@@ -144,6 +144,7 @@ __all__ = [
     "Incarnation",
     "InstanceSpec",
     "JobFact",
+    "Joined",
     "KeptDisks",
     "KeptInputs",
     "Key",

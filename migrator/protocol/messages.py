@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from migrator.protocol.assignments import Assignment
-from migrator.protocol.base import Age, BootId, Count, Incarnation, Key, MachineId, Message, Number, Seal
+from migrator.protocol.base import Age, BootId, Count, HostName, Incarnation, Key, MachineId, Message, Number, Seal
 from migrator.protocol.facts import Fact
 from migrator.protocol.hosts import HostReport
 from migrator.protocol.items import (
@@ -28,6 +28,13 @@ class Registration(Message):
     incarnation: Incarnation
     machine: MachineId = ""
     report: HostReport
+
+
+class Joined(Message):
+    """The answer to POST /agent/v1/join, which a host asks with its invitation in place of a credential."""
+
+    host: HostName
+    token: Annotated[str, Field(min_length=1, max_length=200)] = Field(repr=False)
 
 
 class DomainEntry(Message):

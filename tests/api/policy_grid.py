@@ -80,6 +80,7 @@ LOWEST: dict[str, str] = {
         GET /v1/networks/{ident}
         DELETE /v1/networks/{ident}
         POST /v1/hosts/{name}/evacuate
+        POST /v1/hosts/{name}/join
         POST /v1/hosts/{name}/replace
         POST /v1/hosts/{name}/approve
         PUT /v1/hosts/{name}/fence

@@ -4,6 +4,7 @@ Every request carries the credential of one host's agent and reaches only that h
 """
 
 import asyncio
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.db import images as image_rows
 from migrator.errors import ImageNotFound
-from migrator.protocol import PROTOCOL, Consoles, Facts, Survey, versions
+from migrator.protocol import PROTOCOL, Consoles, Facts, Joined, Survey, versions
 from migrator.scheduler import agents
-from migrator.scheduler.hosts import machines, protocol_skew
+from migrator.scheduler.hosts import joining, machines, protocol_skew
 from migrator.scheduler.state import consoles, entitlements, surveys
+
+log = logging.getLogger("migrator.agents")
 
 # A poll that is held until its end is its host's last word for that time: of so many, one may be late.
 _POLLS_BEFORE_DOWN = 3
@@ -32,6 +35,16 @@ async def register(request: ApiRequest) -> Answer:
     token, content = token_of(request.http.headers.get("authorization", "")), await request.http.body()
     await request.services.registrations.take(request.host, Sent(token, content))
     return Answer(204)
+
+
+async def join(request: ApiRequest) -> Response:
+    """Take an invitation, once: the answer has the host's name and its agent's credential."""
+    services, token = request.services, token_of(request.http.headers.get("authorization", ""))
+    host, credential = await services.admission.run(request.host, Kind.JOIN, partial(joining.join, services.db, token))
+    services.credentials.forget()
+    log.info("host %s has joined: its agent was given a credential", host)
+    answer = Joined(host=host, token=credential)
+    return Response(answer.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _admit(services: Services, host: str, said: int, machine: str) -> None:

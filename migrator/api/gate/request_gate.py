@@ -39,6 +39,7 @@ from migrator.api.surface import surface_of
 from migrator.db import credentials
 from migrator.errors import BadRequest, Forbidden, MigratorError, TooManyRequests, Unauthorized, Unavailable
 from migrator.protocol import message_sizes
+from migrator.scheduler.hosts import joining
 
 JSON_TYPES = ("application/json", "application/vnd.openstack.compute+json")
 OCTETS = ("application/octet-stream",)
@@ -134,7 +135,7 @@ class RequestGate:
         """Raises what the access asks for and the request does not have."""
         state = scope["state"]
         if access.kind is not None:
-            holder = state["agent_host"] = await self._agent(headers.get("authorization", ""))
+            holder = state["agent_host"] = await self._agent(headers.get("authorization", ""), access.kind)
             _check_owner(scope.get("path_params", {}).get("name", holder), holder)
             kept.enter_context(self._services.admission.entered(holder, access.kind))
         elif access is not ANYBODY:
@@ -177,9 +178,14 @@ class RequestGate:
             request_origin.check_host(scope["headers"], (scope.get("server") or ("",))[0], self._gate.allowed)
         request_origin.check_origin(scope["headers"], scope["scheme"])
 
-    async def _agent(self, authorization: str) -> str:
+    async def _agent(self, authorization: str, kind: Kind) -> str:
         """The host whose agent calls. Raises Unauthorized and Unavailable."""
-        host = await self._services.credentials.holder(token_of(authorization))
+        known, token = self._services.credentials, token_of(authorization)
+        if kind is Kind.JOIN:
+            if (host := await known.invited(token)) is None:
+                raise Unauthorized(joining.UNKNOWN, advice=joining.UNKNOWN_ADVICE)
+            return host
+        host = await known.holder(token)
         if host is None:
             raise Unauthorized(credentials.UNKNOWN, advice=credentials.UNKNOWN_ADVICE)
         return host

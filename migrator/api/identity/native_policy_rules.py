@@ -39,6 +39,7 @@ NATIVE_RULES = (
     ours("capacity", ADMIN, "Tell what the loss of hosts would do", "GET /v1/what-if",
          "GET /v1/capacity"),
     ours("hosts:evacuate", ADMIN, "Evacuate a lost host", "POST /v1/hosts/{name}/evacuate"),
+    ours("hosts:join", ADMIN, "Invite a host", "POST /v1/hosts/{name}/join"),
     ours("hosts:replace", ADMIN, "Let another machine be a host", "POST /v1/hosts/{name}/replace"),
     ours("hosts:approve", ADMIN, "Let a host take instances", "POST /v1/hosts/{name}/approve"),
     ours("hosts:fence", ADMIN, "Say where a host is fenced", "PUT /v1/hosts/{name}/fence"),

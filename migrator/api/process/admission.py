@@ -42,6 +42,7 @@ class Kind(StrEnum):
     SURVEY = "survey"
     CONSOLES = "consoles"
     IMAGE = "image"
+    JOIN = "join"  # with an invitation in place of a credential
     SEARCH = "search"  # a list by a regular expression
 
 
@@ -63,6 +64,7 @@ SHARES: Mapping[Kind, Share] = {
     Kind.SURVEY: Share("looks", 2, 9.0),
     Kind.CONSOLES: Share("looks", 2, 4.0),
     Kind.IMAGE: Share("looks", 8, 4.0),  # while they are sent, too
+    Kind.JOIN: Share("registrations", 1, 9.0),
     Kind.SEARCH: Share("searches", 8, 1.0),
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from anyio import CapacityLimiter, to_thread
 
-from migrator.db import credentials
+from migrator.db import credentials, invitations
 from migrator.db.engine import Database
 from migrator.errors import MigratorError, Unauthorized
 
@@ -27,6 +27,7 @@ class CredentialLookup:
     def __init__(self, db: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._db, self._clock = db, clock
         self._hosts: Mapping[str, str] = {}  # digest -> host
+        self._invited: Mapping[str, str] = {}  # digest of an invitation's token -> host
         self._began = -math.inf  # the last look, before it asked the database
         self._changed = -math.inf  # this process changed the table
         self._next = 0.0  # when another may begin
@@ -40,11 +41,18 @@ class CredentialLookup:
 
     async def holder(self, token: str) -> str | None:
         """The host whose agent holds this token, or None. Raises Unavailable."""
+        return await self._known(token, lambda: self._hosts)
+
+    async def invited(self, token: str) -> str | None:
+        """The host that this invitation is for, or None. Raises Unavailable."""
+        return await self._known(token, lambda: self._invited)
+
+    async def _known(self, token: str, table: Callable[[], Mapping[str, str]]) -> str | None:
         digest, asked = credentials.digest(token), self._clock()
         await self._look(not_before=asked - _OLDEST_S)
-        if digest not in self._hosts:  # it may have been issued a moment ago
+        if digest not in table():  # it may have been issued a moment ago
             await self._look(not_before=asked)
-        return self._hosts.get(digest)
+        return table().get(digest)
 
     async def _look(self, not_before: float) -> None:
         """See that the copy was taken then or later. Raises what that look met, also for those that waited for it."""
@@ -59,16 +67,17 @@ class CredentialLookup:
     async def _refresh(self) -> None:
         began = self._clock()
         try:
-            self._hosts, self._error = await to_thread.run_sync(self._read, limiter=self._thread), None
+            self._hosts, self._invited = await to_thread.run_sync(self._read, limiter=self._thread)
+            self._error = None
         except MigratorError as error:
-            self._hosts, self._error = {}, error
+            self._hosts, self._invited, self._error = {}, {}, error
         self._began = began
         ended = self._clock()
         self._next = ended + max(_REST_S, min(1.0, _REST * (ended - began)))
 
-    def _read(self) -> Mapping[str, str]:
+    def _read(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         with self._db.read() as connection:
-            return credentials.holders(connection)
+            return credentials.holders(connection), invitations.invited(connection)
 
 
 def token_of(authorization: str) -> str:

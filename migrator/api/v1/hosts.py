@@ -5,10 +5,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from migrator.api.routing import Answer, ApiRequest
+from migrator.api.timestamps import iso_z
 from migrator.db import hosts
 from migrator.protocol import MachineId
-from migrator.scheduler.hosts import approval, machines
-from migrator.setting_values import HostAddress
+from migrator.scheduler.hosts import approval, joining, machines
+from migrator.setting_values import HostAddress, is_wildcard
+from migrator.settings import ServerSettings
 
 
 class HostPath(BaseModel):
@@ -40,6 +42,34 @@ class Fence(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     address: HostAddress | None = Field(description="of its power switch or management board; null: none")
+
+
+class Invited(BaseModel):
+    """A new host, whose agent takes the invitation for its credential."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    valid_s: int = Field(3600, ge=60, le=7 * 24 * 3600, description="seconds until it ends")
+    replace: bool = Field(False, description="also a host whose agent has a credential, which then ends")
+
+
+def join(request: ApiRequest) -> Answer:
+    """Invite a host. The answer has the token, this once, and the address of the agents' port where the settings tell
+    it. Errors: 400 for what is no host's name; 409 for a host that has a credential, without ``replace``."""
+    wanted: Invited = request.body
+    services, name = request.services, request.params["name"]
+    made = joining.invite(services.db, name, wanted.valid_s, replace=wanted.replace)
+    services.credentials.forget()
+    told = {"name": name, "token": made.token, "expires_at": iso_z(made.expires_at)}
+    return Answer(201, {"host": told | {"agent_url": _agents_url(services.settings)}}, {"Cache-Control": "no-store"})
+
+
+def _agents_url(settings: ServerSettings) -> str | None:
+    """None: of a port at every address the settings do not tell one that hosts reach."""
+    endpoint, cert = settings.agent_listen or settings.listen, settings.agent_tls_cert
+    if settings.agent_listen is None:
+        cert = settings.tls_cert
+    return None if is_wildcard(endpoint) else f"{'https' if cert else 'http'}://{endpoint}"
 
 
 def replace(request: ApiRequest) -> Answer:

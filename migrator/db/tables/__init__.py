@@ -11,7 +11,16 @@ from migrator.db.tables.console_tables import console_logs
 from migrator.db.tables.drain_tables import drain_events, drain_moves, drains
 from migrator.db.tables.flavor_and_image_tables import flavors, images
 from migrator.db.tables.group_tables import neighbours, server_groups
-from migrator.db.tables.host_tables import agent_credentials, copies, guest_cpus, hosts, keys, listening, surveys
+from migrator.db.tables.host_tables import (
+    agent_credentials,
+    copies,
+    guest_cpus,
+    host_invitations,
+    hosts,
+    keys,
+    listening,
+    surveys,
+)
 from migrator.db.tables.instance_tables import instances, volumes
 from migrator.db.tables.key_pair_tables import key_pairs
 from migrator.db.tables.network_tables import networks, ports
@@ -39,6 +48,7 @@ __all__ = [
     "facts",
     "flavors",
     "guest_cpus",
+    "host_invitations",
     "hosts",
     "images",
     "instances",

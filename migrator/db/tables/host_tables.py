@@ -70,6 +70,15 @@ agent_credentials = Table(
     Column("created_at", Double, nullable=False),
 )
 
+host_invitations = Table(  # for each host that may join: the token that its first credential is given for, once
+    "host_invitations",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
 keys = Table(  # what no agent has: made with the database, shared by all its servers
     "keys",
     metadata,

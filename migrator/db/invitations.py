@@ -1,0 +1,33 @@
+"""Invitations: for each host that may join, a token that is taken once for its agent's first credential. Only its
+SHA-256 is kept. Never decides who may be invited (``scheduler/hosts/joining.py`` does)."""
+
+import secrets
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, delete, or_, select
+
+from migrator.db.clock import now, now_expression
+from migrator.db.credentials import digest
+from migrator.db.tables import host_invitations as table
+
+
+def issue(connection: Connection, host: str, valid_s: float) -> tuple[str, float]:
+    """(token, when it ends). The host's earlier one, and every one that has ended, is gone."""
+    token, moment = secrets.token_urlsafe(32), now(connection)
+    connection.execute(delete(table).where(or_(table.c.host == host, table.c.expires_at <= moment)))
+    ends = moment + valid_s
+    row = {"host": host, "token_sha256": digest(token), "created_at": moment, "expires_at": ends}
+    connection.execute(table.insert().values(row))
+    return token, ends
+
+
+def invited(connection: Connection) -> Mapping[str, str]:
+    """The digest of each token that has not ended -> its host."""
+    query = select(table.c.token_sha256, table.c.host).where(table.c.expires_at > now_expression(connection))
+    return {row.token_sha256: row.host for row in connection.execute(query)}
+
+
+def take(connection: Connection, token: str) -> str | None:
+    """The host that it is for, once; None for one that was taken, has ended or is not known."""
+    mine = (table.c.token_sha256 == digest(token)) & (table.c.expires_at > now_expression(connection))
+    return connection.execute(delete(table).where(mine).returning(table.c.host)).scalar_one_or_none()
