@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from migrator.db.clock import now_expression
 from migrator.db.tables import capacity_check
@@ -20,11 +20,20 @@ class CapacityCheckRow(NamedTuple):
     age_s: float
 
 
+def due(connection: Connection, interval_s: float) -> bool:
+    """Whether a server is to look now. Asked first, for a reader keeps no writer waiting."""
+    return connection.execute(select(_C.id).where(_due(connection, interval_s))).first() is not None
+
+
 def begin(connection: Connection, interval_s: float) -> bool:
     """Whether the caller is to look now: a look is due, and no other server has begun it."""
+    mine = update(capacity_check).where(_due(connection, interval_s)).values(begun_at=now_expression(connection))
+    return connection.execute(mine).rowcount > 0
+
+
+def _due(connection: Connection, interval_s: float) -> ColumnElement[bool]:
     moment = now_expression(connection)
-    due = or_(_C.begun_at <= moment - interval_s - _REST * _C.took_s, _C.begun_at > moment)  # a clock was set back
-    return connection.execute(update(capacity_check).where(due).values(begun_at=moment)).rowcount > 0
+    return or_(_C.begun_at <= moment - interval_s - _REST * _C.took_s, _C.begun_at > moment)  # a clock was set back
 
 
 def end(connection: Connection, no_place: int, local_disks: int, took_s: float) -> None:

@@ -147,6 +147,11 @@ def test_metrics_tell_how_many_hosts_the_fleet_cannot_lose_and_how_old_that_is(f
     assert scraped(fleet)["capacity_hosts_at_risk", "no_place"] == 1
 
 
+def test_of_two_servers_one_looks(fleet: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrator.scheduler.fleet.capacity_check.capacity_check.due", lambda *_: True)
+    assert [look(fleet), look(fleet)] == [True, False]
+
+
 def test_a_look_that_took_long_is_followed_by_a_longer_rest(fleet: Web) -> None:
     assert look(fleet)
     with fleet.db.write() as connection:

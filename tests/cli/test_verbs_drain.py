@@ -43,3 +43,15 @@ def test_novas_helper_runs_on_the_server_and_leaves_the_host_open(cloud: Cloud, 
     assert cloud.state(vm)[1] != source
     (service,) = [row for row in cloud.migrator("service-list", "--json").json if row["host"] == source]
     assert service["status"] == "enabled"
+
+
+def test_the_loss_of_a_host_is_told_beforehand(cloud: Cloud, vm: str) -> None:
+    _, host = cloud.state(vm)
+    lost = cloud.migrator("what-if", "--lose", host)
+    assert (lost.code, "stays down" in lost.out) == (1, True)  # its disk is there and nowhere else
+    assert cloud.migrator("what-if", "--lose", f"{host},{host}").code == 1
+    assert "--lose names no host" in cloud.migrator("what-if", "--lose", " , ").err
+    anew = cloud.migrator("capacity", "--discard-local-disks", "--json").json
+    assert (anew["survives"], anew["combinations"]) == (True, anew["hosts"])
+    assert "none would be left" in cloud.migrator("capacity", "--lose", str(anew["hosts"])).err
+    assert cloud.state(vm)[1] == host

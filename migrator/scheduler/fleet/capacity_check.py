@@ -14,6 +14,9 @@ from migrator.settings import ServerSettings
 
 def look(db: Database, settings: ServerSettings) -> bool:
     """Whether it was this server's turn. Raises BadRequest for more hosts than are planned at once."""
+    with db.read() as connection:
+        if not capacity_check.due(connection, settings.capacity_check_interval):
+            return False
     with db.write() as connection:
         if not capacity_check.begin(connection, settings.capacity_check_interval):
             return False
