@@ -87,6 +87,16 @@ def test_a_plan_that_is_made_again_is_told_only_when_it_differs(web: Web) -> Non
     assert [event["name"] for event in found["events"]] == ["begun", "planned", "blocked"]
 
 
+def test_a_plan_that_is_made_again_has_the_room_that_it_had_planned_itself(web: Web) -> None:
+    for name, memory_mb in (("a", 7000), ("b", 7000), ("huge", 20_000)):
+        seed.instance(web.db, name, flavor={**seed.FLAVOR, "memory_mb": memory_mb})
+    uuid = begun(web, at_most=1)["uuid"]
+    change(web, drain_rows, planned_at=1.0)
+    found = swept(web, uuid)
+    assert found["planned_at"] > "2000"
+    assert sorted(move["state"] for move in found["moves"]) == ["moving", "stuck", "waiting"]
+
+
 def test_a_drain_shows_its_newest_thousand_events(web: Web) -> None:
     uuid = begun(web)["uuid"]
     with web.db.write() as connection:

@@ -53,6 +53,20 @@ def test_members_of_a_group_are_kept_apart_among_themselves_and_from_others(flee
     assert member["destination"] is None
 
 
+def test_members_that_are_lost_as_well_take_no_place_of_their_group(fleet: Web) -> None:
+    groups(fleet)
+    placed(fleet, "away", "shared", "compute1", server_group=APART)
+    for name in ("one", "other"):
+        placed(fleet, name, "shared", server_group=APART)
+    with fleet.db.read() as connection:
+        rows, request = instances.on_hosts(connection, ["compute3"]), DrainRequest([Way.EVACUATE])
+        read = evacuations.read(connection, rows, request, fleet.services.settings)
+    guests = {guest.name: guest.group for guest in read.without(["compute3"]).guests if guest.group is not None}
+    assert {name: group.others for name, group in guests.items()} == {
+        name: {"compute1": 1} for name in ("one", "other")
+    }
+
+
 def by_name(found: Any) -> dict[str, Any]:
     return {move["name"]: move for move in found["moves"]}
 

@@ -16,6 +16,13 @@ SUITES: Mapping[str, tuple[str, ...]] = {
 }
 # Tests that a file has of its own are asked before them, all at once: they take seconds.
 _DECIDING = ("tests/unit/scheduler",)
+_DECISIONS = "tests/unit/scheduler/decision"
+_PROVING = (
+    f"{_DECISIONS}/test_decide_reverts.py",
+    f"{_DECISIONS}/test_decide_moves.py",
+    "tests/world/test_proof.py",
+    "tests/world/test_lapsed_proofs.py",
+)
 _WORKING = ("tests/unit/compute",)
 _OF_AGENTS = ("tests/api/test_admission.py", "tests/api/test_agent_credentials.py", "tests/api/test_body_budget.py")
 OWN: Mapping[str, tuple[str, ...]] = {
@@ -27,6 +34,10 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/capacity.py": ("tests/db/test_capacity.py", "tests/api/test_approval.py"),
     "migrator/compute/": _WORKING,
     "migrator/compute/compatibility.py": ("tests/unit/compute/test_compatibility.py",),
+    "migrator/compute/handlers/kept_disks.py": (
+        "tests/unit/compute/agent/test_kept_worker.py",
+        "tests/world/test_kept_disks.py",
+    ),
     "migrator/compute/storage/idle_base_images.py": ("tests/unit/compute/storage/test_leftovers.py",),
     "migrator/compute/storage/leftovers.py": ("tests/unit/compute/storage/test_leftovers.py",),
     "migrator/compute/storage/table_readings.py": ("tests/unit/compute/storage/test_table_readings.py",),
@@ -58,6 +69,15 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/fleet/plan/": ("tests/unit/scheduler/fleet",),
     "migrator/scheduler/hosts/approval.py": ("tests/api/test_approval.py",),
     "migrator/scheduler/decision/attestation.py": (*_DECIDING, "tests/world/test_attestation.py"),
+    "migrator/scheduler/decision/host_claim.py": (f"{_DECISIONS}/test_host_claim.py",),
+    "migrator/scheduler/decision/phase_judgement.py": (
+        f"{_DECISIONS}/test_decide.py",
+        *_PROVING[:2],
+        "tests/world/test_cloned_markers.py",
+    ),
+    "migrator/scheduler/decision/proof.py": _PROVING,
+    "migrator/scheduler/decision/source_proof.py": _PROVING,
+    "migrator/scheduler/decision/unreported.py": (f"{_DECISIONS}/test_unreported.py",),
     "migrator/scheduler/hosts/audit.py": ("tests/unit/scheduler/hosts/test_audit.py", "tests/db/test_audit.py"),
     "migrator/scheduler/state/entitlements.py": ("tests/api/test_hostile_agent.py",),
     "migrator/scheduler/requests/host_boots.py": ("tests/db/test_host_boots.py",),

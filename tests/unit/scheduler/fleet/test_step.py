@@ -37,6 +37,12 @@ def test_moves_of_other_drains_count_for_destination_fleet_and_group() -> None:
     assert step(replace(VIEW, moves=(grouped,), others=(stopped,), budgets=Budgets())).begin == []
 
 
+def test_one_member_of_a_group_moves_at_a_time() -> None:
+    first, second = replace(WAITS, group="g"), replace(WAITS, group="g", uuid="u2", name="b")
+    assert step(replace(VIEW, moves=(first, second), budgets=Budgets())).begin == [first]
+    assert step(replace(VIEW, moves=(replace(MOVES, group="g"), second), budgets=Budgets())).begin == []
+
+
 def test_a_busy_instance_waits() -> None:
     busy = replace(WAITS, guest=GuestView("n1", "active", busy=True))
     assert step(replace(VIEW, moves=(busy,))).begin == []
