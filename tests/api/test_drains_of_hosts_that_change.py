@@ -104,3 +104,24 @@ def test_a_restore_starts_nothing_that_was_off_before_the_drain(web: Web) -> Non
     assert (found["state"], [m["state"] for m in found["moves"]]) == ("completed", ["done"])
     back = web("POST", "/v1/hosts/compute1/restore", None).json()["drain"]
     assert (back["state"], back["moves"]) == ("completed", [])
+
+
+def test_a_destination_that_cannot_be_read_any_more_costs_no_attempt_and_another_is_planned(web: Web) -> None:
+    for name in ("a", "b"):
+        seed.instance(web.db, name)
+    found = begun(web, at_most=1)
+    (gone,) = [move["server"] for move in found["moves"] if move["state"] == "moving"]
+    seed.host(web.db, "compute3")
+    seed.pools(web.db, "compute3", local="shared")
+    with web.db.write() as connection:
+        report = hosts.get(connection, "compute2").report
+        hosts.change(connection, "compute2", {"report": {**report, "memory_mb": "much"}})
+        connection.execute(update(operations).values(active=False, holds=False))
+        arrived = update(instances).where(instances.c.uuid == gone).values(host="compute2", task_state=None)
+        connection.execute(arrived)
+    web.services.drains.sweep()
+    after = shown(web, found["uuid"])
+    (other,) = [move for move in after["moves"] if move["server"] != gone]
+    assert (other["state"], other["destination"], other["attempts"]) == ("moving", "compute3", 1)
+    (refused,) = [event["message"] for event in after["events"] if event["name"] == "refused"]
+    assert f"{other['name']}: not to compute2, for its description cannot be read" in refused

@@ -5,7 +5,7 @@ requests that clients use, and their transaction marks the move as under way: so
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -34,6 +34,7 @@ from migrator.scheduler.fleet.restore import begin_restore, ways_back
 from migrator.scheduler.reconciler import Reconciler
 from migrator.scheduler.requests import cold_migration, requests
 from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state import host_views
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -142,8 +143,13 @@ class DrainRunner:
 
     def _begin_all(self, loaded: views.Loaded, moves: Sequence[MoveView]) -> bool:
         """Whether one could not be begun, and was noted."""
-        generation, refused = loaded.drain.generation, False
+        generation, refused, hidden = loaded.drain.generation, False, self._unreadable(moves)
         for move in moves:
+            if move.destination in hidden:  # it has a plan for another host, and no attempt is lost
+                refused = True
+                self._elsewhere(loaded.drain, generation, move, hidden[move.destination])
+                generation += 1
+                continue
             try:
                 self._begin(loaded.drain, generation, move, loaded.view.budgets)
                 generation += 1
@@ -156,6 +162,18 @@ class DrainRunner:
                 self._refused(loaded.drain, generation, move, error.sentence)
                 generation += 1
         return refused
+
+    def _unreadable(self, moves: Sequence[MoveView]) -> Mapping[str | None, str]:
+        """Of the moves' destinations, those whose description cannot be read, and why."""
+        with self._db.read() as connection:
+            rows = hosts.by_names(connection, {move.destination for move in moves if move.destination is not None})
+        return {row.name: why for row in rows if (why := host_views.report_of(row)[1])}
+
+    def _elsewhere(self, drain: DrainRow, generation: int, move: MoveView, why: str) -> None:
+        words = f"{move.name}: not to {move.destination}, for {why}"
+        with self._db.write() as connection:
+            drains.change(connection, drain.id, generation, {})
+            _note(connection, drain, MoveChange(move.uuid, MoveState.WAITING, "refused", words))
 
     def _begin(self, drain: DrainRow, generation: int, move: MoveView, budgets: Budgets) -> None:
         def mark(connection: Connection, operation_id: int) -> None:
