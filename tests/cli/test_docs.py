@@ -125,3 +125,20 @@ def test_every_row_of_a_table_has_the_cells_of_its_head() -> None:
             cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
             assert not (head and cells) or cells == head, f"{name}:{number}"
             head = cells
+
+
+def test_each_number_is_that_of_one_decision() -> None:
+    numbers = [path.name[:4] for path in (PAGE.parent / "adr").glob("*.md")]
+    assert len(numbers) > 30
+    assert sorted(numbers) == sorted(set(numbers))
+
+
+PAGES = [*PAGE.parent.rglob("*.md"), *PAGE.parents[1].glob("*.md")]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGE.parent.rglob("*.md"), *PAGE.parents[1].glob("*.md")], ids=lambda page: page.name
+)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    assert [to for to in LINK.findall(page.read_text()) if not (page.parent / to).exists()] == []
