@@ -17,12 +17,7 @@ SUITES: Mapping[str, tuple[str, ...]] = {
 # Tests that a file has of its own are asked before them, all at once: they take seconds.
 _DECIDING = ("tests/unit/scheduler",)
 _DECISIONS = "tests/unit/scheduler/decision"
-_PROVING = (
-    f"{_DECISIONS}/test_decide_reverts.py",
-    f"{_DECISIONS}/test_decide_moves.py",
-    "tests/world/test_proof.py",
-    "tests/world/test_lapsed_proofs.py",
-)
+_PROVING = tuple(f"{_DECISIONS}/test_{name}.py" for name in ("proof", "decide_reverts", "decide_moves"))
 _WORKING = ("tests/unit/compute",)
 _OF_AGENTS = ("tests/api/test_admission.py", "tests/api/test_agent_credentials.py", "tests/api/test_body_budget.py")
 OWN: Mapping[str, tuple[str, ...]] = {
@@ -72,7 +67,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/decision/host_claim.py": (f"{_DECISIONS}/test_host_claim.py",),
     "migrator/scheduler/decision/phase_judgement.py": (
         f"{_DECISIONS}/test_decide.py",
-        *_PROVING[:2],
+        *_PROVING,
         "tests/world/test_cloned_markers.py",
     ),
     "migrator/scheduler/decision/proof.py": _PROVING,

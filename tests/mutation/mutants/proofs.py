@@ -101,7 +101,7 @@ MUTANTS = (
         "if not window or view is None:",
     ),
     Mutant(
-        "a source that is not the instance's host is given up without a fresh proof",
+        "a copy on a silent host is given up for a proof of now",
         SOURCE_PROOF,
         "if not operation.holds and not views.heard(snapshot, operation.destination):  # so that the proof is fresh",
         "if False:",

@@ -8,6 +8,7 @@ import pytest
 from migrator.operations import Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.snapshot import NOTHING, Snapshot
+from migrator.scheduler.decision.unreported import named
 from tests.model import server
 from tests.model.server import Seen
 from tests.unit.scheduler.decision.deciding import UP, op
@@ -72,3 +73,20 @@ def test_a_host_that_says_nothing_does_not_take_the_place_of_another_reason() ->
 
 def test_without_a_timeout_nothing_is_said() -> None:
     assert decide(replace(snapshot(told_s=None), report_timeout_s=0.0)) == NOTHING
+
+
+def test_a_host_that_is_silent_is_not_said_to_be_heard() -> None:
+    found = snapshot(told_s=None)
+    silent = {name: replace(view, up=False, speaks=False) for name, view in found.hosts.items()}
+    assert named(found, NOTHING).waiting == LATE
+    assert named(replace(found, hosts=silent), NOTHING) == NOTHING
+
+
+def test_a_step_that_takes_its_time_has_no_reason_while_its_host_tells_of_it() -> None:
+    transfer = op(Kind.LIVE_MIGRATION, "transfer")
+    told = Seen(number=1, epoch=transfer.epoch, phase="transfer", dom="running", job=True)
+    found = server.snapshot_of(transfer, (told, told), UP)
+    hosts = {name: replace(view, heard_s=1e9) for name, view in found.hosts.items()}
+    operation = replace(found.operation, phase_age_s=61.0)
+    found = replace(found, operation=operation, hosts=hosts, told={"a": 1.0, "b": 1.0}, report_timeout_s=60.0)
+    assert named(found, NOTHING) == NOTHING
