@@ -137,8 +137,6 @@ PAGES = [*PAGE.parent.rglob("*.md"), *PAGE.parents[1].glob("*.md")]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGE.parent.rglob("*.md"), *PAGE.parents[1].glob("*.md")], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     assert [to for to in LINK.findall(page.read_text()) if not (page.parent / to).exists()] == []
