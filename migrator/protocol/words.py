@@ -2,6 +2,10 @@
 
 from enum import StrEnum
 
+# libvirt's reasons for a domain's state, at either end of a post-copy: the guest has run at the destination since.
+POST_COPY_FAILED = "postcopy-failed"
+POST_COPY = ("postcopy", POST_COPY_FAILED)
+
 
 class Role(StrEnum):
     SOURCE = "source"

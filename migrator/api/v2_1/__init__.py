@@ -1,1 +1,1 @@
-"""``/v2.1``: OpenStack's Compute API. ``routes`` is its table of contents."""
+"""``/v2.1``: OpenStack's Compute API. Its table of contents stands in ``urls.py``, with those of all surfaces."""

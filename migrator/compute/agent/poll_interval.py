@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from migrator.protocol import Assignment, AttemptState, DomainState, Ensure, Fact, JobFact, Role
+from migrator.protocol import POST_COPY_FAILED, Assignment, AttemptState, DomainState, Ensure, Fact, JobFact, Role
 
 FAST_S = 0.2  # while a transfer or its watch is under way; each look costs libvirt, and the guest, some time
 GLANCE_S = 0.02  # between two reads of our own migrate call, which cost nothing: its end must be seen at once
@@ -47,7 +47,7 @@ def progresses(fact: Fact) -> bool:
 def _broken_off(fact: Fact) -> bool:
     """A post-copy that failed keeps its job, in which nothing moves but the time."""
     domain = fact.domain
-    return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, "postcopy-failed")
+    return domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, POST_COPY_FAILED)
 
 
 def _awaited(assignment: Assignment, fact: Fact) -> bool:

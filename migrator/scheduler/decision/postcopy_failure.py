@@ -4,20 +4,19 @@ Pure. The verdict needs facts of both hosts, and a host that is lost will never 
 """
 
 from migrator.operations import Operation, Phase
-from migrator.protocol import DomainState, Fact
+from migrator.protocol import POST_COPY, POST_COPY_FAILED, DomainState, Fact
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.snapshot import Snapshot
-from migrator.scheduler.decision.verdict import FAILED, Verdict, job_active
+from migrator.scheduler.decision.verdict import Verdict, job_active
 
 BROKEN_OFF = "the post-copy broke off; its domain keeps a half of the guest, and is left alone until that goes on"
 _ALIVE = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
-_POST_COPY = ("postcopy", "postcopy-failed")
 
 
 def postcopy_half(fact: Fact | None) -> bool:
     """Whether this end of a post-copy holds a part of the guest, and executes none of it."""
     domain = fact.domain if fact is not None else None
-    return domain is not None and domain.state is DomainState.PAUSED and domain.reason in _POST_COPY
+    return domain is not None and domain.state is DomainState.PAUSED and domain.reason in POST_COPY
 
 
 def postcopy_dead(fact: Fact | None) -> bool:
@@ -25,7 +24,7 @@ def postcopy_dead(fact: Fact | None) -> bool:
     recovered while both of its halves live."""
     if not postcopy_half(fact) or fact is None or fact.domain is None:
         return False
-    return fact.domain.reason in FAILED or not job_active(fact)
+    return fact.domain.reason == POST_COPY_FAILED or not job_active(fact)
 
 
 def verdict_of(snapshot: Snapshot) -> Verdict:

@@ -1,19 +1,18 @@
 """When a live migration has lasted too long, and what becomes of it then. Pure."""
 
-from migrator.protocol import Fact
+from migrator.protocol import POST_COPY, Fact
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.rollback_start import reverse
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 
 _MEASURED_EVERY_S = 1.0
-_POST_COPY = ("postcopy", "postcopy-failed")  # the guest runs at the destination: there is no way back
 
 
 def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
     """(code, words) for a transfer that should not go on; None: it may. A transfer that an operator holds, or that is
     being forced to its end, is not measured by its progress; one in post-copy by nothing."""
     operation, schedule = snapshot.operation, snapshot.schedule
-    if source.domain is not None and source.domain.reason in _POST_COPY:
+    if source.domain is not None and source.domain.reason in POST_COPY:  # there is no way back
         return None
     limit_s = completion_limit_s(snapshot)
     if limit_s and operation.phase_age_s > limit_s:

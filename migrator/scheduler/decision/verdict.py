@@ -7,7 +7,7 @@ is silent, or whose domain could not be observed, is None. It never acts on what
 from enum import StrEnum
 from typing import TypeGuard
 
-from migrator.protocol import PAUSE_REASON_USER, AttemptState, DomainState, Fact
+from migrator.protocol import PAUSE_REASON_USER, POST_COPY, POST_COPY_FAILED, AttemptState, DomainState, Fact
 
 
 class Verdict(StrEnum):
@@ -29,10 +29,6 @@ _NOT_STARTED = {
     DomainState.SAVED,
 }
 
-# Paused for these reasons, the source's half is stale: the guest has run at the destination since.
-# libvirt keeps the job of one that failed, for it may be recovered: an active job says nothing then.
-_SWITCHED = ("postcopy", "postcopy-failed")
-FAILED = ("postcopy-failed",)
 _BACK_SOON = {DomainState.PAUSED, DomainState.INCOMING}
 
 
@@ -96,7 +92,7 @@ def _verdict(source: Fact | None, destination: Fact | None) -> Verdict:
 
 def _switched(source: Fact) -> bool:
     domain = source.domain
-    return domain is not None and domain.state is DomainState.PAUSED and domain.reason in _SWITCHED
+    return domain is not None and domain.state is DomainState.PAUSED and domain.reason in POST_COPY
 
 
 def _migrated_away(source: Fact) -> bool:
@@ -117,7 +113,8 @@ def _while_source_runs(source: Fact, at_destination: DomainState | None) -> Verd
 def _while_neither_runs(source: Fact, at_source: DomainState, at_destination: DomainState) -> Verdict:
     domain = source.domain
     if _switched(source) and domain is not None:
-        lasts = job_active(source) and domain.reason not in FAILED
+        # libvirt keeps the job of one that failed, for it may be recovered: an active job says nothing then.
+        lasts = job_active(source) and domain.reason != POST_COPY_FAILED
         return Verdict.HOLD if lasts or at_destination in _BACK_SOON else Verdict.TORN
     if at_source is DomainState.ABSENT:
         return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD

@@ -79,7 +79,10 @@ MUTANTS = (
     Mutant(
         "post-copy is timed",
         TIMEOUTS,
-        ("    if source.domain is not None and source.domain.reason in _POST_COPY:\n        return None\n"),
+        (
+            "    if source.domain is not None and source.domain.reason in POST_COPY:  # there is no way back\n"
+            "        return None\n"
+        ),
         "",
     ),
     Mutant(

@@ -57,8 +57,8 @@ MUTANTS = (
     Mutant(
         "broken off only when failed",
         TORN,
-        "return fact.domain.reason in FAILED or not job_active(fact)",
-        "return fact.domain.reason in FAILED",
+        "return fact.domain.reason == POST_COPY_FAILED or not job_active(fact)",
+        "return fact.domain.reason == POST_COPY_FAILED",
     ),
     Mutant(
         "torn and destination silent: as found",
