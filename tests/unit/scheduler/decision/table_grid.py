@@ -149,9 +149,15 @@ def _with_config_drive(found: Snapshot) -> Any:
     return found.instance.model_copy(update={"disks": (*found.instance.disks, drive)})
 
 
-def answer(snapshot: Snapshot) -> str:
-    """All that the table decides about it."""
-    return f"{_said(decide, snapshot)!r} {_said(assignments, snapshot)!r} {_said(_expected, snapshot)!r}"
+def answer(snapshot: Snapshot) -> tuple[str | None, ...]:
+    """All that the table decides about it; None where a question has no answer."""
+    return tuple(_said(question, snapshot) for question in (decide, assignments, _expected))
+
+
+def differ(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:
+    """Whether both answer a question, and not alike. A table that lets ``decide`` break down has decided nothing else:
+    that is no sign that anything reads the cell."""
+    return any(a != b for a, b in zip(one, other, strict=True) if a is not None and b is not None)
 
 
 def _expected(snapshot: Snapshot) -> list[bool]:
@@ -161,8 +167,8 @@ def _expected(snapshot: Snapshot) -> list[bool]:
     return [explains(row, host) for host in ("a", "b")]
 
 
-def _said(question: Any, snapshot: Snapshot) -> Any:
+def _said(question: Any, snapshot: Snapshot) -> str | None:
     try:
-        return question(snapshot)
-    except (AssertionError, LookupError, TypeError, ValueError) as error:
-        return type(error).__name__
+        return repr(question(snapshot))
+    except (AssertionError, LookupError, TypeError, ValueError):
+        return None

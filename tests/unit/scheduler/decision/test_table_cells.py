@@ -1,4 +1,8 @@
-"""The table says nothing that does not matter: whichever of its cells is changed, some decision differs."""
+"""The table says nothing that does not matter: whichever of its cells is changed, some decision differs.
+
+That a cell is right is not shown here, for what is expected is worked out from the table: ``tests/unit/operations``
+holds every cell, defaults too, against grids that are kept by hand.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -11,11 +15,11 @@ import pytest
 from migrator.operations import OPERATIONS, Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase, Record
 from migrator.protocol import Ensure
 from migrator.scheduler.decision.snapshot import Snapshot
-from tests.unit.scheduler.decision.table_grid import answer, snapshots
+from tests.unit.scheduler.decision.table_grid import answer, differ, snapshots
 
 _STEP = 97  # from one snapshot of a phase's grid to the next of the same turn
 _EVERY = 13  # of the snapshots that are tried with one thing more: a number that meets all kinds of answers
-# What is said of a phase, and decides nothing, is held by ``tests/cli/test_docs.py`` and the API's tests.
+# What is said of a phase, and decides nothing, is held by the grids and by ``tests/cli/test_docs.py``.
 _SAID = {"name", "why", "migration_status", "task_state", "task_state_hard"}
 _NAMES = {"undo_proof", "proof"}  # cells that name another phase
 _OTHER: dict[str, Sequence[Any]] = {
@@ -70,7 +74,7 @@ def _grid(kind: Kind, phase: str) -> tuple[Snapshot, ...]:
 
 
 @cache
-def _expected(kind: Kind, phase: str, place: int) -> str:
+def _expected(kind: Kind, phase: str, place: int) -> tuple[str | None, ...]:
     return answer(_grid(kind, phase)[place])
 
 
@@ -91,7 +95,7 @@ def notices(monkeypatch: pytest.MonkeyPatch, kind: Kind, changed: Operation, ord
         before = [_expected(kind, phase, place) for place in part]
         with monkeypatch.context() as patch:
             patch.setitem(OPERATIONS, kind, changed)
-            if any(answer(_grid(kind, phase)[place]) != same for place, same in zip(part, before, strict=True)):
+            if any(differ(same, answer(_grid(kind, phase)[place])) for place, same in zip(part, before, strict=True)):
                 return True
     return False
 
@@ -113,6 +117,12 @@ def test_a_changed_cell_changes_a_decision(
 ) -> None:
     table = OPERATIONS[kind]
     assert notices(monkeypatch, kind, _changed(table, phase, column, other), _nearest(table, phase))
+
+
+def test_a_question_that_breaks_down_is_not_another_answer() -> None:
+    assert differ(("plan", "asked"), ("another plan", "asked"))
+    assert not differ(("plan", "asked"), (None, "asked"))
+    assert differ(("plan", "asked"), (None, "asked of another host"))
 
 
 def _kinds() -> Iterator[tuple[Kind, str, Any]]:
