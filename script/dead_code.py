@@ -15,3 +15,5 @@ _.os_hidden  # a column of images, listed so that the row is whole
 _.destination_host  # the server signs it, from the assignment's inputs in JSON
 _.setup_ms  # the metrics and the history of transfers read it from the fact in JSON
 _.Blob  # declaring it is what the test expects to fail
+_.formatter_class  # of argparse's parser, which reads it
+_.manual  # of argparse-manpage's page, which reads it

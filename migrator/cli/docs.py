@@ -1,13 +1,14 @@
 """Draws ``docs/operations.md`` from the table of operations, and the README's part of it, so that no picture differs
 from the code. Run as a module from the checkout, it writes both, ``docs/supported.md``, ``docs/microversions.md``,
-``docs/policy.md``, ``docs/settings.md`` with the example configurations, and the rooms in ``docs/architecture.md``."""
+``docs/policy.md``, ``docs/settings.md`` with the example configurations, the rooms in ``docs/architecture.md``, and the
+command's manual page and completions."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from migrator.api import urls
-from migrator.cli import docs_settings
+from migrator.cli import docs_command, docs_settings
 from migrator.cli.docs_microversions import microversions_page
 from migrator.cli.docs_policy import policy_page
 from migrator.cli.docs_rooms import architecture
@@ -166,3 +167,4 @@ if __name__ == "__main__":
     tour.write_text(architecture(tour.read_text(), Path("pyproject.toml")))
     Path("docs/openapi.json").write_text(openapi_page())
     docs_settings.write(Path("."))
+    docs_command.write(Path("."))
