@@ -225,6 +225,7 @@ _LISTED: Rows = (
 )
 _HYPERVISORS = _named(f"hypervisor_hostname_pattern with_servers {_PAGES}")
 _FLAVORS = _named(f"is_public minRam minDisk sort_key sort_dir {_PAGES}")
+_IMAGES = _named(f"name status server type minRam minDisk changes-since {_PAGES}")
 _KEY_PAIR: Rows = (Honoured("user_id", "another user of the project, for administrators"),)
 _QUOTA_USER: Rows = (Refused("user_id", "quotas are a project's"),)
 _QUOTA_OF_USER: Rows = (Honoured("user_id", "the project's are shown: no user has other ones"),)
@@ -246,6 +247,8 @@ QUERIES: Mapping[str, Rows] = {
     "GET /os-hypervisors/{id}": _named("with_servers"),
     "GET /flavors": _FLAVORS,
     "GET /flavors/detail": _FLAVORS,
+    "GET /images": _IMAGES,
+    "GET /images/detail": _IMAGES,
     "GET /limits": (Honoured("tenant_id", "another project's for administrators"),),
     **{f"{way}/os-quota-sets/{{id}}": _QUOTA_USER for way in ("PUT ", "DELETE ")},
     **{f"GET /os-quota-sets/{{id}}{part}": _QUOTA_OF_USER for part in ("", "/detail")},

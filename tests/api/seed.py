@@ -4,7 +4,7 @@ import uuid as uuids
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from migrator.db.engine import Database
 from migrator.db.tables import events, facts, flavors, hosts, images, instances, operations
@@ -193,5 +193,7 @@ def job(db: Database, operation_id: int, host_name: str, counters: Mapping[str, 
         "received_at": BEGAN,
         "body": {"job": dict(counters)},
     }
+    mine = (facts.c.operation_id == operation_id) & (facts.c.host == host_name)
     with db.write() as connection:
+        connection.execute(delete(facts).where(mine))
         connection.execute(facts.insert().values(row))
