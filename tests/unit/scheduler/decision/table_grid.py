@@ -10,7 +10,8 @@ from migrator.operations import OPERATIONS, Actor, Kind
 from migrator.protocol import DiskFact, DiskSpec, Fact, GuestDescription, KeptDisks, Measurement, Problem
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import MigrationOptions, Placement, QueuePosition, Snapshot
+from migrator.scheduler.decision.snapshot import MigrationOptions, Placement, Plan, QueuePosition, Snapshot
+from migrator.scheduler.decision.transition import after, task_state
 from migrator.scheduler.hosts.expected_guests import explains
 from tests.model import server
 from tests.model.server import Seen, View
@@ -151,13 +152,19 @@ def _with_config_drive(found: Snapshot) -> Any:
 
 def answer(snapshot: Snapshot) -> tuple[str | None, ...]:
     """All that the table decides about it; None where a question has no answer."""
-    return tuple(_said(question, snapshot) for question in (decide, assignments, _expected))
+    return tuple(_said(question, snapshot) for question in (_decided, assignments, _expected))
 
 
 def differ(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:
     """Whether both answer a question, and not alike. A table that lets ``decide`` break down has decided nothing else:
     that is no sign that anything reads the cell."""
     return any(a != b for a, b in zip(one, other, strict=True) if a is not None and b is not None)
+
+
+def _decided(snapshot: Snapshot) -> tuple[Plan, str, str | None]:
+    """The plan, and what clients are shown: the operation's status after it, and the instance's task_state."""
+    plan = decide(snapshot)
+    return plan, after(snapshot.operation, plan).status, task_state(snapshot.operation)
 
 
 def _expected(snapshot: Snapshot) -> list[bool]:
