@@ -1,5 +1,6 @@
-"""The alert rules of ``packaging/`` name what ``/metrics`` serves, and nothing else; promtool reads them."""
+"""The alert rules and the board in ``packaging/`` name what ``/metrics`` serves, and promtool reads them."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "packaging/prometheus/migrator.rules.yml"
+BOARD = ROOT / "packaging/grafana/migrator.json"
 UNITS = ROOT / "tests/packaging/migrator.rules.test.yml"
 ENDED = {"failed", "error", "cancelled", "reverted", *(kind.completed for kind in OPERATIONS.values())}
 PHASES = {phase.name for kind in OPERATIONS.values() for phase in kind.phases}
@@ -161,3 +163,49 @@ def test_the_configuration_that_the_page_shows_is_one_of_prometheus(tmp_path: Pa
     assert [job["job_name"] for job in yaml.safe_load(shown)["scrape_configs"]] == ["migrator"]
     (tmp_path / "prometheus.yml").write_text(shown.replace("/etc/prometheus/migrator.rules.yml", str(RULES)))
     promtool("check", "config", "--syntax-only", str(tmp_path / "prometheus.yml"))
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in json.loads(BOARD.read_text())["panels"] if panel["type"] != "row"]
+
+
+def asked(panel: Mapping[str, Any]) -> list[str]:
+    return [target["expr"] for target in panel["targets"]]
+
+
+def test_every_metric_label_and_value_of_the_board_is_served(served: Mapping[str, Mapping[str, set[str]]]) -> None:
+    board = json.loads(BOARD.read_text())
+    asking = [expression for panel in panels() for expression in asked(panel)]
+    asking += [row["definition"] for row in board["templating"]["list"] if row["type"] == "query"]
+    assert {expression: wrong(expression, served) for expression in asking} == {expression: [] for expression in asking}
+    shown = {re.sub("_(bucket|sum|count)$", "", one.metric) for expression in asking for one in used(expression)}
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in served} == shown, "each metric is on the board"
+
+
+def test_a_legend_names_only_labels_that_its_series_have() -> None:
+    for panel in panels():
+        for target in panel["targets"]:
+            grouped = re.search(r"\bby \(([^)]*)\)", target["expr"])
+            has = set(grouped.group(1).split(", ")) if grouped else set()
+            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= has, panel["title"]
+
+
+def test_promtool_takes_each_expression_of_the_board(tmp_path: Path) -> None:
+    asking = [expression.replace("$host", ".*") for panel in panels() for expression in asked(panel)]
+    recorded = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asking)]
+    path = tmp_path / "board.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": recorded}]}))
+    promtool("check", "rules", str(path))
+
+
+def test_no_two_panels_lie_on_the_same_place() -> None:
+    every = json.loads(BOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in every}) == len(every) > 20
+    places = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in every)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(set(places)) == len(places)
+    assert max(x for x, _ in places) < 24
