@@ -4,6 +4,7 @@ Owns how the limits are set: the program ``prlimit`` sets them and then becomes 
 fork and exec in a process that has threads. Never chooses the limits and never reads the output.
 """
 
+import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from migrator.errors import StorageError
 
 _MIB = 1024**2
+# By default glibc reserves 64 MiB of addresses for nearly each thread: with those of a few that write at once, qemu-img
+# had none left, and was aborted ("qemu_thread_create: Resource temporarily unavailable").
+_ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def run(program: str, arguments: Sequence[str], limits: Limits, *, package: str)
             text=True,
             errors="replace",
             timeout=limits.wall_s,
+            env=os.environ | _ONE_ARENA,
         )
     except FileNotFoundError as error:
         raise StorageError("prlimit is not installed", advice="install the package util-linux") from error
