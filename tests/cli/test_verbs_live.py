@@ -42,13 +42,12 @@ def test_live_migration(cloud: Cloud, vm: str) -> None:
     assert cloud.migrator("timeline", move["UUID"], "--json").json["operation"]["kind"] == "live-migration"
 
 
-@pytest.mark.parametrize("vm", ["2"], indirect=True)
+@pytest.mark.parametrize("vm", ["4"], indirect=True)
 def test_a_live_migration_is_looked_at_and_aborted(cloud: Cloud, vm: str) -> None:
     before = cloud.state(vm)
     ok(cloud.migrator("live-migration", vm))
     (moving,) = cloud.until("listed", lambda: cloud.migrator("server-migration-list", vm, "--json").json)
     key = str(moving["id"])
-    ok(cloud.migrator("live-migration-steer", vm, key, "--hold"))  # or it may arrive before it is aborted
     cloud.until(
         "running", lambda: cloud.migrator("server-migration-show", vm, key, "--json").json["status"] == "running"
     )

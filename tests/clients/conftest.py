@@ -22,6 +22,12 @@ from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 HOSTS = ("n1", "n2", "n3")
+FLAVORS = {  # id -> name, MiB of memory, GiB of disk
+    "1": ("m1.nano", 64, 1),
+    "2": ("m1.big", 4096, 1),  # takes some seconds to move
+    "3": ("m1.disk", 64, 10),  # takes some seconds to copy
+    "4": ("m1.huge", 32768, 1),  # takes more than a minute to move: what is done to it on its way needs no hurry
+}
 _SERVER = (
     "from migrator.server.main import serve; from migrator.settings import ServerSettings; "
     "raise SystemExit(serve(ServerSettings()))"
@@ -179,8 +185,7 @@ def _process(code: str, environment: dict[str, str], log: Path) -> Iterator[subp
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Server, simulated hosts n1 to n3, image "tiny"; flavors "1" (m1.nano, 64 MiB), "2" (m1.big, 4 GiB) and "3"
-    (m1.disk: 10 GiB of disk, which take some seconds to copy)."""
+    """Server, simulated hosts n1 to n3, image "tiny", and ``FLAVORS``."""
     directory = tmp_path_factory.mktemp("cloud")
     port = free_port()
     cloud = Cloud(f"http://127.0.0.1:{port}", directory)
@@ -217,7 +222,7 @@ def _wait_for(cloud: Cloud, process: subprocess.Popen[bytes], log: Path) -> None
 
 def _fill(cloud: Cloud) -> None:
     cloud.until("three hosts up", lambda: len(_up(cloud)) == len(HOSTS))
-    for key, (name, ram, disk) in {"1": ("m1.nano", 64, 1), "2": ("m1.big", 4096, 1), "3": ("m1.disk", 64, 10)}.items():
+    for key, (name, ram, disk) in FLAVORS.items():
         flavor = {"name": name, "id": key, "vcpus": 1, "ram": ram, "disk": disk}
         assert cloud.post("/flavors", {"flavor": flavor}).status_code == 200
     images = f"{cloud.root}/image/v2/images"

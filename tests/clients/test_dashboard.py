@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("this machine has no chromium: script/bootstrap installs it")
+    expect.set_options(timeout=PATIENCE * 10_000)
     with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
@@ -67,8 +68,8 @@ def opened(browser: Browser, cloud: Cloud) -> Iterator[Opener]:
 
 @pytest.fixture(scope="module")
 def guests(cloud: Cloud) -> Iterator[dict[str, str]]:
-    """Name -> UUID: a small one, a big one that takes seconds to move, and one whose name is markup."""
-    wanted = {"dash-small": "1", "dash-big": "2", HOSTILE: "1"}
+    """Name -> UUID: a small one, a big one that takes a minute to move, and one whose name is markup."""
+    wanted = {"dash-small": "1", "dash-big": "4", HOSTILE: "1"}
     found = {name: cloud.create(name, flavor) for name, flavor in wanted.items()}
     cloud.until("all run", lambda: all(status(cloud, uuid) == "ACTIVE" for uuid in found.values()))
     yield found

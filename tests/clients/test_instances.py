@@ -63,7 +63,7 @@ def test_nova(cloud: Cloud) -> None:
 
 
 def test_nova_aborts(cloud: Cloud) -> None:
-    booted = cloud.nova("boot", "--flavor", "m1.big", "--image", "tiny", "--nic", "none", "vm-abort")
+    booted = cloud.nova("boot", "--flavor", "m1.huge", "--image", "tiny", "--nic", "none", "vm-abort")
     assert booted.code == 0, booted.err
     before = cloud.until("vm-abort active", lambda: active(cloud, "vm-abort"))
     at = f"/servers/{before['id']}/migrations"
@@ -71,8 +71,6 @@ def test_nova_aborts(cloud: Cloud) -> None:
     assert cloud.post(f"/servers/{before['id']}/action", body).status_code == 202
     (running,) = cloud.until("running", lambda: [m for m in cloud.get(at)["migrations"] if m["status"] == "running"])
     key = str(running["id"])
-    # Held, or on a busy machine it has arrived before nova has asked three times.
-    assert cloud.migrator("live-migration-steer", "vm-abort", key, "--hold").code == 0
     assert key in cloud.nova("server-migration-list", "vm-abort").out
     shown = cloud.nova("server-migration-show", "vm-abort", key)
     assert "memory_total_bytes" in shown.out, shown.err
@@ -81,6 +79,7 @@ def test_nova_aborts(cloud: Cloud) -> None:
     cloud.until("cancelled", lambda: migrations(cloud, before["id"])[0]["status"] == "cancelled")
     after = cloud.until("vm-abort active", lambda: active(cloud, "vm-abort"))
     assert after["OS-EXT-SRV-ATTR:host"] == before["OS-EXT-SRV-ATTR:host"]
+    cloud.delete("vm-abort")
 
 
 def test_openstack(cloud: Cloud) -> None:
