@@ -6,6 +6,7 @@ import { Component } from "./html.js";
 
 const SOON_MS = 200; // events come in bunches
 const REST = 20; // times as long as the last answers took: no page is dear to the server
+const LONGEST_REST_MS = 10000; // of a server that is slow for others' sake: what begins is seen while it lasts
 
 export class Live extends Component {
   constructor(props) {
@@ -46,7 +47,8 @@ export class Live extends Component {
 
   // Until it may be asked for again.
   restMs() {
-    return this.asked === undefined ? 0 : REST * this.tookMs - (performance.now() - this.asked - this.tookMs);
+    if (this.asked === undefined) return 0;
+    return Math.min(LONGEST_REST_MS, REST * this.tookMs) - (performance.now() - this.asked - this.tookMs);
   }
 
   refresh = async () => {
