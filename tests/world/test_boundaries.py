@@ -1,6 +1,6 @@
 """Every operation, every numbered boundary, every fault there: run to rest, then the safety rules.
 
-``MIGRATOR_WORLD_STRIDE`` (default 30): each boundary number n meets the faults f with (n + f) % stride == 0, so that
+``MIGRATOR_WORLD_STRIDE`` (default 45): each boundary number n meets the faults f with (n + f) % stride == 0, so that
 every stretch of an operation meets every kind; 1 is the full set. ``MIGRATOR_WORLD_ONLY=17:drop`` replays one.
 """
 
@@ -13,7 +13,7 @@ from tests.world.faults import Fault
 from tests.world.rules import broken
 from tests.world.scenarios import SCENARIOS, outcome
 
-STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "30"))
+STRIDE = int(os.environ.get("MIGRATOR_WORLD_STRIDE", "45"))
 ONLY = os.environ.get("MIGRATOR_WORLD_ONLY", "")
 ENDS = {
     "build": ("active", "n1", ["completed"]),
