@@ -20,5 +20,5 @@ def checked_url(value: str) -> str:
 def checked_token(value: str) -> str:
     """``value``, if it can stand in a header. Raises ValueError."""
     if not re.fullmatch("[!-~]*", value):
-        raise ValueError("expected what `migrator agent-credential` printed, without a space or the end of a line")
+        raise ValueError("expected the token as it was printed, without a space or the end of a line")
     return value

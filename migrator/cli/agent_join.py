@@ -17,15 +17,15 @@ from migrator.untrusted.peer_address import checked_host
 
 
 def join(arguments: argparse.Namespace) -> int:
-    """0: the host has joined, and nothing is missing. Raises MigratorError, and OSError for a disk that fails."""
-    url, address = _checked(arguments.server_url, arguments.address)
+    """0: the host has joined, and nothing is missing. Raises MigratorError."""
+    invitation = sys.stdin.readline().strip() if arguments.token == "-" else arguments.token
+    url, address = _checked(arguments.server_url, arguments.address, invitation)
     ca = Path(arguments.server_ca).resolve() if arguments.server_ca else None
     if ca is not None and not url.startswith("https://"):
         raise BadRequest(f"--server-ca is for TLS, and {url} is without", advice="expected https://HOST:PORT")
-    invitation = sys.stdin.readline().strip() if arguments.token == "-" else arguments.token
     file = host_join.ConfigFile(Path(arguments.config), force=arguments.force)
     try:
-        joined = host_join.take(url, _token(invitation), ca)
+        joined = host_join.take(url, invitation, ca)
         found = host_join.Found(address or _own(url), host_join.bridges(), Path("/dev/kvm").exists())
         file.write(host_join.configuration(url, ca, joined, found))
     finally:
@@ -39,17 +39,15 @@ def join(arguments: argparse.Namespace) -> int:
     return missing
 
 
-def _checked(url: str, address: str) -> tuple[str, str]:
+def _checked(url: str, address: str, invitation: str) -> tuple[str, str]:
+    """Url and address. Raises BadRequest."""
     try:
+        if not server_address.checked_token(invitation):
+            raise ValueError("the invitation is empty")
         return server_address.checked_url(url), checked_host(address)
     except ValueError as error:
-        raise BadRequest(f"{url} {address}".strip() + f": {error}") from error
-
-
-def _token(invitation: str) -> str:
-    if not invitation or not invitation.isascii() or not invitation.isprintable() or " " in invitation:
-        raise BadRequest("the invitation is no token", advice="copy the whole line that `migrator host-join` prints")
-    return invitation
+        advice = "copy the whole line that `migrator host-join` prints"
+        raise BadRequest(f"agent-join {url}: {error}", advice=advice) from error
 
 
 def _own(url: str) -> str:

@@ -54,11 +54,17 @@ class ConfigFile:
             raise SettingInvalid(f"{self._new} cannot be written: {error.strerror or error}") from error
 
     def write(self, text: str) -> None:
-        """Raises OSError."""
-        private_files.write_text(self._new, text)
-        private_files.sync(self._new)
-        os.replace(self._new, self._path)
-        private_files.sync(self._path.parent)
+        """Raises SettingInvalid where the disk fails: the credential in it is lost."""
+        try:
+            private_files.write_text(self._new, text)
+            private_files.sync(self._new)
+            os.replace(self._new, self._path)
+            private_files.sync(self._path.parent)
+        except OSError as error:
+            raise SettingInvalid(
+                f"{self._path} cannot be written: {error.strerror or error}",
+                advice="mend that, and invite the host again: `migrator host-join HOST --replace`",
+            ) from error
 
     def give_up(self) -> None:
         self._new.unlink(missing_ok=True)
@@ -113,4 +119,4 @@ def configuration(url: str, ca: Path | None, joined: Joined, found: Found) -> st
 
 def _lines(told: Mapping[str, Any]) -> str:
     """A JSON string is a basic string of TOML, too."""
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
+    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in told.items())

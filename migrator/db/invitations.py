@@ -4,7 +4,7 @@ SHA-256 is kept. Never decides who may be invited (``scheduler/hosts/joining.py`
 import secrets
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from migrator.db.clock import now, now_expression
 from migrator.db.credentials import digest
@@ -29,5 +29,15 @@ def invited(connection: Connection) -> Mapping[str, str]:
 
 def take(connection: Connection, token: str) -> str | None:
     """The host that it is for, once; None for one that was taken, has ended or is not known."""
-    mine = (table.c.token_sha256 == digest(token)) & (table.c.expires_at > now_expression(connection))
-    return connection.execute(delete(table).where(mine).returning(table.c.host)).scalar_one_or_none()
+    return connection.execute(
+        delete(table).where(_mine(connection, token)).returning(table.c.host)
+    ).scalar_one_or_none()
+
+
+def host_of(connection: Connection, token: str) -> str | None:
+    """The same, and it is not taken."""
+    return connection.execute(select(table.c.host).where(_mine(connection, token))).scalar_one_or_none()
+
+
+def _mine(connection: Connection, token: str) -> ColumnElement[bool]:
+    return and_(table.c.token_sha256 == digest(token), table.c.expires_at > now_expression(connection))

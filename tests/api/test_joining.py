@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from migrator.db import credentials
+from migrator.db import credentials, host_removal
 from migrator.db.tables import host_invitations
+from migrator.errors import Unauthorized
+from migrator.scheduler.hosts import joining
 from tests.api.harness import Web
+from tests.db.test_races import Meanwhile
 
 HOSTS = "/agent/v1/hosts/n1"
 OTHER_CALLS = (
@@ -96,6 +99,26 @@ def test_of_agents_that_take_one_invitation_together_one_is_given_a_credential(w
     assert len(given) == 1, [answer.status_code for answer in answers]
     assert {answer.status_code for answer in answers} <= {200, 401, 429}
     assert asks(web, given[0]) == 200
+
+
+def test_a_host_that_is_removed_while_an_agent_takes_its_invitation_locks_nobody_out(web: Web) -> None:
+    credentials.issue(web.db, "n1")
+    token = invitation(web, replace=True)
+    ended: list[str] = []
+
+    def take() -> None:
+        try:
+            joining.join(web.db, token)
+        except Unauthorized as error:
+            ended.append(error.message)
+
+    other = Meanwhile(take)
+    with web.db.write() as connection:
+        host_removal.lock_credential(connection, "n1")
+        other.begin()
+        host_removal.remove(connection, "n1")
+    other.end()
+    assert ended == [joining.UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,7 @@ Opener = Callable[..., Page]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("this machine has no chromium: script/bootstrap installs it")
+    assert program is not None, "script/bootstrap installs it"
     expect.set_options(timeout=PATIENCE * 10_000)
     with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])

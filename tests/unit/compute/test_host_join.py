@@ -68,6 +68,14 @@ def test_a_place_that_cannot_be_written_is_named_before_the_invitation_is_used(t
         ConfigFile(tmp_path / "file" / "agent.toml", force=False)
 
 
+def test_a_disk_that_fails_at_the_end_is_one_sentence_too(tmp_path: Path) -> None:
+    file = ConfigFile(tmp_path / "agent.toml", force=False)
+    (tmp_path / "agent.toml").mkdir()
+    with pytest.raises(SettingInvalid, match="cannot be written") as caught:
+        file.write("text")
+    assert "--replace" in caught.value.sentence
+
+
 @pytest.mark.parametrize(
     ("status", "content", "kind", "words"),
     [
