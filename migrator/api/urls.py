@@ -103,7 +103,7 @@ _AGENTS = (
           body=Survey, largest=message_sizes.SURVEY),
     Route("PUT", "/hosts/{name}/consoles", agents.put_consoles, agent(Kind.CONSOLES), "Report what guests wrote",
           body=Consoles, largest=message_sizes.CONSOLES),
-    Route("POST", "/join", agents.join, agent(Kind.JOIN), "Take an invitation for a credential",
+    Route("POST", "/join", agents.join, agent(Kind.JOIN), "Take a join token for a credential",
           largest=message_sizes.OTHERS),
     Route("GET", "/images/{image_id}/file", agents.image_file, agent(Kind.IMAGE), "Fetch an assigned image",
           largest=message_sizes.OTHERS),

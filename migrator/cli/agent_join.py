@@ -1,4 +1,4 @@
-"""``migrator agent-join``: takes an invitation on this host, writes the agent's configuration, and says what is missing
+"""``migrator agent-join``: takes a join token on this host, writes the agent's configuration, and says what is missing
 here. Owns the order and the words; ``compute/host_join`` does the work."""
 
 import argparse
@@ -18,14 +18,14 @@ from migrator.untrusted.peer_address import checked_host
 
 def join(arguments: argparse.Namespace) -> int:
     """0: the host has joined, and nothing is missing. Raises MigratorError."""
-    invitation = sys.stdin.readline().strip() if arguments.token == "-" else arguments.token
-    url, address = _checked(arguments.server_url, arguments.address, invitation)
+    join_token = sys.stdin.readline().strip() if arguments.token == "-" else arguments.token
+    url, address = _checked(arguments.server_url, arguments.address, join_token)
     ca = Path(arguments.server_ca).resolve() if arguments.server_ca else None
     if ca is not None and not url.startswith("https://"):
         raise BadRequest(f"--server-ca is for TLS, and {url} is without", advice="expected https://HOST:PORT")
     file = host_join.ConfigFile(Path(arguments.config), force=arguments.force)
     try:
-        joined = host_join.take(url, invitation, ca)
+        joined = host_join.take(url, join_token, ca)
         found = host_join.Found(address or _own(url), host_join.bridges(), Path("/dev/kvm").exists())
         file.write(host_join.configuration(url, ca, joined, found))
     finally:
@@ -39,11 +39,11 @@ def join(arguments: argparse.Namespace) -> int:
     return missing
 
 
-def _checked(url: str, address: str, invitation: str) -> tuple[str, str]:
+def _checked(url: str, address: str, join_token: str) -> tuple[str, str]:
     """Url and address. Raises BadRequest."""
     try:
-        if not server_address.checked_token(invitation):
-            raise ValueError("the invitation is empty")
+        if not server_address.checked_token(join_token):
+            raise ValueError("the join token is empty")
         return server_address.checked_url(url), checked_host(address)
     except ValueError as error:
         advice = "copy the whole line that `migrator host-join` prints"

@@ -31,7 +31,7 @@ def add(subparsers: Any) -> None:
     agent.set_defaults(run=_agent)
     join = subparsers.add_parser("agent-join", help="join a server: `migrator host-join` prints this line (on a host)")
     join.add_argument("server_url", help="of its agents' port: http://HOST:PORT or https://HOST:PORT")
-    join.add_argument("token", help="the invitation; - reads it from the standard input")
+    join.add_argument("token", help="the join token; - reads it from the standard input")
     join.add_argument("--config", default="/etc/migrator/agent.toml", help="the file to write (%(default)s)")
     join.add_argument(
         "--address", default="", help="at which other hosts reach this one; else the one that reaches the server"

@@ -1,7 +1,7 @@
-"""A host joins: an invitation becomes a credential, and what is found here a configuration.
+"""A host joins: a join token becomes a credential, and what is found here a configuration.
 
 Owns the request, the text of the file and how it comes to the disk. A file that is there is never written over unless
-that was asked for, and the invitation is not used before the file can be written. Changes nothing else of this host.
+that was asked for, and the join token is not used before the file can be written. Changes nothing else of this host.
 """
 
 import json
@@ -70,9 +70,9 @@ class ConfigFile:
         self._new.unlink(missing_ok=True)
 
 
-def take(url: str, invitation: str, ca: Path | None, transport: httpx.BaseTransport | None = None) -> Joined:
-    """What the server gives for the invitation. Raises Unauthorized, ServerUnreachable, SettingInvalid."""
-    headers = {"Authorization": f"Bearer {invitation}"}
+def take(url: str, join_token: str, ca: Path | None, transport: httpx.BaseTransport | None = None) -> Joined:
+    """What the server gives for the join token. Raises Unauthorized, ServerUnreachable, SettingInvalid."""
+    headers = {"Authorization": f"Bearer {join_token}"}
     verify = server_trust.authorities(ca)
     try:
         with httpx.Client(verify=verify, transport=transport, timeout=_ANSWER_S, trust_env=False) as client:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, true
 
 from migrator.alarms import AlarmKind
 from migrator.db import aggregates, alarms
-from migrator.db.tables import agent_credentials, copies, guest_cpus, host_invitations, hosts, surveys
+from migrator.db.tables import agent_credentials, copies, guest_cpus, hosts, join_tokens, surveys
 
 # Alarms about a guest or its data on the host. The others are about its agent, and end with the host.
 _OF_COPIES = (
@@ -46,7 +46,7 @@ def alarms_about_copies(connection: Connection, host: str) -> Sequence[Any]:
 
 def remove(connection: Connection, host: str) -> None:
     """The host, its agent's credential, and what its agent said last."""
-    for table in (agent_credentials, host_invitations, surveys, guest_cpus, copies):
+    for table in (agent_credentials, join_tokens, surveys, guest_cpus, copies):
         connection.execute(delete(table).where(table.c.host == host))
     aggregates.forget_host(connection, host)
     connection.execute(delete(hosts).where(hosts.c.name == host))

@@ -31,7 +31,7 @@ class Registration(Message):
 
 
 class Joined(Message):
-    """The answer to POST /agent/v1/join, which a host asks with its invitation in place of a credential."""
+    """The answer to POST /agent/v1/join, which a host asks with its join token in place of a credential."""
 
     host: HostName
     token: Annotated[str, Field(min_length=1, max_length=200)] = Field(repr=False)

@@ -1,4 +1,4 @@
-"""An invitation gives one host's agent its first credential, once, and nothing else."""
+"""A join token gives one host's agent its first credential, once, and nothing else."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from migrator.db import credentials, host_removal
-from migrator.db.tables import host_invitations
+from migrator.db.tables import join_tokens
 from migrator.errors import Unauthorized
 from migrator.scheduler.hosts import joining
 from tests.api.harness import Web
@@ -25,7 +25,7 @@ def invite(web: Web, host: str = "n1", **more: Any) -> Any:
     return web("POST", f"/v1/hosts/{host}/join", None, json=more)
 
 
-def invitation(web: Web, host: str = "n1", **more: Any) -> str:
+def join_token(web: Web, host: str = "n1", **more: Any) -> str:
     answer = invite(web, host, **more)
     assert answer.status_code == 201, answer.text
     assert answer.headers["Cache-Control"] == "no-store"
@@ -42,8 +42,8 @@ def asks(web: Web, token: str, host: str = "n1") -> int:
     return int(web("GET", f"/agent/v1/hosts/{host}/questions", None, headers=headers).status_code)
 
 
-def test_an_invitation_gives_a_credential_once(web: Web) -> None:
-    token = invitation(web)
+def test_a_join_token_gives_a_credential_once(web: Web) -> None:
+    token = join_token(web)
     answer = join(web, token)
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
@@ -55,44 +55,44 @@ def test_an_invitation_gives_a_credential_once(web: Web) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), OTHER_CALLS)
-def test_an_invitation_opens_nothing_else(web: Web, method: str, path: str) -> None:
-    token = invitation(web)
+def test_a_join_token_opens_nothing_else(web: Web, method: str, path: str) -> None:
+    token = join_token(web)
     assert web(method, path, None, headers={"Authorization": f"Bearer {token}"}, json={}).status_code == 401
     assert join(web, token).status_code == 200
 
 
-def test_a_credential_is_no_invitation(web: Web) -> None:
+def test_a_credential_is_no_join_token(web: Web) -> None:
     assert join(web, credentials.issue(web.db, "n1")).status_code == 401
 
 
 def test_one_that_has_ended_is_refused_and_removed_with_the_next(web: Web) -> None:
-    token = invitation(web)
+    token = join_token(web)
     with web.db.write() as connection:
-        connection.execute(update(host_invitations).values(expires_at=host_invitations.c.created_at))
+        connection.execute(update(join_tokens).values(expires_at=join_tokens.c.created_at))
     web.services.credentials.forget()
     assert join(web, token).status_code == 401
-    invitation(web, "n2")
+    join_token(web, "n2")
     with web.db.read() as connection:
-        assert connection.execute(select(host_invitations.c.host)).scalars().all() == ["n2"]
+        assert connection.execute(select(join_tokens.c.host)).scalars().all() == ["n2"]
 
 
-def test_a_newer_invitation_ends_the_earlier_one_and_no_other_hosts(web: Web) -> None:
-    first, other, second = invitation(web), invitation(web, "n2"), invitation(web)
+def test_a_newer_join_token_ends_the_earlier_one_and_no_other_hosts(web: Web) -> None:
+    first, other, second = join_token(web), join_token(web, "n2"), join_token(web)
     assert [join(web, token).status_code for token in (first, other, second)] == [401, 200, 200]
 
 
-def test_a_host_that_has_a_credential_keeps_it_until_another_agent_takes_the_invitation(web: Web) -> None:
+def test_a_host_that_has_a_credential_keeps_it_until_another_agent_takes_the_join_token(web: Web) -> None:
     known = credentials.issue(web.db, "n1")
     refused = invite(web)
     assert (refused.status_code, "--replace" in refused.json()["error"]["advice"]) == (409, True)
-    token = invitation(web, replace=True)
+    token = join_token(web, replace=True)
     assert asks(web, known) == 200
     made = join(web, token).json()["token"]
     assert (asks(web, known), asks(web, made)) == (401, 200)
 
 
-def test_of_agents_that_take_one_invitation_together_one_is_given_a_credential(web: Web) -> None:
-    token = invitation(web)
+def test_of_agents_that_take_one_join_token_together_one_is_given_a_credential(web: Web) -> None:
+    token = join_token(web)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: join(web, token), range(4)))
     given = [answer.json()["token"] for answer in answers if answer.status_code == 200]
@@ -101,9 +101,9 @@ def test_of_agents_that_take_one_invitation_together_one_is_given_a_credential(w
     assert asks(web, given[0]) == 200
 
 
-def test_a_host_that_is_removed_while_an_agent_takes_its_invitation_locks_nobody_out(web: Web) -> None:
+def test_a_host_that_is_removed_while_an_agent_takes_its_join_token_locks_nobody_out(web: Web) -> None:
     credentials.issue(web.db, "n1")
-    token = invitation(web, replace=True)
+    token = join_token(web, replace=True)
     ended: list[str] = []
 
     def take() -> None:
@@ -137,7 +137,7 @@ def test_bad_input_is_refused_and_invites_nobody(web: Web, host: str, body: dict
     answer = invite(web, host, **body)
     assert answer.status_code == 400, answer.text
     with web.db.read() as connection:
-        assert connection.execute(select(host_invitations.c.host)).all() == []
+        assert connection.execute(select(join_tokens.c.host)).all() == []
 
 
 @pytest.mark.parametrize(

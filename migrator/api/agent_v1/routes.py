@@ -38,7 +38,7 @@ async def register(request: ApiRequest) -> Answer:
 
 
 async def join(request: ApiRequest) -> Response:
-    """Take an invitation, once: the answer has the host's name and its agent's credential."""
+    """Take a join token, once: the answer has the host's name and its agent's credential."""
     services, token = request.services, token_of(request.http.headers.get("authorization", ""))
     host, credential = await services.admission.run(request.host, Kind.JOIN, partial(joining.join, services.db, token))
     services.credentials.forget()

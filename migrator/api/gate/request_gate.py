@@ -182,7 +182,7 @@ class RequestGate:
         """The host whose agent calls. Raises Unauthorized and Unavailable."""
         known, token = self._services.credentials, token_of(authorization)
         if kind is Kind.JOIN:
-            if (host := await known.invited(token)) is None:
+            if (host := await known.joining_host(token)) is None:
                 raise Unauthorized(joining.UNKNOWN, advice=joining.UNKNOWN_ADVICE)
             return host
         host = await known.holder(token)

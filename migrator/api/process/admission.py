@@ -42,7 +42,7 @@ class Kind(StrEnum):
     SURVEY = "survey"
     CONSOLES = "consoles"
     IMAGE = "image"
-    JOIN = "join"  # with an invitation in place of a credential
+    JOIN = "join"  # with a join token in place of a credential
     SEARCH = "search"  # a list by a regular expression
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from anyio import CapacityLimiter, to_thread
 
-from migrator.db import credentials, invitations
+from migrator.db import credentials, join_tokens
 from migrator.db.engine import Database
 from migrator.errors import MigratorError, Unauthorized
 
@@ -27,7 +27,7 @@ class CredentialLookup:
     def __init__(self, db: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._db, self._clock = db, clock
         self._hosts: Mapping[str, str] = {}  # digest -> host
-        self._invited: Mapping[str, str] = {}  # digest of an invitation's token -> host
+        self._join_tokens: Mapping[str, str] = {}  # digest of a join token -> host
         self._began = -math.inf  # the last look, before it asked the database
         self._changed = -math.inf  # this process changed the table
         self._next = 0.0  # when another may begin
@@ -43,9 +43,9 @@ class CredentialLookup:
         """The host whose agent holds this token, or None. Raises Unavailable."""
         return await self._known(token, lambda: self._hosts)
 
-    async def invited(self, token: str) -> str | None:
-        """The host that this invitation is for, or None. Raises Unavailable."""
-        return await self._known(token, lambda: self._invited)
+    async def joining_host(self, token: str) -> str | None:
+        """The host that this join token is for, or None. Raises Unavailable."""
+        return await self._known(token, lambda: self._join_tokens)
 
     async def _known(self, token: str, table: Callable[[], Mapping[str, str]]) -> str | None:
         digest, asked = credentials.digest(token), self._clock()
@@ -67,17 +67,17 @@ class CredentialLookup:
     async def _refresh(self) -> None:
         began = self._clock()
         try:
-            self._hosts, self._invited = await to_thread.run_sync(self._read, limiter=self._thread)
+            self._hosts, self._join_tokens = await to_thread.run_sync(self._read, limiter=self._thread)
             self._error = None
         except MigratorError as error:
-            self._hosts, self._invited, self._error = {}, {}, error
+            self._hosts, self._join_tokens, self._error = {}, {}, error
         self._began = began
         ended = self._clock()
         self._next = ended + max(_REST_S, min(1.0, _REST * (ended - began)))
 
     def _read(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         with self._db.read() as connection:
-            return credentials.holders(connection), invitations.invited(connection)
+            return credentials.holders(connection), join_tokens.hosts(connection)
 
 
 def token_of(authorization: str) -> str:

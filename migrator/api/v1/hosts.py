@@ -44,8 +44,8 @@ class Fence(BaseModel):
     address: HostAddress | None = Field(description="of its power switch or management board; null: none")
 
 
-class Invited(BaseModel):
-    """A new host, whose agent takes the invitation for its credential."""
+class JoinTokenRequest(BaseModel):
+    """A new host, whose agent takes the join token for its credential."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -56,7 +56,7 @@ class Invited(BaseModel):
 def join(request: ApiRequest) -> Answer:
     """Invite a host. The answer has the token, this once, and the address of the agents' port where the settings tell
     it. Errors: 400 for what is no host's name; 409 for a host that has a credential, without ``replace``."""
-    wanted: Invited = request.body
+    wanted: JoinTokenRequest = request.body
     services, name = request.services, request.params["name"]
     made = joining.invite(services.db, name, wanted.valid_s, replace=wanted.replace)
     services.credentials.forget()

@@ -89,7 +89,7 @@ NATIVE = (
     Route("GET", "/what-if", capacity.what_if, operator("capacity"), "Tell what becomes of instances if hosts are lost",
           query=capacity.WhatIfQuery, costly=_always),
     Route("POST", "/hosts/{name}/join", hosts.join, operator("hosts:join"), "Invite a host",
-          body=hosts.Invited, path_model=hosts.HostPath),
+          body=hosts.JoinTokenRequest, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/replace", hosts.replace, operator("hosts:replace"), "Let another machine be a host",
           body=hosts.Replacement, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/approve", hosts.approve, operator("hosts:approve"), "Let a host take instances",

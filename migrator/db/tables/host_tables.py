@@ -70,8 +70,8 @@ agent_credentials = Table(
     Column("created_at", Double, nullable=False),
 )
 
-host_invitations = Table(  # for each host that may join: the token that its first credential is given for, once
-    "host_invitations",
+join_tokens = Table(  # for each host that may join: the token that its first credential is given for, once
+    "join_tokens",
     metadata,
     Column("host", String(255), primary_key=True),
     Column("token_sha256", String(64), nullable=False, unique=True),

@@ -179,7 +179,7 @@ MUTANTS = (
     Mutant(
         "a removed host's agent comes back",
         REMOVAL_ROWS,
-        "for table in (agent_credentials, host_invitations, surveys, guest_cpus, copies):",
+        "for table in (agent_credentials, join_tokens, surveys, guest_cpus, copies):",
         "for table in (surveys, guest_cpus, copies):",
     ),
     Mutant(

@@ -62,7 +62,7 @@ def test_a_file_that_is_there_stays_unless_that_was_asked_for(tmp_path: Path) ->
     assert path.read_text() == "new"
 
 
-def test_a_place_that_cannot_be_written_is_named_before_the_invitation_is_used(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_named_before_the_join_token_is_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingInvalid, match="cannot be written"):
         ConfigFile(tmp_path / "file" / "agent.toml", force=False)

@@ -1,4 +1,4 @@
-"""Invitations: for each host that may join, a token that is taken once for its agent's first credential. Only its
+"""Join tokens: for each host that may join, one that is taken once for its agent's first credential. Only its
 SHA-256 is kept. Never decides who may be invited (``scheduler/hosts/joining.py`` does)."""
 
 import secrets
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from migrator.db.clock import now, now_expression
 from migrator.db.credentials import digest
-from migrator.db.tables import host_invitations as table
+from migrator.db.tables import join_tokens as table
 
 
 def issue(connection: Connection, host: str, valid_s: float) -> tuple[str, float]:
@@ -21,7 +21,7 @@ def issue(connection: Connection, host: str, valid_s: float) -> tuple[str, float
     return token, ends
 
 
-def invited(connection: Connection) -> Mapping[str, str]:
+def hosts(connection: Connection) -> Mapping[str, str]:
     """The digest of each token that has not ended -> its host."""
     query = select(table.c.token_sha256, table.c.host).where(table.c.expires_at > now_expression(connection))
     return {row.token_sha256: row.host for row in connection.execute(query)}

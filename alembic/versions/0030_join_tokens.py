@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "host_invitations",
+        "join_tokens",
         sa.Column("host", sa.String(255), primary_key=True),
         sa.Column("token_sha256", sa.String(64), nullable=False, unique=True),
         sa.Column("created_at", sa.Double(), nullable=False),
@@ -20,4 +20,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("host_invitations")
+    op.drop_table("join_tokens")
