@@ -73,13 +73,17 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
         settings, own = self._settings, self._disks.identities()
         machines = self._control.call(lambda c: capabilities_xml.read_machines(c.getCapabilities(), guest.arch))
         total_mb = self._control.call(hosts.memory_mb)
+
+        def guest_itself(domain: Any) -> bool:
+            return bool(domain.UUIDString() == spec.uuid)
+
         return [
             compatibility.domain(self.domain(spec.uuid).state),
             compatibility.memory(
                 compatibility.memory_needed(spec, guest),
                 total_mb=total_mb,
                 reserved_mb=settings.reserved_host_memory_mb,
-                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=(spec.uuid,))),
+                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=guest_itself)),
                 ratio=settings.ram_allocation_ratio,
             ),
             self._check_cpu(guest),

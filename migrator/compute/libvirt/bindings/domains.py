@@ -32,8 +32,13 @@ def ours(connection: Any, flags: int = 0) -> Iterator[Any]:
     """Every domain that migrator made."""
     for domain in connection.listAllDomains(flags):
         with ignore_missing_domain():  # gone since it was listed
-            if _metadata(domain) is not None:
+            if is_ours(domain):
                 yield domain
+
+
+def is_ours(domain: Any) -> bool:
+    """Whether migrator made the domain."""
+    return _metadata(domain) is not None
 
 
 def live(connection: Any) -> Iterator[tuple[Any, DomainState]]:

@@ -1,6 +1,6 @@
 """What libvirt says of a host: its memory, and the CPUs that it can give a guest. Changes nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import libvirt
@@ -13,12 +13,15 @@ def memory_mb(connection: Any) -> int:
     return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
 
 
-def memory_given_mb(connection: Any, besides: Collection[str] = ()) -> int:
-    """MiB that live domains, migrator's or not, may use at most; the domains ``besides`` are not counted."""
+def memory_given_mb(connection: Any, besides: Callable[[Any], bool] = lambda _domain: False) -> int:
+    """MiB that live domains, migrator's or not, may use at most; those for which ``besides`` holds are not counted.
+
+    It is asked of each listed domain: told by a list that was made before, a domain that arrived since is a stranger.
+    """
     total = 0
     for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         with ignore_missing_domain():
-            total += domain.info()[1] if domain.UUIDString() not in besides else 0
+            total += 0 if besides(domain) else domain.info()[1]
     return total // 1024
 
 
