@@ -21,8 +21,11 @@ class AlarmKind(StrEnum):
     DOMAIN_GONE = "domain-gone"
     GUEST_UNSEEN = "guest-unseen"
     HOST_SETUP = "host-setup"
+    HOSTS_LOST = "hosts-lost"
     NO_RECORD = "no-record"
     OVERDUE = "operation-overdue"
+    RECOVERY_HELD = "recovery-held"
+    RECOVERY_STUCK = "recovery-stuck"
     SECOND_MACHINE = "second-machine"
     STORAGE_MARKER = "storage-marker"
     UNPROVEN_CLAIM = "unproven-claim"
@@ -55,9 +58,15 @@ ADVICE: Mapping[AlarmKind, str] = {
     AlarmKind.GUEST_UNSEEN: "bring the silent host back, and compare both sides with `migrator reconcile {instance}`; "
     "or, if it is lost, fence it: the instance can then be started where its record has it",
     AlarmKind.HOST_SETUP: "do on {host} what the alarm says; its agent looks again each minute",
+    AlarmKind.HOSTS_LOST: "find out what they have in common (a switch, a rack's power) and bring them back; those "
+    "that are lost are evacuated one after the other with `migrator host-evacuate HOST`",
     AlarmKind.NO_RECORD: "look at the guest on {host}; if it is not needed, stop and undefine it there with virsh",
     AlarmKind.OVERDUE: "see with `migrator timeline {instance}` what the operation waits for: bring that host back, "
     "or cancel the operation",
+    AlarmKind.RECOVERY_HELD: "bring {host} back, or see that it is off and say so with `migrator service-force-down "
+    "{host}`: its instances are evacuated then",
+    AlarmKind.RECOVERY_STUCK: "see with `migrator recovery-show` what is stuck and why; `migrator drain-cancel` ends "
+    "it, and `migrator host-evacuate {host}` goes on by a person's word",
     AlarmKind.SECOND_MACHINE: "give each machine a name and a credential of its own; if {host} was replaced and the "
     "old machine is gone for good, `migrator host-replace {host}`",
     AlarmKind.STORAGE_MARKER: "one of the two storages was copied from the other: give {host}'s a marker of its own "

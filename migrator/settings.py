@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from migrator import server_address, setting_values
 from migrator.errors import SettingInvalid
+from migrator.ha_settings import HaSettings
 from migrator.quota_settings import QuotaSettings
 from migrator.setting_values import is_loopback as is_loopback
 from migrator.untrusted import peer_address
@@ -49,7 +50,7 @@ class _Base(BaseSettings):
         return self
 
 
-class ServerSettings(_Base, QuotaSettings):
+class ServerSettings(_Base, QuotaSettings, HaSettings):
     # sqlite:////PATH for one server, or postgresql://USER:PASSWORD@HOST/NAME
     database: str = "sqlite:////var/lib/migrator/migrator.db"
     listen: setting_values.Endpoint = "127.0.0.1:8774"  # HOST:PORT of the API

@@ -16,11 +16,12 @@ from starlette.responses import Response
 from migrator.alarms import AlarmKind
 from migrator.api import operation_metrics
 from migrator.api.routing import ApiRequest
-from migrator.db import alarms, capacity_check, server_heartbeat
+from migrator.db import alarms, capacity_check, recoveries, server_heartbeat
 from migrator.db import metrics as measures
 from migrator.db.capacity_check import CapacityCheckRow
 from migrator.db.engine import Database
 from migrator.scheduler.decision.waiting import ALARMS
+from migrator.scheduler.fleet.plan.vocabulary import DrainState
 from migrator.settings import ServerSettings
 
 _MIB = 1024**2
@@ -45,12 +46,15 @@ class _Snapshot(Collector):
             hosts, busy = measures.every_host(connection), measures.by_host(connection)
             step = server_heartbeat.last_step(connection)
             capacity = capacity_check.newest(connection)
+            recovered = recoveries.by_state(connection)
         yield from _operations(active)
         yield _gauge("instances", "Instances that are not deleted, by vm_state.", ["vm_state"], dict(_pairs(states)))
         yield _gauge("alarms", "Open alarms, by kind.", ["kind"], _by_kind(open_alarms))
         yield from self._hosts(hosts, busy)
         yield from _clock(step)
         yield from _capacity(capacity)
+        words = "Evacuations of lost hosts that servers began, by state; those that are over stay counted."
+        yield _gauge("recoveries", words, ["state"], {(each,): recovered.get(each, 0) for each in DrainState})
 
     def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
         down_s = self._settings.service_down_time

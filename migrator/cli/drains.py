@@ -16,6 +16,7 @@ from migrator.cli.tables import Column, as_json, table
 from migrator.errors import BadRequest
 from migrator.untrusted import printable
 
+Get = Callable[[Client, str], Mapping[str, Any]]  # reads one by its id or UUID
 _POLL_S = 1.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNDONE = frozenset({"stuck", "failed"})
@@ -43,7 +44,7 @@ _MOVE_COLUMNS = (
     Column("Down", _seconds("downtime_s")),
     Column("Why", _why),
 )
-_DRAIN_COLUMNS = (
+DRAIN_COLUMNS = (
     Column("ID", "uuid"),
     Column("Kind", "kind"),
     Column("Host", "host"),
@@ -80,10 +81,17 @@ def _followed(client: Client, arguments: Arguments, drain: Mapping[str, Any]) ->
     return int(any(move["state"] in _UNDONE for move in drain["moves"]))
 
 
-def _wait(client: Client, uuid: str, told: Callable[[Mapping[str, Any]], None] | None) -> Mapping[str, Any]:
+def _drain_of(client: Client, ident: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = client.native("GET", f"/drains/{ident}")["drain"]
+    return found
+
+
+def _wait(
+    client: Client, uuid: str, told: Callable[[Mapping[str, Any]], None] | None, get: Get = _drain_of
+) -> Mapping[str, Any]:
     """Until it is over, or nothing goes on without a person."""
     while True:
-        drain: Mapping[str, Any] = client.native("GET", f"/drains/{uuid}")["drain"]
+        drain = get(client, uuid)
         if told is not None:
             told(drain)
         if drain["finished_at"] is not None or drain["state"] in _RESTS:
@@ -109,18 +117,19 @@ def _list(client: Client, arguments: Arguments) -> None:
     active = None if arguments.all else "true"
     query = {"host": arguments.host, "active": active, "limit": arguments.limit, "marker": arguments.marker}
     rows = client.native("GET", "/drains", **query)["drains"]
-    show_rows(arguments, _DRAIN_COLUMNS, rows)
+    show_rows(arguments, DRAIN_COLUMNS, rows)
     if len(rows) == arguments.limit and not arguments.json:
         say(f"there may be older ones: --marker {rows[-1]['uuid']}")
 
 
-def _show(client: Client, arguments: Arguments) -> None:
+def show_one(client: Client, arguments: Arguments, get: Get = _drain_of) -> None:
+    """Once, or until it is over."""
     if arguments.watch and not arguments.json:
         redraws = clear_screen()
         drawn: Callable[[Mapping[str, Any]], None] = _draw if redraws else _say_events(0)
-        _wait(client, arguments.drain, drawn)
+        _wait(client, arguments.drain, drawn, get)
         return
-    drain = client.native("GET", f"/drains/{arguments.drain}")["drain"]
+    drain = get(client, arguments.drain)
     show(as_json(drain) if arguments.json else _text(drain))
 
 
@@ -172,6 +181,7 @@ def _results(client: Client, arguments: Arguments, drain: Mapping[str, Any], tit
 def _text(drain: Mapping[str, Any]) -> str:
     head = f"{drain['kind']} {drain['uuid']} of {drain['host']}: {drain['state']}"
     head += f", {drain['note']}" if drain["note"] else ""
+    head += f"; evidence: {drain['evidence']['words']}" if "evidence" in drain else ""
     times = f"predicted: {drain['predicted_s']:.0f} to {drain['longest_s']:.0f} s from {drain['planned_at'] or '-'}"
     return "\n".join([*map(printable.escaped, (head, times)), table(_MOVE_COLUMNS, drain["moves"])])
 
@@ -194,7 +204,7 @@ def _duration(text: str | None) -> int | None:
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     "drain": _drain,
     "drain-list": _list,
-    "drain-show": _show,
+    "drain-show": show_one,
     "drain-pause": partial(_ask, verb="pause"),
     "drain-resume": partial(_ask, verb="resume"),
     "drain-cancel": partial(_ask, verb="cancel"),

@@ -12,6 +12,7 @@ def add(subparsers: Any) -> None:
     _add_drains(subparsers)
     _add_drain_requests(subparsers)
     _add_helpers(subparsers)
+    _add_recoveries(subparsers)
     _add_losses(subparsers)
 
 
@@ -77,6 +78,16 @@ def _add_helpers(subparsers: Any) -> None:
 def _add_destinations(verb: argparse.ArgumentParser) -> None:
     text = "the only destinations, with commas between them"
     verb.add_argument("--target-host", "--to", metavar="HOSTS", help=text)
+
+
+def _add_recoveries(subparsers: Any) -> None:
+    listed = add_verb(subparsers, "recovery-list", "list recoveries of lost hosts that are under way", True)
+    listed.add_argument("--host", help="only of this host")
+    listed.add_argument("--limit", type=int, default=100, metavar="N", help="the newest ones, at most 1000")
+    listed.add_argument("--all", action="store_true", help="those too that are over")
+    shown = add_verb(subparsers, "recovery-show", "show a recovery, why it began and what became of each server", True)
+    shown.add_argument("drain", metavar="recovery", help="its id or UUID")
+    shown.add_argument("--watch", action="store_true", help="draw it again until it is over")
 
 
 def _add_losses(subparsers: Any) -> None:

@@ -31,6 +31,8 @@ def _where(client: Client, arguments: Arguments) -> None:
         say(f"Under way {operation['kind']}, phase {operation['phase']}{waits}")
     if found["if_host_is_lost"]:
         say(f"If its host is lost: {found['if_host_is_lost']['summary']}")
+    if found.get("ha_policy"):
+        say(f"Recovery  {found['ha_policy']['policy']}: {found['ha_policy']['words']}")
     for sentence in found["advice"]:
         say(f"Do        {sentence}")
 

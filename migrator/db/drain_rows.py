@@ -45,6 +45,16 @@ class DrainMoveRow(NamedTuple):
     attempts: int
     operation_id: int | None
     error: str | None
+    not_before: float | None
+
+
+class RecoveryRow(NamedTuple):
+    """A row of ``recoveries``."""
+
+    drain_id: int
+    host: str
+    lost_at: float
+    evidence: Mapping[str, Any]
 
 
 class HeardRow(NamedTuple):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, null, select, true, tuple_, update
 from migrator.db import server_heartbeat
 from migrator.db.clock import now
 from migrator.db.hosts import lock, said_down
+from migrator.db.rows import HostRow
 from migrator.db.tables import hosts, operations
 
 
@@ -74,6 +75,15 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
         values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": words} | begun
     if values:
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(updated_at=moment, **values))
+
+
+def succeeded_before_s(row: HostRow) -> float | None:
+    """How long ago the command succeeded for a host that was heard after that; None: it did not, or was not."""
+    known = row.fence_attempt or {}
+    ended = known.get("clock")
+    if known.get("ok") is not True or ended is None or ended >= row.last_seen:
+        return None
+    return row.last_seen + row.silent_s - float(ended)
 
 
 def give_up(connection: Connection, attempt: Attempt) -> None:

@@ -1,4 +1,5 @@
-"""Runs the operator's fence command for hosts that are silent while an evacuation waits for evidence.
+"""Runs the operator's fence command for hosts that are silent while an evacuation waits for evidence, or that the
+servers are to recover on their own.
 
 Owns the command's process: its arguments, its time, its end. Runs in threads of its own beside the sweep and never
 decides what a success means (``scheduler/state/fencing.py``) nor what follows from it (``decide``). The database says
@@ -24,6 +25,7 @@ from migrator.db import events, fencing, hosts
 from migrator.errors import MigratorError
 from migrator.log_limits import log_failure
 from migrator.operations import OPERATIONS
+from migrator.scheduler.fleet import recovery
 from migrator.scheduler.state.fencing import evidence
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ PHASES = frozenset(
 _AT_ONCE = 8  # hosts that are fenced beside each other
 _LOOK_S = 0.1
 _STALE_S = 30.0  # beyond fence_timeout: the server that began this run is gone
+_AGAIN_S = 60.0  # between two runs for a host that is lost, of which the first failed
 _TAIL_BYTES = 4096
 _TAIL_LINES = 3
 
@@ -78,18 +81,22 @@ class Fencer:
         if not self._settings.fence_command:
             return ()
         with self._db.read() as connection:
-            waiting = fencing.waiting(connection, PHASES)
-            rows = hosts.by_names(connection, list(waiting))
-        return [row.name for row in rows if self._needed(row, waiting[row.name])]
+            waiting, lost = fencing.waiting(connection, PHASES), recovery.to_fence(connection, self._settings)
+            rows = hosts.by_names(connection, {*waiting, *lost})
+        return [row.name for row in rows if self._needed(row, waiting.get(row.name, ()), lost)]
 
-    def _needed(self, row: Any, operations: Sequence[Any]) -> bool:
-        """Silent, without evidence, and for some operation not tried in vain since it began to wait."""
+    def _needed(self, row: Any, operations: Sequence[Any], lost: Sequence[str]) -> bool:
+        """Silent, without evidence, and for some operation not tried in vain since it began to wait; or ``lost``, and
+        not tried in vain a moment ago."""
         # A host is not to be shot because there was no server that it could have spoken to.
         if min(row.silent_s, row.listening_s) <= self._settings.service_down_time:
             return False
         attempt = row.fence_attempt or {}
         failed_at = attempt.get("clock", attempt["at"]) if attempt.get("ok") is False else float("-inf")
-        return evidence(row, self._settings) is None and any(op.phase_since > failed_at for op in operations)
+        if evidence(row, self._settings) is not None:
+            return False
+        again = row.last_seen + row.silent_s - failed_at > _AGAIN_S
+        return any(op.phase_since > failed_at for op in operations) or (row.name in lost and again)
 
     def _take(self, host: str) -> bool:
         with self._lock:
@@ -111,7 +118,8 @@ class Fencer:
             if not hosts.lock(connection, [host]):
                 return
             row, waiting = hosts.get(connection, host), fencing.waiting(connection, PHASES).get(host, ())
-            if self._stop.is_set() or not self._needed(row, waiting):
+            lost = recovery.to_fence(connection, self._settings)
+            if self._stop.is_set() or not self._needed(row, waiting, lost):
                 return
             attempt = fencing.begin(connection, host, self._by, self._settings.fence_timeout + _STALE_S)
             if attempt is None:
@@ -218,6 +226,9 @@ def _failure(reason: str, lines: Sequence[str]) -> Outcome:
 
 
 def _note(connection: Any, operations: Sequence[Any], host: str, message: str) -> None:
+    """In the timelines of the operations that wait for it, if any do."""
+    if not operations:
+        events.add(connection, "fence", message, host=host)
     for operation in operations:
         events.add(
             connection,

@@ -8,6 +8,7 @@ import threading
 
 from migrator.api.process.services import Services
 from migrator.log_limits import log_failure
+from migrator.scheduler.fleet import recovery
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5  # how late a deadline may be noticed
@@ -25,8 +26,13 @@ def keep(services: Services, stop: threading.Event) -> None:
 
 
 def keep_drains(services: Services, stop: threading.Event) -> None:
-    """Look at every active drain at short intervals until ``stop``: each begins its next moves when others end."""
+    """Look at lost hosts and at every active drain at short intervals until ``stop``: each begins its next moves when
+    others end."""
     while not stop.wait(_DRAINS_S):
+        try:
+            recovery.look(services.db, services.settings)
+        except Exception as error:
+            log_failure(log, error, "hosts that may be lost could not be looked at; it is tried again")
         try:
             services.drains.sweep()
         except Exception as error:

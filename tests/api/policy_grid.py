@@ -68,6 +68,8 @@ LOWEST: dict[str, str] = {
         POST /v1/drains/{ident}/pause
         POST /v1/drains/{ident}/resume
         POST /v1/drains/{ident}/cancel
+        GET /v1/recoveries
+        GET /v1/recoveries/{ident}
         POST /v1/hosts/{name}/restore
         GET /v1/what-if
         GET /v1/capacity

@@ -106,7 +106,7 @@ def index(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
         rows = drains.listed(connection, query.host, query.active, query.limit, query.marker)
         counts = drains.counts(connection, [row.id for row in rows])
-    return Answer(200, {"drains": [_view(row) | {"moves": counts[row.id]} for row in rows]})
+    return Answer(200, {"drains": [drain_view(row) | {"moves": counts[row.id]} for row in rows]})
 
 
 def show(request: ApiRequest) -> Answer:
@@ -147,16 +147,20 @@ def _advanced(request: ApiRequest, row: DrainRow) -> Answer:
 
 def _shown(request: ApiRequest, ident: str, status: int) -> Answer:
     with request.services.db.read() as connection:
-        row = drains.get(connection, ident)
-        found = drains.moves(connection, row.id)
-        begun = operations.get_many(connection, [m.operation_id for m in found if m.operation_id is not None])
-        by_id = {one.id: one for one in begun}
-        moves = [_move(connection, move, by_id.get(move.operation_id or 0)) for move in found]
-        events = [_event(line) for line in drains.events(connection, row.id)]
-    return Answer(status, {"drain": _view(row) | {"moves": moves, "events": events}})
+        return Answer(status, {"drain": shown(connection, drains.get(connection, ident))})
 
 
-def _view(row: DrainRow) -> dict[str, Any]:
+def shown(connection: Connection, row: DrainRow) -> dict[str, Any]:
+    """With its moves and its events."""
+    found = drains.moves(connection, row.id)
+    begun = operations.get_many(connection, [m.operation_id for m in found if m.operation_id is not None])
+    by_id = {one.id: one for one in begun}
+    moves = [_move(connection, move, by_id.get(move.operation_id or 0)) for move in found]
+    events = [_event(line) for line in drains.events(connection, row.id)]
+    return drain_view(row) | {"moves": moves, "events": events}
+
+
+def drain_view(row: DrainRow) -> dict[str, Any]:
     """``note``: why it waits, or how it ended. ``predicted_s``: of the newest plan; ``longest_s``: with every doubt."""
     shown: dict[str, Any] = {name: getattr(row, name) for name in ("id", "uuid", "kind", "host", "state", "note")}
     shown |= dict(row.request) | {"undo": row.undo, "user_id": row.user_id, "request_id": row.request_id}

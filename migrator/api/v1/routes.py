@@ -14,6 +14,7 @@ from migrator.api.v1 import (
     operations,
     preflight,
     reconcile,
+    recoveries,
     volumes,
     where,
 )
@@ -77,6 +78,10 @@ NATIVE = (
     Route("POST", "/drains/{ident}/resume", drains.resume, operator("drains:change"), "Let a paused drain go on"),
     Route("POST", "/drains/{ident}/cancel", drains.cancel, operator("drains:change"), "End a drain",
           body=drains.Cancellation),
+    Route("GET", "/recoveries", recoveries.index, operator("recoveries"), "List recoveries of lost hosts",
+          query=recoveries.RecoveriesQuery),
+    Route("GET", "/recoveries/{ident}", recoveries.show, operator("recoveries"),
+          "Show a recovery, its evidence and its moves"),
     Route("GET", "/hosts", host_list.index, operator("hosts:list"), "List hosts: state, capacity, claims, evidence",
           query=host_list.HostsQuery),
     Route("GET", "/hosts/{name}", host_list.show, operator("hosts:list"), "Show a host", path_model=hosts.HostPath),

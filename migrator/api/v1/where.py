@@ -15,6 +15,8 @@ from migrator.db.engine import Connection
 from migrator.errors import HostNotFound
 from migrator.log_limits import log_failure
 from migrator.scheduler.checks.finding import Status
+from migrator.scheduler.fleet import silent_hosts
+from migrator.scheduler.fleet.plan.ha_policy import policy_of
 from migrator.scheduler.hosts import reconciliation, whereabouts
 from migrator.scheduler.hosts.reconciliation import Sides
 from migrator.scheduler.placement import evacuation_preflight
@@ -40,6 +42,7 @@ def show(request: ApiRequest) -> Answer:
         raised = [alarm_view.view(row) for row in alarms.listed(connection, instance_uuid=sides.uuid)]
         active = operation_list.listed(connection, sides.uuid, True, _AT_MOST)
         if_lost, unknown = _if_lost(connection, services, sides)
+        policy = _policy(connection, services, sides)
     told = whereabouts.tell(sides, [alarm["advice"] for alarm in raised if alarm["advice"]])
     record = sides.record
     found = {
@@ -52,9 +55,21 @@ def show(request: ApiRequest) -> Answer:
         "alarms": raised,
         "operations": [operations.view(row) for row in active],
         "if_host_is_lost": if_lost,
+        "ha_policy": policy,
         "advice": list(told.advice),
     }
     return Answer(200, {"where": found})
+
+
+def _policy(connection: Connection, services: Services, sides: Sides) -> dict[str, str] | None:
+    """What the servers do on their own, and by whose word; null of what is not recorded."""
+    record = sides.record
+    if record is None or record.deleted:
+        return None
+    of_aggregates = silent_hosts.policies_of_hosts(connection, [record.host] if record.host else [])
+    words = of_aggregates.get(record.host or "", ())
+    answer = policy_of(record.metadata or {}, words, services.settings.ha_policy)
+    return {"policy": answer.policy.value, "words": answer.words}
 
 
 def _if_lost(connection: Connection, services: Services, sides: Sides) -> tuple[dict[str, Any] | None, str]:

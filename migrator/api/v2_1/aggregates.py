@@ -16,6 +16,7 @@ from migrator.db.aggregates import DEFAULT_ZONE, ZONE
 from migrator.db.engine import Connection
 from migrator.db.rows import AggregateRow
 from migrator.errors import BadRequest, Conflict, NotFound
+from migrator.scheduler.fleet.plan import ha_policy
 
 _LARGEST_ID = 2**31 - 1
 _MOST_ITEMS = 128  # of an aggregate's metadata
@@ -126,6 +127,7 @@ def _remove(connection: Connection, row: AggregateRow, members: Sequence[str], v
 
 
 def _set(connection: Connection, row: AggregateRow, members: Sequence[str], value: Mapping[str, Any]) -> None:
+    ha_policy.check(value["metadata"])
     metadata = _changed(connection, row, members, value["metadata"], "update aggregate metadata of")
     if len(metadata) > _MOST_ITEMS:
         raise BadRequest(f"Invalid input for field/attribute metadata. At most {_MOST_ITEMS} items are allowed.")

@@ -52,8 +52,19 @@ drain_moves = Table(  # one for each instance that was found on the host
     Column("attempts", Integer, nullable=False),
     Column("operation_id", Integer, ForeignKey("operations.id")),  # the newest
     Column("error", Text),  # of the newest attempt
+    Column("not_before", Double),  # no further attempt begins earlier
     Index("ix_drain_moves_state", "state", "drain_id"),
     Index("ix_drain_moves_instance", "instance_uuid"),
+)
+
+recoveries = Table(  # evacuations that the servers began on their own
+    "recoveries",
+    metadata,
+    Column("drain_id", Integer, ForeignKey("drains.id"), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("lost_at", Double, nullable=False),  # when it was last heard, by the servers' clock: which of its losses
+    Column("evidence", JSON, nullable=False),  # kind, by, words, at
+    Index("uq_recoveries_one_a_loss", "host", "lost_at", unique=True),
 )
 
 drain_events = Table(

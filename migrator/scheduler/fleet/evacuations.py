@@ -18,7 +18,9 @@ from migrator.protocol import GuestDescription, InstanceSpec
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest
 from migrator.scheduler.checks.neighbours import AFFINITY, NO_NEIGHBOURS
 from migrator.scheduler.decision import evacuated_disks
+from migrator.scheduler.fleet import silent_hosts
 from migrator.scheduler.fleet.plan.forecast import BANDWIDTH_MIB_S, DOUBT, FORECASTS, Load
+from migrator.scheduler.fleet.plan.ha_policy import HaPolicy, policy_of
 from migrator.scheduler.fleet.plan.model import Guest, HostOffer, Option, PlanRequest, Way
 from migrator.scheduler.fleet.plan.vocabulary import DrainRequest
 from migrator.scheduler.fleet.planning import (
@@ -56,7 +58,8 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """``candidates``: the hosts that the request allows; ``here``: host -> its instances that are planned."""
+    """``candidates``: the hosts that the request allows; ``here``: host -> its instances that are planned;
+    ``policies``: host -> what its aggregates say of ``ha_policy``, where the request goes by that."""
 
     request: DrainRequest
     settings: ServerSettings
@@ -65,6 +68,7 @@ class Fleet:
     offers: Sequence[HostOffer]
     facts: EvacuationFacts
     here: Mapping[str, Sequence[InstanceRow]]
+    policies: Mapping[str, Collection[str]] = field(default_factory=dict)
     _specs: dict[str, InstanceSpec] = field(default_factory=dict)
     _refusals: dict[Hashable, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
     _shared: SharedRefusals = field(default_factory=SharedRefusals)
@@ -86,12 +90,21 @@ class Fleet:
     def _guest(self, row: InstanceRow, lost: LostHost, planned: Collection[str], *, assumed: bool) -> Guest:
         def guest(resting: InstanceRow, _ways: Sequence[Way]) -> Guest:
             need = self.facts.request_of(resting, self._spec(resting), lost)
+            if words := self._stays(resting):
+                return guest_of(resting, need, [Option(Way.LEAVE, told=words)], planned)
             disks = evacuated_disks.fates(need.instance, need.surviving)
             closed, remedy = _closed(self, resting, need, lost, disks, assumed=assumed)
             option = self._option(resting, need, disks, closed, remedy)
             return guest_of(resting, need, [option], planned, evacuated_disks.lost(disks))
 
         return readable(row, self.request.strategies, guest)
+
+    def _stays(self, row: InstanceRow) -> str:
+        """Why the servers leave it where it is; "": they do not."""
+        if not self.request.by_policy:
+            return ""
+        answer = policy_of(row.metadata or {}, self.policies.get(row.host or "", ()), self.settings.ha_policy)
+        return "" if answer.policy is HaPolicy.EVACUATE else answer.words
 
     def _spec(self, row: InstanceRow) -> InstanceSpec:
         if row.uuid not in self._specs:
@@ -134,7 +147,8 @@ def read(
         here.setdefault(row.host or "", []).append(row)
     facts = evacuation_facts.read(connection, rows, everything=everything)
     room = offers(connection, candidates, drain_id)
-    return Fleet(request, settings, {row.name: row for row in every}, candidates, room, facts, here)
+    policies = silent_hosts.policies_of_hosts(connection, here) if request.by_policy else {}
+    return Fleet(request, settings, {row.name: row for row in every}, candidates, room, facts, here, policies)
 
 
 def _likeness(need: PlacementRequest) -> tuple[PlacementRequest, Hashable]:

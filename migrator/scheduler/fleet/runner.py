@@ -15,13 +15,12 @@ from migrator.db.drain_rows import DrainRow
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, ConcurrentUpdate, Conflict, InstanceBusy, NotFound
 from migrator.log_limits import log_failure
-from migrator.scheduler.fleet import evacuations, planning, views
+from migrator.scheduler.fleet import evacuations, planning, records, silent_hosts, views
 from migrator.scheduler.fleet.operations import BEGIN
-from migrator.scheduler.fleet.plan.model import Budgets, FleetPlan, PlannedMove, Way
+from migrator.scheduler.fleet.plan.model import Budgets, FleetPlan, Way
 from migrator.scheduler.fleet.plan.planner import plan
-from migrator.scheduler.fleet.plan.step import MoveChange, MoveView, Step, admits, step
+from migrator.scheduler.fleet.plan.step import MoveChange, MoveView, Step, admits, pause, step
 from migrator.scheduler.fleet.plan.vocabulary import (
-    ATTEMPTS,
     DRAIN,
     EVACUATION,
     OVER,
@@ -102,7 +101,7 @@ class DrainRunner:
             values |= {"active": False, "finished_at": drains.NOW}
         drains.change(connection, drain.id, drain.generation, values)
         for change in todo.changes:
-            _note(connection, drain, change)
+            records.note(connection, drain, change)
         if todo.state is not None:
             drains.say(connection, drain.id, todo.state.value, todo.note or todo.state.value)
         if todo.state is DrainState.CANCELLED:
@@ -136,8 +135,8 @@ class DrainRunner:
             values = {"planned_at": drains.NOW, "total_s": found.total_s, "longest_s": found.longest_s}
             drains.change(connection, drain.id, drain.generation, values)
             for position, move in enumerate(found.moves):
-                _write_planned(connection, drain, move, position, new=move.guest.uuid not in known)
-            words = _told(found)
+                records.write_planned(connection, drain, move, position, new=move.guest.uuid not in known)
+            words = records.told(found)
             if words != drains.last_said(connection, drain.id, "planned"):
                 drains.say(connection, drain.id, "planned", words)
 
@@ -159,7 +158,7 @@ class DrainRunner:
                 return False
             except (BadRequest, Conflict, NotFound) as error:
                 refused = True
-                self._refused(loaded.drain, generation, move, error.sentence)
+                self._refused(loaded, generation, move, error.sentence)
                 generation += 1
         return refused
 
@@ -173,9 +172,11 @@ class DrainRunner:
         words = f"{move.name}: not to {move.destination}, for {why}"
         with self._db.write() as connection:
             drains.change(connection, drain.id, generation, {})
-            _note(connection, drain, MoveChange(move.uuid, MoveState.WAITING, "refused", words))
+            records.note(connection, drain, MoveChange(move.uuid, MoveState.WAITING, "refused", words))
 
     def _begin(self, drain: DrainRow, generation: int, move: MoveView, budgets: Budgets) -> None:
+        request = DrainRequest.parse(drain.request)
+
         def mark(connection: Connection, operation_id: int) -> None:
             drains.lock_active(connection)
             try:
@@ -184,26 +185,29 @@ class DrainRunner:
                 raise _Overtaken from error
             if not admits(move, views.others(connection, 0), budgets):
                 raise _Overtaken
+            if request.by_policy and silent_hosts.hindrance(connection, drain.host, self._settings):
+                raise _Overtaken
             values = {"state": MoveState.MOVING.value, "operation_id": operation_id, "attempts": move.attempts + 1}
             drains.change_move(connection, drain.id, move.uuid, values)
             drains.say(connection, drain.id, "begun", f"{move.name}: {move.way}{_to(move.destination)}", move.uuid)
 
         assert move.way is not None
-        caller, request = replace(_caller(drain), on_begin=mark), DrainRequest.parse(drain.request)
+        caller = replace(_caller(drain), on_begin=mark)
         operation_id = BEGIN[move.way](self._db, caller, move, request, self._settings)
         try:
             self._reconciler.reconcile(operation_id)
         except Exception as error:  # it is begun: the sweep goes on with it
             log_failure(log, error, "operation %s of drain %s could not be advanced", operation_id, drain.id)
 
-    def _refused(self, drain: DrainRow, generation: int, move: MoveView, words: str) -> None:
-        attempts = move.attempts + 1
+    def _refused(self, loaded: views.Loaded, generation: int, move: MoveView, words: str) -> None:
+        drain, attempts = loaded.drain, move.attempts + 1
         last = MoveState.LEFT if Way.LEAVE in DrainRequest.parse(drain.request).strategies else MoveState.FAILED
-        state = MoveState.WAITING if attempts < ATTEMPTS else last
+        state = MoveState.WAITING if attempts < loaded.view.attempts else last
+        pause_s = pause(attempts, loaded.view.backoff_s)
+        told = MoveChange(move.uuid, state, "refused", f"{move.name}: {words}", words, attempts, pause_s)
         with self._db.write() as connection:
             drains.change(connection, drain.id, generation, {})
-            _note(connection, drain, MoveChange(move.uuid, state, "refused", f"{move.name}: {words}", words))
-            drains.change_move(connection, drain.id, move.uuid, {"attempts": attempts})
+            records.note(connection, drain, told)
 
 
 def planned(connection: Connection, loaded: views.Loaded, settings: ServerSettings) -> FleetPlan:
@@ -244,43 +248,6 @@ def reason_of(drain: DrainRow) -> str:
     """What operators read as the reason why the host takes nothing in."""
     why = drain.request.get("reason") or f"asked by {drain.user_id}"
     return f"drain {drain.uuid}: {why}"[:255]
-
-
-def _note(connection: Connection, drain: DrainRow, change: MoveChange) -> None:
-    values: dict[str, Any] = {"state": change.state.value, "error": change.error}
-    if change.state is MoveState.WAITING:
-        values["destination"] = None  # it is planned anew
-    if change.attempts is not None:
-        values["attempts"] = change.attempts
-    drains.change_move(connection, drain.id, change.uuid, values)
-    drains.say(connection, drain.id, change.event, change.message, change.uuid)
-
-
-def _write_planned(connection: Connection, drain: DrainRow, move: PlannedMove, position: int, *, new: bool) -> None:
-    states = {None: MoveState.STUCK, Way.LEAVE: MoveState.LEFT}
-    told = ("why", "remedy", "duration_s", "downtime_s", "begin_s", "end_s")
-    group = move.guest.group
-    values: dict[str, Any] = {
-        "state": states.get(move.way, MoveState.WAITING).value,
-        "way": move.way.value if move.way is not None else None,
-        "destination": move.destination,
-        "position": position,
-        "plan": {name: getattr(move, name) for name in told},
-        "group_uuid": group.uuid if group is not None and not group.soft else None,
-    }
-    if not new:
-        drains.change_move(connection, drain.id, move.guest.uuid, values)
-        return
-    first = {"instance_uuid": move.guest.uuid, "name": move.guest.name, "source": move.guest.source, "attempts": 0}
-    drains.add_move(connection, drain.id, first | values)
-
-
-def _told(found: FleetPlan) -> str:
-    """The newest plan in one line."""
-    ways = [str(move.way or "cannot go") for move in found.moves]
-    each = ", ".join(f"{ways.count(way)} {way}" for way in dict.fromkeys(ways)) or "nothing to move"
-    late = f"; after the deadline: {', '.join(found.late[:20])}" if found.late else ""
-    return f"{each}; {found.total_s:.0f} to {found.longest_s:.0f} s{late}"
 
 
 def _caller(drain: DrainRow) -> Caller:

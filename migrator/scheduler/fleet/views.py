@@ -1,5 +1,6 @@
 """Turns the rows of a drain into what ``plan.step`` looks at. Changes nothing."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ from migrator.db.engine import Connection
 from migrator.db.rows import InstanceRow, OperationRow
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY
+from migrator.scheduler.fleet import silent_hosts
 from migrator.scheduler.fleet.plan.model import Way
 from migrator.scheduler.fleet.plan.step import DrainView, GuestView, MoveView, Occupied, OperationView, occupied
 from migrator.scheduler.fleet.plan.vocabulary import (
+    ATTEMPTS,
     DRAIN,
     EVACUATION,
     RESTORE,
@@ -23,6 +26,7 @@ from migrator.scheduler.fleet.plan.vocabulary import (
 )
 from migrator.scheduler.fleet.planning import budgets_of
 from migrator.scheduler.requests import lost_host
+from migrator.scheduler.state import host_views
 from migrator.settings import ServerSettings
 
 _SILENT = "host {} is silent: bring it back, or evacuate it"
@@ -58,10 +62,10 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
     }
     returned = ""
     if drain.kind == EVACUATION:
-        hindered, returned = _lost(connection, drain.host, settings)
+        hindered, returned = _lost(connection, drain.host, request, settings)
     view = DrainView(
         state=DrainState(drain.state),
-        moves=move_views(found, {row.id: row for row in begun}, rows),
+        moves=move_views(found, {row.id: row for row in begun}, rows, moment),
         budgets=budgets_of(request, settings),
         usable=usable(states, request, settings),
         others=others(connection, drain.id),
@@ -75,25 +79,37 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
         empties=empties,
         arriving=drains.arriving(connection, empties) if empties is not None else (),
         note=drain.note or "",
+        attempts=settings.ha_attempts if request.by_policy else ATTEMPTS,
+        backoff_s=settings.ha_backoff if request.by_policy else 0.0,
     )
     return Loaded(drain, request, view, here, rows, moment)
 
 
-def _lost(connection: Connection, host: str, settings: ServerSettings) -> tuple[Mapping[str, str], str]:
+def _lost(
+    connection: Connection, host: str, request: DrainRequest, settings: ServerSettings
+) -> tuple[Mapping[str, str], str]:
     """Why nothing can be evacuated from the host now, and why nothing has to be any more; {} and "": neither."""
     for row in hosts.by_names(connection, [host]):
+        if request.by_policy and host_views.host_view(row, settings.service_down_time).heard:
+            return {}, f"host {host} is back"
         try:
             lost_host.check(row, settings, "nothing is evacuated:")
         except BadRequest:
             return {}, f"host {host} is back"
         except Conflict as error:
             return {host: error.sentence}, ""
+        if request.by_policy and (words := silent_hosts.hindrance(connection, host, settings)):
+            return {host: words}, ""
     return {}, ""
 
 
 def move_views(
-    found: Sequence[DrainMoveRow], begun: Mapping[int, OperationRow], rows: Mapping[str, InstanceRow]
+    found: Sequence[DrainMoveRow],
+    begun: Mapping[int, OperationRow],
+    rows: Mapping[str, InstanceRow],
+    moment: float = math.inf,
 ) -> list[MoveView]:
+    """``moment``: now, by the database's clock."""
     return [
         MoveView(
             move.instance_uuid,
@@ -106,6 +122,7 @@ def move_views(
             move.attempts,
             _operation(begun.get(move.operation_id or 0)),
             _guest(rows.get(move.instance_uuid)),
+            move.not_before is not None and moment < move.not_before,
         )
         for move in found
     ]

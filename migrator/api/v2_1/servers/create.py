@@ -21,6 +21,7 @@ from migrator.db import instance_list as instance_rows
 from migrator.db.engine import Database
 from migrator.db.key_pairs import Owner
 from migrator.errors import BadRequest, KeyPairNotFound, VolumeNotFound
+from migrator.scheduler.fleet.plan import ha_policy
 from migrator.scheduler.requests.build import NewInstance, volume_targets
 
 _LONGEST_NAME = 255
@@ -50,6 +51,7 @@ def new_instances(
     None: all. ``owner``: whose key pairs. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
+    ha_policy.check(server.get("metadata", {}))
     count = _count(server)
     disks = _disks(server, count)
     with db.read() as connection:

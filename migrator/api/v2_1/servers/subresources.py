@@ -14,6 +14,7 @@ from migrator.db import instances
 from migrator.db.engine import Connection
 from migrator.db.rows import InstanceRow
 from migrator.errors import BadRequest, NotFound, VolumeNotFound
+from migrator.scheduler.fleet.plan import ha_policy
 from migrator.scheduler.requests import quota_checks
 
 
@@ -34,7 +35,8 @@ def _metadata(request: ApiRequest) -> dict[str, str]:
 
 
 def _add_metadata(request: ApiRequest, more: Mapping[str, str], *, keep: bool) -> dict[str, str]:
-    """What the server has then; ``keep``: beside what it has now. Raises QuotaExceeded."""
+    """What the server has then; ``keep``: beside what it has now. Raises QuotaExceeded, BadRequest."""
+    ha_policy.check(more)
     with _locked(request) as (connection, row):
         metadata = {**(row.metadata if keep else {}), **more}
         quota_checks.metadata_items(connection, row.project_id, request.services.settings.quotas, len(metadata))

@@ -45,7 +45,7 @@ def _planned(index: int, request: PlanRequest, placed: Placement, free: Mapping[
     refused = _refused(guest, free)
     if stay is None:
         return PlannedMove(guest, None, None, refused or "no way is allowed for it", _remedy(guest, request, free))
-    why = f"{stay.way} is allowed" + (f"; {refused}" if refused else "")
+    why = stay.told or f"{stay.way} is allowed" + (f"; {refused}" if refused else "")
     return PlannedMove(guest, stay.way, None, why, "", stay.duration_s, stay.downtime_s)
 
 

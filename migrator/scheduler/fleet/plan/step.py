@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from migrator.scheduler.fleet.plan.model import MOVES, Budgets, Way
 from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, SETTLED, DrainState, MoveState
 
+_LONGEST_PAUSE_S = 3600.0
 AGAIN_S = 15.0  # after which a plan that has no place for an instance is made again
 
 
@@ -29,7 +30,7 @@ class GuestView:
 
 @dataclass(frozen=True, slots=True)
 class MoveView:
-    """``guest`` None: the instance is deleted."""
+    """``guest`` None: the instance is deleted. ``pauses``: after an attempt that failed; it begins later."""
 
     uuid: str
     name: str
@@ -41,6 +42,7 @@ class MoveView:
     attempts: int = 0
     operation: OperationView | None = None
     guest: GuestView | None = None
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class DrainView:
     ``plan_age_s`` None: there is no plan yet; ``others``: of other drains. ``hindered``: hosts that instances leave, or
     are started on -> why nothing can begin there now; ``returned``: why an evacuation is over, for its host is back;
     ``empties``: the host that shall be empty, None: what comes to it may stay;
-    ``arriving``: names of instances that are on their way to that host; ``note``: why it waits, as written down."""
+    ``arriving``: names of instances that are on their way to that host; ``note``: why it waits, as written down;
+    ``attempts``: of one move, before a person has to look; ``backoff_s``: after the first that fails."""
 
     state: DrainState
     moves: Sequence[MoveView]
@@ -78,11 +81,13 @@ class DrainView:
     empties: str | None = None
     arriving: Sequence[str] = ()
     note: str = ""
+    attempts: int = ATTEMPTS
+    backoff_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class MoveChange:
-    """``attempts`` None: as many as before."""
+    """``attempts`` None: as many as before. ``pause_s``: until it may begin again."""
 
     uuid: str
     state: MoveState
@@ -90,6 +95,7 @@ class MoveChange:
     message: str
     error: str | None = None
     attempts: int | None = None
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,11 @@ def admits(move: MoveView, others: Sequence[Occupied], budgets: Budgets) -> bool
     return all(not limit or number < limit for limit, number in counted)
 
 
+def pause(attempts: int, backoff_s: float) -> float:
+    """s until the next attempt, after so many that failed."""
+    return min(backoff_s * 2.0 ** (attempts - 1), _LONGEST_PAUSE_S)
+
+
 def _judged(move: MoveView, view: DrainView) -> MoveChange | None:
     """What became of it since it was looked at last; None: nothing."""
     if move.state in SETTLED:
@@ -191,14 +202,15 @@ def _ended(move: MoveView, guest: GuestView, view: DrainView) -> MoveChange:
         where = f"runs on {guest.host}" if guest.vm_state == "active" else f"is {guest.vm_state} on {guest.host}"
         return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} {where}")
     error = (move.operation.error if move.operation is not None else "") or "it was undone"
-    words = f"{move.name} ({move.way}, attempt {move.attempts} of {ATTEMPTS}): {error}"
+    words = f"{move.name} ({move.way}, attempt {move.attempts} of {view.attempts}): {error}"
     if move.source in view.hindered:  # which says nothing of the move
         return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error, move.attempts - 1)
     if move.operation is not None and move.operation.cancelled and view.state is not DrainState.CANCELLING:
         error = f"a person aborted it: {error}; `migrator drain-resume` tries it again"
         words = f"{move.name} ({move.way}): {error}"
-    elif move.attempts < ATTEMPTS:
-        return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error)
+    elif move.attempts < view.attempts:
+        pause_s = pause(move.attempts, view.backoff_s)
+        return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error, pause_s=pause_s)
     last = MoveState.LEFT if view.may_leave else MoveState.FAILED
     return MoveChange(move.uuid, last, "failed", words, error)
 
@@ -246,7 +258,7 @@ def _beginning(view: DrainView) -> list[MoveView]:
     taken, begin = [*view.others, *occupied(view.moves)], []
     for move in view.moves:
         ready = move.state is MoveState.WAITING and move.guest is not None and not move.guest.busy
-        if ready and move.source not in view.hindered and admits(move, taken, view.budgets):
+        if ready and not move.pauses and move.source not in view.hindered and admits(move, taken, view.budgets):
             begin.append(move)
             taken += occupied([replace(move, state=MoveState.MOVING)])
     return begin

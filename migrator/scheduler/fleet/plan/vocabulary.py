@@ -41,7 +41,8 @@ SETTLED = frozenset({MoveState.DONE, MoveState.LEFT, MoveState.GONE})
 class DrainRequest:
     """``strategies``: the ways that are allowed, the preferred one first; ``to``: the only destinations, none named:
     every host; ``at_most``: moves at once, None: as the settings say; ``disable``: the host takes nothing in from now
-    on; ``discard``: an evacuation may make anew what only the lost host has."""
+    on; ``discard``: an evacuation may make anew what only the lost host has; ``by_policy``: the servers began it, and
+    an instance whose ``ha_policy`` is no evacuation stays."""
 
     strategies: Sequence[Way]
     to: Sequence[str] = ()
@@ -49,15 +50,18 @@ class DrainRequest:
     reason: str = ""
     disable: bool = True
     discard: bool = False
+    by_policy: bool = False
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> "DrainRequest":
         ways = [Way(way) for way in raw["strategies"]]
         discard = raw.get("discard_local_disks", False)  # an earlier release wrote none
-        return cls(ways, tuple(raw["to"]), raw["at_most"], raw["reason"], raw["disable"], discard)
+        by_policy = raw.get("by_policy", False)
+        return cls(ways, tuple(raw["to"]), raw["at_most"], raw["reason"], raw["disable"], discard, by_policy)
 
     @property
     def raw(self) -> dict[str, Any]:
         ways = [way.value for way in self.strategies]
-        rest = {"at_most": self.at_most, "reason": self.reason, "disable": self.disable}
-        return {"strategies": ways, "to": list(self.to), **rest, "discard_local_disks": self.discard}
+        rest: dict[str, Any] = {"at_most": self.at_most, "reason": self.reason, "disable": self.disable}
+        rest |= {"discard_local_disks": self.discard, "by_policy": self.by_policy}
+        return {"strategies": ways, "to": list(self.to), **rest}

@@ -1,0 +1,100 @@
+"""Reads what the servers' answer to lost hosts is decided by: rows become ``SilentHost``. Changes nothing."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from migrator.db import aggregates, drains, hosts, recoveries
+from migrator.db.engine import Connection
+from migrator.db.fencing import succeeded_before_s
+from migrator.db.rows import HostRow
+from migrator.scheduler.fleet.plan.ha_policy import HA_KEY, HaPolicy, policy_of
+from migrator.scheduler.fleet.plan.loss_response import Loss, Rules, SilentHost, too_many
+from migrator.scheduler.state import fencing
+from migrator.scheduler.state.fencing import Evidence
+from migrator.scheduler.state.host_views import host_view
+from migrator.settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """``rows``: of the hosts; ``evidence``: host -> its evidence, where there is any."""
+
+    hosts: Sequence[SilentHost]
+    rows: Mapping[str, HostRow]
+    evidence: Mapping[str, Evidence]
+
+
+def rules_of(settings: ServerSettings) -> Rules:
+    silence_s = max(settings.ha_silence, settings.service_down_time)
+    return Rules(settings.ha_max_lost, settings.ha_fence == "automatic", silence_s)
+
+
+def read(connection: Connection, settings: ServerSettings) -> Silent:
+    """Every host that is silent, or was forced down and does not answer."""
+    rows = {row.name: row for row in recoveries.silent(connection, settings.service_down_time)}
+    rows = {name: row for name, row in rows.items() if not host_view(row, settings.service_down_time).heard}
+    if not rows:
+        return Silent((), {}, {})
+    evidence = {name: one for name, row in rows.items() if (one := evidence_of(row, settings)) is not None}
+    counted, others = _to_recover(connection, rows, settings), _other_drains(connection, rows)
+    begun, asked = recoveries.of_losses(connection, rows.values()), recoveries.asked_for(connection, rows.values())
+    found = [
+        SilentHost(
+            name,
+            row.silent_s,
+            counted[name],
+            Loss.TAKEN if name in asked else _LOSSES[begun.get(name)],
+            evidence[name].words if name in evidence else "",
+            fencing.wanted(row),
+            host_view(row, settings.service_down_time).awaited and name not in evidence,
+            row.disabled,
+            others.get(name, ""),
+            succeeded_before_s(row),
+            _failure(row),
+        )
+        for name, row in rows.items()
+    ]
+    return Silent(found, rows, evidence)
+
+
+def evidence_of(row: HostRow, settings: ServerSettings) -> Evidence | None:
+    """Why the servers may take the host's instances away on their own; None: they may not."""
+    return None if host_view(row, settings.service_down_time).heard else fencing.evidence(row, settings)
+
+
+def hindrance(connection: Connection, host: str, settings: ServerSettings) -> str:
+    """Why a recovery of the host begins nothing more now; "": it may. Raises HostNotFound."""
+    row = hosts.get(connection, host)
+    if evidence_of(row, settings) is None:
+        return f"nothing is evacuated: nothing says any more that {row.name} runs nothing. {fencing.wanted(row)}"
+    return too_many(read(connection, settings).hosts, rules_of(settings))
+
+
+def policies_of_hosts(connection: Connection, names: Collection[str]) -> Mapping[str, Collection[str]]:
+    """Host -> what the metadata of its aggregates says of ``ha_policy``."""
+    found = aggregates.metadata(connection, names)
+    return {name: keys[HA_KEY] for name, keys in found.items() if HA_KEY in keys}
+
+
+_LOSSES = {None: Loss.OPEN, True: Loss.RECOVERING, False: Loss.OVER}
+
+
+def _to_recover(connection: Connection, names: Collection[str], settings: ServerSettings) -> Counter[str]:
+    """Host -> how many of its instances are evacuated when it is lost."""
+    words, found = policies_of_hosts(connection, names), Counter[str]()
+    for row in recoveries.metadata_on(connection, names):
+        answer = policy_of(row.metadata or {}, words.get(row.host, ()), settings.ha_policy)
+        found[row.host] += answer.policy is HaPolicy.EVACUATE
+    return found
+
+
+def _other_drains(connection: Connection, names: Collection[str]) -> Mapping[str, str]:
+    """Host -> what is under way with its instances."""
+    active = drains.active_of(connection, list(names))
+    return {row.host: f"{row.kind} {row.uuid}" for row in active}
+
+
+def _failure(row: HostRow) -> str:
+    attempt = row.fence_attempt or {}
+    return str(attempt.get("words") or "") if attempt.get("ok") is False else ""
