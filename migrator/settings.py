@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from migrator import server_address, setting_values
+from migrator.balance_settings import BalanceSettings
 from migrator.errors import SettingInvalid
 from migrator.ha_settings import HaSettings
 from migrator.quota_settings import QuotaSettings
@@ -50,7 +51,7 @@ class _Base(BaseSettings):
         return self
 
 
-class ServerSettings(_Base, QuotaSettings, HaSettings):
+class ServerSettings(_Base, QuotaSettings, HaSettings, BalanceSettings):
     # sqlite:////PATH for one server, or postgresql://USER:PASSWORD@HOST/NAME
     database: str = "sqlite:////var/lib/migrator/migrator.db"
     listen: setting_values.Endpoint = "127.0.0.1:8774"  # HOST:PORT of the API

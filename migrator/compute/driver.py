@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from migrator.compute.storage_driver import StorageDriver
+from migrator.compute.use_counters import HostCounters
 from migrator.protocol import (
     CheckResult,
     DomainEntry,
@@ -110,6 +111,11 @@ class Driver(StorageDriver, Protocol):
 
     def memory_given_mb(self) -> int:
         """MiB that live domains, migrator's or not, may use at most."""
+        ...
+
+    def use(self) -> HostCounters:
+        """What the host's processors and memory are really used for, and by which live domain. Within 6 s, also beside
+        an emulator that hangs."""
         ...
 
     def host_cpu(self) -> HostCpu:

@@ -40,6 +40,7 @@ Seconds = Annotated[float, Field(ge=-1e10, le=1e10)]
 Age = Annotated[float, Field(ge=0, le=1e10)]  # s since it was looked at, when it is sent
 Moment = Annotated[float, Field(ge=0, le=1e11)]  # s since the epoch
 Amount = Annotated[float, Field(ge=0)]
+Cpus = Annotated[float, Field(ge=0, le=1e5)]  # processors that are busy
 
 
 class Message(BaseModel):

@@ -5,6 +5,7 @@ from pydantic import Field
 from migrator.protocol.base import (
     Age,
     Count,
+    Cpus,
     HostName,
     Key,
     MachineId,
@@ -68,6 +69,25 @@ class VolumeProbe(Message):
     age_s: Age = 0.0
 
 
+class GuestUse(Message):
+    """What a guest really used, as averages of the last ``over_s`` seconds. ``cpus``: processors; ``waiting_cpus``:
+    those that it wanted and did not get; ``memory_mb``: MiB that its process held."""
+
+    over_s: Age
+    cpus: Cpus
+    waiting_cpus: Cpus = 0.0
+    memory_mb: Count
+
+
+class HostUse(Message):
+    """What all of a host really used, as averages of the last ``over_s`` seconds: processors that were busy, and MiB
+    without what only cached files."""
+
+    over_s: Age
+    cpus: Cpus
+    memory_mb: Count
+
+
 class GuestObservation(Message):
     """One live guest, as its domain says. Fields as in ``GuestDescription``."""
 
@@ -77,6 +97,7 @@ class GuestObservation(Message):
     devices: tuple[Text, ...] = Field(default=(), max_length=256)
     listens: tuple[Text, ...] = Field(default=(), max_length=64)
     age_s: Age = 0.0
+    use: GuestUse | None = None  # None: it does not tell, or not yet
 
 
 class HostCpu(Message):
@@ -113,3 +134,4 @@ class Survey(Message):
     kept: tuple[KeptDisks, ...] = Field(default=(), max_length=2_000)  # aside, of instances that were evacuated
     leftovers: tuple[Leftover, ...] = Field(default=(), max_length=2_000)  # those unused for longest
     uptime: Uptime | None = None  # None: it does not tell
+    use: HostUse | None = None  # None: it does not tell, or not yet

@@ -1,4 +1,5 @@
-"""What the server does at intervals: totals of what has ended, the planner's statistics, abandoned images, capacity.
+"""What the server does at intervals: totals of what has ended, the planner's statistics, abandoned images, capacity,
+measured use.
 
 Owns only when. Nothing that a request or an operation waits for.
 """
@@ -11,7 +12,7 @@ from migrator.api import operation_metrics
 from migrator.api.image_v2 import images
 from migrator.api.process.services import Services
 from migrator.log_limits import log_failure
-from migrator.scheduler.fleet import capacity_check
+from migrator.scheduler.fleet import capacity_check, use_samples
 
 log = logging.getLogger(__name__)
 _STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
@@ -41,3 +42,13 @@ def keep_capacity(services: Services, stop: threading.Event) -> None:
             log_failure(
                 log, error, "whether the fleet survives the loss of a host could not be said; it is tried again"
             )
+
+
+def keep_use(services: Services, stop: threading.Event) -> None:
+    """Sample every ``usage_sample_interval`` what hosts and instances really use, until ``stop``."""
+    while not stop.wait(services.settings.sweep_interval):
+        try:
+            if services.settings.usage_sample_interval:
+                use_samples.look(services.db, services.settings)
+        except Exception as error:
+            log_failure(log, error, "what is used could not be sampled; it is tried again")

@@ -76,6 +76,7 @@ def background(services: Services, stop: threading.Event) -> Mapping[str, Callab
         "deadlines": partial(sweeper.keep_deadlines, services, stop),
         "housekeeping": partial(housekeeping.keep, services, stop),
         "capacity": partial(housekeeping.keep_capacity, services, stop),
+        "use": partial(housekeeping.keep_use, services, stop),
         "fencer": Fencer(services, stop).keep,
     }
 

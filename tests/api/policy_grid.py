@@ -73,6 +73,7 @@ LOWEST: dict[str, str] = {
         POST /v1/hosts/{name}/restore
         GET /v1/what-if
         GET /v1/capacity
+        GET /v1/usage
         POST /v1/volumes
         GET /v1/volumes
         GET /v1/volumes/{ident}

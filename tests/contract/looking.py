@@ -1,5 +1,6 @@
 """The driver's contract, the part that only looks around: what is told before anything is moved."""
 
+from migrator.compute.use_counters import HostCounters
 from migrator.protocol import GuestCpu
 from tests.contract.pair import Pair
 
@@ -36,6 +37,29 @@ class LookingContract:
         assert found.models
         assert found.xml.startswith("<cpu>")
         assert found == pair.destination.host_cpu(), "both are this machine"
+
+    def test_what_a_host_and_its_guests_use_is_counted(self, pair: Pair) -> None:
+        spec = pair.boot("local")
+        first = self._use(pair)
+        guest = (first.guests or {})[spec.uuid]
+        assert 0 < guest.memory_mb <= first.memory_mb
+        assert min(guest.busy_s, guest.waited_s, first.busy_s) >= 0
+        second = self._use(pair)
+        assert (second.guests or {})[spec.uuid].busy_s >= guest.busy_s
+        assert second.busy_s >= first.busy_s
+        pair.source.destroy(spec.uuid)
+        assert spec.uuid not in (self._use(pair).guests or {})
+
+    def _use(self, pair: Pair) -> HostCounters:
+        """With its guests: an emulator may be slow to answer."""
+        found: list[HostCounters] = []
+
+        def told() -> bool:
+            found.append(pair.source.use())
+            return found[-1].guests is not None
+
+        pair.settle(told)
+        return found[-1]
 
     def test_each_host_reaches_the_others_migration_uri(self, pair: Pair) -> None:
         one, other = pair.source.host_report(), pair.destination.host_report()

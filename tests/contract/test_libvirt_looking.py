@@ -1,5 +1,6 @@
 """What only real libvirt can tell beforehand: consoles, a libvirtd that does not answer, a CPU that all hosts have."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from migrator.scheduler.checks.finding import Candidate, PlacementRequest, Sourc
 from migrator.scheduler.decision.snapshot import HostView
 from tests.contract.libvirt_hosts import DISK, Hosts, agent_settings
 from tests.contract.remote_driver import remote
-from tests.waiting import soon
+from tests.waiting import soon, wait_for
 
 pytestmark = pytest.mark.lab
 VDA = DiskSpec(target="vda", pool="local", size_gb=1, image_id=DISK)
@@ -121,6 +122,33 @@ def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
     assert {code: finding.words for code, finding in found.items() if finding.status is not Status.PASSED} == {}
     assert "cpu" in found
     assert surveys[source].guests[spec.uuid].cpu in surveys[destination].runs
+
+
+def emulator_of(uuid: str) -> int:
+    """The process that runs the guest."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"-uuid\0{uuid}" in command.read_text():
+                return int(command.parent.name)
+    raise AssertionError(f"no process runs {uuid}")
+
+
+def test_an_emulator_that_hangs_keeps_nobody_waiting_for_what_is_used(clean: Hosts) -> None:
+    spec = boot(clean, clean.source)
+    wait_for(lambda: clean.source.use().guests, 20, "use of the guest")
+    pid, began = emulator_of(spec.uuid), time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        used = clean.source.use()
+        again = clean.source.use()
+        assert soon(began, 8)
+        assert used.busy_s > 0
+        assert (used.guests, again.guests) == (None, None)
+        clean.source.destroy(spec.uuid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: clean.source.use().guests == {}, 20, "use of no guest")
 
 
 BASELINE = """

@@ -40,6 +40,7 @@ NATIVE_RULES = (
     ours("hosts:list", ADMIN, "List hosts with what they hold", "GET /v1/hosts", "GET /v1/hosts/{name}"),
     ours("capacity", ADMIN, "Tell what the loss of hosts would do", "GET /v1/what-if",
          "GET /v1/capacity"),
+    ours("usage", ADMIN, "Tell what a host or an instance really used", "GET /v1/usage"),
     ours("hosts:evacuate", ADMIN, "Evacuate a lost host", "POST /v1/hosts/{name}/evacuate"),
     ours("hosts:join", ADMIN, "Invite a host", "POST /v1/hosts/{name}/join"),
     ours("hosts:replace", ADMIN, "Let another machine be a host", "POST /v1/hosts/{name}/replace"),

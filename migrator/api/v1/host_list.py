@@ -13,7 +13,7 @@ from migrator import capacity
 from migrator.api.process.services import Services
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.timestamps import iso_us
-from migrator.db import host_pages, hosts
+from migrator.db import host_pages, hosts, use_samples
 from migrator.db.rows import HostRow
 from migrator.errors import BadRequest, Conflict
 from migrator.protocol import HostReport
@@ -47,8 +47,12 @@ def index(request: ApiRequest) -> Answer:
         total = host_pages.count(connection, query.name)
         used = hosts.used(connection, [row.name for row in rows])
         guests = host_pages.instance_counts(connection, [row.name for row in rows])
+        measured = use_samples.of_hosts_now(connection, [row.name for row in rows])
     shown = rows[: query.limit]
-    body = [_view(request.services, row, used.get(row.name), guests.get(row.name, 0)) for row in shown]
+    body = [
+        _view(request.services, row, used.get(row.name), guests.get(row.name, 0)) | _measured(measured.get(row.name))
+        for row in shown
+    ]
     return Answer(200, {"hosts": body, "total": total, "next": shown[-1].name if len(rows) > len(shown) else None})
 
 
@@ -59,7 +63,17 @@ def show(request: ApiRequest) -> Answer:
         row = hosts.get(connection, name)
         used = hosts.used(connection, [name])
         guests = host_pages.instance_counts(connection, [name])
-    return Answer(200, {"host": _view(request.services, row, used.get(name), guests.get(name, 0))})
+        measured = use_samples.of_hosts_now(connection, [name])
+    view = _view(request.services, row, used.get(name), guests.get(name, 0))
+    return Answer(200, {"host": view | _measured(measured.get(name))})
+
+
+def _measured(told: tuple[Any, float] | None) -> dict[str, Any]:
+    """What all of the host really used, as its newest survey says; null: its agent does not tell, or not yet."""
+    if told is None:
+        return {"measured": None}
+    body, age_s = told
+    return {"measured": {name: body[name] for name in ("cpus", "memory_mb", "over_s")} | {"age_s": round(age_s, 1)}}
 
 
 def _view(services: Services, row: HostRow, used: Any, guests: int) -> dict[str, Any]:

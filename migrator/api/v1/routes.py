@@ -15,6 +15,7 @@ from migrator.api.v1 import (
     preflight,
     reconcile,
     recoveries,
+    usage,
     volumes,
     where,
 )
@@ -93,6 +94,8 @@ NATIVE = (
           "Tell whether the fleet survives the loss of hosts", query=capacity.CapacityQuery, costly=_always),
     Route("GET", "/what-if", capacity.what_if, operator("capacity"), "Tell what becomes of instances if hosts are lost",
           query=capacity.WhatIfQuery, costly=_always),
+    Route("GET", "/usage", usage.show, operator("usage"), "Tell what a host or an instance really used",
+          query=usage.UsageQuery),
     Route("POST", "/hosts/{name}/join", hosts.join, operator("hosts:join"), "Invite a host",
           body=hosts.JoinTokenRequest, path_model=hosts.HostPath),
     Route("POST", "/hosts/{name}/replace", hosts.replace, operator("hosts:replace"), "Let another machine be a host",

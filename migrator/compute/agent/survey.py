@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from migrator.compute.agent.client import ServerClient
+from migrator.compute.agent.use_meter import UseMeter
 from migrator.compute.driver import Driver
 from migrator.errors import MigratorError, ServerUnreachable
 from migrator.protocol import (
@@ -20,6 +21,7 @@ from migrator.protocol import (
     GuestCpu,
     GuestDescription,
     GuestObservation,
+    GuestUse,
     HostCpu,
     KeptDisks,
     Leftover,
@@ -71,6 +73,10 @@ class Surveyor:
     _peers: dict[str, CachedObservation[PeerProbe]] = field(default_factory=dict)
     _volumes: dict[str, CachedObservation[VolumeProbe]] = field(default_factory=dict)
     _round_at: float | None = None
+    _meter: UseMeter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._meter = UseMeter(self.driver.use, self.clock)
 
     def look(self, questions: Questions, offset_s: float, error_s: float) -> Survey:
         """Answer what can be answered. ``offset_s`` and ``error_s``: this host's clock before the database's. Within
@@ -80,6 +86,8 @@ class Surveyor:
         self._look_at_cpus(questions.cpus)
         self._look_at_peers(questions.peers)
         self._look_at_volumes(questions.volumes)
+        self._look_at_use()
+        used = self._meter.guests()
         now = self.clock()
         cpus = {key: cpu for guest in guests.what.values() if (found := _cpu_of(guest)) for key, cpu in (found,)}
         return Survey(
@@ -88,13 +96,14 @@ class Surveyor:
             addresses=self.driver.addresses(),
             memory_given_mb=given_mb,
             cpu=self._cpu.what if self._cpu is not None else HostCpu(),
-            guests={uuid: _sight(guest, now - guests.at) for uuid, guest in guests.what.items()},
+            guests={uuid: _sight(guest, now - guests.at, used.get(uuid)) for uuid, guest in guests.what.items()},
             cpus=cpus,
             runs={key: seen.what.model_copy(update={"age_s": now - seen.at}) for key, seen in self._runs.items()},
             volumes={s: seen.what.model_copy(update={"age_s": now - seen.at}) for s, seen in self._volumes.items()},
             kept=self._look_at_kept(),
             leftovers=self._look_at_leftovers(),
             uptime=self.uptime(),
+            use=self._meter.host(),
             peers={name: seen.what.model_copy(update={"age_s": now - seen.at}) for name, seen in self._peers.items()},
         )
 
@@ -104,6 +113,12 @@ class Surveyor:
         if old is None or now - old.at >= _GUESTS_S or known != old.what.keys():
             self._guests = old = CachedObservation(self.driver.live_guests(), now)
         return old
+
+    def _look_at_use(self) -> None:
+        try:
+            self._meter.look()
+        except MigratorError as error:
+            log.debug("what is used cannot be read: %s", error)
 
     def _look_at_kept(self) -> tuple[KeptDisks, ...]:
         try:
@@ -184,7 +199,7 @@ def _cpu_of(guest: GuestDescription) -> tuple[str, GuestCpu] | None:
     return guest_cpu.key(cpu.arch, cpu.machine, cpu.xml), cpu
 
 
-def _sight(guest: GuestDescription, age_s: float) -> GuestObservation:
+def _sight(guest: GuestDescription, age_s: float, use: GuestUse | None) -> GuestObservation:
     cpu = _cpu_of(guest)
     return GuestObservation(
         cpu=cpu[0] if cpu is not None else None,
@@ -193,6 +208,7 @@ def _sight(guest: GuestDescription, age_s: float) -> GuestObservation:
         devices=guest.devices,
         listens=guest.listens,
         age_s=age_s,
+        use=use,
     )
 
 

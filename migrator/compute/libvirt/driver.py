@@ -1,8 +1,8 @@
 """The real driver: libvirt and QEMU.
 
-Puts its parts together, a file for each: what the host has (``host_report``, ``survey``), what domains there are
-(``domain_facts``), their life (``definitions``, ``saved_memory``, ``domains``), and their moves (``move_checks``,
-``dirty_rate``, ``migration``). Owns itself what other hosts may read here through libvirt.
+Puts its parts together, a file for each: what the host has (``host_report``, ``survey``) and uses (``use``), what
+domains there are (``domain_facts``), their life (``definitions``, ``saved_memory``, ``domains``), and their moves
+(``move_checks``, ``dirty_rate``, ``migration``). Owns itself what other hosts may read here through libvirt.
 
 Each part owns the order of libvirt's calls (``bindings``) that keeps what ``compute/driver.py`` promises. What lasts
 has its own connection: a control call on the same one would hang until it ends. No part decides what should happen to
@@ -22,6 +22,7 @@ from migrator.compute.libvirt.migration_thread import Transfer
 from migrator.compute.libvirt.move_checks import LibvirtMoveChecks
 from migrator.compute.libvirt.remote_volumes import OfferedFiles
 from migrator.compute.libvirt.saved_memory import LibvirtSavedMemory
+from migrator.compute.libvirt.use import LibvirtUse
 from migrator.compute.storage import lent_files
 from migrator.compute.storage.file_driver import HostFiles
 from migrator.errors import DriverError
@@ -29,7 +30,9 @@ from migrator.protocol import GuestDescription, InstanceSpec
 from migrator.settings import AgentSettings
 
 
-class LibvirtDriver(LibvirtMoves, LibvirtMeasuring, LibvirtMoveChecks, LibvirtSavedMemory, LibvirtHostReport):
+class LibvirtDriver(
+    LibvirtMoves, LibvirtMeasuring, LibvirtMoveChecks, LibvirtSavedMemory, LibvirtHostReport, LibvirtUse
+):
     """``compute/driver.py``'s protocol over one libvirtd."""
 
     def __init__(self, settings: AgentSettings) -> None:

@@ -16,13 +16,15 @@ MEASURING_S = 1.0  # that a guest's writing is counted for
 
 @dataclass
 class Behaviour:
-    """How a guest behaves. ``dirty_bytes_per_s``: how fast it changes its memory while it runs."""
+    """How a guest behaves. ``dirty_bytes_per_s``: how fast it changes its memory while it runs; ``cpus``: processors
+    that it uses."""
 
     dirty_bytes_per_s: float = 1 * MIB
     working_bytes: float = float("inf")  # of its memory it writes to no more than this
     boot_s: float = 0.0  # until then it does not hear a request to shut down
     shutdown_s: float = 0.1
     ignores_shutdown: bool = False
+    cpus: float = 0.0
 
 
 @dataclass

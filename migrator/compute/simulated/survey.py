@@ -6,6 +6,7 @@ from migrator.compute import compatibility
 from migrator.compute.simulated.connection import PROCESS, Connection, call
 from migrator.compute.simulated.state import Domain
 from migrator.compute.storage_driver import ConsoleLog
+from migrator.compute.use_counters import GuestCounters, HostCounters
 from migrator.protocol import CheckResult, GuestCpu, GuestDescription, HostCpu
 
 VERSION = 7002000
@@ -22,6 +23,17 @@ class SimulatedSurvey(Connection):
     def memory_given_mb(self) -> int:
         live = (domain for domain in self.host.domains.values() if domain.state in PROCESS)
         return self.host.foreign_memory_mb + sum(domain.spec.memory_mb for domain in live)
+
+    @call
+    def use(self) -> HostCounters:
+        """A guest counts from the world's beginning on: its use since then is what its behaviour says now."""
+        now, guests = self.fabric.clock(), {}
+        for uuid, domain in self.host.domains.items():
+            if domain.state in PROCESS:
+                cpus = self.fabric.behaviour(uuid).cpus
+                guests[uuid] = GuestCounters(now * cpus, 0.0, domain.spec.memory_mb)
+        memory_mb = self.host.foreign_memory_mb + sum(guest.memory_mb for guest in guests.values())
+        return HostCounters(sum(guest.busy_s for guest in guests.values()), memory_mb, guests)
 
     @call
     def host_cpu(self) -> HostCpu:

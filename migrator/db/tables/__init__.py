@@ -28,6 +28,7 @@ from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, fac
 from migrator.db.tables.quota_tables import quota_classes, quotas
 from migrator.db.tables.schema import metadata
 from migrator.db.tables.timeline_tables import IS_REQUEST, alarms, events
+from migrator.db.tables.use_tables import use_hours, use_sampling
 
 __all__ = [
     "IS_REQUEST",
@@ -66,5 +67,7 @@ __all__ = [
     "recoveries",
     "server_groups",
     "surveys",
+    "use_hours",
+    "use_sampling",
     "volumes",
 ]

@@ -48,6 +48,22 @@ def live(connection: Any) -> Iterator[tuple[Any, DomainState]]:
             yield domain, _STATES.get(domain.state()[0], DomainState.RUNNING)
 
 
+def use(connection: Any) -> dict[str, tuple[float, float, int]]:
+    """Of every domain that has a process, by UUID: processor seconds that it used, those that its virtual CPUs waited
+    for, and MiB that its process holds. Asks emulators that are not busy with another request; may last as long as one
+    of them hangs."""
+    wanted = libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU
+    flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+    found = {}
+    for domain, told in connection.getAllDomainStats(wanted, flags):
+        if "cpu.time" not in told:  # it is gone, or has no control group
+            continue
+        waited_ns = sum(value for name, value in told.items() if name.startswith("vcpu.") and name.endswith(".delay"))
+        held_kib = told.get("balloon.rss", told.get("balloon.current", 0))
+        found[domain.UUIDString()] = told["cpu.time"] / 1e9, waited_ns / 1e9, held_kib // 1024
+    return found
+
+
 def _metadata(domain: Any) -> str | None:
     """Migrator's element in the domain's metadata; None in a domain that is not ours."""
     with unless(libvirt.VIR_ERR_NO_DOMAIN_METADATA):

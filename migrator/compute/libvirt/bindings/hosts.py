@@ -25,6 +25,15 @@ def memory_given_mb(connection: Any, besides: Callable[[Any], bool] = lambda _do
     return total // 1024
 
 
+def use(connection: Any) -> tuple[float, int]:
+    """Processor seconds, of all processors, that were not idle since the host started; and MiB that are used now,
+    without what only caches files."""
+    spent = connection.getCPUStats(libvirt.VIR_NODE_CPU_STATS_ALL_CPUS)  # ns
+    memory = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)  # KiB
+    unused = sum(memory.get(name, 0) for name in ("free", "buffers", "cached"))
+    return (spent["user"] + spent["kernel"]) / 1e9, max(0, memory["total"] - unused) // 1024
+
+
 def compare_cpu(connection: Any, arch: str, machine: str | None, virt_type: str, cpu_xml: str) -> str | None:
     """libvirt's words for what this host's CPU lacks; None: nothing."""
     flags = libvirt.VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
