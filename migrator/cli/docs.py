@@ -1,14 +1,13 @@
-"""Draws ``docs/operations.md`` from the table of operations, and the README's part of it, so that no picture differs
-from the code. Run as a module from the checkout, it writes both, ``docs/supported.md``, ``docs/microversions.md``,
-``docs/policy.md``, ``docs/settings.md`` with the example configurations, the rooms in ``docs/architecture.md``, and the
-command's manual page and completions."""
+"""Draws ``docs/operations.md`` from the table of operations, and its part of ``docs/live-migration.md``, so that no
+picture differs from the code. Run as a module from the checkout, it writes every generated page, the examples of the
+configuration, and the command's manual page and completions."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from migrator.api import urls
-from migrator.cli import docs_command, docs_settings
+from migrator.cli import docs_command, docs_reference, docs_settings
 from migrator.cli.docs_microversions import microversions_page
 from migrator.cli.docs_policy import policy_page
 from migrator.cli.docs_rooms import architecture
@@ -70,8 +69,8 @@ def _meanwhile() -> Iterable[str]:
         yield f"| {rule.name} | {rule.answer} | {rule.why} |"
 
 
-def readme(text: str) -> str:
-    """The README with its generated part drawn anew: who talks to whom, and one operation of the table."""
+def one_live_migration(text: str) -> str:
+    """That page with its generated part drawn anew: who talks to whom, and one operation of the table."""
     before, rest = text.split(_BEGIN)
     after = rest.split(_END)[1]
     live = OPERATIONS[Kind.LIVE_MIGRATION]
@@ -157,14 +156,15 @@ def _row(*cells: object) -> str:
 
 
 if __name__ == "__main__":
-    docs, front = Path("docs/operations.md"), Path("README.md")
+    docs, explained = Path("docs/operations.md"), Path("docs/live-migration.md")
     docs.write_text(document())
-    front.write_text(readme(front.read_text()))
+    explained.write_text(one_live_migration(explained.read_text()))
     Path("docs/supported.md").write_text(supported_page())
     Path("docs/microversions.md").write_text(microversions_page())
     Path("docs/policy.md").write_text(policy_page())
     tour = Path("docs/architecture.md")
     tour.write_text(architecture(tour.read_text(), Path("pyproject.toml")))
     Path("docs/openapi.json").write_text(openapi_page())
+    docs_reference.write(Path("."))
     docs_settings.write(Path("."))
     docs_command.write(Path("."))

@@ -5,12 +5,13 @@ from functools import partial
 from typing import Any
 
 from migrator.cli import follow
-from migrator.cli.client import Client
+from migrator.cli.alarms import server_id
+from migrator.cli.client import Client, is_uuid
 from migrator.cli.listings import SERVER_MIGRATION_COLUMNS
 from migrator.cli.output import Arguments, show, show_one, show_rows
 from migrator.cli.preflight import fate_words
 from migrator.cli.tables import Column, as_json, properties, table
-from migrator.errors import BadRequest, Conflict
+from migrator.errors import BadRequest, Conflict, NotFound
 from migrator.untrusted import printable
 
 # The last microversion that asks about shared storage, answers the password and leaves the server as it was.
@@ -141,10 +142,23 @@ def timeline_text(found: Mapping[str, Any]) -> str:
 
 
 def _timeline(client: Client, arguments: Arguments) -> None:
-    if not arguments.id.replace("-", "").isalnum():
-        raise BadRequest(f"{arguments.id} is not an operation's id", advice="see `migrator migration-list`")
-    found = client.native("GET", f"/operations/{arguments.id}/timeline")
+    found = client.native("GET", f"/operations/{_operation(client, arguments.id)}/timeline")
     show(as_json(found) if arguments.json else timeline_text(found))
+
+
+def _operation(client: Client, key: str) -> str:
+    """An operation's id or UUID is itself; a server's name or UUID stands for the newest operation on it."""
+    if key.isascii() and key.isdecimal():
+        return key
+    if is_uuid(key):
+        try:
+            return str(client.native("GET", f"/operations/{key}")["operation"]["id"])
+        except NotFound:
+            pass  # a server's, then
+    newest = client.native("GET", "/operations", instance=server_id(client, key), limit=1)["operations"]
+    if not newest:
+        raise NotFound(f"nothing was done to a server {key} yet, and no operation has that id")
+    return str(newest[0]["id"])
 
 
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {

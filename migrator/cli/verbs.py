@@ -100,7 +100,9 @@ def _add_moves(subparsers: Any) -> None:
     held.add_argument("--resume", dest="held", action="store_false", default=None, help="end that")
     steer.add_argument("--post-copy", action="store_true", default=None, help="switch over now, fetch the rest then")
     line = add_verb(subparsers, "timeline", "tell what happened during an operation", json=True)
-    line.add_argument("id", help="the id or UUID of a migration, or of any other operation")
+    line.add_argument(
+        "id", metavar="OPERATION|SERVER", help="id or UUID; of a server, or by its name: the newest operation"
+    )
 
 
 def _add_cold_moves(subparsers: Any) -> None:

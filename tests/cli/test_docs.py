@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from migrator.api.urls import ROUTES
-from migrator.cli import docs_settings
-from migrator.cli.docs import document, openapi_page, readme
+from migrator.cli import docs_reference, docs_settings
+from migrator.cli.docs import document, one_live_migration, openapi_page
 from migrator.cli.docs_microversions import microversions_page
 from migrator.cli.docs_policy import policy_page
 from migrator.cli.docs_rooms import architecture
@@ -79,9 +79,16 @@ def test_the_openapi_document_has_every_surface() -> None:
     assert described == {(route.path, route.method) for route in ROUTES if route.documented}
 
 
-def test_the_front_page_is_up_to_date() -> None:
-    front = PAGE.parents[1] / "README.md"
-    assert front.read_text() == readme(front.read_text()), "run script/docs"
+def test_the_page_of_one_live_migration_is_up_to_date() -> None:
+    page = PAGE.parent / "live-migration.md"
+    assert page.read_text() == one_live_migration(page.read_text()), "run script/docs"
+
+
+def test_the_lists_of_errors_commands_and_decisions_are_up_to_date() -> None:
+    folder = PAGE.parent
+    assert (folder / "errors.md").read_text() == docs_reference.errors_page(), "run script/docs"
+    assert (folder / "cli.md").read_text() == docs_reference.commands_page(), "run script/docs"
+    assert (folder / "decisions.md").read_text() == docs_reference.decisions_page(folder / "adr"), "run script/docs"
 
 
 def test_the_picture_of_the_rooms_is_up_to_date() -> None:

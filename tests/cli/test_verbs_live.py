@@ -39,7 +39,9 @@ def test_live_migration(cloud: Cloud, vm: str) -> None:
     timeline = ok(cloud.migrator("timeline", move["Id"]))
     assert f"{source} to {destination}" in timeline
     assert "transfer" in timeline
-    assert cloud.migrator("timeline", move["UUID"], "--json").json["operation"]["kind"] == "live-migration"
+    for key in (move["UUID"], vm, cloud.server(vm)["id"]):
+        assert cloud.migrator("timeline", key, "--json").json["operation"]["kind"] == "live-migration"
+    assert "no server has the name or id nosuch" in cloud.migrator("timeline", "nosuch").err
 
 
 @pytest.mark.parametrize("vm", ["4"], indirect=True)
