@@ -15,7 +15,7 @@ class AlarmKind(StrEnum):
     CLOCK_STEPPED = "clock-stepped"
     SPLIT = "split"
     LOST = "lost"
-    TORN = "torn"
+    POSTCOPY_LOST = "torn"
     COPY_ELSEWHERE = "copy-elsewhere"
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
@@ -37,7 +37,7 @@ class AlarmKind(StrEnum):
 DISPUTES = (AlarmKind.COPY_ELSEWHERE, AlarmKind.COPY_NEWER, AlarmKind.GUEST_UNSEEN)
 
 # About one operation, and over with it.
-OF_OPERATIONS = (AlarmKind.SPLIT, AlarmKind.LOST, AlarmKind.TORN, AlarmKind.OVERDUE, AlarmKind.UNREADABLE)
+OF_OPERATIONS = (AlarmKind.SPLIT, AlarmKind.LOST, AlarmKind.POSTCOPY_LOST, AlarmKind.OVERDUE, AlarmKind.UNREADABLE)
 
 # kind -> what an operator does; {host} and {instance} are the alarm's own.
 ADVICE: Mapping[AlarmKind, str] = {
@@ -49,7 +49,7 @@ ADVICE: Mapping[AlarmKind, str] = {
     "given up or kept for it",
     AlarmKind.SPLIT: "stop the copy that is wrong with virsh on its host; `migrator timeline` tells what was found",
     AlarmKind.LOST: "look for the guest and its disks on both hosts; the operation's `migrator timeline` says more",
-    AlarmKind.TORN: 'see "A post-copy that breaks off" in docs/real-hosts.md',
+    AlarmKind.POSTCOPY_LOST: 'see "A post-copy that breaks off" in docs/real-hosts.md',
     AlarmKind.COPY_ELSEWHERE: "compare both sides with `migrator reconcile {instance}`, and say which copy is right",
     AlarmKind.COPY_NEWER: "the database may have been restored from an older backup: compare both sides with "
     "`migrator reconcile {instance}`, and say which copy is right",

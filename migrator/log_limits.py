@@ -49,12 +49,12 @@ def more(untold: int) -> str:
 
 
 def log_failure(
-    log: logging.Logger, error: Exception, message: str, *words: object, extra: Mapping[str, Any] | None = None
+    log: logging.Logger, error: Exception, message: str, *arguments: object, extra: Mapping[str, Any] | None = None
 ) -> None:
     """Of a loop that tries again. All loops of a process fail alike while its database is away: that is one limited
     line for all of them. Any other ``error`` is a fault of this one, with its traceback after ``message % words``."""
     if not isinstance(error, DatabaseUnavailable):
-        log.error(message, *words, exc_info=error, extra=extra)
+        log.error(message, *arguments, exc_info=error, extra=extra)
         return
     untold = BACKGROUND.add(error.code)
     if untold is not None:

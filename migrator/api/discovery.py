@@ -12,7 +12,7 @@ def every_version(request: ApiRequest) -> Answer:
 
 
 def this_version(request: ApiRequest) -> Answer:
-    return Answer(200, versions.one(request.root), microversions.headers_for("2.1"))
+    return Answer(200, versions.describe_version(request.root), microversions.headers_for("2.1"))
 
 
 def old_version(request: ApiRequest) -> Answer:

@@ -135,17 +135,17 @@ class Endpoint:
     async def _wait(self, over: Callable[[], bool], patience_s: float) -> None:
         """Where very many wait already, the next one does not: it is told what it would be told in the end, that its
         operation goes on."""
-        wakers, clock = self._services.wakers, asyncio.get_running_loop().time
+        notifier, clock = self._services.notifier, asyncio.get_running_loop().time
         deadline, pause_s = clock() + patience_s, _FIRST_PAUSE_S
-        if wakers.answers_held >= _MOST_HELD:
+        if notifier.answers_held >= _MOST_HELD:
             return
-        wakers.answers_held += 1
+        notifier.answers_held += 1
         try:
-            while not await run_in_threadpool(over) and clock() < deadline and not wakers.closing:
+            while not await run_in_threadpool(over) and clock() < deadline and not notifier.closing:
                 await asyncio.sleep(min(pause_s, max(0.0, deadline - clock())))
                 pause_s = min(_LONGEST_PAUSE_S, 1.5 * pause_s)
         finally:
-            wakers.answers_held -= 1
+            notifier.answers_held -= 1
 
 
 def _params(request: Request) -> Mapping[str, str]:

@@ -77,12 +77,12 @@ def _sized(keyword: Any) -> Any:
     """``keyword``, which looks at each part of a value, unless that is longer than the schema allows: this alone is
     said of it then, and nothing of its parts."""
 
-    def look(validator: Any, part: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    def validate(validator: Any, part: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
         most = "maxItems" if isinstance(instance, list) else "maxProperties"
         if most not in schema or not isinstance(instance, list | dict) or len(instance) <= schema[most]:
             yield from keyword(validator, part, instance, schema) or ()
 
-    return look
+    return validate
 
 
 def _too_long(_validator: Any, most: int, instance: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -144,16 +144,16 @@ def check(schema: Mapping[str, Any], value: Any, *, query: bool = False) -> None
 
 def _sentence(error: ValidationError, *, query: bool) -> str:
     path = [str(part) for part in error.path]
-    words = shortened(error.message.replace(r"\\Z'", "$'"))
+    message = shortened(error.message.replace(r"\\Z'", "$'"))
     if error.validator == "enum":  # which values there are is what the caller needs, however many
-        words = f"{shortened(repr(error.instance))} is not one of {error.validator_value!r}"
+        message = f"{shortened(repr(error.instance))} is not one of {error.validator_value!r}"
     if not path:
-        return words
+        return message
     value = shortened(_part(error.instance) if isinstance(error.instance, list | dict) else str(error.instance))
     if query:
-        return f"Invalid input for query parameters {path[0]}. Value: {value}. {words}"
+        return f"Invalid input for query parameters {path[0]}. Value: {value}. {message}"
     named = next((part for part in reversed(error.path) if isinstance(part, str)), path[-1])  # not an item's number
-    return f"Invalid input for field/attribute {shortened(named)}. Value: {value}. {words}"
+    return f"Invalid input for field/attribute {shortened(named)}. Value: {value}. {message}"
 
 
 # What JSON's bytes have where a text in them holds a character that XML cannot.

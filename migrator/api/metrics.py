@@ -53,8 +53,8 @@ class _Snapshot(Collector):
         yield from self._hosts(hosts, busy)
         yield from _clock(step)
         yield from _capacity(capacity)
-        words = "Evacuations of lost hosts that servers began, by state; those that are over stay counted."
-        yield _gauge("recoveries", words, ["state"], {(each,): recovered.get(each, 0) for each in DrainState})
+        message = "Evacuations of lost hosts that servers began, by state; those that are over stay counted."
+        yield _gauge("recoveries", message, ["state"], {(each,): recovered.get(each, 0) for each in DrainState})
 
     def _hosts(self, hosts: Sequence[Any], busy: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
         down_s = self._settings.service_down_time
@@ -70,13 +70,13 @@ class _Snapshot(Collector):
             "moves_out": ("Active moves that leave the host.", lambda h: busy[h.name]["out"]),
             "moves_in": ("Active moves that come to the host.", lambda h: busy[h.name]["in"]),
         }
-        for name, (words, value) in told.items():
-            yield _gauge(f"host_{name}", words, ["host"], {(host.name,): float(value(host)) for host in hosts})
+        for name, (message, value) in told.items():
+            yield _gauge(f"host_{name}", message, ["host"], {(host.name,): float(value(host)) for host in hosts})
 
 
 def _clock(step: Any) -> Iterator[Metric]:
-    words = "How often the database's clock was set back or forward while servers ran."
-    family = CounterMetricFamily("migrator_clock_steps", words)
+    message = "How often the database's clock was set back or forward while servers ran."
+    family = CounterMetricFamily("migrator_clock_steps", message)
     family.add_metric([], float(step.steps) if step is not None else 0.0)
     yield family
     size: dict[tuple[str, ...], float] = {(): float(step.step_s or 0.0) if step is not None else 0.0}
@@ -87,9 +87,9 @@ def _capacity(found: CapacityCheckRow | None) -> Iterator[Metric]:
     """Nothing as long as no look has ended: a rule on the age notices that."""
     if found is None:
         return
-    words = "Hosts whose loss would leave an instance without a place, or without the data of its local disks."
+    message = "Hosts whose loss would leave an instance without a place, or without the data of its local disks."
     values: dict[tuple[str, ...], float] = {("no_place",): found.no_place, ("local_disks",): found.local_disks}
-    yield _gauge("capacity_hosts_at_risk", words, ["reason"], values)
+    yield _gauge("capacity_hosts_at_risk", message, ["reason"], values)
     yield _gauge("capacity_age_seconds", "Since that was found.", [], {(): max(0.0, found.age_s)})
     yield _gauge("capacity_check_seconds", "How long that took.", [], {(): found.took_s})
 
@@ -106,9 +106,9 @@ def _operations(active: Sequence[Any]) -> Iterator[Metric]:
         "alarmed": ("alarmed", "Of those: SPLIT, LOST or TORN. Nothing is touched until an operator has looked."),
         "oldest_phase_seconds": ("oldest_s", "Since the one that is longest in its phase entered it."),
     }
-    for name, (column, words) in told.items():
+    for name, (column, message) in told.items():
         values: dict[tuple[str, ...], float] = {(row.kind, row.phase): float(getattr(row, column)) for row in active}
-        yield _gauge(f"operations_{name}", words, ["kind", "phase"], values)
+        yield _gauge(f"operations_{name}", message, ["kind", "phase"], values)
 
 
 def _by_kind(counted: Mapping[str, int]) -> dict[tuple[str, ...], float]:
@@ -120,8 +120,8 @@ def _pairs(rows: Sequence[Any]) -> Iterator[tuple[tuple[str, ...], float]]:
     return (((row.vm_state,), float(row.number)) for row in rows)
 
 
-def _gauge(name: str, words: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]) -> Metric:
-    family = GaugeMetricFamily(f"migrator_{name}", words, labels=labels)
+def _gauge(name: str, message: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]) -> Metric:
+    family = GaugeMetricFamily(f"migrator_{name}", message, labels=labels)
     for key, value in sorted(values.items()):
         family.add_metric(key, value)
     return family

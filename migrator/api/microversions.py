@@ -30,9 +30,9 @@ def text(version: Version) -> str:
 def asked(headers: Mapping[str, str]) -> str | None:
     """The version string the request names for the compute service, or None."""
     for part in headers.get(NEW_HEADER, "").split(","):
-        words = part.split()
-        if len(words) == 2 and words[0].lower() in ("compute", "nova"):
-            return words[1]
+        parts = part.split()
+        if len(parts) == 2 and parts[0].lower() in ("compute", "nova"):
+            return parts[1]
     return headers.get(OLD_HEADER)
 
 

@@ -63,8 +63,8 @@ def _description(route: Route) -> str:
     """Who may call, then the handler's own words, where they are for readers of more than the Compute API."""
     rule = rule_of(route)
     who = f"{route.access.name}, by the rule {rule}" if rule else route.access.name
-    words = " ".join((route.handler.__doc__ or "").split()) if route.surface is not Surface.COMPUTE else ""
-    return f"For: {who}. {words}".strip()
+    summary = " ".join((route.handler.__doc__ or "").split()) if route.surface is not Surface.COMPUTE else ""
+    return f"For: {who}. {summary}".strip()
 
 
 def _responses(route: Route) -> dict[str, Any]:

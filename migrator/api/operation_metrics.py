@@ -82,16 +82,16 @@ class _Totals:
         return [self._statuses(), *self._distributions()]
 
     def _statuses(self) -> Metric:
-        words = "Operations that are over, by how they ended (os-migrations' statuses)."
-        family = CounterMetricFamily("migrator_operations_ended", words, labels=["kind", "status"])
+        message = "Operations that are over, by how they ended (os-migrations' statuses)."
+        family = CounterMetricFamily("migrator_operations_ended", message, labels=["kind", "status"])
         for labels, number in sorted(self._by_status.items()):
             family.add_metric(labels, number)
         return family
 
     def _distributions(self) -> Iterator[Metric]:
-        for name, (_, _, _, words) in _DISTRIBUTIONS.items():
+        for name, (_, _, _, message) in _DISTRIBUTIONS.items():
             kept = self._live[name]
-            family = HistogramMetricFamily(f"migrator_live_migration_{name}", f"Completed live migrations. {words}")
+            family = HistogramMetricFamily(f"migrator_live_migration_{name}", f"Completed live migrations. {message}")
             family.add_metric([], kept.buckets(), kept.sum)
             yield family
 
@@ -108,7 +108,7 @@ def collect(db: Database) -> list[Metric]:
     return totals.metrics()
 
 
-def keep(db: Database, stopping: Callable[[], bool] = lambda: False) -> None:
+def store_totals(db: Database, stopping: Callable[[], bool] = lambda: False) -> None:
     """Add all that has ended to the totals that are kept. Any server may, also at the same moment."""
     while not stopping():
         with db.read() as connection:

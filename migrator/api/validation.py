@@ -20,11 +20,11 @@ def validated(model: type[Model], value: Any) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        words = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {_words(one)}" for one in found[:_TOLD]]
+        message = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {_describe_error(one)}" for one in found[:_TOLD]]
         more = [f"and {len(found) - _TOLD} more"] if len(found) > _TOLD else []
-        raise BadRequest("; ".join(words + more)[:_WORDS_MAX]) from error
+        raise BadRequest("; ".join(message + more)[:_WORDS_MAX]) from error
 
 
-def _words(error: ErrorDetails) -> str:
+def _describe_error(error: ErrorDetails) -> str:
     """A model's name is no client's word."""
     return "Input should be an object" if error["type"] == "model_type" else error["msg"]

@@ -31,7 +31,7 @@ def _old_entry(root: str) -> dict[str, Any]:
     }
 
 
-def one(root: str) -> dict[str, Any]:
+def describe_version(root: str) -> dict[str, Any]:
     entry = _entry(root)
     entry["links"].append({"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"})
     entry["media-types"] = [{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}]

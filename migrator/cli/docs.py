@@ -115,7 +115,7 @@ def _kept(operation: Operation) -> Iterable[str]:
     yield f"| phase | {kept} | deadline | status | task_state | |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for p in operation.phases:
-        remarks = [words for column, words in _REMARKS.items() if getattr(p, column)]
+        remarks = [message for column, message in _REMARKS.items() if getattr(p, column)]
         remarks += (
             [f"undone as {p.undo_if_memory_shared} where its memory is shared"] if p.undo_if_memory_shared else []
         )

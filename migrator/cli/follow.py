@@ -29,8 +29,8 @@ def newest(client: Client, server_id: str) -> int:
 
 def until_over(client: Client, server_id: str, kind: str, after: int, what: str) -> int:
     """Watch the first operation of ``kind`` newer than ``after``; 0 when it went well, 1 when not."""
-    words = ("{task.description}", "{task.fields[line]}")  # no markup: it is others' text
-    first, last = (TextColumn(template, markup=False) for template in words)
+    message = ("{task.description}", "{task.fields[line]}")  # no markup: it is others' text
+    first, last = (TextColumn(template, markup=False) for template in message)
     meter = _Meter()
     console = Console(stderr=True)
     with Progress(

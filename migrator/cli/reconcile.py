@@ -45,14 +45,14 @@ def _record(record: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _copy(copy: Mapping[str, Any]) -> dict[str, Any]:
     stamp = copy["stamp"]
-    words = f"{stamp['operation'] or '-'}, epoch {stamp['epoch']}"
+    message = f"{stamp['operation'] or '-'}, epoch {stamp['epoch']}"
     issued = stamp["issued_for"]
-    words += "; not signed" if issued is None else f"; for {issued}" if issued != copy["host"] else ""
-    words += "; newer than the record" if stamp["newer"] else ""
+    message += "; not signed" if issued is None else f"; for {issued}" if issued != copy["host"] else ""
+    message += "; newer than the record" if stamp["newer"] else ""
     heard = f"{copy['age_s']:.0f} s ago" + ("" if copy["host_heard"] else ", silent")
     heard += ", fenced" if copy["host_fenced"] else ""
     side = "copy" if copy["believed"] else "mere claim"
-    return {"side": side, "host": copy["host"], "state": copy["state"], "stamp": words, "heard": heard}
+    return {"side": side, "host": copy["host"], "state": copy["state"], "stamp": message, "heard": heard}
 
 
 VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {"reconcile": _reconcile}

@@ -44,7 +44,7 @@ def _is_model(each: type) -> bool:
 def _comments(kind: type) -> Iterator[tuple[str, str]]:
     """Name -> what the source says of it, in one line."""
     source = inspect.getsource(kind)
-    words = {
+    texts = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT
@@ -54,9 +54,9 @@ def _comments(kind: type) -> Iterator[tuple[str, str]]:
     for line in declared.body:
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
             first = line.lineno
-            while first - 1 in words and source.splitlines()[first - 2].lstrip().startswith("#"):
+            while first - 1 in texts and source.splitlines()[first - 2].lstrip().startswith("#"):
                 first -= 1
-            said = [words[at] for at in range(first, (line.end_lineno or line.lineno) + 1) if at in words]
+            said = [texts[at] for at in range(first, (line.end_lineno or line.lineno) + 1) if at in texts]
             yield line.target.id, " ".join(said)
 
 
@@ -75,7 +75,7 @@ def _expected(field: FieldInfo) -> str:
     bounds = {
         name: getattr(each, name) for each in field.metadata for name in ("ge", "gt", "le") if hasattr(each, name)
     }
-    said = [f"{words} {_number(bounds[name])}" for name, words in _BOUNDS.items() if name in bounds]
+    said = [f"{texts} {_number(bounds[name])}" for name, texts in _BOUNDS.items() if name in bounds]
     return " and ".join(said)
 
 

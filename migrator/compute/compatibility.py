@@ -76,11 +76,11 @@ def console(listens: Sequence[str], addresses: Collection[str]) -> CheckResult:
     """``listens``: where the guest's consoles listen, but for addresses that every host has. ``addresses``: this
     host's; none: its kernel does not tell."""
     missing = [address for address in listens if addresses and address not in addresses]
-    words = f"a console listens on {', '.join(missing)}, which this host does not have" if missing else ""
+    message = f"a console listens on {', '.join(missing)}, which this host does not have" if missing else ""
     return CheckResult(
         name="console",
         ok=not missing,
-        found=words or f"the consoles listen on {', '.join(listens) or 'no address of one host'}",
+        found=message or f"the consoles listen on {', '.join(listens) or 'no address of one host'}",
         advice=CHECKS["console"].advice,
     )
 
@@ -193,7 +193,7 @@ def disk(
     return CheckResult(
         name="disk",
         ok=all(fits for fits, _ in lines),
-        found="; ".join(words for _, words in lines) or "nothing has to be copied",
+        found="; ".join(message for _, message in lines) or "nothing has to be copied",
         advice=CHECKS["disk"].advice,
     )
 
@@ -222,13 +222,13 @@ def source(
     job_active: bool,
     passed_through: Sequence[str],
     live: bool = True,
-    strays: Sequence[str] = (),
+    unknown_disks: Sequence[str] = (),
     asleep: bool = False,
     reason: str | None = None,
 ) -> list[CheckResult]:
-    """What forbids a guest to leave the source. ``strays``: disks that the domain has and the instance does not;
+    """What forbids a guest to leave the source. ``unknown_disks``: disks that the domain has and the instance does not;
     ``asleep``: the hypervisor keeps its memory in a place of its own; ``reason``: why the domain is in that state."""
-    devices = ", ".join(passed_through)
+    devices, unknown = ", ".join(passed_through), ", ".join(unknown_disks)
     return [
         _source_state(state, reason, live=live),
         CheckResult(
@@ -245,8 +245,8 @@ def source(
         ),
         CheckResult(
             name="disks",
-            ok=not strays,
-            found=f"not the instance's own: {', '.join(strays)}" if strays else "the domain has the instance's disks",
+            ok=not unknown,
+            found=f"not the instance's own: {unknown}" if unknown else "the domain has the instance's disks",
             advice="merge the snapshot (virsh blockcommit), or detach the disk",
         ),
         CheckResult(

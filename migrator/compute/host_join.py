@@ -94,11 +94,14 @@ def _read(url: str, answer: httpx.Response) -> Joined:
 def _refusal(url: str, answer: httpx.Response) -> MigratorError:
     try:
         told = answer.json()["error"]
-        words, advice = str(told["message"])[:300], str(told.get("advice") or "")[:300]
+        message, advice = str(told["message"])[:300], str(told.get("advice") or "")[:300]
     except (ValueError, KeyError, TypeError, AttributeError):
-        words, advice = f"it answered {answer.status_code}", "name the server's agent_listen, as `host-join` prints it"
+        message, advice = (
+            f"it answered {answer.status_code}",
+            "name the server's agent_listen, as `host-join` prints it",
+        )
     kind = Unauthorized if answer.status_code == 401 else ServerUnreachable
-    return kind(f"{url}: {words}", advice=advice)
+    return kind(f"{url}: {message}", advice=advice)
 
 
 def configuration(url: str, ca: Path | None, joined: Joined, found: Found) -> str:

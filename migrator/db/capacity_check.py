@@ -36,7 +36,7 @@ def _due(connection: Connection, interval_s: float) -> ColumnElement[bool]:
     return or_(_C.begun_at <= moment - interval_s - _REST * _C.took_s, _C.begun_at > moment)  # a clock was set back
 
 
-def end(connection: Connection, no_place: int, local_disks: int, took_s: float) -> None:
+def finish(connection: Connection, no_place: int, local_disks: int, took_s: float) -> None:
     found = {"no_place": no_place, "local_disks": local_disks, "took_s": took_s}
     connection.execute(update(capacity_check).values(ended_at=now_expression(connection), **found))
 

@@ -31,7 +31,7 @@ def parse(setting: str) -> URL:
     raise _invalid("", "it names no kind of database")
 
 
-def shown(url: URL) -> str:
+def without_password(url: URL) -> str:
     """Which database it is, without password and parameters."""
     if url.drivername == "sqlite":
         return f"{_SQLITE}{url.database}"
@@ -69,7 +69,7 @@ def _postgresql(setting: str, scheme: str) -> URL:
     try:
         make_conninfo(**parameters)
     except psycopg.Error as error:
-        raise _invalid(f" = {shown(url)}", str(error).strip()) from None
+        raise _invalid(f" = {without_password(url)}", str(error).strip()) from None
     return url
 
 

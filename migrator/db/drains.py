@@ -27,8 +27,8 @@ def create(connection: Connection, values: Mapping[str, Any], deadline_s: float 
     try:
         connection.execute(drains.insert().values(uuid=uuid, created_at=moment, deadline_at=deadline, **rest, **values))
     except IntegrityError as error:
-        words = f"Host {values['host']} is being drained already"
-        raise Conflict(words, advice=f"see `migrator drain-list --host {values['host']}`") from error
+        message = f"Host {values['host']} is being drained already"
+        raise Conflict(message, advice=f"see `migrator drain-list --host {values['host']}`") from error
     return get(connection, uuid)
 
 
@@ -161,7 +161,7 @@ def hosts_heard(connection: Connection) -> Sequence[HeardRow]:
 def arriving(connection: Connection, host: str) -> Sequence[str]:
     """Names of instances that are not on the host and that an operation under way brings there."""
     o, i = operations.c, instances.c
-    there = and_(o.active == true(), o.holds == true(), o.destination == host)
+    there = and_(o.active == true(), o.locks_instance == true(), o.destination == host)
     elsewhere = or_(i.host.is_(None), i.host != host)
     query = select(i.name).join(operations, o.instance_uuid == i.uuid).where(there, elsewhere).order_by(i.name)
     return connection.execute(query).scalars().all()

@@ -69,7 +69,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for SELECTs, on autocommit: each statement sees the newest committed rows."""
-        with _told(self.engine), _opened(self.engine) as connection:
+        with _translated_errors(self.engine), _opened(self.engine) as connection:
             if not self.is_sqlite:  # there only ``write`` says BEGIN
                 connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
@@ -78,10 +78,15 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on any exception."""
         if not self.is_sqlite:
-            with _told(self.engine), _opened(self.engine) as connection, connection.begin(), _late(connection):
+            with (
+                _translated_errors(self.engine),
+                _opened(self.engine) as connection,
+                connection.begin(),
+                _late(connection),
+            ):
                 yield connection
             return
-        with self._turn(), _told(self.engine), _opened(self.engine) as connection, connection.begin():
+        with self._turn(), _translated_errors(self.engine), _opened(self.engine) as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             with _late(connection):
                 yield connection
@@ -122,7 +127,7 @@ class Database:
             return
         self._erasing, done = False, False
         try:
-            with self._turn(), _told(self.engine), _opened(self.engine) as connection:
+            with self._turn(), _translated_errors(self.engine), _opened(self.engine) as connection:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_BRIEF_MS}")  # writers wait for so long
                 busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_PATIENCE_S * 1000:.0f}")
@@ -135,7 +140,7 @@ class Database:
 
 
 @contextmanager
-def _told(engine: Engine) -> Iterator[None]:
+def _translated_errors(engine: Engine) -> Iterator[None]:
     """What the driver says of a database that is away, full or overloaded, in one sentence."""
     try:
         yield
@@ -157,10 +162,10 @@ def _opened(engine: Engine) -> Connection:
 
 def _unavailable(engine: Engine, error: Exception) -> DatabaseUnavailable:
     said = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
-    words = said[0] if said else type(error).__name__
+    message = said[0] if said else type(error).__name__
     return DatabaseUnavailable(
         "the database cannot be used now",
-        cause=f"the database {database_url.shown(engine.url)} cannot be used now: {words}",
+        cause=f"the database {database_url.without_password(engine.url)} cannot be used now: {message}",
         advice="look whether it runs, and has room; the setting `database` says where it is",
     )
 

@@ -43,14 +43,16 @@ def parse(name: str, text: str) -> Expression:
     try:
         program = re2.compile(text, options)
     except (re2.error, UnicodeError) as error:
-        raise BadRequest(f"Invalid regular expression for {name}: {_words(error)}; expected RE2's syntax") from error
+        raise BadRequest(
+            f"Invalid regular expression for {name}: {_describe_error(error)}; expected RE2's syntax"
+        ) from error
     if program.programsize > _INSTRUCTIONS:
-        words = f"it makes a program of {program.programsize} instructions; at most {_INSTRUCTIONS}: repeat less"
-        raise BadRequest(f"Invalid regular expression for {name}: {words}")
+        message = f"it makes a program of {program.programsize} instructions; at most {_INSTRUCTIONS}: repeat less"
+        raise BadRequest(f"Invalid regular expression for {name}: {message}")
     return Expression(None if is_pattern(text) else text, program)
 
 
-def _words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     said = error.args[0] if error.args else "it cannot be read"
     return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
 

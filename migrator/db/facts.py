@@ -19,7 +19,7 @@ _KEPT = (
 )
 
 
-def keep(
+def upsert(
     connection: Connection,
     operation_id: int,
     host: str,
@@ -42,7 +42,7 @@ def keep(
     readable = kept.problem == UNREADABLE_FACT and (body.get("problem") or {}).get("code") != UNREADABLE_FACT
     number, newest = (incarnation, sequence), (kept.incarnation, kept.sequence)
     if number == newest and not readable:  # repeated: no news, but its host still looks
-        connection.execute(_told(dialect), mine)
+        connection.execute(_touch_statement(dialect), mine)
         return False
     if number < newest:
         return False
@@ -51,14 +51,14 @@ def keep(
 
 
 @cache
-def _told(dialect: str) -> Update:
+def _touch_statement(dialect: str) -> Update:
     return update(facts).where(_MINE).values(told_at=clock_of(dialect))
 
 
 @cache
 def _received(dialect: str) -> Update:
     """The other values are columns' names among its parameters."""
-    return _told(dialect).values(received_at=clock_of(dialect))
+    return _touch_statement(dialect).values(received_at=clock_of(dialect))
 
 
 def _insert(connection: Connection, row: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ class Attempt:
     clock: float
 
 
-def waiting(connection: Connection, phases: Collection[tuple[str, str]]) -> Mapping[str, Sequence[Row[Any]]]:
+def waiting_operations(connection: Connection, phases: Collection[tuple[str, str]]) -> Mapping[str, Sequence[Row[Any]]]:
     """Source -> its active operations, on their way forward, in one of ``phases`` ((kind, phase) pairs)."""
     query = select(operations).where(
         operations.c.active == true(),
@@ -55,7 +55,7 @@ def begin(connection: Connection, name: str, by: str, stale_s: float) -> Attempt
     return Attempt(name, by, moment, clock)
 
 
-def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> None:
+def finish(connection: Connection, attempt: Attempt, ok: bool, message: str) -> None:
     """What came of it. A success is evidence even if the run took so long that another one was begun; a failure of
     such a run counts for nothing any more."""
     lock(connection, [attempt.host])
@@ -63,7 +63,7 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
     values: dict[str, Any] = {}
     if _current(connection, attempt):
         ended = {"at": moment, "clock": server_heartbeat.clock(connection)}
-        values["fence_attempt"] = {"by": attempt.by, "ok": ok, "words": words} | ended
+        values["fence_attempt"] = {"by": attempt.by, "ok": ok, "words": message} | ended
     host = connection.execute(
         select(hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen).where(hosts.c.name == attempt.host)
     ).one_or_none()
@@ -72,7 +72,7 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, words: str) -> No
     if ok and not forced:  # an operator's word stands until it is taken back or counts no more
         # As of the run's begin: a host that was heard since may have been reset early in it, and be back.
         begun = {"at": attempt.at, "clock": attempt.clock}
-        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": words} | begun
+        values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": message} | begun
     if values:
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(updated_at=moment, **values))
 

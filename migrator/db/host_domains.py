@@ -129,7 +129,7 @@ def under_way(connection: Connection, uuids: Collection[str]) -> Sequence[UnderW
         return ()
     unanswered = and_(_O.confirm_requested == false(), _O.cancel_requested == false())
     waits = and_(_O.phase == VERIFY, _O.forward == true(), unanswered)
-    query = select(_O.instance_uuid, _O.kind, _O.phase, _O.source, _O.destination, _O.holds)
+    query = select(_O.instance_uuid, _O.kind, _O.phase, _O.source, _O.destination, _O.locks_instance)
     rows = connection.execute(query.where(_O.instance_uuid.in_(uuids), _O.active == true(), not_(waits))).all()
     return cast(Sequence[UnderWayRow], rows)
 
@@ -172,7 +172,7 @@ def left(
     within ``heard_within_s`` counts, too."""
     here = or_(_O.source == copies.c.host, _O.destination == copies.c.host)
     mine = and_(_O.instance_uuid == uuid, here)
-    owed = select(_O.id).where(mine, _O.active == true(), _O.holds == false()).exists()
+    owed = select(_O.id).where(mine, _O.active == true(), _O.locks_instance == false()).exists()
     killed = select(_O.id).where(mine, _O.active == true(), _O.kind == Kind.EVACUATION.value).exists()
     lately = copies.c.seen_at > now(connection) - heard_within_s
     runs_on = and_(copies.c.state.in_(LIVE), lately, not_(killed))

@@ -17,7 +17,7 @@ from migrator.db.tables import agent_credentials, copies, guest_cpus, hosts, joi
 _OF_COPIES = (
     AlarmKind.SPLIT,
     AlarmKind.LOST,
-    AlarmKind.TORN,
+    AlarmKind.POSTCOPY_LOST,
     AlarmKind.COPY_ELSEWHERE,
     AlarmKind.COPY_NEWER,
     AlarmKind.DOMAIN_GONE,

@@ -201,12 +201,14 @@ def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     if host.forced_down == down and (not down or said_down(host.fencing, host.last_seen, since, under_way_s=0.0)):
         return True
     moment = now(connection)
-    words = f"forced {'down' if down else 'up'} by {by} at {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    said = {"kind": "forced_down", "by": by, "at": moment, "clock": clock, "words": words} if down else null()
+    message = (
+        f"forced {'down' if down else 'up'} by {by} at {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
+    said = {"kind": "forced_down", "by": by, "at": moment, "clock": clock, "words": message} if down else null()
     connection.execute(
         update(hosts).where(hosts.c.name == name).values(forced_down=down, fencing=said, updated_at=moment)
     )
-    events.add(connection, "forced-down" if down else "forced-up", words, host=name)
+    events.add(connection, "forced-down" if down else "forced-up", message, host=name)
     return True
 
 

@@ -18,7 +18,7 @@ from migrator.errors import BadRequest, NotFound
 _o = operations.c
 AT_ONCE = ("cancel", "force")  # over as soon as they are heard
 RESET = "state-reset"  # about no operation, and over at once
-Place = tuple[float, int, str]
+PagePosition = tuple[float, int, str]
 """Where an action stands: when it began, the operation's id, what was asked of it."""
 _PHASES = ("begin", "phase", "reverse", "retry")
 
@@ -65,12 +65,12 @@ def page(connection: Connection, instance_uuid: str, query: ActionQuery) -> Sequ
     return sorted(found, key=_place, reverse=True)[: query.limit]
 
 
-def _place(action: Action) -> Place:
+def _place(action: Action) -> PagePosition:
     return action.started_at, action.operation_id, action.about
 
 
 def _operations(
-    connection: Connection, instance_uuid: str, query: ActionQuery, before: Place | None
+    connection: Connection, instance_uuid: str, query: ActionQuery, before: PagePosition | None
 ) -> Sequence[Action]:
     changed = func.coalesce(_o.finished_at, _o.updated_at, _o.created_at)
     wanted = [_o.instance_uuid == instance_uuid]
@@ -86,7 +86,9 @@ def _operations(
     return [_operation(row) for row in connection.execute(statement)]
 
 
-def _requests(connection: Connection, instance_uuid: str, query: ActionQuery, before: Place | None) -> Sequence[Action]:
+def _requests(
+    connection: Connection, instance_uuid: str, query: ActionQuery, before: PagePosition | None
+) -> Sequence[Action]:
     """Few: an operation is cancelled, forced, confirmed or reverted once or twice, and a state seldom reset."""
     wanted = [events.c.instance_uuid == instance_uuid]
     if before is not None:

@@ -17,14 +17,14 @@ from migrator.errors import InstanceNotFound
 InstanceRow = Row[Any]
 
 
-def _words(text: str) -> list[str]:
+def _search_terms(text: str) -> list[str]:
     return text.split()
 
 
 _BRIEF = (instances.c.id, instances.c.uuid, instances.c.name)
 _DETAIL = tuple(
     instances.c[name]
-    for name in _words(
+    for name in _search_terms(
         "id uuid name description project_id user_id reservation_id flavor image_id spec host "
         "availability_zone vm_state task_state power_state fault metadata tags networks key_name "
         "config_drive locked_by locked_reason progress deleted created_at updated_at launched_at "

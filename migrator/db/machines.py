@@ -56,14 +56,14 @@ def recorded(connection: Connection, host: str) -> Sequence[str]:
         .where(instances.c.host == host, instances.c.deleted.is_(False))
         .order_by(instances.c.id)
     )
-    words = [f"instance {uuid}" for uuid in found.scalars()]
+    uses = [f"instance {uuid}" for uuid in found.scalars()]
     held = connection.execute(select(claims.c.instance_uuid).where(claims.c.host == host).order_by(claims.c.id))
-    words += [f"a claim of {uuid}" for uuid in held.scalars() if f"instance {uuid}" not in words]
+    uses += [f"a claim of {uuid}" for uuid in held.scalars() if f"instance {uuid}" not in uses]
     active = select(operations.c.id, operations.c.kind).where(
         operations.c.active == true(), or_(operations.c.source == host, operations.c.destination == host)
     )
-    words += [f"operation {row.id} ({row.kind})" for row in connection.execute(active.order_by(operations.c.id))]
-    return words
+    uses += [f"operation {row.id} ({row.kind})" for row in connection.execute(active.order_by(operations.c.id))]
+    return uses
 
 
 def bind(connection: Connection, host: str, machine: str) -> None:

@@ -57,9 +57,9 @@ def active(connection: Connection, alarms: Sequence[str]) -> Sequence[Row[Any]]:
         _O.kind,
         _O.phase,
         func.count().label("number"),
-        counted(_O.waiting.is_not(None)).label("waiting"),
-        counted(_O.waiting.like("queued:%")).label("queued"),
-        counted(or_(*(_O.waiting.like(f"{word}%") for word in alarms))).label("alarmed"),
+        counted(_O.wait_reason.is_not(None)).label("waiting"),
+        counted(_O.wait_reason.like("queued:%")).label("queued"),
+        counted(or_(*(_O.wait_reason.like(f"{word}%") for word in alarms))).label("alarmed"),
         (clock_expression(connection) - func.min(_O.phase_since)).label("oldest_s"),
     )
     return connection.execute(query.where(_O.active == true()).group_by(_O.kind, _O.phase)).all()

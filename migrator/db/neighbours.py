@@ -84,14 +84,16 @@ def members_of(connection: Connection, group_uuids: Collection[str]) -> Mapping[
     return found
 
 
-def places(connection: Connection, uuids: Collection[str]) -> Mapping[str, frozenset[str]]:
+def hosts_of(connection: Connection, uuids: Collection[str]) -> Mapping[str, frozenset[str]]:
     """Instance -> its hosts; one that is gone is left out."""
     return _places(connection, instances.c.uuid.in_(uuids)) if uuids else {}
 
 
 def _places(connection: Connection, which: ColumnElement[bool]) -> Mapping[str, frozenset[str]]:
     moving = and_(
-        operations.c.instance_uuid == instances.c.uuid, operations.c.active == true(), operations.c.holds == true()
+        operations.c.instance_uuid == instances.c.uuid,
+        operations.c.active == true(),
+        operations.c.locks_instance == true(),
     )
     held = and_(claims.c.instance_uuid == instances.c.uuid, operations.c.id.is_not(None))
     query = (

@@ -67,7 +67,7 @@ class NewOperation:
     requested_host: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
-    holds: bool = True
+    locks_instance: bool = True
 
 
 def create(connection: Connection, new: NewOperation) -> int:
@@ -81,7 +81,7 @@ def create(connection: Connection, new: NewOperation) -> int:
                 instance_uuid=new.instance_uuid,
                 serial=serials.following(connection, new.instance_uuid),
                 active=True,
-                holds=new.holds,
+                locks_instance=new.locks_instance,
                 moves=new.moves,
                 phase=new.phase,
                 forward=True,
@@ -118,9 +118,8 @@ def get(connection: Connection, operation_id: int) -> OperationRow:
 def active_of_instance(connection: Connection, instance_uuid: str, *, lock: bool = False) -> OperationRow | None:
     """The operation that holds the instance; one that only waits for a host to clean up does not. ``lock``: no other
     transaction changes it before this one is over (in a write transaction only)."""
-    query = select(operations).where(
-        operations.c.instance_uuid == instance_uuid, operations.c.active == true(), operations.c.holds == true()
-    )
+    c = operations.c
+    query = select(operations).where(c.instance_uuid == instance_uuid, c.active == true(), c.locks_instance == true())
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return cast(OperationRow | None, row)
 
@@ -135,7 +134,7 @@ def active_of(connection: Connection, instance_uuid: str, *, lock: bool = False)
 def holding(connection: Connection, kind: str) -> Sequence[OperationRow]:
     """Active operations of a kind that hold their instances, the oldest first."""
     query = select(operations).where(
-        operations.c.kind == kind, operations.c.active == true(), operations.c.holds == true()
+        operations.c.kind == kind, operations.c.active == true(), operations.c.locks_instance == true()
     )
     return cast(Sequence[OperationRow], connection.execute(query.order_by(operations.c.id)).all())
 
@@ -203,10 +202,10 @@ def hold_up(connection: Connection, operation_id: int, reason: str, quiet_s: flo
         .where(
             operations.c.id == operation_id,
             operations.c.active == true(),
-            func.coalesce(operations.c.waiting, "") != reason,
+            func.coalesce(operations.c.wait_reason, "") != reason,
             operations.c.updated_at < now_expression(connection) - quiet_s,
         )
-        .values(waiting=reason, updated_at=now_expression(connection))
+        .values(wait_reason=reason, updated_at=now_expression(connection))
         .returning(operations.c.instance_uuid, operations.c.uuid.label("operation_uuid"))
     )
     row = connection.execute(query).one_or_none()
@@ -257,7 +256,12 @@ def count_ahead(
     before = or_(c.phase.in_(under_way), and_(c.phase == queued, c.id < operation_id))
     occupied = or_(and_(c.forward == true(), before), c.phase == under_way[-1])
     query = select(func.count()).where(
-        c.active == true(), c.holds == true(), c.kind == kind, c.source == source, c.id != operation_id, occupied
+        c.active == true(),
+        c.locks_instance == true(),
+        c.kind == kind,
+        c.source == source,
+        c.id != operation_id,
+        occupied,
     )
     return int(connection.execute(query).scalar_one())
 

@@ -77,7 +77,7 @@ class UnderWayRow(NamedTuple):
     phase: str
     source: str | None
     destination: str | None
-    holds: bool
+    locks_instance: bool
 
 
 class StampingRow(NamedTuple):

@@ -30,7 +30,7 @@ class Rule:
 # Of what comes into a host: what stays on its host does not.
 _HERE = (
     _C.active == true(),
-    _C.holds == true(),
+    _C.locks_instance == true(),
     _C.destination.is_not(None),
     or_(_C.source.is_(None), _C.source != _C.destination),
 )
@@ -93,7 +93,7 @@ def ahead(connection: Connection, rule: Rule, operation_id: int, urgent: bool, h
     return int(connection.execute(_at(rule, urgent), {"me": operation_id, "host": host}).scalar_one())
 
 
-def standing(connection: Connection, rule: Rule, hosts: Collection[str]) -> Sequence[QueueRow]:
+def members(connection: Connection, rule: Rule, hosts: Collection[str]) -> Sequence[QueueRow]:
     """All that stand at these hosts; those that wait, in their order."""
     if not hosts:
         return ()

@@ -58,7 +58,7 @@ def usage(connection: Connection, project_id: str) -> dict[str, int]:
     resized = and_(
         operations.c.instance_uuid == instances.c.uuid,
         operations.c.active == true(),
-        operations.c.holds == true(),
+        operations.c.locks_instance == true(),
         operations.c.kind == "resize",
     )
     query = (

@@ -109,7 +109,7 @@ class OperationRow(NamedTuple):
     instance_uuid: str
     active: bool
     moves: bool
-    holds: bool
+    locks_instance: bool
     phase: str
     forward: bool
     epoch: int
@@ -124,7 +124,7 @@ class OperationRow(NamedTuple):
     cancel_requested: bool
     confirm_requested: bool
     steering: Mapping[str, Any] | None
-    waiting: str | None
+    wait_reason: str | None
     error: Mapping[str, Any] | None
     outcome: Mapping[str, Any] | None
     request_id: str

@@ -90,8 +90,8 @@ def unknown(connection: Connection, served: Mapping[str, int]) -> frozenset[str]
     left = [uuid for uuid, serial in told.items() if (uuid, serial) not in known]
     if not left:
         return frozenset()
-    words: dict[str, Any] = {
+    accepted_stamps: dict[str, Any] = {
         row.uuid: row.accepted_stamps or ()
         for row in connection.execute(select(i.uuid, i.accepted_stamps).where(i.uuid.in_(left)))
     }
-    return frozenset(uuid for uuid in left if accepted(told[uuid]) not in words.get(uuid, ()))
+    return frozenset(uuid for uuid in left if accepted(told[uuid]) not in accepted_stamps.get(uuid, ()))

@@ -77,7 +77,7 @@ def _destinations(dialect: str) -> Select[Any]:
     )
 
 
-def keep(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
+def upsert(connection: Connection, host: str, body: Mapping[str, Any]) -> None:
     """In place of the host's last one."""
     if connection.execute(_keep(connection.dialect.name), {"wanted": host, "told": body}).rowcount:
         return
@@ -98,7 +98,7 @@ def recorded(connection: Connection, host: str, uuids: Collection[str]) -> Colle
     return set(uuids) & set(connection.execute(there).scalars())
 
 
-def keep_cpus(connection: Connection, host: str, cpus: Mapping[str, Mapping[str, Any]]) -> None:
+def upsert_cpus(connection: Connection, host: str, cpus: Mapping[str, Mapping[str, Any]]) -> None:
     """The host's guests see these CPUs (key -> protocol.GuestCpu) now, and no others; what most see comes first. For
     who holds the host's row."""
     known = {row.key: row for row in connection.execute(_CPUS_OF, {"wanted": host})}

@@ -57,7 +57,9 @@ def percents(connection: Connection, uuids: Collection[str]) -> Mapping[str, int
     for a caller who read a moment ago that it was under way."""
     if not uuids:
         return {}
-    wanted = _query.where(_o.instance_uuid.in_(uuids), _o.active == true(), _o.holds == true(), _o.moves == true())
+    wanted = _query.where(
+        _o.instance_uuid.in_(uuids), _o.active == true(), _o.locks_instance == true(), _o.moves == true()
+    )
     rows = connection.execute(wanted).all()
     begun = [row for row in rows if row.outcome or isinstance(row.job, Mapping)]
     return {row.instance_uuid: 100 if row.outcome else percent(row.kind, row.job) for row in begun}

@@ -96,7 +96,7 @@ def sample(connection: Connection, within_s: float) -> None:
 def _of_hosts(hour: int, heard: ColumnElement[bool]) -> Select[Any]:
     use = surveys.c.body["use"]
     cpus, memory_mb = use["cpus"].as_float(), use["memory_mb"].as_float()
-    told = _told(hour, literal("", String), cpus, literal(0.0), memory_mb)
+    told = _counted(hour, literal("", String), cpus, literal(0.0), memory_mb)
     return select(*told).where(heard, cpus.is_not(None))
 
 
@@ -104,13 +104,13 @@ def _of_guests(hour: int, heard: ColumnElement[bool]) -> Select[Any]:
     guest = func.json_each(surveys.c.body["guests"]).table_valued(column("key", String), column("value", JSON))
     use = guest.c.value["use"]
     cpus, memory_mb, waiting = use["cpus"].as_float(), use["memory_mb"].as_float(), use["waiting_cpus"].as_float()
-    told = _told(hour, instances.c.uuid, cpus, func.coalesce(waiting, 0.0), memory_mb)
+    told = _counted(hour, instances.c.uuid, cpus, func.coalesce(waiting, 0.0), memory_mb)
     recorded = [instances.c.uuid == guest.c.key, instances.c.host == surveys.c.host, instances.c.deleted == false()]
     query = select(*told).select_from(surveys).join(guest, true()).join(instances, instances.c.uuid == guest.c.key)
     return query.where(heard, cpus.is_not(None), *recorded)
 
 
-def _told(hour: int, uuid: Any, cpus: Any, waiting: Any, memory_mb: Any) -> Sequence[Any]:
+def _counted(hour: int, uuid: Any, cpus: Any, waiting: Any, memory_mb: Any) -> Sequence[Any]:
     first = [literal(hour).label("hour"), surveys.c.host, uuid.label("instance_uuid"), literal(1).label("samples")]
     sums = [cpus.label("cpus"), waiting.label("waiting_cpus"), memory_mb.label("memory_mb")]
     return [*first, *sums, cpus.label("cpus_peak"), memory_mb.label("memory_peak_mb")]

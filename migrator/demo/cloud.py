@@ -59,13 +59,13 @@ class Cloud:
         return found
 
     def wait_active(self, uuid: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
+        def read() -> dict[str, Any] | None:
             found = self.server(uuid)
             if found["status"] == "ERROR":
                 raise DemoFailed(f"{found['name']} is in ERROR: {found.get('fault', {}).get('message')}")
             return found if found["status"] == "ACTIVE" and found["OS-EXT-STS:task_state"] is None else None
 
-        return wait_for(look, f"{uuid} to be ACTIVE")
+        return wait_for(read, f"{uuid} to be ACTIVE")
 
     def act(self, uuid: str, action: str, value: Any = None) -> dict[str, Any]:
         """Begin an action; the newest operation of the instance as ``/v1`` shows it."""
@@ -88,10 +88,10 @@ class Cloud:
         self._http.close()
 
 
-def wait_for(look: Callable[[], T | None], what: str, timeout: float = _TIMEOUT_S) -> T:
+def wait_for(read: Callable[[], T | None], what: str, timeout: float = _TIMEOUT_S) -> T:
     """What ``look`` gives as soon as it gives something. Raises DemoFailed after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
-    while (found := look()) is None:
+    while (found := read()) is None:
         if time.monotonic() > deadline:
             raise DemoFailed(f"waited {timeout:.0f} s in vain for {what}")
         time.sleep(0.1)

@@ -14,7 +14,7 @@ from typing import IO
 from migrator import logs
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.signals import on_signal
-from migrator.compute.agent.simulated_main import demo_fabric, make_agent
+from migrator.compute.agent.simulated_main import demo_simulation, make_agent
 from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.settings import AgentSettings
@@ -47,7 +47,7 @@ class SimulatedHosts:
 @dataclass
 class _Host:
     name: str
-    fabric: SimulatedCluster
+    simulation: SimulatedCluster
     url: str
     token: str
     journal: list[bytes] = field(default_factory=list)  # what its agent remembers without power
@@ -63,7 +63,7 @@ class _Host:
         server = ServerClient(self.url, self.name, self.token)
         try:
             journal = LineJournal(MemoryMedium(self.journal))
-            await make_agent(settings, self.fabric, server, journal).run(stop)
+            await make_agent(settings, self.simulation, server, journal).run(stop)
         finally:
             await server.close()
 
@@ -73,31 +73,31 @@ class _Host:
             await self.task
 
     async def power_off(self) -> None:
-        self.fabric.power_off(self.name)
+        self.simulation.power_off(self.name)
         await self.end_agent()
 
     async def power_on(self) -> None:
         """A host that has power goes on with the agent that it has: a second one would do everything twice."""
         if self.task is None or self.task.done():
-            self.fabric.power_on(self.name)
+            self.simulation.power_on(self.name)
             self.start_agent()
 
 
 async def _serve(url: str, tokens: dict[str, str]) -> None:
     ended = asyncio.Event()
     on_signal(ended.set)
-    fabric = demo_fabric(list(tokens))
-    hosts = {name: _Host(name, fabric, url, token) for name, token in tokens.items()}
+    simulation = demo_simulation(list(tokens))
+    hosts = {name: _Host(name, simulation, url, token) for name, token in tokens.items()}
     for host in hosts.values():
         host.start_agent()
-    listening = asyncio.create_task(_listen(fabric, hosts))
+    listening = asyncio.create_task(_listen(simulation, hosts))
     await ended.wait()
     listening.cancel()
     for host in hosts.values():
         await host.end_agent()
 
 
-async def _listen(fabric: SimulatedCluster, hosts: dict[str, _Host]) -> None:
+async def _listen(simulation: SimulatedCluster, hosts: dict[str, _Host]) -> None:
     """Obey each line, until there are no more: the story may end while the hosts run on."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -106,7 +106,7 @@ async def _listen(fabric: SimulatedCluster, hosts: dict[str, _Host]) -> None:
         if verb == "off":
             await hosts[name].power_off()
         elif verb == "write":
-            fabric.write_console(*name.split(" ", 1))
+            simulation.write_console(*name.split(" ", 1))
         else:
             await hosts[name].power_on()
 

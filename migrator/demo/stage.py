@@ -34,7 +34,7 @@ AGENTS_PORT = 8775
 GUEST_ARGS = "fill=16 again=2"  # what its disk keeps, MiB, and how often it is read back, s
 
 
-class Power(Protocol):
+class PowerControl(Protocol):
     """The hosts' plugs. A host that has power again starts libvirtd and its agent; no guest starts with it."""
 
     def power_off(self, host: str) -> None: ...
@@ -51,7 +51,7 @@ class Stage:
     cloud: Cloud
     hosts: list[str]
     image: Callable[[], str]
-    power: Power
+    power: PowerControl
     consoles: Callable[[str], Mapping[str, Path]] = lambda _uuid: {}
     stop_hint: list[str] = field(default_factory=list)
 

@@ -144,7 +144,7 @@ class Story:
     def _until(self, guest: Guest, ident: int, status: str) -> dict[str, Any]:
         """The operation as soon as it is so far. Raises DemoFailed when it ends otherwise."""
 
-        def look() -> dict[str, Any] | None:
+        def read() -> dict[str, Any] | None:
             found = self._cloud.operation(ident)
             if found["status"] == status and (status in ("finished", "done") or not found["active"]):
                 return found
@@ -153,7 +153,7 @@ class Story:
             self._watch(guest.name, found)
             return None
 
-        reached = wait_for(look, f"the move of {guest.name} to be {status}")
+        reached = wait_for(read, f"the move of {guest.name} to be {status}")
         self._watch(guest.name, None)
         return reached
 

@@ -59,8 +59,8 @@ def run(*command: str, check: bool = True, timeout: float = 60.0) -> str:
             raise LabError(f"{' '.join(command)}: no end after {bound:.0f} s") from error
         return ""
     if check and done.returncode:
-        words = (done.stderr or done.stdout).strip()
-        raise LabError(f"{' '.join(command)}: {words or f'exit status {done.returncode}'}")
+        message = (done.stderr or done.stdout).strip()
+        raise LabError(f"{' '.join(command)}: {message or f'exit status {done.returncode}'}")
     return done.stdout
 
 

@@ -72,7 +72,7 @@ from migrator.protocol.surveys import (
     VolumeProbe,
 )
 from migrator.protocol.versions import PROTOCOL
-from migrator.protocol.words import (
+from migrator.protocol.vocabulary import (
     HARMLESS,
     JOURNAL_UNWRITABLE,
     KERNEL,

@@ -7,7 +7,7 @@ from pydantic import Field
 from migrator.protocol.base import MAX_SEAL, Count, Message, Number
 from migrator.protocol.facts import DiskFact, GuestDescription
 from migrator.protocol.instances import InstanceSpec
-from migrator.protocol.words import Ensure, Role, TargetPowerState
+from migrator.protocol.vocabulary import Ensure, Role, TargetPowerState
 
 
 class Assignment(Message):
@@ -71,14 +71,14 @@ class ShutOffInputs(Message):
 
 class AbsentInputs(Message):
     """``delete_pools``: pools whose files of this instance go too, unless the pool's identity, read at that moment, is
-    one of ``keep``: there the instance lives on. ``kill``: a running domain may be destroyed; without it a running
-    domain is left alone and reported, for only a verdict may end a running guest. ``paused``: it was paused by a user
-    before it was moved, and what the move left of it says so, too. ``arrived``: what has come here by the operation's
-    live migration goes, too, for it is not needed any more."""
+    one of ``preserve_storage_ids``: there the instance lives on. ``destroy_running``: a running domain may be
+    destroyed; without it a running domain is left alone and reported, for only a verdict may end a running guest.
+    ``paused``: it was paused by a user before it was moved, and what the move left of it says so, too. ``arrived``:
+    what has come here by the operation's live migration goes, too, for it is not needed any more."""
 
     delete_pools: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    kill: bool = False
+    preserve_storage_ids: tuple[str, ...] = Field((), alias="keep")
+    destroy_running: bool = Field(False, alias="kill")
     paused: bool = False
     arrived: bool = False
 

@@ -47,9 +47,10 @@ class Message(BaseModel):
     """Immutable. Every number is finite, every text is one that databases keep, and nothing is longer than ``bounds``
     allows. Fields that this version does not know are ignored, so that hosts and servers are upgraded one after
     another. A field that does harm where it is ignored is therefore no field but a new ``Ensure``, which an older agent
-    refuses by name. In our own calls a misspelt field is an error of the type checker."""
+    refuses by name. In our own calls a misspelt field is an error of the type checker.
+    An alias is the name that is spoken and stored, where that differs from the field's."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

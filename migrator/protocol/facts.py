@@ -19,7 +19,7 @@ from migrator.protocol.base import (
     Text,
     Xml,
 )
-from migrator.protocol.words import MAY_GO_ON, DomainState
+from migrator.protocol.vocabulary import MAY_GO_ON, DomainState
 
 
 class DiskFact(Message):
@@ -144,10 +144,12 @@ class Measurement(Message):
     """What a transfer will have to do with, as its source found it. None: unknown, for the reason in ``words``."""
 
     dirty_mib_s: Count | None = None  # memory that the guest writes to, counted once a second
-    grain_mib_s: Amount = 0.0  # what one page of the sample adds to that; 0: all pages were looked at
+    sample_resolution_mib_s: Amount = Field(
+        0.0, alias="grain_mib_s"
+    )  # what one page of the sample adds to that; 0: all pages were looked at
     memory_mib: Count | None = None  # of the guest's that is not known to be empty
     link_mib_s: Count | None = None  # what the network towards the destination is made for
-    words: Text = ""
+    message: Text = Field("", alias="words")
 
 
 class Fact(Message):

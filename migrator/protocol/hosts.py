@@ -40,7 +40,7 @@ class TlsReport(Message):
     trusted: Annotated[tuple[Word, ...], Field(max_length=100)] = ()  # those whose certificates it accepts
     not_before: Moment = 0.0  # s since the epoch, from when to when they all hold
     not_after: Moment = 0.0
-    words: Text = ""  # why they cannot be used, whatever the time; "": they can
+    message: Text = Field("", alias="words")  # why they cannot be used, whatever the time; "": they can
 
 
 class HostReport(Message):

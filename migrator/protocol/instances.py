@@ -59,7 +59,9 @@ class InstanceSpec(Message):
     memory_mb: int
     disks: tuple[DiskSpec, ...] = ()  # files in the hosts' pools
     volumes: tuple[VolumeSpec, ...] = ()
-    home: str = ""  # pool of kernel, ramdisk and saved memory if the root disk is a volume; "": beside the first disk
+    state_pool: str = Field(
+        "", alias="home"
+    )  # pool of kernel, ramdisk and saved memory if the root disk is a volume; "": beside the first disk
     nics: tuple[NicSpec, ...] = ()
     images: tuple[ImageRef, ...] = ()  # every image that disks, kernel and ramdisk name
     kernel_id: str | None = None
@@ -75,9 +77,11 @@ class InstanceSpec(Message):
     @property
     def home_pool(self) -> str:
         """Where its files lie that are no disks; "" is the host's default pool."""
-        return self.home or (self.disks[0].pool if self.disks else "")
+        return self.state_pool or (self.disks[0].pool if self.disks else "")
 
     @property
     def pools(self) -> tuple[str, ...]:
         """Every pool that it has files in, the first disk's first."""
-        return tuple(dict.fromkeys([*(disk.pool for disk in self.disks), *([self.home] if self.home else [])]))
+        return tuple(
+            dict.fromkeys([*(disk.pool for disk in self.disks), *([self.state_pool] if self.state_pool else [])])
+        )

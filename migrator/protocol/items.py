@@ -13,7 +13,7 @@ from migrator.protocol.assignments import Assignment
 from migrator.protocol.base import Count, Incarnation, Key, Message, PhaseName, Sequence
 from migrator.protocol.bounds import ITEMS_MAX
 from migrator.protocol.facts import Fact
-from migrator.protocol.words import DomainState, Ensure
+from migrator.protocol.vocabulary import DomainState, Ensure
 
 _REASON_MAX = 500
 

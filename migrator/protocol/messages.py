@@ -17,7 +17,7 @@ from migrator.protocol.items import (
     facts_apart,
 )
 from migrator.protocol.versions import UNSAID
-from migrator.protocol.words import DomainState
+from migrator.protocol.vocabulary import DomainState
 
 WORKING_MAX = 10_000  # instances that one host works on at once; more are not told of
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from migrator.protocol.instances import NicSpec
-from migrator.protocol.words import NetworkKind
+from migrator.protocol.vocabulary import NetworkKind
 
 # What a host says of a bridge -> the kinds of networks that are on it. A bridge whose frames the hypervisor tags takes
 # frames without a tag as well.

@@ -38,7 +38,7 @@ class Questions(Message):
     """What an agent should look at, so that a move can be judged before a client asks for it."""
 
     now: Moment  # s since the epoch by the database's clock, when this was answered
-    again_s: Age  # until it should ask again
+    next_survey_s: Age = Field(alias="again_s")  # until it should ask again
     peers: tuple[Peer, ...] = ()
     cpus: dict[str, GuestCpu] = Field(default_factory=dict)  # key -> every CPU that a guest somewhere sees
     volumes: tuple[str, ...] = ()  # sources of the volumes of its own instances and operations
@@ -48,7 +48,7 @@ class CpuAnswer(Message):
     """Whether this host can run that CPU, as its hypervisor says."""
 
     ok: bool
-    words: Text = ""
+    message: Text = Field("", alias="words")
     age_s: Age = 0.0
 
 
@@ -57,7 +57,7 @@ class PeerProbe(Message):
 
     uri: Text
     ok: bool
-    words: Text = ""
+    message: Text = Field("", alias="words")
     age_s: Age = 0.0
 
 
@@ -65,7 +65,7 @@ class VolumeProbe(Message):
     """A volume as this host reaches it, or why it does not."""
 
     bytes: Number | None = None
-    words: Text = ""
+    message: Text = Field("", alias="words")
     age_s: Age = 0.0
 
 
@@ -124,7 +124,9 @@ class Survey(Message):
     clock_offset_s: Seconds | None = None  # this host's clock before (+) the database's
     clock_error_s: Age = 0.0  # either way
     addresses: tuple[Word, ...] = Field(default=(), max_length=1000)  # every IP address of this host
-    memory_given_mb: Count | None = None  # MiB that live domains were given, migrator's or not
+    memory_allocated_mb: Count | None = Field(
+        None, alias="memory_given_mb"
+    )  # MiB that live domains were given, migrator's or not
     cpu: HostCpu = HostCpu()
     guests: dict[Key, GuestObservation] = Field(default_factory=dict)  # instance -> ...
     cpus: dict[Key, GuestCpu] = Field(default_factory=dict)  # of these guests

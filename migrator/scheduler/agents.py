@@ -192,14 +192,14 @@ def _compare_storage(connection: Connection, row: OperationRow, host: str, fact:
     """A marker that two storages have is an alarm about the host that looked; it is over when it finds a proof."""
     if fact.unproven:
         pools = ", ".join(fact.unproven)
-        words = f"{pools} has the same marker as {row.source}'s and is another storage: it is not taken for shared"
-        alarms.raise_alarm(connection, AlarmKind.STORAGE_MARKER, words, host=host)
+        message = f"{pools} has the same marker as {row.source}'s and is another storage: it is not taken for shared"
+        alarms.raise_alarm(connection, AlarmKind.STORAGE_MARKER, message, host=host)
     elif fact.proven:
         alarms.clear_alarm(connection, AlarmKind.STORAGE_MARKER, host=host)
 
 
 def _keep(connection: Connection, operation_id: int, host: str, fact: Fact) -> bool:
-    return fact_rows.keep(
+    return fact_rows.upsert(
         connection,
         operation_id,
         host,

@@ -18,7 +18,7 @@ from migrator.errors import ConcurrentUpdate, DatabaseUnavailable
 from migrator.log_limits import log_failure
 from migrator.operations import Effect, Kind
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.operation_data import Kept
+from migrator.scheduler.decision.operation_data import StoredJson
 from migrator.scheduler.decision.public_errors import fault_of
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
 from migrator.scheduler.decision.transition import after, ends_secrecy, enters_phase, task_state
@@ -156,7 +156,7 @@ class Reconciler:
             self._db.erase_later()
         if not _says_only(plan):
             touched.update(name for name in (operation.source, operation.destination, plan.destination) if name)
-        return begun, plan.end is None
+        return begun, plan.final_status is None
 
     def _decided(self, connection: Connection, snapshot: Snapshot) -> tuple[Snapshot, Plan]:
         """The plan, and all that it was made from: what a decision asks for is read, and it is made again."""
@@ -180,7 +180,7 @@ def _moves_up(plan: Plan) -> bool:
 
 def _says_only(plan: Plan) -> bool:
     """Whether nothing changes but what the operation waits for: no agent need hear of it."""
-    return bool(plan.waiting) and replace(plan, waiting=None, timeline=(), destination=None).empty
+    return bool(plan.wait_reason) and replace(plan, wait_reason=None, timeline=(), destination=None).empty
 
 
 def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
@@ -209,9 +209,9 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
         log.info("%s", line.message, extra={"operation": operation.uuid, "epoch": found.epoch, "host": line.host})
     turns = list(inbound.following(connection, snapshot, found))
     operation_alarms.note(connection, operation, found, plan)
-    if plan.end is not None or plan.holds is False:
+    if plan.final_status is not None or plan.locks_instance is False:
         return turns + _free(connection, operation, plan)
-    if operation.holds and enters_phase(plan):
+    if operation.locks_instance and enters_phase(plan):
         instances.change(connection, operation.instance_uuid, {"task_state": task_state(found)})
     return turns
 
@@ -219,14 +219,14 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
 # The columns of an operation's row that a plan may change: the names are those of the view.
 _COLUMNS = (
     *("phase", "forward", "epoch", "destination", "params", "context", "steering", "cancel_requested"),
-    *("confirm_requested", "waiting", "error", "outcome", "active", "holds", "status"),
+    *("confirm_requested", "wait_reason", "error", "outcome", "active", "locks_instance", "status"),
 )
 
 
 def _values(connection: Connection, before: OperationView, plan: Plan, found: OperationView) -> dict[str, Any]:
     """What ``plan``, which made ``found`` of the operation, writes into its row."""
     changed = {name: getattr(found, name) for name in _COLUMNS if getattr(found, name) != getattr(before, name)}
-    values = {name: value.raw if isinstance(value, Kept) else value for name, value in changed.items()}
+    values = {name: value.raw if isinstance(value, StoredJson) else value for name, value in changed.items()}
     if enters_phase(plan):
         values["phase_since"] = clock_expression(connection)
     if not found.active:
@@ -237,7 +237,7 @@ def _values(connection: Connection, before: OperationView, plan: Plan, found: Op
 def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[int]:
     """The operation is over, or only waits for a host to clean up: what it claimed is the instance's, which is free
     for the next one."""
-    if not operation.holds:
+    if not operation.locks_instance:
         return []  # the instance has been free since
     claims.hand_over(connection, operation.id)
     changes: dict[str, Any] = {"task_state": None}

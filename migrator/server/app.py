@@ -38,10 +38,10 @@ def create_app(services: Services, authenticator: Authenticator) -> Router:
 def _lifespan(services: Services) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        services.wakers.bind(asyncio.get_running_loop())
-        watching = asyncio.create_task(services.wakers.watch(partial(host_operations.all_versions, services.db)))
+        services.notifier.bind(asyncio.get_running_loop())
+        watching = asyncio.create_task(services.notifier.watch(partial(host_operations.all_versions, services.db)))
         yield
         watching.cancel()
-        services.wakers.close()
+        services.notifier.close()
 
     return lifespan

@@ -46,10 +46,10 @@ class Outcome:
     """``words``: the last line of a success's output; exit code and last lines of a failure."""
 
     ok: bool
-    words: str
+    message: str
 
 
-class Fencer:
+class FenceRunner:
     """``keep`` until ``stop`` is set, in a thread; ``look`` once, for a caller that waits for it."""
 
     def __init__(self, services: Services, stop: threading.Event) -> None:
@@ -60,7 +60,7 @@ class Fencer:
         self._running: set[str] = set()  # hosts that this process is at
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fence")
 
-    def keep(self) -> None:
+    def run(self) -> None:
         """Look once each sweep_interval; a command that takes long keeps no other host waiting."""
         while not self._stop.wait(self._settings.sweep_interval):
             try:
@@ -71,7 +71,7 @@ class Fencer:
                 log_failure(log, error, "hosts to fence could not be looked for; it is tried again")
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def look(self) -> None:
+    def check_hosts(self) -> None:
         """Fence every host that wants it, one after another, and return when that is done."""
         for host in self._wanting():
             if self._take(host):
@@ -81,7 +81,10 @@ class Fencer:
         if not self._settings.fence_command:
             return ()
         with self._db.read() as connection:
-            waiting, lost = fencing.waiting(connection, PHASES), recovery.to_fence(connection, self._settings)
+            waiting, lost = (
+                fencing.waiting_operations(connection, PHASES),
+                recovery.to_fence(connection, self._settings),
+            )
             rows = hosts.by_names(connection, {*waiting, *lost})
         return [row.name for row in rows if self._needed(row, waiting.get(row.name, ()), lost)]
 
@@ -117,7 +120,7 @@ class Fencer:
         with self._db.write() as connection:
             if not hosts.lock(connection, [host]):
                 return
-            row, waiting = hosts.get(connection, host), fencing.waiting(connection, PHASES).get(host, ())
+            row, waiting = hosts.get(connection, host), fencing.waiting_operations(connection, PHASES).get(host, ())
             lost = recovery.to_fence(connection, self._settings)
             if self._stop.is_set() or not self._needed(row, waiting, lost):
                 return
@@ -132,11 +135,11 @@ class Fencer:
             if outcome is None:
                 fencing.give_up(connection, attempt)
                 return
-            fencing.finish(connection, attempt, outcome.ok, outcome.words)
-            waiting = fencing.waiting(connection, PHASES).get(host, ())
+            fencing.finish(connection, attempt, outcome.ok, outcome.message)
+            waiting = fencing.waiting_operations(connection, PHASES).get(host, ())
             said = "succeeded" if outcome.ok else "failed"
-            _note(connection, waiting, host, f"the fence command for {host} {said}: {outcome.words}")
-        log.warning("the fence command %s: %s", said, outcome.words, extra={"host": host})
+            _note(connection, waiting, host, f"the fence command for {host} {said}: {outcome.message}")
+        log.warning("the fence command %s: %s", said, outcome.message, extra={"host": host})
         for operation in waiting:
             try:
                 self._reconciler.reconcile(operation.id)
@@ -147,8 +150,8 @@ class Fencer:
 def run(command: str, host: str, address: str, timeout_s: float, stop: threading.Event) -> Outcome | None:
     """Run the command to its end; None when ``stop`` was set before. Blocks up to ``timeout_s``, then kills the
     command with everything that it started."""
-    if (words := _unfit(command, host, address)) is not None:
-        return Outcome(False, words)
+    if (message := _unfit(command, host, address)) is not None:
+        return Outcome(False, message)
     with tempfile.TemporaryFile() as output:  # not a pipe: what the command leaves behind must not hold us up
         try:
             process = subprocess.Popen(
@@ -175,13 +178,13 @@ def run(command: str, host: str, address: str, timeout_s: float, stop: threading
 def arguments(command: str, host: str, address: str) -> list[str]:
     """The command's words, with {host} and {address} filled in; where it names neither, both are appended, the address
     only where an operator gave one. Each is one word, whatever is in it."""
-    words = shlex.split(command)
-    if not any("{host}" in word or "{address}" in word for word in words):
-        words += ["{host}", "{address}"] if address else ["{host}"]
+    parts = shlex.split(command)
+    if not any("{host}" in word or "{address}" in word for word in parts):
+        parts += ["{host}", "{address}"] if address else ["{host}"]
     names = {"{host}": host, "{address}": address}
     for name, value in names.items():
-        words = [word.replace(name, value) for word in words]
-    return words
+        parts = [word.replace(name, value) for word in parts]
+    return parts
 
 
 def _unfit(command: str, host: str, address: str) -> str | None:

@@ -23,7 +23,7 @@ class Heartbeat:
         self._known = server_heartbeat.Heartbeat()
         beat(services.db, self._known)
 
-    def keep(self) -> None:
+    def run(self) -> None:
         """Beat until ``stop``."""
         while not self._stop.wait(server_heartbeat.BEAT_S):
             try:

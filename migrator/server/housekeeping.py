@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 _STATISTICS_S = 3600  # between two looks at how the rows are distributed, for the database's planner
 
 
-def keep(services: Services, stop: threading.Event) -> None:
+def run(services: Services, stop: threading.Event) -> None:
     """Every ``sweep_interval`` until ``stop``."""
     looked_at = time.monotonic()
     while not stop.wait(services.settings.sweep_interval):
         try:
-            operation_metrics.keep(services.db, stop.is_set)
+            operation_metrics.store_totals(services.db, stop.is_set)
             if time.monotonic() - looked_at >= _STATISTICS_S:
                 looked_at = time.monotonic()
                 services.db.analyze()
@@ -37,7 +37,7 @@ def keep_capacity(services: Services, stop: threading.Event) -> None:
     while not stop.wait(services.settings.sweep_interval):
         try:
             if services.settings.capacity_check_interval:
-                capacity_check.look(services.db, services.settings)
+                capacity_check.check(services.db, services.settings)
         except Exception as error:
             log_failure(
                 log, error, "whether the fleet survives the loss of a host could not be said; it is tried again"

@@ -25,7 +25,7 @@ from migrator.api.process.services import Services, build
 from migrator.db.upgrade import upgrade
 from migrator.server import connections, housekeeping, sweeper, tls
 from migrator.server.app import create_app
-from migrator.server.fence_runner import Fencer
+from migrator.server.fence_runner import FenceRunner
 from migrator.server.heartbeat import Heartbeat
 from migrator.server.listeners import ACCEPTED_AT_ONCE, ServerWithTls, listen_at
 from migrator.service_manager import ServiceManager
@@ -70,14 +70,14 @@ def serve(settings: ServerSettings) -> int:
 def background(services: Services, stop: threading.Event) -> Mapping[str, Callable[[], None]]:
     """What works beside requests until ``stop``, each in a thread of its own. Raises MigratorError."""
     return {
-        "heartbeat": Heartbeat(services, stop).keep,
-        "sweeper": partial(sweeper.keep, services, stop),
+        "heartbeat": Heartbeat(services, stop).run,
+        "sweeper": partial(sweeper.run, services, stop),
         "drains": partial(sweeper.keep_drains, services, stop),
         "deadlines": partial(sweeper.keep_deadlines, services, stop),
-        "housekeeping": partial(housekeeping.keep, services, stop),
+        "housekeeping": partial(housekeeping.run, services, stop),
         "capacity": partial(housekeeping.keep_capacity, services, stop),
         "use": partial(housekeeping.keep_use, services, stop),
-        "fencer": Fencer(services, stop).keep,
+        "fencer": FenceRunner(services, stop).run,
     }
 
 
@@ -135,5 +135,5 @@ def _config(app: Any, limits: connections.Limits) -> uvicorn.Config:
 
 
 def _stop(server: Any, services: Services) -> None:
-    services.wakers.close()
+    services.notifier.close()
     server.should_exit = True

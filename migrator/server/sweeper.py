@@ -15,7 +15,7 @@ _TICK_S = 0.5  # how late a deadline may be noticed
 _DRAINS_S = 1.0  # between two looks at the drains
 
 
-def keep(services: Services, stop: threading.Event) -> None:
+def run(services: Services, stop: threading.Event) -> None:
     """Sweep every ``sweep_interval`` until ``stop``."""
     while not stop.wait(services.settings.sweep_interval):
         try:

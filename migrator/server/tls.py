@@ -97,12 +97,12 @@ def _load(into: ssl.SSLContext, pair: Pair) -> None:
         into.load_cert_chain(pair.cert, pair.key, passphrase)
     except (ssl.SSLError, ValueError) as error:
         if asked:
-            words = f"{key}: it has a passphrase, and no operator is there to type it"
+            message = f"{key}: it has a passphrase, and no operator is there to type it"
         elif getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-            words = f"{key}: it is not the key of the certificate {cert}"
+            message = f"{key}: it is not the key of the certificate {cert}"
         else:
-            words = f"{cert}, {key}: one of them is no certificate or no key ({error})"
-        raise SettingInvalid(words, advice=pair.advice) from error
+            message = f"{cert}, {key}: one of them is no certificate or no key ({error})"
+        raise SettingInvalid(message, advice=pair.advice) from error
 
 
 def _shown(server: ssl.SSLContext, pair: Pair) -> Mapping[str, Any]:

@@ -93,9 +93,9 @@ def _qcow2(file: BinaryIO, image: Path, disk_format: str) -> int:
         (header.corrupt, "is marked as corrupt; repair it with qemu-img check"),
         (header.encrypted, "is encrypted, and no host has its key"),
     )
-    for refused, words in refusals:
+    for refused, message in refusals:
         if refused:
-            raise StorageError(f"the image {words}")
+            raise StorageError(f"the image {message}")
     return _by_qemu_img(file, image, disk_format) if header.rare else header.size
 
 

@@ -57,7 +57,7 @@ def _options(limits: Limits) -> list[str]:
     return options + ([f"--fsize={limits.file_mb * _MIB}"] if limits.file_mb is not None else [])
 
 
-def _reason(code: int, words: str, limits: Limits) -> str:
+def _reason(code: int, message: str, limits: Limits) -> str:
     """A program that is out of memory seldom says so: it is ended by a signal."""
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"it needs more than {limits.cpu_s} s of processor"
@@ -65,5 +65,5 @@ def _reason(code: int, words: str, limits: Limits) -> str:
         return f"it writes more than {limits.file_mb} MiB"
     if code < 0:
         ending = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"{words or 'it says nothing'} ({ending}; it may use {limits.memory_mb} MiB of memory)"
-    return words or f"it ended with status {code}"
+        return f"{message or 'it says nothing'} ({ending}; it may use {limits.memory_mb} MiB of memory)"
+    return message or f"it ended with status {code}"

@@ -32,7 +32,7 @@ class TableReading:
         self._file: BinaryIO
         self._steps = self._read()
 
-    def go_on(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
+    def advance(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
         """Read on, from ``file`` as it is opened now, until ``enough``: at least one table. Whether every table was
         read. Raises OSError, after which this reading cannot go on."""
         self._file = file

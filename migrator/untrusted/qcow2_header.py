@@ -66,9 +66,9 @@ def read(file: BinaryIO) -> Qcow2Header:
     """Raises StorageError for a header that QEMU would not open; OSError."""
     length = file.seek(0, os.SEEK_END)
     fields = _fields(_at(file, 0, _V3_BYTES + 8))
-    for refused, words in (*_refused_header(fields), *_refused_tables(fields, length)):
+    for refused, message in (*_refused_header(fields), *_refused_tables(fields, length)):
         if refused:
-            raise StorageError(f"the image {words}")
+            raise StorageError(f"the image {message}")
     found = _extensions(file, fields, length)
     name = _at(file, fields.backing_at, fields.backing_bytes) if fields.backing_at else None
     backing_format = found.get(_BACKING_FORMAT)

@@ -134,7 +134,7 @@ async def run(db_url: str, directory: Path, count: int, seed_: int, outcome: Out
         trusted_proxies=("127.0.0.1",),
     )
     made = services.build(settings, strategies.rules(settings))
-    made.wakers.closing = True  # no poll waits
+    made.notifier.closing = True  # no poll waits
     kept, logger = _Tracebacks(), logging.getLogger("migrator")
     logger.addHandler(kept)
     logger.propagate = False

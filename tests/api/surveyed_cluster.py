@@ -23,18 +23,18 @@ class Cluster:
     def __init__(self, web: Web) -> None:
         self.web = web
         self.now = 1000.0
-        self.fabric = SimulatedCluster(lambda: self.now)
+        self.simulation = SimulatedCluster(lambda: self.now)
         self.tokens: dict[str, str] = {}
         self.surveyors: dict[str, Surveyor] = {}
         for name in NAMES:
-            self.fabric.add_host(name)
+            self.simulation.add_host(name)
             self.register(name)
-            self.surveyors[name] = Surveyor(SimulatedHypervisor(name, self.fabric), clock=lambda: self.now)
+            self.surveyors[name] = Surveyor(SimulatedHypervisor(name, self.simulation), clock=lambda: self.now)
 
     def register(self, name: str) -> None:
         if name not in self.tokens:
             self.tokens[name] = credentials.issue(self.web.db, name)
-        report = SimulatedHypervisor(name, self.fabric).host_report().model_dump(mode="json")
+        report = SimulatedHypervisor(name, self.simulation).host_report().model_dump(mode="json")
         body = {"incarnation": 1, "report": report}
         assert self.agent("PUT", name, "", json=body).status_code == 204
 
@@ -46,7 +46,7 @@ class Cluster:
         uuid = seed.instance(self.web.db, name)
         with self.web.db.read() as connection:
             row = connection.execute(select(instances.c.spec).where(instances.c.uuid == uuid)).scalar_one()
-        driver, spec = SimulatedHypervisor("compute1", self.fabric), InstanceSpec.model_validate(row)
+        driver, spec = SimulatedHypervisor("compute1", self.simulation), InstanceSpec.model_validate(row)
         driver.make_disks(spec, {seed.IMAGE: Path("image")})
         driver.define_and_start(spec, "o", 1)
         return uuid
@@ -55,7 +55,7 @@ class Cluster:
         """Twice: what one agent tells is what the next is asked."""
         for name in [*(names or NAMES)] * 2:
             questions = Questions.model_validate(self.agent("GET", name, "/questions").json())
-            found = self.surveyors[name].look(questions, offset_s, 0.01)
+            found = self.surveyors[name].survey(questions, offset_s, 0.01)
             answer = self.agent("PUT", name, "/survey", content=found.model_dump_json())
             assert answer.status_code == 204, answer.text
 

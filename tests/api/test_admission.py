@@ -256,6 +256,6 @@ def test_who_is_sent_away_comes_again_when_those_who_wait_are_through(
             clock.now += begun_each_s or 0.0
         for _ in range(waiting):
             kept.enter_context(lane.queued())
-        drawn = [lane.again_s() for _ in range(300)]
+        drawn = [lane.retry_after_s() for _ in range(300)]
     assert soonest <= min(drawn) < soonest + 1.0
     assert latest - 1.0 < max(drawn) <= latest

@@ -117,7 +117,7 @@ def test_handshakes_that_do_not_end_are_counted_and_closed_in_time(site: TlsSite
         with site.agent_of("n1", f"https://127.0.0.1:{site.port}", server_ca=site.ours.certificate):
             site.until(lambda: site.knows("n1"), 30)
         log = (site.directory / "server.log").read_text()
-        assert [log.count(words) for words in ("max_connections_per_address", "a TLS handshake failed")] == [1, 1]
+        assert [log.count(message) for message in ("max_connections_per_address", "a TLS handshake failed")] == [1, 1]
 
 
 def images(url: str, db: Database, ours: Path, other: Path) -> None:
@@ -146,8 +146,8 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return files
 
 
-def _openssl(*words: Any) -> None:
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+def _openssl(*message: Any) -> None:
+    subprocess.run(["openssl", *map(str, message)], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ logs.configure()
 tls.contexts(ServerSettings(agent_listen=sys.argv[1] + ":8775"))
 server_trust.check(AgentSettings(server_url=f"http://{sys.argv[1]}:8775", token="secret"))
 """
-    words = {}
+    message = {}
     for address in ("10.0.0.1", "127.0.0.1", "[::1]"):
         command = [sys.executable, "-c", program, address]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, cwd=tmp_path)
-        words[address] = done.stdout + done.stderr
-    assert "agent_listen = 10.0.0.1:8775 speaks plain HTTP" in words["10.0.0.1"]
-    assert "server_url = http://10.0.0.1:8775 is plain HTTP to another machine" in words["10.0.0.1"]
-    assert "secret" not in words["10.0.0.1"]
-    assert words["127.0.0.1"] == words["[::1]"] == ""
+        message[address] = done.stdout + done.stderr
+    assert "agent_listen = 10.0.0.1:8775 speaks plain HTTP" in message["10.0.0.1"]
+    assert "server_url = http://10.0.0.1:8775 is plain HTTP to another machine" in message["10.0.0.1"]
+    assert "secret" not in message["10.0.0.1"]
+    assert message["127.0.0.1"] == message["[::1]"] == ""

@@ -15,7 +15,7 @@ import pytest
 from migrator.api.process.admission import LANES, Admission
 from migrator.compute.agent import agent
 from migrator.compute.agent.client import ServerClient
-from migrator.compute.agent.simulated_main import demo_fabric, make_agent
+from migrator.compute.agent.simulated_main import demo_simulation, make_agent
 from migrator.db import credentials
 from migrator.db.engine import Database
 from migrator.settings import AgentSettings
@@ -63,11 +63,11 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def _started(web: Web, app: Counted, tokens: dict[str, str]) -> None:
     """All agents run until each is registered, has its assignments, and polls again."""
-    fabric, threads, stop = demo_fabric(HOSTS), ThreadPoolExecutor(4), asyncio.Event()
+    simulation, threads, stop = demo_simulation(HOSTS), ThreadPoolExecutor(4), asyncio.Event()
     agents = [
         make_agent(
             AgentSettings(server_url=URL, host=host, simulated=True, poll_wait=HELD_S),
-            fabric,
+            simulation,
             ServerClient(URL, host, token, transport=httpx.ASGITransport(app=app)),
             threads=threads,
         )
@@ -76,8 +76,8 @@ async def _started(web: Web, app: Counted, tokens: dict[str, str]) -> None:
     router: Any = web.client.app
     async with router.lifespan_context(router):
         running = [asyncio.create_task(agent.run(stop)) for agent in agents]
-        wakers = web.services.wakers
-        await until(lambda: app.begun["poll"] >= 2 * len(HOSTS) and wakers.held == len(HOSTS))
+        notifier = web.services.notifier
+        await until(lambda: app.begun["poll"] >= 2 * len(HOSTS) and notifier.held == len(HOSTS))
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -84,11 +84,11 @@ REFUSED: list[tuple[str, Any, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "status", "words"), REFUSED, ids=range(len(REFUSED)))
-def test_a_wrong_action_is_refused_by_name(api: Api, name: str, value: Any, status: int, words: str) -> None:
+@pytest.mark.parametrize(("name", "value", "status", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_a_wrong_action_is_refused_by_name(api: Api, name: str, value: Any, status: int, message: str) -> None:
     create(api)
     answer = act(api, name, value)
-    assert (answer.status, words in answer.message) == (status, True), answer.message
+    assert (answer.status, message in answer.message) == (status, True), answer.message
 
 
 @pytest.mark.parametrize(

@@ -63,10 +63,15 @@ class Secured(TlsSite):
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "MIGRATOR_"))}
-        words = [str(BINARIES / command[0]), *command[1:]]
+        message = [str(BINARIES / command[0]), *command[1:]]
         more = {"OS_CACERT": str(self.ours.certificate), "HOME": str(self.directory)}
         return subprocess.run(
-            words, env={**kept, **more, **environment}, cwd=self.directory, capture_output=True, text=True, check=False
+            message,
+            env={**kept, **more, **environment},
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
 

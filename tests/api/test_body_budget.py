@@ -99,11 +99,11 @@ def test_a_poll_that_is_held_keeps_no_room(web: Web) -> None:
         digest = first.body.split(b'"digest":"')[1].split(b'"')[0].decode()
         waiting = f'{{"incarnation": 1, "wait_s": 50, "seen": "{digest}"}}'.encode().ljust(3 * MIB)
         held = asyncio.create_task(ask(web, "POST", "/agent/v1/hosts/compute1/poll", heads, Asked([waiting])))
-        while "compute1" not in web.services.wakers._listeners or web.services.bodies.taken:
+        while "compute1" not in web.services.notifier._listeners or web.services.bodies.taken:
             await asyncio.sleep(0.01)
         assert not held.done()
-        web.services.wakers.closing = True
-        web.services.wakers._set(("compute1",))
+        web.services.notifier.closing = True
+        web.services.notifier._set(("compute1",))
         return (await held).status
 
     assert asyncio.run(main()) == 200

@@ -40,7 +40,7 @@ def down(found: Any) -> dict[tuple[str, ...], list[str]]:
 
 
 def look(web: Web) -> bool:
-    return capacity_check.look(web.db, web.services.settings)
+    return capacity_check.check(web.db, web.services.settings)
 
 
 def test_it_says_which_instances_stay_down_for_which_host_and_why(fleet: Web) -> None:
@@ -87,7 +87,7 @@ def test_no_more_servers_are_named_than_a_loss_has_room_for(fleet: Web, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
         ({"lose": 3}, "lose takes 3 of 3 hosts away: none would be left to restart anything on"),
         ({"lose": 0}, "lose"),
@@ -96,10 +96,10 @@ def test_no_more_servers_are_named_than_a_loss_has_room_for(fleet: Web, monkeypa
         ({"nonsense": 1}, "nonsense"),
     ],
 )
-def test_bad_requests_are_told_what_was_wrong(fleet: Web, query: dict[str, Any], words: str) -> None:
+def test_bad_requests_are_told_what_was_wrong(fleet: Web, query: dict[str, Any], message: str) -> None:
     answer = ask(fleet, **query)
     assert answer.status_code == 400, answer.text
-    assert words in answer.json()["error"]["message"]
+    assert message in answer.json()["error"]["message"]
 
 
 def test_a_fleet_without_hosts_has_none_to_lose(web: Web) -> None:

@@ -72,7 +72,7 @@ def test_a_source_that_is_down_cannot_send(flavors: Api, body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "message"),
     [
         ({"vm_state": "resized"}, "vm_state resized"),
         ({"vm_state": "error"}, "vm_state error"),
@@ -81,10 +81,10 @@ def test_a_source_that_is_down_cannot_send(flavors: Api, body: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("host", [None, "nosuch", "compute1"])
-def test_migrate_in_a_wrong_state(api: Api, state: Any, words: str, host: str | None) -> None:
+def test_migrate_in_a_wrong_state(api: Api, state: Any, message: str, host: str | None) -> None:
     uuid = seed.instance(api.db, "a", **state)
     answer = ask(api, uuid, {"migrate": {"host": host}})
-    assert (answer.status, answer.message) == (409, f"Cannot 'migrate' instance {uuid} while it is in {words}")
+    assert (answer.status, answer.message) == (409, f"Cannot 'migrate' instance {uuid} while it is in {message}")
     assert nothing_begun(api)
 
 

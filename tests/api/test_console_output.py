@@ -26,7 +26,7 @@ def output(cluster: Cluster, uuid: str, **value: Any) -> str:
 
 
 def tell(cluster: Cluster, host: str = "compute1") -> None:
-    told = Consoles(pieces=ConsoleTeller(SimulatedHypervisor(host, cluster.fabric)).untold())
+    told = Consoles(pieces=ConsoleTeller(SimulatedHypervisor(host, cluster.simulation)).untold())
     answer = cluster.agent("PUT", host, "/consoles", content=told.model_dump_json())
     assert answer.status_code == 204, answer.text
 
@@ -35,7 +35,7 @@ def test_it_is_what_the_guest_wrote(cluster: Cluster) -> None:
     uuid = cluster.boot()
     assert output(cluster, uuid) == ""
     tell(cluster)
-    cluster.fabric.write_console(uuid, "ready")
+    cluster.simulation.write_console(uuid, "ready")
     tell(cluster)
     assert output(cluster, uuid) == f"{BOOT}ready\n"
 
@@ -46,7 +46,7 @@ def test_it_is_what_the_guest_wrote(cluster: Cluster) -> None:
 )
 def test_length_counts_lines_from_the_end(cluster: Cluster, length: Any, expected: str) -> None:
     uuid = seed.instance(cluster.web.db, "web")
-    cluster.fabric.hosts["compute1"].consoles[uuid] = b"1\n2\n3"
+    cluster.simulation.hosts["compute1"].consoles[uuid] = b"1\n2\n3"
     tell(cluster)
     assert output(cluster, uuid, length=length) == expected
 
@@ -60,7 +60,7 @@ def test_a_length_that_is_no_number_of_lines_is_refused(cluster: Cluster, length
 
 def test_the_text_is_valid_and_has_no_controls(cluster: Cluster) -> None:
     uuid = seed.instance(cluster.web.db, "web")
-    cluster.fabric.hosts["compute1"].consoles[uuid] = b"\x1b[1mbold\x00\r\n\ttab \xff\xc3\xa9\n"
+    cluster.simulation.hosts["compute1"].consoles[uuid] = b"\x1b[1mbold\x00\r\n\ttab \xff\xc3\xa9\n"
     tell(cluster)
     assert output(cluster, uuid) == "[1mbold\n\ttab �é\n"
 
@@ -82,8 +82,8 @@ def test_a_locked_server_is_read_all_the_same(cluster: Cluster) -> None:
 
 def test_a_host_tells_only_of_servers_that_were_its_own(cluster: Cluster) -> None:
     uuid = seed.instance(cluster.web.db, "web")
-    cluster.fabric.hosts["compute2"].consoles[uuid] = b"a lie\n"
-    cluster.fabric.hosts["compute2"].consoles[seed.NOBODY] = b"of nothing\n"
+    cluster.simulation.hosts["compute2"].consoles[uuid] = b"a lie\n"
+    cluster.simulation.hosts["compute2"].consoles[seed.NOBODY] = b"of nothing\n"
     tell(cluster, "compute2")
     assert output(cluster, uuid) == ""
 

@@ -42,17 +42,17 @@ def test_what_is_known_is_told_and_what_only_the_host_could_count_is_null(api: A
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "message"),
     [
         ({"power_state": 4, "vm_state": "stopped"}, "while it is in power state shutdown"),
         ({"power_state": 3, "vm_state": "paused"}, "while it is in power state paused"),
         ({"host": None, "vm_state": "building"}, "is not ready"),
     ],
 )
-def test_a_guest_that_does_not_run_is_refused_as_by_nova(api: Api, state: dict[str, object], words: str) -> None:
+def test_a_guest_that_does_not_run_is_refused_as_by_nova(api: Api, state: dict[str, object], message: str) -> None:
     answer = api("GET", f"/servers/{guest(api, **state)}/diagnostics")
     assert answer.status == 409
-    assert words in answer.message
+    assert message in answer.message
 
 
 def test_they_are_an_administrators(api: Api) -> None:

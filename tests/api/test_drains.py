@@ -102,7 +102,7 @@ def test_the_most_important_goes_first(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "message"),
     [
         ({"strategies": ["leave", "live"]}, "strategies: live is never tried"),
         ({"strategies": ["live", "live"]}, "strategies names a way twice: live, live"),
@@ -115,8 +115,8 @@ def test_the_most_important_goes_first(web: Web) -> None:
         ({"nonsense": 1}, "nonsense"),
     ],
 )
-def test_contradicting_options_are_refused_and_leave_nothing(web: Web, more: dict[str, Any], words: str) -> None:
-    assert words in refusal(drain(web, **more), 400)
+def test_contradicting_options_are_refused_and_leave_nothing(web: Web, more: dict[str, Any], message: str) -> None:
+    assert message in refusal(drain(web, **more), 400)
     assert not host_row(web).disabled
     assert web("GET", "/v1/drains", None).json() == {"drains": []}
 
@@ -129,8 +129,8 @@ def test_an_unknown_host_is_not_found(web: Web) -> None:
 def test_a_host_that_is_being_drained_is_refused(web: Web) -> None:
     seed.instance(web.db, "a")
     first = begun(web)
-    words = f"Host compute1 has drain {first['uuid']} (drain) under way"
-    assert refusal(drain(web), 409) == words
+    message = f"Host compute1 has drain {first['uuid']} (drain) under way"
+    assert refusal(drain(web), 409) == message
 
 
 def test_a_host_that_is_down_says_evacuate(web: Web) -> None:
@@ -151,8 +151,8 @@ def test_a_drain_is_paused_resumed_and_cancelled_and_gives_its_host_back(web: We
     seed.instance(web.db, "a", flavor={**seed.FLAVOR, "memory_mb": 20_000})
     uuid = begun(web)["uuid"]
     assert web("POST", f"/v1/drains/{uuid}/pause", None).json()["drain"]["state"] == "paused"
-    words = f"Drain {uuid} cannot pause: it is paused"
-    assert refusal(web("POST", f"/v1/drains/{uuid}/pause", None), 409) == words
+    message = f"Drain {uuid} cannot pause: it is paused"
+    assert refusal(web("POST", f"/v1/drains/{uuid}/pause", None), 409) == message
     assert web("POST", f"/v1/drains/{uuid}/resume", None).json()["drain"]["state"] == "blocked"
     found = web("POST", f"/v1/drains/{uuid}/cancel", None, json={}).json()["drain"]
     assert (found["state"], host_row(web).disabled) == ("cancelled", False)
@@ -171,8 +171,8 @@ def test_a_drain_of_an_empty_host_is_over_at_once_and_the_host_stays_closed(web:
 
 
 def test_what_was_never_drained_is_not_restored(web: Web) -> None:
-    words = "Host compute1 was never drained: there is nothing to bring back"
-    assert refusal(web("POST", "/v1/hosts/compute1/restore", None), 409) == words
+    message = "Host compute1 was never drained: there is nothing to bring back"
+    assert refusal(web("POST", "/v1/hosts/compute1/restore", None), 409) == message
 
 
 def test_the_list_is_given_in_pages_the_newest_first(web: Web) -> None:
@@ -188,8 +188,8 @@ def test_the_list_is_given_in_pages_the_newest_first(web: Web) -> None:
 
     first = page(limit=2)
     assert [*first, *page(limit=2, marker=first[-1]), *page(marker=made[1])] == made[::-1]
-    words = "marker [nothing] not found"
-    assert words in refusal(web("GET", "/v1/drains", None, params={"marker": "nothing"}), 400)
+    message = "marker [nothing] not found"
+    assert message in refusal(web("GET", "/v1/drains", None, params={"marker": "nothing"}), 400)
     for limit in (0, 1001):
         assert "limit" in refusal(web("GET", "/v1/drains", None, params={"limit": limit}), 400)
 
@@ -199,8 +199,10 @@ def test_hosts_whose_description_cannot_be_read_are_no_destinations(web: Web) ->
     with web.db.write() as connection:
         report = hosts.get(connection, "compute2").report
         hosts.change(connection, "compute2", {"report": {**report, "memory_mb": "much"}})
-    words = "no other host takes instances in (compute2: its description cannot be read): nothing could leave compute1"
+    message = (
+        "no other host takes instances in (compute2: its description cannot be read): nothing could leave compute1"
+    )
     answer = drain(web)
-    assert refusal(answer, 409) == words
+    assert refusal(answer, 409) == message
     assert "restart the agent of compute2" in answer.text
     assert not host_row(web).disabled

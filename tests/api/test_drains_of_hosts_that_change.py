@@ -116,7 +116,7 @@ def test_a_destination_that_cannot_be_read_any_more_costs_no_attempt_and_another
     with web.db.write() as connection:
         report = hosts.get(connection, "compute2").report
         hosts.change(connection, "compute2", {"report": {**report, "memory_mb": "much"}})
-        connection.execute(update(operations).values(active=False, holds=False))
+        connection.execute(update(operations).values(active=False, locks_instance=False))
         arrived = update(instances).where(instances.c.uuid == gone).values(host="compute2", task_state=None)
         connection.execute(arrived)
     web.services.drains.sweep()

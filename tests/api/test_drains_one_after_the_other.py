@@ -63,8 +63,8 @@ def test_what_was_restored_is_not_restored_again(web: Web) -> None:
     drained = begun(web)["uuid"]
     arrived(web, drained, "compute2")
     assert arrived(web, restore(web).json()["drain"]["uuid"], "compute1")["state"] == "completed"
-    words = f"Drain {drained}, the newest of host compute1, was restored already"
-    assert refusal(restore(web), 409) == words
+    message = f"Drain {drained}, the newest of host compute1, was restored already"
+    assert refusal(restore(web), 409) == message
 
 
 def test_a_restore_is_cancelled_but_not_undone(web: Web) -> None:
@@ -72,8 +72,8 @@ def test_a_restore_is_cancelled_but_not_undone(web: Web) -> None:
     arrived(web, begun(web)["uuid"], "compute2")
     uuid = restore(web).json()["drain"]["uuid"]
     answer = web("POST", f"/v1/drains/{uuid}/cancel", None, json={"undo": True})
-    words = f"{uuid} is no drain (restore): only what a drain took away can be brought back"
-    assert refusal(answer, 409) == words
+    message = f"{uuid} is no drain (restore): only what a drain took away can be brought back"
+    assert refusal(answer, 409) == message
     assert shown(web, uuid)["state"] == "running"
     assert web("POST", f"/v1/drains/{uuid}/cancel", None, json={}).status_code == 202
 

@@ -129,18 +129,18 @@ def test_silence_alone_is_no_evidence(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "message"),
     [
         ({"vm_state": "resized"}, "vm_state resized"),
         ({"vm_state": "building"}, "vm_state building"),
         ({"task_state": "rebuilding"}, "task_state rebuilding"),
     ],
 )
-def test_a_wrong_state(lost: tuple[Api, str], state: Any, words: str) -> None:
+def test_a_wrong_state(lost: tuple[Api, str], state: Any, message: str) -> None:
     api, _ = lost
     uuid = seed.instance(api.db, "b", host="compute3", **state)
     answer = evacuate(api, uuid, {}, "2.96")
-    assert (answer.status, answer.message) == (409, f"Cannot 'evacuate' instance {uuid} while it is in {words}")
+    assert (answer.status, answer.message) == (409, f"Cannot 'evacuate' instance {uuid} while it is in {message}")
 
 
 def test_nothing_to_rebuild_from(lost: tuple[Api, str]) -> None:

@@ -124,9 +124,9 @@ def test_preflight_shows_how_old_the_proof_of_a_shared_pool_is_and_refuses_as_th
         assert (found["refusal"], answer.status_code) == (None, 200)
         return
     assert answer.status_code == 409
-    words = "950 s before it fell silent" if age_s else "its last proof there never"
-    assert words in found["refusal"]
-    assert words in answer.json()["conflictingRequest"]["message"]
+    message = "950 s before it fell silent" if age_s else "its last proof there never"
+    assert message in found["refusal"]
+    assert message in answer.json()["conflictingRequest"]["message"]
 
 
 def test_preflight_wants_one_question(cloud: Cloud) -> None:

@@ -71,7 +71,7 @@ def test_a_stream_that_cannot_be_resumed_says_so_and_begins_now(
 
 
 @pytest.mark.parametrize(
-    ("query", "headers", "words"),
+    ("query", "headers", "expected"),
     [
         ("", {"Last-Event-ID": "x" * 99}, "Last-Event-ID is 'xxx"),
         ("", {"Last-Event-ID": "-1"}, "expected a whole number"),
@@ -81,10 +81,12 @@ def test_a_stream_that_cannot_be_resumed_says_so_and_begins_now(
         ("?host=", {}, "host"),
     ],
 )
-def test_what_is_no_place_in_the_stream_is_refused(web: Web, query: str, headers: dict[str, str], words: str) -> None:
+def test_what_is_no_place_in_the_stream_is_refused(
+    web: Web, query: str, headers: dict[str, str], expected: str
+) -> None:
     answer = web("GET", f"/v1/events{query}", None, headers=headers)
     assert answer.status_code == 400
-    assert words in answer.json()["error"]["message"]
+    assert expected in answer.json()["error"]["message"]
 
 
 def test_streams_are_counted_for_each_caller_and_in_all_and_given_back_at_their_end(web: Web) -> None:
@@ -116,7 +118,7 @@ def test_what_happens_is_sent_while_the_stream_is_open_and_a_client_that_leaves_
 
 def test_a_server_that_stops_ends_its_streams(web: Web) -> None:
     web.services.events.longest_s = 60.0
-    web.services.wakers.close()
+    web.services.notifier.close()
     assert web("GET", "/v1/events", None).status_code == 200
 
 

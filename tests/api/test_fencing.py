@@ -16,7 +16,7 @@ from migrator.db import fencing, hosts
 from migrator.db.engine import Database
 from migrator.db.tables import events, operations
 from migrator.db.tables import hosts as host_rows
-from migrator.server.fence_runner import Fencer, arguments, run
+from migrator.server.fence_runner import FenceRunner, arguments, run
 from migrator.settings import ServerSettings, load
 from tests.api import seed
 
@@ -55,7 +55,7 @@ class Site:
 
     def look(self, command: str, **more: Any) -> None:
         services = self.services(command, **more)
-        Fencer(services, self.stop).look()
+        FenceRunner(services, self.stop).check_hosts()
         services.db.close()
 
     def host(self) -> Any:
@@ -97,10 +97,10 @@ def test_a_success_is_evidence_and_the_evacuation_goes_on(site: Site) -> None:
 def test_a_failure_ends_the_evacuation_and_a_new_one_tries_again(site: Site) -> None:
     command = site.script("echo no route to the power switch >&2; exit 3")
     site.look(command)
-    words = "exit code 3; no route to the power switch"
-    assert (site.host().fence_attempt["ok"], site.host().fence_attempt["words"]) == (False, words)
+    message = "exit code 3; no route to the power switch"
+    assert (site.host().fence_attempt["ok"], site.host().fence_attempt["words"]) == (False, message)
     assert site.host().fencing is None
-    assert site.row().error["message"].endswith(words)
+    assert site.row().error["message"].endswith(message)
     assert site.row().forward is False or not site.row().active
     site.look(command)
     assert site.runs() == 1, "what waited for it knows that it failed"
@@ -139,7 +139,7 @@ def test_without_a_command_nothing_is_run(site: Site) -> None:
 def test_two_servers_run_it_once(site: Site) -> None:
     command = site.script("sleep 0.5; echo off")
     servers = [site.services(command) for _ in range(2)]
-    at_it = [threading.Thread(target=Fencer(server, site.stop).look) for server in servers]
+    at_it = [threading.Thread(target=FenceRunner(server, site.stop).check_hosts) for server in servers]
     for thread in at_it:
         thread.start()
     for thread in at_it:
@@ -169,7 +169,7 @@ def test_a_command_that_leaves_something_behind_is_not_waited_for(site: Site) ->
 
 def test_a_server_that_stops_leaves_the_run_to_the_next_one(site: Site) -> None:
     services = site.services(site.script("sleep 60"))
-    keeper = threading.Thread(target=Fencer(services, site.stop).keep)
+    keeper = threading.Thread(target=FenceRunner(services, site.stop).run)
     keeper.start()
     until(lambda: site.runs() == 1)
     assert site.host().fence_attempt["ok"] is None
@@ -186,7 +186,7 @@ def test_a_server_that_stops_leaves_the_run_to_the_next_one(site: Site) -> None:
 
 def test_the_keeper_outlives_a_database_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     services = site.services(site.script("echo off"))
-    real = fencing.waiting
+    real = fencing.waiting_operations
     failures: list[int] = []
 
     def fails_first(*given: Any) -> Any:
@@ -195,8 +195,8 @@ def test_the_keeper_outlives_a_database_that_fails(site: Site, monkeypatch: pyte
             raise RuntimeError("the database went away")
         return real(*given)
 
-    monkeypatch.setattr(fencing, "waiting", fails_first)
-    keeper = threading.Thread(target=Fencer(services, site.stop).keep)
+    monkeypatch.setattr(fencing, "waiting_operations", fails_first)
+    keeper = threading.Thread(target=FenceRunner(services, site.stop).run)
     keeper.start()
     until(lambda: site.row().phase == "rebuild")
     site.stop.set()
@@ -216,9 +216,9 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def until(holds: Any, seconds: float = 15) -> None:
+def until(locks_instance: Any, seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not locks_instance():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -227,7 +227,7 @@ def until(holds: Any, seconds: float = 15) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "message"),
     [
         ("fence", ["fence", "n3", "10.0.0.3"]),
         ("fence --off", ["fence", "--off", "n3", "10.0.0.3"]),
@@ -237,8 +237,8 @@ def until(holds: Any, seconds: float = 15) -> None:
         ("fence '{host} $(reboot)'", ["fence", "n3 $(reboot)"]),
     ],
 )
-def test_arguments(command: str, words: list[str]) -> None:
-    assert arguments(command, "n3", "10.0.0.3") == words
+def test_arguments(command: str, message: list[str]) -> None:
+    assert arguments(command, "n3", "10.0.0.3") == message
 
 
 def test_without_an_operators_address_none_is_appended_and_none_is_made_up() -> None:
@@ -246,7 +246,7 @@ def test_without_an_operators_address_none_is_appended_and_none_is_made_up() -> 
     assert arguments("fence --off", "n3", "") == ["fence", "--off", "n3"]
     outcome = run("fence -H {address}", "n3", "", 5, threading.Event())
     assert outcome is not None
-    assert (outcome.ok, "migrator host-fence n3 --address" in outcome.words) == (False, True)
+    assert (outcome.ok, "migrator host-fence n3 --address" in outcome.message) == (False, True)
 
 
 @pytest.mark.parametrize("hostile", ["--action=on", "-x"])
@@ -255,7 +255,7 @@ def test_a_name_or_an_address_that_would_pass_for_an_option_is_not_run(hostile: 
     for host, address in ((hostile, "10.0.0.3"), ("n3", hostile)):
         outcome = run(f"touch {ran} {{host}} {{address}}", host, address, 5, threading.Event())
         assert outcome is not None
-        assert (outcome.ok, "option" in outcome.words, ran.exists()) == (False, True, False)
+        assert (outcome.ok, "option" in outcome.message, ran.exists()) == (False, True, False)
 
 
 def test_the_address_is_the_operators_and_not_what_the_host_says_of_itself(site: Site) -> None:
@@ -270,8 +270,8 @@ def test_its_environment_and_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import os,sys,json; print(json.dumps([dict(os.environ), sys.stdin.read()]))"
     outcome = run(f'{sys.executable} -c "{code}" {{host}}', "n3", "10.0.0.3", 30, threading.Event())
     assert outcome is not None
-    assert outcome.ok, outcome.words
-    environment, given = json.loads(outcome.words)
+    assert outcome.ok, outcome.message
+    environment, given = json.loads(outcome.message)
     ours = {name: value for name, value in environment.items() if name.startswith("MIGRATOR_")}
     assert ours == {"MIGRATOR_HOST": "n3", "MIGRATOR_ADDRESS": "10.0.0.3"}
     assert given == ""
@@ -281,7 +281,7 @@ def test_a_command_that_is_not_there_failed() -> None:
     outcome = run("/nowhere/fence", "n3", "", 5, threading.Event())
     assert outcome is not None
     assert not outcome.ok
-    assert "could not be started" in outcome.words
+    assert "could not be started" in outcome.message
 
 
 def test_a_quotation_without_an_end_stops_the_start() -> None:

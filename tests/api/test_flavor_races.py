@@ -92,16 +92,16 @@ def insert_first(monkeypatch: pytest.MonkeyPatch, module: Any, table: Any, value
     monkeypatch.setattr(module, "now", now)
 
 
-@pytest.mark.parametrize(("flavorid", "name", "words"), [("7", "other", "ID 7"), ("8", "private", "name private")])
+@pytest.mark.parametrize(("flavorid", "name", "message"), [("7", "other", "ID 7"), ("8", "private", "name private")])
 def test_a_flavor_that_another_makes_at_that_moment_is_a_conflict(
-    web: Web, monkeypatch: pytest.MonkeyPatch, flavorid: str, name: str, words: str
+    web: Web, monkeypatch: pytest.MonkeyPatch, flavorid: str, name: str, message: str
 ) -> None:
     taken = {**seed.FLAVOR, **PRIVATE, "rxtx_factor": 1.0, "created_at": seed.BEGAN}
     insert_first(monkeypatch, flavors, t.flavors, taken)
     wanted = {"name": name, "id": flavorid, "ram": 64, "vcpus": 1, "disk": 1}
     refused = web("POST", "/v2.1/flavors", json={"flavor": wanted})
     assert refused.status_code == 409
-    assert refused.json()["conflictingRequest"]["message"] == f"Flavor with {words} already exists."
+    assert refused.json()["conflictingRequest"]["message"] == f"Flavor with {message} already exists."
 
 
 def test_an_image_that_another_makes_at_that_moment_is_a_conflict(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

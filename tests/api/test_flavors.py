@@ -86,8 +86,8 @@ def test_access_is_for_private_flavors(web: Web) -> None:
     assert web("POST", "/v2.1/flavors/2/action", json=remove).json() == {"flavor_access": []}
     for flavor in ("2", "1"):
         missing = web("POST", f"/v2.1/flavors/{flavor}/action", json=remove)
-        words = f"Flavor access not found for {flavor} / p combination."
-        assert (missing.status_code, missing.json()["itemNotFound"]["message"]) == (404, words)
+        message = f"Flavor access not found for {flavor} / p combination."
+        assert (missing.status_code, missing.json()["itemNotFound"]["message"]) == (404, message)
     assert [f["id"] for f in web("GET", "/v2.1/flavors").json()["flavors"]] == ["1"]
     assert len(web("GET", "/v2.1/flavors?is_public=none").json()["flavors"]) == 2
 

@@ -17,10 +17,9 @@ def service_id(api: Api, name: str) -> str:
 @pytest.mark.parametrize("status", ["done", "pre-migrating"])
 def test_a_host_is_not_forced_up_while_it_owes(lost: tuple[Api, str], status: str) -> None:
     api, uuid = lost
-    holds, phase = (False, "cleanup") if status == "done" else (True, "rebuild")
-    key = seed.migration(
-        api.db, uuid, status, kind="evacuation", phase=phase, source="compute3", holds=holds, destination="compute1"
-    )
+    locks_instance, phase = (False, "cleanup") if status == "done" else (True, "rebuild")
+    hosts = {"source": "compute3", "destination": "compute1"}
+    key = seed.migration(api.db, uuid, status, kind="evacuation", phase=phase, locks_instance=locks_instance, **hosts)
     text = (
         f"Unable to force up host compute3 as `{status}` evacuation migration records remain associated with the host. "
         "Ensure the compute service has been restarted, allowing these records to move to `completed` before retrying "
@@ -91,7 +90,7 @@ def test_an_evacuation_undone_does_not_keep_its_source_down(lost: tuple[Api, str
         source="compute3",
         destination="compute1",
         active=True,
-        holds=False,
+        locks_instance=False,
         forward=False,
         context={"owed": ["rebuild", "claim"]},
     )

@@ -150,8 +150,8 @@ def test_a_method_that_no_row_has_is_answered_as_by_novas_router(web: Web, metho
 def test_a_native_body_that_is_no_object_is_told_without_a_word_of_ours(web: Web, content: bytes) -> None:
     answer = web("POST", "/v1/volumes", None, content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
-    words = {b"{bad": "Malformed request body", b"": "body: Field required"}
-    assert answer.json()["error"]["message"] == words.get(content, "body: Input should be an object")
+    message = {b"{bad": "Malformed request body", b"": "body: Field required"}
+    assert answer.json()["error"]["message"] == message.get(content, "body: Input should be an object")
 
 
 @pytest.mark.parametrize("path", ["/v2.1/flavors", "/v1/operations", "/image/v2/images", "/metrics"])

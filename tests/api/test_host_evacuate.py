@@ -41,8 +41,8 @@ def test_a_dry_run_spells_out_what_would_be_lost_and_begins_nothing(lost: Web) -
     assert answer.status_code == 200, answer.text
     moves = {move["name"]: move for move in answer.json()["plan"]["moves"]}
     assert (moves["kept"]["way"], moves["kept"]["destination"]) == ("evacuate", "compute1")
-    words = "evacuate: it would not have the data of its disks vda (pool local) any more: only the lost host has them"
-    assert (moves["local"]["state"], moves["local"]["why"]) == ("stuck", words)
+    message = "evacuate: it would not have the data of its disks vda (pool local) any more: only the lost host has them"
+    assert (moves["local"]["state"], moves["local"]["why"]) == ("stuck", message)
     allow = "bring compute3 back, or allow it: discard_local_disks (--discard-local-disks)"
     assert moves["local"]["remedy"] == allow
     wanted = evacuate(lost, dry_run=True, discard_local_disks=True).json()["plan"]
@@ -60,8 +60,8 @@ def test_what_keeps_its_disks_is_evacuated_and_what_does_not_waits_for_a_word(lo
     assert {move["name"]: move["state"] for move in found["moves"]} == {"kept": "moving", "local": "stuck"}
     (row,) = begun(lost)
     assert (row.kind, row.source, row.requested_host) == ("evacuation", "compute3", "compute1")
-    words = f"Host compute3 has drain {found['uuid']} (evacuation) under way"
-    assert refusal(evacuate(lost), 409) == words
+    message = f"Host compute3 has drain {found['uuid']} (evacuation) under way"
+    assert refusal(evacuate(lost), 409) == message
 
 
 def test_all_at_once_with_the_word_that_local_disks_may_be_lost(lost: Web) -> None:
@@ -86,10 +86,12 @@ def test_an_evacuation_is_refused_as_that_of_one_instance(lost: Web) -> None:
     assert refusal(evacuate(lost, "compute1"), 400) == "Compute service of compute1 is still in use."
     with lost.db.write() as connection:
         connection.execute(update(hosts).where(hosts.c.name == "compute3").values(forced_down=False))
-    words = refusal(evacuate(lost), 409)
-    assert words.startswith("Cannot evacuate host compute3: host compute3 is silent, but nothing says that its guests")
-    assert "What would count: forced_down set by an operator" in words
-    assert refusal(evacuate(lost, dry_run=True), 409) == words
+    message = refusal(evacuate(lost), 409)
+    assert message.startswith(
+        "Cannot evacuate host compute3: host compute3 is silent, but nothing says that its guests"
+    )
+    assert "What would count: forced_down set by an operator" in message
+    assert refusal(evacuate(lost, dry_run=True), 409) == message
     assert refusal(evacuate(lost, "nowhere"), 404) == "Host nowhere is not registered"
     assert begun(lost) == []
 
@@ -128,7 +130,7 @@ def test_a_word_that_counts_no_more_blocks_what_has_not_begun(lost: Web) -> None
     found = evacuate(lost, at_most=1, discard_local_disks=True).json()["drain"]
     with lost.db.write() as connection:
         connection.execute(update(hosts).where(hosts.c.name == "compute3").values(forced_down=False))
-        connection.execute(update(operations).values(active=False, holds=False))
+        connection.execute(update(operations).values(active=False, locks_instance=False))
     lost.services.drains.sweep()
     shown = lost("GET", f"/v1/drains/{found['uuid']}", None).json()["drain"]
     assert (shown["state"], len(begun(lost))) == ("blocked", 1)

@@ -41,14 +41,14 @@ def delete(web: Web, version: str = "2.53", which: Any = None) -> Any:
     return web("DELETE", f"{SERVICES}/{ident(web, version) if which is None else which}", version)
 
 
-def words(answer: Any) -> str:
+def message(answer: Any) -> str:
     (only,) = answer.json().values()
     return str(only["message"])
 
 
 def survey(db: Database, found: Survey) -> None:
     with db.write() as connection:
-        surveys.keep(connection, "compute1", found.model_dump(mode="json"))
+        surveys.upsert(connection, "compute1", found.model_dump(mode="json"))
 
 
 def held(db: Database, believed: bool = True) -> None:
@@ -74,7 +74,7 @@ def kept(db: Database) -> None:
 def evacuated(db: Database) -> None:
     """Its instance lives elsewhere, and only the cleaning up is left."""
     uuid = seed.instance(db, "vm", host="compute2")
-    seed.migration(db, uuid, "done", kind="evacuation", phase="cleanup", holds=False)
+    seed.migration(db, uuid, "done", kind="evacuation", phase="cleanup", locks_instance=False)
 
 
 HOSTING = "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
@@ -105,8 +105,8 @@ def test_a_host_on_which_something_is_outstanding_stays_and_the_answer_names_it(
     token = credentials.issue(web.db, "compute1")
     answer = delete(web)
     assert answer.status_code == 409
-    assert first in words(answer)
-    assert named in words(answer)
+    assert first in message(answer)
+    assert named in message(answer)
     with web.db.read() as connection:
         assert credentials.holders(connection)[credentials.digest(token)] == "compute1"
         assert connection.execute(select(hosts.c.name).order_by(hosts.c.name)).scalars().all() == [
@@ -153,7 +153,7 @@ def test_what_belongs_to_a_host_goes_with_it_and_history_keeps_its_name(web: Web
 def test_a_service_that_there_is_not(web: Web, version: str, which: str, status: int, said: str) -> None:
     answer = delete(web, version, which)
     assert answer.status_code == status
-    assert said in words(answer)
+    assert said in message(answer)
 
 
 def test_an_agent_of_a_removed_host_is_told_so_and_registers_nothing(web: Web) -> None:

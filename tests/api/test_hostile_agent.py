@@ -153,9 +153,9 @@ def test_an_agent_fetches_an_image_only_while_an_operation_asks_its_host_for_an_
     web, other = hostile.web, "11111111-1111-4111-8111-111111111111"
     ident = held(web, seed.IMAGE)
     held(web, other)
-    status, words = fetched(hostile, ident)
+    status, message = fetched(hostile, ident)
     assert status == 403
-    assert f"No operation under way names image {ident} to compute1" in words
+    assert f"No operation under way names image {ident} to compute1" in message
     assert fetched(hostile, NOBODY)[0] == 403  # nor does it learn which images there are
     for way in ({"source": "compute2", "destination": "compute1", "phase": "prepare"}, {"phase": "cleanup"}):
         row = seed.migration(web.db, ident, "running", **way)
@@ -194,8 +194,8 @@ def test_an_agent_learns_only_of_volumes_of_its_own_instances_and_of_those_that_
 
 def test_the_longest_description_makes_no_answer_long(hostile: Hostile) -> None:
     names = ",".join(f'"{number:0255}"' for number in range(256))
-    words = ",".join(f'"{number:0128}"' for number in range(1000))
-    answer = hostile.register(networks=f"[{names}]", machine_types=f"[{words}]", cpu_features=f"[{words}]")
+    message = ",".join(f'"{number:0128}"' for number in range(1000))
+    answer = hostile.register(networks=f"[{names}]", machine_types=f"[{message}]", cpu_features=f"[{message}]")
     assert answer.status_code == 204, answer.text
     seed.instance(hostile.web.db, "vm", host="compute2")
     assert len(hostile.web("GET", "/v1/preflight?from=compute2").content) < 20_000

@@ -131,9 +131,9 @@ def test_what_is_passed_on_by_nova_is_refused_by_name(api: Api, ids: list[str]) 
 
 
 def test_what_nova_has_no_more_is_gone(api: Api) -> None:
-    words = "This resource is no longer available. No forwarding address is given."
+    message = "This resource is no longer available. No forwarding address is given."
     for name in GONE:
         for version in ("2.1", "2.104"):
             answer = api("GET", f"/{name}", version)
-            assert (answer.status, answer.json) == (410, {"computeFault": {"code": 410, "message": words}})
+            assert (answer.status, answer.json) == (410, {"computeFault": {"code": 410, "message": message}})
     assert api("GET", "/nosuch", "2.1").json["code"] == "404 Not Found"

@@ -57,11 +57,11 @@ def test_content_of_another_format_is_refused_and_leaves_nothing(web: Web, tmp_p
         ("qcow2", whole[:100] + bytes(4) + whole[104:], "header has 0 bytes"),  # no QEMU opens these two
         ("qcow2", whole[:36] + bytes(4) + whole[40:], "0 entries in its first table"),
     ]
-    for disk_format, data, words in refused:
+    for disk_format, data, text in refused:
         ident = made(web, disk_format=disk_format)
         answer = upload(web, ident, data)
         assert answer.status_code == 400
-        assert words in message(answer)
+        assert text in message(answer)
         assert (shown(web, ident)["status"], list(web.image_dir.iterdir())) == ("queued", [])
     assert upload(web, ident, qcow2(tmp_path / "q")).status_code == 204  # the right content is taken then
 

@@ -37,8 +37,8 @@ def build_of(web: Web, uuid: str) -> Any:
 
 def place(web: Web, uuid: str) -> tuple[str | None, str | None]:
     found = build_of(web, uuid)
-    words = "queued: position {} of what comes into compute1, of which 1 may be under way (max_concurrent_builds)"
-    told = {words.format(number): f"position {number}" for number in range(1, 9)}
+    message = "queued: position {} of what comes into compute1, of which 1 may be under way (max_concurrent_builds)"
+    told = {message.format(number): f"position {number}" for number in range(1, 9)}
     return found["phase"], told.get(found["waiting"], found["waiting"])
 
 

@@ -20,7 +20,7 @@ def instance(web: Web) -> str:
     for number, operation in ((1, KEPT), (2, uuid)):
         body = {"instance": uuid, "operation": operation, "pool": "local", "path": "/p", "files": ["disk"], "bytes": 5}
         with web.db.write() as connection:
-            surveys.keep(connection, f"compute{number}", {"kept": [body | {"age_s": 60.0, "left_s": 3540.0}]})
+            surveys.upsert(connection, f"compute{number}", {"kept": [body | {"age_s": 60.0, "left_s": 3540.0}]})
     return uuid
 
 
@@ -41,14 +41,14 @@ def test_a_restore_and_a_drop_become_operations_on_their_host(web: Web, instance
     assert ask(web, "DELETE", f"/{instance}/{instance}").status_code == 202
     with web.db.read() as connection:
         rows = connection.execute(select(operations).order_by(operations.c.id)).all()
-    assert [(row.kind, row.source, row.holds) for row in rows] == [
+    assert [(row.kind, row.source, row.locks_instance) for row in rows] == [
         ("kept-disks-restore", "compute1", True),
         ("kept-disks-drop", "compute2", False),
     ]
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "words"),
+    ("path", "status", "message"),
     [
         ("/{uuid}/{uuid}/restore", 409, "they are on compute2, and the instance is on compute1"),
         ("/{kept}/{kept}/restore", 404, "could not be found"),
@@ -57,10 +57,10 @@ def test_a_restore_and_a_drop_become_operations_on_their_host(web: Web, instance
     ],
 )
 def test_what_cannot_be_restored_is_refused_by_name(
-    web: Web, instance: str, path: str, status: int, words: str
+    web: Web, instance: str, path: str, status: int, message: str
 ) -> None:
     answer = ask(web, "POST", path.format(uuid=instance, kept=KEPT))
-    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert (answer.status_code, message in answer.text) == (status, True), answer.text
 
 
 @pytest.mark.usefixtures("instance")
@@ -80,7 +80,7 @@ def test_kept_disks_come_in_pages(web: Web) -> None:
 def test_kept_disks_that_go_by_one_name_do_not_come_again_and_again(web: Web) -> None:
     body = {"instance": "i", "operation": "o", "pool": "p", "path": "/p"}
     with web.db.write() as connection:
-        surveys.keep(connection, "compute1", {"kept": [body] * 5})
+        surveys.upsert(connection, "compute1", {"kept": [body] * 5})
     found = ask(web, "GET", "?limit=2").json()
     follows = ask(web, "GET", f"?limit=2&marker={found['next']}").json()
     assert [row["host"] for row in follows["kept_disks"]] == ["compute2"]

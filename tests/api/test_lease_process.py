@@ -102,11 +102,11 @@ class Site:
     def status(self, uuid: str) -> str:
         return str(self.call("GET", f"/v2.1/servers/{uuid}")["server"]["status"])
 
-    def says(self, words: str) -> bool:
-        return words in self.log.read_text()
+    def says(self, message: str) -> bool:
+        return message in self.log.read_text()
 
-    def until(self, holds: Callable[[], Any], seconds: float) -> None:
-        wait_for(holds, seconds, logs=[self.log])
+    def until(self, locks_instance: Callable[[], Any], seconds: float) -> None:
+        wait_for(locks_instance, seconds, logs=[self.log])
 
 
 @pytest.fixture

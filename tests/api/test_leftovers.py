@@ -68,10 +68,10 @@ def test_an_operation_that_has_ended_explains_no_files(web: Web, source: str, de
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "message"),
     [("base", "an image that no disk lies over"), ("a newer agent's word", "nothing uses it")],
 )
-def test_what_nothing_uses_is_shown_as_what_the_agent_will_remove(web: Web, kind: str, words: str) -> None:
+def test_what_nothing_uses_is_shown_as_what_the_agent_will_remove(web: Web, kind: str, message: str) -> None:
     told(web, "compute1", Leftover(kind=kind, path="/p/_base/x", bytes=5))
     (one,) = listed(web)
-    assert (one["kind"], one["why"], one["removed"]) == (kind, words, True)
+    assert (one["kind"], one["why"], one["removed"]) == (kind, message, True)

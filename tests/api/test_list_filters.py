@@ -38,7 +38,7 @@ def test_images_are_filtered_by_attributes_and_properties(web: Web, query: str, 
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
         ("limit=abc", "limit param must be an integer"),
         ("limit=-1", "limit param must be positive"),
@@ -53,10 +53,10 @@ def test_images_are_filtered_by_attributes_and_properties(web: Web, query: str, 
         ("created_at=x", "created_at"),
     ],
 )
-def test_a_list_of_images_refuses_what_it_cannot_honour(web: Web, query: str, words: str) -> None:
+def test_a_list_of_images_refuses_what_it_cannot_honour(web: Web, query: str, message: str) -> None:
     answer = web("GET", f"/image/v2/images?{query}")
     assert answer.status_code == 400
-    assert words in answer.json()["badRequest"]["message"]
+    assert message in answer.json()["badRequest"]["message"]
 
 
 def _walk(web: Web, query: str) -> list[list[str]]:

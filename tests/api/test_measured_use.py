@@ -28,7 +28,7 @@ def usage(cluster: Cluster, query: str) -> Any:
 
 def work(cluster: Cluster, uuid: str, cpus: float) -> None:
     """The guest works, and its host's agent tells what it saw of it in a minute."""
-    cluster.fabric.behaviours[uuid] = Behaviour(cpus=cpus)
+    cluster.simulation.behaviours[uuid] = Behaviour(cpus=cpus)
     for _ in range(2):
         cluster.now += 400  # more than an average goes back
         cluster.survey("compute1")

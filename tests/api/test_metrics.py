@@ -92,11 +92,11 @@ def test_many_are_counted_in_portions_and_a_scrape_reads_no_more_than_one(
         over(web, "completed", ago_s=ago_s, outcome=OUTCOME)
     key = ("operations_ended_total", "live-migration", "completed")
     assert scraped(web)[key] == 2
-    operation_metrics.keep(web.db)
+    operation_metrics.store_totals(web.db)
     counted = scraped(web)
     assert counted[key] == counted["live_migration_duration_seconds_bucket", "5.0"] == 5
     assert counted["live_migration_duration_seconds_sum",] == 20
-    operation_metrics.keep(web.db)
+    operation_metrics.store_totals(web.db)
     assert scraped(web) == counted
     over(web, "completed", ago_s=30, outcome=OUTCOME)
     assert scraped(web)[key] == 6
@@ -106,7 +106,7 @@ def test_two_servers_that_count_at_the_same_moment_count_once(web: Web) -> None:
     over(web, "completed")
     with web.db.read() as connection:
         seen = metrics.ended_totals(connection)
-    operation_metrics.keep(web.db)
+    operation_metrics.store_totals(web.db)
     counted = scraped(web)
     with web.db.write() as connection:
         metrics.keep_ended_totals(connection, seen, (seen.finished_at, seen.operation_id), {})
@@ -121,7 +121,7 @@ def test_what_is_under_way_and_what_it_waits_for(web: Web) -> None:
         ("d", "TORN: its post-copy failed"),
     ):
         uuid = seed.instance(web.db, name, task_state="migrating")
-        seed.migration(web.db, uuid, "running", waiting=waiting)
+        seed.migration(web.db, uuid, "running", wait_reason=waiting)
     found = scraped(web)
     kept = {key[0]: value for key, value in found.items() if key[1:] == ("live-migration", "transfer")}
     assert kept.pop("operations_oldest_phase_seconds") > 0

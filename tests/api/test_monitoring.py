@@ -56,8 +56,8 @@ def wrong(expression: str, served: Mapping[str, Mapping[str, set[str]]]) -> list
             continue
         common |= set(labels)
         found += [f"{metric}: {label}" for label in values if label not in labels]
-        for label, words in values.items():
-            found += [f"{metric}: {label}={word}" for word in sorted(words - labels.get(label, words) - {"$host"})]
+        for label, message in values.items():
+            found += [f"{metric}: {label}={word}" for word in sorted(message - labels.get(label, message) - {"$host"})]
     grouped = {label.strip() for labels in GROUPED.findall(expression) for label in labels.split(",")}
     return found + sorted(grouped - common)
 
@@ -72,7 +72,7 @@ def served(web: Web) -> Mapping[str, Mapping[str, set[str]]]:
     with web.db.write() as connection:
         values = {"finished_at": now(connection) - 60}
         connection.execute(update(operations).where(operations.c.id == over).values(values))
-    assert capacity_check.look(web.db, web.services.settings)
+    assert capacity_check.check(web.db, web.services.settings)
     found: dict[str, dict[str, set[str]]] = {name: dict(labels) for name, labels in TARGET.items()}
     for family in text_string_to_metric_families(web("GET", "/metrics", None).text):
         for sample in family.samples:

@@ -33,13 +33,16 @@ def test_a_copy_under_way(web: Web) -> None:
     assert (found["holds"], found["owed"], found["evidence"]) == (True, [], None)
 
 
+FREE = {"locks_instance": False}
+
+
 @pytest.mark.parametrize(
     ("more", "owed"),
     [
-        ({"kind": "evacuation", "phase": "cleanup", "holds": False}, [{"phase": "cleanup", "host": "compute1"}]),
-        ({"kind": "migration", "phase": "cleanup", "holds": False}, [{"phase": "cleanup", "host": "compute1"}]),
+        ({"kind": "evacuation", "phase": "cleanup"} | FREE, [{"phase": "cleanup", "host": "compute1"}]),
+        ({"kind": "migration", "phase": "cleanup"} | FREE, [{"phase": "cleanup", "host": "compute1"}]),
         (
-            {"kind": "migration", "phase": "copy", "forward": False, "holds": False, "context": {"owed": ["copy"]}},
+            {"kind": "migration", "phase": "copy", "forward": False, "context": {"owed": ["copy"]}} | FREE,
             [{"phase": "copy", "host": "compute2"}],
         ),
         ({"kind": "migration", "phase": "copy", "forward": True}, []),
@@ -49,15 +52,15 @@ def test_what_is_owed_and_by_whom(web: Web, more: dict[str, Any], owed: list[dic
     key = seed.migration(web.db, seed.instance(web.db, "a"), "done", **more)
     assert shown(web, key)["owed"] == owed
     (listed,) = web("GET", "/v1/operations?active=true", None).json()["operations"]
-    assert (listed["owed"], listed["holds"]) == (owed, more.get("holds", True))
+    assert (listed["owed"], listed["holds"]) == (owed, more.get("locks_instance", True))
 
 
 def test_evidence_is_shown(web: Web) -> None:
-    words = "compute1 was forced down by admin"
+    message = "compute1 was forced down by admin"
     uuid = seed.instance(web.db, "a")
-    key = seed.migration(web.db, uuid, "done", kind="evacuation", phase="cleanup", context={"evidence": words})
-    assert shown(web, key)["evidence"] == words
-    over = seed.migration(web.db, uuid, "completed", kind="evacuation", phase="release", holds=False)
+    key = seed.migration(web.db, uuid, "done", kind="evacuation", phase="cleanup", context={"evidence": message})
+    assert shown(web, key)["evidence"] == message
+    over = seed.migration(web.db, uuid, "completed", kind="evacuation", phase="release", locks_instance=False)
     assert shown(web, over)["owed"] == [], "nothing, once it is over"
 
 
@@ -82,7 +85,7 @@ def test_the_wheel_keeps_what_is_not_mentioned(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         ({}, "expected one or more of bandwidth_mib_s, max_downtime_ms, held, post_copy"),
         ({"speed": 3}, "speed"),
@@ -93,11 +96,11 @@ def test_the_wheel_keeps_what_is_not_mentioned(web: Web) -> None:
         ({"post_copy": False}, "post_copy"),
     ],
 )
-def test_a_wheel_that_makes_no_sense(web: Web, body: dict[str, Any], words: str) -> None:
+def test_a_wheel_that_makes_no_sense(web: Web, body: dict[str, Any], message: str) -> None:
     key = seed.migration(web.db, seed.instance(web.db, "a", task_state="migrating"), "running")
     answer = web("POST", f"/v1/operations/{key}/steer", None, json=body)
     assert answer.status_code == 400
-    assert words in answer.json()["error"]["message"]
+    assert message in answer.json()["error"]["message"]
     assert steering(web, key) is None
 
 
@@ -120,14 +123,14 @@ def test_post_copy_only_where_it_is_permitted(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("context", "words"),
+    ("context", "message"),
     [({"post_copy": False}, "not permitted when the transfer began"), ({"power": "paused"}, "its guest is paused")],
 )
-def test_post_copy_only_for_a_transfer_that_can_go_on_by_it(web: Web, context: dict[str, Any], words: str) -> None:
+def test_post_copy_only_for_a_transfer_that_can_go_on_by_it(web: Web, context: dict[str, Any], message: str) -> None:
     caller, forced = Caller("user", "project", "req-1"), {"force": True}
     uuid = seed.instance(web.db, "a", task_state="migrating")
     key = seed.migration(web.db, uuid, "running", context=context)
-    with pytest.raises(Conflict, match=words):
+    with pytest.raises(Conflict, match=message):
         steer(web.db, caller, key, forced, post_copy=True)
     with web.db.read() as connection:
         assert loader.snapshot(connection, key, web.services.settings).operation.steering.raw == {}
@@ -185,7 +188,7 @@ def test_progress_is_kept_by_the_second(web: Web) -> None:
 @pytest.mark.parametrize("more", [{"kind": "teleportation", "phase": "beam"}, {"kind": "migration", "phase": "beam"}])
 def test_an_operation_of_a_newer_server_hides_no_other_from_any_list(web: Web, more: dict[str, Any]) -> None:
     uuid = seed.instance(web.db, "a")
-    seed.migration(web.db, uuid, "migrating", phase="transfer", holds=False)
+    seed.migration(web.db, uuid, "migrating", phase="transfer", locks_instance=False)
     strange = seed.migration(web.db, uuid, "migrating", **more)
     assert shown(web, strange)["phase"] == "beam"
     assert len(web("GET", "/v1/operations?active=true", None).json()["operations"]) == 2

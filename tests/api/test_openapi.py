@@ -91,11 +91,11 @@ def _asked(token: str, operation: Any) -> tuple[int, str | None]:
         count += 1
         try:
             status = _send(token, case, place).status_code
-            words = str(status)
+            message = str(status)
         except Exception as error:  # the test client raises what a server answers with 500
-            status, words = 500, repr(error)
+            status, message = 500, repr(error)
         if status >= 500 and failed is None:
-            failed = f"{words} for {case.as_curl_command()}"
+            failed = f"{message} for {case.as_curl_command()}"
 
     ask()
     return count, failed
@@ -104,7 +104,7 @@ def _asked(token: str, operation: Any) -> tuple[int, str | None]:
 @pytest.mark.timeout(900)
 def test_no_request_is_answered_with_a_server_error(web: Web, token: str) -> None:
     found = [(operation.label, *_asked(token, operation)) for operation in _operations(web)]
-    failed = [f"{label}: {words[:600]}" for label, _, words in found if words is not None]
+    failed = [f"{label}: {message[:600]}" for label, _, message in found if message is not None]
     assert sum(count for _, count, _ in found) > 200
     assert not failed, "\n".join(failed)
 

@@ -62,13 +62,13 @@ def test_what_no_agent_has_told_is_unknown(cluster: Cluster) -> None:
 
 def test_all_failures_at_once_with_what_was_found_and_what_to_do(cluster: Cluster) -> None:
     uuid = cluster.boot()
-    other = cluster.fabric.hosts["compute2"]
+    other = cluster.simulation.hosts["compute2"]
     other.cpu_model, other.machine_types, other.networks = "Penryn", ("q35",), ()
     other.pools = {"local": other.pools["local"]}
-    domain = cluster.fabric.hosts["compute1"].domains[uuid]
+    domain = cluster.simulation.hosts["compute1"].domains[uuid]
     domain.devices, domain.listens = ("hostdev (pci)",), ("10.0.0.1",)
     other.addresses = ("10.0.0.2",)
-    cluster.fabric.cut("compute1", "compute2")
+    cluster.simulation.cut("compute1", "compute2")
     cluster.register("compute2")
     cluster.survey()
     cluster.survey("compute2", offset_s=7.5)
@@ -129,11 +129,11 @@ def test_a_busy_instance_says_so(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("silent_s", "forced_down", "words"),
+    ("silent_s", "forced_down", "message"),
     [(90, False, r"its host compute1 is down \(silent for 9\d s\)"), (0, True, "its host compute1 is forced down")],
 )
 def test_from_a_host_that_does_not_answer_nothing_moves_live_whatever_the_destination(
-    cluster: Cluster, silent_s: float, forced_down: bool, words: str
+    cluster: Cluster, silent_s: float, forced_down: bool, message: str
 ) -> None:
     uuid = cluster.boot()
     cluster.survey()
@@ -142,12 +142,12 @@ def test_from_a_host_that_does_not_answer_nothing_moves_live_whatever_the_destin
         connection.execute(lost.values(last_seen=hosts.c.last_seen - silent_s, forced_down=forced_down))
     for destination in NAMES[1:]:
         check = cluster.of(uuid, destination)["instance"]
-        assert (check["status"], bool(re.fullmatch(words, check["message"]))) == ("failed", True), check
+        assert (check["status"], bool(re.fullmatch(message, check["message"]))) == ("failed", True), check
         assert "migrator evacuate SERVER" in check["advice"]
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "words"),
+    ("query", "status", "message"),
     [
         ({}, 400, "Expected one of server=UUID, from=HOST and evacuate=HOST"),
         ({"server": "x", "from": "compute1"}, 400, "Expected one of server=UUID, from=HOST and evacuate=HOST"),
@@ -157,8 +157,8 @@ def test_from_a_host_that_does_not_answer_nothing_moves_live_whatever_the_destin
         ({"server": ""}, 400, "server"),
     ],
 )
-def test_a_question_that_makes_no_sense(web: Web, query: dict[str, str], status: int, words: str) -> None:
+def test_a_question_that_makes_no_sense(web: Web, query: dict[str, str], status: int, message: str) -> None:
     seed.instance(web.db, "a")
     answer = web("GET", "/v1/preflight", None, params=query)
     assert answer.status_code == status
-    assert words in answer.json()["error"]["message"]
+    assert message in answer.json()["error"]["message"]

@@ -28,7 +28,7 @@ OTHERS = [
     ({"phase": "inspect"}, 0),
     ({"phase": "transfer", "source": "compute2"}, 0),
     ({"phase": "transfer", "active": False}, 0),
-    ({"phase": "transfer", "holds": False}, 0),
+    ({"phase": "transfer", "locks_instance": False}, 0),
     ({"phase": "copy", "kind": "migration"}, 0),
 ]
 

@@ -103,7 +103,7 @@ def test_what_a_fenced_host_had_is_given_up(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "words"),
+    ("body", "status", "message"),
     [
         ({}, 400, "Expected host, given_up, or both"),
         ({"host": ""}, 400, "host"),
@@ -116,12 +116,12 @@ def test_what_a_fenced_host_had_is_given_up(web: Web) -> None:
         ({"given_up": ["x"] * 101}, 400, "given_up"),
     ],
 )
-def test_what_is_no_word_changes_nothing(web: Web, body: Any, status: int, words: str) -> None:
+def test_what_is_no_word_changes_nothing(web: Web, body: Any, status: int, message: str) -> None:
     uuid = stray(web)
     before = shown(web, uuid)
     answer = web("POST", f"/v1/servers/{uuid}/reconcile", None, json=body)
     assert answer.status_code == status
-    assert words in answer.json()["error"]["message"]
+    assert message in answer.json()["error"]["message"]
     after = shown(web, uuid)
     assert [c | {"age_s": 0} for c in after.pop("copies")] == [c | {"age_s": 0} for c in before.pop("copies")]
     assert after == before

@@ -12,7 +12,7 @@ from migrator.db.server_heartbeat import clock
 from migrator.db.tables import drains, hosts
 from migrator.errors import SettingInvalid
 from migrator.scheduler.fleet import recovery
-from migrator.server.fence_runner import Fencer
+from migrator.server.fence_runner import FenceRunner
 from migrator.settings import ServerSettings, load
 from tests.api import seed
 from tests.api.harness import Web
@@ -33,10 +33,10 @@ class Fenced:
         path.chmod(0o755)
         settings: dict[str, Any] = {"ha_policy": "evacuate", "ha_fence": "automatic", "fence_command": str(path)}
         self.web = Web(web.db, tmp_path / "ha", **settings | more)
-        self.fencer = Fencer(self.web.services, threading.Event())
+        self.fencer = FenceRunner(self.web.services, threading.Event())
 
     def look(self) -> None:
-        self.fencer.look()
+        self.fencer.check_hosts()
         recovery.look(self.db, self.web.services.settings)
 
     def runs(self) -> list[str]:

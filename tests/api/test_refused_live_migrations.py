@@ -15,7 +15,7 @@ from tests.api.surveyed_cluster import Cluster
 
 def _claiming(cluster: Cluster, uuid: str, host: str | None) -> Any:
     """A live migration whose source has described the guest, after the scheduler had its turn."""
-    guest = SimulatedHypervisor("compute1", cluster.fabric).live_guests()[uuid]
+    guest = SimulatedHypervisor("compute1", cluster.simulation).live_guests()[uuid]
     guest = guest.model_copy(update={"storage": {"local": "local-compute1"}})
     key = seed.migration(
         cluster.web.db,
@@ -33,9 +33,9 @@ def _claiming(cluster: Cluster, uuid: str, host: str | None) -> Any:
 
 def test_a_live_migration_is_refused_for_the_same_checks_all_at_once(cluster: Cluster) -> None:
     uuid = cluster.boot()
-    cluster.fabric.hosts["compute2"].cpu_model = "Penryn"
-    cluster.fabric.hosts["compute2"].machine_types = ("q35",)
-    cluster.fabric.cut("compute1", "compute2")
+    cluster.simulation.hosts["compute2"].cpu_model = "Penryn"
+    cluster.simulation.hosts["compute2"].machine_types = ("q35",)
+    cluster.simulation.cut("compute1", "compute2")
     cluster.register("compute2")
     cluster.survey()
     row = _claiming(cluster, uuid, "compute2")
@@ -50,7 +50,7 @@ def test_a_live_migration_is_refused_for_the_same_checks_all_at_once(cluster: Cl
 
 def test_a_live_migration_goes_where_every_check_passes(cluster: Cluster) -> None:
     uuid = cluster.boot()
-    cluster.fabric.hosts["compute2"].cpu_model = "Penryn"
+    cluster.simulation.hosts["compute2"].cpu_model = "Penryn"
     cluster.survey()
     assert _claiming(cluster, uuid, None).destination == "compute3"
 
@@ -79,7 +79,7 @@ FITS = CheckResult(name="domain", ok=True, found="runs")
 
 def test_what_the_source_refuses_is_told_beside_what_the_destination_would_have_refused(cluster: Cluster) -> None:
     uuid = cluster.boot()
-    cluster.fabric.hosts["compute2"].cpu_model = "Penryn"
+    cluster.simulation.hosts["compute2"].cpu_model = "Penryn"
     cluster.survey()
     asked = {"phase": "inspect", "destination": None, "requested_host": "compute2"}
     error = _told(

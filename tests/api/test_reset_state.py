@@ -67,8 +67,8 @@ def test_active_is_the_state_that_the_servers_own_host_lists(
     assert (row.host, nothing_begun(api)) == ("compute1", True)
     with api.db.read() as connection:
         (line,) = connection.execute(select(t.events).where(t.events.c.instance_uuid == uuid)).all()
-    words = f"admin reset the state to active: it was error, and is {vm_state}"
-    assert (line.name, line.host, line.message) == ("state-reset", "compute1", words)
+    message = f"admin reset the state to active: it was error, and is {vm_state}"
+    assert (line.name, line.host, line.message) == ("state-reset", "compute1", message)
 
 
 def test_error_is_recorded_and_leaves_the_rest_as_it_is(api: Api) -> None:
@@ -150,7 +150,7 @@ def _disputed(api: Api, uuid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrange", "words"),
+    ("arrange", "message"),
     [
         (_host(last_seen=seed.BEGAN), "its host is silent"),
         (_moved("gone"), "its host is silent (gone is not known)"),
@@ -169,12 +169,12 @@ def _disputed(api: Api, uuid: str) -> None:
         (_moved(None), "its build never ended"),
     ],
 )
-def test_active_is_refused_where_the_host_is_no_proof(api: Api, arrange: Arrange, words: str) -> None:
+def test_active_is_refused_where_the_host_is_no_proof(api: Api, arrange: Arrange, message: str) -> None:
     uuid = wrong(api)
     arrange(api, uuid)
     before = record(api, uuid)
     answer = reset(api, uuid)
-    assert (answer.status, words in answer.message) == (409, True), answer.message
+    assert (answer.status, message in answer.message) == (409, True), answer.message
     assert (record(api, uuid), nothing_begun(api) or arrange in {_ended, *_OVER}) == (before, True)
     assert reset(api, uuid, "error").status == 202
 

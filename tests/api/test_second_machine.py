@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from migrator.compute.agent.agent import Agent
 from migrator.compute.agent.client import ServerClient
-from migrator.compute.agent.simulated_main import NamedImages, demo_fabric
+from migrator.compute.agent.simulated_main import NamedImages, demo_simulation
 from migrator.compute.agent.worker import Worker
 from migrator.compute.journal import LineJournal, MemoryMedium
 from migrator.compute.machine import machine_of
@@ -35,8 +35,8 @@ SPEC = spec(DiskSpec(target="vda", pool="local", size_gb=1, image_id=IMAGE))
 class Machine(SimulatedHypervisor):
     """One of several that bear a host's name."""
 
-    def __init__(self, fabric: SimulatedCluster, serial: str) -> None:
-        super().__init__(HOST, fabric)
+    def __init__(self, simulation: SimulatedCluster, serial: str) -> None:
+        super().__init__(HOST, simulation)
         self.serial = serial
 
     def machine(self) -> str:
@@ -91,14 +91,14 @@ def test_an_agent_whose_name_another_machine_has_stops_its_guests_and_the_other_
     db: Database, tmp_path: Path
 ) -> None:
     web, token = Web(db, tmp_path), credentials.issue(db, HOST)
-    own, other = demo_fabric([HOST]), demo_fabric([HOST])
+    own, other = demo_simulation([HOST]), demo_simulation([HOST])
     asyncio.run(_both(web, token, own, other))
     assert own.running_on(INSTANCE) == [HOST]
     assert other.hosts[HOST].domains.keys() == {INSTANCE}  # stopped, and left as it is
 
 
 async def _polled_twice(web: Web, token: str) -> list[int]:
-    machine = Machine(demo_fabric([HOST]), "one")
+    machine = Machine(demo_simulation([HOST]), "one")
     one, two = client(web, token), client(web, token)
     one.machine = two.machine = machine.machine()
     router: Any = web.client.app
@@ -114,7 +114,7 @@ async def _polled_twice(web: Web, token: str) -> list[int]:
         await one.register(1, machine.host_report())
         seen = await poll(one, 1, "")
         first = asyncio.create_task(poll(one, 2, seen))
-        await until(lambda: web.services.wakers.held == 1)
+        await until(lambda: web.services.notifier.held == 1)
         second = asyncio.create_task(poll(two, 3, seen))
         await first
         before = list(ended)

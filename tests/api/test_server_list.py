@@ -240,8 +240,8 @@ def test_a_sort_key_that_there_is_not_is_answered_with_those_that_there_are(
     asked = {"sort_key": ["nosuch"]}
     with pytest.raises(BadRequest) as refused:
         check(next(schema for since, schema in LIST_QUERY[::-1] if since <= version), asked, query=True)
-    words, _, named = refused.value.message.partition(" is not one of ")
-    assert words == "Invalid input for query parameters sort_key. Value: nosuch. 'nosuch'"
+    message, _, named = refused.value.message.partition(" is not one of ")
+    assert message == "Invalid input for query parameters sort_key. Value: nosuch. 'nosuch'"
     keys = json.loads(named.replace("'", '"'))
     assert (len(keys), {"vm_state", "uuid", "locked"} <= set(keys)) == (number, True)
 

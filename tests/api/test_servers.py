@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.api.v2_1.common.schemas import words
+from migrator.api.v2_1.common.schemas import space_separated
 from migrator.scheduler.requests.requests import Caller
 from tests.api import seed
 from tests.api.harness import Api
@@ -12,7 +12,7 @@ PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"
 
 
 _CORE = set(
-    words(
+    space_separated(
         "accessIPv4 accessIPv6 addresses created flavor hostId id image links metadata name status tenant_id user_id "
         "updated OS-DCF:diskConfig progress"
     )
@@ -20,7 +20,7 @@ _CORE = set(
 
 
 _BASE = _CORE | set(
-    words(
+    space_separated(
         "OS-EXT-AZ:availability_zone config_drive key_name OS-SRV-USG:launched_at OS-SRV-USG:terminated_at "
         "OS-EXT-SRV-ATTR:host OS-EXT-SRV-ATTR:instance_name OS-EXT-SRV-ATTR:hypervisor_hostname OS-EXT-STS:task_state "
         "OS-EXT-STS:vm_state OS-EXT-STS:power_state os-extended-volumes:volumes_attached"

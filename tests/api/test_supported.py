@@ -35,9 +35,9 @@ def begun(api: Api) -> int:
         return int(connection.execute(select(func.count()).select_from(operations)).scalar_one())
 
 
-def refused(answer: Any, *words: str) -> bool:
+def refused(answer: Any, *message: str) -> bool:
     return (
-        answer.status == 400 and list(answer.json) == ["badRequest"] and all(word in answer.message for word in words)
+        answer.status == 400 and list(answer.json) == ["badRequest"] and all(word in answer.message for word in message)
     )
 
 

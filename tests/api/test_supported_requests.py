@@ -117,7 +117,7 @@ def test_no_password_is_answered_for_none_is_set(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("zone", "words"),
+    ("zone", "message"),
     [
         ("nova:compute1:compute2", "Compute host compute1 has no node compute2"),
         ("nova:compute1:compute1:x", "Unable to parse availability_zone"),
@@ -126,10 +126,10 @@ def test_no_password_is_answered_for_none_is_set(api: Api) -> None:
         ("nova::compute1", None),
     ],
 )
-def test_a_hosts_only_node_has_its_name(api: Api, zone: str, words: str | None) -> None:
+def test_a_hosts_only_node_has_its_name(api: Api, zone: str, message: str | None) -> None:
     answer = boot(api, availability_zone=zone)
-    if words is not None:
-        assert refused(answer, words), answer.json
+    if message is not None:
+        assert refused(answer, message), answer.json
         assert begun(api) == 0
     else:
         assert answer.status == 202

@@ -94,8 +94,8 @@ def test_a_build_that_no_host_takes_tells_its_owner_novas_sentence_and_operators
             assert "MiB" not in text
             assert far not in text
     seen = cloud.ask("admin", "GET", path, "2.1").json()["server"]["fault"]
-    for words in (UP, OTHER, DOWN, "9999999 MiB needed", near):
-        assert words in seen["details"]
+    for expected in (UP, OTHER, DOWN, "9999999 MiB needed", near):
+        assert expected in seen["details"]
     assert seen["message"] == told["message"]
 
 

@@ -131,7 +131,7 @@ def test_a_volume_is_one_instances(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "message"),
     [
         ({"delete_on_termination": True}, "delete_on_termination is not supported"),
         ({"boot_index": 1}, "boot_index is 0, or -1"),
@@ -145,11 +145,11 @@ def test_a_volume_is_one_instances(client: TestClient) -> None:
         ({"boot_index": 0}, "Boot sequence for the instance"),
     ],
 )
-def test_what_is_not_supported_is_refused_by_name(client: TestClient, more: dict[str, Any], words: str) -> None:
+def test_what_is_not_supported_is_refused_by_name(client: TestClient, more: dict[str, Any], message: str) -> None:
     disk = {key: value for key, value in (attached(volume(client)) | more).items() if value is not None}
     answer = create(client, disk, image=seed.IMAGE)
     assert answer.status_code == 400
-    assert words in answer.text
+    assert message in answer.text
 
 
 def test_volumes_are_not_for_several_instances_at_once(client: TestClient) -> None:

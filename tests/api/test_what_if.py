@@ -126,7 +126,7 @@ def test_what_has_no_room_says_what_would_make_some(fleet: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lose", "status", "words"),
+    ("lose", "status", "message"),
     [
         ((), 400, "lose"),
         (("",), 400, "lose"),
@@ -136,8 +136,8 @@ def test_what_has_no_room_says_what_would_make_some(fleet: Web) -> None:
         (("compute1", "compute2", "compute3"), 400, "lose takes 3 of 3 hosts away: none would be left"),
     ],
 )
-def test_bad_requests_are_told_what_was_wrong(fleet: Web, lose: tuple[str, ...], status: int, words: str) -> None:
-    assert words in refusal(ask(fleet, *lose), status)
+def test_bad_requests_are_told_what_was_wrong(fleet: Web, lose: tuple[str, ...], status: int, message: str) -> None:
+    assert message in refusal(ask(fleet, *lose), status)
 
 
 def test_an_option_that_is_none_is_refused(fleet: Web) -> None:

@@ -37,15 +37,17 @@ def test_an_instance_at_rest_is_told_with_the_age_of_its_hosts_word(web: Web) ->
 
 
 @pytest.mark.parametrize(
-    ("shared", "keeps", "words"),
+    ("shared", "keeps", "message"),
     [(False, False, "would be made anew"), (True, True, "on storage that other hosts have too")],
 )
-def test_it_says_what_becomes_of_the_data_if_the_host_is_lost(web: Web, shared: bool, keeps: bool, words: str) -> None:
+def test_it_says_what_becomes_of_the_data_if_the_host_is_lost(
+    web: Web, shared: bool, keeps: bool, message: str
+) -> None:
     uuid = running(web)
     for host in ("compute1", "compute2"):
         seed.pools(web.db, host, local="id-shared" if shared else f"id-{host}")
     found = where(web, uuid)["if_host_is_lost"]
-    assert (found["keeps_its_data"], words in found["summary"]) == (keeps, True), found
+    assert (found["keeps_its_data"], message in found["summary"]) == (keeps, True), found
 
 
 def test_what_is_under_way_and_what_is_alarming_come_with_what_to_do(web: Web) -> None:

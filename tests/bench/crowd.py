@@ -18,7 +18,7 @@ import httpx
 
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.signals import on_signal
-from migrator.compute.agent.simulated_main import demo_fabric, make_agent
+from migrator.compute.agent.simulated_main import demo_simulation, make_agent
 from migrator.settings import AgentSettings
 
 _THREADS = 16
@@ -77,11 +77,11 @@ class Transport(httpx.AsyncBaseTransport):
 async def serve(server_url: str, tokens: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     on_signal(stop.set)
-    fabric, threads = demo_fabric(list(tokens)), ThreadPoolExecutor(_THREADS)
+    simulation, threads = demo_simulation(list(tokens)), ThreadPoolExecutor(_THREADS)
     agents = [
         make_agent(
             AgentSettings(server_url=server_url, host=host, simulated=True),
-            fabric,
+            simulation,
             ServerClient(server_url, host, token, transport=Transport()),
             threads=threads,
         )

@@ -39,8 +39,8 @@ def _bar(x: float, value: float | None, missing: float, highest: float, colour: 
     return f"<rect x='{x + 1:.1f}' y='{y:.1f}' width='{_BAR - 2}' height='{height:.1f}' {look}/>{label}"
 
 
-def _text(x: float, y: float, words: str, look: str = "") -> str:
-    return f"<text x='{x:.1f}' y='{y:.1f}' {look}>{escape(words)}</text>"
+def _text(x: float, y: float, message: str, look: str = "") -> str:
+    return f"<text x='{x:.1f}' y='{y:.1f}' {look}>{escape(message)}</text>"
 
 
 def page(panels: Sequence[str]) -> str:

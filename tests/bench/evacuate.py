@@ -133,15 +133,15 @@ def _until(done: Callable[[], bool], what: str) -> None:
 
 def _serve(base: str, names: list[str]) -> None:
     """The agents' process: hosts with room for all of them."""
-    fabric = SimulatedCluster(time.monotonic)
+    simulation = SimulatedCluster(time.monotonic)
     for name in names:
-        fabric.add_host(name, vcpus=64, memory_mb=131072)
+        simulation.add_host(name, vcpus=64, memory_mb=131072)
 
     async def main() -> None:
         stop = asyncio.Event()
         on_signal(stop.set)
         tokens = dict(zip(names, os.environ["BENCH_TOKENS"].split(","), strict=True))
-        await serve_simulated(base, tokens, names, stop, fabric)
+        await serve_simulated(base, tokens, names, stop, simulation)
 
     asyncio.run(main())
 

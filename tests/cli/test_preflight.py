@@ -164,7 +164,7 @@ def test_else_the_richest_that_every_host_can_run(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("hosts", "words"),
+    ("hosts", "text"),
     [
         ({"a": cpu("x"), "b": cpu("x", xml=""), "c": cpu(xml="")}, "nothing is known of the CPU of b, c"),
         ({}, "nothing is known of the CPU of any host"),
@@ -173,8 +173,8 @@ def test_else_the_richest_that_every_host_can_run(monkeypatch: pytest.MonkeyPatc
         ({"a": cpu("x"), "b": cpu("y")}, "no CPU model in common"),
     ],
 )
-def test_hosts_that_have_nothing_in_common(hosts: dict[str, HostCpu], words: str) -> None:
-    with pytest.raises(Conflict, match=words) as refused:
+def test_hosts_that_have_nothing_in_common(hosts: dict[str, HostCpu], text: str) -> None:
+    with pytest.raises(Conflict, match=text) as refused:
         baselines.baseline("qemu:///nowhere", hosts)
     assert refused.value.advice
 
@@ -197,7 +197,7 @@ def test_a_host_that_has_not_told_yet(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 @pytest.mark.parametrize(
-    ("fate", "words"),
+    ("fate", "text"),
     [
         (
             {"pool": "shared", "proof_age_s": 240.4},
@@ -207,7 +207,7 @@ def test_a_host_that_has_not_told_yet(monkeypatch: pytest.MonkeyPatch, capsys: p
         ({"pool": None, "proof_age_s": None}, ""),
     ],
 )
-def test_an_evacuations_kept_disk_is_shown_with_the_age_of_its_pools_proof(fate: Mapping[str, Any], words: str) -> None:
+def test_an_evacuations_kept_disk_is_shown_with_the_age_of_its_pools_proof(fate: Mapping[str, Any], text: str) -> None:
     kept = {"target": "vda", "kept": True, "made_from": None, "image_id": None, **fate}
     told = matrix({"server": SERVER, "hosts": [host("n2", "passed", check("cpu"))], "disks": [kept]})
-    assert told.splitlines()[-1] == f"vda: kept: other hosts have it too{words}"
+    assert told.splitlines()[-1] == f"vda: kept: other hosts have it too{text}"

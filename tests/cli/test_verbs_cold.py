@@ -75,7 +75,7 @@ def test_a_migration_that_fails_says_so(cloud: Cloud, vm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "expected"),
     [
         (("migrate", "{vm}", "--host", "nosuch"), "Compute host nosuch could not be found."),
         (("migrate", "{vm}", "--host", "{host}"), "Cannot migrate to the host where the server exists."),
@@ -85,11 +85,11 @@ def test_a_migration_that_fails_says_so(cloud: Cloud, vm: str) -> None:
         (("evacuate", "{vm}", "--discard-local-disks"), "Compute service of {host} is still in use."),
     ],
 )
-def test_refusals(cloud: Cloud, standing: tuple[str, str], line: tuple[str, ...], words: str) -> None:
+def test_refusals(cloud: Cloud, standing: tuple[str, str], line: tuple[str, ...], expected: str) -> None:
     vm, host = standing
     refused = cloud.migrator(*(word.format(vm=vm, host=host) for word in line))
     assert (refused.code, refused.out) == (1, "")
-    assert words.format(host=host) in refused.err
+    assert expected.format(host=host) in refused.err
     assert len(refused.err.splitlines()) == 1
     assert cloud.state(vm) == ("ACTIVE", host)
 

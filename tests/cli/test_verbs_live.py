@@ -76,8 +76,8 @@ def test_a_live_migration_is_steered_and_forced_to_its_end(cloud: Cloud, vm: str
     status, host = cloud.state(vm)
     assert (status, host != source) == ("ACTIVE", True)
     said = ok(cloud.migrator("timeline", key))
-    for words in ("maximum downtime 900 ms", "held: True", "held: False", "completion forced: True"):
-        assert words in said
+    for message in ("maximum downtime 900 ms", "held: True", "held: False", "completion forced: True"):
+        assert message in said
 
 
 def transfers(cloud: Cloud, vm: str) -> list[dict[str, object]]:

@@ -79,13 +79,13 @@ def test_nova_suspends_and_names_a_host(cloud: Cloud) -> None:
     cloud.until("SUSPENDED", lambda: cloud.state("still-nova")[0] == "SUSPENDED")
     ok(cloud.nova("resume", "still-nova"))
     cloud.until("ACTIVE", lambda: cloud.state("still-nova")[0] == "ACTIVE")
-    for host, words in (
+    for host, message in (
         ("nosuch", "Compute host nosuch could not be found."),
         (source, "Cannot migrate to the host where the server exists."),
     ):
         refused = cloud.nova("migrate", "--host", host, "still-nova")
         assert refused.code != 0
-        assert words in refused.err
+        assert message in refused.err
     ok(cloud.nova("migrate", "--host", target, "--poll", "still-nova"))
     assert cloud.state("still-nova") == ("VERIFY_RESIZE", target)
     ok(cloud.nova("resize-revert", "still-nova"))

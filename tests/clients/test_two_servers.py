@@ -80,9 +80,9 @@ class Agents(threading.Thread):
 
     def __init__(self, servers: dict[str, str], tokens: dict[str, str]) -> None:
         super().__init__(name="agents", daemon=True)
-        self.fabric = SimulatedCluster(time.monotonic)
+        self.simulation = SimulatedCluster(time.monotonic)
         for host in servers:
-            self.fabric.add_host(host, bandwidth_bytes_per_s=BANDWIDTH)
+            self.simulation.add_host(host, bandwidth_bytes_per_s=BANDWIDTH)
         self._servers, self._tokens = servers, tokens
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
@@ -99,7 +99,7 @@ class Agents(threading.Thread):
         agents = []
         for host, client in clients.items():
             settings = AgentSettings(server_url=self._servers[host], host=host, simulated=True)
-            agents.append(make_agent(settings, self.fabric, client))
+            agents.append(make_agent(settings, self.simulation, client))
         await asyncio.gather(*(agent.run(self._ending) for agent in agents))
         for client in clients.values():
             await client.close()
@@ -215,13 +215,13 @@ def _moves_from(cluster: Cluster, hosts: tuple[str, ...]) -> bool:
 
 def _balances(cluster: Cluster, uuids: list[str], before: dict[str, int]) -> None:
     """Record equals reality, each runs once and nowhere twice, and the claims are those of the record."""
-    fabric = cluster.agents.fabric
+    simulation = cluster.agents.simulation
     placed = {uuid: cluster.show(uuid)["OS-EXT-SRV-ATTR:host"] for uuid in uuids}
     for uuid, host in placed.items():
-        assert fabric.running_on(uuid) == [host]
-    assert fabric.overlaps() == []
-    assert fabric.losses == []
-    copies = [(h, uuid) for h, there in fabric.hosts.items() for uuid, d in there.domains.items() if _present(d)]
+        assert simulation.running_on(uuid) == [host]
+    assert simulation.overlaps() == []
+    assert simulation.losses == []
+    copies = [(h, uuid) for h, there in simulation.hosts.items() for uuid, d in there.domains.items() if _present(d)]
     assert sorted(copies) == sorted((host, uuid) for uuid, host in placed.items())
     used = cluster.used()
     reserved = (sum(before.values()) - INSTANCES * MEMORY_MB) // len(HOSTS)
@@ -251,4 +251,4 @@ def test_of_moves_racing_through_both_servers_one_wins(cluster: Cluster) -> None
         until("moved", lambda: cluster.active(uuid), 60)
         assert [m["status"] for m in cluster.migrations()] == ["completed"] * moved
     assert sum(cluster.used().values()) == sum(before.values())
-    assert cluster.agents.fabric.running_on(uuid) == [cluster.show(uuid)["OS-EXT-SRV-ATTR:host"]]
+    assert cluster.agents.simulation.running_on(uuid) == [cluster.show(uuid)["OS-EXT-SRV-ATTR:host"]]

@@ -28,10 +28,10 @@ class MeasuringContract:
         spec = pair.boot("shared")
         for _ in range(2):
             found = self.counted(pair, spec)
-            assert found.words == ""
+            assert found.message == ""
             assert found.dirty_mib_s is not None
             assert 0 <= found.dirty_mib_s <= spec.memory_mb
-            assert 0 <= found.grain_mib_s <= 2
+            assert 0 <= found.sample_resolution_mib_s <= 2
             assert found.memory_mib is not None
             assert 0 < found.memory_mib <= spec.memory_mb
             assert found.link_mib_s is None or found.link_mib_s > 0

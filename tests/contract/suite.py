@@ -12,13 +12,13 @@ from tests.contract.cold import ColdContract
 from tests.contract.kept import KeptContract
 from tests.contract.leftovers import LeftoversContract
 from tests.contract.lending import LendingContract
-from tests.contract.looking import LookingContract
 from tests.contract.measuring import MeasuringContract
 from tests.contract.moving import MovingContract
 from tests.contract.pair import MOVE, OPERATION, POOLS, Pair, failed
 from tests.contract.pausing import PausingContract
 from tests.contract.proving import ProvingContract
 from tests.contract.steering import SteeringContract
+from tests.contract.surveying import SurveyingContract
 from tests.contract.volumes import VolumesContract
 
 
@@ -31,7 +31,7 @@ class DriverContract(
     KeptContract,
     LeftoversContract,
     LendingContract,
-    LookingContract,
+    SurveyingContract,
     ProvingContract,
     VolumesContract,
 ):

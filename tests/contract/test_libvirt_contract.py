@@ -14,8 +14,8 @@ from tests.waiting import wait_for
 SETTLE_S = 60.0
 
 
-def settle(holds: Callable[[], bool]) -> None:
-    wait_for(holds, SETTLE_S, "the hosts to settle")
+def settle(locks_instance: Callable[[], bool]) -> None:
+    wait_for(locks_instance, SETTLE_S, "the hosts to settle")
 
 
 @pytest.mark.lab

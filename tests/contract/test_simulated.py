@@ -44,30 +44,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def fabric(clock: Clock) -> SimulatedCluster:
-    fabric = SimulatedCluster(clock)
+def simulation(clock: Clock) -> SimulatedCluster:
+    simulation = SimulatedCluster(clock)
     for name in ("a", "b"):
-        fabric.add_host(name)
-    return fabric
+        simulation.add_host(name)
+    return simulation
 
 
 @pytest.fixture
-def simulated_pair(fabric: SimulatedCluster, clock: Clock) -> Pair:
-    def settle(holds: Callable[[], bool]) -> None:
+def simulated_pair(simulation: SimulatedCluster, clock: Clock) -> Pair:
+    def settle(locks_instance: Callable[[], bool]) -> None:
         for _ in range(1000):
-            if holds():
+            if locks_instance():
                 return
             clock.now += 0.05
         pytest.fail("it did not settle within 50 simulated seconds")
 
     return Pair(
-        source=SimulatedHypervisor("a", fabric),
-        destination=SimulatedHypervisor("b", fabric),
+        source=SimulatedHypervisor("a", simulation),
+        destination=SimulatedHypervisor("b", simulation),
         destination_name="b",
         spec=make_spec,
         settle=settle,
         volume=lambda: f"nbd://10.0.0.250:10809/{uuid.uuid4()}",
-        hide=lambda source: fabric.unreachable.update({("a", source), ("b", source)}),
+        hide=lambda source: simulation.unreachable.update({("a", source), ("b", source)}),
         images={IMAGE: Path("/nowhere")},
     )
 
@@ -79,12 +79,12 @@ class TestSimulated(DriverContract):
 
 
 @contextlib.contextmanager
-def cut_for_long(fabric: SimulatedCluster, clock: Clock) -> Iterator[None]:
+def cut_for_long(simulation: SimulatedCluster, clock: Clock) -> Iterator[None]:
     """The block sees what is under way after five minutes without the link between the two."""
-    fabric.cut("a", "b")
+    simulation.cut("a", "b")
     clock.now += 300
     yield
-    fabric.heal("a", "b")
+    simulation.heal("a", "b")
 
 
 def begin_slowly(pair: Pair, pool: str = "shared") -> InstanceSpec:
@@ -95,22 +95,22 @@ def begin_slowly(pair: Pair, pool: str = "shared") -> InstanceSpec:
     return spec
 
 
-def test_the_truth_of_a_move(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_the_truth_of_a_move(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair, "local")
-    assert fabric.running_on(spec.uuid) == ["a"]
+    assert simulation.running_on(spec.uuid) == ["a"]
     simulated_pair.settle(lambda: simulated_pair.over(spec))
-    assert fabric.running_on(spec.uuid) == ["b"]
-    first, second = fabric.executions
+    assert simulation.running_on(spec.uuid) == ["b"]
+    first, second = simulation.executions
     assert first.until is not None
     job = simulated_pair.destination.job(spec.uuid)
     assert job is not None
     assert round((second.since - first.until) * 1000) == job.downtime_ms
-    assert fabric.overlaps() == []
-    assert fabric.losses == []
-    assert fabric.holders_of_newest(spec.uuid, "vda") == ["local-b"]
+    assert simulation.overlaps() == []
+    assert simulation.losses == []
+    assert simulation.holders_of_newest(spec.uuid, "vda") == ["local-b"]
 
 
-def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     pair = simulated_pair
     spec = pair.boot("shared")
     pair.prepare(spec)
@@ -120,67 +120,67 @@ def test_a_post_copy_cannot_be_aborted(simulated_pair: Pair, fabric: SimulatedCl
     assert pair.source.domain(spec.uuid).reason == "postcopy"
     with pytest.raises(DriverError, match="post-copy"):
         pair.source.abort_job(spec.uuid)
-    assert fabric.running_on(spec.uuid) == ["b"]
+    assert simulation.running_on(spec.uuid) == ["b"]
 
 
-def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_source_whose_daemon_dies_keeps_the_guest(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair)
-    fabric.kill_daemon("a")
+    simulation.kill_daemon("a")
     with pytest.raises(HypervisorUnavailable):
         simulated_pair.source.domain(spec.uuid)
     assert simulated_pair.destination.domain(spec.uuid).state is DomainState.ABSENT
-    fabric.start_daemon("a")
+    simulation.start_daemon("a")
     assert simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING
-    assert fabric.running_on(spec.uuid) == ["a"]
+    assert simulation.running_on(spec.uuid) == ["a"]
 
 
-def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_destination_whose_daemon_dies_fails_the_transfer(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair)
-    fabric.kill_daemon("b")
+    simulation.kill_daemon("b")
     assert "client socket is closed" in (simulated_pair.source.migration_error(spec.uuid) or "")
     assert simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING
-    fabric.start_daemon("b")
+    simulation.start_daemon("b")
     assert simulated_pair.destination.domain(spec.uuid).state is DomainState.ABSENT
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_a_daemon_that_dies_at_the_switch_over(
-    simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock, side: str
+    simulated_pair: Pair, simulation: SimulatedCluster, clock: Clock, side: str
 ) -> None:
     spec = begin_slowly(simulated_pair)
     while simulated_pair.source.domain(spec.uuid).state is DomainState.RUNNING:
         clock.now += 0.002
     assert simulated_pair.source.domain(spec.uuid).state is DomainState.PAUSED
-    assert fabric.running_on(spec.uuid) == []
-    fabric.kill_daemon(side)
-    fabric.start_daemon(side)
-    assert fabric.running_on(spec.uuid) == ["a"]
-    assert fabric.overlaps() == []
+    assert simulation.running_on(spec.uuid) == []
+    simulation.kill_daemon(side)
+    simulation.start_daemon(side)
+    assert simulation.running_on(spec.uuid) == ["a"]
+    assert simulation.overlaps() == []
 
 
-def test_a_cut_link_only_delays(simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock) -> None:
+def test_a_cut_link_only_delays(simulated_pair: Pair, simulation: SimulatedCluster, clock: Clock) -> None:
     spec = begin_slowly(simulated_pair)
-    with cut_for_long(fabric, clock):
+    with cut_for_long(simulation, clock):
         assert simulated_pair.active(spec)
     simulated_pair.settle(lambda: simulated_pair.over(spec))
-    assert fabric.running_on(spec.uuid) == ["b"]
+    assert simulation.running_on(spec.uuid) == ["b"]
 
 
-def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_transfer_outlives_the_agent_that_began_it(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_slowly(simulated_pair)
-    again = SimulatedHypervisor("a", fabric)
+    again = SimulatedHypervisor("a", simulation)
     assert not again.migration_running(spec.uuid)
     job = again.job(spec.uuid)
     assert job is not None
     assert job.active
     simulated_pair.settle(lambda: simulated_pair.over(spec))
-    assert fabric.running_on(spec.uuid) == ["b"]
+    assert simulation.running_on(spec.uuid) == ["b"]
 
 
 def test_a_guest_that_dirties_faster_than_the_link_never_converges(
-    simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock
+    simulated_pair: Pair, simulation: SimulatedCluster, clock: Clock
 ) -> None:
-    fabric.default_behaviour = Behaviour(dirty_bytes_per_s=100 * MIB)
+    simulation.default_behaviour = Behaviour(dirty_bytes_per_s=100 * MIB)
     spec = begin_slowly(simulated_pair)
     clock.now += 3600
     job = simulated_pair.source.job(spec.uuid)
@@ -189,14 +189,14 @@ def test_a_guest_that_dirties_faster_than_the_link_never_converges(
     assert (job.iterations or 0) > 100
 
 
-def test_a_loss_of_data_is_seen(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_loss_of_data_is_seen(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = simulated_pair.boot("local")
     simulated_pair.source.destroy(spec.uuid)
     simulated_pair.source.remove_files(spec, ["local"])
-    assert fabric.holders_of_newest(spec.uuid, "vda") == []
+    assert simulation.holders_of_newest(spec.uuid, "vda") == []
     simulated_pair.source.make_disks(spec, simulated_pair.images)
     simulated_pair.source.define_and_start(spec, "op", 2)
-    assert len(fabric.losses) == 1
+    assert len(simulation.losses) == 1
 
 
 # --- copies and memory, under faults --------------------------------------------------------------------------------
@@ -210,35 +210,35 @@ def begin_copy(pair: Pair) -> InstanceSpec:
     return spec
 
 
-def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_copy_whose_source_dies_fails_and_is_begun_again(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
-    fabric.kill_daemon("a")
+    simulation.kill_daemon("a")
     assert isinstance(simulated_pair.destination.copy_error(spec.uuid), HypervisorUnavailable)
     assert [d.exists for d in simulated_pair.destination.disks(spec)] == [False]
-    fabric.start_daemon("a")
+    simulation.start_daemon("a")
     simulated_pair.fetch(spec, "vda")
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     assert simulated_pair.destination.copy_error(spec.uuid) is None
 
 
-def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, fabric: SimulatedCluster, clock: Clock) -> None:
+def test_a_copy_over_a_cut_link_only_waits(simulated_pair: Pair, simulation: SimulatedCluster, clock: Clock) -> None:
     spec = begin_copy(simulated_pair)
-    with cut_for_long(fabric, clock):
+    with cut_for_long(simulation, clock):
         assert simulated_pair.copying(spec)
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     assert simulated_pair.destination.copy_error(spec.uuid) is None
 
 
-def test_a_copy_ends_with_the_agent_that_made_it(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_copy_ends_with_the_agent_that_made_it(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
-    again = SimulatedHypervisor("b", fabric)
+    again = SimulatedHypervisor("b", simulation)
     assert again.copy_job(spec.uuid) is None
-    assert fabric.copies == {}
+    assert simulation.copies == {}
 
 
-def test_a_full_disk_ends_a_copy(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_full_disk_ends_a_copy(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
-    pool = fabric.hosts["b"].pools["local"]
+    pool = simulation.hosts["b"].pools["local"]
     pool.taken_bytes = pool.free_bytes
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     assert isinstance(simulated_pair.destination.copy_error(spec.uuid), StorageError)
@@ -246,40 +246,40 @@ def test_a_full_disk_ends_a_copy(simulated_pair: Pair, fabric: SimulatedCluster)
 
 
 def test_a_damaged_copy_has_another_checksum_and_running_on_it_is_a_loss(
-    simulated_pair: Pair, fabric: SimulatedCluster
+    simulated_pair: Pair, simulation: SimulatedCluster
 ) -> None:
     spec = begin_copy(simulated_pair)
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
-    fabric.storages["local-b"].disks[spec.uuid, "vda"].damage = "-flipped"
+    simulation.storages["local-b"].disks[spec.uuid, "vda"].damage = "-flipped"
     source, destination = simulated_pair.source, simulated_pair.destination
     assert simulated_pair.sums(source, spec, "vda") != simulated_pair.sums(destination, spec, "vda")
     destination.define_and_start(spec, "op", 2)
-    assert len(fabric.losses) == 1
+    assert len(simulation.losses) == 1
 
 
-def test_a_memory_that_is_used_twice_or_forgotten_is_seen(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_a_memory_that_is_used_twice_or_forgotten_is_seen(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = simulated_pair.boot("local")
     simulated_pair.source.save_memory(spec)
     simulated_pair.source.delete_saved_memory(spec.uuid)
     simulated_pair.source.define_and_start(spec, "op", 2)
-    assert ["without the memory" in loss for loss in fabric.losses] == [True]
+    assert ["without the memory" in loss for loss in simulation.losses] == [True]
     simulated_pair.source.save_memory(spec)
     simulated_pair.fetch(spec, "vda", "memory")
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     simulated_pair.destination.define(spec, "op", 3)
     simulated_pair.destination.restore_memory(spec, "op", 3)
-    assert len(fabric.losses) == 1
+    assert len(simulation.losses) == 1
     simulated_pair.destination.destroy(spec.uuid)
     simulated_pair.source.restore_memory(spec, "op", 4)
-    assert len(fabric.losses) > 1
+    assert len(simulation.losses) > 1
 
 
-def test_what_somebody_gave_up_is_no_loss(simulated_pair: Pair, fabric: SimulatedCluster) -> None:
+def test_what_somebody_gave_up_is_no_loss(simulated_pair: Pair, simulation: SimulatedCluster) -> None:
     spec = begin_copy(simulated_pair)
     simulated_pair.settle(lambda: not simulated_pair.copying(spec))
     simulated_pair.destination.define_and_start(spec, "op", 2)
-    assert fabric.holders_of_newest(spec.uuid, "vda") == ["local-b"]
+    assert simulation.holders_of_newest(spec.uuid, "vda") == ["local-b"]
     simulated_pair.destination.destroy(spec.uuid)
-    fabric.settle_for(spec.uuid, "a")
+    simulation.settle_for(spec.uuid, "a")
     simulated_pair.source.define_and_start(spec, "op", 3)
-    assert fabric.losses == []
+    assert simulation.losses == []

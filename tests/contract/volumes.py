@@ -12,7 +12,7 @@ NOWHERE = "nbd://192.0.2.1:9/nothing"
 def backed(pair: Pair, *, size_gb: int = 1) -> InstanceSpec:
     """Its root disk is a volume; what it boots from lies in its home."""
     volume = VolumeSpec(id="v", target="vda", source=pair.volume(), size_gb=size_gb)
-    return pair.spec("local").model_copy(update={"disks": (), "volumes": (volume,), "home": "local"})
+    return pair.spec("local").model_copy(update={"disks": (), "volumes": (volume,), "state_pool": "local"})
 
 
 def mixed(pair: Pair) -> InstanceSpec:

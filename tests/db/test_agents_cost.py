@@ -40,8 +40,8 @@ class Asked:
 def noted(db: Database) -> Iterator[Asked]:
     found = Asked()
 
-    def statement(_connection: Any, _cursor: Any, words: str, *_: Any) -> None:
-        found.statements.append(words)
+    def statement(_connection: Any, _cursor: Any, message: str, *_: Any) -> None:
+        found.statements.append(message)
 
     def built(_connection: Any, clause: Any, *_: Any) -> None:
         found.built.add(id(clause))

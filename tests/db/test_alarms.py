@@ -88,26 +88,30 @@ def applied(db: Database, operation_id: int, plan: Plan) -> None:
         apply(connection, loader.snapshot(connection, operation_id, ServerSettings()), plan)
 
 
-@pytest.mark.parametrize("over", [Plan(waiting="n1: something else"), Plan(waiting=""), Plan(end="completed")])
+@pytest.mark.parametrize(
+    "over", [Plan(wait_reason="n1: something else"), Plan(wait_reason=""), Plan(final_status="completed")]
+)
 def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Database, over: Plan) -> None:
     (uuid,) = databases.add_instances(db, 1)
     registering.register(db, "one", 1, databases.report())
     with db.write() as connection:
         instances.change(connection, uuid, {"host": "one", "vm_state": "active", "task_state": None})
     key = requests.stop(db, requests.Caller("admin", "admin", "req"), uuid)
-    applied(db, key, Plan(waiting="one: not yet"))
+    applied(db, key, Plan(wait_reason="one: not yet"))
     assert listed(db) == []
     for _ in range(2):
-        words = "SPLIT: the instance runs on both hosts"
-        applied(db, key, Plan(waiting=words, timeline=(Timeline("alarm", words),)))
-        assert listed(db, instance_uuid=uuid) == [("split", "", words)]
+        text = "SPLIT: the instance runs on both hosts"
+        applied(db, key, Plan(wait_reason=text, timeline=(Timeline("alarm", text),)))
+        assert listed(db, instance_uuid=uuid) == [("split", "", text)]
     applied(db, key, over)
     assert listed(db) == []
     assert lines(db).count(("alarm", "SPLIT: the instance runs on both hosts")) == 2  # the operation's own lines
     assert ("alarm-cleared", "no longer: SPLIT: the instance runs on both hosts") in lines(db)
 
 
-@pytest.mark.parametrize("over", [Plan(phase="commit"), Plan(forward=False, bump_epoch=True), Plan(end="error")])
+@pytest.mark.parametrize(
+    "over", [Plan(phase="commit"), Plan(forward=False, bump_epoch=True), Plan(final_status="error")]
+)
 def test_a_phase_that_lasts_too_long_is_an_alarm_until_it_is_left(db: Database, over: Plan) -> None:
     (uuid,) = databases.add_instances(db, 1)
     registering.register(db, "one", 1, databases.report())
@@ -121,9 +125,9 @@ def test_a_phase_that_lasts_too_long_is_an_alarm_until_it_is_left(db: Database, 
         connection.execute(operations.update().where(operations.c.id == key).values(phase_since=0.0))
     for _ in range(2):
         reconciler.sweep()
-        ((kind, _, words),) = listed(db, instance_uuid=uuid)
-        assert (kind, words[:35]) == ("operation-overdue", "OVERDUE: stop is in phase 'stop' fo")
-    assert [name for name, message in lines(db) if message == words] == ["alarm"]
+        ((kind, _, text),) = listed(db, instance_uuid=uuid)
+        assert (kind, text[:35]) == ("operation-overdue", "OVERDUE: stop is in phase 'stop' fo")
+    assert [name for name, message in lines(db) if message == text] == ["alarm"]
     with db.read() as connection:
         row = timed(loader.snapshot(connection, key, ServerSettings()), STOP, over)
     applied(db, key, row)

@@ -125,7 +125,7 @@ def test_what_is_asked_waits_until_an_operator_has_compared_both(moved: tuple[Da
     reconciler.reconcile(key)
     polls(db, "two", None)
     with db.read() as connection:
-        assert "three" in (operations.get(connection, key).waiting or "")
+        assert "three" in (operations.get(connection, key).wait_reason or "")
     for host in ("two", "three"):
         assert agents.assignments(db, host, settings).assignments == ()
     assert reconciliation.take(db, CALLER, uuid, reconciliation.Word("three"), settings) == [key]

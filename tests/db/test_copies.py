@@ -38,13 +38,13 @@ def operation(
     destination: str,
     ago_s: float | None,
     *,
-    holds: bool = True,
+    locks_instance: bool = True,
     kind: Kind = Kind.LIVE_MIGRATION,
 ) -> None:
     """One to ``destination`` that ended so long ago; None: it is active."""
     with db.write() as connection:
         key = requests.begin(connection, CALLER, kind, uuid, "one")
-        over: dict[str, Any] = {"active": ago_s is None, "destination": destination, "holds": holds}
+        over: dict[str, Any] = {"active": ago_s is None, "destination": destination, "locks_instance": locks_instance}
         over |= {"finished_at": now(connection) - ago_s} if ago_s is not None else {}
         connection.execute(update(t.operations).where(t.operations.c.id == key).values(**over))
         connection.execute(update(t.instances).values(task_state=None, updated_at=now(connection) - 60))
@@ -98,14 +98,14 @@ def test_a_list_older_than_the_record_says_nothing_unless_the_clock_was_set_back
 
 
 @pytest.mark.parametrize(
-    ("ago_s", "holds", "counts"),
+    ("ago_s", "locks_instance", "counts"),
     [(60, True, True), (5, True, False), (-60, True, True), (None, False, False), (None, True, True)],
 )
 def test_what_is_left_of_a_deleted_instance(
-    db: Database, uuid: str, ago_s: float | None, holds: bool, counts: bool
+    db: Database, uuid: str, ago_s: float | None, locks_instance: bool, counts: bool
 ) -> None:
     """Not where an operation ended a moment ago, for the list may be older, nor where one still has to clean up."""
-    operation(db, uuid, "two", ago_s, holds=holds)
+    operation(db, uuid, "two", ago_s, locks_instance=locks_instance)
     listed(db, "two", HeldCopy(uuid, "shut_off"))
     listed(db, "three", HeldCopy(uuid, "running", believed=False))
     with db.read() as connection:
@@ -126,7 +126,7 @@ def test_what_is_left_of_a_deleted_instance(
 def test_a_guest_that_runs_where_an_operation_only_cleans_up_is_left_of_a_deleted_instance(
     db: Database, uuid: str, state: str, kind: str, within_s: float, counts: bool
 ) -> None:
-    operation(db, uuid, "two", None, holds=False, kind=Kind(kind))
+    operation(db, uuid, "two", None, locks_instance=False, kind=Kind(kind))
     listed(db, "two", HeldCopy(uuid, state))
     with db.read() as connection:
         assert host_domains.left(connection, uuid, "one", within_s) == ([("two", state)] if counts else [])

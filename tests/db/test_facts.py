@@ -24,7 +24,7 @@ def told(db: Database, operation: int, incarnation: int, sequence: int, **body: 
     with db.write() as connection:
         connection.execute(update(rows).values(told_at=1.0))
         number = {"incarnation": incarnation, "sequence": sequence}
-        return facts.keep(
+        return facts.upsert(
             connection, operation, "compute1", epoch=1, phase="check", body={"said": number} | body, **number
         )
 

@@ -38,10 +38,10 @@ def begin(db: Database, name: str, by: str = "server-a", stale_s: float = STALE)
         return fencing.begin(connection, name, by, stale_s)
 
 
-def finish(db: Database, attempt: fencing.Attempt | None, ok: bool, words: str) -> None:
+def finish(db: Database, attempt: fencing.Attempt | None, ok: bool, message: str) -> None:
     assert attempt is not None
     with db.write() as connection:
-        fencing.finish(connection, attempt, ok, words)
+        fencing.finish(connection, attempt, ok, message)
 
 
 def test_forced_down_and_up(db: Database, host: str) -> None:

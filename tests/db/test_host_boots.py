@@ -65,7 +65,7 @@ def test_a_guest_that_runs_elsewhere_is_not_started_and_the_others_are(db: Datab
     assert started(db, torn, whole) == [whole]
     with db.read() as connection:
         said = connection.execute(select(events.c.message).where(events.c.instance_uuid == torn)).scalars().all()
-    assert any("compute1 was rebooted, and the guest is not started again" in words for words in said)
+    assert any("compute1 was rebooted, and the guest is not started again" in message for message in said)
 
 
 def test_a_host_that_is_forced_down_starts_no_guest(db: Database) -> None:

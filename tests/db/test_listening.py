@@ -117,8 +117,8 @@ def test_a_clock_that_is_set_changes_no_silence_and_is_said_once(
     servers.passes(5, by_database=5 + step_s)
     assert silent_s(servers.db) == pytest.approx(25, abs=3)
     assert seconds(servers.db) == pytest.approx(25, abs=3), "a step is no break"
-    words = "forward" if step_s > 0 else "back"
-    assert opened(servers.db) == [f"the database's clock was set {words} by {abs(step_s):.0f} s"]
+    message = "forward" if step_s > 0 else "back"
+    assert opened(servers.db) == [f"the database's clock was set {message} by {abs(step_s):.0f} s"]
     servers.passes(database_clock.SHOWN_S + 10)
     assert opened(servers.db) == []
     assert silent_s(servers.db) == pytest.approx(25 + database_clock.SHOWN_S + 10, abs=5)

@@ -83,7 +83,7 @@ def planning(db: Database, row: Any) -> Act:
 
     def once(connection: Connection) -> None:
         snapshot = loader.snapshot(connection, row.id, ServerSettings())
-        apply(connection, snapshot, Plan(waiting=f"round {snapshot.operation.generation}"))
+        apply(connection, snapshot, Plan(wait_reason=f"round {snapshot.operation.generation}"))
         claims.release(connection, "two", row.instance_uuid)
         assert claims.take(connection, "two", row.instance_uuid, row.id, 1, 1, 1)
 

@@ -14,7 +14,7 @@ from migrator.db.tables import hosts as host_rows
 from migrator.errors import Conflict, HostNotFound, MachineNotApproved, NameTaken
 from migrator.protocol import Facts, HostReport, Poll
 from migrator.scheduler import agents
-from migrator.scheduler.hosts.machines import Standing, approve, standing
+from migrator.scheduler.hosts.machines import NameClaim, approve, name_claim
 from migrator.settings import ServerSettings
 from tests import registering
 from tests.api import seed
@@ -160,23 +160,23 @@ def _row(**more: Any) -> Any:
 
 
 STANDINGS = [
-    (None, TWO, True, Standing.FIRST),
-    (_row(machine=None), TWO, False, Standing.FIRST),
-    (_row(silent_s=1e9), ONE, False, Standing.SAME),
-    (_row(), TWO, True, Standing.TAKEN),
-    (_row(silent_s=1e9), TWO, True, Standing.REPLACES),
-    (_row(silent_s=1e9), TWO, False, Standing.HELD),
-    (_row(silent_s=1e9, listening_s=1.0), TWO, True, Standing.HELD),
-    (_row(silent_s=1e9), "", True, Standing.HELD),
-    (_row(silent_s=1e9, claimant={"machine": TWO, "approved": True}), TWO, False, Standing.REPLACES),
-    (_row(silent_s=0.0, claimant={"machine": TWO, "approved": True}), TWO, False, Standing.TAKEN),
-    (_row(silent_s=1e9, claimant={"machine": ONE, "approved": True}), TWO, False, Standing.HELD),
+    (None, TWO, True, NameClaim.FIRST),
+    (_row(machine=None), TWO, False, NameClaim.FIRST),
+    (_row(silent_s=1e9), ONE, False, NameClaim.SAME),
+    (_row(), TWO, True, NameClaim.TAKEN),
+    (_row(silent_s=1e9), TWO, True, NameClaim.REPLACES),
+    (_row(silent_s=1e9), TWO, False, NameClaim.HELD),
+    (_row(silent_s=1e9, listening_s=1.0), TWO, True, NameClaim.HELD),
+    (_row(silent_s=1e9), "", True, NameClaim.HELD),
+    (_row(silent_s=1e9, claimant={"machine": TWO, "approved": True}), TWO, False, NameClaim.REPLACES),
+    (_row(silent_s=0.0, claimant={"machine": TWO, "approved": True}), TWO, False, NameClaim.TAKEN),
+    (_row(silent_s=1e9, claimant={"machine": ONE, "approved": True}), TWO, False, NameClaim.HELD),
 ]
 
 
 @pytest.mark.parametrize(("known", "machine", "empty", "expected"), STANDINGS)
-def test_who_a_machine_is_to_a_host(known: Any, machine: str, empty: bool, expected: Standing) -> None:
-    assert standing(known, machine, DOWN_AFTER, empty=empty) is expected
+def test_who_a_machine_is_to_a_host(known: Any, machine: str, empty: bool, expected: NameClaim) -> None:
+    assert name_claim(known, machine, DOWN_AFTER, empty=empty) is expected
 
 
 def test_a_host_is_silent_by_the_servers_clock(host: Database) -> None:

@@ -147,6 +147,6 @@ def test_a_claim_that_is_left_to_be_cleaned_up_is_no_place_of_a_member(db: Datab
     with db.read() as connection:
         assert state.load(connection, asked).group.hosts == {"x", mine.destination}  # type: ignore[union-attr]
     with db.write() as connection:
-        connection.execute(t.operations.update().where(t.operations.c.id == key).values(holds=False))
+        connection.execute(t.operations.update().where(t.operations.c.id == key).values(locks_instance=False))
     with db.read() as connection:
         assert state.load(connection, asked).group.hosts == {"x"}  # type: ignore[union-attr]

@@ -42,19 +42,19 @@ def involve(db: Database, host: str, uuid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "message"),
     [
         (DomainState.RUNNING, "a copy of it runs on stray"),
         (DomainState.PAUSED, "a copy of it is paused on stray"),
         (DomainState.SHUT_OFF, ""),
     ],
 )
-def test_a_live_copy_elsewhere_forbids_a_start(db: Database, state: DomainState, words: str) -> None:
+def test_a_live_copy_elsewhere_forbids_a_start(db: Database, state: DomainState, message: str) -> None:
     uuid = stopped_instance(db, "host00000")
     involve(db, "stray", uuid)
     say(db, "stray", uuid, state)
-    if words:
-        with pytest.raises(Conflict, match=words):
+    if message:
+        with pytest.raises(Conflict, match=message):
             requests.start(db, CALLER, uuid)
     else:
         assert requests.start(db, CALLER, uuid) > 0
@@ -74,5 +74,5 @@ def test_a_fact_sent_twice_is_kept_once(db: Database) -> None:
     operation = requests.start(db, CALLER, uuid)
     fact: dict[str, Any] = {"epoch": 1, "phase": "start", "incarnation": 1, "sequence": 1, "body": {}}
     with db.write() as connection:
-        assert facts.keep(connection, operation, "host00000", **fact)
-        assert not facts.keep(connection, operation, "host00000", **fact)
+        assert facts.upsert(connection, operation, "host00000", **fact)
+        assert not facts.upsert(connection, operation, "host00000", **fact)

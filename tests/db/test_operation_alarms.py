@@ -40,8 +40,8 @@ def applied(db: Database, operation_id: int, plan: Plan) -> None:
         apply(connection, loader.snapshot(connection, operation_id, ServerSettings()), plan)
 
 
-def overdue(db: Database, operation_id: int, words: str) -> None:
-    applied(db, operation_id, Plan(context={"overdue": "stop"}, timeline=(Timeline("alarm", words),)))
+def overdue(db: Database, operation_id: int, message: str) -> None:
+    applied(db, operation_id, Plan(context={"overdue": "stop"}, timeline=(Timeline("alarm", message),)))
 
 
 def open_alarms(db: Database) -> list[tuple[str, str]]:
@@ -52,14 +52,14 @@ def open_alarms(db: Database) -> list[tuple[str, str]]:
 def two_overdue(db: Database, uuid: str) -> tuple[int, int]:
     first = requests.stop(db, CALLER, uuid)
     overdue(db, first, "OVERDUE: the first")
-    applied(db, first, Plan(holds=False))
+    applied(db, first, Plan(locks_instance=False))
     second = requests.stop(db, CALLER, uuid)
     overdue(db, second, "OVERDUE: the second")
     assert open_alarms(db) == [("operation-overdue", f"OVERDUE: the {which}") for which in ("first", "second")]
     return first, second
 
 
-@pytest.mark.parametrize("over", [Plan(end="completed"), Plan(phase="commit", context={"overdue": ""})])
+@pytest.mark.parametrize("over", [Plan(final_status="completed"), Plan(phase="commit", context={"overdue": ""})])
 @pytest.mark.parametrize("which", [0, 1])
 def test_of_two_operations_that_are_overdue_each_has_an_alarm_of_its_own(
     db: Database, uuid: str, which: int, over: Plan
@@ -73,15 +73,15 @@ def test_the_end_of_an_operation_leaves_the_alarms_about_its_instance(db: Databa
         alarms.raise_alarm(connection, AlarmKind.DOMAIN_GONE, "gone", host="one", instance_uuid=uuid)
     key = requests.stop(db, CALLER, uuid)
     overdue(db, key, "OVERDUE: it")
-    applied(db, key, Plan(end="error"))
+    applied(db, key, Plan(final_status="error"))
     assert open_alarms(db) == [("domain-gone", "gone")]
 
 
 def test_a_word_that_ends_an_operation_ends_its_alarms(db: Database, uuid: str) -> None:
     key = requests.live_migrate(db, CALLER, uuid, host=None, block=None)
     overdue(db, key, "OVERDUE: it")
-    words = "SPLIT: it runs on both"
-    applied(db, key, Plan(waiting=words, timeline=(Timeline("alarm", words),)))
+    message = "SPLIT: it runs on both"
+    applied(db, key, Plan(wait_reason=message, timeline=(Timeline("alarm", message),)))
     heard(db, "one", uuid)
     assert len(open_alarms(db)) == 2
     reconciliation.take(db, CALLER, uuid, Word("one"), ServerSettings())

@@ -51,13 +51,13 @@ def test_a_second_resize_in_place_keeps_its_claim_when_the_first_one_ends_late(d
         vcpus, memory_mb, disk_gb = amounts(row.flavor, volume_backed=False)
         assert claims.take(connection, "one", uuid, first, vcpus, memory_mb, disk_gb)
         snapshot = loader.snapshot(connection, first, SETTINGS)
-        apply(connection, snapshot, Plan(end="completed"))
+        apply(connection, snapshot, Plan(final_status="completed"))
     one = resize_here(db, uuid, LARGE)
     with db.write() as connection:
         connection.execute(
             t.operations.update().where(t.operations.c.id == one).values(phase="verify", confirm_requested=True)
         )
-    while operation(db, one).holds:
+    while operation(db, one).locks_instance:
         step(db, one)
     with db.write() as connection:
         instances.change(connection, uuid, {"flavor": LARGE, "vm_state": "active"})

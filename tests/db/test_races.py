@@ -110,7 +110,7 @@ def test_a_deletion_asked_for_while_an_operation_ends_is_not_forgotten(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uuid = instance(db)
-    ends = applying(db, requests.stop(db, CALLER, uuid), Plan(end="completed"))
+    ends = applying(db, requests.stop(db, CALLER, uuid), Plan(final_status="completed"))
     with after(monkeypatch, operations, "active_of_instance", ends):
         requests.delete_instance(db, CALLER, uuid)
     assert deletions(db, uuid) == ["one"]
@@ -124,7 +124,7 @@ def test_a_deletion_asked_for_while_the_instance_arrives_goes_to_its_new_host(
     operation_id = requests.live_migrate(db, CALLER, uuid, host="two", block=None)
     with db.write() as connection:
         connection.execute(t.operations.update().values(destination="two", phase="commit"))
-    arrives = applying(db, operation_id, Plan(effect=Effect.MOVE_RECORD, end="completed"))
+    arrives = applying(db, operation_id, Plan(effect=Effect.MOVE_RECORD, final_status="completed"))
     with after(monkeypatch, module, name, arrives):
         requests.delete_instance(db, CALLER, uuid)
     assert deletions(db, uuid) == ["two"]
@@ -138,7 +138,7 @@ def whole_live_migration(db: Database, uuid: str) -> None:
         return
     with db.write() as connection:
         connection.execute(t.operations.update().values(destination="two", phase="commit"))
-    applying(db, operation_id, Plan(effect=Effect.MOVE_RECORD, end="completed"))()
+    applying(db, operation_id, Plan(effect=Effect.MOVE_RECORD, final_status="completed"))()
 
 
 _LARGE = {"id": 9, "name": "large", "flavorid": "9", "vcpus": 2, "memory_mb": 512, "disk_gb": 100, "extra_specs": {}}

@@ -32,9 +32,9 @@ def uuid(db: Database) -> str:
     return uuid
 
 
-def alarmed(db: Database, uuid: str, kind: str, words: str) -> None:
+def alarmed(db: Database, uuid: str, kind: str, message: str) -> None:
     """An open alarm of before there were those of operations."""
-    values = {"kind": kind, "uuid": uuid, "words": words}
+    values = {"kind": kind, "uuid": uuid, "words": message}
     columns = "kind, host, instance_uuid, message, raised_at"
     with db.write() as connection:
         connection.execute(text(f"INSERT INTO alarms ({columns}) VALUES (:kind, '', :uuid, :words, 1.0)"), values)
@@ -53,7 +53,7 @@ def changed(db: Database, key: int, **values: Any) -> None:
 def two(db: Database, uuid: str) -> tuple[int, int]:
     """An operation that only has a host to clean up, and a newer one that holds the instance."""
     first = requests.stop(db, CALLER, uuid)
-    applied(db, first, Plan(holds=False))
+    applied(db, first, Plan(locks_instance=False))
     return first, requests.stop(db, CALLER, uuid)
 
 
@@ -70,8 +70,8 @@ def given(db: Database) -> list[tuple[str, int | None]]:
     ("kind", "says"),
     [
         ("operation-overdue", {"context": LATE}),
-        ("split", {"waiting": SPLIT}),
-        ("operation-unreadable", {"waiting": UNREADABLE}),
+        ("split", {"wait_reason": SPLIT}),
+        ("operation-unreadable", {"wait_reason": UNREADABLE}),
     ],
 )
 def test_an_open_alarm_is_given_to_the_operation_that_says_it_whether_it_holds_its_instance_or_not(
@@ -106,16 +106,16 @@ def test_operations_that_are_overdue_without_an_alarm_of_their_own_raise_it_anew
 
 def test_an_operation_that_waits_with_a_split_without_an_alarm_forgets_that_it_does(db: Database, uuid: str) -> None:
     key = requests.stop(db, CALLER, uuid)
-    changed(db, key, waiting=SPLIT, context={"torn": True})
+    changed(db, key, wait_reason=SPLIT, context={"torn": True})
     downgraded(db, "0018")
     upgrade.upgrade(db.url)
     with db.read() as connection:
         row = connection.execute(select(operations).where(operations.c.id == key)).one()
-    assert (row.waiting, row.context) == (None, {"torn": True})
+    assert (row.wait_reason, row.context) == (None, {"torn": True})
 
 
 def test_an_alarm_whose_operation_is_over_is_closed(db: Database, uuid: str) -> None:
-    changed(db, requests.stop(db, CALLER, uuid), active=False, context=LATE, waiting=SPLIT)
+    changed(db, requests.stop(db, CALLER, uuid), active=False, context=LATE, wait_reason=SPLIT)
     downgraded(db, "0018")
     for kind in ("operation-overdue", "split", "domain-gone"):
         alarmed(db, uuid, kind, "it")
@@ -130,7 +130,7 @@ def test_an_operation_that_cannot_be_read_keeps_no_database_from_its_upgrade(db:
         connection.execute(text("UPDATE operations SET context = '[]'"))
         if db.is_sqlite:
             connection.execute(text("UPDATE operations SET context = '{'"))
-    changed(db, key, waiting=UNREADABLE)
+    changed(db, key, wait_reason=UNREADABLE)
     alarmed(db, uuid, "operation-unreadable", "it")
     upgrade.upgrade(db.url)
     assert given(db) == [("operation-unreadable", key)]

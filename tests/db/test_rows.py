@@ -87,7 +87,7 @@ QUERIES: list[tuple[type, Ask]] = [
     (partial_rows.RecordRow, lambda c: host_domains.records(c, "n1", ["u"])),
     (partial_rows.UnderWayRow, lambda c: host_domains.under_way(c, ["u"])),
     (partial_rows.StampingRow, lambda c: host_domains.stamping(c, ["u"])),
-    (partial_rows.QueueRow, lambda c: queues.standing(c, inbound.RULE, ["n1"])),
+    (partial_rows.QueueRow, lambda c: queues.members(c, inbound.RULE, ["n1"])),
     (partial_rows.SurveyRow, lambda c: surveys.of_hosts(c, ["n1"])),
     (partial_rows.MachineRow, lambda c: machines.of(c, "n1")),
     (partial_rows.RegisteredRow, lambda c: registrations.known(c, ["n1"])),
@@ -139,7 +139,7 @@ def test_a_polled_record_has_the_columns_and_types_of_its_query() -> None:
 
 def _compare(kind: Any, query: Select[Any]) -> None:
     columns = list(query.selected_columns)
-    assert [column.name for column in columns] == list(kind._fields)
+    assert [column.key for column in columns] == list(kind._fields)
     for column, (name, hint) in zip(columns, get_type_hints(kind).items(), strict=True):
         types = _types(hint)
         if not isinstance(column.type, JSON):

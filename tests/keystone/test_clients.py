@@ -24,9 +24,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def run(site: Site, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "MIGRATOR_"))}
-    words = [str(BINARIES / command[0]), *command[1:]]
+    message = [str(BINARIES / command[0]), *command[1:]]
     more = {**kept, **environment, "HOME": str(site.directory)}
-    return subprocess.run(words, env=more, cwd=site.directory, capture_output=True, text=True, check=False)
+    return subprocess.run(message, env=more, cwd=site.directory, capture_output=True, text=True, check=False)
 
 
 def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keystone) -> None:

@@ -79,11 +79,11 @@ def moved(guest: Guest) -> tuple[LabHost, LabHost]:
     return source, destination
 
 
-def wait_refused(guest: Guest, words: str, file: Path) -> None:
+def wait_refused(guest: Guest, message: str, file: Path) -> None:
     """Until the timeline tells why not, and the operator is asked again."""
 
     def refused() -> bool:
-        told = [line for line in guest.timeline().splitlines() if words in line and file.name in line]
+        told = [line for line in guest.timeline().splitlines() if message in line and file.name in line]
         return bool(told) and guest.cluster.show(guest.uuid)["status"] == "VERIFY_RESIZE"
 
     try:
@@ -105,30 +105,30 @@ def copies_of(guest: Guest, *hosts: LabHost) -> dict[LabHost, int]:
     return {host: overlay(guest, host).stat().st_ino for host in hosts}
 
 
-@pytest.mark.parametrize(("part", "damage", "words"), DAMAGES)
+@pytest.mark.parametrize(("part", "damage", "message"), DAMAGES)
 def test_a_source_is_not_given_up_for_a_damaged_destination(
-    guest: Guest, part: Callable[[Guest, LabHost], Path], damage: Damage, words: str
+    guest: Guest, part: Callable[[Guest, LabHost], Path], damage: Damage, message: str
 ) -> None:
     source, destination = moved(guest)
     copies = copies_of(guest, source)
     with damaged(part(guest, destination), damage):
         guest.act("confirmResize", status=204)
-        wait_refused(guest, words, part(guest, destination))
+        wait_refused(guest, message, part(guest, destination))
         assert_nothing_is_lost(guest, destination, copies)
     guest.act("confirmResize", status=204)
     guest.wait("confirmed")
     guest.assert_runs_only_here(destination)
 
 
-@pytest.mark.parametrize(("part", "damage", "words"), DAMAGES[:2])
+@pytest.mark.parametrize(("part", "damage", "message"), DAMAGES[:2])
 def test_a_destination_is_not_given_up_for_a_damaged_source(
-    guest: Guest, part: Callable[[Guest, LabHost], Path], damage: Damage, words: str
+    guest: Guest, part: Callable[[Guest, LabHost], Path], damage: Damage, message: str
 ) -> None:
     source, destination = moved(guest)
     copies, boots = copies_of(guest, destination), len(guest.ticks.boots)
     with damaged(part(guest, source), damage):
         guest.act("revertResize")
-        wait_refused(guest, words, part(guest, source))
+        wait_refused(guest, message, part(guest, source))
         assert_nothing_is_lost(guest, destination, copies)
     guest.act("revertResize")
     guest.wait("reverted")

@@ -187,7 +187,7 @@ def test_it_does_not_last_for_ever(fly: Callable[..., Any], action: str) -> None
     ) as flight:
         operation = flight.assert_ran_once("cancelled" if action == "abort" else "completed")
         said = [event["message"] for event in flight.cluster.timeline(flight.uuid)]
-        assert any("not completed after 14 s (live_migration_completion_timeout)" in words for words in said), said
+        assert any("not completed after 14 s (live_migration_completion_timeout)" in message for message in said), said
         assert operation["error"] is None or operation["error"]["code"] == "completion_timeout"
 
 

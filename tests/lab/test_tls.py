@@ -64,7 +64,7 @@ def wait_known(guest: Guest, destination: LabHost) -> None:
         found = preflight(guest, destination)
         both = (found["tls"]["found"]["source"], found["tls"]["found"]["destination"])
         reached = all(found[code]["status"] == "passed" for code in ("uri", "uri_back"))
-        encrypted = all(words.startswith("encrypts") for words in both)
+        encrypted = all(message.startswith("encrypts") for message in both)
         return reached and encrypted and found["uri"]["found"]["destination"].startswith("qemu+tls:")
 
     wait_for(known, 20, f"certificates of {guest.host.name} and {destination.name}")
@@ -112,24 +112,24 @@ def test_a_cold_copy_goes_by_the_source_s_libvirtd_encrypted_too(guest: Guest, t
 
 @pytest.mark.usefixtures("encrypting")
 @pytest.mark.parametrize(
-    ("certificate", "words"),
+    ("certificate", "message"),
     [({"days": -1}, "expired 24.0 h ago"), ({"address": "10.99.99.99"}, "IP address mismatch")],
     ids=["expired", "another address"],
 )
 def test_a_certificate_that_does_not_hold_is_told_before_anything_moves(
-    guest: Guest, certificate: dict[str, Any], words: str
+    guest: Guest, certificate: dict[str, Any], message: str
 ) -> None:
     cluster, source, destination = guest.cluster, guest.host, guest.another()
     destination.certify_qemu(**certificate)
     destination.kill_agent()
     cluster.start_agent(destination, tls=True)
-    wait_for(lambda: words in preflight(guest, destination)["tls"]["message"], 20, f"the certificate's {words}")
+    wait_for(lambda: message in preflight(guest, destination)["tls"]["message"], 20, f"the certificate's {message}")
     began = time.monotonic()
     cluster.migrate(guest.uuid, destination.name)
     ended = cluster.wait_operation(guest.uuid)
     assert soon(began, 5)
     assert ended["status"] != "completed"
-    assert words in ended["error"]["message"]
+    assert message in ended["error"]["message"]
     codes = [check["code"] for check in ended["error"]["checks"][destination.name]]
     assert codes == ["tls"], (codes, ended)
     guest.assert_runs_only_here(source)

@@ -35,7 +35,7 @@ def captured(bridge: str, file: Path, which: str = TRANSFERS) -> Iterator[Wire]:
     command = ["tcpdump", "-i", bridge, "-n", "-s", "0", "-B", "65536", "-w", str(file), "-Z", "root", which]
     log = file.with_suffix(".log")
     wire = Wire()
-    with log.open("wb") as words, subprocess.Popen(command, stderr=words, stdin=subprocess.DEVNULL) as tcpdump:
+    with log.open("wb") as message, subprocess.Popen(command, stderr=message, stdin=subprocess.DEVNULL) as tcpdump:
         try:
             wait_for(lambda: "listening on" in log.read_text() or tcpdump.poll() is not None, 10, "tcpdump to listen")
             assert tcpdump.poll() is None, log.read_text()

@@ -10,7 +10,7 @@ from typing import Any
 from migrator.protocol import MEMORY, Ensure
 from tests.model.cold_state import REBUILT, TORN, State, Store, observed, on, put, store, stores
 from tests.model.search import Violation
-from tests.model.server import COLD, Order, Seen
+from tests.model.server import COLD, Order, VisitedState
 
 Answer = tuple[State, Mapping[str, Any]]
 NOTHING: Mapping[str, Any] = {}
@@ -47,10 +47,10 @@ def acted(state: State, i: int, refuse: bool = False) -> State:
         return on(state, i, held=None)  # stale: ignored
     state = on(state, i, epoch=order.epoch, seen_generation=order.generation)
     if not state.hosts[i].libvirtd:
-        return on(state, i, fact=Seen(order.number, order.epoch, order.phase, None, problem="transient"))
+        return on(state, i, fact=VisitedState(order.number, order.epoch, order.phase, None, problem="transient"))
     state, adds = HANDLERS[order.ensure](state, i, order, refuse)
     disk = store(state, i).disk is not None and (order.ensure not in CLEARS or _empties(state, order))
-    fact = Seen(order.number, order.epoch, order.phase, observed(state, i), disk=disk)
+    fact = VisitedState(order.number, order.epoch, order.phase, observed(state, i), disk=disk)
     return on(state, i, fact=fact._replace(**adds))
 
 

@@ -35,7 +35,7 @@ def reconcile(state: State) -> State | None:
     if plan.effect is not None:
         state = _EFFECTS[plan.effect](state, after if choice is not None else op, plan)
     state = state._replace(op=after)
-    if op.holds and not (after.active and after.holds) and OPERATIONS[op.kind].moves:
+    if op.locks_instance and not (after.active and after.locks_instance) and OPERATIONS[op.kind].moves:
         free(state)
     return state
 
@@ -172,7 +172,7 @@ def may_cancel(op: Op) -> bool:
 
 
 def may_confirm(op: Op) -> bool:
-    if not (op.active and op.holds) or op.kind not in COLD or op.confirm:
+    if not (op.active and op.locks_instance) or op.kind not in COLD or op.confirm:
         return False
     reverting = (
         not op.forward and dict(op.error).get("status") == "reverted" and op.phase in ("verify", "record", "keep")

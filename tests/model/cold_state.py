@@ -7,7 +7,7 @@ number of the disk that it belongs to. No SQL, no time: a delay is a step that h
 
 from typing import Any, NamedTuple
 
-from tests.model.server import Op, Order, Seen, View
+from tests.model.server import Op, Order, View, VisitedState
 
 TORN = -1  # copied while its source was written to
 REBUILT = -2  # made anew from its image
@@ -37,7 +37,7 @@ class Host(NamedTuple):
     seen_generation: int = 0
     epoch: int = 0  # the highest one it knows
     copying: tuple[int, Store] | None = None  # epoch of this process's copy, and what the source had at its beginning
-    fact: Seen | None = None  # under way to the server
+    fact: VisitedState | None = None  # under way to the server
 
     @property
     def view(self) -> View:
@@ -58,7 +58,7 @@ class Record(NamedTuple):
 class State(NamedTuple):
     op: Op
     hosts: tuple[Host, ...]
-    facts: tuple[Seen | None, ...]  # what the server keeps, by host
+    facts: tuple[VisitedState | None, ...]  # what the server keeps, by host
     shared: Store  # the pool that all hosts have
     record: Record
     claims: frozenset[tuple[int, str]]  # host, flavor

@@ -50,7 +50,7 @@ def _by_itself(state: State, i: int, vouches: str) -> Iterator[Step]:
             yield f"lease lapses {i}", lapsed(state, i)
         if not host.declared and (vouches == "silent" or (vouches == "off" and not host.power)):
             yield f"declared dead {i}", on(state, i, declared=True)._replace(disturbed=True)
-    elif host.declared and (state.op.holds or not state.op.active):
+    elif host.declared and (state.op.locks_instance or not state.op.active):
         yield f"declared alive {i}", on(state, i, declared=False)
     if not host.libvirtd:
         yield f"libvirtd back {i}", on(state, i, libvirtd=True)

@@ -9,7 +9,7 @@ from tests.model.cold_server import audited, cancelled, confirmed, free, may_con
 from tests.model.cold_state import TORN, State, Step, Store, observed, on, store, stores
 from tests.model.cold_steps import delivered, steps
 from tests.model.search import Calm, Violation
-from tests.model.server import Op, Seen
+from tests.model.server import Op, VisitedState
 
 _REFUSED = 3  # the epoch of a move that was reverted in vain
 
@@ -99,7 +99,7 @@ def _rank_contents(state: State) -> State:
     def of(one: Store) -> Store:
         return Store(*(rank.get(content, content) for content in one))
 
-    def told(fact: Seen | None) -> Seen | None:
+    def told(fact: VisitedState | None) -> VisitedState | None:
         return fact and fact._replace(sums=tuple((target, rank.get(c, c) or c) for target, c in fact.sums))
 
     hosts = tuple(
@@ -157,7 +157,7 @@ def _somebody_lost(state: State) -> bool:
 
 
 def _owes(op: Op, i: int) -> bool:
-    return op.active and not op.holds and i in (op.source, op.destination)
+    return op.active and not op.locks_instance and i in (op.source, op.destination)
 
 
 def _turn(state: State, i: int) -> State:
@@ -192,7 +192,7 @@ def _at_rest(state: State) -> None:
     op, record = state.op, state.record
     if op.active:
         direction = "forward" if op.forward else "backward"
-        raise Violation(f"{op.kind} rests in {op.phase} ({direction}), waiting for {op.waiting!r}")
+        raise Violation(f"{op.kind} rests in {op.phase} ({direction}), waiting for {op.wait_reason!r}")
     free(state)
     wanted = _WANTED.get(op.end or "", {}).get(op.power or "", record.vm_state)
     if not state.disturbed and record.vm_state != wanted:
@@ -209,7 +209,7 @@ def _at_rest(state: State) -> None:
 def _waits(state: State) -> None:
     """Rule 10 for those who are not there: whatever still waits says for whom or what."""
     op = state.op
-    if op.active and not op.waiting and op.phase != VERIFY:  # there an operator is waited for
+    if op.active and not op.wait_reason and op.phase != VERIFY:  # there an operator is waited for
         raise Violation(f"{op.kind} rests in {op.phase} without a reason")
-    if OPERATIONS[op.kind].moves and not (op.active and op.holds):
+    if OPERATIONS[op.kind].moves and not (op.active and op.locks_instance):
         free(state)

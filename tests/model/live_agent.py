@@ -7,7 +7,7 @@ from migrator.protocol import Ensure
 from tests.model.live_state import HALF, LINE, WHOLE, State, on
 from tests.model.live_transfer import job_fails
 from tests.model.search import Violation
-from tests.model.server import Order, Seen
+from tests.model.server import Order, VisitedState
 
 
 def polled(state: State, i: int, order: Order | None) -> State:
@@ -73,7 +73,7 @@ def looked(state: State, i: int) -> State:
     order, problem, job, checks_fail = host.half
     state = on(state, i, half=None)
     if not host.libvirtd or job is None:
-        fact = Seen(order.number, order.epoch, order.phase, None, problem="transient")
+        fact = VisitedState(order.number, order.epoch, order.phase, None, problem="transient")
         return _put(state, i, fact)
     attempt = None
     if order.source and order.ensure in (
@@ -83,7 +83,7 @@ def looked(state: State, i: int) -> State:
         Ensure.ABSENT,
     ):
         state, attempt = _attempt(state, i, order, job)
-    fact = Seen(
+    fact = VisitedState(
         order.number,
         order.epoch,
         order.phase,
@@ -105,7 +105,7 @@ def _arrived(state: State, i: int, order: Order) -> bool:
     return order.kind is Kind.LIVE_MIGRATION and not order.source and host.kept and bears
 
 
-def _put(state: State, i: int, fact: Seen) -> State:
+def _put(state: State, i: int, fact: VisitedState) -> State:
     line = state.hosts[i].line
     if line and line[-1] == fact:
         return state

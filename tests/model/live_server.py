@@ -23,7 +23,7 @@ def reconcile(state: State) -> State | None:
     if op.forward and not after.forward and after.epoch == op.epoch:
         raise Violation("turned round without raising the epoch")
     state = state._replace(op=after)
-    if plan.end is not None and state.delete_requested and not state.deleted:
+    if plan.final_status is not None and state.delete_requested and not state.deleted:
         state = state._replace(
             op=server.new(Kind.DELETE, op.number + 1, state.record), facts=(None,) * len(state.hosts)
         )

@@ -10,7 +10,7 @@ that is loss, reordering and duplication at once.
 from typing import Any, NamedTuple
 
 from migrator.protocol import PAUSE_REASON_USER
-from tests.model.server import Op, Order, Seen
+from tests.model.server import Op, Order, VisitedState
 
 HALF, WHOLE = "half", "whole"
 LINE = 1  # facts under way from one host
@@ -38,7 +38,7 @@ class Host(NamedTuple):
     started: int | None = None  # epoch whose transfer this process called
     quiet: bool = False
     half: tuple[Order, bool, bool | None, bool] | None = None  # acted, and looked at the job only
-    line: tuple[Seen, ...] = ()
+    line: tuple[VisitedState, ...] = ()
 
     @property
     def rests(self) -> bool:
@@ -49,7 +49,7 @@ class Host(NamedTuple):
 class State(NamedTuple):
     op: Op
     hosts: tuple[Host, ...]
-    facts: tuple[Seen | None, ...]  # what the server keeps, by host
+    facts: tuple[VisitedState | None, ...]  # what the server keeps, by host
     job: tuple[str, int, int] | None  # stage, source, destination
     home: int | None  # where the guest's only complete data is
     record: int | None  # what the database says

@@ -205,7 +205,7 @@ def _at_rest(state: State) -> None:
     op = state.op
     if (
         op.active
-        and op.waiting
+        and op.wait_reason
         and op.phase == "attest"
         and state.home is not None
         and not state.hosts[state.home].disk
@@ -214,8 +214,8 @@ def _at_rest(state: State) -> None:
     if op.active:
         alarms = (Verdict.LOST.value.upper(), Verdict.SPLIT.value.upper())
         raise Violation(
-            f"{op.kind} rests in {op.phase} ({'forward' if op.forward else 'backward'}), waiting for {op.waiting!r}"
-            + (" (an alarm)" if (op.waiting or "").startswith(alarms) else "")
+            f"{op.kind} rests in {op.phase} ({'forward' if op.forward else 'backward'}), waiting for {op.wait_reason!r}"
+            + (" (an alarm)" if (op.wait_reason or "").startswith(alarms) else "")
         )
     if state.home != state.record:
         raise Violation(f"the guest lives on {state.home}, the record says {state.record}")

@@ -19,7 +19,7 @@ from migrator.protocol import (
 _GUEST = GuestDescription()
 
 
-class Seen(NamedTuple):
+class VisitedState(NamedTuple):
     """A fact. ``dom`` None: libvirt did not answer."""
 
     number: int
@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
 
 @cache
-def fact_of(seen: Seen) -> Fact:
+def fact_of(seen: VisitedState) -> Fact:
     problem = None
     if seen.problem is not None:
         problem = Problem(code="driver_error", message="it did not work", final=seen.problem == "final")
@@ -57,14 +57,14 @@ def fact_of(seen: Seen) -> Fact:
     )
 
 
-def _domain(seen: Seen) -> DomainFact | None:
+def _domain(seen: VisitedState) -> DomainFact | None:
     if seen.dom is None:
         return None
     stamp = str(seen.number) if seen.arrived else None
     return DomainFact(state=DomainState(seen.dom), reason=seen.reason, stamp_operation=stamp, persistent=seen.arrived)
 
 
-def _disks(seen: Seen) -> tuple[DiskFact, ...]:
+def _disks(seen: VisitedState) -> tuple[DiskFact, ...]:
     if seen.sums:
         return tuple(DiskFact(target=t, path=f"/{t}", pool="", exists=True, checksum=str(c)) for t, c in seen.sums)
     return (DiskFact(target="vda", path="/vda", pool="local", exists=seen.disk),)

@@ -19,9 +19,9 @@ from migrator.scheduler.decision.operation_data import Context, Params
 from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
 from migrator.scheduler.decision.snapshot import HostView, OperationView, Placement, Plan, Snapshot
 from migrator.scheduler.decision.transition import after
-from tests.model.seen import Seen, fact_of
+from tests.model.seen import VisitedState, fact_of
 
-__all__ = ["Op", "Order", "Seen", "View", "fact_of"]
+__all__ = ["Op", "Order", "View", "VisitedState", "fact_of"]
 
 NAMES = ("a", "b", "c")
 COLD = (Kind.MIGRATION, Kind.RESIZE)
@@ -49,14 +49,14 @@ class Op(NamedTuple):
     destination: int | None
     requested: int | None
     cancel: bool
-    waiting: str | None
+    wait_reason: str | None
     error: tuple[tuple[str, str], ...]
     learnt: frozenset[str]
     refused: tuple[str, ...]
     active: bool
     end: str | None
     confirm: bool = False
-    holds: bool = True
+    locks_instance: bool = True
     power: str | None = None  # how the instance was found
     owed: tuple[str, ...] = ()
     shared: bool = False  # its disk lies where every host reaches it
@@ -166,19 +166,19 @@ def view_of(op: Op) -> OperationView:
         context=_context(op),
         cancel_requested=op.cancel,
         confirm_requested=op.confirm,
-        waiting=op.waiting,
+        wait_reason=op.wait_reason,
         error=dict(op.error),
         active=op.active,
-        holds=op.holds,
+        locks_instance=op.locks_instance,
     )
 
 
-def snapshot_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Snapshot:
+def snapshot_of(op: Op, facts: tuple[VisitedState | None, ...], views: tuple[View, ...]) -> Snapshot:
     involved = [i for i in (op.source, op.destination) if i is not None]
     hosts = {NAMES[i]: HostView(name=NAMES[i], report=REPORTS[NAMES[i]], **_VIEWS[views[i]]) for i in involved}
     kept = {NAMES[i]: fact_of(f) for i, f in enumerate(facts) if f is not None}
-    home = _name(op.destination if op.forward and not op.holds else op.source)
-    return Snapshot(view_of(op), SPECS[op.shared], hosts, kept, home=home, destination_checks=())
+    home = _name(op.destination if op.forward and not op.locks_instance else op.source)
+    return Snapshot(view_of(op), SPECS[op.shared], hosts, kept, record_host=home, destination_checks=())
 
 
 _plans: dict[Any, Plan] = {}
@@ -190,7 +190,7 @@ def forget() -> None:
     _orders.cache_clear()
 
 
-def plan_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> Plan:
+def plan_of(op: Op, facts: tuple[VisitedState | None, ...], views: tuple[View, ...]) -> Plan:
     key = (op, facts, views)
     plan = _plans.get(key)
     if plan is None:
@@ -198,7 +198,7 @@ def plan_of(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...]) -> 
     return plan
 
 
-def placed_plan(op: Op, facts: tuple[Seen | None, ...], views: tuple[View, ...], host: int | None) -> Plan:
+def placed_plan(op: Op, facts: tuple[VisitedState | None, ...], views: tuple[View, ...], host: int | None) -> Plan:
     """What is decided once it is known which host takes the operation in; None: none does."""
     found = Placement(refusals={"b": ["full"]}) if host is None else Placement(NAMES[host])
     return decisions.decide(replace(snapshot_of(op, facts, views), placement=found))
@@ -226,15 +226,15 @@ def applied(op: Op, plan: Plan) -> Op:
         epoch=found.epoch,
         generation=found.generation,
         destination=None if found.destination is None else NAMES.index(found.destination),
-        waiting=found.waiting,
+        wait_reason=found.wait_reason,
         error=tuple(sorted(error)),
         learnt=(op.learnt | (found.context.raw.keys() - _TOLD)) - over,
         refused=tuple(sorted(found.context.refused)),
         active=found.active,
-        end=plan.end or op.end,
-        holds=found.holds,
+        end=plan.final_status or op.end,
+        locks_instance=found.locks_instance,
         power=found.context.power and found.context.power.value,
-        owed=tuple(found.context.owed),
+        owed=tuple(found.context.deferred_undos),
         cancel=found.cancel_requested,
         confirm=found.confirm_requested,
         copied=tuple((target, int(content)) for target, content in found.context.copied.items()),

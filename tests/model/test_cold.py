@@ -10,7 +10,7 @@ from migrator.scheduler.decision import assignments, backward, forward, phase_ju
 from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision.completion import DONE, judge_copy
 from migrator.scheduler.decision.next_phase import next_phase
-from migrator.scheduler.decision.previous_phase import up
+from migrator.scheduler.decision.previous_phase import leave_phase
 from tests.model import server
 from tests.model.cold_state import Host, Record, State, Store, on
 from tests.model.cold_world import World
@@ -130,8 +130,8 @@ def _any_epoch(snapshot: Any, host: Any) -> Any:
 
 
 def _always_owed(snapshot: Any, table: Any, phase: Any, host: Any) -> Any:
-    gone = snapshot.operation.holds and not views.heard(snapshot, host)
-    return up(snapshot, table, phase, owing=phase.name) if gone else UNHEARD(snapshot, table, phase, host)
+    gone = snapshot.operation.locks_instance and not views.heard(snapshot, host)
+    return leave_phase(snapshot, table, phase, owing=phase.name) if gone else UNHEARD(snapshot, table, phase, host)
 
 
 def _no_checksums(offered: Any, copied: Any, targets: Any) -> Any:
@@ -139,11 +139,11 @@ def _no_checksums(offered: Any, copied: Any, targets: Any) -> Any:
 
 
 def _never_recorded(snapshot: Any, table: Any, phase: Any, effect: Any = None, owing: Any = None) -> Any:
-    return up(snapshot, table, phase, None if effect is Effect.RECORD_RETURNED else effect, owing)
+    return leave_phase(snapshot, table, phase, None if effect is Effect.RECORD_RETURNED else effect, owing)
 
 
 def _deletes_everything(ask: Any) -> AbsentInputs:
-    return AbsentInputs(delete_pools=("local", "shared"), kill=ABSENT(ask).kill)
+    return AbsentInputs(delete_pools=("local", "shared"), destroy_running=ABSENT(ask).kill)
 
 
 def _disks_alone(snapshot: Any) -> tuple[str, ...]:
@@ -177,7 +177,7 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "the copy's own checksum is enough": (ONE, phase_judgement, "judge_copy", lambda _, c, t: judge_copy(c, c, t)),
     "facts of other epochs and phases count": (ONE, views, "fresh", _any_fact),
     "facts of other epochs count": (ONE, views, "fresh", _any_epoch),
-    "an undo does not wait for its host": (ONE, decisions, "rollback", lambda s, t, p: up(s, t, p)),
+    "an undo does not wait for its host": (ONE, decisions, "rollback", lambda s, t, p: leave_phase(s, t, p)),
     "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
     "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: next_phase(s, t, p)),
     "the record does not return": (BACK, backward, "up", _never_recorded),
@@ -185,13 +185,13 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
         "migration, reverted, its old host's disk is gone",
         backward,
         "keep",
-        lambda s, t, p: up(s, t, p),
+        lambda s, t, p: leave_phase(s, t, p),
     ),
     "a silent source has proven its disks": (
         "migration, reverted, its old host is dead, its disk gone",
         source_proof,
         "_keeper_unheard",
-        lambda s, t, p, _: up(s, t, p),
+        lambda s, t, p, _: leave_phase(s, t, p),
     ),
     "a confirmation asks for no proof": (
         "migration, reverted, its new host's disk is gone",
@@ -199,8 +199,13 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
         "_attest",
         lambda s, t, p: next_phase(s, t, p),
     ),
-    "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: up(s, t, p, effect)),
-    "a claim goes while its host owes": (BACK, backward, "_undo_effect", lambda s, t, p, e: up(s, t, p, effect=e)),
+    "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: leave_phase(s, t, p, effect)),
+    "a claim goes while its host owes": (
+        BACK,
+        backward,
+        "_undo_effect",
+        lambda s, t, p, e: leave_phase(s, t, p, effect=e),
+    ),
     "who comes back from the dead is not asked": (SEEMED, backward, "_back_from_the_dead", lambda *_: None),
     "shared disks are deleted": (
         SHARED,

@@ -10,7 +10,7 @@ from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision import verdict as verdicts
 from migrator.scheduler.decision.completion import DONE
-from migrator.scheduler.decision.previous_phase import up
+from migrator.scheduler.decision.previous_phase import leave_phase
 from migrator.scheduler.decision.verdict import Verdict, user_paused, verdict
 from tests.model import server
 from tests.model.live_state import WHOLE, Host, State
@@ -122,7 +122,7 @@ PLANTED = {
     "a destination that only receives counts as moved": (views, "verdict", _moved_at_once),
     "a moved guest is not noticed": (views, "verdict", _never_destination),
     "facts of other epochs and phases count": (views, "fresh", _any_epoch),
-    "an undo does not wait for its host": (decisions, "rollback", lambda s, t, p: up(s, t, p)),
+    "an undo does not wait for its host": (decisions, "rollback", lambda s, t, p: leave_phase(s, t, p)),
 }
 
 

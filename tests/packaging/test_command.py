@@ -38,9 +38,9 @@ def run(*command: str, **environment: str) -> str:
     return done.stdout
 
 
-def completed(*words: str) -> set[str]:
+def completed(*message: str) -> set[str]:
     script = str(ROOT / COMPLETIONS["bash"])
-    return set(run("bash", "--noprofile", "--norc", "-c", BASH, "bash", script, *words).splitlines())
+    return set(run("bash", "--noprofile", "--norc", "-c", BASH, "bash", script, *message).splitlines())
 
 
 def test_they_are_up_to_date() -> None:

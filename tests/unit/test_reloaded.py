@@ -43,10 +43,10 @@ def test_a_change_is_seen_within_a_second_and_a_bad_one_changes_nothing_but_the_
     path.write_text("22")
     assert asyncio.run(kept.latest()) == 1
     assert latest(kept) == 22
-    for wrong, words in (("none", "holds no number"), ("é", "RuntimeError: which no reader foresaw")):
+    for wrong, message in (("none", "holds no number"), ("é", "RuntimeError: which no reader foresaw")):
         path.write_text(wrong)
         assert [latest(kept), latest(kept)] == [22, 22]
-        assert caplog.text.count(words) == 1
+        assert caplog.text.count(message) == 1
         assert caplog.text.count("what it said before stays in force") == 1
         caplog.clear()
     replacement = tmp_path / "new"

@@ -127,10 +127,10 @@ class HangingServer(ServerClient):
 
 def test_an_agent_turns_only_while_its_polls_come_back_and_needs_no_server_for_that() -> None:
     async def run() -> None:
-        fabric, manager, server, stop = SimulatedCluster(time.monotonic), Turns(), HangingServer(), asyncio.Event()
-        fabric.add_host("a")
+        simulation, manager, server, stop = SimulatedCluster(time.monotonic), Turns(), HangingServer(), asyncio.Event()
+        simulation.add_host("a")
         settings = AgentSettings(server_url="http://server", host="a", simulated=True, token="secret")
-        agent = make_agent(settings, fabric, server, manager=manager)
+        agent = make_agent(settings, simulation, server, manager=manager)
         running = asyncio.create_task(agent.run(stop))
         await server.asked.wait()
         await asyncio.sleep(0.05)

@@ -14,7 +14,7 @@ def built(world: World, pool: str) -> str:
     uuid = world.build(pool)
     world.run()
     assert uuid is not None
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     world.handed_over.add(uuid)
     return uuid
 

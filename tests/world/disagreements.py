@@ -35,7 +35,7 @@ def say(world: World, uuid: str, word: Word) -> None:
 def _live(world: World, uuid: str, host: str) -> None:
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host=host, block=None))
     world.run()
-    assert world.fabric.running_on(uuid) == [host]
+    assert world.simulation.running_on(uuid) == [host]
 
 
 def _kept(world: World) -> Path:
@@ -87,7 +87,7 @@ def _renamed(world: World) -> None:
     uuid = built(world, "shared")
     world.run(lambda: not world.agents["n3"].lease.lapsed())  # as that of an agent without a file is in the beginning
     world.agents["n1"].driver.destroy(uuid)
-    old = world.fabric.hosts["n1"].domains.pop(uuid)
+    old = world.simulation.hosts["n1"].domains.pop(uuid)
     world.lose("n1")
     world.agents["n3"].driver.define_and_start(old.spec, old.operation_id or "", old.epoch or 0, seal=old.seal)
     pass_time(world, 100.0)

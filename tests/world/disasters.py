@@ -36,7 +36,7 @@ class OnDisk:
 
     @classmethod
     def of(cls, world: World) -> Self:
-        hosts = world.fabric.hosts
+        hosts = world.simulation.hosts
         defined = {n: {u: replace(d) for u, d in host.domains.items() if d.persistent} for n, host in hosts.items()}
         return cls(world.time, defined)
 
@@ -61,13 +61,13 @@ def power_cut(world: World, strike: "Strike") -> None:
 
 def _forget_definitions(world: World, strike: "Strike") -> None:
     """libvirt renames a definition's file and syncs no directory."""
-    host = world.fabric.hosts[strike.host]
+    host = world.simulation.hosts[strike.host]
     before = strike.unsynced(world.time).definitions[strike.host]
     for uuid in list(host.domains):
         if uuid not in before:
-            world.fabric.drop_domain(strike.host, uuid, world.time)
+            world.simulation.drop_domain(strike.host, uuid, world.time)
         elif host.domains[uuid].operation_id != before[uuid].operation_id:
-            world.fabric.put_domain(strike.host, replace(before[uuid], state=DomainState.SHUT_OFF, reason=None))
+            world.simulation.put_domain(strike.host, replace(before[uuid], state=DomainState.SHUT_OFF, reason=None))
 
 
 def _forget_lease(world: World, strike: "Strike") -> None:
@@ -114,11 +114,11 @@ def started_by_hand(world: World, _strike: "Strike") -> None:
             if (row := operations.get(connection, ident)) is not None and row.phase in _ABOUT_TO_START
         }
     for name, uuid in _domains(world, lambda domain: domain.state is DomainState.SHUT_OFF):
-        domain = world.fabric.hosts[name].domains[uuid]
-        here = {pool.identity for pool in world.fabric.hosts[name].pools.values()}
+        domain = world.simulation.hosts[name].domains[uuid]
+        here = {pool.identity for pool in world.simulation.hosts[name].pools.values()}
         targets = [disk.target for disk in domain.spec.disks if not disk.config_drive]
-        newest = all(here & set(world.fabric.holders_of_newest(uuid, target)) for target in targets)
-        if uuid not in starting and newest and not world.fabric.running_on(uuid) and domain.reason != "saved":
+        newest = all(here & set(world.simulation.holders_of_newest(uuid, target)) for target in targets)
+        if uuid not in starting and newest and not world.simulation.running_on(uuid) and domain.reason != "saved":
             with suppress(DriverError):
                 world.agents[name].driver.define_and_start(
                     domain.spec, domain.operation_id or "", domain.epoch or 0, seal=domain.seal
@@ -129,8 +129,8 @@ def _domains(world: World, wanted: Callable[[Domain], bool]) -> list[tuple[str, 
     return [
         (name, uuid)
         for name in world.names
-        if name in world.agents and world.fabric.hosts[name].daemon_up
-        for uuid, domain in list(world.fabric.hosts[name].domains.items())
+        if name in world.agents and world.simulation.hosts[name].daemon_up
+        for uuid, domain in list(world.simulation.hosts[name].domains.items())
         if wanted(domain)
     ]
 
@@ -138,9 +138,9 @@ def _domains(world: World, wanted: Callable[[Domain], bool]) -> list[tuple[str, 
 def twin(world: World, of: str) -> AgentProcess:
     """Another machine with the same name, credential and journal."""
     world.names = (*HOSTS, CLONE)
-    world.fabric.add_host(CLONE, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
+    world.simulation.add_host(CLONE, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
     world.journals[CLONE] = list(world.journals[of])
-    agent = AgentProcess(CLONE, world.fabric, world.journals[CLONE], world.faults, world)
+    agent = AgentProcess(CLONE, world.simulation, world.journals[CLONE], world.faults, world)
     agent.host = of
     world.agents[CLONE] = agent
 
@@ -163,7 +163,7 @@ def second_machine(world: World, strike: "Strike") -> None:
 def marker_copied(world: World, strike: "Strike") -> None:
     """Another host's own pool bears the marker of this one's; a copy of what lies there may have come with it."""
     other = "n2" if strike.host != "n2" else "n1"
-    own, found = (world.fabric.hosts[name].pools["local"] for name in (strike.host, other))
+    own, found = (world.simulation.hosts[name].pools["local"] for name in (strike.host, other))
     found.identity = own.identity
     if strike.chance.random() < 0.5:
         found.proofs |= own.proofs

@@ -35,14 +35,14 @@ def evacuate(world: World, uuid: str, host: str | None) -> None:
 def is_over(world: World, uuid: str) -> bool:
     """As far as the instance is concerned."""
     row = newest_move(world, uuid)
-    return row is not None and (not row.active or not row.holds)
+    return row is not None and (not row.active or not row.locks_instance)
 
 
 def to_the_end(world: World, uuid: str) -> None:
     world.run(lambda: is_over(world, uuid))
     row = newest_move(world, uuid)
     if row.active:
-        assert row.waiting or row.phase == "cleanup"
+        assert row.wait_reason or row.phase == "cleanup"
 
 
 def _in(phase: str) -> Step:
@@ -82,7 +82,7 @@ def fenced_while_copying(world: World) -> None:
     pass_time(world)
     force_down(world, "n1")
     world.treasure(uuid)
-    world.fabric.settle_for(uuid, None)
+    world.simulation.settle_for(uuid, None)
     world.run(lambda: is_over(world, uuid))
     evacuate(world, uuid, "n3")
     world.run(lambda: is_over(world, uuid))
@@ -105,7 +105,9 @@ def evacuation(
         force_down(world, "n1")
         if pool in ("local", "volume-mixed") and fail is World.lose:
             world.treasure(uuid)
-            world.fabric.settle_for(uuid, None)  # what only the lost host had is not where the instance is brought back
+            world.simulation.settle_for(
+                uuid, None
+            )  # what only the lost host had is not where the instance is brought back
         world.faults.armed = True
         evacuate(world, uuid, host)
         returns(world, uuid)

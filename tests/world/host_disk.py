@@ -38,11 +38,11 @@ class JournalMedium(MemoryMedium):
 class CachedImages:
     """``ImageStore`` of a host whose catalogue lacks ``lost``. The content of an image is its id."""
 
-    def __init__(self, host: str, fabric: SimulatedCluster, lost: set[str], full: Collection[str]) -> None:
-        self.host, self.fabric, self.lost, self.full = host, fabric, lost, full
+    def __init__(self, host: str, simulation: SimulatedCluster, lost: set[str], full: Collection[str]) -> None:
+        self.host, self.simulation, self.lost, self.full = host, simulation, lost, full
 
     def ensure(self, images: Sequence[ImageRef], elsewhere: Fetch | None = None) -> dict[str, Path]:
-        cached = self.fabric.hosts[self.host].fetched_images
+        cached = self.simulation.hosts[self.host].fetched_images
         for image in images:
             if self.host in self.full and image.id not in cached:
                 raise StorageError(f"image {image.id} cannot be kept: no space left on device")

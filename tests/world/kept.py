@@ -21,7 +21,7 @@ def told(world: World) -> None:
     with world.db.write() as connection:
         for name, agent in world.agents.items():
             survey = Survey(kept=tuple(agent.driver.kept_disks()))
-            surveys.keep(connection, name, survey.model_dump(mode="json", exclude_defaults=True))
+            surveys.upsert(connection, name, survey.model_dump(mode="json", exclude_defaults=True))
 
 
 def evacuated(world: World) -> tuple[str, str]:
@@ -63,13 +63,13 @@ def _without_faults(world: World, prepare: Callable[[World], tuple[str, str]]) -
 
 def restored(world: World) -> None:
     uuid, kept = _without_faults(world, brought_back)
-    aside = world.fabric.storages["local-n1"].disks.aside
+    aside = world.simulation.storages["local-n1"].disks.aside
     old, new = aside[uuid, kept].files["vda"].version, version(world, uuid)
     assert old != new
     insist(world, lambda: kept_disks.restore(world.db, CALLER, uuid, kept))
     world.settle()
     assert version(world, uuid) == old
-    world.fabric.settle_for(uuid, "n1")  # the operator gives up what is kept in its stead now
+    world.simulation.settle_for(uuid, "n1")  # the operator gives up what is kept in its stead now
     assert [files.files["vda"].version for files in aside.values()] == [new]
     assert "completed" in ends(world, Kind.KEPT_RESTORE)  # one that was asked for twice finds nothing the second time
 
@@ -77,14 +77,14 @@ def restored(world: World) -> None:
 def dropped(world: World) -> None:
     uuid, kept = _without_faults(world, evacuated)
     world.treasures.clear()  # an operator gives it up
-    insist(world, lambda: next(iter(kept_disks.drop(world.db, CALLER, uuid, kept)), None))
+    insist(world, lambda: next(iter(kept_disks.delete(world.db, CALLER, uuid, kept)), None))
     world.settle()
-    assert world.fabric.storages["local-n1"].disks.aside == {}
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.storages["local-n1"].disks.aside == {}
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def version(world: World, uuid: str) -> int:
-    return world.fabric.storages["local-n1"].disks[uuid, "vda"].version
+    return world.simulation.storages["local-n1"].disks[uuid, "vda"].version
 
 
 def ends(world: World, kind: Kind) -> list[str]:

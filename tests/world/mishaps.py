@@ -169,7 +169,7 @@ def _lease(world: World, host: str) -> Path:
 
 def disk_full(world: World, strike: Strike) -> None:
     """Journal, images and local pool; an operator makes room after a while."""
-    pool = world.fabric.hosts[strike.host].pools["local"]
+    pool = world.simulation.hosts[strike.host].pools["local"]
     taken = max(0, pool.free_bytes)
     world.full_disks.add(strike.host)
     pool.taken_bytes += taken

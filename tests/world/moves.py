@@ -96,7 +96,7 @@ def revert(world: World, uuid: str) -> None:
     if verified(world, uuid):
         insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
         if newest_move(world, uuid).cancel_requested and world.build_pool != "shared":
-            world.fabric.settle_for(uuid, "n1")
+            world.simulation.settle_for(uuid, "n1")
 
 
 def delete(world: World, uuid: str) -> None:
@@ -115,7 +115,7 @@ def cancel(world: World, uuid: str) -> None:
 def copying(world: World, uuid: str) -> bool:
     """Until the disks are on their way, or the move is past that."""
     row = newest_move(world, uuid)
-    on_the_way = any(copy.uuid == uuid for copy in world.fabric.copies.values())
+    on_the_way = any(copy.uuid == uuid for copy in world.simulation.copies.values())
     return on_the_way or (row is not None and (not row.active or row.phase == "verify"))
 
 
@@ -124,8 +124,8 @@ def destination_dies(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
     world.lose("n2")
     world.faults.armed = False
-    world.run(lambda: not newest_move(world, uuid).holds or not newest_move(world, uuid).active)
-    assert world.fabric.running_on(uuid) == ["n1"]
+    world.run(lambda: not newest_move(world, uuid).locks_instance or not newest_move(world, uuid).active)
+    assert world.simulation.running_on(uuid) == ["n1"]
     world.faults.armed = True
     world.bring_back("n2")
 
@@ -168,10 +168,10 @@ def destination_fenced_in_start(world: World, uuid: str) -> None:
     in_phase(world, uuid, "start")
     world.lose("n2")
     if world.lease_s:
-        world.fabric.settle_for(uuid, "n1")
+        world.simulation.settle_for(uuid, "n1")
     pass_time(world)
     row = newest_move(world, uuid)
-    assert row.holds is not bool(world.lease_s)
+    assert row.locks_instance is not bool(world.lease_s)
     if row.phase == "verify" and row.forward:  # a fault let its last word through: it had started
         insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
     _give_up_destination(world, uuid)
@@ -187,24 +187,24 @@ def destination_fenced_in_verify(world: World, uuid: str) -> None:
 
 
 def _give_up_destination(world: World, uuid: str) -> None:
-    world.fabric.settle_for(uuid, "n1")
+    world.simulation.settle_for(uuid, "n1")
     force_down(world, "n2")
-    world.run(lambda: not newest_move(world, uuid).holds or not newest_move(world, uuid).active)
-    assert world.fabric.running_on(uuid) == ["n1"]
+    world.run(lambda: not newest_move(world, uuid).locks_instance or not newest_move(world, uuid).active)
+    assert world.simulation.running_on(uuid) == ["n1"]
     world.bring_back("n2")
 
 
 def source_daemon_dies(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
-    world.fabric.kill_daemon("n1")
-    world.at(3.0, lambda: world.fabric.start_daemon("n1"))
+    world.simulation.kill_daemon("n1")
+    world.at(3.0, lambda: world.simulation.start_daemon("n1"))
     confirm(world, uuid)
 
 
 def link_is_cut(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
-    world.fabric.cut("n1", "n2")
-    world.at(3.0, lambda: world.fabric.heal("n1", "n2"))
+    world.simulation.cut("n1", "n2")
+    world.at(3.0, lambda: world.simulation.heal("n1", "n2"))
     confirm(world, uuid)
 
 
@@ -227,21 +227,21 @@ def source_is_wiped_in_verify(world: World, uuid: str) -> None:
     """The revert finds nothing to go back to: the instance stays where it is, and is confirmed."""
     if not verified(world, uuid):
         return
-    world.fabric.storages["local-n1"].disks.clear()
+    world.simulation.storages["local-n1"].disks.clear()
     insist(world, lambda: cold_migration.revert(world.db, CALLER, uuid))
     confirm(world, uuid)
 
 
 def disk_fills_up(world: World, uuid: str) -> None:
     world.run(lambda: copying(world, uuid))
-    pool = world.fabric.hosts["n2"].pools["local"]
+    pool = world.simulation.hosts["n2"].pools["local"]
     pool.taken_bytes = pool.free_bytes
     confirm(world, uuid)
 
 
 def copy_is_damaged(world: World, uuid: str) -> None:
     """As soon as the file appears: before its checksum is known."""
-    pool = world.fabric.hosts["n2"].pools["local"]
+    pool = world.simulation.hosts["n2"].pools["local"]
     world.run(lambda: (uuid, "vda") in pool.disks or not newest_move(world, uuid).active)
     if (uuid, "vda") in pool.disks:
         pool.disks[uuid, "vda"].damage = "-flipped"

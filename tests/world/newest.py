@@ -1,8 +1,8 @@
 """The invariant that an instance's newest data is never destroyed while no other whole copy of it exists, held against
 every call of every hypervisor and every moment of the simulated world.
 
-Owns the comparison of the disks before and after. What the client or an operator gave up, the world's ``fabric`` knows
-(``settle_for``); what was deleted, the database.
+Owns the comparison of the disks before and after. What the client or an operator gave up, the world's ``simulation``
+knows (``settle_for``); what was deleted, the database.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -20,7 +20,7 @@ from migrator.operations import Kind
 NOTHING = -1  # older than every disk, also than one that holds its image alone
 
 
-class Copy(NamedTuple):
+class NewestCopy(NamedTuple):
     """A file as it was at a moment. ``file`` is compared by identity: one that is kept aside is still the same."""
 
     uuid: str
@@ -34,11 +34,11 @@ class Copy(NamedTuple):
 class NewestData:
     """``lost`` collects every breach in words. ``given_up(uuid)``: the client has no use for the data any more."""
 
-    def __init__(self, fabric: SimulatedCluster, given_up: Callable[[str], bool], lost: list[str]) -> None:
-        self._fabric = fabric
+    def __init__(self, simulation: SimulatedCluster, given_up: Callable[[str], bool], lost: list[str]) -> None:
+        self._simulation = simulation
         self._given_up = given_up
         self._lost = lost
-        self._before: list[Copy] = []
+        self._before: list[NewestCopy] = []
 
     def begin(self) -> None:
         """Before something is done. What happens outside of ``begin`` and ``end`` is a disaster that a test makes."""
@@ -58,16 +58,16 @@ class NewestData:
         yield
         self.end(what)
 
-    def _copies(self) -> list[Copy]:
+    def _copies(self) -> list[NewestCopy]:
         return [
-            Copy(uuid, target, identity, file, file.version, not (file.damage or storage.damage(file)))
-            for identity, storage in self._fabric.storages.items()
+            NewestCopy(uuid, target, identity, file, file.version, not (file.damage or storage.damage(file)))
+            for identity, storage in self._simulation.storages.items()
             for (uuid, target), file in storage.disks.everything()
         ]
 
-    def _destroyed(self, gone: Copy, left: list[Copy], what: str) -> None:
+    def _destroyed(self, gone: NewestCopy, left: list[NewestCopy], what: str) -> None:
         """A version that a client gave up is newer than the one that counts as newest: of that one a copy stays."""
-        newest = self._fabric.newest_version(gone.uuid, gone.target)
+        newest = self._simulation.newest_version(gone.uuid, gone.target)
         needed = min(gone.version, newest)
         others = [c.version for c in left if (c.uuid, c.target) == (gone.uuid, gone.target) and c.whole]
         if needed <= 0 or max(others, default=NOTHING) >= needed or self._given_up(gone.uuid):

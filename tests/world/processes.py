@@ -94,15 +94,17 @@ class Hanging:
 class AgentProcess:
     """The agent's loops without their threads: what ``compute/agent/agent.py`` does, one step at a time."""
 
-    def __init__(self, host: str, fabric: SimulatedCluster, kept: list[bytes], faults: Faults, network: Any) -> None:
-        self.host, self.clock, self.network = host, fabric.clock, network
-        self.boot = machine_of("boot", host, str(fabric.hosts[host].boots))
-        self.lease = Lease(network.lease_file(host), network.lease_s, fabric.clock, self.boot, host)
-        driver = SimulatedHypervisor(host, fabric)
+    def __init__(
+        self, host: str, simulation: SimulatedCluster, kept: list[bytes], faults: Faults, network: Any
+    ) -> None:
+        self.host, self.clock, self.network = host, simulation.clock, network
+        self.boot = machine_of("boot", host, str(simulation.hosts[host].boots))
+        self.lease = Lease(network.lease_file(host), network.lease_s, simulation.clock, self.boot, host)
+        driver = SimulatedHypervisor(host, simulation)
         self.driver = leased(driver, self.lease) if network.lease_s else driver
         self.journal = LineJournal(JournalMedium(kept, host, faults, network.full_disks))
-        images = CachedImages(host, fabric, network.lost_images, network.full_disks)
-        self.worker = Worker(self.driver, self.journal, images, fabric.clock)
+        images = CachedImages(host, simulation, network.lost_images, network.full_disks)
+        self.worker = Worker(self.driver, self.journal, images, simulation.clock)
         self.held: dict[str, Held] = {}
         self.hanging: dict[str, Hanging] = {}  # by instance: no other step of it begins until then
         self.outbox: dict[str, Fact] = {}

@@ -42,7 +42,7 @@ def newest(world: World, uuid: str) -> Any:
 def live_migrate(world: World, uuid: str, host: str) -> None:
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host=host, block=None))
     world.run()
-    assert world.fabric.running_on(uuid) == [host]
+    assert world.simulation.running_on(uuid) == [host]
 
 
 def say(world: World, uuid: str, host: str | None, **more: Any) -> None:

@@ -24,8 +24,8 @@ def broken(world: World) -> list[str]:
 
 def harm(world: World) -> list[str]:
     """What must not happen at any time, whatever became of the operations."""
-    twice = [f"ran twice: {one} {other}" for one, other in world.fabric.overlaps()]
-    return [*twice, *(f"lost data: {loss}" for loss in world.fabric.losses), *world.lost, *believed(world)]
+    twice = [f"ran twice: {one} {other}" for one, other in world.simulation.overlaps()]
+    return [*twice, *(f"lost data: {loss}" for loss in world.simulation.losses), *world.lost, *believed(world)]
 
 
 def believed(world: World) -> list[str]:
@@ -35,7 +35,7 @@ def believed(world: World) -> list[str]:
         rows = connection.execute(select(operations).where(operations.c.source.is_not(None))).all()
     for row in rows:
         for destination, pools in (row.context or {}).get("shared", {}).items():
-            own, other = (world.fabric.hosts[name].pools for name in (row.source, destination))
+            own, other = (world.simulation.hosts[name].pools for name in (row.source, destination))
             names = [name for name in pools if own.get(name) is not other.get(name)]
             found += [f"{row.kind} takes {name} of {row.source} and {destination} for one storage" for name in names]
     return found
@@ -45,7 +45,7 @@ def unexplained(world: World) -> list[str]:
     """Operations that are open, act on some host, and say neither why nor for what they wait."""
     with world.db.read() as connection:
         rows = connection.execute(select(operations).where(operations.c.active.is_(True))).all()
-    return [f"{row.kind} in {row.phase}" for row in rows if not row.waiting and row.phase != "verify"]
+    return [f"{row.kind} in {row.phase}" for row in rows if not row.wait_reason and row.phase != "verify"]
 
 
 def stuck(world: World) -> list[str]:
@@ -61,11 +61,12 @@ def stuck(world: World) -> list[str]:
     world.run(lambda: world.time > until)
     with world.db.read() as connection:
         left = connection.execute(select(operations).where(operations.c.id.in_([row.id for row in rows]))).all()
-    return [f"{r.kind} in {r.phase} hears no word" for r in left if r.active and (r.phase == VERIFY or not r.waiting)]
+    left = [row for row in left if row.active and (row.phase == VERIFY or not row.wait_reason)]
+    return [f"{row.kind} in {row.phase} hears no word" for row in left]
 
 
 def _execution(world: World) -> list[str]:
-    offers = [f"{name} still offers {list(h.offers)}" for name, h in world.fabric.hosts.items() if h.offers]
+    offers = [f"{name} still offers {list(h.offers)}" for name, h in world.simulation.hosts.items() if h.offers]
     return [*harm(world), *offers]
 
 
@@ -77,15 +78,15 @@ def _record(world: World) -> list[str]:
         gone = row.deleted or (row.vm_state == "error" and row.host is None)
         home = [] if gone else [row.host]
         expected = home if row.power_state == _RUNS else []
-        if world.fabric.running_on(row.uuid) != expected:
-            found.append(f"record {row.vm_state} on {row.host}, runs on {world.fabric.running_on(row.uuid)}")
-        domain = world.fabric.hosts[row.host].domains.get(row.uuid) if home else None
+        if world.simulation.running_on(row.uuid) != expected:
+            found.append(f"record {row.vm_state} on {row.host}, runs on {world.simulation.running_on(row.uuid)}")
+        domain = world.simulation.hosts[row.host].domains.get(row.uuid) if home else None
         paused = domain is not None and (domain.state, domain.reason) == (DomainState.PAUSED, PAUSE_REASON_USER)
         if paused is not (row.power_state == _PAUSED):
             found.append(f"record {row.vm_state} on {row.host}, and there: {domain}")
         if row.task_state is not None:
             found.append(f"task_state is still {row.task_state}")
-        domains = [name for name, host in world.fabric.hosts.items() if row.uuid in host.domains]
+        domains = [name for name, host in world.simulation.hosts.items() if row.uuid in host.domains]
         if domains != home:
             found.append(f"domains on {domains}, record on {home}")
         found += _files(world, row, home)
@@ -99,9 +100,11 @@ def _files(world: World, row: Any, home: list[str]) -> list[str]:
     places = [(disk["target"], disk["pool"]) for disk in disks]
     saved = row.vm_state == "suspended"
     for target, pool in [*places, (MEMORY, row.spec["home"] or disks[0]["pool"])]:
-        wanted = {world.fabric.hosts[name].pools[pool].identity for name in home if target != MEMORY or saved}
-        holding = {s.identity for s in world.fabric.storages.values() if s.disks.get((row.uuid, target)) is not None}
-        newest = set(world.fabric.holders_of_newest(row.uuid, target))
+        wanted = {world.simulation.hosts[name].pools[pool].identity for name in home if target != MEMORY or saved}
+        holding = {
+            s.identity for s in world.simulation.storages.values() if s.disks.get((row.uuid, target)) is not None
+        }
+        newest = set(world.simulation.holders_of_newest(row.uuid, target))
         if holding != wanted:
             found.append(f"{target} on {sorted(holding)}, expected {sorted(wanted)}")
         elif not wanted <= newest:
@@ -119,7 +122,7 @@ def _volumes(world: World) -> list[str]:
         for volume in row.spec["volumes"]:
             if (owners[volume["id"]] == row.uuid) is row.deleted:
                 found.append(f"{volume['source']} of {row.uuid} is {owners[volume['id']]}'s")
-            copies = [s.identity for s in world.fabric.storages.values() if (row.uuid, volume["target"]) in s.disks]
+            copies = [s.identity for s in world.simulation.storages.values() if (row.uuid, volume["target"]) in s.disks]
             found += [f"{volume['source']} was copied to {identity}" for identity in copies]
     return found
 
@@ -136,7 +139,7 @@ def groups(world: World) -> list[str]:
         rows = connection.execute(select(instances).where(instances.c.server_group.in_(named))).all()
     for row in rows:
         if not row.deleted:
-            held = set(world.fabric.running_on(row.uuid)) | ({row.host} if row.host else set())
+            held = set(world.simulation.running_on(row.uuid)) | ({row.host} if row.host else set())
             where.setdefault(row.server_group, []).append((row.uuid, held))
     for uuid, members in where.items():
         group, hosts = named[uuid], Counter(host for _, held in members for host in held)

@@ -75,7 +75,7 @@ def _live(
         uuid = built(world, pool)
         if paused:
             moves.pause(world, uuid)
-        world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
+        world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
         drives = config_drives(world, uuid)
         world.faults.armed = True
         insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
@@ -90,7 +90,7 @@ def _live(
 def config_drives(world: World, uuid: str) -> set[str]:
     """What tells one from another that was made anew, of all that lie anywhere."""
     return {
-        file.token for s in world.fabric.storages.values() for (owner, _), file in s.disks.items() if owner == uuid
+        file.token for s in world.simulation.storages.values() for (owner, _), file in s.disks.items() if owner == uuid
     } - {""}
 
 
@@ -102,7 +102,7 @@ def _row(world: World, uuid: str) -> Any:
 
 def _moving(world: World, uuid: str) -> bool:
     row = _row(world, uuid)
-    return uuid in world.fabric.transfers or row is None or not row.active
+    return uuid in world.simulation.transfers or row is None or not row.active
 
 
 def _cancel(world: World, uuid: str) -> None:
@@ -130,7 +130,7 @@ def _delete_in_post_copy(world: World, uuid: str) -> None:
 
 def _switched(world: World, uuid: str) -> bool:
     """To post-copy; or over, for a fault may have ended it before."""
-    row, transfer = _row(world, uuid), world.fabric.transfers.get(uuid)
+    row, transfer = _row(world, uuid), world.simulation.transfers.get(uuid)
     return row is None or not row.active or (transfer is not None and transfer.stage == "postcopy")
 
 
@@ -139,7 +139,7 @@ def _back_cancelled(world: World) -> None:
     uuid = built(world, "shared")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
     world.run()
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
     world.faults.armed = True
     insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n1", block=None))
     _cancel(world, uuid)
@@ -180,15 +180,15 @@ def _force_and_cancel(world: World, uuid: str) -> None:
 
 def _paused(world: World, uuid: str) -> bool:
     """Or over, for a fault may have ended it before it was forced."""
-    row, domain = _row(world, uuid), world.fabric.hosts["n1"].domains.get(uuid)
+    row, domain = _row(world, uuid), world.simulation.hosts["n1"].domains.get(uuid)
     return domain is None or domain.state is not DomainState.RUNNING or row is None or not row.active
 
 
 def _daemon_dies(host: str, seconds: float) -> Callable[[World, str], None]:
     def meanwhile(world: World, uuid: str) -> None:
         world.run(lambda: _moving(world, uuid))
-        world.fabric.kill_daemon(host)
-        world.at(seconds, lambda: world.fabric.start_daemon(host))
+        world.simulation.kill_daemon(host)
+        world.at(seconds, lambda: world.simulation.start_daemon(host))
 
     return meanwhile
 

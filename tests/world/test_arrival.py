@@ -35,11 +35,11 @@ def arrived_unseen(world: World, pool: str) -> str:
     """A guest that has just arrived on n2, of which the server has not been told."""
     uuid = built(world, pool)
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
-    while uuid in world.fabric.transfers:
+    world.run(lambda: uuid in world.simulation.transfers)
+    while uuid in world.simulation.transfers:
         world.time += 0.05
-        world.fabric.advance()
-    assert world.fabric.running_on(uuid) == ["n2"]
+        world.simulation.advance()
+    assert world.simulation.running_on(uuid) == ["n2"]
     return uuid
 
 
@@ -63,9 +63,9 @@ def test_a_guest_that_shuts_itself_down_where_it_arrived_is_said_to_have_done_so
     world = make_world()
     uuid = built(world, "shared")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
+    world.run(lambda: uuid in world.simulation.transfers)
     world.away = True
-    while world.fabric.running_on(uuid) != ["n2"]:
+    while world.simulation.running_on(uuid) != ["n2"]:
         world.tick()
     world.agents["n2"].driver.shut_down(uuid)
     moves.pass_time(world, 10)
@@ -87,13 +87,13 @@ def test_a_definition_that_a_power_cut_brought_back_is_not_taken_for_the_guest(
     uuid = arrived_unseen(world, pool)
     world.lose("n1")
     world.lose("n2")
-    assert uuid in world.fabric.hosts["n1"].domains
+    assert uuid in world.simulation.hosts["n1"].domains
     world.bring_back("n1")
     moves.pass_time(world)
     if fenced:
         moves.force_down(world, "n2")
         moves.pass_time(world)
-    assert "may have moved to n2 before" in newest(world).waiting
+    assert "may have moved to n2 before" in newest(world).wait_reason
     world.bring_back("n2")
     world.settle()
     assert (newest(world).status, record(world, uuid)) == ("completed", ("stopped", "n2"))
@@ -112,21 +112,21 @@ def test_who_cancels_while_the_new_host_is_lost_gets_the_old_copy_and_the_newer_
     moves.force_down(world, "n2")
     moves.pass_time(world)
     requests.cancel(world.db, CALLER, newest(world).id)
-    world.run(lambda: not newest(world).holds)
+    world.run(lambda: not newest(world).locks_instance)
     world.bring_back("n2")
     moves.pass_time(world)
     assert world.lost == []
-    assert "the guest has arrived here" in newest(world).waiting
+    assert "the guest has arrived here" in newest(world).wait_reason
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     world.settle()
-    assert [storage.identity for storage in world.fabric.storages.values() if storage.disks] == []
+    assert [storage.identity for storage in world.simulation.storages.values() if storage.disks] == []
 
 
 def test_a_guest_that_shuts_itself_down_on_the_way_ends_the_move_and_is_named(make_world: MakeWorld) -> None:
     world = make_world()
     uuid = built(world, "shared")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
+    world.run(lambda: uuid in world.simulation.transfers)
     world.agents["n1"].driver.shut_down(uuid)
     world.settle()
     ended = newest(world)

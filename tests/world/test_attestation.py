@@ -18,7 +18,7 @@ from tests.world.world import CALLER, World
 
 def migrating(world: World, dirty: int = 1) -> str:
     uuid = built(world, "local")
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty * MIB)
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
     return uuid
 
@@ -41,7 +41,7 @@ def test_the_sources_disks_stay_while_the_destination_is_silent(make_world: Make
     world.lose("n2")
     moves.pass_time(world)
     assert disks(world, uuid) == ["local-n1", "local-n2"]
-    assert newest(world).waiting == (
+    assert newest(world).wait_reason == (
         "waiting for host n2, which is silent: what n1 has is kept until n2 has shown its disks"
     )
     world.bring_back("n2")
@@ -56,10 +56,10 @@ def test_the_sources_disks_stay_while_the_destinations_are_not_whole(make_world:
     damage(world, uuid, "n2", kind)
     moves.pass_time(world)
     assert disks(world, uuid) == ["local-n1", "local-n2"]
-    said = newest(world).waiting
+    said = newest(world).wait_reason
     assert "n2 has not what it should have: " in said
     assert said.endswith("what n1 has is kept until n2 has shown its disks")
-    storage = world.fabric.storages["local-n2"]
+    storage = world.simulation.storages["local-n2"]
     storage.lost_images.clear()
     storage.disks[uuid, "vda"].cut = False
     world.settle()
@@ -73,7 +73,7 @@ def test_the_sources_disks_stay_where_the_destinations_are_gone_and_the_instance
     lose_the_disks(world, uuid)
     moves.pass_time(world)
     assert disks(world, uuid) == ["local-n1"]
-    assert "n2 has not what it should have: vda is missing" in newest(world).waiting
+    assert "n2 has not what it should have: vda is missing" in newest(world).wait_reason
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     world.settle()
     assert disks(world, uuid) == []
@@ -87,13 +87,13 @@ def test_a_source_that_was_silent_deletes_nothing_before_the_destination_has_sho
     world, uuid = arrived(make_world, phase)
     world.silence("n1")
     moves.pass_time(world, 150)
-    assert newest(world).waiting.startswith("waiting for host n1, which is silent")
+    assert newest(world).wait_reason.startswith("waiting for host n1, which is silent")
     lose_the_disks(world, uuid)
     moves.pass_time(world, 30)
     world.bring_back("n1")
     moves.pass_time(world)
     assert disks(world, uuid) == ["local-n1"]
-    assert "vda is missing" in newest(world).waiting
+    assert "vda is missing" in newest(world).wait_reason
     assert world.lost == []
 
 
@@ -114,7 +114,7 @@ def test_an_instance_that_has_arrived_is_free_when_one_of_its_hosts_is_fenced(ma
     world.lose(lost)
     moves.pass_time(world)
     moves.force_down(world, lost)
-    world.run(lambda: not newest(world).holds)
+    world.run(lambda: not newest(world).locks_instance)
     assert disks(world, uuid) == ["local-n1", "local-n2"]
     world.bring_back(lost)
     world.settle()
@@ -138,15 +138,15 @@ def test_half_a_copy_stays_at_the_destination_until_the_source_has_said_that_it_
 ) -> None:
     world = make_world()
     uuid = migrating(world, dirty=400)
-    world.run(lambda: uuid in world.fabric.transfers)
+    world.run(lambda: uuid in world.simulation.transfers)
     world.silence("n1")
     moves.pass_time(world, 30)
     requests.cancel(world.db, CALLER, newest(world).id)
-    world.fabric.kill_daemon("n2")
-    world.fabric.start_daemon("n2")
+    world.simulation.kill_daemon("n2")
+    world.simulation.start_daemon("n2")
     moves.pass_time(world, 120)
     assert disks(world, uuid) == ["local-n1", "local-n2"]
-    assert "n1" in newest(world).waiting
+    assert "n1" in newest(world).wait_reason
     world.bring_back("n1")
     world.settle()
     assert disks(world, uuid) == ["local-n1"]

@@ -51,7 +51,7 @@ def test_a_dead_host_does_not_count_as_heard_and_a_living_one_is_not_given_up(
     force_down(world, "n1")
     evacuations.evacuate(world, uuid, None)
     world.run(lambda: evacuations.is_over(world, uuid))
-    assert world.fabric.running_on(uuid) in (["n2"], ["n3"])
+    assert world.simulation.running_on(uuid) in (["n2"], ["n3"])
     world.bring_back("n1")
     world.settle()
     assert broken(world) == []
@@ -81,7 +81,7 @@ def test_a_silent_host_in_a_live_migration_is_waited_for_however_the_clock_is_se
     uuid = built(world, "local")
     before(world, uuid)
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
+    world.run(lambda: uuid in world.simulation.transfers)
     world.silence("n2")
     step(world, by_s)
     pass_time(world, 30)

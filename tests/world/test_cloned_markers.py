@@ -18,11 +18,11 @@ from tests.world.world import CALLER, World
 
 def clone(world: World, of: str, *, stale: bool) -> None:
     """n2's pool "local" has the marker of this host's, and, if it was copied, what lay there."""
-    own = world.fabric.storages[f"local-{of}"]
+    own = world.simulation.storages[f"local-{of}"]
     found = Storage(own.identity, 20)
     if stale:
         found.disks, found.proofs = copy.deepcopy(own.disks), set(own.proofs)
-    world.fabric.hosts["n2"].pools["local"] = found
+    world.simulation.hosts["n2"].pools["local"] = found
     world.agents["n2"].registered = False
     moves.pass_time(world, 20)
 
@@ -52,7 +52,7 @@ def test_a_move_takes_no_copied_marker_for_shared_storage(make_world: MakeWorld,
         moves.migrate(world, uuid)
     moves.pass_time(world, 60)
     assert harm(world) == []
-    assert (uuid, "vda") in world.fabric.storages["local-n1"].disks
+    assert (uuid, "vda") in world.simulation.storages["local-n1"].disks
     assert raised(world) == ["n2"]
 
 
@@ -70,11 +70,11 @@ def test_an_evacuation_starts_nothing_from_a_copied_marker(make_world: MakeWorld
     evacuations.evacuate(world, uuid, None)
     world.run(lambda: evacuations.is_over(world, uuid))
     assert harm(world) == []
-    assert world.fabric.running_on(uuid) == []
+    assert world.simulation.running_on(uuid) == []
     assert raised(world) == ["n2"]
     world.bring_back("n1")
     moves.pass_time(world, 60)
-    assert (uuid, "vda") in world.fabric.storages["local-n1"].disks
+    assert (uuid, "vda") in world.simulation.storages["local-n1"].disks
 
 
 def test_what_was_proven_too_long_before_the_host_died_is_no_proof(make_world: MakeWorld) -> None:
@@ -91,4 +91,4 @@ def test_what_was_proven_too_long_before_the_host_died_is_no_proof(make_world: M
     world.restart_server()
     evacuations.evacuate(world, uuid, None)
     world.run(lambda: evacuations.is_over(world, uuid))
-    assert world.fabric.running_on(uuid) in (["n2"], ["n3"])
+    assert world.simulation.running_on(uuid) in (["n2"], ["n3"])

@@ -23,7 +23,7 @@ def delete(world: World, uuid: str) -> int:
 
 
 def domains(world: World, uuid: str) -> list[str]:
-    return [name for name, host in sorted(world.fabric.hosts.items()) if uuid in host.domains]
+    return [name for name, host in sorted(world.simulation.hosts.items()) if uuid in host.domains]
 
 
 def said(world: World, key: int, name: str) -> list[str]:
@@ -45,9 +45,9 @@ def test_a_deletion_names_the_host_that_has_still_to_clean_up_and_does_when_it_r
     pass_time(world, 60)
     key = delete(world, uuid)
     pass_time(world, 60)
-    words = f"deleted, but for what evacuation {owing} still has to clean up (n1, n3): "
+    message = f"deleted, but for what evacuation {owing} still has to clean up (n1, n3): "
     assert operation(world, key).status == "completed"
-    assert said(world, key, "owing") == [f"{words}waiting for host n1, which is silent"]
+    assert said(world, key, "owing") == [f"{message}waiting for host n1, which is silent"]
     assert (operation(world, owing).active, domains(world, uuid)) == (True, ["n1"])
     world.bring_back("n1")
     pass_time(world, 60)
@@ -58,12 +58,13 @@ def test_a_deletion_waits_for_the_silent_host_that_a_live_migration_has_left(mak
     world = make_world()
     uuid = built(world, "shared")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n3", block=None))
-    world.run(lambda: world.fabric.running_on(uuid) == ["n3"])
+    world.run(lambda: world.simulation.running_on(uuid) == ["n3"])
     world.silence("n1")
     pass_time(world, 90)
     delete(world, uuid)
     pass_time(world, 60)
-    assert (newest(world, uuid).active, newest(world, uuid).waiting) == (True, "waiting for host n1, which is silent")
+    row = newest(world, uuid)
+    assert (row.active, row.wait_reason) == (True, "waiting for host n1, which is silent")
     assert not record(world, uuid).deleted
     world.bring_back("n1")
     pass_time(world, 60)
@@ -81,7 +82,7 @@ def test_a_deletion_waits_for_the_copy_that_a_silent_host_reported_last(make_wor
     key = delete(world, uuid)
     pass_time(world, 60)
     assert (operation(world, key).phase, operation(world, key).active) == ("elsewhere", True)
-    assert "n3" in (operation(world, key).waiting or "")
+    assert "n3" in (operation(world, key).wait_reason or "")
     world.bring_back("n3")
     pass_time(world, 60)
     assert (operation(world, key).status, record(world, uuid).deleted) == ("completed", True)

@@ -103,10 +103,10 @@ def test_what_does_not_run_goes_cold_and_is_confirmed_by_the_drain(make_world: M
 def test_what_a_drain_stopped_is_started_by_the_restore(make_world: MakeWorld) -> None:
     drained = Drained(make_world(), 1, strategies=(Way.STOP,))
     drained.run()
-    assert drained.world.fabric.running_on(drained.uuids[0]) == []
+    assert drained.world.simulation.running_on(drained.uuids[0]) == []
     drained.restore()
     drained.run()
-    assert drained.world.fabric.running_on(drained.uuids[0]) == ["n1"]
+    assert drained.world.simulation.running_on(drained.uuids[0]) == ["n1"]
 
 
 def test_a_drain_goes_on_after_its_destination_dies_and_says_so(make_world: MakeWorld) -> None:

@@ -25,15 +25,15 @@ def test_a_guest_is_not_evacuated_on_a_word_of_before_its_host_was_heard(make_wo
     with pytest.raises(Conflict, match="heard after it was forced down"):
         evacuations.ask(world, uuid, "n2")
     pass_time(world, 60)
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     world.lose("n1")
     moves.force_down(world, "n1")  # said anew
     world.treasure(uuid)
-    world.fabric.settle_for(uuid, None)
+    world.simulation.settle_for(uuid, None)
     evacuations.ask(world, uuid, "n2")
     evacuations.to_the_end(world, uuid)
-    assert world.fabric.running_on(uuid) == ["n2"]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) == ["n2"]
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_a_revert_does_not_take_an_old_word_for_the_end_of_the_destinations_guest(make_world: MakeWorld) -> None:
@@ -44,8 +44,8 @@ def test_a_revert_does_not_take_an_old_word_for_the_end_of_the_destinations_gues
     pass_time(world, AWAY_S)
     revert(world, uuid)
     pass_time(world, 60)
-    assert "n2, which is silent" in newest(world, uuid).waiting
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert "n2, which is silent" in newest(world, uuid).wait_reason
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def test_a_host_that_answers_stops_its_guest_itself_and_one_that_falls_silent_first_is_waited_for(
@@ -60,11 +60,11 @@ def test_a_host_that_answers_stops_its_guest_itself_and_one_that_falls_silent_fi
     world.silence("n1")
     pass_time(world, 60)
     again = "it was forced down too long ago for that: say so again"
-    assert newest(world, uuid).waiting == f"waiting for evidence that n1, which is silent, runs nothing; {again}"
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert newest(world, uuid).wait_reason == f"waiting for evidence that n1, which is silent, runs nothing; {again}"
+    assert world.simulation.running_on(uuid) == ["n1"]
     world.bring_back("n1")
     evacuations.to_the_end(world, uuid)
-    assert world.fabric.running_on(uuid) == ["n2"]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) == ["n2"]
+    assert list(world.simulation.overlaps()) == []
     world.settle()
     assert broken(world) == []

@@ -50,7 +50,7 @@ def test_an_instance_moves_only_where_other_domains_leave_it_room(
 ) -> None:
     world = make_world()
     for name in HOSTS[1:]:
-        world.fabric.hosts[name].foreign_memory_mb = FREE_MB - room_mb
+        world.simulation.hosts[name].foreign_memory_mb = FREE_MB - room_mb
     uuid = built(world, "shared")
     way(world, uuid)
     world.run(lambda: decided(world, uuid))
@@ -68,7 +68,7 @@ def test_an_instance_moves_only_where_other_domains_leave_it_room(
 
 def test_a_build_does_not_overfill_a_host(make_world: MakeWorld) -> None:
     world = make_world()
-    world.fabric.hosts["n1"].foreign_memory_mb = FREE_MB - 31
+    world.simulation.hosts["n1"].foreign_memory_mb = FREE_MB - 31
     world.tick()
     uuid = world.build("local")
     world.run()

@@ -21,7 +21,7 @@ ENDS = {
 
 def end_by_itself(world: World, uuid: str, reason: str) -> None:
     state = DomainState.CRASHED if reason == "panicked" else DomainState.SHUT_OFF
-    world.fabric.set_state("n1", uuid, state, reason, world.time)
+    world.simulation.set_state("n1", uuid, state, reason, world.time)
 
 
 @pytest.mark.parametrize("reason", ENDS)
@@ -31,7 +31,7 @@ def test_a_live_migration_names_the_guest_that_ended_it(make_world: MakeWorld, r
     uuid = built(world, "local")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
     if begun:
-        world.run(lambda: uuid in world.fabric.transfers)
+        world.run(lambda: uuid in world.simulation.transfers)
     else:
         world.run(lambda: newest(world).phase == "transfer")
     end_by_itself(world, uuid, reason)
@@ -50,8 +50,8 @@ def test_a_guest_that_reboots_on_the_way_arrives(make_world: MakeWorld) -> None:
     world = make_world()
     uuid = built(world, "shared")
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
-    world.fabric.set_state("n1", uuid, DomainState.RUNNING, "booted", world.time)
+    world.run(lambda: uuid in world.simulation.transfers)
+    world.simulation.set_state("n1", uuid, DomainState.RUNNING, "booted", world.time)
     world.settle()
     assert (newest(world).status, record(world, uuid)) == ("completed", ("active", "n2"))
     assert broken(world) == []
@@ -69,7 +69,7 @@ def test_a_cold_migration_goes_on_where_the_guest_stops_before_it_was_asked_to(
     world.run(lambda: newest(world).phase == "verify")
     crashed = reason in ("crashed", "panicked")
     assert timeline(world, "guest") == ([f"{ENDS[reason]} on n1 while it was being stopped"] if crashed else [])
-    assert world.fabric.running_on(uuid) == [newest(world).destination]
+    assert world.simulation.running_on(uuid) == [newest(world).destination]
     moves.confirm(world, uuid)
     world.settle()
     assert broken(world) == []

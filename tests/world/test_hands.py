@@ -27,10 +27,10 @@ def vanish(world: World, uuid: str, host: str = "n1") -> None:
 
 def appear(world: World, uuid: str, host: str, state: DomainState, *, sealed: bool = True) -> None:
     """A copy of the domain, made by hand or a restored host; it executes nothing here, for rules to see one runner."""
-    known = next(h.domains[uuid] for h in world.fabric.hosts.values() if uuid in h.domains)
-    world.fabric.hosts[host].domains[uuid] = replace(known, state=state, reason="user")
+    known = next(h.domains[uuid] for h in world.simulation.hosts.values() if uuid in h.domains)
+    world.simulation.hosts[host].domains[uuid] = replace(known, state=state, reason="user")
     if not sealed:
-        world.fabric.hosts[host].domains[uuid].seal = ""
+        world.simulation.hosts[host].domains[uuid].seal = ""
 
 
 @pytest.mark.parametrize("before", [moves.as_it_is, moves.stop, moves.pause, moves.suspend])
@@ -59,10 +59,10 @@ def test_a_domain_that_vanished_while_its_disks_are_offered_is_named_and_a_cance
     world.run(lambda: newest(world, uuid).phase == "offer")
     vanish(world, uuid)
     pass_time(world, 30)
-    assert "n1: its domain there is absent" in newest(world, uuid).waiting
+    assert "n1: its domain there is absent" in newest(world, uuid).wait_reason
     world.ask(lambda: requests.cancel(world.db, CALLER, newest(world, uuid).id))
     world.settle()
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     assert broken(world) == []
 
 
@@ -101,11 +101,11 @@ def test_a_live_copy_elsewhere_makes_every_operation_wait_until_it_is_stopped(
     key = requests.stop(world.db, CALLER, uuid)
     world.server.reconciler.reconcile(key)
     pass_time(world, 30)
-    assert (operation(world, key).active, "n1" in operation(world, key).waiting) == (True, True)
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert (operation(world, key).active, "n1" in operation(world, key).wait_reason) == (True, True)
+    assert world.simulation.running_on(uuid) == ["n2"]
     with pytest.raises(Conflict, match="with this word there would be two"):
         say(world, uuid, "n2")
-    del world.fabric.hosts["n1"].domains[uuid]
+    del world.simulation.hosts["n1"].domains[uuid]
     pass_time(world, 30)
     assert operation(world, key).status == "completed"
     assert open_alarms(world) == []
@@ -133,9 +133,9 @@ def test_a_deletion_does_not_end_while_a_host_reports_a_stopped_copy(make_world:
     pass_time(world, 60)
     waiting = newest(world, uuid)
     assert (waiting.active, waiting.phase) == (True, "elsewhere")
-    assert "n1 (shut_off)" in waiting.waiting
+    assert "n1 (shut_off)" in waiting.wait_reason
     assert not record(world, uuid).deleted
-    del world.fabric.hosts["n1"].domains[uuid]
+    del world.simulation.hosts["n1"].domains[uuid]
     pass_time(world, 30)
     assert record(world, uuid).deleted
     assert broken(world) == []
@@ -145,10 +145,10 @@ def test_a_deleted_instance_whose_guest_runs_is_an_alarm(make_world: MakeWorld) 
     """It was brought back by hand: its disk from a backup, its definition from a file."""
     world = make_world()
     uuid = built(world, "local")
-    definition = world.fabric.hosts["n1"].domains[uuid]
+    definition = world.simulation.hosts["n1"].domains[uuid]
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     world.run()
-    world.fabric.hosts["n1"].domains[uuid] = Domain(definition.spec, DomainState.RUNNING)  # its stamp is lost
+    world.simulation.hosts["n1"].domains[uuid] = Domain(definition.spec, DomainState.RUNNING)  # its stamp is lost
     pass_time(world, 60)
     assert open_alarms(world) == [("no-record", "n1", uuid)]
 
@@ -157,7 +157,7 @@ def test_a_renamed_host_is_an_alarm_and_a_word_moves_the_record(make_world: Make
     """n1 is n3 from now on: its guest, paused or not, shows up there with the seal that was made for n1."""
     world = make_world()
     uuid = built(world, "local")
-    world.fabric.hosts["n3"].domains[uuid] = world.fabric.hosts["n1"].domains.pop(uuid)
+    world.simulation.hosts["n3"].domains[uuid] = world.simulation.hosts["n1"].domains.pop(uuid)
     world.lose("n1")
     pass_time(world, 100)
     assert open_alarms(world) == [("copy-elsewhere", "n3", uuid)]
@@ -196,7 +196,7 @@ def test_a_host_that_lies_about_instances_it_never_had_stands_in_nobodys_way(mak
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     pass_time(world, 60)
     assert record(world, uuid).deleted
-    del world.fabric.hosts["n3"].domains[uuid]
+    del world.simulation.hosts["n3"].domains[uuid]
     pass_time(world, 30)
     assert open_alarms(world) == []
 
@@ -209,9 +209,9 @@ def test_a_seal_of_one_instance_proves_nothing_about_another(make_world: MakeWor
     world.run()
     assert other is not None
     live_migrate(world, other, "n3")
-    seal = world.fabric.hosts["n3"].domains[other].seal
+    seal = world.simulation.hosts["n3"].domains[other].seal
     appear(world, uuid, "n3", DomainState.RUNNING)
-    world.fabric.hosts["n3"].domains[uuid].seal = seal
+    world.simulation.hosts["n3"].domains[uuid].seal = seal
     pass_time(world, 60)
     assert open_alarms(world) == [("unproven-claim", "n3", "")]
     world.ask(lambda: requests.start(world.db, CALLER, uuid))
@@ -224,7 +224,7 @@ def test_an_unsigned_stamp_of_an_older_release_is_believed_of_hosts_that_had_the
 ) -> None:
     world = make_world()
     uuid = built(world, "local")
-    world.fabric.hosts["n1"].domains[uuid].seal = ""
+    world.simulation.hosts["n1"].domains[uuid].seal = ""
     pass_time(world, 60)
     assert open_alarms(world) == []
     world.agents["n1"].driver.destroy(uuid)

@@ -24,7 +24,7 @@ def started_by_hand_beside_a_hanging_start(make_world: MakeWorld) -> tuple[World
     world.hangs_s["n1"] = HANGS_S
     world.ask(lambda: requests.start(world.db, CALLER, uuid))
     pass_time(world, 10)
-    world.agents["n2"].driver.define_and_start(world.fabric.hosts["n1"].domains[uuid].spec, "virsh", 1)
+    world.agents["n2"].driver.define_and_start(world.simulation.hosts["n1"].domains[uuid].spec, "virsh", 1)
     world.run(lambda: ("copy-elsewhere", "n2", uuid) in open_alarms(world))
     return world, uuid
 
@@ -39,7 +39,7 @@ def test_a_word_waits_for_a_step_that_hangs_since_before_the_dispute(make_world:
     pass_time(world, HANGS_S)
     say(world, uuid, "n2")
     pass_time(world, 30)
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n2", ["n2"])
     assert open_alarms(world) == []
 
 

@@ -67,7 +67,7 @@ def test_what_ran_is_started_again_if_that_is_set(make_world: MakeWorld, on: boo
     moves.pass_time(world, 60)
     world.run()
     assert vm_state(world, uuid) == state
-    assert world.fabric.running_on(uuid) == (["n1"] if on else [])
+    assert world.simulation.running_on(uuid) == (["n1"] if on else [])
     assert starts(world) == (["resume_guests_state_on_host_boot"] if on else [])
     assert broken(world) == []
 
@@ -83,7 +83,7 @@ def test_what_was_stopped_before_and_what_stops_later_stays_off(make_world: Make
     world.ask(lambda: requests.start(world.db, CALLER, uuid))
     world.run()
     moves.pass_time(world, 700)
-    world.fabric.set_state("n1", uuid, DomainState.SHUT_OFF, "shutdown", world.time)
+    world.simulation.set_state("n1", uuid, DomainState.SHUT_OFF, "shutdown", world.time)
     moves.pass_time(world, 60)
     assert (vm_state(world, uuid), starts(world)) == ("stopped", ["user"])
 
@@ -94,7 +94,7 @@ def test_an_agent_or_a_daemon_that_is_restarted_is_no_reboot(make_world: MakeWor
     moves.pass_time(world, 20)
     world.killed("n1")
     moves.pass_time(world, 20)
-    world.fabric.set_state("n1", uuid, DomainState.SHUT_OFF, "shutdown", world.time)
+    world.simulation.set_state("n1", uuid, DomainState.SHUT_OFF, "shutdown", world.time)
     moves.pass_time(world, 60)
     assert (vm_state(world, uuid), starts(world)) == ("stopped", [])
 
@@ -112,7 +112,7 @@ def test_what_was_evacuated_is_not_started_where_it_was(make_world: MakeWorld) -
     moves.pass_time(world, 60)
     world.run()
     assert starts(world) == []
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     assert broken(world) == []
 
 
@@ -125,11 +125,11 @@ def test_a_reboot_meets_every_kind_of_operation(make_world: MakeWorld, name: str
         SCENARIOS[name](world)
         moves.pass_time(world, 90)
         world.run()
-        assert world.fabric.overlaps() == []
+        assert world.simulation.overlaps() == []
         assert broken(world) == []
         with world.db.read() as connection:
             rows = connection.execute(select(instances).where(instances.c.deleted.is_(False))).all()
             said = connection.execute(select(events.c.message)).scalars().all()
         for row in rows:
-            runs = world.fabric.running_on(row.uuid)
+            runs = world.simulation.running_on(row.uuid)
             assert runs == ([row.host] if row.vm_state in ("active", "resized") and row.power_state == 1 else []), said

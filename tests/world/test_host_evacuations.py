@@ -32,7 +32,7 @@ class Evacuated(Drained):
         for uuid, pool in zip(self.uuids, pools, strict=True):
             if pool == "local":
                 world.treasure(uuid)
-                world.fabric.settle_for(uuid, None)  # its data is not where it is brought back
+                world.simulation.settle_for(uuid, None)  # its data is not where it is brought back
         self.evacuate(**more)
 
     def evacuate(self, **more: Any) -> None:
@@ -40,7 +40,7 @@ class Evacuated(Drained):
         self.uuid = fleet.begin_evacuation(self.world.db, CALLER, "n1", asked, None, self.world.settings).uuid
 
     def running(self) -> list[int]:
-        return [len(self.world.fabric.running_on(uuid)) for uuid in self.uuids]
+        return [len(self.world.simulation.running_on(uuid)) for uuid in self.uuids]
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])
@@ -58,7 +58,7 @@ def test_every_instance_of_a_lost_host_runs_once_again_elsewhere(make_world: Mak
     world.bring_back("n1")
     world.settle()
     assert evacuated.running() == [1, 1, 1]
-    assert list(world.fabric.overlaps()) == []
+    assert list(world.simulation.overlaps()) == []
     assert broken(world) == []
 
 
@@ -91,5 +91,5 @@ def test_a_host_that_returns_in_the_middle_keeps_what_had_not_begun(make_world: 
     assert "n1 is back" in evacuated.row().note
     assert "n1" in evacuated.places()
     assert max(evacuated.running()) == 1
-    assert list(world.fabric.overlaps()) == []
+    assert list(world.simulation.overlaps()) == []
     assert broken(world) == []

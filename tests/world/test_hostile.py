@@ -37,7 +37,7 @@ def test_every_kind_of_operation_ends_as_beside_an_honest_host(
     SCENARIOS[scenario](world)
     assert (outcome(world), broken(world)) == (ENDS[scenario], [])
     assert world.liar.told > 5, "it said too little to show anything"
-    assert world.fabric.hosts[LIAR].domains == {}
+    assert world.simulation.hosts[LIAR].domains == {}
     assert alarmed(world) <= {LIAR}
     world.close()
 
@@ -52,9 +52,9 @@ def test_an_evacuation_that_a_false_claim_holds_up_names_who_claims_and_goes_on_
 ) -> None:
     world = make_world()
     uuid = built(world, "local")
-    liar, true = world.agents[LIAR], SimulatedHypervisor("n1", world.fabric).host_report()
+    liar, true = world.agents[LIAR], SimulatedHypervisor("n1", world.simulation).host_report()
     world.silence(LIAR)
-    claimed = SimulatedHypervisor(LIAR, world.fabric).host_report().model_copy(update={"storage": true.storage})
+    claimed = SimulatedHypervisor(LIAR, world.simulation).host_report().model_copy(update={"storage": true.storage})
     world.server.register(LIAR, liar.journal.incarnation, claimed, liar.machine)
     world.lose("n1")
     moves.pass_time(world)
@@ -68,7 +68,7 @@ def test_an_evacuation_that_a_false_claim_holds_up_names_who_claims_and_goes_on_
     removal.remove(world.db, LIAR, by="operator")
     evacuate(world, uuid, "n2")
     to_the_end(world, uuid)
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def lines_of(world: World, operation_id: int) -> list[str]:

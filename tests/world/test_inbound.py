@@ -39,7 +39,7 @@ def test_builds_on_one_host_begin_in_order_and_never_too_many(make_crowd: MakeCr
 def test_builds_go_where_there_is_a_place_before_any_waits(make_crowd: MakeCrowd) -> None:
     crowd = make_crowd(2)
     begun = [crowd.build(None) for _ in range(15)]
-    waiting = [crowd.row(key) for _, key in begun if crowd.row(key).waiting]
+    waiting = [crowd.row(key) for _, key in begun if crowd.row(key).wait_reason]
     assert len(waiting) == 9
     assert crowd.full == 3
     assert sorted(row.destination for row in waiting) == ["n1"] * 3 + ["n2"] * 3 + ["n3"] * 3
@@ -52,15 +52,15 @@ def test_builds_go_where_there_is_a_place_before_any_waits(make_crowd: MakeCrowd
 def test_a_place_is_told_survives_the_server_and_can_be_given_up(make_crowd: MakeCrowd) -> None:
     crowd = make_crowd(1)
     (_, first), (second_uuid, second), (_, third), (_, fourth) = [crowd.build("n1") for _ in range(4)]
-    words = "queued: position {} of what comes into n1, of which 1 may be under way (max_concurrent_builds)"
+    message = "queued: position {} of what comes into n1, of which 1 may be under way (max_concurrent_builds)"
     keys = (first, second, third, fourth)
-    assert [crowd.row(key).waiting for key in keys] == [None, *(words.format(place) for place in (1, 2, 3))]
+    assert [crowd.row(key).wait_reason for key in keys] == [None, *(message.format(place) for place in (1, 2, 3))]
     assert len(crowd.claimed("n1")) == 1, "who waits holds nothing"
     crowd.world.restart_server()
     assert requests.delete_instance(crowd.world.db, CALLER, second_uuid) == second
     crowd.reconcile(second)
     crowd.world.server.reconciler.sweep()
-    assert [crowd.row(key).waiting for key in (third, fourth)] == [words.format(1), words.format(2)]
+    assert [crowd.row(key).wait_reason for key in (third, fourth)] == [message.format(1), message.format(2)]
     assert crowd.row(second).status == "cancelled"
     requests.cancel(crowd.world.db, CALLER, third)
     crowd.reconcile(third)
@@ -79,7 +79,7 @@ def test_one_that_ends_or_is_cancelled_lets_the_next_one_in_at_once(make_crowd: 
     sweep = crowd.world.sweep_at
     crowd.world.sweep_at = crowd.world.time + 10_000
     crowd.world.run(lambda: crowd.row(third).phase != "claim")
-    assert crowd.row(third).waiting is None
+    assert crowd.row(third).wait_reason is None
     crowd.world.sweep_at = sweep
     crowd.world.run()
     assert crowd.ends(first, second, third) == ["cancelled", "cancelled", "completed"]
@@ -148,9 +148,9 @@ def test_a_resize_in_place_takes_no_place(make_crowd: MakeCrowd) -> None:
 def test_a_live_migration_that_waits_to_come_in_leaves_when_it_is_cancelled(make_crowd: MakeCrowd) -> None:
     crowd = make_crowd(inbound=1, outbound=2)
     busy, waits = crowd.built(2, "n1")
-    crowd.world.fabric.behaviours[busy] = Behaviour(dirty_bytes_per_s=1000 * MIB)  # it never arrives
+    crowd.world.simulation.behaviours[busy] = Behaviour(dirty_bytes_per_s=1000 * MIB)  # it never arrives
     first, second = crowd.migrate(busy, "n2"), crowd.migrate(waits, "n2")
-    crowd.world.run(lambda: "into n2" in (crowd.row(second).waiting or ""))
+    crowd.world.run(lambda: "into n2" in (crowd.row(second).wait_reason or ""))
     assert (crowd.row(second).status, crowd.row(second).destination) == ("queued", "n2")
     requests.cancel(crowd.world.db, CALLER, second)
     crowd.reconcile(second)
@@ -158,7 +158,7 @@ def test_a_live_migration_that_waits_to_come_in_leaves_when_it_is_cancelled(make
     requests.cancel(crowd.world.db, CALLER, first)
     crowd.world.run()
     assert crowd.ends(first, second) == ["cancelled"] * 2
-    assert crowd.world.fabric.running_on(waits) == ["n1"]
+    assert crowd.world.simulation.running_on(waits) == ["n1"]
     assert broken(crowd.world) == []
 
 

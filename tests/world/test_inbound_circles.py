@@ -22,7 +22,7 @@ def test_hosts_that_migrate_into_each_other_with_one_place_each_do_not_deadlock(
     keys += [crowd.build(host)[1] for host in ("n1", "n2", "n1", "n2")]
     crowd.world.run()
     assert crowd.ends(*keys) == ["completed"] * 10
-    assert [crowd.world.fabric.running_on(uuid) for uuid in (*here, *there)] == [["n2"]] * 3 + [["n1"]] * 3
+    assert [crowd.world.simulation.running_on(uuid) for uuid in (*here, *there)] == [["n2"]] * 3 + [["n1"]] * 3
     assert crowd.most == {"n1": 1, "n2": 1}
     assert crowd.full == 2, "one each way at the same time"
     assert broken(crowd.world) == []
@@ -53,9 +53,9 @@ def test_evacuations_queue_go_first_and_all_end(make_crowd: MakeCrowd) -> None:
     force_down(crowd.world, "n1")
     builds = [crowd.build(host)[1] for host in ("n2", "n3") for _ in range(4)]
     keys = [crowd.world.ask(partial(evacuations.ask, crowd.world, uuid)) for uuid in uuids]
-    assert sum(crowd.row(key).waiting is not None for key in builds) == 4
-    assert all("queued: position" in crowd.row(key).waiting for key in keys)
-    crowd.world.run(lambda: not any(row.holds and row.active for row in crowd.rows()))
+    assert sum(crowd.row(key).wait_reason is not None for key in builds) == 4
+    assert all("queued: position" in crowd.row(key).wait_reason for key in keys)
+    crowd.world.run(lambda: not any(row.locks_instance and row.active for row in crowd.rows()))
     crowd.world.bring_back("n1")
     crowd.world.settle()
     assert crowd.ends(*builds, *keys) == ["completed"] * 20
@@ -84,9 +84,9 @@ def test_what_stays_or_goes_back_does_not_queue_and_what_waits_for_an_operator_i
     crowd.world.ask(lambda: cold_migration.revert(crowd.world.db, CALLER, moved))
     inside = crowd.rows()[-1]
     crowd.world.run(lambda: crowd.row(inside.id).phase == "verify")
-    assert not any(row.waiting and "queued" in row.waiting for row in crowd.rows())
+    assert not any(row.wait_reason and "queued" in row.wait_reason for row in crowd.rows())
     crowd.world.ask(lambda: cold_migration.confirm(crowd.world.db, CALLER, resized))
     crowd.world.run()
     assert crowd.ends(late, busy, inside.id) == ["completed", "completed", "confirmed"]
-    assert crowd.world.fabric.running_on(moved) == ["n1"]
+    assert crowd.world.simulation.running_on(moved) == ["n1"]
     assert broken(crowd.world) == []

@@ -29,7 +29,7 @@ def test_kept_disks_are_not_put_back_under_an_instance_elsewhere_or_one_that_run
 def test_the_timeline_names_what_the_host_that_returned_has_put_aside(make_world: MakeWorld) -> None:
     world = make_world()
     uuid, kept = evacuated(world)
-    storage = world.fabric.storages["local-n1"]
+    storage = world.simulation.storages["local-n1"]
     assert {target for owner, target in storage.disks if owner == uuid} == set()
     assert storage.disks.aside[uuid, kept].files.keys() == {"vda", "sda"}
     (line,) = said(world, uuid)
@@ -42,7 +42,7 @@ def test_nothing_is_put_aside_where_no_disk_was_left_on_a_lost_host(make_world: 
     world = make_world()
     SCENARIOS[name](world)
     assert [
-        one for storage in world.fabric.storages.values() for one in storage.disks.aside.values() if one.files
+        one for storage in world.simulation.storages.values() for one in storage.disks.aside.values() if one.files
     ] == []
 
 
@@ -50,8 +50,8 @@ def test_kept_disks_go_when_their_time_is_up_and_not_before(make_world: MakeWorl
     world = make_world()
     uuid, kept = evacuated(world)
     world.treasures.clear()  # the setting says that they may go then
-    driver, storage = world.agents["n1"].driver, world.fabric.storages["local-n1"]
-    kept_s = world.fabric.kept_retention_s
+    driver, storage = world.agents["n1"].driver, world.simulation.storages["local-n1"]
+    kept_s = world.simulation.kept_retention_s
     assert driver.tend_kept() == []
     world.time = storage.disks.aside[uuid, kept].since + kept_s - 1
     assert driver.tend_kept() == []
@@ -60,7 +60,7 @@ def test_kept_disks_go_when_their_time_is_up_and_not_before(make_world: MakeWorl
     world.time += 2
     assert [(one.instance, one.operation) for one in driver.tend_kept()] == [(uuid, kept)]
     assert driver.kept_disks() == []
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     world.settle()
     assert broken(world) == []
 
@@ -68,7 +68,7 @@ def test_kept_disks_go_when_their_time_is_up_and_not_before(make_world: MakeWorl
 def test_one_host_never_tends_what_another_keeps(make_world: MakeWorld) -> None:
     world = make_world()
     evacuations.evacuation("local", evacuations.to_the_end)(world)
-    world.fabric.kept_retention_s = 0.0
+    world.simulation.kept_retention_s = 0.0
     for name in ("n2", "n3"):
         assert world.agents[name].driver.tend_kept() == []
-    assert world.fabric.storages["local-n1"].disks.aside != {}
+    assert world.simulation.storages["local-n1"].disks.aside != {}

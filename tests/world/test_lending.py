@@ -43,7 +43,7 @@ def test_the_drive_moves_with_the_guest_and_is_copied_only_where_it_must_be(
     move(world, uuid)
     world.settle()
     assert broken(world) == []
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     assert config_drives(world, uuid) == drives
     assert ("lend" in phases(world)) is ("fetch" in phases(world)) is copied
     disk_bytes = row(world).outcome.get("disk_total_bytes", 0)
@@ -54,7 +54,7 @@ def test_the_copy_of_the_drive_is_no_progress_of_the_transfer(make_world: MakeWo
     """Its few bytes left would be a low that the transfer never reaches again: it would count as stalled."""
     world = make_world()
     uuid = built(world, "local")
-    for host in world.fabric.hosts.values():
+    for host in world.simulation.hosts.values():
         host.bandwidth_bytes_per_s = 100_000
     move(world, uuid)
     world.run(lambda: row(world).phase == "transfer" or not row(world).active)
@@ -83,14 +83,14 @@ def test_the_drive_is_the_same_after_any_fault_while_it_is_copied(make_world: Ma
     cases = boundaries(make_world)[::stride]
     assert len(cases) > 5
     found = {f"{n}:{fault}": attempt("live-block", make_world, {n: fault}) for n, fault in cases}
-    assert {case: words for case, words in found.items() if words} == {}
+    assert {case: message for case, message in found.items() if message} == {}
 
 
 def test_a_copy_that_is_damaged_on_its_way_is_not_used(make_world: MakeWorld) -> None:
     world = make_world()
     uuid = built(world, "local")
     drives = config_drives(world, uuid)
-    world.fabric.behaviours[uuid] = Behaviour()
+    world.simulation.behaviours[uuid] = Behaviour()
     move(world, uuid)
     world.run(lambda: row(world).phase == "fetch" and any(f.token for f in files_on(world, uuid, "local-n2")))
     for file in files_on(world, uuid, "local-n2"):
@@ -98,10 +98,10 @@ def test_a_copy_that_is_damaged_on_its_way_is_not_used(make_world: MakeWorld) ->
     world.settle()
     assert broken(world) == []
     assert row(world).error["code"] == "checksum_mismatch"
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     assert config_drives(world, uuid) == drives
     assert files_on(world, uuid, "local-n2") == []
 
 
 def files_on(world: World, uuid: str, storage: str) -> list[Any]:
-    return [file for (owner, _), file in world.fabric.storages[storage].disks.items() if owner == uuid]
+    return [file for (owner, _), file in world.simulation.storages[storage].disks.items() if owner == uuid]

@@ -27,7 +27,7 @@ def lose(world: World) -> None:
     with world.db.write() as connection:
         connection.execute(delete(images).where(images.c.id == image))
     world.lost_images.add(image)
-    for host in world.fabric.hosts.values():
+    for host in world.simulation.hosts.values():
         host.fetched_images.clear()
 
 
@@ -58,7 +58,7 @@ def judged(world: World, uuid: str) -> tuple[Status, str]:
     with world.db.read() as connection:
         found = preflight.of_instance(connection, uuid, {"n2"}, world.settings.service_down_time)
     finding = dict(found[0].hosts[0].findings)["image"]
-    return finding.status, finding.words
+    return finding.status, finding.message
 
 
 @pytest.mark.parametrize("pool", ["local", "shared"])
@@ -73,9 +73,9 @@ def test_a_move_gets_what_disks_lie_over_from_the_host_that_it_leaves(
     move(world, uuid)
     assert errors(world) == []
     assert broken(world) == []
-    assert "n1" not in world.fabric.running_on(uuid)
-    assert len(world.fabric.running_on(uuid)) == 1
-    assert all(not host.lent_images for host in world.fabric.hosts.values())
+    assert "n1" not in world.simulation.running_on(uuid)
+    assert len(world.simulation.running_on(uuid)) == 1
+    assert all(not host.lent_images for host in world.simulation.hosts.values())
 
 
 @pytest.mark.parametrize("move", [live, cold], ids=lambda move: move.__name__)
@@ -90,7 +90,7 @@ def test_an_image_that_is_damaged_at_the_source_too_ends_the_move_by_name(
     move(world, uuid)
     assert [error["code"] for error in errors(world) if isinstance(error, dict)] == ["image_unavailable"]
     assert broken(world) == []
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
 
 
 @pytest.mark.parametrize("pool", ["local", "shared"])
@@ -107,14 +107,14 @@ def test_an_evacuation_needs_the_image_only_where_disks_are_lost(make_world: Mak
         assert world.image["id"] in found[0].refusal
         with pytest.raises(Conflict, match=world.image["id"]):
             evacuations.ask(world, uuid)
-        assert world.fabric.running_on(uuid) == []
+        assert world.simulation.running_on(uuid) == []
     else:
         assert found[0].refusal == ""
         evacuations.ask(world, uuid)
         evacuations.to_the_end(world, uuid)
         world.bring_back("n1")
         world.settle()
-        assert len(world.fabric.running_on(uuid)) == 1
+        assert len(world.simulation.running_on(uuid)) == 1
         assert broken(world) == []
 
 
@@ -130,8 +130,8 @@ def test_an_evacuation_whose_image_is_lost_meanwhile_ends_by_name(make_world: Ma
     found = [str(error) for error in errors(world)]
     assert len(found) == 1, found
     assert f"nobody has the image {world.image['id']} any more" in found[0]
-    assert world.fabric.running_on(uuid) == []
-    assert all(not s.disks for name, s in world.fabric.storages.items() if name in ("local-n2", "local-n3"))
+    assert world.simulation.running_on(uuid) == []
+    assert all(not s.disks for name, s in world.simulation.storages.items() if name in ("local-n2", "local-n3"))
 
 
 @pytest.mark.parametrize("move", [live, cold], ids=lambda move: move.__name__)
@@ -157,4 +157,4 @@ def test_no_fault_while_the_image_is_fetched_loses_anything(
     for number in cases[:: max(1, len(cases) // 12)]:
         world = passed({number: fault})
         assert broken(world) == [], number
-        assert len([h for h in world.fabric.hosts if world.fabric.running_on(h)]) <= 1
+        assert len([h for h in world.simulation.hosts if world.simulation.running_on(h)]) <= 1

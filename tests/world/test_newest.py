@@ -11,7 +11,7 @@ from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.decision import backward, forward
 from migrator.scheduler.decision.next_phase import next_phase
-from migrator.scheduler.decision.previous_phase import up
+from migrator.scheduler.decision.previous_phase import leave_phase
 from tests.world import moves
 from tests.world.clients import built
 from tests.world.conftest import MakeWorld
@@ -53,7 +53,7 @@ def delete_in_every_pool(patch: pytest.MonkeyPatch) -> None:
 
 
 def revert_without_a_proof(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(backward, "keep", up)
+    patch.setattr(backward, "prove_source", leave_phase)
 
 
 def confirm_without_a_proof(patch: pytest.MonkeyPatch) -> None:
@@ -87,17 +87,17 @@ def test_a_copy_that_is_deleted_too_early_is_reported_at_once(
 def test_a_copy_that_the_newest_data_is_copied_over_from_an_older_one_is_reported(make_world: MakeWorld) -> None:
     world, uuid = waiting_move(make_world)
     with world.newest.during("something"):
-        world.fabric.storages["local-n2"].disks[uuid, "vda"].version -= 1
+        world.simulation.storages["local-n2"].disks[uuid, "vda"].version -= 1
     assert len(world.lost) == 1
     assert "local-n2" in world.lost[0]
 
 
 def test_a_copy_that_is_kept_aside_or_given_up_is_none_that_is_lost(make_world: MakeWorld) -> None:
     world, uuid = waiting_move(make_world)
-    storage = world.fabric.storages["local-n2"]
+    storage = world.simulation.storages["local-n2"]
     with world.newest.during("something"):
         storage.set_aside(uuid, "operation", 0.0)
-    world.fabric.settle_for(uuid, "n1")
+    world.simulation.settle_for(uuid, "n1")
     with world.newest.during("something"):
         storage.disks.clear()
     assert world.lost == []

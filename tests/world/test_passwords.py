@@ -63,7 +63,7 @@ def test_a_password_is_told_to_the_destination_and_never_stored_as_it_was_typed(
     monkeypatch.setattr(world, "poll", listened)
     uuid = evacuated(world)
     world.run(lambda: is_over(world, uuid))
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     assert {host for host, _ in told} == {"n2"}
     assert passwords.PARAM not in newest_move(world, uuid).params
     assert stored(world) == []
@@ -77,7 +77,7 @@ def test_a_password_that_an_earlier_release_stored_is_erased_with_its_operation(
         connection.execute(update(operations).where(operations.c.id == row.id).values(params=params))
     assert stored(world) != []
     world.run(lambda: is_over(world, uuid))
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     world.db.erase()
     assert stored(world) == []
 

@@ -45,7 +45,7 @@ def test_a_marker_that_is_believed_without_a_proof_is_reported(
 
     world = make_world()
     uuid = built(world, "local")
-    world.fabric.hosts["n2"].pools["local"].identity = world.fabric.hosts["n1"].pools["local"].identity
+    world.simulation.hosts["n2"].pools["local"].identity = world.simulation.hosts["n1"].pools["local"].identity
     world.agents["n2"].registered = False
     moves.pass_time(world, 20)
     monkeypatch.setitem(context_update._UPDATES, Record.SHARED_POOLS, by_the_marker)

@@ -19,11 +19,11 @@ from tests.world.world import CALLER, World
 
 
 def disks(world: World, uuid: str) -> list[str]:
-    return sorted(s.identity for s in world.fabric.storages.values() if (uuid, "vda") in s.disks)
+    return sorted(s.identity for s in world.simulation.storages.values() if (uuid, "vda") in s.disks)
 
 
 def wipe(world: World, host: str) -> None:
-    world.fabric.storages[f"local-{host}"].disks.clear()
+    world.simulation.storages[f"local-{host}"].disks.clear()
 
 
 def revert(world: World, uuid: str) -> None:
@@ -51,10 +51,10 @@ def test_a_revert_whose_source_is_silent_leaves_the_guest_alone_until_somebody_c
     moves.pass_time(world)
     revert(world, uuid)
     moves.pass_time(world, 300)
-    assert world.fabric.running_on(uuid) == ["n2"]
-    assert "confirm" in move(world, uuid).waiting
+    assert world.simulation.running_on(uuid) == ["n2"]
+    assert "confirm" in move(world, uuid).wait_reason
     confirm(world, uuid)
-    world.run(lambda: not move(world, uuid).holds)
+    world.run(lambda: not move(world, uuid).locks_instance)
     world.bring_back("n1")
     world.settle()
     assert record(world, uuid) == ("active", 1, "n2")
@@ -63,7 +63,7 @@ def test_a_revert_whose_source_is_silent_leaves_the_guest_alone_until_somebody_c
 
 def damage(world: World, uuid: str, host: str, kind: str) -> None:
     """What became of the local disk that the host keeps."""
-    storage = world.fabric.storages[f"local-{host}"]
+    storage = world.simulation.storages[f"local-{host}"]
     file = storage.disks[uuid, "vda"]
     if kind == "gone":
         wipe(world, host)
@@ -84,7 +84,7 @@ def test_a_revert_whose_source_is_not_whole_ends_where_the_instance_is_and_says_
     damage(world, uuid, "n1", kind)
     revert(world, uuid)
     moves.pass_time(world, 30)
-    assert (move(world, uuid).phase, world.fabric.running_on(uuid)) == ("verify", ["n2"])
+    assert (move(world, uuid).phase, world.simulation.running_on(uuid)) == ("verify", ["n2"])
     with world.db.read() as connection:
         said = connection.execute(select(events.c.message).where(events.c.name == "reverse")).scalars().all()
     assert any("n1 has not what it should have: " in line and "vda" in line for line in said), said
@@ -111,8 +111,8 @@ def test_a_confirmation_waits_for_the_destination_and_can_be_turned_into_a_rever
     confirm(world, uuid)
     moves.pass_time(world, 300)
     assert "local-n1" in disks(world, uuid)
-    assert "revert" in move(world, uuid).waiting
-    world.fabric.settle_for(uuid, "n1")
+    assert "revert" in move(world, uuid).wait_reason
+    world.simulation.settle_for(uuid, "n1")
     revert(world, uuid)
     world.bring_back("n2")
     world.settle()
@@ -129,7 +129,7 @@ def test_a_confirmation_is_refused_where_the_destinations_disk_is_not_whole(make
     moves.pass_time(world, 30)
     assert move(world, uuid).phase == "verify"
     assert "local-n1" in disks(world, uuid)
-    world.fabric.settle_for(uuid, "n1")
+    world.simulation.settle_for(uuid, "n1")
     revert(world, uuid)
     world.settle()
     assert (move(world, uuid).status, record(world, uuid)) == ("reverted", ("active", 1, "n1"))
@@ -139,10 +139,10 @@ def test_a_revert_waits_for_a_source_that_has_no_room_to_note_what_it_is_asked(m
     """It has said nothing of its disks."""
     world, uuid = waiting_move(make_world)
     world.full_disks.add("n1")
-    world.fabric.settle_for(uuid, "n1")
+    world.simulation.settle_for(uuid, "n1")
     revert(world, uuid)
     moves.pass_time(world, 30)
-    assert "no space left on device" in move(world, uuid).waiting
+    assert "no space left on device" in move(world, uuid).wait_reason
     assert disks(world, uuid) == ["local-n1", "local-n2"]
     world.full_disks.clear()
     world.settle()
@@ -151,7 +151,7 @@ def test_a_revert_waits_for_a_source_that_has_no_room_to_note_what_it_is_asked(m
 
 
 def mend(world: World, uuid: str, host: str) -> None:
-    storage = world.fabric.storages[f"local-{host}"]
+    storage = world.simulation.storages[f"local-{host}"]
     storage.lost_images.clear()
     storage.disks[uuid, "vda"].cut = False
 
@@ -171,7 +171,7 @@ def test_what_was_refused_for_a_damaged_disk_is_done_when_the_disk_is_mended(
     assert disks(world, uuid) == ["local-n1", "local-n2"]
     mend(world, uuid, damaged)
     if ask is revert:
-        world.fabric.settle_for(uuid, "n1")
+        world.simulation.settle_for(uuid, "n1")
     ask(world, uuid)
     moves.pass_time(world, 30)
     assert not move(world, uuid).active, "it is asked once"
@@ -204,7 +204,7 @@ def test_a_start_that_fails_while_the_source_is_silent_deletes_nothing(make_worl
     requests.cancel(world.db, CALLER, move(world, uuid).id)
     moves.pass_time(world, 300)
     assert disks(world, uuid) == ["local-n1", "local-n2"]
-    assert move(world, uuid).waiting.startswith("waiting for host n2")
+    assert move(world, uuid).wait_reason.startswith("waiting for host n2")
     world.bring_back("n2")
     world.settle()
     assert record(world, uuid)[2] == "n2"

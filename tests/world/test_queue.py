@@ -52,11 +52,11 @@ class Queue:
             return connection.execute(select(operations).where(operations.c.id == key)).one()
 
     def watch(self) -> bool:
-        self.most = max(self.most, len(self.world.fabric.transfers))
+        self.most = max(self.most, len(self.world.simulation.transfers))
         return self.world.at_rest()
 
     def on(self) -> list[list[str]]:
-        return [self.world.fabric.running_on(uuid) for uuid in self.uuids]
+        return [self.world.simulation.running_on(uuid) for uuid in self.uuids]
 
 
 @pytest.mark.parametrize(("limit", "most"), [(1, 1), (2, 2), (0, 3)])
@@ -79,18 +79,18 @@ def test_a_place_in_the_queue_is_told_and_can_be_given_up(database_url: str) -> 
     queue = Queue(database_url)
     world = queue.world
     try:
-        world.fabric.behaviours[queue.uuids[0]] = BUSY  # it never arrives
+        world.simulation.behaviours[queue.uuids[0]] = BUSY  # it never arrives
         first, second, third = queue.begin()
-        world.run(lambda: "position 2" in (queue.row(third).waiting or ""))
+        world.run(lambda: "position 2" in (queue.row(third).wait_reason or ""))
         waiting = queue.row(second)
-        assert waiting.waiting == (
+        assert waiting.wait_reason == (
             "queued: position 1 of the live migrations from n1, of which 1 may be under way "
             "(max_concurrent_live_migrations)"
         )
         assert (waiting.status, waiting.destination) == ("queued", None)
         requests.cancel(world.db, CALLER, second)
         world.server.reconciler.reconcile(second)
-        world.run(lambda: "position 1" in (queue.row(third).waiting or ""))
+        world.run(lambda: "position 1" in (queue.row(third).wait_reason or ""))
         assert queue.row(second).status == "cancelled"
         assert queue.row(third).active
         requests.cancel(world.db, CALLER, first)

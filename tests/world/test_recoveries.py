@@ -73,8 +73,8 @@ class Watched:
             hosts.force_down(connection, "n1", False, "admin")
         self.world.bring_back("n1")
         self.world.settle()
-        assert max(len(self.world.fabric.running_on(uuid)) for uuid in self.uuids) == 1
-        assert list(self.world.fabric.overlaps()) == []
+        assert max(len(self.world.simulation.running_on(uuid)) for uuid in self.uuids) == 1
+        assert list(self.world.simulation.overlaps()) == []
         assert broken(self.world) == []
 
 
@@ -93,7 +93,7 @@ def test_a_lost_host_is_recovered_by_itself_once_there_is_evidence(make_world: M
     world.faults.rate = 0.0
     watched.reach("completed")
     assert "n1" not in watched.places()
-    assert [len(world.fabric.running_on(uuid)) for uuid in watched.uuids] == [1, 1, 1]
+    assert [len(world.simulation.running_on(uuid)) for uuid in watched.uuids] == [1, 1, 1]
     assert watched.alarms() == {}
     watched.run(60)
     assert len(watched.found()) == 1
@@ -144,7 +144,7 @@ def test_a_host_that_returns_in_the_middle_keeps_the_rest_and_the_next_loss_is_a
     assert "n1 is back" in watched.found()[0].note
     assert "n1" in watched.places()
     world.settle()
-    assert max(len(world.fabric.running_on(uuid)) for uuid in watched.uuids) == 1
+    assert max(len(world.simulation.running_on(uuid)) for uuid in watched.uuids) == 1
     world.lose("n1")
     pass_time(world)
     watched.run(60)

@@ -71,9 +71,9 @@ def test_what_is_asked_waits_with_the_reason_and_goes_on_where_the_instance_is(
     pass_time(world, 60)
     waiting = operation(world, key)
     assert waiting.active
-    assert "n3" in waiting.waiting
-    assert f"migrator reconcile {uuid}" in waiting.waiting
-    assert world.fabric.running_on(uuid) == ["n3"]
+    assert "n3" in waiting.wait_reason
+    assert f"migrator reconcile {uuid}" in waiting.wait_reason
+    assert world.simulation.running_on(uuid) == ["n3"]
     say(world, uuid, "n3")
     world.run()
     after = operation(world, key)
@@ -98,7 +98,7 @@ def test_an_operation_of_the_backup_does_nothing_before_the_word(make_world: Mak
     pass_time(world, 60)
     assert ("copy-newer", "n1", uuid) in open_alarms(world)
     assert newest(world, uuid).active
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     say(world, uuid, "n1")
     world.run()
     assert record(world, uuid).host == "n1"
@@ -179,16 +179,16 @@ def test_an_older_copy_is_not_started_while_the_guest_runs_on_a_silent_host(
     pass_time(world, after_s)
     key = world.ask(lambda: requests.reboot(world.db, CALLER, uuid, soft=False))
     pass_time(world, 60)
-    assert operation(world, key).waiting == f"{_UNKNOWN}; compare both with `migrator reconcile {uuid}`"
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert operation(world, key).wait_reason == f"{_UNKNOWN}; compare both with `migrator reconcile {uuid}`"
+    assert world.simulation.running_on(uuid) == ["n2"]
     world.bring_back("n2")
     pass_time(world, 30)
     world.agents["n1"].driver.undefine(uuid)
     say(world, uuid, "n2")
     pass_time(world, 30)
     assert (operation(world, key).status, open_alarms(world)) == ("completed", [])
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
-    assert list(world.fabric.overlaps()) == []
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_a_deletion_waits_while_the_guest_runs_on_a_silent_host(make_world: MakeWorld, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_deletion_waits_while_the_guest_runs_on_a_silent_host(make_world: Make
     key = world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     pass_time(world, 60)
     assert operation(world, key).active
-    assert _UNKNOWN in operation(world, key).waiting
+    assert _UNKNOWN in operation(world, key).wait_reason
     assert not record(world, uuid).deleted
 
 
@@ -210,7 +210,7 @@ def test_a_host_that_was_rebooted_does_not_resume_what_moved_away(make_world: Ma
     world.bring_back("n1")
     pass_time(world, 60)
     assert ("copy-newer", "n1", uuid) in open_alarms(world)
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def test_an_operators_word_for_what_a_host_has_served_lasts(make_world: MakeWorld, tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_an_operators_word_for_what_a_host_has_served_lasts(make_world: MakeWorl
     say(world, uuid, "n1")
     pass_time(world, 30)
     assert (open_alarms(world), record(world, uuid).vm_state) == ([], "stopped")
-    world.agents["n1"].driver.define_and_start(world.fabric.hosts["n1"].domains[uuid].spec, "virsh", 1)
+    world.agents["n1"].driver.define_and_start(world.simulation.hosts["n1"].domains[uuid].spec, "virsh", 1)
     pass_time(world, 30)
     assert (open_alarms(world), record(world, uuid).vm_state) == ([], "active")
     moves.stop(world, uuid)
-    assert (newest(world, uuid).status, world.fabric.running_on(uuid)) == ("completed", [])
+    assert (newest(world, uuid).status, world.simulation.running_on(uuid)) == ("completed", [])

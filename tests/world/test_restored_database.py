@@ -46,14 +46,14 @@ def test_a_restore_to_any_moment_of_any_kind_of_operation_does_no_harm(
     restore(world, saved)
     moves.pass_time(world, AFTER_S)
     assert harm(world) == before
-    assert [key for key in newest if not world.fabric.holders_of_newest(*key)] == []
+    assert [key for key in newest if not world.simulation.holders_of_newest(*key)] == []
     assert unexplained(world) == []
 
 
 def _newest(world: World) -> list[tuple[str, str]]:
     """The disks of which the newest data was somewhere before."""
-    disks = {key for storage in world.fabric.storages.values() for key in storage.disks}
-    return sorted(key for key in disks if world.fabric.holders_of_newest(*key))
+    disks = {key for storage in world.simulation.storages.values() for key in storage.disks}
+    return sorted(key for key in disks if world.simulation.holders_of_newest(*key))
 
 
 def _newest_operation(world: World, uuid: str) -> Any:
@@ -73,8 +73,8 @@ def test_an_older_cleanup_is_refused_by_name(make_world: MakeWorld, tmp_path: Pa
     world.run()
     restore(world, tmp_path / "saved.db")
     moves.pass_time(world, 60)
-    assert world.fabric.running_on(uuid) == ["n1"]
-    waiting = _newest_operation(world, uuid).waiting
+    assert world.simulation.running_on(uuid) == ["n1"]
+    waiting = _newest_operation(world, uuid).wait_reason
     refused = "n1: this host has served a newer operation of the instance than this live-migration"
     compared = "its copy on n1 (running) has a stamp that is newer than the record"
     assert waiting.startswith((refused, compared))
@@ -99,4 +99,4 @@ def test_a_request_after_the_restore_is_served_whatever_the_clock_says(
     moves.stop(world, uuid)
     last = _newest_operation(world, uuid)
     assert (last.kind, last.status, last.active) == ("stop", "completed", False)
-    assert world.fabric.running_on(uuid) == []
+    assert world.simulation.running_on(uuid) == []

@@ -23,7 +23,7 @@ def lost(world: World, uuid: str, host: str) -> None:
     world.lose(host)
     pass_time(world, 90)
     moves.force_down(world, host)
-    world.fabric.settle_for(uuid, None)
+    world.simulation.settle_for(uuid, None)
 
 
 def evacuated_past_the_backup(
@@ -37,11 +37,11 @@ def evacuated_past_the_backup(
     backup(world, directory / "backup.db")
     world.server.reconciler.reconcile(key)
     for _ in range(chance.choice((0, 1, 3, 6, 12))):
-        if operation(world, key).holds:
+        if operation(world, key).locks_instance:
             backup(world, directory / "backup.db")
             world.tick()
     evacuations.to_the_end(world, uuid)
-    (there,) = world.fabric.running_on(uuid)
+    (there,) = world.simulation.running_on(uuid)
     pass_time(world, chance.choice((0, 30, 200)))
     if chance.random() < 0.5:
         world.bring_back("n1")
@@ -49,7 +49,7 @@ def evacuated_past_the_backup(
     world.silence(there)
     pass_time(world, chance.choice((30, 120)))
     restore(world, directory / "backup.db")
-    assert operation(world, key).holds
+    assert operation(world, key).locks_instance
     return world, uuid, key, there
 
 
@@ -63,12 +63,12 @@ def test_an_evacuation_that_ended_after_the_backup_is_not_done_again_beside_a_si
         world.server.reconciler.reconcile(key)
         if "n1" in world.dead:
             moves.force_down(world, "n1")
-        assert world.fabric.running_on(uuid) == [there]
-    assert operation(world, key).waiting
+        assert world.simulation.running_on(uuid) == [there]
+    assert operation(world, key).wait_reason
     world.bring_back(there)
     pass_time(world, 60)
-    assert world.fabric.running_on(uuid) == [there]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) == [there]
+    assert list(world.simulation.overlaps()) == []
     assert world.lost == []
 
 
@@ -86,13 +86,13 @@ def test_an_evacuation_that_a_dead_third_host_holds_says_that_its_word_is_to_be_
     pass_time(world, 90)
     bring_back = "bring it back or, if it is lost, `migrator service-force-down n3`"
     again = "(again: it was forced down before the servers were last away)"
-    assert operation(world, key).waiting == (
+    assert operation(world, key).wait_reason == (
         f"waiting for host n3, which is silent; the instance may run there: {bring_back} {again}"
     )
     moves.force_down(world, "n3")
     evacuations.to_the_end(world, uuid)
-    assert world.fabric.running_on(uuid) == ["n2"]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) == ["n2"]
+    assert list(world.simulation.overlaps()) == []
 
 
 @pytest.mark.parametrize(("pool", "asked"), [("local", True), ("local", False), ("volume", False)])
@@ -120,13 +120,13 @@ def test_a_host_that_was_forced_down_at_the_backup_and_is_healthy_since_is_not_e
         with pytest.raises(Conflict, match=r"set\s+forced_down"):
             evacuations.ask(world, uuid)
     pass_time(world, 100)
-    assert world.fabric.running_on(uuid) == ["n1"]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) == ["n1"]
+    assert list(world.simulation.overlaps()) == []
     world.lose("n1")
     moves.force_down(world, "n1")  # asked anew
-    world.fabric.settle_for(uuid, None)
+    world.simulation.settle_for(uuid, None)
     if not asked:
         evacuations.ask(world, uuid)
     evacuations.to_the_end(world, uuid)
-    assert world.fabric.running_on(uuid) not in ([], ["n1"])
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) not in ([], ["n1"])
+    assert list(world.simulation.overlaps()) == []

@@ -33,7 +33,7 @@ def moved_past_the_backup(
         made_by_an_earlier_release(directory / "backup.db")
     assert verified(world, uuid)
     pass_time(world, 60)
-    assert world.fabric.running_on(uuid) == ["n3"]
+    assert world.simulation.running_on(uuid) == ["n3"]
     world.silence("n3")
     restore(world, directory / "backup.db")
     return world, uuid, key
@@ -53,18 +53,18 @@ def test_what_a_migration_did_after_the_backup_is_not_done_again_beside_it(
         pass_time(world, 60)
     if operation(world, key).active:
         requests.cancel(world.db, CALLER, key)
-        world.fabric.settle_for(uuid, "n1")  # with it the client gives up what the guest wrote at the destination
+        world.simulation.settle_for(uuid, "n1")  # with it the client gives up what the guest wrote at the destination
     pass_time(world, 100)
     if record(world, uuid).task_state is None and record(world, uuid).vm_state == "stopped":
         world.ask(lambda: requests.start(world.db, CALLER, uuid))
         pass_time(world, 100)
     assert operation(world, key).active
-    assert world.fabric.running_on(uuid) == ["n3"]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) == ["n3"]
+    assert list(world.simulation.overlaps()) == []
     world.bring_back("n3")
     pass_time(world, 60)
-    assert len(world.fabric.running_on(uuid)) == 1
-    assert list(world.fabric.overlaps()) == []
+    assert len(world.simulation.running_on(uuid)) == 1
+    assert list(world.simulation.overlaps()) == []
     assert world.lost == []
 
 
@@ -78,7 +78,7 @@ def built_past_the_backup(make_world: MakeWorld, directory: Path, wanted: str | 
     backup(world, directory / "backup.db")
     world.server.reconciler.reconcile(key)
     pass_time(world, 60)
-    (host,) = world.fabric.running_on(uuid)
+    (host,) = world.simulation.running_on(uuid)
     world.silence(host)
     pass_time(world, 60)
     restore(world, directory / "backup.db")
@@ -92,13 +92,13 @@ def test_a_build_that_ended_after_the_backup_is_not_done_again_beside_a_silent_h
     pass_time(world, 100)
     bring_back = f"bring it back or, if it is lost, `migrator service-force-down {host}`"
     waits = f"waiting for host {host}, which is silent; the instance may run there: {bring_back}"
-    assert operation(world, key).waiting == waits
-    assert world.fabric.running_on(uuid) == [host]
+    assert operation(world, key).wait_reason == waits
+    assert world.simulation.running_on(uuid) == [host]
     world.bring_back(host)
     pass_time(world, 60)
-    assert world.fabric.running_on(uuid) == [host]
+    assert world.simulation.running_on(uuid) == [host]
     assert ("copy-elsewhere", host, uuid) in open_alarms(world)
-    assert list(world.fabric.overlaps()) == []
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_a_build_that_may_have_ended_on_a_silent_host_goes_on_when_that_is_fenced(
@@ -109,8 +109,8 @@ def test_a_build_that_may_have_ended_on_a_silent_host_goes_on_when_that_is_fence
     moves.force_down(world, host)
     pass_time(world, 60)
     assert operation(world, key).status == "completed"
-    assert world.fabric.running_on(uuid) != [host]
-    assert list(world.fabric.overlaps()) == []
+    assert world.simulation.running_on(uuid) != [host]
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_a_build_that_may_have_ended_on_a_silent_host_can_be_given_up(make_world: MakeWorld, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_build_that_may_have_ended_on_a_silent_host_can_be_given_up(make_world
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     pass_time(world, 60)
     assert operation(world, key).status == "cancelled"
-    assert world.fabric.running_on(uuid) == [host]
+    assert world.simulation.running_on(uuid) == [host]
 
 
 def test_a_build_on_a_host_by_name_ends_when_that_is_silent_for_it_can_be_nowhere_else(
@@ -128,7 +128,7 @@ def test_a_build_on_a_host_by_name_ends_when_that_is_silent_for_it_can_be_nowher
     world, uuid, key, host = built_past_the_backup(make_world, tmp_path, "n2")
     pass_time(world, 100)
     assert (operation(world, key).status, host) == ("error", "n2")
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def test_a_build_that_waited_when_the_servers_went_away_goes_on_when_every_host_has_listed_its_guests(

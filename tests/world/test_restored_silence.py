@@ -73,17 +73,17 @@ def test_nothing_starts_what_may_run_on_a_silent_host(
         pass_time(world, after_s)
     key = world.ask(lambda: ask(world, uuid))
     pass_time(world, 200)
-    assert operation(world, key).waiting == f"{_SAID}; compare both with `migrator reconcile {uuid}`"
+    assert operation(world, key).wait_reason == f"{_SAID}; compare both with `migrator reconcile {uuid}`"
     assert ("guest-unseen", "n1", uuid) in open_alarms(world)
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     world.bring_back("n2")
     pass_time(world, 30)
     assert ("guest-unseen", "n1", uuid) not in open_alarms(world)
     say(world, uuid, "n2")
     pass_time(world, 30)
     assert (operation(world, key).active, open_alarms(world)) == (False, [])
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
-    assert list(world.fabric.overlaps()) == []
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.simulation.overlaps()) == []
     assert broken(world) == []
 
 
@@ -97,13 +97,12 @@ def test_nothing_starts_before_its_own_host_has_listed_its_copies(
     world.listless.add("n1")
     key = world.ask(lambda: ask(world, uuid))
     pass_time(world, 30)
-    assert (
-        operation(world, key).waiting == "waiting for host n1: it has not listed its guests since the servers are back"
-    )
+    waits = "waiting for host n1: it has not listed its guests since the servers are back"
+    assert operation(world, key).wait_reason == waits
     world.listless.clear()
     pass_time(world, 30)
-    assert operation(world, key).waiting == f"{_SAID}; compare both with `migrator reconcile {uuid}`"
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert operation(world, key).wait_reason == f"{_SAID}; compare both with `migrator reconcile {uuid}`"
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def evacuating(make_world: MakeWorld, directory: Path, pool: str) -> tuple[World, str, int]:
@@ -115,7 +114,7 @@ def evacuating(make_world: MakeWorld, directory: Path, pool: str) -> tuple[World
     key = world.ask(lambda: evacuations.ask(world, uuid, "n3"))
     pass_time(world, 60)
     said = "its record says n1, which has not said so since the servers are back; it may run on n2, which is silent"
-    assert operation(world, key).waiting == f"{said}; compare both with `migrator reconcile {uuid}`"
+    assert operation(world, key).wait_reason == f"{said}; compare both with `migrator reconcile {uuid}`"
     assert open_alarms(world) == [("guest-unseen", "n1", uuid)]
     return world, uuid, key
 
@@ -128,14 +127,14 @@ def test_an_evacuation_waits_for_a_host_that_may_run_the_guest(
     world.listless.add("n2")
     world.bring_back("n2")
     pass_time(world, 60)
-    assert (operation(world, key).active, world.fabric.running_on(uuid)) == (True, ["n2"])
+    assert (operation(world, key).active, world.simulation.running_on(uuid)) == (True, ["n2"])
     world.listless.clear()
     pass_time(world, 30)
     assert {kind for kind, _, _ in open_alarms(world)} == {"copy-elsewhere", "copy-newer"}
     say(world, uuid, "n2", given_up={"n1"})
     pass_time(world, 30)
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
-    assert list(world.fabric.overlaps()) == []
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.simulation.overlaps()) == []
 
 
 @pytest.mark.parametrize("pool", ["volume", "shared"])
@@ -146,9 +145,9 @@ def test_an_evacuation_goes_on_when_no_host_is_left_that_may_run_the_guest(
     world.lose("n2")
     moves.force_down(world, "n2")
     pass_time(world, 60)
-    assert (operation(world, key).holds, world.fabric.running_on(uuid)) == (False, ["n3"])
+    assert (operation(world, key).locks_instance, world.simulation.running_on(uuid)) == (False, ["n3"])
     assert open_alarms(world) == []
-    assert list(world.fabric.overlaps()) == []
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_what_ran_on_a_host_that_is_fenced_starts_where_its_record_has_it(
@@ -161,9 +160,9 @@ def test_what_ran_on_a_host_that_is_fenced_starts_where_its_record_has_it(
     world.lose("n2")
     moves.force_down(world, "n2")
     pass_time(world, 60)
-    assert (operation(world, key).status, world.fabric.running_on(uuid)) == ("completed", ["n1"])
+    assert (operation(world, key).status, world.simulation.running_on(uuid)) == ("completed", ["n1"])
     assert open_alarms(world) == []
-    assert list(world.fabric.overlaps()) == []
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_a_guest_on_local_disks_is_not_waited_for(make_world: MakeWorld, tmp_path: Path) -> None:
@@ -172,7 +171,7 @@ def test_a_guest_on_local_disks_is_not_waited_for(make_world: MakeWorld, tmp_pat
     key = world.ask(lambda: start(world, uuid))
     pass_time(world, 60)
     assert "disk missing" in (operation(world, key).error or {})["message"]
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def test_a_domain_that_is_gone_is_started_anew_while_every_host_is_heard(make_world: MakeWorld) -> None:
@@ -184,7 +183,7 @@ def test_a_domain_that_is_gone_is_started_anew_while_every_host_is_heard(make_wo
     assert open_alarms(world) == [("domain-gone", "n1", uuid)]
     key = world.ask(lambda: start(world, uuid))
     pass_time(world, 60)
-    assert (operation(world, key).status, world.fabric.running_on(uuid)) == ("completed", ["n1"])
+    assert (operation(world, key).status, world.simulation.running_on(uuid)) == ("completed", ["n1"])
     assert open_alarms(world) == []
 
 
@@ -204,17 +203,17 @@ def test_nothing_starts_what_may_run_on_a_host_that_is_heard_and_has_not_listed_
     without_a_list(world, "n2")
     key = world.ask(lambda: ask(world, uuid))
     pass_time(world, 100)
-    said = (operation(world, key).waiting or "").partition("; it may run on ")[2]
+    said = (operation(world, key).wait_reason or "").partition("; it may run on ")[2]
     assert said.startswith("n2, which has not listed its guests")
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
     world.listless.clear()
     pass_time(world, 30)
     assert ("guest-unseen", "n1", uuid) not in open_alarms(world)
     assert ("copy-newer", "n2", uuid) in open_alarms(world)
     say(world, uuid, "n2")
     pass_time(world, 30)
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
-    assert list(world.fabric.overlaps()) == []
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.simulation.overlaps()) == []
     assert broken(world) == []
 
 

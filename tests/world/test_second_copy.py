@@ -12,7 +12,7 @@ from tests.world.world import CALLER, World
 
 
 def start_by_hand(world: World, uuid: str, host: str) -> None:
-    world.agents[host].driver.define_and_start(world.fabric.hosts[host].domains[uuid].spec, "virsh", 1)
+    world.agents[host].driver.define_and_start(world.simulation.hosts[host].domains[uuid].spec, "virsh", 1)
 
 
 def test_a_guest_that_is_started_by_hand_where_a_confirmed_move_cleans_up_is_an_alarm(make_world: MakeWorld) -> None:
@@ -20,12 +20,12 @@ def test_a_guest_that_is_started_by_hand_where_a_confirmed_move_cleans_up_is_an_
     world.bring_back("n1")
     start_by_hand(world, uuid, "n1")
     moves.pass_time(world, 60)
-    assert sorted(world.fabric.running_on(uuid)) == ["n1", "n2"]
+    assert sorted(world.simulation.running_on(uuid)) == ["n1", "n2"]
     assert ("copy-elsewhere", "n1", uuid) in open_alarms(world)
     world.agents["n1"].driver.destroy(uuid)
     world.settle()
     assert open_alarms(world) == []
-    assert world.fabric.running_on(uuid) == ["n2"]
+    assert world.simulation.running_on(uuid) == ["n2"]
 
 
 def test_a_guest_that_is_started_by_hand_on_the_source_while_a_revert_waits_is_an_alarm(make_world: MakeWorld) -> None:
@@ -34,15 +34,15 @@ def test_a_guest_that_is_started_by_hand_on_the_source_while_a_revert_waits_is_a
     moves.pass_time(world, 30)
     revert(world, uuid)
     moves.pass_time(world, 60)
-    assert "n2" in move(world, uuid).waiting
+    assert "n2" in move(world, uuid).wait_reason
     start_by_hand(world, uuid, "n1")
     moves.pass_time(world, 60)
     assert ("copy-elsewhere", "n1", uuid) in open_alarms(world)
-    assert f"migrator reconcile {uuid}" in move(world, uuid).waiting
+    assert f"migrator reconcile {uuid}" in move(world, uuid).wait_reason
     world.agents["n1"].driver.destroy(uuid)
     world.bring_back("n2")
     world.settle()
-    assert (move(world, uuid).status, world.fabric.running_on(uuid)) == ("reverted", ["n1"])
+    assert (move(world, uuid).status, world.simulation.running_on(uuid)) == ("reverted", ["n1"])
     assert open_alarms(world) == []
 
 
@@ -53,7 +53,7 @@ def test_a_deletion_waits_for_a_guest_that_runs_where_a_confirmed_move_cleans_up
     insist(world, lambda: requests.delete_instance(world.db, CALLER, uuid))
     moves.pass_time(world, 120)
     assert not record(world, uuid).deleted
-    assert "n1" in newest(world, uuid).waiting
+    assert "n1" in newest(world, uuid).wait_reason
     world.agents["n1"].driver.destroy(uuid)
     world.settle()
     assert record(world, uuid).deleted

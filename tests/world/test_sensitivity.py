@@ -13,7 +13,7 @@ from migrator.db.tables import instances
 from migrator.operations import Effect
 from migrator.protocol import AbsentInputs, Ensure, Fact, InstanceSpec
 from migrator.scheduler.decision import assignments, backward, completion, phase_judgement
-from migrator.scheduler.decision.previous_phase import up
+from migrator.scheduler.decision.previous_phase import leave_phase
 from migrator.scheduler.state import effects
 from tests.world import evacuations
 from tests.world.conftest import MakeWorld
@@ -74,7 +74,7 @@ def delete_what_a_lost_host_had(patch: pytest.MonkeyPatch) -> None:
 
 
 def revert_without_a_proof(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(backward, "keep", up)
+    patch.setattr(backward, "prove_source", leave_phase)
 
 
 PLANTED = [

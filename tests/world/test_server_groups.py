@@ -56,7 +56,7 @@ def move(world: World, uuid: str, seed: int) -> None:
 
 
 def found(world: World, uuids: list[str]) -> list[Any]:
-    return [world.fabric.running_on(uuid) for uuid in uuids]
+    return [world.simulation.running_on(uuid) for uuid in uuids]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -25,17 +25,17 @@ def test_a_silent_host_is_waited_for_by_name(make_world: MakeWorld, host: str, p
     uuid = world.build(pool)
     assert uuid is not None
     world.run()
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
+    world.run(lambda: uuid in world.simulation.transfers)
     agent = world.agents.pop(host)
     until = world.time + world.settings.service_down_time + 30
     world.run(lambda: world.time > until)
     with world.db.read() as connection:
-        waiting = connection.execute(select(operations.c.waiting).where(operations.c.active)).scalar_one()
+        waiting = connection.execute(select(operations.c.wait_reason).where(operations.c.active)).scalar_one()
     assert host in waiting
     assert "silent" in waiting
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=1 * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=1 * MIB)
     world.start_agent(agent.host)
     world.settle()
     assert broken(world) == []
@@ -47,10 +47,10 @@ Step = Callable[[World, str], None]
 
 
 def live(world: World, uuid: str) -> None:
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    world.run(lambda: uuid in world.fabric.transfers)
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=1 * MIB)
+    world.run(lambda: uuid in world.simulation.transfers)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=1 * MIB)
 
 
 def copying(world: World, uuid: str) -> None:
@@ -83,7 +83,7 @@ def test_a_build_waits_for_hosts_that_had_nobody_to_speak_to(make_world: MakeWor
     assert uuid is not None
     world.server.reconciler.sweep()  # before any agent has spoken
     with world.db.read() as connection:
-        waiting = connection.execute(select(operations.c.waiting)).scalar_one()
+        waiting = connection.execute(select(operations.c.wait_reason)).scalar_one()
     assert waiting == "waiting for n1 to speak to the servers, which just came back"
     world.run()
     assert outcome(world)[2] == ["completed"]

@@ -48,7 +48,7 @@ def move(
     uuid = world.build("shared")
     assert uuid is not None
     world.run()
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty_mib_s * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty_mib_s * MIB)
     key = world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
     if meanwhile is not None:
         meanwhile(world, uuid)
@@ -81,8 +81,8 @@ def test_a_guest_that_wakes_up_is_fetched_before_the_timeout(make_world: MakeWor
     """It is measured asleep."""
 
     def wake(world: World, uuid: str) -> None:
-        world.run(lambda: uuid in world.fabric.transfers)
-        world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=30 * MIB)
+        world.run(lambda: uuid in world.simulation.transfers)
+        world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=30 * MIB)
 
     moved = move(make_world(), 0, wake, live_migration_strategy="auto", **ALLOWED)
     assert (moved.record["chosen"], moved.record["changed_to"]) == ("pre-copy", "post-copy")

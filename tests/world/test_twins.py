@@ -33,11 +33,11 @@ def test_a_second_machine_acts_on_nothing(make_world: MakeWorld, name: str, of: 
     clone = twin(world, of)
     world.tick()
     SCENARIOS[name](world)
-    assert world.fabric.overlaps() == []
+    assert world.simulation.overlaps() == []
     assert broken(world) == []
     assert outcome(world) == expected
     assert clone.held == {}
-    assert world.fabric.hosts[CLONE].domains == {}
+    assert world.simulation.hosts[CLONE].domains == {}
     assert raised(world) == [of]
 
 
@@ -47,7 +47,7 @@ def test_a_second_machine_that_never_registers_gets_no_assignment(make_world: Ma
     clone = twin(world, "n1")
     clone.registered = True
     uuid = built(world, "local")
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     assert clone.held == {}
 
 
@@ -55,13 +55,13 @@ def test_guests_that_somebody_started_on_the_second_machine_are_stopped(make_wor
     world = make_world()
     uuid = built(world, "shared")
     clone = twin(world, "n1")
-    spec = world.fabric.hosts["n1"].domains[uuid].spec
-    world.fabric.hosts["n1"].domains[uuid].state = DomainState.RUNNING
+    spec = world.simulation.hosts["n1"].domains[uuid].spec
+    world.simulation.hosts["n1"].domains[uuid].state = DomainState.RUNNING
     clone.driver.define(spec, "cloned", 1)
-    world.fabric.set_state(CLONE, uuid, DomainState.PAUSED, "starting-up", world.time)  # its disk is locked by n1
+    world.simulation.set_state(CLONE, uuid, DomainState.PAUSED, "starting-up", world.time)  # its disk is locked by n1
     moves.pass_time(world, 20)
-    assert world.fabric.hosts[CLONE].domains[uuid].state is DomainState.SHUT_OFF
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.hosts[CLONE].domains[uuid].state is DomainState.SHUT_OFF
+    assert world.simulation.running_on(uuid) == ["n1"]
 
 
 def test_a_silent_machine_is_not_replaced_while_its_instances_are_recorded(make_world: MakeWorld) -> None:
@@ -73,7 +73,7 @@ def test_a_silent_machine_is_not_replaced_while_its_instances_are_recorded(make_
     assert not clone.registered
     with pytest.raises(Exception, match="silent, but nothing says"):
         evacuations.ask(world, uuid)
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     world.agents.pop(CLONE)
     world.names = HOSTS
     world.bring_back("n1")

@@ -43,7 +43,7 @@ def record(world: World, uuid: str) -> tuple[str, int, str]:
 def test_a_guest_that_somebody_starts_on_the_source_raises_an_alarm(make_world: MakeWorld) -> None:
     world, uuid = waiting_move(make_world)
     assert alarms(world) == []
-    world.agents["n1"].driver.define_and_start(world.fabric.hosts["n1"].domains[uuid].spec, "virsh", 1)
+    world.agents["n1"].driver.define_and_start(world.simulation.hosts["n1"].domains[uuid].spec, "virsh", 1)
     moves.pass_time(world, SEEN_S)
     assert len(alarms(world)) == 1
     assert "n1" in alarms(world)[0]
@@ -77,7 +77,7 @@ def reverse_and_confirm(world: World, uuid: str) -> int:
     """The client takes a revert back, which waits for the source."""
     world.ask(lambda: asked.revert(world.db, CALLER, uuid))
     moves.pass_time(world, SEEN_S)
-    waiting = moves.newest_move(world, uuid).waiting
+    waiting = moves.newest_move(world, uuid).wait_reason
     assert waiting.startswith("waiting for host n1, which is silent")
     assert waiting.endswith("or confirm, which keeps the instance there")
     return confirm(world, uuid)
@@ -99,9 +99,9 @@ def test_a_move_is_confirmed_while_its_source_is_silent_since_before_the_servers
     world.ask(lambda: ask(world, uuid))
     moves.pass_time(world, SEEN_S)
     assert record(world, uuid)[::2] == ("active", "n2")
-    assert not moves.newest_move(world, uuid).holds
+    assert not moves.newest_move(world, uuid).locks_instance
     if pool == "local":
-        assert (uuid, "vda") in world.fabric.storages["local-n1"].disks
+        assert (uuid, "vda") in world.simulation.storages["local-n1"].disks
     world.bring_back("n1")
     world.settle()
     assert moves.newest_move(world, uuid).status == "confirmed"
@@ -112,9 +112,9 @@ def test_an_instance_in_verify_resize_begins_to_be_deleted_while_its_source_is_s
     world, uuid = waiting_move_beside_a_silent_source(make_world, "local")
     world.ask(lambda: requests.delete_instance(world.db, CALLER, uuid))
     moves.pass_time(world, SEEN_S)
-    assert not moves.newest_move(world, uuid).holds
-    assert uuid not in world.fabric.hosts["n2"].domains
+    assert not moves.newest_move(world, uuid).locks_instance
+    assert uuid not in world.simulation.hosts["n2"].domains
     world.bring_back("n1")
     world.settle()
-    assert uuid not in world.fabric.hosts["n1"].domains
+    assert uuid not in world.simulation.hosts["n1"].domains
     assert broken(world) == []

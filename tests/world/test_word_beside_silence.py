@@ -17,8 +17,8 @@ from tests.world.world import World
 def with_a_stopped_copy(make_world: MakeWorld, directory: Path, pool: str) -> tuple[World, str]:
     """The record says n1, which has nothing; n3 has a definition; it runs on n2, which is silent."""
     world, uuid = moved_to_a_silent_host(make_world, directory, pool, stopped=True)
-    runs = world.fabric.hosts["n2"].domains[uuid]
-    world.fabric.hosts["n3"].domains[uuid] = replace(runs, state=DomainState.SHUT_OFF)
+    runs = world.simulation.hosts["n2"].domains[uuid]
+    world.simulation.hosts["n3"].domains[uuid] = replace(runs, state=DomainState.SHUT_OFF)
     pass_time(world, 60)
     return world, uuid
 
@@ -30,15 +30,15 @@ def test_a_word_for_a_stopped_copy_waits_for_the_host_that_may_run_another(
     world, uuid = with_a_stopped_copy(make_world, tmp_path, pool)
     with pytest.raises(Conflict, match=r"does not run .*may run the instance: n2"):
         say(world, uuid, "n3")
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n1", ["n2"])
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n1", ["n2"])
     world.bring_back("n2")
     pass_time(world, 60)
     with pytest.raises(Conflict, match="runs on n2, too"):
         say(world, uuid, "n3")
     say(world, uuid, "n2")
     pass_time(world, 60)
-    assert (record(world, uuid).host, world.fabric.running_on(uuid)) == ("n2", ["n2"])
-    assert list(world.fabric.overlaps()) == []
+    assert (record(world, uuid).host, world.simulation.running_on(uuid)) == ("n2", ["n2"])
+    assert list(world.simulation.overlaps()) == []
 
 
 def test_a_word_for_a_stopped_copy_is_taken_once_the_silent_host_is_fenced(
@@ -51,8 +51,8 @@ def test_a_word_for_a_stopped_copy_is_taken_once_the_silent_host_is_fenced(
     pass_time(world, 60)
     key = world.ask(lambda: start(world, uuid))
     pass_time(world, 60)
-    assert (operation(world, key).status, world.fabric.running_on(uuid)) == ("completed", ["n3"])
-    assert list(world.fabric.overlaps()) == []
+    assert (operation(world, key).status, world.simulation.running_on(uuid)) == ("completed", ["n3"])
+    assert list(world.simulation.overlaps()) == []
 
 
 @pytest.mark.parametrize("pool", ["volume", "shared"])
@@ -64,5 +64,5 @@ def test_a_word_cannot_give_up_a_silent_host_of_which_nothing_is_known(
         say(world, uuid, None, given_up={"n2"})
     say(world, uuid, None, given_up={"n1"})
     pass_time(world, 60)
-    assert (operation(world, key).active, world.fabric.running_on(uuid)) == (True, ["n2"])
+    assert (operation(world, key).active, world.simulation.running_on(uuid)) == (True, ["n2"])
     assert ("guest-unseen", "n1", uuid) in open_alarms(world)

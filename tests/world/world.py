@@ -65,9 +65,9 @@ class World(Network):
         super().__init__()
         self.time = 1_800_000_000.0
         self.faults = Faults(planned or {}, Random(seed) if seed is not None else None, rate)
-        self.fabric = SimulatedCluster(lambda: self.time)
-        self.fabric.default_behaviour = Behaviour(dirty_bytes_per_s=1 * MIB)
-        self.fabric.fault = self._driver_call
+        self.simulation = SimulatedCluster(lambda: self.time)
+        self.simulation.default_behaviour = Behaviour(dirty_bytes_per_s=1 * MIB)
+        self.simulation.fault = self._driver_call
         self.clock_error_s = 0.0  # of the database's clock
         self.db = WorldDatabase(url, lambda: self.time + self.clock_error_s, self.faults)
         self.settings = ServerSettings(database=url)
@@ -84,7 +84,7 @@ class World(Network):
         self.lost: list[str] = []
         self.lost_images: set[str] = set()  # that the catalogue has no bytes of
         self.handed_over: set[str] = set()  # instances that their clients have had, whatever a database says of them
-        self.newest = NewestData(self.fabric, self._given_up, self.lost)
+        self.newest = NewestData(self.simulation, self._given_up, self.lost)
         self.build_pool = ""  # of the instance built last
         self.sweep_at = self.time + SWEEP_S
         self.counters_s = 0.0  # between two facts that only tell how far a transfer is; 0: there are none
@@ -102,7 +102,7 @@ class World(Network):
     def _add_hosts(self) -> None:
         self.promises = Promises(self.lost)
         for name in HOSTS:
-            self.fabric.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
+            self.simulation.add_host(name, memory_mb=4096, local_gb=20, bandwidth_bytes_per_s=200 * MIB)
             self.journals[name] = []
             self.start_agent(name)
 
@@ -114,7 +114,7 @@ class World(Network):
         if name in self.dead or name in self.agents:
             return
         try:
-            self.agents[name] = AgentProcess(name, self.fabric, self.journals[name], self.faults, self)
+            self.agents[name] = AgentProcess(name, self.simulation, self.journals[name], self.faults, self)
         except Killed:
             self.at(RESTART_S, lambda: self.start_agent(name))
 
@@ -145,24 +145,24 @@ class World(Network):
             self.sweep_at = self.time + RESTART_S
             return
         self.agents.pop(component, None)
-        self.fabric.end_copies(component)
+        self.simulation.end_copies(component)
         self.at(RESTART_S, lambda: self.start_agent(component))
 
     def silence(self, name: str) -> None:
         """The agent is gone; whatever runs on its host goes on."""
         self.dead.add(name)
         self.agents.pop(name, None)
-        self.fabric.end_copies(name)
+        self.simulation.end_copies(name)
 
     def lose(self, name: str) -> None:
         """The host has no power."""
         self.silence(name)
-        self.fabric.power_off(name)
+        self.simulation.power_off(name)
 
     def bring_back(self, name: str) -> None:
         self.dead.discard(name)
-        if not self.fabric.hosts[name].powered:
-            self.fabric.power_on(name)
+        if not self.simulation.hosts[name].powered:
+            self.simulation.power_on(name)
         self.start_agent(name)
 
     def at(self, delay: float, act: Callable[[], Any]) -> None:
@@ -208,7 +208,7 @@ class World(Network):
         dues = [self.sweep_at, *(agent.due for agent in self.agents.values()), *(at for at, _ in self.later)]
         self.time = max(self.time + STEP_S, min(dues))
         with self.newest.during("time"):
-            self.fabric.advance()
+            self.simulation.advance()
         ready = [act for at, act in self.later if at <= self.time]
         self.later = [(at, act) for at, act in self.later if at > self.time]
         for act in ready:
@@ -227,13 +227,13 @@ class World(Network):
 
     def treasure(self, uuid: str) -> None:
         """What the instance has on local storage now holds data that is nowhere else: it is never to be destroyed."""
-        local = [s for s in self.fabric.storages.values() if s.identity != "shared" and (uuid, "vda") in s.disks]
+        local = [s for s in self.simulation.storages.values() if s.identity != "shared" and (uuid, "vda") in s.disks]
         self.treasures |= {(storage.identity, uuid) for storage in local}
 
     def _watch(self) -> None:
         self.promises.look(self.agents, self.time)
         for identity, uuid in list(self.treasures):
-            if (uuid, "vda") not in self.fabric.storages[identity].disks:
+            if (uuid, "vda") not in self.simulation.storages[identity].disks:
                 self.lost.append(f"at {self.time:.2f} what {uuid} had on {identity} was destroyed")
                 self.treasures.discard((identity, uuid))
 
@@ -241,10 +241,10 @@ class World(Network):
         return given_up(self.db, uuid, self.handed_over)
 
     def at_rest(self) -> bool:
-        fabric = self.fabric
+        simulation = self.simulation
         if self.later or len(self.agents) + len(self.dead) < len(self.names):
             return False
-        if fabric.transfers or fabric.stopping or fabric.copies:
+        if simulation.transfers or simulation.stopping or simulation.copies:
             return False
         if any(agent.held or agent.outbox or agent.hanging for agent in self.agents.values()):
             return False
@@ -254,7 +254,7 @@ class World(Network):
     def describe(self) -> str:
         with self.db.read() as connection:
             rows = [operations.get(connection, ident) for ident in operations.active_ids(connection)]
-        open_ = [(r.kind, r.phase, r.forward, r.epoch, r.waiting) for r in rows]
+        open_ = [(r.kind, r.phase, r.forward, r.epoch, r.wait_reason) for r in rows]
         return f"open: {open_}, held: {[(n, list(a.held)) for n, a in self.agents.items()]}"
 
     # a client of the API

@@ -32,14 +32,14 @@ class AssignmentPoller:
         self._marks: host_operations.Versions | None = None
         self._found: Assignments | None = None
         self._began = 0.0  # the last whole look, by the loop's clock
-        self._pace = services.wakers.paces[host]
+        self._pace = services.notifier.paces[host]
 
     async def first(self, taken: Taken) -> Assignments:
         """Note that the agent polls; all of the host's assignments, as they are now. Raises HostNotFound."""
-        if taken.heard and not taken.asked:
+        if taken.answered and not taken.asked:
             self._marks, self._began, self._found = (), self._clock(), agents.NOTHING
             return self._found
-        poll = None if taken.heard else taken.poll
+        poll = None if taken.answered else taken.poll
         if self._rest_s() <= 0:
             return await self._in_thread(lambda: self._whole(poll))
         if poll is not None:
@@ -55,15 +55,15 @@ class AssignmentPoller:
             await asyncio.wait_for(self._event.wait(), min(self._patience_s(), max(0.0, deadline - self._clock())))
         await asyncio.sleep(self._rest_s())
         self._event.clear()
-        if self._clock() >= deadline and not self._marks and self._services.wakers.watched:
+        if self._clock() >= deadline and not self._marks and self._services.notifier.watched:
             assert self._found is not None  # ``first`` has looked
             return self._found
         overdue = self._clock() - self._began >= _WHOLE_S
         return await self._in_thread(lambda: self._whole() if overdue else self._if_moved())
 
-    async def _in_thread(self, look: Callable[[], Assignments]) -> Assignments:
+    async def _in_thread(self, read: Callable[[], Assignments]) -> Assignments:
         began = self._clock()
-        found = await self._services.admission.run(self._host, Kind.POLL, look)
+        found = await self._services.admission.run(self._host, Kind.POLL, read)
         self._pace.ended = self._clock()
         if found is not self._found:
             self._pace.took = self._pace.ended - began
@@ -73,7 +73,7 @@ class AssignmentPoller:
     def _patience_s(self) -> float:
         """Where a thread looks for all hosts, a poll is woken; of an operation that asks something of the host, all
         that its assignment follows from is looked at again, too. Of a host of which nothing is asked, nothing is."""
-        if not self._services.wakers.watched:
+        if not self._services.notifier.watched:
             return FALLBACK_S
         return _WHOLE_S if self._marks else math.inf
 

@@ -57,7 +57,7 @@ async def poll(request: ApiRequest) -> Response:
     heartbeat, and ends the one that it made before."""
     services, host, content = request.services, request.host, await request.http.body()
     loop = asyncio.get_running_loop()
-    with services.wakers.listening(host) as listener:
+    with services.notifier.listening(host) as listener:
         taken = await services.polls.take(host, content)
         body = taken.poll
         if body.protocol < versions.OLDEST_AGENT:
@@ -67,12 +67,14 @@ async def poll(request: ApiRequest) -> Response:
         looker = AssignmentPoller(services, host, listener.event)
         found = await looker.first(taken)
         request.http.state.body_room.close()  # its work is done: what is left is to wait
-        while found.digest == body.seen and loop.time() < deadline and not (services.wakers.closing or listener.ended):
+        while (
+            found.digest == body.seen and loop.time() < deadline and not (services.notifier.closing or listener.ended)
+        ):
             found = await looker.next(deadline)
     more = {
         "answers": body.number,
         "protocol": PROTOCOL,
-        "survey_within_s": surveys.first_within_s(services.wakers.held),
+        "survey_within_s": surveys.first_within_s(services.notifier.held),
     }
     answer = found.model_copy(update=more)
     return Response(answer.model_dump_json(), media_type="application/json")

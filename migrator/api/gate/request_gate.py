@@ -206,7 +206,7 @@ class RequestGate:
         )
 
     async def _refuse(self, error: MigratorError, scope: Scope, send: Send) -> None:
-        reason = next((words for kind, words in _REASONS if isinstance(error, kind)), "too busy")
+        reason = next((message for kind, message in _REASONS if isinstance(error, kind)), "too busy")
         self._services.refusals.note(reason, f"{scope['state']['client']} {scope['method']} {scope['path']}: {error}")
         surface = Surface.AGENT if self._gate.doors.agents_only(scope) else self._surface_of(scope)
         status, body = faults.body_for(surface, error)

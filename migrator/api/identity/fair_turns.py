@@ -15,8 +15,8 @@ from migrator.errors import ServerBusy
 class FairTurns:
     """``at_once``: turns at one time; ``each``: of one address that wait; ``most``: of all."""
 
-    def __init__(self, at_once: int, each: int, most: int, again_s: float) -> None:
-        self._free, self._each, self._most, self._again_s = at_once, each, most, again_s
+    def __init__(self, at_once: int, each: int, most: int, retry_after_s: float) -> None:
+        self._free, self._each, self._most, self._again_s = at_once, each, most, retry_after_s
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @contextlib.asynccontextmanager

@@ -32,7 +32,7 @@ class Policy:
         if known is None or not _in_scope(rule, caller):
             return False
         own = {"project_id": caller.project_id, "user_id": caller.user_id}
-        return known.holds(Situation(caller.roles, _attributes(caller), target or own, self._rules))
+        return known.passes(Situation(caller.roles, _attributes(caller), target or own, self._rules))
 
 
 def _in_scope(rule: str, caller: Caller) -> bool:

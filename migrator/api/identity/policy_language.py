@@ -34,7 +34,7 @@ Test = Callable[[Situation], bool]
 class Expression:
     """``references``: the rules that it names."""
 
-    holds: Test
+    passes: Test
     references: frozenset[str]
 
 
@@ -115,7 +115,7 @@ class _Reader:
             raise NotReadable(f"{word!r} is no check; expected KIND:VALUE, @ or !")
         if kind == "rule":
             self.references.add(match)
-            return lambda now: now.rules[match].holds(now)
+            return lambda now: now.rules[match].passes(now)
         if kind == "role":
             return _role(match)
         if kind in ("http", "https"):

@@ -107,7 +107,7 @@ class Lane:
         waits_s = self._clock() - longest
         return len(self._since) >= self._limits.most_waiting or waits_s >= self._limits.patience_s
 
-    def again_s(self) -> float:
+    def retry_after_s(self) -> float:
         """When a client that is refused should come again: when those that wait are through, at the pace of late, and
         each at a moment of its own."""
         now = self._clock()
@@ -166,11 +166,11 @@ class Admission:
         ServerBusy."""
         key, share = (host, kind), SHARES[kind]
         if self._inside[key] >= share.at_once:
-            words = f"{host}: {share.at_once} requests of this kind are under way ({kind}): ask again later."
-            raise TooManyRequests(words, retry_after_s=random.uniform(*_AGAIN_S))
+            message = f"{host}: {share.at_once} requests of this kind are under way ({kind}): ask again later."
+            raise TooManyRequests(message, retry_after_s=random.uniform(*_AGAIN_S))
         lane = self.lanes[share.lane]
         if lane.crowded:
-            raise ServerBusy("Very many ask for the same at once: ask again later.", retry_after_s=lane.again_s())
+            raise ServerBusy("Very many ask for the same at once: ask again later.", retry_after_s=lane.retry_after_s())
         self._inside[key] += 1
         try:
             yield

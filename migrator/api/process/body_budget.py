@@ -25,8 +25,8 @@ class BodyBudget:
         """For a message of so many bytes at most, while it arrives and is worked on. Raises TooManyRequests and
         ServerBusy."""
         if self.taken[host] + size > self._of_host:
-            words = f"{host}: more than {self._of_host} bytes of its agent's messages arrive or are worked on."
-            raise TooManyRequests(words, retry_after_s=_AGAIN_S)
+            message = f"{host}: more than {self._of_host} bytes of its agent's messages arrive or are worked on."
+            raise TooManyRequests(message, retry_after_s=_AGAIN_S)
         if self.taken.total() + size > self._total:
             raise ServerBusy("Very many large messages arrive at once: send it again later.", retry_after_s=_AGAIN_S)
         self.taken[host] += size

@@ -41,11 +41,11 @@ class EventFeed:
         """Count a stream; what is given is called at its end. Raises TooManyRequests, for this caller alone, and
         ServerBusy."""
         if self._open[user] >= _MOST_OF_ONE:
-            words = f"{_MOST_OF_ONE} streams of events are open for {user}: close one, or ask again later."
-            raise TooManyRequests(words, retry_after_s=_AGAIN_S)
+            message = f"{_MOST_OF_ONE} streams of events are open for {user}: close one, or ask again later."
+            raise TooManyRequests(message, retry_after_s=_AGAIN_S)
         if self._open.total() >= _MOST:
-            words = f"{_MOST} streams of events are open at this server: ask again later."
-            raise ServerBusy(words, retry_after_s=_AGAIN_S)
+            message = f"{_MOST} streams of events are open at this server: ask again later."
+            raise ServerBusy(message, retry_after_s=_AGAIN_S)
         self._open[user] += 1
         return partial(self._leave, user)
 

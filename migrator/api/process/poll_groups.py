@@ -30,15 +30,15 @@ class Taken:
     something of its host."""
 
     poll: Poll
-    heard: bool = False
+    answered: bool = False
     asked: bool = True
 
 
 class PollGroups:
     """On the event loop."""
 
-    def __init__(self, db: Database, admission: Admission, wakers: HostNotifier) -> None:
-        self._db, self._admission, self._wakers = db, admission, wakers
+    def __init__(self, db: Database, admission: Admission, notifier: HostNotifier) -> None:
+        self._db, self._admission, self._wakers = db, admission, notifier
         self._groups = RequestGroups(admission, Kind.POLL, self._work, self._rest_s)
 
     @property

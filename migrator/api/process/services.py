@@ -25,7 +25,7 @@ class Services:
     settings: ServerSettings
     reconciler: Reconciler
     drains: DrainRunner
-    wakers: HostNotifier
+    notifier: HostNotifier
     admission: Admission
     polls: PollGroups
     registrations: RegistrationGroups
@@ -39,10 +39,10 @@ class Services:
 
 def build(settings: ServerSettings, rules: Reloaded[Policy]) -> Services:
     db = Database(settings.database)
-    wakers = HostNotifier()
-    reconciler, admission = Reconciler(db, settings, wakers.wake), Admission()
-    polls, registrations = PollGroups(db, admission, wakers), RegistrationGroups(db, admission, settings)
+    notifier = HostNotifier()
+    reconciler, admission = Reconciler(db, settings, notifier.wake), Admission()
+    polls, registrations = PollGroups(db, admission, notifier), RegistrationGroups(db, admission, settings)
     runner = DrainRunner(db, settings, reconciler)
     questions, holders = SurveyQuestions(db, settings), CredentialLookup(db)
     known = (polls, registrations, questions, holders, rules)
-    return Services(db, settings, reconciler, runner, wakers, admission, *known, EventFeed(db))
+    return Services(db, settings, reconciler, runner, notifier, admission, *known, EventFeed(db))

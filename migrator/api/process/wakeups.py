@@ -69,7 +69,7 @@ class HostNotifier:
             if host in self._listeners:
                 self._listeners[host].event.set()
 
-    async def watch(self, look: Callable[[], Mapping[str, Hashable]]) -> None:
+    async def watch(self, read: Callable[[], Mapping[str, Hashable]]) -> None:
         """Wake each host whose mark has changed, for ever. ``look``: the marks of all hosts; called in a thread."""
         seen: Mapping[str, Hashable] = {}
         self.watched = True
@@ -78,7 +78,7 @@ class HostNotifier:
             began = clock()
             try:
                 if self._listeners:
-                    marks = await to_thread.run_sync(look, limiter=self._watching)
+                    marks = await to_thread.run_sync(read, limiter=self._watching)
                     self._set(tuple(host for host in marks.keys() | seen.keys() if marks.get(host) != seen.get(host)))
                     seen = marks
             except Exception:  # the database is away: each poll looks on its own, and says so

@@ -178,8 +178,8 @@ def _move(connection: Connection, move: DrainMoveRow, row: OperationRow | None) 
     if row is None:
         return shown | {"operation": None}
     progress = transfer_stats.of_operation(connection, row.id) if row.active and row.moves else None
-    about = {name: getattr(row, name) for name in ("id", "uuid", "kind", "status", "phase", "waiting")}
-    return shown | {"operation": about | {"progress": progress}}
+    about = {name: getattr(row, name) for name in ("id", "uuid", "kind", "status", "phase")}
+    return shown | {"operation": about | {"waiting": row.wait_reason, "progress": progress}}
 
 
 _TIMES = ("duration_s", "downtime_s", "begin_s", "end_s")

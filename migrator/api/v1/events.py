@@ -91,7 +91,7 @@ async def _lines(request: ApiRequest, query: EventsQuery, at: int, missed: bool)
                     yield f"id: {row.id}\n{_data(_view(row))}".encode()
                     spoke = clock()
                 at = until
-            if clock() >= ends or request.services.wakers.closing:
+            if clock() >= ends or request.services.notifier.closing:
                 break
             if clock() - spoke >= _ALIVE_S:
                 yield _mark(at).encode()

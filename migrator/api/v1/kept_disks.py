@@ -47,10 +47,10 @@ def restore(request: ApiRequest) -> Answer:
     return Answer(202, {"operation": {"id": begun}})
 
 
-def drop(request: ApiRequest) -> Answer:
+def delete(request: ApiRequest) -> Answer:
     """Delete them before their time. Errors: 404."""
     services, params = request.services, request.params
-    begun = kept_disks.drop(services.db, request.caller, params["instance"], params["operation"])
+    begun = kept_disks.delete(services.db, request.caller, params["instance"], params["operation"])
     for one in begun:
         services.reconciler.reconcile(one)
     return Answer(202, {"operations": [{"id": one} for one in begun]})

@@ -21,7 +21,7 @@ def index(request: ApiRequest) -> Answer:
     with request.services.db.read() as connection:
         found = leftovers.listed(connection, query.host)
     rows = [
-        {"host": one.host, "told_s": one.told_s, "why": one.words, "removed": one.removed, **one.what.model_dump()}
+        {"host": one.host, "told_s": one.told_s, "why": one.reason, "removed": one.removed, **one.what.model_dump()}
         for one in found
     ]
     shown, after = page(rows, lambda row: f"{row['host']}/{row['path']}", query.limit, query.marker)

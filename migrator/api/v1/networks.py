@@ -87,8 +87,8 @@ def _values(wanted: NewNetwork) -> dict[str, Any]:
     gateway = _address("gateway", wanted.gateway) if wanted.gateway is not None else None
     if cidr is None and (gateway is not None or wanted.ranges):
         raise BadRequest("cidr: a gateway and ranges need one: give the network's CIDR, such as 10.9.0.0/24")
-    if cidr is not None and gateway is not None and (words := unusable(gateway, cidr, {})):
-        raise BadRequest(f"gateway: {gateway} is no host's address: {words}")
+    if cidr is not None and gateway is not None and (message := unusable(gateway, cidr, {})):
+        raise BadRequest(f"gateway: {gateway} is no host's address: {message}")
     dns = [str(_address("dns", text)) for text in wanted.dns]
     taken = guest_addresses.others(str(gateway) if gateway is not None else None, dns)
     ranges: list[tuple[Address, Address]] = []
@@ -138,8 +138,8 @@ def _range(text: str, cidr: Cidr, taken: Mapping[str, str]) -> tuple[Address, Ad
         raise BadRequest(f"ranges: {text} is no range: expected FIRST-LAST, such as 10.9.0.100-10.9.0.199")
     first, last = (_address("ranges", part.strip()) for part in parts)
     for one in (first, last):
-        if words := unusable(one, cidr, taken):
-            raise BadRequest(f"ranges: {one} cannot be given to a guest: {words}")
+        if message := unusable(one, cidr, taken):
+            raise BadRequest(f"ranges: {one} cannot be given to a guest: {message}")
     if int(first) > int(last):
         raise BadRequest(f"ranges: {text} ends before it begins")
     for other, owner in taken.items():

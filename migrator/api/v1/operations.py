@@ -14,7 +14,7 @@ from migrator.operations import Actor, table_of
 from migrator.scheduler.requests import steer as steering
 from migrator.scheduler.state import host_views
 
-_SHOWN = (
+_COPIED = (
     "id",
     "uuid",
     "kind",
@@ -23,11 +23,9 @@ _SHOWN = (
     "forward",
     "epoch",
     "active",
-    "holds",
     "source",
     "destination",
     "requested_host",
-    "waiting",
     "error",
     "outcome",
     "cancel_requested",
@@ -120,7 +118,7 @@ def steer(request: ApiRequest) -> Answer:
         raise BadRequest(f"Nothing to steer; expected one or more of {', '.join(SteerRequest.model_fields)}")
     with services.db.read() as connection:
         row = operation_list.find(connection, request.params["ident"])
-    services.wakers.wake([steering.steer(services.db, request.caller, row.id, changes, post_copy=post_copy)])
+    services.notifier.wake([steering.steer(services.db, request.caller, row.id, changes, post_copy=post_copy)])
     return Answer(202, {"operation": {"id": row.id, "uuid": row.uuid}})
 
 
@@ -133,7 +131,8 @@ def view(row: Any) -> dict[str, Any]:
     clean up, [{phase, host}]. ``strategy``: by which means a live migration was begun and went on, why, what was
     measured and what predicted (``outcome`` has what happened); None where nothing was chosen. ``disks``: what becomes
     of each disk of an evacuated instance; ``set_aside``: what its old host kept of it when it returned."""
-    body = {name: getattr(row, name) for name in _SHOWN}
+    body = {name: getattr(row, name) for name in _COPIED}
+    body |= {"holds": row.locks_instance, "waiting": row.wait_reason}
     body["strategy"] = row.context.get("strategy")
     body |= {"disks": row.context.get("disks"), "set_aside": row.context.get("set_aside")}
     body |= {"instance": row.instance_uuid, "evidence": row.context.get("evidence"), "owed": _owed(row)}
@@ -146,7 +145,7 @@ def _owed(row: Any) -> list[dict[str, Any]]:
         return []
     table = table_of(row.kind)
     actors = {phase.name: phase.actor for phase in table.phases} if table is not None else {}
-    put_off = row.context.get("owed", ()) if not row.forward else (() if row.holds else (row.phase,))
+    put_off = row.context.get("owed", ()) if not row.forward else (() if row.locks_instance else (row.phase,))
     hosts_of = {Actor.SOURCE: row.source, Actor.DESTINATION: row.destination}
     return [{"phase": name, "host": hosts_of.get(actors[name])} for name in put_off if name in actors]
 
@@ -156,13 +155,13 @@ def _live(services: Services, connection: Any, row: Any) -> dict[str, Any]:
     instance's name."""
     body = view(row) | {"progress": transfer_stats.of_operation(connection, row.id) if row.moves else None}
     body["instance_name"] = instance_list.names(connection, [row.instance_uuid]).get(row.instance_uuid)
-    if row.waiting:
+    if row.wait_reason:
         names = [name for name in (row.source, row.destination) if name]
         rows, patience_s = hosts.by_names(connection, names), services.settings.service_down_time
         views = [host_views.host_view(one, patience_s) for one in rows]
-        silent = [v for v in views if not (v.up or v.unreadable) and f"host {v.name}" in row.waiting]
+        silent = [v for v in views if not (v.up or v.unreadable) and f"host {v.name}" in row.wait_reason]
         if silent:
-            body["waiting"] = f"{row.waiting} for {silent[0].silent_s:.0f} s"
+            body["waiting"] = f"{row.wait_reason} for {silent[0].silent_s:.0f} s"
     return body
 
 

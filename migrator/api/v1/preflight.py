@@ -103,7 +103,7 @@ def check_view(code: str, finding: CheckFinding) -> dict[str, Any]:
     return {
         "code": code,
         "status": finding.status.value,
-        "message": finding.words,
+        "message": finding.message,
         "found": {"source": finding.source, "destination": finding.destination},
         "advice": CHECKS[code].advice if finding.status is Status.FAILED else None,
         "age_s": round(finding.age_s, 3),

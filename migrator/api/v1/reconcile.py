@@ -44,7 +44,7 @@ def take(request: ApiRequest) -> Answer:
     for operation_id in reconciliation.take(services.db, request.caller, _clean(ident), word, services.settings):
         services.reconciler.reconcile(operation_id)
     if said.host is not None:
-        services.wakers.wake([said.host])
+        services.notifier.wake([said.host])
     return Answer(200, _shown(services, ident))
 
 
@@ -85,6 +85,6 @@ def _copy(sides: Sides, copy: Any) -> dict[str, Any]:
         "believed": copy.believed,
         "stamp": stamp | {"newer": copy.host in sides.newer},
         "age_s": round(copy.age_s, 1),
-        "host_heard": sides.heard(copy.host),
+        "host_heard": sides.is_up(copy.host),
         "host_fenced": view is not None and view.fenced,
     }

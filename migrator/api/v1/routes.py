@@ -57,7 +57,7 @@ NATIVE = (
           query=kept_disks.KeptDisksQuery),
     Route("POST", "/kept-disks/{instance}/{operation}/restore", kept_disks.restore, operator("kept-disks:restore"),
           "Put kept disks back", path_model=kept_disks.KeptDisksPath),
-    Route("DELETE", "/kept-disks/{instance}/{operation}", kept_disks.drop, operator("kept-disks:drop"),
+    Route("DELETE", "/kept-disks/{instance}/{operation}", kept_disks.delete, operator("kept-disks:drop"),
           "Delete kept disks", path_model=kept_disks.KeptDisksPath),
     Route("GET", "/leftovers", leftovers.index, operator("leftovers"), "List unused files on hosts",
           query=leftovers.LeftoversQuery),

@@ -49,7 +49,7 @@ def show(request: ApiRequest) -> Answer:
         "server": sides.uuid,
         "name": record.name if record is not None else None,
         "host": record.host if record is not None and not record.deleted else None,
-        "standing": told.standing.value,
+        "standing": told.status.value,
         "summary": f"{told.summary}{unknown}",
         "elsewhere": list(told.elsewhere),
         "alarms": raised,
@@ -67,9 +67,9 @@ def _policy(connection: Connection, services: Services, sides: Sides) -> dict[st
     if record is None or record.deleted:
         return None
     of_aggregates = silent_hosts.policies_of_hosts(connection, [record.host] if record.host else [])
-    words = of_aggregates.get(record.host or "", ())
-    answer = policy_of(record.metadata or {}, words, services.settings.ha_policy)
-    return {"policy": answer.policy.value, "words": answer.words}
+    policies = of_aggregates.get(record.host or "", ())
+    answer = policy_of(record.metadata or {}, policies, services.settings.ha_policy)
+    return {"policy": answer.policy.value, "words": answer.message}
 
 
 def _if_lost(connection: Connection, services: Services, sides: Sides) -> tuple[dict[str, Any] | None, str]:
@@ -83,10 +83,10 @@ def _if_lost(connection: Connection, services: Services, sides: Sides) -> tuple[
     except UNREADABLE as error:  # where it is, is asked most when something is broken: the rest is answered
         log_failure(log, error, "what becomes of instance %s if its host is lost cannot be told", sides.uuid)
         return None, _UNKNOWN
-    return None if found is None else _told(found), ""
+    return None if found is None else _describe_evacuation(found), ""
 
 
-def _told(found: EvacuationPreflight) -> dict[str, Any]:
+def _describe_evacuation(found: EvacuationPreflight) -> dict[str, Any]:
     able = [host.host for host in found.preflight.hosts if host.status is not Status.FAILED]
     return {
         "keeps_its_data": not found.loses_data,

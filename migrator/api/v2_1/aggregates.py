@@ -107,13 +107,13 @@ def _add(connection: Connection, row: AggregateRow, _members: Sequence[str], val
     host, zone = value["host"], row.metadata.get(ZONE)
     if not hosts.by_names(connection, [host]):
         raise NotFound(f"Compute host {host} could not be found.")
-    words = f"Cannot add host to aggregate {row.id}. Reason:"
+    message = f"Cannot add host to aggregate {row.id}. Reason:"
     if zone is not None:
         here = rows.zones(connection, [host]).get(host)
         if here not in (None, zone):
-            raise Conflict(f'{words} Host already in availability zone "{here}".')
+            raise Conflict(f'{message} Host already in availability zone "{here}".')
         if here is None and zone != DEFAULT_ZONE:
-            _refuse_occupied(connection, [host], words)
+            _refuse_occupied(connection, [host], message)
     if not rows.add_host(connection, row.id, host):
         raise Conflict(f"Aggregate {row.id} already has host {host}.")
 
@@ -146,20 +146,20 @@ def _changed(
     before, zone = row.metadata.get(ZONE), merged.get(ZONE)
     if zone == before or not members:
         return merged
-    words = f"Cannot {action} {row.id}. Reason:"
+    message = f"Cannot {action} {row.id}. Reason:"
     for other in rows.every(connection):
         shared = set(members) & set(rows.members(connection).get(other.id, ())) if other.id != row.id else set()
         if shared and zone is not None and other.metadata.get(ZONE) not in (None, zone):
-            raise BadRequest(f"{words} One or more hosts already in different availability zone(s).")
+            raise BadRequest(f"{message} One or more hosts already in different availability zone(s).")
     if (before or DEFAULT_ZONE) != (zone or DEFAULT_ZONE):
-        _refuse_occupied(connection, members, words)
+        _refuse_occupied(connection, members, message)
     return merged
 
 
-def _refuse_occupied(connection: Connection, names: Collection[str], words: str) -> None:
+def _refuse_occupied(connection: Connection, names: Collection[str], message: str) -> None:
     """Instances are pinned to zones, and shown in them: their host's stays. Raises Conflict."""
     if found := rows.occupied(connection, names):
-        raise Conflict(f"{words} One or more hosts contain instances in this zone ({', '.join(found)})")
+        raise Conflict(f"{message} One or more hosts contain instances in this zone ({', '.join(found)})")
 
 
 def _id(request: ApiRequest) -> int:

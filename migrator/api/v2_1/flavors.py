@@ -7,7 +7,7 @@ from migrator.api.json_schema import INT32
 from migrator.api.routing import Answer, ApiRequest, Schema
 from migrator.api.v2_1 import extra_spec_names
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, many
+from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, list_of
 from migrator.db import flavors as rows
 from migrator.errors import BadRequest, Forbidden, NotFound
 
@@ -73,15 +73,15 @@ CREATE = (
 UPDATE = (((2, 55), _closed({"flavor": _closed({"description": {"type": ["string", "null"], "maxLength": 65535}})})),)
 EXTRA = (((2, 1), _closed({"extra_specs": _SPECS})),)
 ONE_EXTRA = (((2, 1), _SPECS | {"minProperties": 1, "maxProperties": 1}),)
-_MIB_OR_GIB: Schema = many({"type": "string", "pattern": "^[0-9]*$", "format": INT32})
+_MIB_OR_GIB: Schema = list_of({"type": "string", "pattern": "^[0-9]*$", "format": INT32})
 _QUERY_PROPERTIES: Schema = {
     "limit": paging.INTEGER,
     "marker": paging.TEXT,
     "is_public": paging.TEXT,
     "minRam": _MIB_OR_GIB,
     "minDisk": _MIB_OR_GIB,
-    "sort_key": many({"type": "string", "maxLength": 255}),
-    "sort_dir": many({"enum": ["asc", "desc"]}),
+    "sort_key": list_of({"type": "string", "maxLength": 255}),
+    "sort_dir": list_of({"enum": ["asc", "desc"]}),
 }
 QUERY = (
     ((2, 1), {"type": "object", "properties": _QUERY_PROPERTIES}),

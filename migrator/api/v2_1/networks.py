@@ -6,13 +6,13 @@ Nova has it below 2.36 alone, and answers from Neutron. ``/v1/networks`` is wher
 from typing import Any
 
 from migrator.api.routing import Answer, ApiRequest
-from migrator.api.v2_1.common.schemas import words
+from migrator.api.v2_1.common.schemas import space_separated
 from migrator.db import networks as rows
 from migrator.db.rows import NetworkRow
 
 # Nova's view has a field for everything that nova-network knew.
 _NONE = dict.fromkeys(
-    words(
+    space_separated(
         "bridge vlan cidr netmask broadcast gateway cidr_v6 gateway_v6 netmask_v6 dns1 dns2 host priority project_id "
         "injected bridge_interface multi_host vpn_public_address vpn_public_port vpn_private_address dhcp_start "
         "rxtx_base created_at updated_at deleted_at deleted dhcp_server enable_dhcp mtu share_address"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from migrator.api.json_schema import INT32
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, closed, words
+from migrator.api.v2_1.common.schemas import BOOLEAN, TRUE, closed, space_separated
 from migrator.db import quotas as rows
 from migrator.db import server_groups
 from migrator.db.engine import Connection
@@ -20,10 +20,10 @@ from migrator.db.quotas import UNLIMITED, Limits
 from migrator.errors import BadRequest
 
 _NO_NETWORKS, _CLASS_NAMES, _NO_FILES, _STRICT = (2, 36), (2, 50), (2, 57), (2, 75)
-KEPT = words("cores instances key_pairs metadata_items ram")
-GROUPS = words("server_group_members server_groups")
-NETWORKS = words("fixed_ips floating_ips security_group_rules security_groups")
-FILES = words("injected_file_content_bytes injected_file_path_bytes injected_files")
+KEPT = space_separated("cores instances key_pairs metadata_items ram")
+GROUPS = space_separated("server_group_members server_groups")
+NETWORKS = space_separated("fixed_ips floating_ips security_group_rules security_groups")
+FILES = space_separated("injected_file_content_bytes injected_file_path_bytes injected_files")
 # (from which microversion, the names): of a project, and of a class
 OF_PROJECTS = (
     ((2, 1), [*KEPT, *GROUPS, *NETWORKS, *FILES]),

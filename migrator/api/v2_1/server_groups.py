@@ -9,7 +9,7 @@ from typing import Any
 
 from migrator.api.routing import Answer, ApiRequest, Schema, Versioned
 from migrator.api.v2_1.common import paging
-from migrator.api.v2_1.common.schemas import COUNT, NAME, TRUE, closed, words
+from migrator.api.v2_1.common.schemas import COUNT, NAME, TRUE, closed, space_separated
 from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import server_groups as rows
 from migrator.db.rows import ServerGroupRow
@@ -18,8 +18,8 @@ from migrator.scheduler.checks.neighbours import ANTI_AFFINITY, MAX_PER_HOST
 from migrator.scheduler.requests import quota_checks
 
 _OWNED, _SOFT, _RULES = (2, 13), (2, 15), (2, 64)
-_HARD_ONLY = words("anti-affinity affinity")
-_EVERY = [*_HARD_ONLY, *words("soft-anti-affinity soft-affinity")]
+_HARD_ONLY = space_separated("anti-affinity affinity")
+_EVERY = [*_HARD_ONLY, *space_separated("soft-anti-affinity soft-affinity")]
 
 
 def _policies(names: Sequence[str]) -> Schema:

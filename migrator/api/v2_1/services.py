@@ -129,7 +129,7 @@ def _apply(request: ApiRequest, connection: Connection, name: str, values: Mappi
         rows.lock(connection, [name])  # an evacuation that is just being granted is waited for
         active = operations.active_on_host(connection, name)
         mine = [row for row in active if row.kind == Kind.EVACUATION and row.source == name]
-        owed = sorted({row.status for row in mine if row.forward or row.holds})  # undone, its destination owes
+        owed = sorted({row.status for row in mine if row.forward or row.locks_instance})  # undone, its destination owes
         if owed:
             raise BadRequest(
                 f"Unable to force up host {name} as `{'`, `'.join(owed)}` evacuation migration records remain "

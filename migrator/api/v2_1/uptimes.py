@@ -23,10 +23,10 @@ def of_hosts(services: Services, hosts: Sequence[HostRow]) -> Mapping[str, str |
     with services.db.read() as connection:
         told = surveys.uptimes(connection, up)
     now = datetime.now(UTC)
-    return {row.name: _words(now, *told[row.name]) if row.name in told else None for row in hosts}
+    return {row.name: _uptime_line(now, *told[row.name]) if row.name in told else None for row in hosts}
 
 
-def _words(now: datetime, body: object, age_s: float) -> str | None:
+def _uptime_line(now: datetime, body: object, age_s: float) -> str | None:
     try:
         told = Uptime.model_validate(body)
     except ValidationError:

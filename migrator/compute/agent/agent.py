@@ -77,7 +77,7 @@ class Agent:
         self._pauses = RetryPauses(self._tags)
         self._fencing = fencing
         self._surveyor = surveyor
-        self._inventory = Inventory(driver, self._threads.look, self._tags, machine_file)
+        self._inventory = Inventory(driver, self._threads.read, self._tags, machine_file)
         self._registered: HostReport | None = None
         self._heard = False  # this agent was registered once
         self._boot = boot
@@ -88,13 +88,13 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         log.info("agent starts", extra=self._tags | {"incarnation": self._journal.incarnation})
         if self._fencing is not None:
-            await self._threads.look(partial(self._fencing.begin, _FIRST_LOOK_S))
-        parts = [self._inventory.keep(), self._poll_loop(), self._send_loop()]
-        parts.append(housekeeping.keep(self._driver, self._threads.look, self._tags))
+            await self._threads.read(partial(self._fencing.begin, _FIRST_LOOK_S))
+        parts = [self._inventory.run(), self._poll_loop(), self._send_loop()]
+        parts.append(housekeeping.run(self._driver, self._threads.read, self._tags))
         if self._surveyor is not None:
             teller, every_s = console_teller.ConsoleTeller(self._driver), self._settings.console_interval
-            parts.append(console_teller.keep(teller, self._server, self._threads.look, every_s, self._tags))
-            parts.append(survey.keep(self._surveyor, self._server, self._threads.look, self._tags))
+            parts.append(console_teller.run(teller, self._server, self._threads.read, every_s, self._tags))
+            parts.append(survey.run(self._surveyor, self._server, self._threads.read, self._tags))
         loops = [asyncio.create_task(part) for part in parts]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -173,7 +173,7 @@ class Agent:
         """Another machine is this host: nothing is done here under its name, and nothing runs while it is heard."""
         self._tasks.apply(Assignments(digest="", assignments=()))
         if isinstance(error, NameTaken):
-            await self._threads.look(partial(machine.stop_guests, self._driver, self._tags))
+            await self._threads.read(partial(machine.stop_guests, self._driver, self._tags))
 
     async def _register(self) -> None:
         """At the start, whenever the description changed, and when the server does not know the host. A host that
@@ -199,7 +199,7 @@ class Agent:
 
     async def _recover(self) -> None:
         if self._recovering is None or self._recovering.done():
-            self._recovering = asyncio.create_task(self._threads.look(self._journal.recover))
+            self._recovering = asyncio.create_task(self._threads.read(self._journal.recover))
         await asyncio.wait([self._recovering], timeout=_RECOVERY_S)
 
     # facts
@@ -212,5 +212,5 @@ class Agent:
                 failures = 0
             except Exception as error:  # the facts wait; a newer one of the same operation replaces its elder
                 failures += 1
-                self._facts.put_back(facts)
+                self._facts.requeue(facts)
                 await self._pauses.after_failure("facts", error, failures)

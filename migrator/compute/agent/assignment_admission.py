@@ -18,11 +18,11 @@ def refusal(journal: Journal, assignment: Assignment) -> Problem | None:
     """Why the assignment is not acted on. It waits: the record may become right, and the host's memory does not."""
     newest, epoch = journal.newest(assignment.instance.uuid), journal.highest_epoch(assignment.operation_id)
     if assignment.serial and assignment.serial < newest:
-        words = f"this host has served a newer operation of the instance than this {assignment.kind}: {_OLDER}"
-        return Problem(code=SUPERSEDED, message=words, final=False)
+        message = f"this host has served a newer operation of the instance than this {assignment.kind}: {_OLDER}"
+        return Problem(code=SUPERSEDED, message=message, final=False)
     if assignment.epoch < epoch:
-        words = f"this host knows epoch {epoch} of this operation, and was asked under {assignment.epoch}: {_OLDER}"
-        return Problem(code=STALE_EPOCH, message=words, final=False)
+        message = f"this host knows epoch {epoch} of this operation, and was asked under {assignment.epoch}: {_OLDER}"
+        return Problem(code=STALE_EPOCH, message=message, final=False)
     return None
 
 

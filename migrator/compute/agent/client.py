@@ -62,7 +62,7 @@ class ServerClient:
     ) -> None:
         """``server_ca``: the only authority that is trusted. Raises SettingInvalid."""
         self.machine = ""  # told with everything that is told
-        self.heard = asyncio.Event()  # the server has answered a poll of this agent
+        self.answered = asyncio.Event()  # the server has answered a poll of this agent
         self.survey_within_s = 0.0  # as it said then: when the first survey is due
         self._path = f"/agent/v1/hosts/{host}"
         self._http = httpx.AsyncClient(base_url=server_url, transport=transport, **_manners(token, server_ca))
@@ -86,7 +86,7 @@ class ServerClient:
         if found.answers != poll.number:
             raise ServerUnreachable(f"the answer is to poll {found.answers}, not to {poll.number}")
         self.survey_within_s = found.survey_within_s
-        self.heard.set()
+        self.answered.set()
         versions.check_server(found.protocol)
         return found
 
@@ -124,9 +124,9 @@ class ServerClient:
             return answer
         if answer.status_code == 409 and (heard := _known_incarnation(answer)) is not None:
             raise IncarnationSuperseded(f"the server has heard incarnation {heard}", details={"known": heard})
-        words = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
+        message = f"{method} {self._path}{path}: {answer.status_code} {answer.text[:300]}"
         known = _known(answer)
-        raise known(words) if known is not None else ServerUnreachable(words, retry_after_s=_retry_after_s(answer))
+        raise known(message) if known is not None else ServerUnreachable(message, retry_after_s=_retry_after_s(answer))
 
 
 def _in_parts(facts: tuple[Fact, ...]) -> Iterator[tuple[Fact, ...]]:

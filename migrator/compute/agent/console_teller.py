@@ -35,13 +35,13 @@ class ConsoleTeller:
     """One object is one agent's memory of what it told. Not for two threads at once."""
 
     driver: Driver
-    _told: dict[str, _Told] = field(default_factory=dict)
+    _sent: dict[str, _Told] = field(default_factory=dict)
     _round: int = 0
 
     def untold(self) -> tuple[ConsolePiece, ...]:
         """One piece of each log that grew, as many as a message holds, those first that waited longest."""
         logs = self.driver.console_logs()
-        self._told = {uuid: told for uuid, told in self._told.items() if uuid in logs}
+        self._sent = {uuid: told for uuid, told in self._sent.items() if uuid in logs}
         parts: dict[str, tuple[ConsoleLog, int, bytes]] = {}
         room = PIECES_BYTES
         for uuid in sorted(logs, key=self._turn):
@@ -59,14 +59,14 @@ class ConsoleTeller:
         """The server has these."""
         self._round += 1
         for piece in pieces:
-            self._told[piece.instance] = _Told(piece.file, piece.start + len(piece.content), self._round)
+            self._sent[piece.instance] = _Told(piece.file, piece.start + len(piece.content), self._round)
 
     def _turn(self, uuid: str) -> int:
-        told = self._told.get(uuid)
+        told = self._sent.get(uuid)
         return told.round if told is not None else -1
 
     def _start(self, uuid: str, found: ConsoleLog) -> int:
-        told = self._told.get(uuid)
+        told = self._sent.get(uuid)
         known = told.end if told is not None and told.file == found.file and told.end <= found.size else 0
         return max(known, found.size - CONSOLE_BYTES)
 
@@ -84,7 +84,7 @@ def _piece(uuid: str, found: ConsoleLog, start: int, content: bytes, *, live: bo
     return ConsolePiece(instance=uuid, file=found.file, start=start, size=size, live=live, text=text)
 
 
-async def keep(
+async def run(
     teller: ConsoleTeller,
     server: ServerClient,
     in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
@@ -93,7 +93,7 @@ async def keep(
 ) -> None:
     """Look and tell, for ever."""
     failures = 0
-    await server.heard.wait()  # before that the host may not be registered
+    await server.answered.wait()  # before that the host may not be registered
     while True:
         wait = every_s
         try:

@@ -22,7 +22,7 @@ class FactQueue:
         facts, self._facts = tuple(self._facts.values()), {}
         return facts
 
-    def put_back(self, facts: tuple[Fact, ...]) -> None:
+    def requeue(self, facts: tuple[Fact, ...]) -> None:
         for fact in facts:
             self._facts.setdefault(fact.operation_id, fact)
         self._filled.set()

@@ -29,7 +29,7 @@ class HostThreads:
         self._calls: set[asyncio.Future[Any]] = set()  # in a thread now
         self.stopping = False  # no caller waits any more
 
-    async def look(self, function: Callable[[], T]) -> T:
+    async def read(self, function: Callable[[], T]) -> T:
         """``function`` beside all steps, however many of them hang."""
         return await self._call(self._looks, function)
 

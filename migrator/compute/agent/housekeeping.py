@@ -19,7 +19,7 @@ _MIB = 1024**2
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-async def keep(driver: Driver, in_thread: InThread, tags: Mapping[str, Any]) -> None:
+async def run(driver: Driver, in_thread: InThread, tags: Mapping[str, Any]) -> None:
     """For ever; what fails is tried again the next time."""
     while True:
         try:

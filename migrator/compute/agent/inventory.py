@@ -39,7 +39,7 @@ class Inventory:
         self._listed = asyncio.Event()  # set after the first list of copies, whether there was one or not
         self.first = asyncio.Event()  # set after the first look, whether it saw anything or not
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """For ever. The copies apart from the description: they can be listed while a pool's storage is not mounted, or
         hangs, and a description cannot be given then, for a host that seems to share nothing would lose what it
         shares."""
@@ -47,11 +47,11 @@ class Inventory:
             self._repeat(self._list_copies, LOOK_S), self._repeat(self._describe, LOOK_S * REPORT_LOOKS)
         )
 
-    async def _repeat(self, look: Callable[[], Awaitable[None]], every_s: float) -> None:
+    async def _repeat(self, read: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:
             wait = every_s
             try:
-                await look()
+                await read()
             except MigratorError as error:
                 log.warning("cannot look at the host: %s", error.sentence, extra=self._tags)
                 wait = _AGAIN_S

@@ -34,11 +34,11 @@ class RetryPauses:
         if isinstance(error, (Unauthorized, Forbidden, OtherMachine, ProtocolUnsupported)):
             wait = _REFUSED_S
         # A defect's traceback is wanted.
-        words, defect = (error.sentence, None) if isinstance(error, MigratorError) else (str(error), error)
+        message, defect = (error.sentence, None) if isinstance(error, MigratorError) else (str(error), error)
         other = self._failed_by.get(what) is not type(error)  # such as a server that is back, and refuses
         self._failed_by[what] = type(error)
         level = logging.WARNING if other or failures in (1, 10) or failures % 100 == 0 else logging.DEBUG
-        log.log(level, "%s failed, again in %.1f s: %s", what, wait, words, exc_info=defect, extra=self._tags)
+        log.log(level, "%s failed, again in %.1f s: %s", what, wait, message, exc_info=defect, extra=self._tags)
         await asyncio.sleep(wait)
 
 

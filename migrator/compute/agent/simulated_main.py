@@ -41,7 +41,7 @@ class NamedImages:
 
 def make_agent(
     settings: AgentSettings,
-    fabric: SimulatedCluster,
+    simulation: SimulatedCluster,
     server: ServerClient,
     journal: Journal | None = None,
     threads: ThreadPoolExecutor | None = None,
@@ -51,7 +51,7 @@ def make_agent(
     """A real agent over the simulated host ``settings.host`` of ``cluster``. ``lease``: its self-fencing lease's file;
     None keeps it in memory."""
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
-    driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, fabric), lease)
+    driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, simulation), lease)
     worker = Worker(driver, kept, NamedImages(), time.monotonic)
     surveyor = Surveyor(driver)
     return Agent(settings, driver, worker, kept, server, threads, fencing=fencing, surveyor=surveyor, manager=manager)
@@ -62,10 +62,10 @@ async def serve_simulated(
     tokens: Mapping[str, str],
     hosts: Sequence[str],
     stop: asyncio.Event,
-    fabric: SimulatedCluster | None = None,
+    simulation: SimulatedCluster | None = None,
 ) -> None:
     """Run an agent for each of ``hosts`` until ``stop``. ``tokens``: host -> its credential."""
-    world = fabric if fabric is not None else demo_fabric(hosts)
+    world = simulation if simulation is not None else demo_simulation(hosts)
     clients = {host: ServerClient(server_url, host, tokens[host]) for host in hosts}
     every_s = max(2.0, len(hosts) / _CONSOLES_A_SECOND)
     shared = AgentSettings(server_url=server_url, simulated=True, console_interval=every_s)
@@ -80,12 +80,12 @@ async def serve_simulated(
             await client.close()
 
 
-def demo_fabric(hosts: Sequence[str]) -> SimulatedCluster:
+def demo_simulation(hosts: Sequence[str]) -> SimulatedCluster:
     """Hosts with a local pool each and one shared pool, at a bandwidth that makes a transfer last a moment."""
-    fabric = SimulatedCluster(time.monotonic)
+    simulation = SimulatedCluster(time.monotonic)
     for host in hosts:
-        fabric.add_host(host, bandwidth_bytes_per_s=400 * MIB)
-    return fabric
+        simulation.add_host(host, bandwidth_bytes_per_s=400 * MIB)
+    return simulation
 
 
 def run_simulated_agents(server_url: str, tokens: Mapping[str, str], hosts: Sequence[str]) -> int:
@@ -110,7 +110,7 @@ def run_one(settings: AgentSettings) -> int:
         server = ServerClient(settings.server_url, settings.host, settings.token, server_ca=settings.server_ca)
         try:
             lease = settings.state_path / "lease"
-            host = make_agent(settings, demo_fabric([settings.host]), server, journal, lease=lease, manager=manager)
+            host = make_agent(settings, demo_simulation([settings.host]), server, journal, lease=lease, manager=manager)
             await host.run(stop)
         finally:
             await server.close()

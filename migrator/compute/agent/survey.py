@@ -78,7 +78,7 @@ class Surveyor:
     def __post_init__(self) -> None:
         self._meter = UseMeter(self.driver.use, self.clock)
 
-    def look(self, questions: Questions, offset_s: float, error_s: float) -> Survey:
+    def survey(self, questions: Questions, offset_s: float, error_s: float) -> Survey:
         """Answer what can be answered. ``offset_s`` and ``error_s``: this host's clock before the database's. Within
         10 s or so. Raises DriverError when the hypervisor itself cannot be looked at."""
         guests = self._look_at_guests()
@@ -94,7 +94,7 @@ class Surveyor:
             clock_offset_s=offset_s,
             clock_error_s=error_s,
             addresses=self.driver.addresses(),
-            memory_given_mb=given_mb,
+            memory_allocated_mb=given_mb,
             cpu=self._cpu.what if self._cpu is not None else HostCpu(),
             guests={uuid: _sight(guest, now - guests.at, used.get(uuid)) for uuid, guest in guests.what.items()},
             cpus=cpus,
@@ -148,7 +148,7 @@ class Surveyor:
                 log.debug("a CPU cannot be compared: %s", error)
                 self._runs.pop(key, None)
                 continue
-            self._runs[key] = CachedObservation(CpuAnswer(ok=check.ok, words=check.found), at)
+            self._runs[key] = CachedObservation(CpuAnswer(ok=check.ok, message=check.found), at)
 
     def _look_at_peers(self, peers: Sequence[Peer]) -> None:
         """Those that failed and those that are due, the longest waiting first; no more than the round allows."""
@@ -164,8 +164,10 @@ class Surveyor:
             if self.clock() - began >= _ROUND_S:
                 return
             at = self.clock()
-            words = self.driver.reach(peer.uri)
-            self._peers[peer.name] = CachedObservation(PeerProbe(uri=peer.uri, ok=words is None, words=words or ""), at)
+            message = self.driver.reach(peer.uri)
+            self._peers[peer.name] = CachedObservation(
+                PeerProbe(uri=peer.uri, ok=message is None, message=message or ""), at
+            )
 
     def _look_at_volumes(self, sources: Sequence[str]) -> None:
         """Those that were out of reach and those that are due, the longest waiting first."""
@@ -175,7 +177,7 @@ class Surveyor:
         due = [s for s, seen in waiting.items() if seen.what.bytes is None or at - seen.at >= _VOLUMES_S]
         due = sorted(due, key=lambda source: waiting[source].at)[:_VOLUMES_AT_ONCE]
         for source, found in self.driver.volumes(due).items() if due else ():
-            sight = VolumeProbe(words=found) if isinstance(found, str) else VolumeProbe(bytes=found)
+            sight = VolumeProbe(message=found) if isinstance(found, str) else VolumeProbe(bytes=found)
             self._volumes[source] = CachedObservation(sight, at)
 
     def _due(self, peer: Peer, now: float) -> bool:
@@ -187,9 +189,9 @@ class Surveyor:
         return seen.at if seen is not None else float("-inf")
 
 
-def pause_s(survey: Survey, again_s: float) -> float:
+def pause_s(survey: Survey, next_survey_s: float) -> float:
     """A peer that cannot be reached now may be in a moment, and keeps migrations away until it is seen to be."""
-    return again_s if all(reach.ok for reach in survey.peers.values()) else again_s * _SOONER
+    return next_survey_s if all(reach.ok for reach in survey.peers.values()) else next_survey_s * _SOONER
 
 
 def _cpu_of(guest: GuestDescription) -> tuple[str, GuestCpu] | None:
@@ -212,7 +214,7 @@ def _sight(guest: GuestDescription, age_s: float, use: GuestUse | None) -> Guest
     )
 
 
-async def keep(
+async def run(
     surveyor: Surveyor,
     server: ServerClient,
     in_thread: Callable[[Callable[[], Survey]], Awaitable[Survey]],
@@ -222,7 +224,7 @@ async def keep(
     failures = 0
     # Before that, a survey is refused: of a host that is not registered, or has no name. Of thousands of
     # agents that start together, each waits for a moment of its own: their server has them to hear first.
-    await server.heard.wait()
+    await server.answered.wait()
     await asyncio.sleep(random.uniform(0.0, server.survey_within_s))
     while True:
         try:
@@ -232,7 +234,7 @@ async def keep(
             offset_s = wall + error_s - questions.now
             survey = await in_thread(_looking(surveyor, questions, offset_s, error_s + _GRAIN_S))
             await server.put_survey(survey)
-            failures, wait = 0, pause_s(survey, questions.again_s)
+            failures, wait = 0, pause_s(survey, questions.next_survey_s)
         except Exception as error:  # nothing depends on it: what is not known is shown as such
             failures += 1
             first, longest = _AGAIN_S
@@ -246,4 +248,4 @@ async def keep(
 
 
 def _looking(surveyor: Surveyor, questions: Questions, offset_s: float, error_s: float) -> Callable[[], Survey]:
-    return lambda: surveyor.look(questions, offset_s, error_s)
+    return lambda: surveyor.survey(questions, offset_s, error_s)

@@ -102,9 +102,9 @@ class Worker:
         whose = (
             f"this {step.kind}" if step.operation_id == assignment.operation_id else f"operation {step.operation_id}"
         )
-        words = f"the step {step.ensure} of {whose} has not returned for more than {seconds:g} s"
+        message = f"the step {step.ensure} of {whose} has not returned for more than {seconds:g} s"
         advice = "it fetches something large, or its storage or hypervisor hangs"
-        return self._fact(assignment, problem=Problem(code=STEP_HANGS, message=f"{words}: {advice}", final=False))
+        return self._fact(assignment, problem=Problem(code=STEP_HANGS, message=f"{message}: {advice}", final=False))
 
     def _fact(self, assignment: Assignment | UnreadableAssignment, **parts: Any) -> Fact:
         return Fact(
@@ -164,16 +164,18 @@ class Worker:
         if assignment.ensure in _CLEARS:
             pools = self._emptied(AbsentInputs.model_validate(assignment.inputs))
             left: dict[str, Any] = {"disks": tuple(disk for disk in spec.disks if disk.pool in pools)}
-            left |= {} if spec.home in pools else {"kernel_id": None, "ramdisk_id": None}
+            left |= {} if spec.state_pool in pools else {"kernel_id": None, "ramdisk_id": None}
             spec = spec.model_copy(update=left)
         return tuple(self._tools.driver.disks(spec))
 
     def _emptied(self, inputs: AbsentInputs) -> tuple[str, ...]:
         """The pools in which nothing may be left: where the instance lives on, it is no leftover."""
-        if not inputs.keep:
+        if not inputs.preserve_storage_ids:
             return inputs.delete_pools
         storage = self._tools.driver.host_report().storage
-        return tuple(p for p in inputs.delete_pools if p not in storage or storage[p].identity not in inputs.keep)
+        return tuple(
+            p for p in inputs.delete_pools if p not in storage or storage[p].identity not in inputs.preserve_storage_ids
+        )
 
     def _attempt(
         self, assignment: Assignment, memory: OperationState, in_flight: bool, job: JobFact | None, domain: DomainFact

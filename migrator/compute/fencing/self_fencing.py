@@ -88,7 +88,7 @@ class SelfFencing:
                 return
             self.lease.stopped()
         if self._watchdog is not None:
-            self._watchdog.pet()
+            self._watchdog.keepalive()
 
     def _keep(self) -> None:
         while not self._stop.is_set():

@@ -32,9 +32,9 @@ class Watchdog:
             fcntl.ioctl(self._device, _SETTIMEOUT, struct.pack("i", TIMEOUT_S))
         except OSError:
             log.warning("%s keeps its own timeout; see that it is at most %d s", path, TIMEOUT_S)
-        self.pet()
+        self.keepalive()
 
-    def pet(self) -> None:
+    def keepalive(self) -> None:
         """All is well until TIMEOUT_S from now."""
         try:
             os.write(self._device, b"\0")

@@ -21,7 +21,7 @@ from migrator.protocol import (
 )
 
 
-def described(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def guest_described(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """A guest that boots anew finds out for itself which CPU it has, and gets the consoles of its new host; one that
     brings its memory along cannot."""
     spec = assignment.instance
@@ -34,7 +34,7 @@ def described(tools: HandlerContext, memory: OperationState, assignment: Assignm
     return {"checks": checks, "guest": with_proofs(tools, memory, spec, guest)}
 
 
-def offered(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def disks_exported(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """A disk that a process writes to is never offered: its copy would mix two states of it."""
     inputs = OfferedInputs.model_validate(assignment.inputs)
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
@@ -68,7 +68,7 @@ def lent(tools: HandlerContext, _memory: OperationState, assignment: Assignment)
     return {"disks": found}
 
 
-def withdrawn(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def disks_unexported(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     tools.driver.withdraw(assignment.instance.uuid)
     return NOTHING
 
@@ -88,14 +88,14 @@ def disks_whole(tools: HandlerContext, _memory: OperationState, assignment: Assi
     return {"disks": _summed(driver, spec, targets, driver.checksums(spec, targets))}
 
 
-def copied(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def disks_copied(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Begin the copy, watch it, then sum what was written. A source out of reach: begun again. A full disk: not."""
     inputs = CopiedInputs.model_validate(assignment.inputs)
     driver, spec, targets = tools.driver, assignment.instance, inputs.copy_disks
     _refuse_process(driver, spec.uuid)
     if not targets:
         images = _images(tools, spec, inputs)
-        if spec.home:  # what it boots from is no disk, and yet needs to be here
+        if spec.state_pool:  # what it boots from is no disk, and yet needs to be here
             driver.make_target_disks(spec, inputs.guest, images)
         return {"disks": tuple(driver.disks(spec))}
     if memory.copy_epoch != assignment.epoch:
@@ -112,7 +112,7 @@ def copied(tools: HandlerContext, memory: OperationState, assignment: Assignment
     return found | ({"job": job} if job is not None else {})
 
 
-def rebuilt(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def disks_rebuilt(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """What lies on shared storage is the instance's data and must be found; the rest is made anew."""
     inputs = RebuiltInputs.model_validate(assignment.inputs)
     driver, spec = tools.driver, assignment.instance

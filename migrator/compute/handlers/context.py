@@ -38,7 +38,7 @@ class OperationState:
     job: JobFact | None = None  # the active one, as it was last seen
     measuring_since: float | None = None
     counts: list[int] = field(default_factory=list)  # of what is being measured, MiB/s
-    measured: Measurement | None = None
+    measurement: Measurement | None = None
     steered: Steering | None = None  # what this process last set on it
     steered_early: bool = False  # before the first byte of memory: libvirt sets what the transfer began with after that
     stop_since: float | None = None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.compute.driver import Driver
-from migrator.compute.handlers.cold import copied, described, disks_whole, lent, offered, rebuilt, withdrawn
+from migrator.compute.handlers import cold
 from migrator.compute.handlers.context import DEAD, NOTHING, Handler, HandlerContext, OperationState, begun, with_proofs
 from migrator.compute.handlers.kept_disks import kept_dropped, kept_restored, kept_unrestored
 from migrator.compute.handlers.power import (
@@ -21,7 +21,7 @@ from migrator.compute.handlers.power import (
     disks_present,
     not_running,
     paused,
-    powered,
+    power_state_applied,
     running,
     shut_off,
     suspended,
@@ -57,7 +57,7 @@ def observed(_tools: HandlerContext, _memory: OperationState, _assignment: Assig
     return NOTHING
 
 
-def movable(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def source_checked(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     checks = tuple(tools.driver.check_source(assignment.instance))
     if not all(check.ok for check in checks):
         return {"checks": checks}
@@ -80,21 +80,21 @@ def compatible(tools: HandlerContext, _memory: OperationState, assignment: Assig
     return {"checks": tuple(checks), "proven": tuple(sorted(proven)), "unproven": tuple(sorted(unproven))}
 
 
-def measured(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def dirty_rate_measured(tools: HandlerContext, memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Nothing is chosen by guessing: where the guest cannot be measured, that is the answer, and the move goes on."""
     inputs = MeasuredInputs.model_validate(assignment.inputs)
-    if memory.measured is None:
+    if memory.measurement is None:
         try:
             peer_address.checked_host(inputs.destination_address)
-            memory.measured = _measurement(tools, memory, assignment.instance.uuid, inputs.destination_address)
+            memory.measurement = _measurement(tools, memory, assignment.instance.uuid, inputs.destination_address)
         except HypervisorUnavailable:
             memory.measuring_since = None
             raise
         except DriverError as error:
-            memory.measured = Measurement(words=error.message)
+            memory.measurement = Measurement(message=error.message)
         except ValueError as error:
-            memory.measured = Measurement(words=str(error))
-    return {"measurement": memory.measured} if memory.measured is not None else NOTHING
+            memory.measurement = Measurement(message=str(error))
+    return {"measurement": memory.measurement} if memory.measurement is not None else NOTHING
 
 
 def _measurement(
@@ -106,7 +106,7 @@ def _measurement(
     found = tools.driver.measurement(uuid, destination_address)
     if found is None:
         late = tools.clock() - memory.measuring_since > _MEASURING_S
-        return Measurement(words=f"not counted within {_MEASURING_S:g} s") if late else None
+        return Measurement(message=f"not counted within {_MEASURING_S:g} s") if late else None
     memory.counts.append(found.dirty_mib_s or 0)
     if found.dirty_mib_s is not None and len(memory.counts) < _times(found):
         memory.measuring_since = None  # once more
@@ -114,7 +114,10 @@ def _measurement(
     if found.dirty_mib_s is None:
         return found
     times = len(memory.counts)
-    mean = {"dirty_mib_s": round(sum(memory.counts) / times), "grain_mib_s": found.grain_mib_s / times}
+    mean = {
+        "dirty_mib_s": round(sum(memory.counts) / times),
+        "sample_resolution_mib_s": found.sample_resolution_mib_s / times,
+    }
     return found.model_copy(update=mean)
 
 
@@ -123,7 +126,7 @@ def _times(found: Measurement) -> int:
     return min(_MOST_TIMES, math.ceil(_WELL_COUNTED_MIB / max(1, found.memory_mib or _WELL_COUNTED_MIB)))
 
 
-def prepared(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def target_prepared(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     inputs = PreparedInputs.model_validate(assignment.inputs)
     spec = assignment.instance
     tools.driver.make_target_disks(spec, inputs.guest, available(tools.images, spec.images))
@@ -197,7 +200,7 @@ def absent(tools: HandlerContext, _memory: OperationState, assignment: Assignmen
     inputs = AbsentInputs.model_validate(assignment.inputs)
     left = _without_domain(tools, assignment, inputs)
     if left is None:
-        tools.driver.remove_files(assignment.instance, inputs.delete_pools, inputs.keep)
+        tools.driver.remove_files(assignment.instance, inputs.delete_pools, inputs.preserve_storage_ids)
     return left or NOTHING
 
 
@@ -208,19 +211,19 @@ def set_aside(tools: HandlerContext, _memory: OperationState, assignment: Assign
     left = _without_domain(tools, assignment, inputs)
     if left is not None:
         return left
-    driver.set_aside(spec, operation, inputs.delete_pools, inputs.keep)
+    driver.set_aside(spec, operation, inputs.delete_pools, inputs.preserve_storage_ids)
     return {"kept": tuple(one for one in driver.kept_disks(spec.uuid) if one.operation == operation)}
 
 
 def _without_domain(tools: HandlerContext, assignment: Assignment, inputs: AbsentInputs) -> Mapping[str, Any] | None:
     """None once there is no domain here, nor a copy or transfer under way; else why there is one still."""
     driver, spec = tools.driver, assignment.instance
-    if inputs.kill and driver.domain(spec.uuid).state not in DEAD:
+    if inputs.destroy_running and driver.domain(spec.uuid).state not in DEAD:
         driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: it may run elsewhere
     if not driver.stop_copy(spec.uuid):
         return {"domain": None, "note": "a copy is still being ended"}  # its half-made files would be overlooked
     driver.withdraw(spec.uuid)
-    if not inputs.kill and _transfer_active(driver, spec.uuid):
+    if not inputs.destroy_running and _transfer_active(driver, spec.uuid):
         return {"note": "a transfer is still active: left alone"}
     domain = driver.domain(spec.uuid)
     moved_here = assignment.kind == _LIVE and assignment.role is Role.DESTINATION
@@ -230,7 +233,7 @@ def _without_domain(tools: HandlerContext, assignment: Assignment, inputs: Absen
             "here is newer than what it left behind, and is left alone"
         )
     if domain.state not in DEAD:
-        if not inputs.kill and not _left_behind(assignment, domain, paused=inputs.paused):
+        if not inputs.destroy_running and not _left_behind(assignment, domain, paused=inputs.paused):
             return {"note": f"the domain is {domain.state}: left alone"}
         driver.destroy(spec.uuid)
     elif domain.state is DomainState.CRASHED:
@@ -257,16 +260,16 @@ def stop_only(tools: HandlerContext, assignment: Assignment) -> None:
     """What of the assignment needs no journal and no free byte: a guest that must not run here is stopped."""
     if assignment.ensure in (Ensure.ABSENT, Ensure.SET_ASIDE):
         inputs = AbsentInputs.model_validate(assignment.inputs)
-        if inputs.kill and tools.driver.domain(assignment.instance.uuid).state not in DEAD:
+        if inputs.destroy_running and tools.driver.domain(assignment.instance.uuid).state not in DEAD:
             tools.driver.destroy(assignment.instance.uuid)
 
 
 HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.OBSERVED: observed,
-    Ensure.MOVABLE: movable,
+    Ensure.MOVABLE: source_checked,
     Ensure.COMPATIBLE: compatible,
-    Ensure.MEASURED: measured,
-    Ensure.PREPARED: prepared,
+    Ensure.MEASURED: dirty_rate_measured,
+    Ensure.PREPARED: target_prepared,
     Ensure.MIGRATING: migrating,
     Ensure.NOT_MIGRATING: not_migrating,
     Ensure.DISKS_PRESENT: disks_present,
@@ -277,14 +280,14 @@ HANDLERS: Mapping[Ensure, Handler] = {
     Ensure.KEPT_RESTORED: kept_restored,
     Ensure.KEPT_UNRESTORED: kept_unrestored,
     Ensure.KEPT_DROPPED: kept_dropped,
-    Ensure.DESCRIBED: described,
-    Ensure.OFFERED: offered,
-    Ensure.LENT: lent,
-    Ensure.DISKS_WHOLE: disks_whole,
-    Ensure.WITHDRAWN: withdrawn,
-    Ensure.COPIED: copied,
-    Ensure.REBUILT: rebuilt,
-    Ensure.POWERED: powered,
+    Ensure.DESCRIBED: cold.guest_described,
+    Ensure.OFFERED: cold.disks_exported,
+    Ensure.LENT: cold.lent,
+    Ensure.DISKS_WHOLE: cold.disks_whole,
+    Ensure.WITHDRAWN: cold.disks_unexported,
+    Ensure.COPIED: cold.disks_copied,
+    Ensure.REBUILT: cold.disks_rebuilt,
+    Ensure.POWERED: power_state_applied,
     Ensure.NOT_RUNNING: not_running,
     Ensure.SUSPENDED: suspended,
     Ensure.PAUSED: paused,

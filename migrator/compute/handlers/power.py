@@ -138,7 +138,7 @@ def unpaused(tools: HandlerContext, _memory: OperationState, assignment: Assignm
     return NOTHING
 
 
-def powered(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
+def power_state_applied(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
     """Put the instance down as it is wanted. A domain that has a process is never started over or stopped here."""
     inputs = PoweredInputs.model_validate(assignment.inputs)
     driver, spec = tools.driver, assignment.instance

@@ -32,7 +32,7 @@ def observe(settings: AgentSettings) -> Found:
         libvirt=_opens(settings.libvirt_uri),
         migration_uri=uri,
         port=probe_port(uri) or _opens(settings.peer_uri(uri)),
-        tls=tls.report(address).words if encrypted else "",
+        tls=tls.report(address).message if encrypted else "",
         guests_service="; ".join(guests_service.warnings()),
         programs=_programs(settings),
         pools=_pools(settings),

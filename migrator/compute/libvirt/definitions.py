@@ -55,7 +55,7 @@ class LibvirtDefinitions(HostFiles):
             # What the guest has seen once it keeps, although "pc" may mean a newer one by now.
             xml = old.XMLDesc(0)
             kept = guest_xml.read_guest(xml).machine
-            if strays := self._disks.strays(spec, guest_xml.read_disks(xml)):
+            if strays := self._disks.unknown_disks(spec, guest_xml.read_disks(xml)):
                 raise DriverError(
                     f"the domain {spec.uuid} has disks that are not the instance's own, and they would be lost to it: "
                     f"{', '.join(strays)}",

@@ -23,5 +23,8 @@ class LibvirtMeasuring:
         dirty_mib_s, memory_mib = found
         link = link_mib_s(destination_address)
         return Measurement(
-            dirty_mib_s=dirty_mib_s, grain_mib_s=jobs.DIRTY_GRAIN_MIB_S, memory_mib=memory_mib, link_mib_s=link
+            dirty_mib_s=dirty_mib_s,
+            sample_resolution_mib_s=jobs.DIRTY_GRAIN_MIB_S,
+            memory_mib=memory_mib,
+            link_mib_s=link,
         )

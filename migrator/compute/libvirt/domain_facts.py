@@ -19,7 +19,7 @@ class LibvirtDomainFacts(HostFiles):
     _control: Reconnecting[Any]
 
     def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
-        def look(connection: Any) -> list[DomainEntry]:
+        def read(connection: Any) -> list[DomainEntry]:
             copies = []
             for domain in domains.ours(connection):
                 with connections.ignore_missing_domain():  # gone since it was listed
@@ -27,16 +27,16 @@ class LibvirtDomainFacts(HostFiles):
                     copies.append(self._copy(domain))
             return copies
 
-        def glance(connection: Any) -> list[DomainEntry]:
+        def list_live(connection: Any) -> list[DomainEntry]:
             return [DomainEntry(uuid=domain.UUIDString(), state=state) for domain, state in domains.live(connection)]
 
-        return self._control.call(glance if live else look)
+        return self._control.call(list_live if live else read)
 
     def tidy(self) -> Sequence[Leftover]:
         return self._tidy({copy.uuid for copy in self.list_copies()})
 
     def domain(self, uuid: str) -> DomainFact:
-        def look(connection: Any) -> DomainFact:
+        def read(connection: Any) -> DomainFact:
             with connections.ignore_missing_domain():
                 domain = connection.lookupByUUIDString(uuid)
                 state, reason = self._state(domain)
@@ -50,7 +50,7 @@ class LibvirtDomainFacts(HostFiles):
                 )
             return DomainFact(state=DomainState.ABSENT)
 
-        return self._control.call(look)
+        return self._control.call(read)
 
     def _copy(self, domain: Any) -> DomainEntry:
         """With its stamp, unless that was overwritten: one such domain hides no other."""
@@ -65,7 +65,7 @@ class LibvirtDomainFacts(HostFiles):
         return copy.model_copy(update=said)
 
     def _state(self, domain: Any) -> tuple[DomainState, str | None]:
-        state, words = domains.state(domain)
+        state, reason = domains.state(domain)
         if state is DomainState.SHUT_OFF and self._memory.find(domain.UUIDString()) is not None:
             state = DomainState.SAVED
-        return state, words
+        return state, reason

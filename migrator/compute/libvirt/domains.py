@@ -39,8 +39,8 @@ class LibvirtDomains:
 
     def pause(self, uuid: str) -> None:
         def stop_cpus(domain: Any) -> None:
-            state, words = domains.state(domain)
-            if state is DomainState.PAUSED and words in MAY_GO_ON:
+            state, reason = domains.state(domain)
+            if state is DomainState.PAUSED and reason in MAY_GO_ON:
                 return
             if state is not DomainState.RUNNING or jobs.active_job(domain) is not None:
                 raise DriverError(f"the domain {uuid} is {state}, or is being moved: it is not paused")
@@ -49,15 +49,15 @@ class LibvirtDomains:
         self._with_domain(uuid, stop_cpus)
 
     def unpause(self, uuid: str) -> None:
-        def go_on(domain: Any) -> None:
-            state, words = domains.state(domain)
+        def resume(domain: Any) -> None:
+            state, reason = domains.state(domain)
             if state is DomainState.RUNNING:
                 return
-            if state is not DomainState.PAUSED or words not in MAY_GO_ON:
-                raise DriverError(f"the domain {uuid} is {state} ({words}): it is left alone")
+            if state is not DomainState.PAUSED or reason not in MAY_GO_ON:
+                raise DriverError(f"the domain {uuid} is {state} ({reason}): it is left alone")
             domains.unpause(domain)
 
-        self._with_domain(uuid, go_on)
+        self._with_domain(uuid, resume)
 
     def shut_down(self, uuid: str) -> None:
         self._unless_absent(uuid, domains.shut_down)

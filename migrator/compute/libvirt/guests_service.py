@@ -33,8 +33,8 @@ def warnings(root: Path = Path("/")) -> tuple[str, ...]:
 def _value(root: Path, name: str) -> str:
     """As the settings have it, else as the script has it, else as upstream has it."""
     assigned = re.compile(rf"""^\s*{name}=["']?(\w+)""", re.MULTILINE)
-    found = [text for words in _texts(root, _SETTINGS) for text in assigned.findall(words)]
-    found = found or [text for words in _texts(root, _SCRIPTS) for text in assigned.findall(words)[:1]]
+    found = [text for line in _texts(root, _SETTINGS) for text in assigned.findall(line)]
+    found = found or [text for line in _texts(root, _SCRIPTS) for text in assigned.findall(line)[:1]]
     return str(found[-1]) if found else _HARMFUL[name][0]
 
 

@@ -72,13 +72,13 @@ class LibvirtMoves(LibvirtDomains):
         return None if transfer is None or transfer.running else transfer.error
 
     def job(self, uuid: str) -> JobFact | None:
-        def look(connection: Any) -> JobFact | None:
+        def read(connection: Any) -> JobFact | None:
             with connections.ignore_missing_domain():
                 domain = connection.lookupByUUIDString(uuid)
                 return jobs.active_job(domain) or jobs.ended_job(domain)
             return None
 
-        return self._control.call(look)
+        return self._control.call(read)
 
     def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
         self._unless_absent(uuid, lambda domain: jobs.steer(domain, max_downtime_ms, bandwidth_mib_s))

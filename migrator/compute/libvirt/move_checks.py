@@ -49,7 +49,7 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
         )
 
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
-        def look(connection: Any) -> Sequence[CheckResult]:
+        def read(connection: Any) -> Sequence[CheckResult]:
             with connections.ignore_missing_domain():
                 domain = connection.lookupByUUIDString(spec.uuid)
                 xml = domain.XMLDesc(0)
@@ -60,12 +60,12 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
                     job_active=jobs.active_job(domain) is not None,
                     passed_through=guest_xml.read_guest(xml).passed_through,
                     live=live,
-                    strays=self._disks.strays(spec, guest_xml.read_disks(xml)),
+                    unknown_disks=self._disks.unknown_disks(spec, guest_xml.read_disks(xml)),
                     asleep=bool(domain.hasManagedSaveImage()),
                 )
             return compatibility.source(DomainState.ABSENT, job_active=False, passed_through=(), live=live)
 
-        return self._control.call(look)
+        return self._control.call(read)
 
     def check_destination(
         self, spec: InstanceSpec, guest: GuestDescription, block: bool | None, *, over_commit: bool = False

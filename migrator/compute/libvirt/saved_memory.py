@@ -25,7 +25,7 @@ class LibvirtSavedMemory(LibvirtDefinitions):
                 if self._memory.find(spec.uuid) is None:
                     raise DriverError(f"the domain {spec.uuid} does not run; there is no memory to save")
                 return
-            self._memory.drop(spec.uuid)  # of an earlier life
+            self._memory.delete(spec.uuid)  # of an earlier life
             domains.save(domain, str(path))
 
         connections.dedicated_connection(self._settings.libvirt_uri, save)
@@ -47,15 +47,15 @@ class LibvirtSavedMemory(LibvirtDefinitions):
             self._disks.refuse_foreign(spec)
             shape = self._shape(spec, connection.getInfo()[0], machine="")
             xml = domain_xml.for_restoring(domains.saved_xml(connection, str(saved)), spec, shape, stamp)
-            used = self._memory.use_up(saved)
+            used = self._memory.consume(saved)
             try:
                 domains.restore(connection, str(used), xml)
             except connections.Error:
                 # Only libvirt's own answer that nothing runs allows a second attempt. A libvirtd that died may have
                 # let it run for a moment, and the next one ends such a guest: the memory stays used.
                 if connections.alive(connection) and not connection.lookupByUUIDString(spec.uuid).isActive():
-                    self._memory.put_back(used)
+                    self._memory.restore(used)
                 raise
 
         connections.dedicated_connection(self._settings.libvirt_uri, restore)
-        self._memory.drop(spec.uuid)
+        self._memory.delete(spec.uuid)

@@ -25,15 +25,15 @@ class LibvirtSurvey:
     _settings: AgentSettings
 
     def live_guests(self) -> Mapping[str, GuestDescription]:
-        def look(connection: Any) -> dict[str, GuestDescription]:
+        def read(connection: Any) -> dict[str, GuestDescription]:
             capabilities, version, found = connection.getCapabilities(), connection.getVersion(), {}
             for domain, _ in domains.live(connection):
                 with connections.ignore_missing_domain():
                     xml = domains.migratable_xml(domain)
-                    found[domain.UUIDString()] = described(xml, capabilities, version)
+                    found[domain.UUIDString()] = describe_guest(xml, capabilities, version)
             return found
 
-        return self._control.call(look)
+        return self._control.call(read)
 
     def memory_given_mb(self) -> int:
         return self._control.call(lambda connection: hosts.memory_given_mb(connection))
@@ -56,8 +56,8 @@ class LibvirtSurvey:
             uri = self._settings.peer_uri(uri)
         except ValueError as error:
             return str(error)
-        if (words := probe_port(uri)) is not None:
-            return words
+        if (message := probe_port(uri)) is not None:
+            return message
         peer = connections.connect(uri, open_timeout_s=_OPEN_S)
         try:
             peer.open()
@@ -71,7 +71,7 @@ class LibvirtSurvey:
         return host_addresses()
 
 
-def described(xml: str, capabilities: str, version: int) -> GuestDescription:
+def describe_guest(xml: str, capabilities: str, version: int) -> GuestDescription:
     """A live guest as its domain's XML says; its disks are left out."""
     facts = guest_xml.read_guest(xml, capabilities)
     return GuestDescription(

@@ -36,7 +36,7 @@ class Setup:
 def setup(qemu_conf: Path = QEMU_CONF, pki: Path = _PKI) -> Setup:
     """What libvirt gives QEMU for a migration. Raises OSError when qemu.conf is there and cannot be read."""
     text = qemu_conf.read_text() if qemu_conf.exists() else ""
-    found = {name: words or number for name, words, number in _LINE.findall(text)}
+    found = {name: message or number for name, message, number in _LINE.findall(text)}
     own = pki / "libvirt-migrate"
     usual = Path(found.get("default_tls_x509_cert_dir") or pki / "qemu")
     named = found.get("migrate_tls_x509_cert_dir")
@@ -49,22 +49,22 @@ def report(address: str, qemu_conf: Path = QEMU_CONF, pki: Path = _PKI) -> TlsRe
     try:
         return _tried(address, setup(qemu_conf, pki))
     except OSError as error:  # ssl.SSLError is one
-        return TlsReport(words=f"{qemu_conf}: {error.strerror or error}")
+        return TlsReport(message=f"{qemu_conf}: {error.strerror or error}")
 
 
 def _tried(address: str, where: Setup) -> TlsReport:
     lacking = [name for name in _names(where) if not (where.directory / name).is_file()]
     if lacking:
-        return TlsReport(words=f"{where.directory} has no {', '.join(lacking)}")
+        return TlsReport(message=f"{where.directory} has no {', '.join(lacking)}")
     try:
         authorities = _authorities(where.directory / _CA)
         held = _handshake(address, where, (where.directory / _CA).read_text())
     except (OSError, ValueError) as error:
-        return TlsReport(words=f"{where.directory}: {_reason(error)}")
+        return TlsReport(message=f"{where.directory}: {_reason(error)}")
     issuers = [digest for digest, (pem, _) in authorities.items() if _signs(pem, where)]
     trusted = tuple(sorted(authorities))
     if not issuers:
-        return TlsReport(trusted=trusted, words=f"{where.directory}: no one authority has signed both certificates")
+        return TlsReport(trusted=trusted, message=f"{where.directory}: no one authority has signed both certificates")
     lives = [_life(c) for c in (*held, *(authorities[digest][1] for digest in issuers))]
     return TlsReport(
         trusted=trusted,

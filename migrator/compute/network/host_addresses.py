@@ -17,10 +17,10 @@ def ipv4(fib_trie: str) -> set[str]:
     """A leaf is an address; what the next lines say of it tells whether it is this host's."""
     found, leaf = set(), ""
     for line in fib_trie.splitlines():
-        words = line.split()
-        if words[:1] == ["|--"]:
-            leaf = words[1]
-        elif words[:3] == ["/32", "host", "LOCAL"]:
+        fields = line.split()
+        if fields[:1] == ["|--"]:
+            leaf = fields[1]
+        elif fields[:3] == ["/32", "host", "LOCAL"]:
             found.add(leaf)
     return found
 

@@ -22,29 +22,29 @@ def call(method: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, P], 
 
     @wraps(method)
     def calling(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        fabric = self.fabric
-        if fabric.fault is not None:
-            fabric.fault(self.name, name, "before")
-        with fabric.lock:
-            fabric.advance()
+        simulation = self.simulation
+        if simulation.fault is not None:
+            simulation.fault(self.name, name, "before")
+        with simulation.lock:
+            simulation.advance()
             if not self.host.daemon_up or not self.host.powered:
                 raise HypervisorUnavailable(f"the hypervisor of {self.name} does not answer")
             result = method(self, *args, **kwargs)
-        if fabric.fault is not None:
-            fabric.fault(self.name, name, "after")
+        if simulation.fault is not None:
+            simulation.fault(self.name, name, "after")
         return result
 
     return calling
 
 
 class Connection:
-    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
+    def __init__(self, name: str, simulation: SimulatedCluster) -> None:
         self.name = name
-        self.fabric = fabric
+        self.simulation = simulation
 
     @property
     def host(self) -> SimulatedHost:
-        return self.fabric.hosts[self.name]
+        return self.simulation.hosts[self.name]
 
     def _state(self, domain: Domain) -> DomainState:
         saved = domain.state is DomainState.SHUT_OFF and self.host.memory_of(domain.spec) is not None
@@ -75,7 +75,7 @@ class Connection:
     def _attach(self, spec: InstanceSpec) -> None:
         """The volumes' servers answer; their other clients are unknown."""
         for volume in spec.volumes:
-            self.fabric.volume(self.name, volume.source)
+            self.simulation.volume(self.name, volume.source)
 
     def _lock_image(self, uuid: str, disk: DiskSpec) -> None:
         """The image's lock: one process a disk, wherever it runs."""
@@ -85,7 +85,7 @@ class Connection:
             raise DriverError(f"Cannot access storage file of {disk.target}: No such file or directory")
         if damage := self.host.pools[disk.pool].damage(file):
             raise DriverError(f"Could not open {disk.target}: {damage}")
-        for host in self.fabric.hosts.values():
+        for host in self.simulation.hosts.values():
             other = host.domains.get(uuid)
             shares = disk.pool in host.pools and host.pools[disk.pool].identity == identity
             if host.name != self.name and shares and other is not None and other.state in PROCESS:

@@ -27,11 +27,11 @@ _SUM_BYTES_PER_S = 2000 * MIB
 
 
 class SimulatedDisks(Connection):
-    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
-        super().__init__(name, fabric)
+    def __init__(self, name: str, simulation: SimulatedCluster) -> None:
+        super().__init__(name, simulation)
         self._copies: dict[str, FileCopy] = {}  # instance -> the last copy begun on this connection
         self._summing: dict[tuple[str, str], tuple[SimulatedDisk, str, float]] = {}  # file, its state, known from
-        fabric.end_copies(name)
+        simulation.end_copies(name)
 
     @call
     def disks(self, spec: InstanceSpec) -> Sequence[DiskFact]:
@@ -51,7 +51,7 @@ class SimulatedDisks(Connection):
         found: dict[str, int | str] = {}
         for source in sources:
             try:
-                found[source] = self.fabric.volume(self.name, source).virtual_bytes
+                found[source] = self.simulation.volume(self.name, source).virtual_bytes
             except StorageError as error:
                 found[source] = error.message
         return found
@@ -66,7 +66,7 @@ class SimulatedDisks(Connection):
             self._storage(disk.pool).make(spec.uuid, disk, size, disk.image_id)
             if new and disk.config_drive:
                 drive = self._file(spec, disk.target)
-                drive.admin_pass, drive.token = admin_pass, f"-{next(self.fabric.tokens)}"
+                drive.admin_pass, drive.token = admin_pass, f"-{next(self.simulation.tokens)}"
 
     @call
     def grow_disks(self, spec: InstanceSpec) -> None:
@@ -109,14 +109,14 @@ class SimulatedDisks(Connection):
         for name in pools:
             storage = self.host.pools.get(name)
             if storage is not None and storage.identity not in keep:
-                storage.set_aside(spec.uuid, operation_id, self.fabric.clock())
+                storage.set_aside(spec.uuid, operation_id, self.simulation.clock())
 
     @call
     def kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
         return self._kept_disks(uuid)
 
     def _kept_disks(self, uuid: str | None = None) -> Sequence[KeptDisks]:
-        now = self.fabric.clock()
+        now = self.simulation.clock()
         return [
             KeptDisks(
                 instance=owner,
@@ -126,7 +126,7 @@ class SimulatedDisks(Connection):
                 files=tuple(sorted(aside.files)),
                 bytes=sum(file.allocated_bytes for file in aside.files.values()),
                 age_s=now - aside.since,
-                left_s=max(0.0, aside.since + self.fabric.kept_retention_s - now),
+                left_s=max(0.0, aside.since + self.simulation.kept_retention_s - now),
             )
             for pool, storage in self.host.pools.items()
             for (owner, operation), aside in storage.disks.aside.items()
@@ -150,7 +150,7 @@ class SimulatedDisks(Connection):
         for storage in self.host.pools.values():
             if (uuid, kept) in storage.disks.aside:
                 back = storage.disks.aside.pop((uuid, kept))
-                storage.set_aside(uuid, operation_id, self.fabric.clock())
+                storage.set_aside(uuid, operation_id, self.simulation.clock())
                 storage.disks.update({(uuid, target): file for target, file in back.files.items()})
 
     @call
@@ -211,8 +211,8 @@ class SimulatedDisks(Connection):
     @call
     def _lent_image(self, source_uri: str, path: str) -> str:
         source = source_uri.removeprefix("simulated://")
-        host = self.fabric.hosts.get(source)
-        if host is None or not (host.powered and host.daemon_up and self.fabric.reachable(source, self.name)):
+        host = self.simulation.hosts.get(source)
+        if host is None or not (host.powered and host.daemon_up and self.simulation.reachable(source, self.name)):
             raise disk_copy.lost(source)
         for lent in host.lent_images.values():
             if path in lent:
@@ -227,7 +227,7 @@ class SimulatedDisks(Connection):
 
     @call
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
-        now, found = self.fabric.clock(), {target: self._file(spec, target) for target in targets}
+        now, found = self.simulation.clock(), {target: self._file(spec, target) for target in targets}
         for target, file in found.items():
             known = self._summing.get((spec.uuid, target))
             if known is None or known[0] is not file or known[1] != file.checksum:
@@ -239,38 +239,43 @@ class SimulatedDisks(Connection):
 
     @call
     def start_copy(self, spec: InstanceSpec, inputs: CopiedInputs, images: dict[str, Path]) -> None:
-        if (self.name, spec.uuid) in self.fabric.copies:
+        if (self.name, spec.uuid) in self.simulation.copies:
             return
         source = inputs.source_uri.removeprefix("simulated://")
-        if source not in self.fabric.hosts or source == self.name:
+        if source not in self.simulation.hosts or source == self.name:
             raise DriverError(f"unable to connect to server at {inputs.source_uri!r}")
         under = {d.backing_image_id for d in inputs.guest.disks if d.target in inputs.copy_disks and d.backing_image_id}
         if lacking := under - set(images):
             raise ImageUnavailable(f"nobody has the image {', '.join(sorted(lacking))} any more")
         missing = [target for target in inputs.copy_disks if self._find(spec, target) is None]
-        places, lent = {d.target: d.path for d in inputs.guest.disks}, self.fabric.hosts[source].lent.get(spec.uuid, {})
+        places, lent = (
+            {d.target: d.path for d in inputs.guest.disks},
+            self.simulation.hosts[source].lent.get(spec.uuid, {}),
+        )
         if unknown := [target for target in missing if target in lent and places.get(target) != lent[target]]:
             raise StorageError(f"{source} does not lend {', '.join(unknown)} at {places}")
-        self._copies[spec.uuid] = disk_copy.begin(self.fabric, source, self.name, spec, missing, self.fabric.clock())
+        self._copies[spec.uuid] = disk_copy.begin(
+            self.simulation, source, self.name, spec, missing, self.simulation.clock()
+        )
 
     def copy_job(self, uuid: str) -> JobFact | None:
-        with self.fabric.lock:
-            self.fabric.advance()
+        with self.simulation.lock:
+            self.simulation.advance()
             copy = self._copies.get(uuid)
-            return disk_copy.job_fact(copy, self.fabric.clock()) if copy is not None else None
+            return disk_copy.job_fact(copy, self.simulation.clock()) if copy is not None else None
 
     def copy_error(self, uuid: str) -> DriverError | None:
-        with self.fabric.lock:
-            self.fabric.advance()
+        with self.simulation.lock:
+            self.simulation.advance()
             copy = self._copies.get(uuid)
             return copy.error if copy is not None else None
 
     def stop_copy(self, uuid: str) -> bool:
-        with self.fabric.lock:
-            copy = self.fabric.copies.get((self.name, uuid))
+        with self.simulation.lock:
+            copy = self.simulation.copies.get((self.name, uuid))
             if copy is not None:
                 stopped = DriverError("the copy was stopped")
-                disk_copy.fail(self.fabric, copy, stopped, self.fabric.clock())
+                disk_copy.fail(self.simulation, copy, stopped, self.simulation.clock())
             return True
 
     def _file(self, spec: InstanceSpec, target: str) -> SimulatedDisk:

@@ -41,8 +41,8 @@ def _paused_by_hand(domain: Domain) -> bool:
 
 
 class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
-    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
-        super().__init__(name, fabric)
+    def __init__(self, name: str, simulation: SimulatedCluster) -> None:
+        super().__init__(name, simulation)
         self._begun: dict[str, Transfer] = {}  # instance -> the last transfer begun on this connection
 
     def machine(self) -> str:
@@ -73,11 +73,11 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
 
     def _pool_report(self, name: str) -> StoragePool:
         pool = self.host.pools[name]
-        return pool.pool(f"/simulated/{self.name}/{name}", pool.prove(self.name, self.fabric.clock(), PROOF_S))
+        return pool.pool(f"/simulated/{self.name}/{name}", pool.prove(self.name, self.simulation.clock(), PROOF_S))
 
     @call
     def prove(self, pools: Sequence[str]) -> Mapping[str, str]:
-        return {name: self._storage(name).prove(self.name, self.fabric.clock()) for name in pools}
+        return {name: self._storage(name).prove(self.name, self.simulation.clock()) for name in pools}
 
     @call
     def compare_storage(
@@ -148,7 +148,7 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
     def check_source(self, spec: InstanceSpec, *, live: bool = True) -> Sequence[CheckResult]:
         domain = self.host.domains.get(spec.uuid)
         state = self._state(domain) if domain is not None else DomainState.ABSENT
-        transfer = self.fabric.transfers.get(spec.uuid)
+        transfer = self.simulation.transfers.get(spec.uuid)
         active = transfer is not None and transfer.source == self.name
         devices = domain.devices if domain is not None else ()
         reason = domain.reason if domain is not None else None
@@ -187,15 +187,15 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
     def start_measuring(self, uuid: str) -> None:
         if self._domain(uuid).state is not DomainState.RUNNING:
             raise DriverError("Requested operation is not valid: domain is not running")
-        self.fabric.measuring.setdefault(uuid, self.fabric.clock() + MEASURING_S)
+        self.simulation.measuring.setdefault(uuid, self.simulation.clock() + MEASURING_S)
 
     @call
     def measurement(self, uuid: str, destination_address: str) -> Measurement | None:
-        domain, behaviour = self._domain(uuid), self.fabric.behaviour(uuid)
-        if self.fabric.clock() < self.fabric.measuring.get(uuid, 0.0):
+        domain, behaviour = self._domain(uuid), self.simulation.behaviour(uuid)
+        if self.simulation.clock() < self.simulation.measuring.get(uuid, 0.0):
             return None
-        self.fabric.measuring.pop(uuid, None)
-        other = self.fabric.hosts[destination_address].bandwidth_bytes_per_s
+        self.simulation.measuring.pop(uuid, None)
+        other = self.simulation.hosts[destination_address].bandwidth_bytes_per_s
         return Measurement(
             dirty_mib_s=round(min(behaviour.dirty_bytes_per_s * MEASURING_S, behaviour.working_bytes) / MIB),
             memory_mib=domain.spec.memory_mb,
@@ -209,63 +209,63 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
         domain = self._domain(spec.uuid)
         if domain.state is not DomainState.RUNNING and not _paused_by_hand(domain):
             raise DriverError("Requested operation is not valid: domain is not running")
-        if spec.uuid in self.fabric.transfers:
+        if spec.uuid in self.simulation.transfers:
             raise DriverError("another migration job is already running for domain")
         destination = inputs.uri.removeprefix("simulated://")
-        if destination not in self.fabric.hosts or destination == self.name:
+        if destination not in self.simulation.hosts or destination == self.name:
             raise DriverError(f"unable to connect to server at {inputs.uri!r}")
         domain.operation_id, domain.epoch, domain.seal = operation_id, epoch, seal
-        now = self.fabric.clock()
-        self._begun[spec.uuid] = live_migration.begin(self.fabric, self.name, spec, inputs, destination, now)
+        now = self.simulation.clock()
+        self._begun[spec.uuid] = live_migration.begin(self.simulation, self.name, spec, inputs, destination, now)
 
     def migration_running(self, uuid: str) -> bool:
-        with self.fabric.lock:
-            self.fabric.advance()
+        with self.simulation.lock:
+            self.simulation.advance()
             transfer = self._begun.get(uuid)
             return transfer is not None and not transfer.over
 
     def migration_error(self, uuid: str) -> str | None:
-        with self.fabric.lock:
+        with self.simulation.lock:
             transfer = self._begun.get(uuid)
             return transfer.error if transfer is not None else None
 
     @call
     def job(self, uuid: str) -> JobFact | None:
-        now, active = self.fabric.clock(), self.fabric.transfers.get(uuid)
+        now, active = self.simulation.clock(), self.simulation.transfers.get(uuid)
         if active is not None and active.source == self.name:
-            return live_migration.job_fact(self.fabric, active, now)
+            return live_migration.job_fact(self.simulation, active, now)
         domain = self.host.domains.get(uuid)
         if domain is not None and domain.completed is not None:
             return domain.completed
         begun = self._begun.get(uuid)
-        return live_migration.job_fact(self.fabric, begun, now) if begun is not None else None
+        return live_migration.job_fact(self.simulation, begun, now) if begun is not None else None
 
     @call
     def steer(self, uuid: str, max_downtime_ms: int | None, bandwidth_mib_s: int) -> None:
         if uuid not in self.host.domains:
             return
-        live_migration.steer(self.fabric, self._transfer(uuid), max_downtime_ms, bandwidth_mib_s)
+        live_migration.steer(self.simulation, self._transfer(uuid), max_downtime_ms, bandwidth_mib_s)
 
     @call
     def force_completion(self, uuid: str, *, post_copy: bool) -> None:
         if self._domain(uuid).state is DomainState.RUNNING:
-            live_migration.complete(self.fabric, self._transfer(uuid), post_copy=post_copy)
+            live_migration.complete(self.simulation, self._transfer(uuid), post_copy=post_copy)
 
     def _transfer(self, uuid: str) -> Transfer:
-        transfer = self.fabric.transfers.get(uuid)
+        transfer = self.simulation.transfers.get(uuid)
         if transfer is None or transfer.source != self.name:
             raise DriverError("Requested operation is not valid: domain is not being migrated")
         return transfer
 
     @call
     def abort_job(self, uuid: str) -> None:
-        transfer = self.fabric.transfers.get(uuid)
+        transfer = self.simulation.transfers.get(uuid)
         if transfer is not None and transfer.source == self.name:
             if transfer.stage == "postcopy":
                 raise DriverError("Requested operation is not valid: cannot abort migration in post-copy mode")
-            now = self.fabric.clock()
-            live_migration.fail(self.fabric, transfer, "operation aborted: migration out job: canceled", now)
+            now = self.simulation.clock()
+            live_migration.fail(self.simulation, transfer, "operation aborted: migration out job: canceled", now)
 
     def close(self) -> None:
         """Transfers are the cluster's and go on; a copy is this process's, and ends."""
-        self.fabric.end_copies(self.name)
+        self.simulation.end_copies(self.name)

@@ -27,10 +27,10 @@ class SimulatedSurvey(Connection):
     @call
     def use(self) -> HostCounters:
         """A guest counts from the world's beginning on: its use since then is what its behaviour says now."""
-        now, guests = self.fabric.clock(), {}
+        now, guests = self.simulation.clock(), {}
         for uuid, domain in self.host.domains.items():
             if domain.state in PROCESS:
-                cpus = self.fabric.behaviour(uuid).cpus
+                cpus = self.simulation.behaviour(uuid).cpus
                 guests[uuid] = GuestCounters(now * cpus, 0.0, domain.spec.memory_mb)
         memory_mb = self.host.foreign_memory_mb + sum(guest.memory_mb for guest in guests.values())
         return HostCounters(sum(guest.busy_s for guest in guests.values()), memory_mb, guests)
@@ -45,10 +45,10 @@ class SimulatedSurvey(Connection):
 
     @call
     def reach(self, uri: str) -> str | None:
-        peer = self.fabric.hosts.get(uri.removeprefix(_SCHEME))
+        peer = self.simulation.hosts.get(uri.removeprefix(_SCHEME))
         if peer is None:
             return f"unable to connect to server at {uri!r}"
-        if not self.fabric.reachable(self.name, peer.name) or not peer.powered:
+        if not self.simulation.reachable(self.name, peer.name) or not peer.powered:
             return "No route to host"
         return None if peer.daemon_up else "Connection refused"
 
@@ -58,11 +58,11 @@ class SimulatedSurvey(Connection):
 
     def console_logs(self) -> Mapping[str, ConsoleLog]:
         """Asks no hypervisor, as the real driver's does not: they are files."""
-        with self.fabric.lock:
+        with self.simulation.lock:
             return {uuid: ConsoleLog(1, len(log)) for uuid, log in self.host.consoles.items()}
 
     def read_console(self, uuid: str, start: int, most: int) -> bytes:
-        with self.fabric.lock:
+        with self.simulation.lock:
             return self.host.consoles.get(uuid, b"")[start : start + most]
 
     def _cpu_xml(self) -> str:

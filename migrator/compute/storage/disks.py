@@ -45,14 +45,14 @@ class Disks(InstanceFiles):
         tells, one each for kernel and ramdisk."""
         disks = [disk_headers.fact(self.path(spec.uuid, disk), disk) for disk in spec.disks]
         files = self.boot_files(spec)
-        named = ((KERNEL, files.kernel), (RAMDISK, files.ramdisk)) if spec.home else ()
-        return disks + [_boot_fact(name, path, spec.home) for name, path in named if path is not None]
+        named = ((KERNEL, files.kernel), (RAMDISK, files.ramdisk)) if spec.state_pool else ()
+        return disks + [_boot_fact(name, path, spec.state_pool) for name, path in named if path is not None]
 
     def memory_fact(self, spec: InstanceSpec) -> DiskFact:
         """The saved memory as a disk, existing or not."""
         return saved_memory.fact(self.memory(spec), self._first_pool(spec))
 
-    def strays(self, spec: InstanceSpec, found: Mapping[str, str]) -> list[str]:
+    def unknown_disks(self, spec: InstanceSpec, found: Mapping[str, str]) -> list[str]:
         """What a domain's disks (target -> path, or a volume's source) have that the spec's have not. A file that is
         not there is none: its pool was moved. Raises StorageError."""
         own = {disk.target: self.path(spec.uuid, disk) for disk in spec.disks}

@@ -83,12 +83,12 @@ class HostFiles:
         self._swap(spec, operation_id, kept)
 
     def _swap(self, spec: InstanceSpec, kept: str, operation_id: str) -> None:
-        self._kept.swap(spec.uuid, kept, operation_id)
+        self._kept.exchange(spec.uuid, kept, operation_id)
         for home in self._disks.all_homes(spec.uuid):
             self._checksums.forget(home)
 
     def drop_kept(self, uuid: str, operation_id: str) -> int:
-        return self._kept.drop(uuid, operation_id)
+        return self._kept.delete(uuid, operation_id)
 
     def tend_kept(self) -> Sequence[KeptDisks]:
         return self._kept.tend()
@@ -105,7 +105,7 @@ class HostFiles:
     def _tidy(self, present: Collection[str]) -> Sequence[Leftover]:
         self._narrow()
         gone = self._leftovers.tidy(present)
-        self._seen_leftovers = self._leftovers.look(present)
+        self._seen_leftovers = self._leftovers.find(present)
         return gone
 
     def _narrow(self) -> None:
@@ -116,7 +116,7 @@ class HostFiles:
                 narrow_pool(pool)
 
     def delete_saved_memory(self, uuid: str) -> None:
-        self._memory.drop(uuid)
+        self._memory.delete(uuid)
 
     def checksums(self, spec: InstanceSpec, targets: Sequence[str]) -> Mapping[str, str] | None:
         return self._checksums.of({target: self._disks.file(spec, target) for target in targets})

@@ -64,7 +64,7 @@ class KeptAside:
                     _rename(home, _directory(home.parent, uuid, operation))
                     self._age(_directory(home.parent, uuid, operation))
 
-    def swap(self, uuid: str, kept: str, operation: str) -> None:
+    def exchange(self, uuid: str, kept: str, operation: str) -> None:
         """Put back what the operation ``kept`` set aside, in every pool that has some of it, and keep what is there now
         aside as ``operation``'s. May be called again, whatever ended it. Raises StorageError."""
         with self._lock:
@@ -79,7 +79,7 @@ class KeptAside:
                 _rename(directory, home)
                 self._ages.pop(directory, None)
 
-    def drop(self, uuid: str, operation: str) -> int:
+    def delete(self, uuid: str, operation: str) -> int:
         """Delete what the operation set aside; the bytes that are free again. Raises StorageError."""
         with self._lock:
             return sum(self._drop(directory) for _, directory in self._of(uuid, operation))

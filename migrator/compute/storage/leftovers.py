@@ -49,7 +49,7 @@ class Leftovers:
         self._pools, self._state, self._retention_s, self._clock = pools, state, retention_s, clock
         self._watched: dict[Path, _Watched] = {}
 
-    def look(self, present: Collection[str]) -> list[Leftover]:
+    def find(self, present: Collection[str]) -> list[Leftover]:
         """What nothing here uses, with how long that has been so. ``present``: instances with a domain here. Raises
         StorageError."""
         found, undecided = self._unused(present)
@@ -71,7 +71,7 @@ class Leftovers:
         try:
             for pool in self._pools().values():
                 idle_base_images.put_used_back(pool)
-            for one in self.look(present):
+            for one in self.find(present):
                 path = Path(one.path)
                 if one.kind == LeftoverKind.DISKS or one.age_s < self._retention_s or locked(path):
                     continue

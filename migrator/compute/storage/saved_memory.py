@@ -29,15 +29,15 @@ class SavedMemory:
         """The instance's whole saved memory, if there is one."""
         return next((path for directory in self._homes(uuid) if _whole(path := directory / MEMORY)), None)
 
-    def use_up(self, path: Path) -> Path:
+    def consume(self, path: Path) -> Path:
         """The same file under the name from which it is never restored a second time. Raises StorageError."""
         return _renamed(path, path.with_name(USED))
 
-    def put_back(self, path: Path) -> None:
+    def restore(self, path: Path) -> None:
         """Undo ``use_up``, for a guest that never ran. Raises StorageError."""
         _renamed(path, path.with_name(MEMORY))
 
-    def drop(self, uuid: str) -> None:
+    def delete(self, uuid: str) -> None:
         """Remove the instance's memory, used or not: durably, for after a power cut it would be there again, beside
         disks that were written to since. Raises StorageError."""
         for directory in self._homes(uuid):

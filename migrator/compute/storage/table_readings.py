@@ -88,7 +88,7 @@ class TableReadings:
         """Whether the last table was read. All readings that are under way take half of the time of one processor at
         the most, so the more there are, the longer each pauses."""
         start = self._clock()
-        done = begun.reading.go_on(opened, lambda: self._clock() >= start + SLICE_S)
+        done = begun.reading.advance(opened, lambda: self._clock() >= start + SLICE_S)
         end = self._clock()
         begun.spent_s += end - start
         begun.pause_until = end + (end - start) * (2 * len(self._begun) - 1)

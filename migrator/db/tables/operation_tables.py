@@ -33,7 +33,7 @@ operations = Table(
     Column("active", Boolean, nullable=False),
     Column("moves", Boolean, nullable=False),  # shown in os-migrations
     # The instance is this operation's. False: it only waits for a host to clean up.
-    Column("holds", Boolean, nullable=False, default=True, server_default=true()),
+    Column("holds", Boolean, key="locks_instance", nullable=False, default=True, server_default=true()),
     Column("phase", String(32), nullable=False),
     Column("forward", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False),
@@ -49,7 +49,7 @@ operations = Table(
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("confirm_requested", Boolean, nullable=False, default=False, server_default=false()),
     Column("steering", JSON),  # what an operator wants of the transfer: {bandwidth_mib_s, max_downtime_ms, held, force}
-    Column("waiting", Text),  # the named reason, None while it moves
+    Column("waiting", Text, key="wait_reason"),  # the named reason, None while it moves
     Column("error", JSON),  # {code, message}; why it was undone or ended
     Column("outcome", JSON),  # last JobFact and measurements at the end
     Column("request_id", String(64), nullable=False),

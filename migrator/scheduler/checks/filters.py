@@ -32,7 +32,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("source", host_checks.source),
     Filter("cleaned", host_checks.cleaned),
     Filter(REFUSED, host_checks.refused),
-    Filter("up", host_checks.up),
+    Filter("up", host_checks.is_up),
     Filter("enabled", host_checks.enabled),
     Filter("zone", aggregate_checks.zone),
     Filter("aggregate", aggregate_checks.aggregate),
@@ -71,8 +71,8 @@ def _dated(finding: CheckFinding) -> CheckFinding:
     """What has been known for too long may have changed since."""
     if finding.age_s <= KNOWN_S or finding.status is Status.UNKNOWN:
         return finding
-    words = f"{finding.words or finding.status}, as known {finding.age_s:.0f} s ago; it counts for {KNOWN_S:.0f} s"
-    return CheckFinding(Status.UNKNOWN, words, finding.source, finding.destination, finding.age_s)
+    message = f"{finding.message or finding.status}, as known {finding.age_s:.0f} s ago; it counts for {KNOWN_S:.0f} s"
+    return CheckFinding(Status.UNKNOWN, message, finding.source, finding.destination, finding.age_s)
 
 
 def failed(candidate: Candidate, need: PlacementRequest) -> list[tuple[str, CheckFinding]]:
@@ -82,7 +82,7 @@ def failed(candidate: Candidate, need: PlacementRequest) -> list[tuple[str, Chec
 def refusals(candidate: Candidate, need: PlacementRequest) -> list[str]:
     """Every reason why this host cannot take it, each after its check's code; empty: it can."""
     found = failed(candidate, need)
-    return [finding.words if code == REFUSED else f"{code}: {finding.words}" for code, finding in found]
+    return [finding.message if code == REFUSED else f"{code}: {finding.message}" for code, finding in found]
 
 
 def rank(candidates: Iterable[Candidate], need: PlacementRequest) -> list[Candidate]:

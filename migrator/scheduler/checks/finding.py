@@ -27,7 +27,7 @@ class CheckFinding:
     ``age_s``: how long ago."""
 
     status: Status
-    words: str = ""
+    message: str = ""
     source: str = ""
     destination: str = ""
     age_s: float = 0.0
@@ -92,11 +92,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED_MAX]) + more
 
 
-def verdict(words: str | None, source: str, destination: str, age_s: float = 0.0) -> CheckFinding:
+def verdict(message: str | None, source: str, destination: str, age_s: float = 0.0) -> CheckFinding:
     """Failed for the reason ``words``; None: passed."""
-    status = Status.PASSED if words is None else Status.FAILED
-    return CheckFinding(status, words or "", source, destination, age_s)
+    status = Status.PASSED if message is None else Status.FAILED
+    return CheckFinding(status, message or "", source, destination, age_s)
 
 
-def unknown(words: str, source: str = "", destination: str = "") -> CheckFinding:
-    return CheckFinding(Status.UNKNOWN, words, source, destination)
+def unknown(message: str, source: str = "", destination: str = "") -> CheckFinding:
+    return CheckFinding(Status.UNKNOWN, message, source, destination)

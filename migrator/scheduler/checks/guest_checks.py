@@ -29,16 +29,16 @@ def devices(_candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     held = ", ".join(need.guest.devices)
-    words = f"the guest holds devices of {need.source}: {held}" if held else None
-    return verdict(words, held or "none", "", need.guest_age_s)
+    message = f"the guest holds devices of {need.source}: {held}" if held else None
+    return verdict(message, held or "none", "", need.guest_age_s)
 
 
 def arch(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.guest is None:
         return _guest_unknown(need)
     here, there = need.guest.arch, candidate.host.report.arch
-    words = None if here == there else f"the guest is {here}, the host {there}"
-    return verdict(words, here, there, _age(candidate, need))
+    message = None if here == there else f"the guest is {here}, the host {there}"
+    return verdict(message, here, there, _age(candidate, need))
 
 
 def machine_type(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -49,8 +49,8 @@ def machine_type(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
         return unknown("its agent names no machine types", machine)
     lacks = bool(machine) and machine not in types
     there = f"not among {len(types)} types" if lacks else "known"
-    words = f"it does not know {machine}" if lacks else None
-    return verdict(words, machine or "any", there, _age(candidate, need))
+    message = f"it does not know {machine}" if lacks else None
+    return verdict(message, machine or "any", there, _age(candidate, need))
 
 
 def hypervisor_version(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -59,8 +59,8 @@ def hypervisor_version(candidate: Candidate, need: PlacementRequest) -> CheckFin
     here, there = need.guest.hypervisor_version, candidate.host.report.hypervisor_version
     if not here or not there:
         return unknown("a host does not tell the version of its hypervisor", str(here), str(there))
-    words = None if there >= here else f"{there} is older than the source's {here}"
-    return verdict(words, str(here), str(there), _age(candidate, need))
+    message = None if there >= here else f"{there} is older than the source's {here}"
+    return verdict(message, str(here), str(there), _age(candidate, need))
 
 
 def cpu(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -74,9 +74,9 @@ def cpu(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     answer = surveyed.survey.runs.get(key) if surveyed is not None else None
     if surveyed is None or answer is None:
         return unknown(f"the agent of {candidate.host.name} has not compared this CPU yet", here)
-    words = None if answer.ok else answer.words or "it cannot run the guest's CPU"
-    there = words or answer.words or "has every feature"
-    return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s + answer.age_s))
+    message = None if answer.ok else answer.message or "it cannot run the guest's CPU"
+    there = message or answer.message or "has every feature"
+    return verdict(message, here, there, max(need.guest_age_s, surveyed.age_s + answer.age_s))
 
 
 def uri(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -90,7 +90,7 @@ def uri_back(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
         return unknown("the source is not known")
     wanted = need.origin.host.report.live_migration_uri
     found = _reach(candidate.surveyed, candidate.host.name, need.origin.host.name, wanted)
-    return CheckFinding(found.status, found.words, found.destination, found.source, found.age_s)
+    return CheckFinding(found.status, found.message, found.destination, found.source, found.age_s)
 
 
 def clock(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -102,8 +102,8 @@ def clock(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     doubt = here.survey.clock_error_s + there.survey.clock_error_s
     if skew - doubt <= SKEW_S < skew + doubt:
         return unknown(f"they differ by {skew:.1f} s, give or take {doubt:.1f} s", _offset(here), _offset(there))
-    words = f"they differ by {skew:.1f} s; {SKEW_S:g} s are allowed" if skew > SKEW_S else None
-    return verdict(words, _offset(here), _offset(there), max(here.age_s, there.age_s))
+    message = f"they differ by {skew:.1f} s; {SKEW_S:g} s are allowed" if skew > SKEW_S else None
+    return verdict(message, _offset(here), _offset(there), max(here.age_s, there.age_s))
 
 
 def image(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -116,10 +116,12 @@ def image(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
         return verdict(None, "the disks, and what they lie over, are shared", "")
     names = ", ".join(need.missing_images)
     if need.live and need.source is not None:
-        words = f"the catalogue does not have image {names} any more: it is fetched from {need.source}"
-        return verdict(None, words, f"needs {names}")
-    words = f"the catalogue does not have image {names} any more: {candidate.host.name} needs it, unless it has a copy"
-    return unknown(words, f"needs {names}")
+        message = f"the catalogue does not have image {names} any more: it is fetched from {need.source}"
+        return verdict(None, message, f"needs {names}")
+    message = (
+        f"the catalogue does not have image {names} any more: {candidate.host.name} needs it, unless it has a copy"
+    )
+    return unknown(message, f"needs {names}")
 
 
 def volumes(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -130,10 +132,10 @@ def volumes(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     seen = candidate.surveyed.survey.volumes if candidate.surveyed is not None else {}
     unseen = [volume.source for volume in wanted if volume.source not in seen]
     if candidate.surveyed is None or unseen:
-        words = f"{candidate.host.name} looks at {', '.join(unseen)} once the instance is there or about to come"
-        return unknown(words, here)
+        message = f"{candidate.host.name} looks at {', '.join(unseen)} once the instance is there or about to come"
+        return unknown(message, here)
     age_s = candidate.surveyed.age_s + max(seen[volume.source].age_s for volume in wanted)
-    faults = [words for volume in wanted if (words := _volume(volume, seen[volume.source]))]
+    faults = [message for volume in wanted if (message := _volume(volume, seen[volume.source]))]
     there = "; ".join(faults) or "reaches every one"
     if faults and age_s > FAILURE_STANDS_S:
         return CheckFinding(Status.UNKNOWN, f"{age_s:.0f} s ago: {there}", here, there, age_s)
@@ -143,7 +145,7 @@ def volumes(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
 def _volume(volume: VolumeSpec, sight: VolumeProbe) -> str:
     """What is wrong with it; "": nothing."""
     if sight.bytes is None:
-        return f"{volume.source} is out of reach: {sight.words}"
+        return f"{volume.source} is out of reach: {sight.message}"
     short = sight.bytes < volume.size_gb * _GIB
     return f"{volume.source} has {sight.bytes // _MIB} MiB, and had {volume.size_gb} GiB" if short else ""
 
@@ -157,9 +159,9 @@ def console(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if surveyed is None or not surveyed.survey.addresses:
         return unknown(f"the agent of {candidate.host.name} has not told its addresses yet", here)
     missing = ", ".join(a for a in need.guest.listens if a not in surveyed.survey.addresses)
-    words = f"a console of the guest listens on {missing}, which it does not have" if missing else None
+    message = f"a console of the guest listens on {missing}, which it does not have" if missing else None
     there = f"has {listed(surveyed.survey.addresses)}"
-    return verdict(words, here, there, max(need.guest_age_s, surveyed.age_s))
+    return verdict(message, here, there, max(need.guest_age_s, surveyed.age_s))
 
 
 def _guest_unknown(need: PlacementRequest) -> CheckFinding:
@@ -183,9 +185,11 @@ def _reach(surveyed: SurveyRecord | None, prober: str, peer: str, wanted: str) -
         return unknown(f"the agent of {prober} has not tried {wanted} yet", "not tried", wanted)
     age_s = surveyed.age_s + found.age_s
     if not found.ok and age_s > FAILURE_STANDS_S:
-        return CheckFinding(Status.UNKNOWN, f"could not be reached {age_s:.0f} s ago: {found.words}", "", wanted, age_s)
-    words = None if found.ok else f"{prober} cannot reach {wanted}: {found.words}"
-    return verdict(words, "connected" if found.ok else found.words, wanted, age_s)
+        return CheckFinding(
+            Status.UNKNOWN, f"could not be reached {age_s:.0f} s ago: {found.message}", "", wanted, age_s
+        )
+    message = None if found.ok else f"{prober} cannot reach {wanted}: {found.message}"
+    return verdict(message, "connected" if found.ok else found.message, wanted, age_s)
 
 
 def _offset(surveyed: SurveyRecord | None) -> str:

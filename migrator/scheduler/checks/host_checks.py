@@ -18,8 +18,8 @@ def source(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
 
 def cleaned(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     held = candidate.host.name in need.holders
-    words = "it has not cleaned up yet what it had of the instance before" if held else None
-    return verdict(words, "", "still holds something of it" if held else "holds nothing of it")
+    message = "it has not cleaned up yet what it had of the instance before" if held else None
+    return verdict(message, "", "still holds something of it" if held else "holds nothing of it")
 
 
 def refused(candidate: Candidate, need: PlacementRequest) -> CheckFinding | None:
@@ -28,17 +28,17 @@ def refused(candidate: Candidate, need: PlacementRequest) -> CheckFinding | None
     return verdict(", ".join(reasons), "", "said no") if reasons else None
 
 
-def up(candidate: Candidate, _need: PlacementRequest) -> CheckFinding:
-    host, words = candidate.host, None
+def is_up(candidate: Candidate, _need: PlacementRequest) -> CheckFinding:
+    host, message = candidate.host, None
     if host.unreadable:
-        words = host.unreadable
+        message = host.unreadable
     elif host.forced_down:
-        words = "forced down by an operator"
+        message = "forced down by an operator"
     elif not host.up:
-        words = f"its agent is down (silent for {host.silent_s:.0f} s)"
+        message = f"its agent is down (silent for {host.silent_s:.0f} s)"
     elif candidate.surveyed is not None and candidate.surveyed.unreadable:
-        words = candidate.surveyed.unreadable
-    return verdict(words, "", words or f"spoke {host.silent_s:.0f} s ago")
+        message = candidate.surveyed.unreadable
+    return verdict(message, "", message or f"spoke {host.silent_s:.0f} s ago")
 
 
 def approval_wanted(host: str) -> str:
@@ -64,9 +64,9 @@ def memory(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """What claims and the domains that migrator did not make leave: the claim itself compares the same."""
     report, free = candidate.host.report, candidate.free_memory_mb
     ratio, reserved = report.ram_allocation_ratio, report.reserved_host_memory_mb
-    words = f"{report.memory_mb} MiB, {reserved} reserved, ratio {ratio:g}"
-    words += f", {report.foreign_memory_mb} of other domains" if report.foreign_memory_mb else ""
-    return _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({words})")
+    message = f"{report.memory_mb} MiB, {reserved} reserved, ratio {ratio:g}"
+    message += f", {report.foreign_memory_mb} of other domains" if report.foreign_memory_mb else ""
+    return _room(" MiB", free, need.memory_mb, f"{max(free, 0):.0f} MiB free ({message})")
 
 
 def disk(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
@@ -82,24 +82,24 @@ def disk(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
         for pool, line in lines.items()
         if copied[pool] > report.storage[pool].free_gb * report.disk_allocation_ratio
     ]
-    words = "; ".join([*([finding.words] if finding.words else []), *short]) or None
+    message = "; ".join([*([finding.message] if finding.message else []), *short]) or None
     there = "; ".join([finding.destination, *lines.values()])
-    return verdict(words, finding.source, there, candidate.host.silent_s)
+    return verdict(message, finding.source, there, candidate.host.silent_s)
 
 
 def storage(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     """Pools by name, what is shared by identity, and a flag that contradicts that."""
     pools, wanted = candidate.host.report.storage, sorted(need.instance.pools)
     missing = [pool for pool in wanted if pool not in pools]
-    words = [f"it has no pool named {', '.join(missing)}"] if missing else []
+    message = [f"it has no pool named {', '.join(missing)}"] if missing else []
     # Disks that outlived their host on shared storage are never made anew beside it.
     lost = [p for p, identity in need.surviving.items() if p not in pools or pools[p].identity != identity]
-    words += [f"it does not share {', '.join(lost)}, where the instance's disks are"] if lost else []
-    words += _flag(pools, sorted({d.pool for d in need.instance.disks}), need)
+    message += [f"it does not share {', '.join(lost)}, where the instance's disks are"] if lost else []
+    message += _flag(pools, sorted({d.pool for d in need.instance.disks}), need)
     here = need.guest.storage if need.guest is not None else {}
     there = {pool: found.identity for pool, found in pools.items()}
     return verdict(
-        "; ".join(words) or None, _identities(wanted, here), _identities(wanted, there), candidate.host.silent_s
+        "; ".join(message) or None, _identities(wanted, here), _identities(wanted, there), candidate.host.silent_s
     )
 
 
@@ -107,14 +107,14 @@ def network(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     wanted = sorted({nic.network for nic in need.instance.nics})
     report = candidate.host.report
     missing = networks.missing(need.instance.nics, report.networks, report.bridges)
-    words = f"no bridge for {', '.join(missing)}" if missing else None
+    message = f"no bridge for {', '.join(missing)}" if missing else None
     there = f"has {listed([*report.networks, *report.bridges]) or 'none'}"
-    return verdict(words, f"uses {', '.join(wanted) or 'none'}", there, candidate.host.silent_s)
+    return verdict(message, f"uses {', '.join(wanted) or 'none'}", there, candidate.host.silent_s)
 
 
 def _room(unit: str, free: float, needed: int, found: str) -> CheckFinding:
-    words = f"{needed}{unit} needed, {max(free, 0):.0f}{unit} free" if free < needed else None
-    return verdict(words, f"{needed}{unit} needed", found)
+    message = f"{needed}{unit} needed, {max(free, 0):.0f}{unit} free" if free < needed else None
+    return verdict(message, f"{needed}{unit} needed", found)
 
 
 def _flag(pools: dict[str, StoragePool], wanted: list[str], need: PlacementRequest) -> list[str]:

@@ -63,25 +63,25 @@ _REFUSALS = (group_refusal, same_host_refusal, different_host_refusal)
 
 def refusal(host: str, neighbours: Neighbours) -> str | None:
     """The first reason why the instance may not come to the host; None: it may."""
-    return next((words for one in _REFUSALS if (words := one(host, neighbours)) is not None), None)
+    return next((message for one in _REFUSALS if (message := one(host, neighbours)) is not None), None)
 
 
 def server_group(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     group = need.neighbours.group
     asked = f"in server group {group.name} ({group.policy})" if group is not None else "in no server group"
     there = listed(group.on(candidate.host.name)) if group is not None else ""
-    words = None if _stays(candidate, need) else group_refusal(candidate.host.name, need.neighbours)
-    return verdict(words, asked, f"has {there or 'none'} of the group" if group is not None else "")
+    message = None if _stays(candidate, need) else group_refusal(candidate.host.name, need.neighbours)
+    return verdict(message, asked, f"has {there or 'none'} of the group" if group is not None else "")
 
 
 def same_host(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
-    words = None if _stays(candidate, need) else same_host_refusal(candidate.host.name, need.neighbours)
-    return verdict(words, f"same host as {listed(sorted(need.neighbours.same_host)) or 'none'}", "")
+    message = None if _stays(candidate, need) else same_host_refusal(candidate.host.name, need.neighbours)
+    return verdict(message, f"same host as {listed(sorted(need.neighbours.same_host)) or 'none'}", "")
 
 
 def different_host(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
-    words = None if _stays(candidate, need) else different_host_refusal(candidate.host.name, need.neighbours)
-    return verdict(words, f"kept apart from {listed(sorted(need.neighbours.different_host)) or 'none'}", "")
+    message = None if _stays(candidate, need) else different_host_refusal(candidate.host.name, need.neighbours)
+    return verdict(message, f"kept apart from {listed(sorted(need.neighbours.different_host)) or 'none'}", "")
 
 
 def _stays(candidate: Candidate, need: PlacementRequest) -> bool:

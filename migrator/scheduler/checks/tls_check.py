@@ -12,8 +12,8 @@ def tls(candidate: Candidate, need: PlacementRequest) -> CheckFinding:
     if need.origin is None:
         return unknown("the source is not known")
     source, destination = need.origin.host, candidate.host
-    words = _differ(source, destination) or "; ".join(filter(None, map(_unusable, (source, destination))))
-    found = words or _strangers(source, destination)
+    message = _differ(source, destination) or "; ".join(filter(None, map(_unusable, (source, destination))))
+    found = message or _strangers(source, destination)
     age_s = max(source.silent_s, destination.silent_s)
     return verdict(found, _state(source), _state(destination), age_s)
 
@@ -29,8 +29,8 @@ def _unusable(host: HostView) -> str | None:
     found = host.report.tls
     if found is None:
         return None
-    if found.words:
-        return f"{host.name} cannot encrypt: {found.words}"
+    if found.message:
+        return f"{host.name} cannot encrypt: {found.message}"
     if host.now < found.not_before:
         return f"a certificate of {host.name} does not hold for another {_span(found.not_before - host.now)}"
     if host.now >= found.not_after:
@@ -50,8 +50,8 @@ def _state(host: HostView) -> str:
     found = host.report.tls
     if found is None:
         return "not encrypted"
-    if found.words:
-        return found.words
+    if found.message:
+        return found.message
     authorities = ", ".join(digest[:16] for digest in found.issuers)
     return f"encrypts, CA {authorities}, {_span(found.not_after - host.now)} left"
 

@@ -98,7 +98,9 @@ def ever_asked(operation: Placed, host: str) -> bool:
 
 def _assignment(ask: AssignmentContext, host: str, ensure: Ensure) -> Assignment:
     operation = ask.snapshot.operation
-    undone = not operation.forward and operation.holds  # later the instance, and its memory, are another operation's
+    undone = (
+        not operation.forward and operation.locks_instance
+    )  # later the instance, and its memory, are another operation's
     anew = ask.phase.undo_if_memory_shared if ask.actor is ask.phase.actor else None
     if anew is not None and undone and views.memory_is_shared(ask.snapshot):
         ensure = anew
@@ -157,11 +159,11 @@ def _migrating(ask: AssignmentContext) -> Message:
         uri=report.live_migration_uri,
         copy_disks=views.copied_live(snapshot),
         destination_disks=operation.context.destination_disks,
-        bandwidth_mib_s=_bandwidth(operation.steering, snapshot.means),
+        bandwidth_mib_s=_bandwidth(operation.steering, snapshot.migration_options),
         downtime_steps=_downtime(snapshot),
         force=operation.steering.force,
-        parallel_connections=snapshot.means.parallel_connections,
-        compression=snapshot.means.compression,
+        parallel_connections=snapshot.migration_options.parallel_connections,
+        compression=snapshot.migration_options.compression,
         # Where one of them cannot any more, libvirt refuses: nothing goes in the clear that was not meant to.
         tls=any(host.report.tls is not None for host in snapshot.hosts.values()),
         paused=views.stays_paused(operation),
@@ -231,7 +233,7 @@ def _shut_off(ask: AssignmentContext) -> Message:
     """What runs although the instance is, or soon will be, elsewhere is not asked: neither on an evacuated host, which
     is declared dead, nor where an evacuation or a move that was given up had started it."""
     operation = ask.snapshot.operation
-    second = ask.table.leaves_lost_host or not operation.holds
+    second = ask.table.leaves_lost_host or not operation.locks_instance
     soft = operation.params.soft and not second
     return ShutOffInputs(soft=soft, timeout_s=ask.snapshot.shutdown_timeout_s)
 
@@ -245,12 +247,12 @@ def _absent(ask: AssignmentContext) -> Message:
     if loss not in (Loss.COPY, Loss.STRAY, Loss.ALL):
         return AbsentInputs()
     if loss is Loss.ALL:
-        return AbsentInputs(delete_pools=pools, kill=True)
+        return AbsentInputs(delete_pools=pools, destroy_running=True)
     shared = views.shared_by_both(snapshot)
     return AbsentInputs(
         delete_pools=tuple(pool for pool in pools if pool not in shared),
-        keep=_kept(ask),
-        kill=loss is Loss.STRAY,
+        preserve_storage_ids=_kept(ask),
+        destroy_running=loss is Loss.STRAY,
         paused=ask.actor is Actor.SOURCE and views.stays_paused(snapshot.operation),
         arrived=snapshot.deleted,
     )
@@ -266,7 +268,7 @@ def _kept(ask: AssignmentContext) -> tuple[str, ...]:
     snapshot = ask.snapshot
     here = views.host_of(snapshot.operation, ask.actor)
     kept = set(views.guest_of(snapshot.operation).storage.values()) if ask.actor is Actor.DESTINATION else set()
-    for name in {snapshot.operation.destination, snapshot.home} - {here}:
+    for name in {snapshot.operation.destination, snapshot.record_host} - {here}:
         if (view := views.view_of(snapshot, name)) is not None:
             kept |= {pool.identity for pool in view.report.storage.values()}
     return tuple(sorted(kept))

@@ -10,7 +10,7 @@ from migrator.operations import Actor, End, Operation, Phase
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision.completion import ConditionStatus, Progress
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
-from migrator.scheduler.decision.rollback_start import reverse
+from migrator.scheduler.decision.rollback_start import start_rollback
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.verdict import Verdict
 from migrator.scheduler.decision.waiting import alarm, set_free, wait
@@ -25,12 +25,14 @@ def held_back(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan | None
         return _without_source(snapshot)
     if snapshot.deleting:  # what is deleted needs no proof
         return None
-    if not operation.holds and (snapshot.deleted or snapshot.home != host):  # it lives elsewhere, or nowhere
+    if not operation.locks_instance and (
+        snapshot.deleted or snapshot.record_host != host
+    ):  # it lives elsewhere, or nowhere
         return None
     if operation.cancel_requested and table.reversible(phase.name):
-        return replace(reverse(snapshot, "reverted", "reverted on request", status="reverted"), confirm=False)
+        return replace(start_rollback(snapshot, "reverted", "reverted on request", status="reverted"), confirm=False)
     if torn_after_arrival(snapshot, table, phase):
-        return alarm(snapshot, Verdict.TORN)
+        return alarm(snapshot, Verdict.POSTCOPY_LOST)
     if not table.reversible(phase.name) and views.fenced(snapshot, host):
         return set_free(snapshot, host)
     fact = views.fresh(snapshot, host)
@@ -60,14 +62,14 @@ def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: Condit
         missing = f"{host} has not what it should have: " if found.progress is Progress.FAILED else f"{host}: "
         return wait(snapshot, f"{missing}{found.message}: {_kept(snapshot, table, phase)}" if found.message else "")
     line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
-    waiting = "" if operation.waiting else None
+    waiting = "" if operation.wait_reason else None
     # Under another epoch: what the host has said must not answer when it is asked again.
     return Plan(
         phase=asked.name,
         bump_epoch=True,
         confirm=False,
         context={proof.WINDOW: None},
-        waiting=waiting,
+        wait_reason=waiting,
         timeline=(line,),
     )
 

@@ -12,9 +12,9 @@ from migrator.scheduler.decision import guest_end, proof, views
 from migrator.scheduler.decision.completion import Progress
 from migrator.scheduler.decision.phase_judgement import judge_undone
 from migrator.scheduler.decision.postcopy_failure import verdict_of
-from migrator.scheduler.decision.previous_phase import owed_phases, up
+from migrator.scheduler.decision.previous_phase import leave_phase, owed_phases
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
-from migrator.scheduler.decision.source_proof import keep
+from migrator.scheduler.decision.source_proof import prove_source
 from migrator.scheduler.decision.transfer_outcome import outcome_of
 from migrator.scheduler.decision.verdict import Verdict
 from migrator.scheduler.decision.waiting import ALARMS, alarm, wait
@@ -25,15 +25,15 @@ def rollback(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if (back := _back_from_the_dead(snapshot, table)) is not None:
         return back
     if phase.undo is None or views.skipped(operation, phase) or views.left_out(snapshot, phase):
-        return up(snapshot, table, phase)
+        return leave_phase(snapshot, table, phase)
     if phase.undo_end is End.PROOF:
-        return keep(snapshot, table, phase)
+        return prove_source(snapshot, table, phase)
     if snapshot.deleting and phase.undo_left_to_delete:
-        return up(snapshot, table, phase)
-    if phase.undo_proof in owed_phases(operation) and operation.holds and _deferrable(phase):
-        return up(snapshot, table, phase, owing=phase.name)  # not before the copy that stays is proven
+        return leave_phase(snapshot, table, phase)
+    if phase.undo_proof in owed_phases(operation) and operation.locks_instance and _deferrable(phase):
+        return leave_phase(snapshot, table, phase, owing=phase.name)  # not before the copy that stays is proven
     # Once the instance is free, where it is says nothing about this operation: it may have moved on, or be deleted.
-    judged = operation.holds and views.judged_by_verdict(table, phase)
+    judged = operation.locks_instance and views.judged_by_verdict(table, phase)
     found = verdict_of(snapshot) if judged else None
     if found is Verdict.DESTINATION:
         return _forward_again(snapshot, table)
@@ -43,7 +43,7 @@ def rollback(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return _undo_effect(snapshot, table, phase, phase.undo)
     host = views.host_of(operation, phase.actor)
     if host is None:
-        return up(snapshot, table, phase)
+        return leave_phase(snapshot, table, phase)
     fact = views.fresh(snapshot, host)
     if fact is None:
         return _unheard(snapshot, table, phase, host)
@@ -57,7 +57,7 @@ def rollback(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         destination = operation.destination
         silent = views.missing(snapshot) + guest_end.perhaps_arrived(snapshot)
         return wait(snapshot, silent or f"waiting to hear from {destination} where it runs")
-    return up(snapshot, table, phase)
+    return leave_phase(snapshot, table, phase)
 
 
 def _stayed(snapshot: Snapshot, fact: Fact) -> bool:
@@ -75,14 +75,14 @@ def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
     """A fenced host that is heard again before the instance is put back: its guest may never have ended, and holds the
     disk. So that is undone first, and all above it once more."""
     operation, owed = snapshot.operation, owed_phases(snapshot.operation)
-    for place, name in enumerate(owed if operation.holds else []):
+    for place, name in enumerate(owed if operation.locks_instance else []):
         host = views.host_of(operation, table.phase(name).actor)
         if table.phase(name).undo_destroys is Loss.GUEST and views.heard(snapshot, host):
             return Plan(
                 phase=name,
                 bump_epoch=True,
                 context={"owed": owed[:place]},
-                waiting="" if operation.waiting else None,
+                wait_reason="" if operation.wait_reason else None,
                 timeline=(Timeline("phase", f"{host} is back: undo {name} first", host=host),),
             )
     return None
@@ -97,9 +97,9 @@ def _undo_effect(snapshot: Snapshot, table: Operation, phase: Phase, effect: Eff
     """A claim stays while its host still has something to clean up."""
     operation = snapshot.operation
     owes = any(table.phase(name).actor is Actor.DESTINATION for name in owed_phases(operation))
-    if phase.claims_host and operation.holds and owes:
-        return up(snapshot, table, phase, owing=phase.name)
-    return up(snapshot, table, phase, effect=effect)
+    if phase.claims_host and operation.locks_instance and owes:
+        return leave_phase(snapshot, table, phase, owing=phase.name)
+    return leave_phase(snapshot, table, phase, effect=effect)
 
 
 def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Plan:
@@ -108,12 +108,12 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     gone = not views.heard(snapshot, host)
     if not gone and proof.lapsed(snapshot, table, phase, phase.undo_proof):
         return replace(wait(snapshot, ""), phase=phase.undo_proof, bump_epoch=True)
-    if gone and not snapshot.operation.holds and phase.undo_proof in owed_phases(snapshot.operation):
+    if gone and not snapshot.operation.locks_instance and phase.undo_proof in owed_phases(snapshot.operation):
         return replace(wait(snapshot, views.silence(snapshot, host)), phase=phase.undo_proof, bump_epoch=True)
     given_up = gone and not views.awaited(snapshot, host)
     by_silence = phase.undo_deferrable is Deferral.SILENT and views.listed(snapshot, host)
-    if given_up and snapshot.operation.holds and (by_silence or views.fenced(snapshot, host)):
-        return up(snapshot, table, phase, owing=phase.name if _deferrable(phase) else None)
+    if given_up and snapshot.operation.locks_instance and (by_silence or views.fenced(snapshot, host)):
+        return leave_phase(snapshot, table, phase, owing=phase.name if _deferrable(phase) else None)
     return wait(snapshot, views.silence(snapshot, host) if gone else "")
 
 
@@ -126,7 +126,7 @@ def _forward_again(snapshot: Snapshot, table: Operation) -> Plan:
         bump_epoch=True,
         error={},
         outcome=outcome_of(snapshot),
-        waiting="" if snapshot.operation.waiting else None,
+        wait_reason="" if snapshot.operation.wait_reason else None,
         timeline=(
             Timeline(
                 "reverse",

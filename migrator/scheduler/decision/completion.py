@@ -51,8 +51,8 @@ def _checked(fact: Fact) -> ConditionStatus:
     """All checks hold; otherwise every one that fails is named, with what was found and what to do."""
     failed = [check for check in fact.checks if not check.ok]
     if failed:
-        words = "; ".join(f"{c.name}: {c.found}{f' ({c.advice})' if c.advice else ''}" for c in failed)
-        return ConditionStatus(Progress.FAILED, "check_failed", words)
+        message = "; ".join(f"{c.name}: {c.found}{f' ({c.advice})' if c.advice else ''}" for c in failed)
+        return ConditionStatus(Progress.FAILED, "check_failed", message)
     return _when(bool(fact.checks))
 
 
@@ -152,8 +152,8 @@ def judge_copy(offered: Fact | None, copied: Fact, targets: Sequence[str]) -> Co
     here, there = _checksums(copied), _checksums(offered)
     differing = [t for t in targets if here.get(t) and there.get(t) and here[t] != there[t]]
     if differing:
-        words = ", ".join(f"{t} is {here[t]}, but {there[t]} at the source" for t in differing)
-        return ConditionStatus(Progress.FAILED, "checksum_mismatch", f"the copy differs: {words}")
+        message = ", ".join(f"{t} is {here[t]}, but {there[t]} at the source" for t in differing)
+        return ConditionStatus(Progress.FAILED, "checksum_mismatch", f"the copy differs: {message}")
     # Where nothing is to be compared, files are made all the same, and a process may stand in the way.
     if copied.domain is not None and copied.problem is None and all(here.get(t) and there.get(t) for t in targets):
         return DONE

@@ -72,7 +72,7 @@ def _copy(snapshot: Snapshot, fact: Fact) -> ContextUpdate:
 
 def _destination_disks(snapshot: Snapshot, fact: Fact) -> ContextUpdate:
     disks = [disk.model_dump(mode="json") for disk in fact.disks]
-    begun: ContextUpdate = {"destination_disks": disks, "post_copy": snapshot.means.post_copy}
+    begun: ContextUpdate = {"destination_disks": disks, "post_copy": snapshot.migration_options.post_copy}
     return {**begun, "limit_mib_s": limit} if (limit := strategy_choice.limit_mib_s(snapshot)) else begun
 
 

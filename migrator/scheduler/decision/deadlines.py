@@ -21,12 +21,12 @@ def timed(snapshot: Snapshot, phase: Phase, plan: Plan) -> Plan:
     operation = snapshot.operation
     if plan.asks is not None:
         return plan
-    if plan.end is not None or enters_phase(plan):
+    if plan.final_status is not None or enters_phase(plan):
         over: ContextUpdate = {**plan.context, "overdue": ""}
         return replace(plan, context=over) if operation.context.overdue else plan
     if overdue(snapshot, phase) and operation.context.overdue != phase.name:
         late: ContextUpdate = {**plan.context, "overdue": phase.name}
-        line = Timeline("alarm", words(snapshot, phase))
+        line = Timeline("alarm", overdue_message(snapshot, phase))
         plan = replace(plan, context=late, timeline=(*plan.timeline, line))
     return replace(plan, requeue_after=min(_due(snapshot, phase), default=None))
 
@@ -35,11 +35,11 @@ def overdue(snapshot: Snapshot, phase: Phase) -> bool:
     return bool(phase.deadline_s) and snapshot.operation.phase_age_s >= phase.deadline_s
 
 
-def words(snapshot: Snapshot, phase: Phase) -> str:
+def overdue_message(snapshot: Snapshot, phase: Phase) -> str:
     """The alarm's: which phase, for how long, and what it waits for."""
     operation = snapshot.operation
     way = phase.name if operation.forward else f"undo {phase.name}"
-    reason = f": {operation.waiting}" if operation.waiting else ""
+    reason = f": {operation.wait_reason}" if operation.wait_reason else ""
     return f"OVERDUE: {operation.kind} is in phase {way!r} for more than {phase.deadline_s:g} s{reason}"
 
 

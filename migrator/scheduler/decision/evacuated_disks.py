@@ -37,12 +37,12 @@ def lost(told: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [fate for fate in told if not fate["kept"] and fate["made_from"] != "config drive"]
 
 
-def words(told: Sequence[Mapping[str, Any]]) -> str:
+def describe(told: Sequence[Mapping[str, Any]]) -> str:
     """All of them in one line."""
-    return ", ".join(_words(fate) for fate in told)
+    return ", ".join(_describe_fate(fate) for fate in told)
 
 
-def _words(fate: Mapping[str, Any]) -> str:
+def _describe_fate(fate: Mapping[str, Any]) -> str:
     if fate["kept"]:
         return f"{fate['target']} is kept"
     origin = f"from image {fate['image_id']}" if fate["made_from"] == "image" else str(fate["made_from"])
@@ -53,7 +53,7 @@ def set_aside(fact: Fact | None) -> tuple[Timeline, ...]:
     """A line for what the host that returned has kept."""
     if fact is None or not fact.kept:
         return ()
-    found = "; ".join(_kept_words(one) for one in fact.kept)
+    found = "; ".join(_describe_kept(one) for one in fact.kept)
     advice = "see `migrator kept-disks`"
     return (Timeline("kept", f"kept aside: {found}; {advice}", details={"kept": kept_view(fact.kept)}),)
 
@@ -63,5 +63,5 @@ def kept_view(kept: Sequence[KeptDisks]) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json", exclude={"age_s", "left_s"}) for one in kept]
 
 
-def _kept_words(one: KeptDisks) -> str:
+def _describe_kept(one: KeptDisks) -> str:
     return f"{', '.join(one.files)} of pool {one.pool} ({one.bytes / _GIB:.2f} GiB)"

@@ -15,7 +15,7 @@ from migrator.scheduler.decision.next_phase import next_phase
 from migrator.scheduler.decision.operation_data import ContextUpdate
 from migrator.scheduler.decision.phase_judgement import failure_message, judge_done, pending_reason
 from migrator.scheduler.decision.postcopy_failure import torn_after_arrival
-from migrator.scheduler.decision.rollback_start import reverse
+from migrator.scheduler.decision.rollback_start import start_rollback
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.transfer_end import by_verdict
 from migrator.scheduler.decision.verdict import Verdict, user_paused
@@ -31,7 +31,7 @@ def advance(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if phase.end is End.PROOF:
         return _attest(snapshot, table, phase)
     if operation.cancel_requested and table.reversible(phase.name):
-        return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
+        return start_rollback(snapshot, "cancelled", "cancelled on request", status="cancelled")
     if phase.end is End.NO_COPY and snapshot.copies:
         return wait(snapshot, _left(snapshot))
     if phase.end in (End.EFFECT, End.NO_COPY):
@@ -42,17 +42,17 @@ def advance(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if phase.fencing_evidence_suffices and not views.heard(snapshot, host):
         return _fence(snapshot, table, phase, host)
     if phase.fencing_evidence_suffices and snapshot.hosts[host].up:
-        return reverse(snapshot, "source_is_back", f"{host} is back in service: it keeps its instances")
+        return start_rollback(snapshot, "source_is_back", f"{host} is back in service: it keeps its instances")
     if phase.fencing_evidence_suffices and not views.keeps_disks(snapshot):
-        return reverse(snapshot, "source_is_back", f"{host} answers, and the disks are there and nowhere else")
+        return start_rollback(snapshot, "source_is_back", f"{host} answers, and the disks are there and nowhere else")
     if phase.end is End.CHECKSUMS and views.fenced(snapshot, operation.source):
-        return reverse(
+        return start_rollback(
             snapshot, "host_fenced", f"{operation.source} is lost: {views.evidence(snapshot, operation.source)}"
         )
     if _source_is_back(snapshot, table, phase):
-        return reverse(snapshot, "source_is_back", f"{operation.source} is back, and the instance runs there")
+        return start_rollback(snapshot, "source_is_back", f"{operation.source} is back, and the instance runs there")
     if torn_after_arrival(snapshot, table, phase):
-        return alarm(snapshot, Verdict.TORN)
+        return alarm(snapshot, Verdict.POSTCOPY_LOST)
     return _by_fact(snapshot, table, phase, host)
 
 
@@ -78,7 +78,7 @@ def _by_fact(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
     refused = judgement.code in (SUPERSEDED, STALE_EPOCH) and not table.undone_by_hosts(phase.name)
     refused = refused or (phase.lends and judgement.code == UNKNOWN_ASSIGNMENT)  # an agent that cannot lend
     if (refused or judgement.progress is Progress.FAILED) and table.reversible(phase.name):
-        return reverse(snapshot, judgement.code, failure_message(phase, host, judgement))
+        return start_rollback(snapshot, judgement.code, failure_message(phase, host, judgement))
     return wait(snapshot, pending_reason(snapshot, phase, host, judgement))
 
 
@@ -94,10 +94,10 @@ def _unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> P
         plan = set_free(snapshot, host) if views.fenced(snapshot, host) else wait(snapshot, silent)
         return replace(plan, phase=phase.proof, bump_epoch=True)
     if phase.harmless or (phase.undo_deferrable is Deferral.SILENT and table.reversible(phase.name)):
-        return reverse(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
+        return start_rollback(snapshot, "host_down", f"{host}: its agent is down, and {phase.name} needs it")
     if views.fenced(snapshot, host) and phase.locks_instance:
         if table.reversible(phase.name):
-            return reverse(snapshot, "host_fenced", f"{host} is lost: {views.evidence(snapshot, host)}")
+            return start_rollback(snapshot, "host_fenced", f"{host} is lost: {views.evidence(snapshot, host)}")
         if table.moves:  # it arrived: only the lost host's cleaning is left, and the instance need not wait for that
             return set_free(snapshot, host)
     return wait(snapshot, silent)
@@ -114,7 +114,7 @@ def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Pla
         context: ContextUpdate = {**plan.context, "evidence": view.evidence}
         return replace(plan, context=context, timeline=(accepted, *plan.timeline))
     if view is not None and view.fence_failed is not None:
-        return reverse(snapshot, "fencing_failed", f"{host} could not be fenced: {view.fence_failed}")
+        return start_rollback(snapshot, "fencing_failed", f"{host} could not be fenced: {view.fence_failed}")
     again = "; it was forced down too long ago for that: say so again" if view is not None and view.forced_down else ""
     return wait(snapshot, f"waiting for evidence that {host}, which is silent, runs nothing{again}")
 
@@ -143,7 +143,7 @@ def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if operation.confirm_requested:
         return next_phase(snapshot, table, phase)
     if operation.cancel_requested:
-        return reverse(snapshot, "reverted", "reverted on request", status="reverted")
+        return start_rollback(snapshot, "reverted", "reverted on request", status="reverted")
     passed, kept = proof.counted(snapshot)
     if passed:
         plan = next_phase(snapshot, table, phase)

@@ -38,8 +38,8 @@ def guest_on_source(fact: Fact) -> bool:
 def on_the_way(snapshot: Snapshot) -> str | None:
     """What ended the guest on its source while it was moved, which ended the move; None: nothing did."""
     source = snapshot.operation.source
-    words = _words(views.fresh(snapshot, source))
-    return f"{words} on {source} in the middle of the migration, which ended with it" if words else None
+    message = _job_message(views.fresh(snapshot, source))
+    return f"{message} on {source} in the middle of the migration, which ended with it" if message else None
 
 
 def after_arrival(snapshot: Snapshot) -> tuple[Timeline, ...]:
@@ -48,8 +48,8 @@ def after_arrival(snapshot: Snapshot) -> tuple[Timeline, ...]:
     fact = views.fresh(snapshot, destination)
     if not arrived(fact) or not stopped(fact):
         return ()
-    words = _words(fact) or "the guest stopped; its hypervisor has forgotten why"
-    return (Timeline("guest", f"{words} on {destination}, after it had arrived there", host=destination),)
+    message = _job_message(fact) or "the guest stopped; its hypervisor has forgotten why"
+    return (Timeline("guest", f"{message} on {destination}, after it had arrived there", host=destination),)
 
 
 def put_down(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Timeline, ...]:
@@ -75,7 +75,7 @@ def perhaps_arrived(snapshot: Snapshot) -> str:
     )
 
 
-def _words(fact: Fact | None) -> str | None:
+def _job_message(fact: Fact | None) -> str | None:
     """None for one that runs, and for one of which the hypervisor does not know why it stopped."""
     if not stopped(fact) or fact is None or fact.domain is None:
         return None

@@ -24,10 +24,10 @@ def held_back(snapshot: Snapshot, phase: Phase) -> str:
     given_up = operation.cancel_requested and operation.kind is Kind.BUILD  # an evacuation undoes what it finds
     if snapshot.perhaps_built_on is not None and not given_up:
         return _may_run_on(snapshot.perhaps_built_on)
-    home = views.view_of(snapshot, snapshot.home)
+    home = views.view_of(snapshot, snapshot.record_host)
     if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
         return _unlisted(home)
-    if operation.kind in _COLD and operation.holds:
+    if operation.kind in _COLD and operation.locks_instance:
         hosts = (operation.destination,) if _arrived(snapshot, phase) else (operation.source, operation.destination)
         ends = (views.view_of(snapshot, host) for host in hosts)
         return next((_unlisted(end) for end in ends if end and not (end.listed or end.fenced)), "")

@@ -22,8 +22,10 @@ def claim_host(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
         return wait_in_queue(snapshot, found.host, found.ahead)
     if found.host is not None:
         return replace(next_phase(snapshot, table, phase), destination=found.host)
-    if found.awaited:
-        return wait(snapshot, f"waiting for {', '.join(found.awaited)} to speak to the servers, which just came back")
+    if found.silent_hosts:
+        return wait(
+            snapshot, f"waiting for {', '.join(found.silent_hosts)} to speak to the servers, which just came back"
+        )
     ending = replace(refused(snapshot, found.refusals), clear_destination=True)
     if found.checks is None:
         return ending

@@ -34,19 +34,19 @@ def next_phase(
         "effect_fact": fact if phase.effect is None else observed(snapshot, phase, turned=turned),
         "context": {**learnt, **({"strategy": chosen[0]} if chosen else {})},
         "outcome": outcome_of(snapshot) or None if phase.records is Record.COPY else outcome,
-        "waiting": "" if operation.waiting else None,
+        "wait_reason": "" if operation.wait_reason else None,
     }
     if following is None:
         compared = strategy_choice.forecast_vs_actual(snapshot)
-        return Plan(end=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
+        return Plan(final_status=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
     lines = (
         *((chosen[1],) if chosen else ()),
         *guest_end.put_down(snapshot, phase, fact),
         *evacuated_disks.set_aside(fact),
         _entering(snapshot, following),
     )
-    free = operation.holds and not following.locks_instance
-    return Plan(phase=following.name, timeline=lines, holds=False if free else None, **common)
+    free = operation.locks_instance and not following.locks_instance
+    return Plan(phase=following.name, timeline=lines, locks_instance=False if free else None, **common)
 
 
 def _following(snapshot: Snapshot, table: Operation, phase: Phase, learnt: ContextUpdate) -> Phase | None:

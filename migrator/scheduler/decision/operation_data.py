@@ -15,10 +15,10 @@ Json = Mapping[str, Any]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)  # an alias is the row's key
 
 
-class Kept(_Frozen):
+class StoredJson(_Frozen):
     """``raw``: all that the row has, with what this release does not know."""
 
     _raw: Json = PrivateAttr(default_factory=dict)
@@ -38,7 +38,7 @@ class Kept(_Frozen):
         return self.parse({**self._raw, **changes}) if changes else self
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Kept) and self._raw == other._raw
+        return isinstance(other, StoredJson) and self._raw == other._raw
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -67,7 +67,7 @@ class StrategyRecord(_Frozen):
     changed_to: str = ""
 
 
-class Params(Kept):
+class Params(StoredJson):
     """What was asked for when the operation began."""
 
     soft: bool = True  # a guest may shut itself down
@@ -84,7 +84,7 @@ class Params(Kept):
     new_flavor: Mapping[str, Any] | None = None
 
 
-class Context(Kept):
+class Context(StoredJson):
     """What phases have found out, for those that follow."""
 
     guest: GuestDescription | None = None
@@ -92,12 +92,14 @@ class Context(Kept):
     shared: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)  # destination -> pools that it shares
     lent: Mapping[str, str] = Field(default_factory=dict)  # target, or image -> path at which the source lends it
     copied: Mapping[str, str] = Field(default_factory=dict)  # target -> checksum of the complete copy, at both ends
-    torn: bool = False  # the alarm of a post-copy that failed was raised once
+    postcopy_lost: bool = Field(False, alias="torn")  # the alarm of a post-copy that failed was raised once
     stayed: bool = False  # it turned forward again, for its source had nothing to go back to
     undoing: bool = False  # the source has shown its disks, and the guest at the destination may be stopped
     window: Window | None = None
     refused: Mapping[str, list[str]] = Field(default_factory=dict)  # host -> why it was not to be
-    owed: tuple[str, ...] = ()  # phases whose undoing was put off, in the order in which they will be undone
+    deferred_undos: tuple[str, ...] = Field(
+        (), alias="owed"
+    )  # phases whose undoing was put off, in the order in which they will be undone
     strategy: StrategyRecord | None = None
     destination_disks: tuple[DiskFact, ...] = ()
     post_copy: bool = True  # permitted when the transfer began
@@ -129,7 +131,7 @@ class ContextUpdate(TypedDict, total=False):
     set_aside: list[dict[str, Any]]
 
 
-class Steering(Kept):
+class Steering(StoredJson):
     """What an operator wants of a transfer from now on; None: what the settings say."""
 
     bandwidth_mib_s: int | None = None  # 0: no limit

@@ -38,8 +38,10 @@ def _unproven(snapshot: Snapshot, fact: Fact) -> ConditionStatus | None:
     lost = [pool for pool in surviving if pool in fact.unproven]
     if not lost:
         return None
-    words = f"storage: {', '.join(lost)} has the same marker here, but not what {snapshot.operation.source} wrote there"
-    return ConditionStatus(Progress.FAILED, "check_failed", words)
+    message = (
+        f"storage: {', '.join(lost)} has the same marker here, but not what {snapshot.operation.source} wrote there"
+    )
+    return ConditionStatus(Progress.FAILED, "check_failed", message)
 
 
 def pending_reason(snapshot: Snapshot, phase: Phase, host: str, judgement: ConditionStatus) -> str:

@@ -34,8 +34,8 @@ def verdict_of(snapshot: Snapshot) -> Verdict:
     here, there = views.fresh(snapshot, source), views.fresh(snapshot, destination)
     left = postcopy_dead(here) and views.fenced(snapshot, destination)
     arrived = postcopy_half(there) and views.fenced(snapshot, source)
-    found = Verdict.TORN if left or arrived else views.verdict_of(snapshot)
-    return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.torn else found
+    found = Verdict.POSTCOPY_LOST if left or arrived else views.verdict_of(snapshot)
+    return _after_the_alarm(snapshot, here, there, found) if snapshot.operation.context.postcopy_lost else found
 
 
 def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, found: Verdict) -> Verdict:
@@ -45,9 +45,9 @@ def _after_the_alarm(snapshot: Snapshot, here: Fact | None, there: Fact | None, 
     if found in (Verdict.DESTINATION, Verdict.SPLIT):
         return found
     if any(views.state_of(end) in _ALIVE for end in (here, there)):
-        return Verdict.TORN
+        return Verdict.POSTCOPY_LOST
     if there is None:
-        return found if operation.cancel_requested else Verdict.TORN
+        return found if operation.cancel_requested else Verdict.POSTCOPY_LOST
     untold = here is None and not views.fenced(snapshot, operation.source)
     return Verdict.WAIT if untold else Verdict.DESTINATION
 
@@ -56,4 +56,4 @@ def torn_after_arrival(snapshot: Snapshot, table: Operation, phase: Phase) -> bo
     """A post-copied guest has arrived as soon as it runs at the destination, and can be lost there with its memory on
     the way: nothing is left of it but the half that the source would clean up."""
     arrived = views.judged_by_verdict(table, phase) and not table.reversible(phase.name)
-    return arrived and verdict_of(snapshot) is Verdict.TORN
+    return arrived and verdict_of(snapshot) is Verdict.POSTCOPY_LOST

@@ -16,10 +16,10 @@ MAX_ATTEMPTS = 3  # hosts tried for one operation, where the request named none
 
 def owed_phases(operation: OperationView) -> list[str]:
     """Names of the phases whose undoing was put off, in the order in which they will be undone."""
-    return list(operation.context.owed)
+    return list(operation.context.deferred_undos)
 
 
-def up(
+def leave_phase(
     snapshot: Snapshot, table: Operation, phase: Phase, effect: Effect | None = None, owing: str | None = None
 ) -> Plan:
     """Leave ``phase`` upward; above the first one the operation is over, or waits for what is owed."""
@@ -31,16 +31,16 @@ def up(
         "effect": effect,
         "effect_fact": observed(snapshot, phase) if effect is not None else None,
         "context": {"owed": owed} if owing else {},
-        "waiting": "" if operation.waiting else None,
+        "wait_reason": "" if operation.wait_reason else None,
     }
     above = _turned_above(table, phase, operation)
-    above = above or _above(snapshot, table, phase, owed if not operation.holds else None)
+    above = above or _above(snapshot, table, phase, owed if not operation.locks_instance else None)
     if above is not None:
         entering = Timeline("phase", f"undo {above.name}", host=views.host_of(operation, above.actor))
         clear = phase.claims_host and effect is not None and not table.moves
         lines = (entering,) if above.undo is not None else ()
         return Plan(phase=above.name, clear_destination=clear, timeline=lines, **common)
-    if operation.holds and owed:
+    if operation.locks_instance and owed:
         return _owing(snapshot, table, owed, common)
     return _over(snapshot, table, common)
 
@@ -57,7 +57,7 @@ def _above(snapshot: Snapshot, table: Operation, phase: Phase, owed: list[str] |
 def _turned_above(table: Operation, phase: Phase, operation: OperationView) -> Phase | None:
     """From the proof on to where the operation turned round: what is between them was never done."""
     failed = str((operation.error or {}).get("phase", ""))
-    proves = phase.undo_end is End.PROOF and operation.holds
+    proves = phase.undo_end is End.PROOF and operation.locks_instance
     if not proves or not any(p.name == failed and p.undo_proof == phase.name for p in table.phases):
         return None
     return table.phase(failed)
@@ -72,7 +72,7 @@ def _owing(snapshot: Snapshot, table: Operation, owed: list[str], common: dict[s
     if first is not None and (proves := table.phase(first).undo_proof) not in owed:
         owed = [*owed[: owed.index(first)], proves, *owed[owed.index(first) :]]
     common |= {"context": {**common["context"], "owed": owed}, "bump_epoch": True}
-    return Plan(phase=owed[0], holds=False, timeline=(line,), **common)
+    return Plan(phase=owed[0], locks_instance=False, timeline=(line,), **common)
 
 
 def _over(snapshot: Snapshot, table: Operation, common: dict[str, Any]) -> Plan:
@@ -80,7 +80,7 @@ def _over(snapshot: Snapshot, table: Operation, common: dict[str, Any]) -> Plan:
     if common["effect"] is None and table.recorded_on_failure is not None:
         common |= {"effect": table.recorded_on_failure, "effect_fact": _last_power(snapshot)}
     status = str(error.get("status", "error"))
-    return Plan(end=status, timeline=(Timeline("end", f"{status}: {error.get('message', '')}"),), **common)
+    return Plan(final_status=status, timeline=(Timeline("end", f"{status}: {error.get('message', '')}"),), **common)
 
 
 def _last_power(snapshot: Snapshot) -> Fact | None:
@@ -95,7 +95,7 @@ def _may_retry(table: Operation, operation: OperationView) -> bool:
         operation.requested_host is None
         and not operation.cancel_requested
         and operation.destination is not None
-        and operation.holds
+        and operation.locks_instance
         and failed in {phase.name for phase in table.phases if phase.reschedule_on_failure}
         and len(tried) + 1 < MAX_ATTEMPTS
     )
@@ -113,6 +113,6 @@ def _retry(operation: OperationView, effect: Effect) -> Plan:
         clear_destination=True,
         context={"refused": refused},
         error={},
-        waiting="" if operation.waiting else None,
+        wait_reason="" if operation.wait_reason else None,
         timeline=(Timeline("retry", f"trying another host than {operation.destination}", host=operation.destination),),
     )

@@ -25,7 +25,7 @@ _READINGS = 3  # of the clock that the shortest window needs: one that is wrong 
 def expected_checksums(snapshot: Snapshot, actor: Actor) -> Mapping[str, str]:
     """Target -> the checksum that its disk must have. The source's disks are as they were copied, until its guest is
     put back; the destination's guest has written since."""
-    if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.holds:
+    if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.locks_instance:
         return {}
     return snapshot.operation.context.copied
 
@@ -61,7 +61,7 @@ def needed(snapshot: Snapshot, keeper: str) -> bool:
     by now: every move since had its own."""
     if snapshot.deleting:
         return False
-    return snapshot.operation.holds or (not snapshot.deleted and snapshot.home == keeper)
+    return snapshot.operation.locks_instance or (not snapshot.deleted and snapshot.record_host == keeper)
 
 
 def lapsed(snapshot: Snapshot, table: Operation, phase: Phase, name: str) -> bool:

@@ -14,7 +14,7 @@ from migrator.scheduler.decision.snapshot import Plan, Question, Snapshot, Timel
 _CHECK_FAILED = "check_failed"
 
 
-def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") -> Plan:
+def start_rollback(snapshot: Snapshot, code: str, message: str, *, status: str = "") -> Plan:
     """Turn the operation round at its present phase. The epoch rises, so that nothing said before counts."""
     operation = snapshot.operation
     table = OPERATIONS[operation.kind]
@@ -30,7 +30,7 @@ def reverse(snapshot: Snapshot, code: str, message: str, *, status: str = "") ->
         forward=False,
         bump_epoch=True,
         error=error,
-        waiting="" if operation.waiting else None,
+        wait_reason="" if operation.wait_reason else None,
         timeline=(Timeline("reverse", message, details={"code": code, "phase": operation.phase}),),
     )
 
@@ -63,12 +63,12 @@ def _of_host(check: CheckResult) -> dict[str, Any]:
 def refused(snapshot: Snapshot, refusals: Mapping[str, list[str]], advice: str = "") -> Plan:
     """No host could be claimed: end the operation with every host and every reason."""
     everyone = dict(snapshot.operation.context.refused) | dict(refusals)
-    words = "; ".join(f"{host}: {', '.join(reasons)}" for host, reasons in sorted(everyone.items()))
-    message = f"No valid host was found. {words or advice or 'No host is registered; start an agent.'}"
-    plan = reverse(snapshot, "no_valid_host", message)
+    listed = "; ".join(f"{host}: {', '.join(reasons)}" for host, reasons in sorted(everyone.items()))
+    message = f"No valid host was found. {listed or advice or 'No host is registered; start an agent.'}"
+    plan = start_rollback(snapshot, "no_valid_host", message)
     # Nothing is claimed, so the way back starts above this phase.
     table = OPERATIONS[snapshot.operation.kind]
     index = table.index(snapshot.operation.phase)
     if index > 0:
         return replace(plan, phase=table.phases[index - 1].name)
-    return replace(plan, forward=None, end="error", timeline=(*plan.timeline, Timeline("end", message)))
+    return replace(plan, forward=None, final_status="error", timeline=(*plan.timeline, Timeline("end", message)))

@@ -74,10 +74,10 @@ class OperationView:
     context: Context = field(default_factory=Context)
     cancel_requested: bool = False
     confirm_requested: bool = False
-    waiting: str | None = None
+    wait_reason: str | None = None
     error: Mapping[str, Any] | None = None
     active: bool = True
-    holds: bool = True
+    locks_instance: bool = True
     steering: Steering = field(default_factory=Steering)  # what an operator wants of the transfer
     outcome: Mapping[str, Any] = field(default_factory=dict)  # what was measured so far
     phase_age_s: float = 0.0  # by the servers' clock
@@ -125,7 +125,9 @@ class Placement:
 
     host: str | None = None
     ahead: int | None = None  # that go first there: the host takes in as many as it may; None: it has room now
-    awaited: Sequence[str] = ()  # silent hosts of which nothing can be said, for the servers themselves just came back
+    silent_hosts: Sequence[
+        str
+    ] = ()  # silent hosts of which nothing can be said, for the servers themselves just came back
     refusals: Mapping[str, list[str]] = field(default_factory=dict)  # host -> why not
     checks: Mapping[str, FailedChecks] | None = None  # the same, for programs; None: of too many hosts
 
@@ -139,7 +141,7 @@ class Snapshot:
     ages: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since that fact arrived
     told: Mapping[str, float] = field(default_factory=dict)  # host -> seconds since it told that fact last
     report_timeout_s: float = 0.0  # agent_report_timeout; 0: never
-    home: str | None = None  # the instance's host by its record
+    record_host: str | None = None  # the instance's host by its record
     deleted: bool = False  # the instance is
     deleting: bool = False  # a client asked for its deletion
     confirm_window_s: float = 0.0  # resize_confirm_window; 0: only a request confirms
@@ -150,7 +152,7 @@ class Snapshot:
     inbound: QueuePosition = field(default_factory=QueuePosition)
     inbound_limit: int = 0  # max_concurrent_builds; 0: any number
     shutdown_timeout_s: int = 60  # a guest gets to shut itself down
-    means: MigrationOptions = field(default_factory=MigrationOptions)
+    migration_options: MigrationOptions = field(default_factory=MigrationOptions)
     reached_mib_s: float | None = None  # by earlier transfers between these hosts
     disputed: str = ""  # why nothing may be done to the instance before an operator has compared record and copies
     copies: tuple[tuple[str, str], ...] = ()  # for a deletion: (host, state) of what other hosts still report
@@ -187,12 +189,12 @@ class Plan:
     context: ContextUpdate = field(default_factory=ContextUpdate)  # merged over the row's
     destination: str | None = None
     clear_destination: bool = False
-    waiting: str | None = None  # "" clears it
+    wait_reason: str | None = None  # "" clears it
     error: Mapping[str, Any] | None = None
     outcome: Mapping[str, Any] | None = None
-    end: str | None = None
+    final_status: str | None = None
     steering: SteeringUpdate = field(default_factory=SteeringUpdate)  # merged over the row's
-    holds: bool | None = None  # False: the instance is free from here on
+    locks_instance: bool | None = None  # False: the instance is free from here on
     cancel: bool | None = None  # whether a client's request to cancel or revert, or to confirm, still counts
     confirm: bool | None = None
     timeline: tuple[Timeline, ...] = ()

@@ -11,39 +11,41 @@ from migrator.protocol import Fact, TargetPowerState
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision.completion import Progress
 from migrator.scheduler.decision.operation_data import ContextUpdate
-from migrator.scheduler.decision.previous_phase import up
+from migrator.scheduler.decision.previous_phase import leave_phase
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot, Timeline
 from migrator.scheduler.decision.waiting import wait
 
 
-def keep(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
+def prove_source(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     """The source shows its disks before the destination's copy is stopped or deleted. Where it cannot, the instance
     stays where it has arrived."""
     operation, host = snapshot.operation, snapshot.operation.source
     assert host is not None
-    if not operation.holds and (snapshot.deleted or snapshot.home != host):  # it lives elsewhere, or nowhere
-        return up(snapshot, table, phase)
-    if not operation.holds and not views.heard(snapshot, operation.destination):  # so that the proof is fresh
+    if not operation.locks_instance and (
+        snapshot.deleted or snapshot.record_host != host
+    ):  # it lives elsewhere, or nowhere
+        return leave_phase(snapshot, table, phase)
+    if not operation.locks_instance and not views.heard(snapshot, operation.destination):  # so that the proof is fresh
         return wait(snapshot, views.silence(snapshot, operation.destination or ""))
-    reverted = operation.holds and (operation.error or {}).get("status") == "reverted"
+    reverted = operation.locks_instance and (operation.error or {}).get("status") == "reverted"
     called_off = operation.confirm_requested and not _gone(snapshot)  # of what is deleted already nothing can stay
     if reverted and (called_off or snapshot.deleting):
         return _stay(snapshot, "the revert was called off: it is confirmed instead", confirm=True)
     if snapshot.deleting:
-        return up(snapshot, table, phase)
+        return leave_phase(snapshot, table, phase)
     fact = views.fresh(snapshot, host)
     if fact is None:
         return _keeper_unheard(snapshot, table, phase, host)
     if views.taken_over(snapshot, fact):  # a newer operation of the instance has had its own proofs
-        return up(snapshot, table, phase)
+        return leave_phase(snapshot, table, phase)
     judged = proof.judge_whole(snapshot, Actor.SOURCE, fact)
     if judged.progress is Progress.DONE:
-        plan = up(snapshot, table, phase)
+        plan = leave_phase(snapshot, table, phase)
         line = Timeline("proof", f"{host} has its disks whole: {_shown(fact)}", host)
         context: ContextUpdate = {**plan.context, proof.UNDOING: True}
         return replace(plan, timeline=(line, *plan.timeline), context=context, confirm=False)
     reason = f"{host} has not what it should have: {judged.message}"
-    if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):
+    if judged.progress is Progress.FAILED and operation.locks_instance and proof.may_stay(snapshot):
         return _stay(snapshot, f"not undone, for {reason}; the instance stays on {operation.destination}")
     return wait(snapshot, f"{reason}; {_untouched(operation)}" if judged.message else "")
 
@@ -63,13 +65,13 @@ def _keeper_unheard(snapshot: Snapshot, table: Operation, phase: Phase, host: st
     if views.heard(snapshot, host):
         return wait(snapshot, "")
     silent = f"{views.silence(snapshot, host)}: {_untouched(operation)}"
-    if views.awaited(snapshot, host) or not operation.holds or not views.fenced(snapshot, host):
+    if views.awaited(snapshot, host) or not operation.locks_instance or not views.fenced(snapshot, host):
         return wait(snapshot, silent)
     if proof.may_stay(snapshot):
         return _stay(snapshot, f"not undone, for {host} is lost; the instance stays on {operation.destination}")
     if not proof.arrived(snapshot) or views.fenced(snapshot, operation.destination):
         # The instance is free to be evacuated, and the copy stays until it lives elsewhere, or the source has shown it.
-        return up(snapshot, table, phase, owing=phase.name)
+        return leave_phase(snapshot, table, phase, owing=phase.name)
     return wait(snapshot, silent)
 
 
@@ -94,7 +96,7 @@ def _stay(snapshot: Snapshot, message: str, *, confirm: bool | None = None) -> P
         cancel=False,
         confirm=confirm,
         context=context,
-        waiting="" if operation.waiting else None,
+        wait_reason="" if operation.wait_reason else None,
         timeline=(Timeline("reverse", message, operation.destination),),
     )
 

@@ -184,7 +184,7 @@ def choose(load: TransferEstimateInput, permitted: AllowedStrategies, least_mib_
 
 def _worth_it(load: TransferEstimateInput, permitted: AllowedStrategies) -> Choice:
     forecasts = [FORECASTS[means](load, permitted) for means in permitted.means]
-    told = _told(load, forecasts)
+    told = _describe_forecasts(load, forecasts)
     ends = [(f, f.total_s) for f in forecasts if f.total_s is not None and _in_time(f.total_s, permitted)]
     if not ends:
         return Choice(forecasts[-1], f"{told}; none in time, and nothing stronger is permitted")
@@ -197,7 +197,7 @@ def _in_time(total_s: float, permitted: AllowedStrategies) -> bool:
     return not permitted.deadline_s or total_s <= permitted.deadline_s
 
 
-def _told(load: TransferEstimateInput, forecasts: Sequence[Forecast]) -> str:
+def _describe_forecasts(load: TransferEstimateInput, forecasts: Sequence[Forecast]) -> str:
     each = ", ".join(f"{f.strategy} {'never ends' if f.total_s is None else f'{f.total_s:.1f} s'}" for f in forecasts)
     return (
         f"the guest writes {load.dirty_mib_s:.0f} MiB/s, {load.bandwidth_mib_s:.0f} MiB/s get through, "

@@ -51,12 +51,12 @@ def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, A
     record = {**kept, **_predicted(choice), "bandwidth_mib_s": bandwidth.mib_s, "bandwidth_by": bandwidth.source}
     record |= {"network_mib_s": bandwidth.network_mib_s}
     record["measured"] = measurement.model_dump(mode="json", exclude_none=True)
-    return record, Timeline("strategy", _words(record), snapshot.operation.source, details=record)
+    return record, Timeline("strategy", _describe_strategy(record), snapshot.operation.source, details=record)
 
 
 def _unknown(measurement: Measurement, bandwidth: Bandwidth) -> str:
     if measurement.dirty_mib_s is None:
-        return f"how fast the guest writes its memory is not known ({measurement.words or 'no answer'})"
+        return f"how fast the guest writes its memory is not known ({measurement.message or 'no answer'})"
     return "" if bandwidth.mib_s else "what the network gives is not known"
 
 
@@ -73,7 +73,7 @@ def bandwidth_of(snapshot: Snapshot, measurement: Measurement) -> Bandwidth:
 
 def limit_mib_s(snapshot: Snapshot) -> int:
     """0: none. Kept with each operation, so that its rate is not taken for what the network gives."""
-    return snapshot.operation.steering.bandwidth(snapshot.means.bandwidth_mib_s)
+    return snapshot.operation.steering.bandwidth(snapshot.migration_options.bandwidth_mib_s)
 
 
 def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) -> TransferEstimateInput:
@@ -93,9 +93,11 @@ def _load(snapshot: Snapshot, measurement: Measurement, bandwidth: Bandwidth) ->
 def _least_mib_s(measurement: Measurement) -> float | None:
     """What the guest writes where its sample erred by two standard deviations, as Poisson's law has them: of k pages
     that were found written to, 2 √k. None: all were looked at."""
-    if measurement.dirty_mib_s is None or not measurement.grain_mib_s:
+    if measurement.dirty_mib_s is None or not measurement.sample_resolution_mib_s:
         return None
-    return max(0.0, measurement.dirty_mib_s - 2 * math.sqrt(measurement.dirty_mib_s * measurement.grain_mib_s))
+    return max(
+        0.0, measurement.dirty_mib_s - 2 * math.sqrt(measurement.dirty_mib_s * measurement.sample_resolution_mib_s)
+    )
 
 
 def permitted(snapshot: Snapshot) -> AllowedStrategies:
@@ -105,8 +107,8 @@ def permitted(snapshot: Snapshot) -> AllowedStrategies:
     steps = downtime_steps(s.max_downtime_ms, s.steps, s.delay_s, data_gib, s.curve)
     return AllowedStrategies(
         steps=steps if wanted_ms is None else ((0, int(wanted_ms)),),
-        auto_converge=snapshot.means.auto_converge,
-        post_copy=snapshot.means.post_copy,
+        auto_converge=snapshot.migration_options.auto_converge,
+        post_copy=snapshot.migration_options.post_copy,
         deadline_s=s.completion_s * data_gib,
     )
 
@@ -120,7 +122,7 @@ def _predicted(choice: Choice | None) -> Mapping[str, Any]:
     return found | ({"initial_percent": forecast.initial_percent} if forecast.initial_percent else {})
 
 
-def _words(record: Mapping[str, Any]) -> str:
+def _describe_strategy(record: Mapping[str, Any]) -> str:
     total_ms, downtime_ms = record.get("predicted_total_ms"), record.get("predicted_downtime_ms")
     predicted = f", predicted {total_ms / 1000:.1f} s with {downtime_ms} ms of downtime" if total_ms else ""
     return f"{record['chosen']}{predicted}: {record['reason']}"
@@ -129,7 +131,7 @@ def _words(record: Mapping[str, Any]) -> str:
 def flags(snapshot: Snapshot) -> Mapping[str, Any]:
     """How the transfer is begun, as far as ``MigratingInputs`` has words for it. The hypervisor takes no further means
     up on the way: whatever is permitted is switched on from the beginning, and left for later."""
-    means = snapshot.means
+    means = snapshot.migration_options
     record = snapshot.operation.context.strategy
     way = record.chosen if record is not None else means.strategy
     # Not where the guest is to run at full speed until post-copy, nor where the settings say otherwise.
@@ -146,7 +148,7 @@ def flags(snapshot: Snapshot) -> Mapping[str, Any]:
 def post_copy(snapshot: Snapshot) -> bool:
     """Whether the transfer may go on by post-copy: that is permitted now, and was when it began, for it is prepared for
     that or not."""
-    return snapshot.means.post_copy and snapshot.operation.context.post_copy
+    return snapshot.migration_options.post_copy and snapshot.operation.context.post_copy
 
 
 def switch_to_postcopy(snapshot: Snapshot, source: Fact) -> Plan | None:
@@ -157,7 +159,9 @@ def switch_to_postcopy(snapshot: Snapshot, source: Fact) -> Plan | None:
         return None
     if record.chosen == Strategy.POST_COPY or (standing := _standing(snapshot, record, job)) is None:
         return None
-    reason = strategy.needs_post_copy(standing, permitted(snapshot), slows_down=snapshot.means.auto_converge)
+    reason = strategy.needs_post_copy(
+        standing, permitted(snapshot), slows_down=snapshot.migration_options.auto_converge
+    )
     if reason is None:
         return None
     line = Timeline("strategy", f"post-copy instead of {record.chosen}: {reason}", snapshot.operation.source)

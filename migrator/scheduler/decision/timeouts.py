@@ -2,7 +2,7 @@
 
 from migrator.protocol import POST_COPY, Fact
 from migrator.scheduler.decision import views
-from migrator.scheduler.decision.rollback_start import reverse
+from migrator.scheduler.decision.rollback_start import start_rollback
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 
 _MEASURED_EVERY_S = 1.0
@@ -20,8 +20,8 @@ def expired(snapshot: Snapshot, source: Fact) -> tuple[str, str] | None:
     if operation.steering.held or operation.steering.force:
         return None
     if schedule.progress_s and snapshot.stalled_s > schedule.progress_s:
-        words = f"no new low in bytes remaining for {snapshot.stalled_s:.0f} s (live_migration_progress_timeout)"
-        return "progress_timeout", words
+        message = f"no new low in bytes remaining for {snapshot.stalled_s:.0f} s (live_migration_progress_timeout)"
+        return "progress_timeout", message
     return None
 
 
@@ -42,8 +42,8 @@ def progress_due_s(snapshot: Snapshot) -> float | None:
 
 def act(snapshot: Snapshot, late: tuple[str, str]) -> Plan:
     """``live_migration_timeout_action``; a completion that was forced and does not come either is aborted."""
-    code, words = late
+    code, message = late
     if snapshot.schedule.on_timeout == "abort" or snapshot.operation.steering.force:
-        return reverse(snapshot, code, words, status="cancelled")
-    line = Timeline("steer", f"{words}: its completion is forced", snapshot.operation.source)
+        return start_rollback(snapshot, code, message, status="cancelled")
+    line = Timeline("steer", f"{message}: its completion is forced", snapshot.operation.source)
     return Plan(steering={"force": True}, timeline=(line,))

@@ -10,7 +10,7 @@ from migrator.protocol import AttemptState, Fact
 from migrator.scheduler.decision import guest_end, strategy_choice, timeouts, views
 from migrator.scheduler.decision.next_phase import next_phase
 from migrator.scheduler.decision.postcopy_failure import BROKEN_OFF, postcopy_dead, postcopy_half, verdict_of
-from migrator.scheduler.decision.rollback_start import reverse
+from migrator.scheduler.decision.rollback_start import start_rollback
 from migrator.scheduler.decision.snapshot import Plan, Snapshot
 from migrator.scheduler.decision.transfer_outcome import outcome_of
 from migrator.scheduler.decision.verdict import Verdict, job_active
@@ -30,20 +30,20 @@ def by_verdict(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     if found in ALARMS:
         return alarm(snapshot, found)
     if operation.cancel_requested:
-        return reverse(snapshot, "cancelled", "cancelled on request", status="cancelled")
+        return start_rollback(snapshot, "cancelled", "cancelled on request", status="cancelled")
     if found is Verdict.SOURCE and source is not None:
         attempt, problem = source.attempt, source.problem
         over = attempt is not None and attempt.state is AttemptState.ENDED
         refused = problem is not None and problem.final
         if (over or refused) and (by_itself := guest_end.on_the_way(snapshot)) is not None:
-            return reverse(snapshot, "guest_stopped", by_itself)
+            return start_rollback(snapshot, "guest_stopped", by_itself)
         if attempt is not None and over:
-            return reverse(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
+            return start_rollback(snapshot, "transfer_failed", _why_it_ended(snapshot, attempt.error))
         if problem is not None and refused:
-            return reverse(snapshot, problem.code, problem.message)
-    if found is Verdict.HOLD and postcopy_dead(source):
+            return start_rollback(snapshot, problem.code, problem.message)
+    if found is Verdict.SWITCHOVER and postcopy_dead(source):
         return wait(snapshot, f"{operation.source}: {BROKEN_OFF}")
-    if found is Verdict.HOLD and source is not None and not job_active(source):
+    if found is Verdict.SWITCHOVER and source is not None and not job_active(source):
         return wait(snapshot, _HELD + _way_out_of_hold(snapshot, source))
     if source is not None and job_active(source) and (late := timeouts.expired(snapshot, source)) is not None:
         return timeouts.act(snapshot, late)
@@ -54,7 +54,7 @@ def by_verdict(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     ):
         return other
     if found is Verdict.WAIT and (lost := _lost(snapshot)):
-        return reverse(snapshot, "host_fenced", f"{lost} is lost: {views.evidence(snapshot, lost)}")
+        return start_rollback(snapshot, "host_fenced", f"{lost} is lost: {views.evidence(snapshot, lost)}")
     return wait(
         snapshot, views.missing(snapshot) + guest_end.perhaps_arrived(snapshot) if found is Verdict.WAIT else ""
     )
@@ -73,8 +73,8 @@ def _way_out_of_hold(snapshot: Snapshot, source: Fact) -> str:
 def _why_it_ended(snapshot: Snapshot, error: str | None) -> str:
     """The source often knows no more than that its socket broke: the destination's QEMU may have said why."""
     operation = snapshot.operation
-    words = error or "the transfer ended without moving the guest"
-    return f"{operation.source}: {words} (QEMU's log of the guest on {operation.destination} may tell more)"
+    message = error or "the transfer ended without moving the guest"
+    return f"{operation.source}: {message} (QEMU's log of the guest on {operation.destination} may tell more)"
 
 
 def _lost(snapshot: Snapshot) -> str | None:

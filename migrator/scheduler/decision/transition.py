@@ -26,11 +26,11 @@ def after(operation: OperationView, plan: Plan) -> OperationView:
         steering=operation.steering.updated(plan.steering),
         cancel_requested=_or(plan.cancel, operation.cancel_requested),
         confirm_requested=_or(plan.confirm, operation.confirm_requested),
-        waiting=_waiting(operation, plan),
+        wait_reason=_waiting(operation, plan),
         error=operation.error if plan.error is None else dict(plan.error) or None,
         outcome=operation.outcome if plan.outcome is None else dict(plan.outcome),
-        active=operation.active and plan.end is None,
-        holds=_or(plan.holds, operation.holds),
+        active=operation.active and plan.final_status is None,
+        locks_instance=_or(plan.locks_instance, operation.locks_instance),
         status=_status(operation, plan),
         phase_age_s=0.0 if enters_phase(plan) else operation.phase_age_s,
     )
@@ -43,7 +43,7 @@ def enters_phase(plan: Plan) -> bool:
 
 def ends_secrecy(operation: OperationView, plan: Plan) -> bool:
     """Whether the operation has a password that no phase needs any more."""
-    return (plan.end is not None or plan.holds is False) and operation.params.admin_pass is not None
+    return (plan.final_status is not None or plan.locks_instance is False) and operation.params.admin_pass is not None
 
 
 def task_state(operation: OperationView) -> str | None:
@@ -65,17 +65,17 @@ def _params(operation: OperationView, plan: Plan) -> Params:
 
 
 def _waiting(operation: OperationView, plan: Plan) -> str | None:
-    if plan.end is not None:
+    if plan.final_status is not None:
         return None
-    return operation.waiting if plan.waiting is None else plan.waiting or None
+    return operation.wait_reason if plan.wait_reason is None else plan.wait_reason or None
 
 
 def _status(operation: OperationView, plan: Plan) -> str:
     """os-migrations' word for it."""
     table = OPERATIONS[operation.kind]
-    if plan.end is not None:
-        return plan.end
-    if plan.holds is False and not operation.forward:
+    if plan.final_status is not None:
+        return plan.final_status
+    if plan.locks_instance is False and not operation.forward:
         return str((operation.error or {}).get("status", "error"))
     if plan.forward is False and table.reverting is not None:
         return "reverting"

@@ -26,19 +26,19 @@ def named(snapshot: Snapshot, plan: Plan) -> Plan:
         limit = f"{snapshot.report_timeout_s:g} s"
         return wait(snapshot, f"waiting for {late}: heard, but {_REPORT} for {limit} or more")
     said = (_not_done(snapshot, host) for host, (_, ensure) in sorted(wanted.items()) if ensure in SETTLES)
-    reason = next((words for words in said if words), "")
+    reason = next((message for message in said if message), "")
     return wait(snapshot, reason) if reason else plan
 
 
 def _silent(snapshot: Snapshot, plan: Plan) -> bool:
     """Whether it gives no reason. ``NOTHING`` beside a reason that is none of ours says that this one still holds."""
     if plan == NOTHING:
-        return not snapshot.operation.waiting or _ours(snapshot)
-    return plan.waiting == "" and replace(plan, waiting=None, timeline=()) == NOTHING
+        return not snapshot.operation.wait_reason or _ours(snapshot)
+    return plan.wait_reason == "" and replace(plan, wait_reason=None, timeline=()) == NOTHING
 
 
 def _ours(snapshot: Snapshot) -> bool:
-    return _REPORT in (snapshot.operation.waiting or "")
+    return _REPORT in (snapshot.operation.wait_reason or "")
 
 
 def _not_done(snapshot: Snapshot, host: str) -> str:

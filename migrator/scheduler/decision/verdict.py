@@ -15,10 +15,10 @@ class Verdict(StrEnum):
     DESTINATION = "destination"  # moved: from here on only forward
     IN_FLIGHT = "in_flight"  # a job is active
     WAIT = "wait"  # one side is silent and the other alone cannot tell
-    HOLD = "hold"  # neither executes guest code at this instant: switch-over
+    SWITCHOVER = "hold"  # neither executes guest code at this instant: switch-over
     SPLIT = "split"  # both run: freeze, raise the alarm, destroy nothing
     LOST = "lost"  # neither has it: raise the alarm
-    TORN = "torn"  # its post-copy failed for good, neither half can go on: raise the alarm
+    POSTCOPY_LOST = "torn"  # its post-copy failed for good, neither half can go on: raise the alarm
 
 
 _NOT_STARTED = {
@@ -115,11 +115,11 @@ def _while_neither_runs(source: Fact, at_source: DomainState, at_destination: Do
     if _switched(source) and domain is not None:
         # libvirt keeps the job of one that failed, for it may be recovered: an active job says nothing then.
         lasts = job_active(source) and domain.reason != POST_COPY_FAILED
-        return Verdict.HOLD if lasts or at_destination in _BACK_SOON else Verdict.TORN
+        return Verdict.SWITCHOVER if lasts or at_destination in _BACK_SOON else Verdict.POSTCOPY_LOST
     if at_source is DomainState.ABSENT:
-        return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD
+        return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.SWITCHOVER
     if job_active(source):
-        return Verdict.HOLD if at_source is DomainState.PAUSED else Verdict.IN_FLIGHT
+        return Verdict.SWITCHOVER if at_source is DomainState.PAUSED else Verdict.IN_FLIGHT
     if at_source is DomainState.PAUSED and at_destination not in _NOT_STARTED - {DomainState.INCOMING}:
-        return Verdict.HOLD
+        return Verdict.SWITCHOVER
     return Verdict.SOURCE

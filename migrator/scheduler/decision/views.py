@@ -84,7 +84,7 @@ def taken_over(snapshot: Snapshot, fact: Fact) -> bool:
     """Whether the host has served an operation of the record that is newer than this one, which merely cleans up after
     itself: what it left there is the newer one's."""
     refused = fact.problem is not None and fact.problem.code == SUPERSEDED
-    return refused and fact.served is not None and not snapshot.operation.holds
+    return refused and fact.served is not None and not snapshot.operation.locks_instance
 
 
 def state_of(fact: Fact | None) -> DomainState | None:
@@ -114,7 +114,9 @@ def left_out(snapshot: Snapshot, phase: Phase) -> bool:
         return not moved_targets(snapshot)
     if phase.lends:
         return not lent_targets(snapshot) and not lent_images(snapshot)
-    return phase.auto_strategy_only and (snapshot.means.strategy != "auto" or stays_paused(snapshot.operation))
+    return phase.auto_strategy_only and (
+        snapshot.migration_options.strategy != "auto" or stays_paused(snapshot.operation)
+    )
 
 
 # --- words ------------------------------------------------------------------------------------------------------

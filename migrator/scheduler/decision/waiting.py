@@ -15,36 +15,36 @@ REPEATING = 2  # the protocol from which on an agent sends unchanged facts again
 ALARMS = {
     Verdict.SPLIT: "the instance runs on both hosts; nothing is touched until an operator has looked",
     Verdict.LOST: "neither host has the instance; nothing is touched until an operator has looked",
-    Verdict.TORN: "its post-copy failed, and one of its halves is lost: the other cannot go on, and newer data of "
-    "copied disks is the destination's; nothing is touched until an operator has looked",
+    Verdict.POSTCOPY_LOST: "its post-copy failed, and one of its halves is lost: the other cannot go on, and newer "
+    "data of copied disks is the destination's; nothing is touched until an operator has looked",
 }
 
 
 def wait(snapshot: Snapshot, reason: str) -> Plan:
     """Write the named reason down when it changed; otherwise do nothing."""
-    if (snapshot.operation.waiting or "") == reason:
+    if (snapshot.operation.wait_reason or "") == reason:
         return NOTHING
     line = (Timeline("waiting", reason),) if reason else (Timeline("waiting", "moving again"),)
-    return Plan(waiting=reason, timeline=line)
+    return Plan(wait_reason=reason, timeline=line)
 
 
 def set_free(snapshot: Snapshot, host: str) -> Plan:
     """Wait for a host that is lost, which only has to clean up: the instance need not."""
     waiting = wait(snapshot, views.silence(snapshot, host))
-    if not snapshot.operation.holds:
+    if not snapshot.operation.locks_instance:
         return waiting
     line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)
-    return replace(waiting, holds=False, timeline=(*waiting.timeline, line))
+    return replace(waiting, locks_instance=False, timeline=(*waiting.timeline, line))
 
 
 def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
     if not _confirmed(snapshot):
         return NOTHING
     reason = f"{found.value.upper()}: {ALARMS[found]}"
-    if snapshot.operation.waiting == reason:
+    if snapshot.operation.wait_reason == reason:
         return NOTHING
-    kept: ContextUpdate = {"torn": True} if found is Verdict.TORN else {}
-    return Plan(waiting=reason, context=kept, timeline=(Timeline("alarm", reason),))
+    kept: ContextUpdate = {"torn": True} if found is Verdict.POSTCOPY_LOST else {}
+    return Plan(wait_reason=reason, context=kept, timeline=(Timeline("alarm", reason),))
 
 
 def _confirmed(snapshot: Snapshot) -> bool:

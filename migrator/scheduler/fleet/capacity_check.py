@@ -12,7 +12,7 @@ from migrator.scheduler.fleet import losses
 from migrator.settings import ServerSettings
 
 
-def look(db: Database, settings: ServerSettings) -> bool:
+def check(db: Database, settings: ServerSettings) -> bool:
     """Whether it was this server's turn. Raises BadRequest for more hosts than are planned at once."""
     with db.read() as connection:
         if not capacity_check.due(connection, settings.capacity_check_interval):
@@ -24,5 +24,5 @@ def look(db: Database, settings: ServerSettings) -> bool:
     found = losses.any_one_host(db, settings)
     no_place = len(found.losses)
     with db.write() as connection:
-        capacity_check.end(connection, no_place, len(found.without_data), time.perf_counter() - began)
+        capacity_check.finish(connection, no_place, len(found.without_data), time.perf_counter() - began)
     return True

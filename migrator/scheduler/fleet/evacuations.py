@@ -19,7 +19,7 @@ from migrator.scheduler.checks.finding import Candidate, PlacementRequest
 from migrator.scheduler.checks.neighbours import AFFINITY, NO_NEIGHBOURS
 from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.fleet import silent_hosts
-from migrator.scheduler.fleet.plan.forecast import BANDWIDTH_MIB_S, DOUBT, FORECASTS, Load
+from migrator.scheduler.fleet.plan.forecast import BANDWIDTH_MIB_S, DOUBT, FORECASTS, MoveSize
 from migrator.scheduler.fleet.plan.ha_policy import HaPolicy, policy_of
 from migrator.scheduler.fleet.plan.model import Guest, HostOffer, Option, PlanRequest, Way
 from migrator.scheduler.fleet.plan.vocabulary import DrainRequest
@@ -90,8 +90,8 @@ class Fleet:
     def _guest(self, row: InstanceRow, lost: LostHost, planned: Collection[str], *, assumed: bool) -> Guest:
         def guest(resting: InstanceRow, _ways: Sequence[Way]) -> Guest:
             need = self.facts.request_of(resting, self._spec(resting), lost)
-            if words := self._stays(resting):
-                return guest_of(resting, need, [Option(Way.LEAVE, told=words)], planned)
+            if message := self._stays(resting):
+                return guest_of(resting, need, [Option(Way.LEAVE, told=message)], planned)
             disks = evacuated_disks.fates(need.instance, need.surviving)
             closed, remedy = _closed(self, resting, need, lost, disks, assumed=assumed)
             option = self._option(resting, need, disks, closed, remedy)
@@ -104,7 +104,7 @@ class Fleet:
         if not self.request.by_policy:
             return ""
         answer = policy_of(row.metadata or {}, self.policies.get(row.host or "", ()), self.settings.ha_policy)
-        return "" if answer.policy is HaPolicy.EVACUATE else answer.words
+        return "" if answer.policy is HaPolicy.EVACUATE else answer.message
 
     def _spec(self, row: InstanceRow) -> InstanceSpec:
         if row.uuid not in self._specs:
@@ -115,9 +115,9 @@ class Fleet:
         refusals = self._shared.of({})
         if not closed:
             closed, refusals = self._judged(need)
-        load = Load(need.memory_mb, 0, BANDWIDTH_MIB_S, 0.0, runs=row.vm_state not in STOPPED)
+        load = MoveSize(need.memory_mb, 0, BANDWIDTH_MIB_S, 0.0, runs=row.vm_state not in STOPPED)
         lasts_s, down_s = FORECASTS[Way.EVACUATE](load)
-        anew = evacuated_disks.words([fate for fate in disks if not fate["kept"]])
+        anew = evacuated_disks.describe([fate for fate in disks if not fate["kept"]])
         return Option(Way.EVACUATE, refusals, closed, lasts_s, down_s, DOUBT, anew, remedy)
 
     def _judged(self, need: PlacementRequest) -> tuple[str, Mapping[str, str]]:
@@ -166,7 +166,7 @@ def _likeness(need: PlacementRequest) -> tuple[PlacementRequest, Hashable]:
         vcpus=0,
         memory_mb=0,
         disks=tuple(dict.fromkeys(pools)),
-        home=spec.home,
+        state_pool=spec.state_pool,
         nics=tuple(dict.fromkeys(nic.model_copy(update=own) for nic in spec.nics)),
     )
     alike = PlacementRequest(
@@ -183,7 +183,7 @@ def _likeness(need: PlacementRequest) -> tuple[PlacementRequest, Hashable]:
     asked = need.aggregates.zone, frozenset(need.aggregates.specs.items())
     return alike, (
         bare.disks,
-        bare.home,
+        bare.state_pool,
         bare.nics,
         arch,
         need.holders,
@@ -202,11 +202,11 @@ def _closed(
     back, settings = f"bring {lost.row.name} back", fleet.settings
     if lost.unreadable:  # which of its disks are shared is unknown
         return f"of its host, {lost.unreadable}", back
-    if words := evacuation_preflight.refusal_of(need, lost, fleet.facts.images, settings):
-        return words, back
+    if message := evacuation_preflight.refusal_of(need, lost, fleet.facts.images, settings):
+        return message, back
     shared = evacuation.outlives(need.instance, need.surviving)
-    if not assumed and (words := evacuation.heard_refusal(lost.row, settings, shared=shared)):
-        return words, ""
-    if not fleet.request.discard and (words := evacuation.loss_refusal(disks)):
-        return words, f"{back}, or allow it: discard_local_disks (--discard-local-disks)"
+    if not assumed and (message := evacuation.heard_refusal(lost.row, settings, shared=shared)):
+        return message, ""
+    if not fleet.request.discard and (message := evacuation.loss_refusal(disks)):
+        return message, f"{back}, or allow it: discard_local_disks (--discard-local-disks)"
     return "", ""

@@ -108,14 +108,14 @@ def _combinations(lose: int, hosts: int) -> int:
     number = comb(hosts, lose)
     if number > MOST:
         most = max(n for n in range(1, lose) if comb(hosts, n) <= MOST) if hosts <= MOST else 0
-        words = f"lose = {lose}: {lose} of {hosts} hosts are {number} combinations, and at most {MOST} are planned"
+        message = f"lose = {lose}: {lose} of {hosts} hosts are {number} combinations, and at most {MOST} are planned"
         fewer = f"ask for lose = {most}, or for hosts by name" if most else "ask for hosts by name"
-        raise BadRequest(words, advice=f"{fewer}: `migrator what-if --lose HOSTS`")
+        raise BadRequest(message, advice=f"{fewer}: `migrator what-if --lose HOSTS`")
     return number
 
 
 def _refuse_all(number: int, known: int) -> None:
     if number >= known:
         taken = f"{number} of {known} host{'s' if known != 1 else ''}"
-        words = f"lose takes {taken} away: none would be left to restart anything on"
-        raise BadRequest(words, advice="lose fewer hosts than there are")
+        message = f"lose takes {taken} away: none would be left to restart anything on"
+        raise BadRequest(message, advice="lose fewer hosts than there are")

@@ -16,7 +16,7 @@ from migrator.operations import Kind
 from migrator.scheduler.checks.filters import failed
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest
 from migrator.scheduler.checks.neighbours import ANTI_AFFINITY, SOFT_ANTI_AFFINITY, Neighbours
-from migrator.scheduler.fleet.plan.forecast import BANDWIDTH_MIB_S, DOUBT, FORECASTS, Load
+from migrator.scheduler.fleet.plan.forecast import BANDWIDTH_MIB_S, DOUBT, FORECASTS, MoveSize
 from migrator.scheduler.fleet.plan.model import (
     MOVES,
     Budgets,
@@ -44,7 +44,7 @@ STOPPED = frozenset({"stopped", "suspended"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class InstanceWays:
     """An instance to be planned, and the ways that are allowed for it."""
 
     row: InstanceRow
@@ -59,7 +59,7 @@ def budgets_of(request: DrainRequest, settings: ServerSettings) -> Budgets:
 
 def load(
     connection: Connection,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[InstanceWays],
     request: DrainRequest,
     settings: ServerSettings,
     *,
@@ -133,7 +133,7 @@ def _options(
     settings: ServerSettings,
     shared: SharedRefusals,
 ) -> list[Option]:
-    estimate = Load(
+    estimate = MoveSize(
         need.memory_mb,
         _copied_gb(need, candidates),
         settings.live_migration_bandwidth or BANDWIDTH_MIB_S,
@@ -178,11 +178,11 @@ def judged(need: PlacementRequest, candidates: Sequence[Candidate]) -> tuple[str
         own |= {"server_group"}
     refusals: dict[str, str] = {}
     for candidate in candidates:
-        found = [(code, finding.words) for code, finding in failed(candidate, need) if code not in own]
-        if closed := next((f"{code}: {words}" for code, words in found if code in _OF_THE_SOURCE), ""):
+        found = [(code, finding.message) for code, finding in failed(candidate, need) if code not in own]
+        if closed := next((f"{code}: {message}" for code, message in found if code in _OF_THE_SOURCE), ""):
             return closed, {}
         if found:
-            refusals[candidate.host.name] = "; ".join(f"{code}: {words}" for code, words in found)
+            refusals[candidate.host.name] = "; ".join(f"{code}: {message}" for code, message in found)
     return "", refusals
 
 

@@ -79,10 +79,10 @@ def _begin(connection: Connection, host: str, silent: Silent) -> None:
     request = DrainRequest([Way.EVACUATE], reason=f"host {host} is lost", disable=False, by_policy=True)
     caller = Caller(_USER, _USER, f"req-{uuids.uuid4()}")
     made = records.create(connection, caller, EVACUATION, host, request, {})
-    evidence = {"kind": found.kind, "by": found.by, "words": found.words, "at": found.at}
+    evidence = {"kind": found.kind, "by": found.by, "words": found.message, "at": found.at}
     recoveries.add(connection, made.id, host, row.last_seen, evidence)
-    drains.say(connection, made.id, "begun", f"host {host} is lost; evidence that it runs nothing: {found.words}")
-    log.warning("host %s is lost, and its instances are evacuated: %s", host, found.words, extra={"host": host})
+    drains.say(connection, made.id, "begun", f"host {host} is lost; evidence that it runs nothing: {found.message}")
+    log.warning("host %s is lost, and its instances are evacuated: %s", host, found.message, extra={"host": host})
 
 
 def _end_drain(connection: Connection, host: str) -> None:
@@ -96,8 +96,8 @@ def _end_drain(connection: Connection, host: str) -> None:
 
 def _alarms(connection: Connection, silent: Silent, responses: Sequence[Response], settings: ServerSettings) -> Alarms:
     rules = silent_hosts.rules_of(settings)
-    if (words := too_many(silent.hosts, rules)) and any(map(is_open, silent.hosts)):
-        wanted = {(AlarmKind.HOSTS_LOST, ""): f"{words}: nothing is recovered without a person"}
+    if (message := too_many(silent.hosts, rules)) and any(map(is_open, silent.hosts)):
+        wanted = {(AlarmKind.HOSTS_LOST, ""): f"{message}: nothing is recovered without a person"}
     else:
         wanted = {(AlarmKind.RECOVERY_HELD, one.host): one.held for one in responses if one.held}
     stuck = {row.host: row.note or "" for row in recoveries.blocked(connection)}

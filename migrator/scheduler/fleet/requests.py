@@ -79,8 +79,8 @@ def restore(db: Database, caller: Caller, host: str, settings: ServerSettings) -
         if not host_views.host_view(row, settings.service_down_time).up:
             raise Conflict(f"Host {host} is down: nothing can come back", advice="start its agent, and ask again")
         if active := drains.active_of(connection, [host]):
-            words = f"Host {host} has drain {active[0].uuid} ({active[0].kind}) under way"
-            raise Conflict(words, advice=f"wait for it, or `migrator drain-cancel {active[0].uuid}`")
+            message = f"Host {host} has drain {active[0].uuid} ({active[0].kind}) under way"
+            raise Conflict(message, advice=f"wait for it, or `migrator drain-cancel {active[0].uuid}`")
         left = _unrestored(connection, host)
         for drain in left:
             give_back(connection, drain)
@@ -95,13 +95,13 @@ def ask(db: Database, caller: Caller, ident: str, verb: str, *, undo: bool = Fal
         if DrainState(drain.state) not in allowed:
             raise Conflict(f"Drain {drain.uuid} cannot {verb}: it is {drain.state}")
         if undo and drain.kind != DRAIN:
-            words = f"{drain.uuid} is no drain ({drain.kind}): only what a drain took away can be brought back"
-            raise Conflict(words, advice="cancel it without undo; `migrator drain HOST` empties a host")
+            message = f"{drain.uuid} is no drain ({drain.kind}): only what a drain took away can be brought back"
+            raise Conflict(message, advice="cancel it without undo; `migrator drain HOST` empties a host")
         drains.change(connection, drain.id, drain.generation, {"state": wanted.value, "undo": undo, "note": None})
         if verb == "resume":
             drains.try_again(connection, drain.id)
-        words = f"{verb} asked by {caller.user_id}" + (", and what went shall come back" if undo else "")
-        drains.say(connection, drain.id, verb, words)
+        message = f"{verb} asked by {caller.user_id}" + (", and what went shall come back" if undo else "")
+        drains.say(connection, drain.id, verb, message)
         return drains.get(connection, ident)
 
 
@@ -124,8 +124,8 @@ def _unrestored(connection: Connection, host: str) -> Sequence[DrainRow]:
     restored = {uuid for row in ended for uuid in row.before.get("restores", ())}
     left = [row for row in drained if row.uuid not in restored]
     if not left:
-        words = f"Drain {drained[0].uuid}, the newest of host {host}, was restored already"
-        raise Conflict(words, advice=f"see `migrator drain-list --all --host {host}`")
+        message = f"Drain {drained[0].uuid}, the newest of host {host}, was restored already"
+        raise Conflict(message, advice=f"see `migrator drain-list --all --host {host}`")
     return left
 
 
@@ -136,8 +136,8 @@ def _check_options(host: str, request: DrainRequest) -> None:
         raise BadRequest(f"strategies names a way twice: {', '.join(ways)}")
     never = next((ways[place + 1] for place, way in enumerate(ways[:-1]) if way in _ENDS), None)
     if never is not None:
-        words = f"strategies: {never} is never tried, for every instance can be stopped or left; name those last"
-        raise BadRequest(words)
+        message = f"strategies: {never} is never tried, for every instance can be stopped or left; name those last"
+        raise BadRequest(message)
     if request.to and not MOVES & set(ways):
         raise BadRequest(f"to names destinations, but {' and '.join(ways)} moves nothing; leave one of them out")
     if host in request.to:
@@ -170,8 +170,8 @@ def _checked_lost(connection: Connection, host: str, request: DrainRequest, sett
 
 def _refuse_active(connection: Connection, host: str, advice: str) -> None:
     for active in drains.active_of(connection, [host]):
-        words = f"Host {host} has drain {active.uuid} ({active.kind}) under way"
-        raise Conflict(words, advice=advice.format(active.uuid))
+        message = f"Host {host} has drain {active.uuid} ({active.kind}) under way"
+        raise Conflict(message, advice=advice.format(active.uuid))
 
 
 def _refuse_nowhere(

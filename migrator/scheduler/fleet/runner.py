@@ -136,9 +136,9 @@ class DrainRunner:
             drains.change(connection, drain.id, drain.generation, values)
             for position, move in enumerate(found.moves):
                 records.write_planned(connection, drain, move, position, new=move.guest.uuid not in known)
-            words = records.told(found)
-            if words != drains.last_said(connection, drain.id, "planned"):
-                drains.say(connection, drain.id, "planned", words)
+            message = records.told(found)
+            if message != drains.last_said(connection, drain.id, "planned"):
+                drains.say(connection, drain.id, "planned", message)
 
     def _begin_all(self, loaded: views.Loaded, moves: Sequence[MoveView]) -> bool:
         """Whether one could not be begun, and was noted."""
@@ -169,10 +169,10 @@ class DrainRunner:
         return {row.name: why for row in rows if (why := host_views.report_of(row)[1])}
 
     def _elsewhere(self, drain: DrainRow, generation: int, move: MoveView, why: str) -> None:
-        words = f"{move.name}: not to {move.destination}, for {why}"
+        message = f"{move.name}: not to {move.destination}, for {why}"
         with self._db.write() as connection:
             drains.change(connection, drain.id, generation, {})
-            records.note(connection, drain, MoveChange(move.uuid, MoveState.WAITING, "refused", words))
+            records.note(connection, drain, MoveChange(move.uuid, MoveState.WAITING, "refused", message))
 
     def _begin(self, drain: DrainRow, generation: int, move: MoveView, budgets: Budgets) -> None:
         request = DrainRequest.parse(drain.request)
@@ -199,12 +199,12 @@ class DrainRunner:
         except Exception as error:  # it is begun: the sweep goes on with it
             log_failure(log, error, "operation %s of drain %s could not be advanced", operation_id, drain.id)
 
-    def _refused(self, loaded: views.Loaded, generation: int, move: MoveView, words: str) -> None:
+    def _refused(self, loaded: views.Loaded, generation: int, move: MoveView, message: str) -> None:
         drain, attempts = loaded.drain, move.attempts + 1
         last = MoveState.LEFT if Way.LEAVE in DrainRequest.parse(drain.request).strategies else MoveState.FAILED
         state = MoveState.WAITING if attempts < loaded.view.attempts else last
         pause_s = pause(attempts, loaded.view.backoff_s)
-        told = MoveChange(move.uuid, state, "refused", f"{move.name}: {words}", words, attempts, pause_s)
+        told = MoveChange(move.uuid, state, "refused", f"{move.name}: {message}", message, attempts, pause_s)
         with self._db.write() as connection:
             drains.change(connection, drain.id, generation, {})
             records.note(connection, drain, told)
@@ -222,7 +222,7 @@ def planned(connection: Connection, loaded: views.Loaded, settings: ServerSettin
     ways = {row.uuid: loaded.request.strategies for row in open_}
     if drain.kind == RESTORE:
         ways = {move.uuid: ways_back(move, loaded.request.strategies) for move in loaded.view.moves}
-    wanted = [planning.Wanted(row, ways[row.uuid]) for row in open_]
+    wanted = [planning.InstanceWays(row, ways[row.uuid]) for row in open_]
     return plan(planning.load(connection, wanted, loaded.request, settings, drain_id=drain.id, deadline_s=left_s))
 
 
@@ -233,7 +233,7 @@ def plan_of_host(
     rows = instances.on_host(connection, host)
     if Way.EVACUATE in request.strategies:
         return plan(evacuations.load(connection, rows, request, settings, deadline_s=deadline_s))
-    wanted = [planning.Wanted(row, request.strategies) for row in rows]
+    wanted = [planning.InstanceWays(row, request.strategies) for row in rows]
     return plan(planning.load(connection, wanted, request, settings, deadline_s=deadline_s))
 
 

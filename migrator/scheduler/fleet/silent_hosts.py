@@ -45,7 +45,7 @@ def read(connection: Connection, settings: ServerSettings) -> Silent:
             row.silent_s,
             counted[name],
             Loss.TAKEN if name in asked else _LOSSES[begun.get(name)],
-            evidence[name].words if name in evidence else "",
+            evidence[name].message if name in evidence else "",
             fencing.wanted(row),
             host_view(row, settings.service_down_time).awaited and name not in evidence,
             row.disabled,
@@ -82,9 +82,9 @@ _LOSSES = {None: Loss.OPEN, True: Loss.RECOVERING, False: Loss.OVER}
 
 def _to_recover(connection: Connection, names: Collection[str], settings: ServerSettings) -> Counter[str]:
     """Host -> how many of its instances are evacuated when it is lost."""
-    words, found = policies_of_hosts(connection, names), Counter[str]()
+    policies, found = policies_of_hosts(connection, names), Counter[str]()
     for row in recoveries.metadata_on(connection, names):
-        answer = policy_of(row.metadata or {}, words.get(row.host, ()), settings.ha_policy)
+        answer = policy_of(row.metadata or {}, policies.get(row.host, ()), settings.ha_policy)
         found[row.host] += answer.policy is HaPolicy.EVACUATE
     return found
 

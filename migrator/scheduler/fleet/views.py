@@ -98,8 +98,8 @@ def _lost(
             return {}, f"host {host} is back"
         except Conflict as error:
             return {host: error.sentence}, ""
-        if request.by_policy and (words := silent_hosts.hindrance(connection, host, settings)):
-            return {host: words}, ""
+        if request.by_policy and (message := silent_hosts.hindrance(connection, host, settings)):
+            return {host: message}, ""
     return {}, ""
 
 
@@ -139,7 +139,7 @@ def _operation(row: OperationRow | None) -> OperationView | None:
         return None
     verifying = row.phase == VERIFY and row.forward and not (row.confirm_requested or row.cancel_requested)
     error = str((row.error or {}).get("message") or "")
-    return OperationView(row.id, row.active and row.holds, verifying, row.cancel_requested, error)
+    return OperationView(row.id, row.active and row.locks_instance, verifying, row.cancel_requested, error)
 
 
 def _guest(row: InstanceRow | None) -> GuestView | None:

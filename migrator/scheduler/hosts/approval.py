@@ -25,6 +25,6 @@ def approve(db: Database, host: str, limits: Limits, by: str) -> None:
             raise Conflict(f"Host {host} cannot be approved: {unreadable}")
         registrations.approve(connection, host, report, limits)
         most = ", ".join(f"{name} {value}" for name, value in sorted(limits.items())) or "no limits"
-        words = f"{by} approved host {host} with {most}"
-        events.add(connection, "host-approved", words, host=host)
-    log.info("%s", words, extra={"host": host})
+        message = f"{by} approved host {host} with {most}"
+        events.add(connection, "host-approved", message, host=host)
+    log.info("%s", message, extra={"host": host})

@@ -50,7 +50,7 @@ class Difference:
     kind: AlarmKind
     uuid: str
     message: str = ""
-    holds: bool = True
+    certain: bool = True
 
 
 def audit(connection: Connection, host: str, told: Iterable[DomainEntry], settings: ServerSettings) -> Sequence[str]:
@@ -66,7 +66,7 @@ def audit(connection: Connection, host: str, told: Iterable[DomainEntry], settin
     subjects = _sought(connection, host, _subjects(connection, host, held, before, suspect), unseen, settings)
     stopped = [subject.uuid for subject in subjects if _note_power(connection, host, subject)]
     found = [difference for subject in subjects for difference in differences(host, subject)]
-    _raise(connection, host, [one for one in found if one.holds])
+    _raise(connection, host, [one for one in found if one.certain])
     kept = {(one.kind.value, one.uuid) for one in found}
     over = sorted((kind, uuid) for kind, uuid in raised - kept if kind in AUDITED)
     for kind, uuid in over:
@@ -166,7 +166,7 @@ def _sought(
     is an alarm: it stays for as long as such hosts are left, whatever else begins and waits for them."""
     lacking = [one for one in subjects if _lacks(host, one)]
     gone = {one.uuid for one in lacking if one.uuid in unseen or _is_gone(one)}
-    deleting = {one.uuid for one in lacking if any(o.holds and o.kind == Kind.DELETE for o in one.operations)}
+    deleting = {one.uuid for one in lacking if any(o.locks_instance and o.kind == Kind.DELETE for o in one.operations)}
     gone |= deleting if deleting and is_first_list(connection, host) else set()
     if not gone:
         return subjects
@@ -185,7 +185,7 @@ def _lacks(host: str, subject: Subject) -> bool:
 
 def _is_gone(subject: Subject) -> bool:
     """Of one that its host lacks: the list is not merely older than the record, or than what an operation does."""
-    holding = [operation for operation in subject.operations if operation.holds]
+    holding = [operation for operation in subject.operations if operation.locks_instance]
     quiet = subject.record is not None and subject.record.quiet
     return (quiet or bool(holding)) and all(map(keeps_its_domain, holding))
 
@@ -209,27 +209,27 @@ def differences(host: str, subject: Subject) -> list[Difference]:
     copy, record, uuid = subject.copy, subject.record, subject.uuid
     found: list[Difference] = []
     live = copy is not None and copy.believed and copy.state in LIVE
-    owed = any(explains(o, host) and not o.holds for o in subject.operations)
+    owed = any(explains(o, host) and not o.locks_instance for o in subject.operations)
     if record is None or record.deleted:
         if live and not owed:
             found.append(_no_record(host, subject))
         return found
     if copy is not None and subject.newer:
-        words = newer_than(host, copy.state, subject.newer, record.host)
-        found.append(Difference(AlarmKind.COPY_NEWER, uuid, words))
-    busy = any(o.holds for o in subject.operations)
+        message = newer_than(host, copy.state, subject.newer, record.host)
+        found.append(Difference(AlarmKind.COPY_NEWER, uuid, message))
+    busy = any(o.locks_instance for o in subject.operations)
     if record.host == host:
         if copy is None and record.launched_at is not None:
-            words = f"its record says {host}, and there is no domain of it there"
-            found.append(Difference(AlarmKind.DOMAIN_GONE, uuid, words, holds=record.quiet and not busy))
+            message = f"its record says {host}, and there is no domain of it there"
+            found.append(Difference(AlarmKind.DOMAIN_GONE, uuid, message, certain=record.quiet and not busy))
             if subject.unseen:
-                words = f"{words}; it may run on {subject.unseen}"
-                found.append(Difference(AlarmKind.GUEST_UNSEEN, uuid, words))
+                message = f"{message}; it may run on {subject.unseen}"
+                found.append(Difference(AlarmKind.GUEST_UNSEEN, uuid, message))
         return found
     explained = any(explains(o, host) for o in subject.operations)
     if copy is not None and live and not explained:
-        words = f"{_doing(copy)} on {host}, but its record says {record.host}{_renamed(host, copy)}"
-        found.append(Difference(AlarmKind.COPY_ELSEWHERE, uuid, words, holds=record.quiet))
+        message = f"{_doing(copy)} on {host}, but its record says {record.host}{_renamed(host, copy)}"
+        found.append(Difference(AlarmKind.COPY_ELSEWHERE, uuid, message, certain=record.quiet))
     return found
 
 
@@ -237,8 +237,8 @@ def _no_record(host: str, subject: Subject) -> Difference:
     copy, record = subject.copy, subject.record
     assert copy is not None
     why = "it was deleted" if record is not None else "there is no record of it"
-    words = f"{_doing(copy)} on {host}, and {why}{_renamed(host, copy)}"
-    return Difference(AlarmKind.NO_RECORD, subject.uuid, words, holds=record is None or record.quiet)
+    message = f"{_doing(copy)} on {host}, and {why}{_renamed(host, copy)}"
+    return Difference(AlarmKind.NO_RECORD, subject.uuid, message, certain=record is None or record.quiet)
 
 
 def _doing(copy: HeldCopy) -> str:
@@ -255,7 +255,7 @@ def _note_power(connection: Connection, host: str, subject: Subject) -> bool:
     record, copy = subject.record, subject.copy
     if record is None or record.deleted or record.host != host or not record.quiet:
         return False
-    if any(operation.holds for operation in subject.operations) or subject.newer or record.launched_at is None:
+    if any(operation.locks_instance for operation in subject.operations) or subject.newer or record.launched_at is None:
         return False
     wanted = POWER.get(DomainState(copy.state)) if copy is not None else _GONE
     if wanted is None or wanted["power_state"] == record.power_state:
@@ -265,8 +265,8 @@ def _note_power(connection: Connection, host: str, subject: Subject) -> bool:
     # One that waits for its confirmation stays in VERIFY_RESIZE, however its guest is.
     only = ("power_state",) if record.vm_state in ("resized", "error") else tuple(wanted)
     instances.change(connection, record.uuid, {name: wanted[name] for name in only})
-    words = f"found {copy.state} on {host}" if copy is not None else f"found no domain on {host}"
-    events.add(connection, "power", words, instance_uuid=record.uuid, host=host)
+    message = f"found {copy.state} on {host}" if copy is not None else f"found no domain on {host}"
+    events.add(connection, "power", message, instance_uuid=record.uuid, host=host)
     return copy is not None and record.vm_state == "active" and wanted["vm_state"] == "stopped"
 
 
@@ -280,8 +280,8 @@ def _claims(connection: Connection, host: str, held: Iterable[HeldCopy], *, rais
     claimed = sorted(copy.instance_uuid for copy in held if not copy.believed)
     if claimed:
         more = f" and {len(claimed) - _NAMED} more" if len(claimed) > _NAMED else ""
-        words = f"{host} reports copies of instances that it was never given: {', '.join(claimed[:_NAMED])}{more}"
+        message = f"{host} reports copies of instances that it was never given: {', '.join(claimed[:_NAMED])}{more}"
         details = {"number": len(claimed), "instances": claimed[:_NAMED]}
-        alarms.raise_alarm(connection, AlarmKind.UNPROVEN_CLAIM, words, host=host, details=details)
+        alarms.raise_alarm(connection, AlarmKind.UNPROVEN_CLAIM, message, host=host, details=details)
     elif raised:
         alarms.clear_alarm(connection, AlarmKind.UNPROVEN_CLAIM, host=host)

@@ -15,7 +15,7 @@ def explains(operation: UnderWayRow, host: str) -> bool:
     table = table_of(operation.kind)
     if table is not None and table.stops_strays:
         return True
-    return operation.holds and _has_its_turn(operation, table, host)
+    return operation.locks_instance and _has_its_turn(operation, table, host)
 
 
 def _has_its_turn(operation: UnderWayRow, table: Operation | None, host: str) -> bool:

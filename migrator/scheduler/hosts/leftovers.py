@@ -17,7 +17,7 @@ class LeftOnHost:
     host: str
     told_s: float  # since its agent told of it
     what: Leftover
-    words: str
+    reason: str
     removed: bool
 
 
@@ -25,9 +25,9 @@ def listed(connection: Connection, host: str | None = None) -> list[LeftOnHost]:
     """By host, as their agents told last, the largest first."""
     found = surveys.load(connection, [host] if host is not None else None, ())
     return [
-        LeftOnHost(name, surveyed.age_s, what, words, what.kind != LeftoverKind.DISKS)
+        LeftOnHost(name, surveyed.age_s, what, message, what.kind != LeftoverKind.DISKS)
         for name, surveyed in sorted(found.items())
-        for what, words in sorted(
+        for what, message in sorted(
             unexplained(connection, name, surveyed.survey.leftovers), key=lambda one: (-one[0].bytes, one[0].path)
         )
     ]

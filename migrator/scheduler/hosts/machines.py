@@ -20,7 +20,7 @@ SHOWN_S = 600.0  # the alarm is over when no second machine asked for so long
 _NAMED = 5  # things that are recorded of a host, in a message
 
 
-class Standing(StrEnum):
+class NameClaim(StrEnum):
     SAME = "same"  # it is the host
     FIRST = "first"  # no agent has said yet which machine the host is
     REPLACES = "replaces"  # the old machine is silent, and nothing of it is left or an operator vouches
@@ -34,19 +34,19 @@ class Approved:
     machine: str
 
 
-def standing(row: HostRow | None, machine: str, down_after: float, *, empty: bool) -> Standing:
+def name_claim(row: HostRow | None, machine: str, down_after: float, *, empty: bool) -> NameClaim:
     """``row``: of ``hosts``, None for a new host. ``empty``: nothing is recorded of the host. Pure."""
     if row is None or row.machine is None:
-        return Standing.FIRST
+        return NameClaim.FIRST
     if row.machine == machine:
-        return Standing.SAME
+        return NameClaim.SAME
     if row.silent_s <= down_after:
-        return Standing.TAKEN
+        return NameClaim.TAKEN
     if row.listening_s <= down_after or not machine:  # the first one may not have had the time to speak
-        return Standing.HELD
+        return NameClaim.HELD
     claimant = row.claimant or {}
     approved = claimant.get("machine") == machine and claimant.get("approved")
-    return Standing.REPLACES if approved or empty else Standing.HELD
+    return NameClaim.REPLACES if approved or empty else NameClaim.HELD
 
 
 def admit(db: Database, host: str, machine: str, down_after: float, *, approve_new: bool = False) -> None:
@@ -58,18 +58,18 @@ def admit(db: Database, host: str, machine: str, down_after: float, *, approve_n
         return
     with db.write() as connection:
         row = machines.known(connection, host)
-        found = standing(row, machine, down_after, empty=not machines.recorded(connection, host))
-        if found is Standing.REPLACES:
+        found = name_claim(row, machine, down_after, empty=not machines.recorded(connection, host))
+        if found is NameClaim.REPLACES:
             machines.replace(connection, host, machine, approved=not approve_new)
-            words = f"machine {machine} took the place of {row.machine if row is not None else ''}"
-            events.add(connection, "machine", words, host=host)
+            message = f"machine {machine} took the place of {row.machine if row is not None else ''}"
+            events.add(connection, "machine", message, host=host)
             alarms.clear_alarm(connection, AlarmKind.SECOND_MACHINE, host=host)
-        elif found is Standing.FIRST and row is not None and machine:
+        elif found is NameClaim.FIRST and row is not None and machine:
             machines.bind(connection, host, machine)
-        elif found in (Standing.TAKEN, Standing.HELD):
+        elif found in (NameClaim.TAKEN, NameClaim.HELD):
             _say(connection, host, row, machine, found)
-    if found is Standing.REPLACES:
-        log.warning("%s", words, extra={"host": host})
+    if found is NameClaim.REPLACES:
+        log.warning("%s", message, extra={"host": host})
     _raise(host, found)
 
 
@@ -86,10 +86,10 @@ def check(db: Database, host: str, machine: str, down_after: float) -> None:
         raise HostNotFound(f"Host {host} is not registered by this machine", advice="register it first")
     with db.write() as connection:
         row = machines.known(connection, host)
-        found = standing(row, machine, down_after, empty=False)
-        if found in (Standing.TAKEN, Standing.HELD):
+        found = name_claim(row, machine, down_after, empty=False)
+        if found in (NameClaim.TAKEN, NameClaim.HELD):
             _say(connection, host, row, machine, found)
-    if found is Standing.REPLACES:
+    if found is NameClaim.REPLACES:
         raise HostNotFound(f"Host {host} is not registered by this machine yet", advice="register it first")
     _raise(host, found)
 
@@ -100,23 +100,23 @@ def _forget(db: Database, host: str) -> None:
         alarms.clear_alarm(connection, AlarmKind.SECOND_MACHINE, host=host)
 
 
-def _say(connection: Connection, host: str, row: HostRow | None, machine: str, found: Standing) -> None:
+def _say(connection: Connection, host: str, row: HostRow | None, machine: str, found: NameClaim) -> None:
     if machine:
         machines.claim(connection, host, machine)
     other = f"machine {machine}" if machine else "a machine whose agent does not say which it is"
-    words = f"{other} wants to be {host}, which machine {row.machine if row is not None else ''} is"
-    words += ", and that one is heard" if found is Standing.TAKEN else ", and that one is silent"
-    if alarms.raise_alarm(connection, AlarmKind.SECOND_MACHINE, words, host=host, details={"machine": machine}):
-        log.error("%s", words, extra={"host": host})
+    message = f"{other} wants to be {host}, which machine {row.machine if row is not None else ''} is"
+    message += ", and that one is heard" if found is NameClaim.TAKEN else ", and that one is silent"
+    if alarms.raise_alarm(connection, AlarmKind.SECOND_MACHINE, message, host=host, details={"machine": machine}):
+        log.error("%s", message, extra={"host": host})
 
 
-def _raise(host: str, found: Standing) -> None:
-    if found is Standing.TAKEN:
+def _raise(host: str, found: NameClaim) -> None:
+    if found is NameClaim.TAKEN:
         raise NameTaken(
             f"Another machine is {host}, and is heard",
             advice="give this machine a name and a credential of its own, and a state_path that was not copied",
         )
-    if found is Standing.HELD:
+    if found is NameClaim.HELD:
         raise MachineNotApproved(
             f"Another machine was {host} before this one, and something of it is still recorded",
             advice=f"if that one is gone for good: `migrator host-replace {host}`; `migrator alarms` names both",

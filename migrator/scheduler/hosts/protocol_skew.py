@@ -25,8 +25,8 @@ def admit(db: Database, host: str, said: int, machine: str, down_after: float) -
         raise
 
 
-def _note(db: Database, host: str, machine: str, down_after: float, words: str) -> None:
+def _note(db: Database, host: str, machine: str, down_after: float, message: str) -> None:
     machines.check(db, host, machine, down_after)
     with db.write() as connection:
         hosts.seen(connection, host)
-        alarms.raise_alarm(connection, AlarmKind.HOST_SETUP, words, host=host)
+        alarms.raise_alarm(connection, AlarmKind.HOST_SETUP, message, host=host)

@@ -93,7 +93,7 @@ def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSe
         message = f"{caller.user_id} said: {said}{lost} ({before}; {_described(sides)})"
         events.add(connection, "reconciled", message, instance_uuid=uuid, host=word.host)
         for operation in sides.operations if word.host is not None else ():
-            if operation.holds or operation.id not in turns:  # it began anew, or is over
+            if operation.locks_instance or operation.id not in turns:  # it began anew, or is over
                 operation_alarms.close(connection, operation.uuid)
         # That a guest may run unseen is over where it is known where the guest is; else ``unseen_guests`` finds out.
         settled = [kind for kind in DISPUTES if word.host is not None or kind is not AlarmKind.GUEST_UNSEEN]
@@ -110,18 +110,20 @@ def _rewrite(connection: Connection, sides: Sides, host: str) -> list[int]:
     assert record is not None
     assert copy is not None
     kept = _settle_operations(connection, sides, host)
-    _settle_claims(connection, sides, host, {name for o in kept for name in (o.source, o.destination) if not o.holds})
+    _settle_claims(
+        connection, sides, host, {name for o in kept for name in (o.source, o.destination) if not o.locks_instance}
+    )
     stamps = [f"{one.stamp_operation}/{one.stamp_epoch}" for one in sides.copies if one.stamp_host is not None]
     stamps += [serials.accepted(one.served) for one in sides.copies if one.served]
     accepted = list(dict.fromkeys([*(record.accepted_stamps or ()), *stamps]))[-_KEPT_STAMPS:]
     values: dict[str, Any] = {"host": host, "fault": None, "accepted_stamps": accepted}
     values |= POWER.get(DomainState(copy.state), POWER[DomainState.SHUT_OFF])
-    if not any(operation.holds for operation in kept):
+    if not any(operation.locks_instance for operation in kept):
         values["task_state"] = None
     instances.change(connection, sides.uuid, values)
     if record.launched_at is None:
         instances.launched(connection, sides.uuid)
-    queued = None if any(o.holds for o in kept) else begin_queued_delete(connection, sides.uuid)
+    queued = None if any(o.locks_instance for o in kept) else begin_queued_delete(connection, sides.uuid)
     return [int(operation.id) for operation in kept] + ([queued] if queued is not None else [])
 
 
@@ -131,24 +133,26 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
     kept = []
     for operation in sides.operations:
         table = OPERATIONS[Kind(operation.kind)]
-        if not operation.holds and host not in (operation.source, operation.destination):
+        if not operation.locks_instance and host not in (operation.source, operation.destination):
             kept.append(operation)
             continue
         moment = now_expression(connection)
-        if operation.holds and operation.forward and not table.moves and table.kind is not Kind.BUILD:
-            again = {"source": host, "phase": table.phases[0].name, "epoch": operation.epoch + 1, "waiting": None}
+        if operation.locks_instance and operation.forward and not table.moves and table.kind is not Kind.BUILD:
+            again = {"source": host, "phase": table.phases[0].name, "epoch": operation.epoch + 1, "wait_reason": None}
             again["context"] = {**(operation.context or {}), "overdue": ""}
             operations.compare_and_swap(
                 connection, operation.id, operation.generation, {**again, "phase_since": clock_expression(connection)}
             )
             kept.append(operation)
             continue
-        words = f"reconciled: the instance is on {host}"
-        ended: dict[str, Any] = {"active": False, "waiting": None, "finished_at": moment}
-        ended |= {"status": "error", "error": {"code": "reconciled", "message": words}} if operation.holds else {}
+        message = f"reconciled: the instance is on {host}"
+        ended: dict[str, Any] = {"active": False, "wait_reason": None, "finished_at": moment}
+        ended |= (
+            {"status": "error", "error": {"code": "reconciled", "message": message}} if operation.locks_instance else {}
+        )
         operations.compare_and_swap(connection, operation.id, operation.generation, ended)
         about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": sides.uuid, "phase": operation.phase}
-        events.add(connection, "end", words, host=host, epoch=operation.epoch, **about)
+        events.add(connection, "end", message, host=host, epoch=operation.epoch, **about)
     return kept
 
 

@@ -39,12 +39,12 @@ class Sides:
     def copy_on(self, host: str | None) -> CopyRow | None:
         return next((copy for copy in self.copies if copy.host == host), None)
 
-    def heard(self, host: str) -> bool:
+    def is_up(self, host: str) -> bool:
         return host in self.views and self.views[host].heard
 
     def told(self, host: str) -> bool:
         """Whether what the host has said of its copies is of now, and not of a backup."""
-        return self.heard(host) and self.views[host].listed
+        return self.is_up(host) and self.views[host].listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _refuse_unseen(sides: Sides, word: Word) -> None:
 
 def _refuse_unfinished(sides: Sides, word: Word) -> None:
     """A step that hangs has its effect when it returns, whatever the record says then."""
-    unfinished = sorted(host for host in set(sides.at_work) - word.given_up if sides.heard(host))
+    unfinished = sorted(host for host in set(sides.at_work) - word.given_up if sides.is_up(host))
     if unfinished:
         raise Conflict(
             f"A step of the instance that began before may still be under way on {', '.join(unfinished)}: what it does "
@@ -137,7 +137,7 @@ def _refuse_choice(sides: Sides, host: str, *, unproven: bool) -> None:
     if copy is None:
         reporting = ", ".join(one.host for one in sides.copies) or "none does"
         raise Conflict(f"Host {host} reports no copy of the instance (hosts that do: {reporting})")
-    if not sides.heard(host):
+    if not sides.is_up(host):
         raise Conflict(
             f"Host {host} is silent: its word is {copy.age_s:.0f} s old", advice="bring its agent back first"
         )
@@ -159,7 +159,7 @@ def _refuse_second(sides: Sides, host: str) -> None:
     """Another host that has, or may have, a copy that runs or may go on."""
     copy = sides.copy_on(host)
     if not sides.told(host):
-        silent = "has not listed its guests since the servers are back" if sides.heard(host) else "is silent"
+        silent = "has not listed its guests since the servers are back" if sides.is_up(host) else "is silent"
         had = f"it reported one ({copy.state})" if copy is not None else "the record says that it is there"
         raise Conflict(
             f"Host {host} {silent}, and may have a copy, too: {had}",
@@ -175,12 +175,12 @@ def _refuse_second(sides: Sides, host: str) -> None:
 
 def _acting(sides: Sides, operation: OperationRow) -> list[str]:
     """Hosts that the operation asks for more than to look. Beside a dispute it asks none for anything."""
-    if sides.disputed or not operation.holds:
+    if sides.disputed or not operation.locks_instance:
         return []
     wanted = sorted(asked(operation).items())
-    return [host for host, (_, ensure) in wanted if ensure not in HARMLESS and sides.heard(host)]
+    return [host for host, (_, ensure) in wanted if ensure not in HARMLESS and sides.is_up(host)]
 
 
 def _transferring(operation: OperationRow) -> bool:
     """Whether a transfer may be going on: libvirt's, which no word ends."""
-    return operation.holds and OPERATIONS[Kind(operation.kind)].phase(operation.phase).end is End.VERDICT
+    return operation.locks_instance and OPERATIONS[Kind(operation.kind)].phase(operation.phase).end is End.VERDICT

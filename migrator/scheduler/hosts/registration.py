@@ -167,13 +167,13 @@ def _note_alarms(connection: Connection, told: Told) -> None:
     raised = alarms.open_of_hosts(connection, told, _SAID)
     for kind in _SAID:  # in the order of alarms: see ``db/alarms.py``
         for host, one in told.items():
-            if words := _words(one, kind):
-                alarms.raise_alarm(connection, kind, f"{host}: {words}", host=host)
+            if message := _alarm_message(one, kind):
+                alarms.raise_alarm(connection, kind, f"{host}: {message}", host=host)
             elif (kind.value, host) in raised:
                 alarms.clear_alarm(connection, kind, host=host)
 
 
-def _words(told: Registration, kind: AlarmKind) -> str:
+def _alarm_message(told: Registration, kind: AlarmKind) -> str:
     if kind is AlarmKind.HOST_SETUP:
         return "; ".join(told.report.warnings)
     return told.report.impaired if kind is AlarmKind.AGENT_IMPAIRED else told.report.lost

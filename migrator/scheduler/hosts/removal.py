@@ -34,7 +34,7 @@ def remove(db: Database, host: str, by: str) -> None:
             raise HostNotFound(f"Host {host} is not registered")
         left = outstanding(connection, host)
         if left:
-            raise Conflict(_words(host, left), advice=_ADVICE, details={"outstanding": left})
+            raise Conflict(_removal_message(host, left), advice=_ADVICE, details={"outstanding": left})
         host_removal.remove(connection, host)
         events.add(connection, "host-removed", f"{by} removed host {host}", host=host)
     log.warning("%s removed host %s", by, host, extra={"host": host})
@@ -49,7 +49,7 @@ def outstanding(connection: Connection, host: str) -> list[str]:
     return found
 
 
-def _words(host: str, left: Sequence[str]) -> str:
+def _removal_message(host: str, left: Sequence[str]) -> str:
     kinds = {item.partition(" ")[0] for item in left}
     first = _HOSTING if "instance" in kinds else _MOVING if "operation" in kinds else _HOLDING
     return f"{first} Outstanding on {host}: {', '.join(left[:_NAMED])}{', ...' if len(left) > _NAMED else ''}"

@@ -25,7 +25,7 @@ def take(db: Database, polls: Mapping[str, Poll]) -> Mapping[str, bool]:
         routine = {host: poll for host, poll in polls.items() if host in found and _is_routine(key, host, poll, found)}
     if not routine:
         return {}
-    told = {host: _told(poll) for host, poll in routine.items()}
+    told = {host: _as_told(poll) for host, poll in routine.items()}
     holding = [host for host, poll in routine.items() if poll.copies]
     boots = [(host, poll.boot) for host, poll in routine.items() if _first_boot(poll, found[host])]
     with db.write() as connection:
@@ -41,14 +41,14 @@ def _key(connection: Connection, polls: Mapping[str, Poll]) -> bytes:
     return keys.stamp_key(connection) if sealed else b""
 
 
-def _told(poll: Poll) -> PollTold:
+def _as_told(poll: Poll) -> PollTold:
     listed = poll.copies is not None and poll.complete
     return PollTold(poll.incarnation, poll.number, poll.working, listed)
 
 
 def _is_routine(key: bytes, host: str, poll: Poll, found: Mapping[str, Recorded]) -> bool:
     known = found[host]
-    if known.machine != (poll.machine or None) or not _told(poll).is_newer(known.polled):
+    if known.machine != (poll.machine or None) or not _as_told(poll).is_newer(known.polled):
         return False
     if known.claimed_s is not None and known.claimed_s > machines.SHOWN_S:  # there is something to forget
         return False

@@ -117,7 +117,7 @@ def _refuse_unlisted(sides: Sides, host: str, ended: float | None) -> None:
 
 
 def _refuse_untold(sides: Sides, host: str) -> None:
-    if not sides.heard(host):
+    if not sides.is_up(host):
         view = sides.views.get(host)
         silent = f"{host} has been silent for {view.silent_s:.0f} s" if view is not None else f"{host} is not known"
         raise _refused(sides, "its host is silent", silent, "bring the host's agent back first")
@@ -129,14 +129,14 @@ def _refuse_untold(sides: Sides, host: str) -> None:
 def _state(sides: Sides, copy: CopyRow) -> Mapping[str, object]:
     found = {state.value: POWER[state] for state in DomainState if state in POWER}.get(copy.state)
     if found is None:
-        words = f"the copy on {copy.host} is {copy.state}"
-        raise _refused(sides, "its copy is neither running nor at rest", words, _SOON)
+        message = f"the copy on {copy.host} is {copy.state}"
+        raise _refused(sides, "its copy is neither running nor at rest", message, _SOON)
     return found
 
 
 def _refused(sides: Sides, what: str, found: str, advice: str) -> Conflict:
-    words = f"{_cannot(sides)} to active: {what}"
-    return Conflict(f"{words} ({found})", advice=advice.replace("{uuid}", sides.uuid), without_hosts=words)
+    message = f"{_cannot(sides)} to active: {what}"
+    return Conflict(f"{message} ({found})", advice=advice.replace("{uuid}", sides.uuid), without_hosts=message)
 
 
 def _cannot(sides: Sides) -> str:

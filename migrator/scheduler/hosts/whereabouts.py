@@ -16,7 +16,7 @@ from migrator.scheduler.hosts.reconciliation_rules import Sides
 from migrator.scheduler.state.unseen_guests import LISTING_S
 
 
-class Standing(StrEnum):
+class LocationStatus(StrEnum):
     """``CERTAIN``: the host said so lately. ``MOVING``: an operation has it in hand. ``UNKNOWN``: no host can tell
     whether it runs. ``NOWHERE``: it runs on no host. ``ATTENTION``: an alarm is open."""
 
@@ -29,7 +29,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    standing: Standing
+    status: LocationStatus
     summary: str
     elsewhere: Sequence[str]  # a sentence for each copy on a host that is not the record's
     advice: Sequence[str]
@@ -46,16 +46,16 @@ _DOES = {
 }
 _NOTHING = "Nothing."
 _NAMED = 5  # hosts, in a sentence
-_Answer = tuple[Standing, str, Sequence[str]]  # with what to do
+_Answer = tuple[LocationStatus, str, Sequence[str]]  # with what to do
 
 
 def tell(sides: Sides, alarm_advice: Sequence[str]) -> Whereabouts:
     """``alarm_advice``: of each open alarm about the instance."""
     standing, summary, advice = _where(sides)
-    if sides.operations and standing in (Standing.CERTAIN, Standing.NOWHERE):
-        standing = Standing.MOVING
+    if sides.operations and standing in (LocationStatus.CERTAIN, LocationStatus.NOWHERE):
+        standing = LocationStatus.MOVING
     if alarm_advice:
-        standing = Standing.ATTENTION
+        standing = LocationStatus.ATTENTION
     told = [*alarm_advice, *advice, *_of_operations(sides), *_of_record(sides.record)]
     return Whereabouts(standing, summary, _elsewhere(sides), tuple(dict.fromkeys(told)) or (_NOTHING,))
 
@@ -65,7 +65,7 @@ def _where(sides: Sides) -> _Answer:
     if record is None or record.deleted:
         return _without_record(sides)
     if record.host is None:
-        return Standing.NOWHERE, "It is on no host yet.", ()
+        return LocationStatus.NOWHERE, "It is on no host yet.", ()
     return _on_host(sides, record, record.host)
 
 
@@ -73,29 +73,33 @@ def _without_record(sides: Sides) -> _Answer:
     what = "It is deleted" if sides.record is not None else "No record has it"
     holders = ", ".join(sorted(copy.host for copy in sides.copies))
     if not holders:
-        return Standing.NOWHERE, f"{what}, and no host reports a copy of it.", ()
-    return Standing.UNKNOWN, f"{what}, but there is still a copy of it on {holders}.", ()
+        return LocationStatus.NOWHERE, f"{what}, and no host reports a copy of it.", ()
+    return LocationStatus.UNKNOWN, f"{what}, but there is still a copy of it on {holders}.", ()
 
 
 def _on_host(sides: Sides, record: InstanceRow, host: str) -> _Answer:
     view, copy = sides.views.get(host), sides.copy_on(host)
     if view is None:
-        return Standing.UNKNOWN, f"The record has it on {host}, a host that is not known any more.", ()
+        return LocationStatus.UNKNOWN, f"The record has it on {host}, a host that is not known any more.", ()
     if view.fenced:
         evacuate = () if sides.operations else (f"Bring it back on another host: `migrator evacuate {record.uuid}`.",)
         return _nowhere(sides, f"its host {host} is silent and fenced ({view.evidence})", evacuate)
     last = f"It was last reported there as {copy.state}" if copy is not None else "Nothing was reported of it there"
     if not view.heard:
-        return Standing.UNKNOWN, f"{_silence(view)} {last}, and it may still run.", _about_silent(view, record)
+        return LocationStatus.UNKNOWN, f"{_silence(view)} {last}, and it may still run.", _about_silent(view, record)
     if not view.listed:
         wait = f"Wait a few seconds: {host} answers, and has not listed its guests since the servers came back."
-        return Standing.UNKNOWN, f"Its host {host} answers, and has not listed its guests yet. {last}.", (wait,)
+        return LocationStatus.UNKNOWN, f"Its host {host} answers, and has not listed its guests yet. {last}.", (wait,)
     if copy is None or not copy.believed:
         return _without_copy(sides, record, view)
     if copy.age_s > LISTING_S:
         look = f"Look at {host}: its agent answers, and its hypervisor may not (`virsh list` there)."
-        return Standing.UNKNOWN, f"{last} {copy.age_s:.0f} s ago, and no list of {host}'s guests came since.", (look,)
-    return Standing.CERTAIN, f"It {_does(copy)} on {host}, which said so {copy.age_s:.0f} s ago.", ()
+        return (
+            LocationStatus.UNKNOWN,
+            f"{last} {copy.age_s:.0f} s ago, and no list of {host}'s guests came since.",
+            (look,),
+        )
+    return LocationStatus.CERTAIN, f"It {_does(copy)} on {host}, which said so {copy.age_s:.0f} s ago.", ()
 
 
 def _silence(view: HostView) -> str:
@@ -115,7 +119,7 @@ def _without_copy(sides: Sides, record: InstanceRow, view: HostView) -> _Answer:
     age_s = view.now - (record.updated_at or record.created_at)
     if age_s < QUIET_S:
         said = f"It is {record.vm_state} on {view.name} by its record of {max(0.0, age_s):.0f} s ago"
-        return Standing.CERTAIN, f"{said}; the host's next list of its guests is awaited.", ()
+        return LocationStatus.CERTAIN, f"{said}; the host's next list of its guests is awaited.", ()
     return _nowhere(sides, f"its host {view.name} answers, and has no copy of it", ())
 
 
@@ -123,13 +127,17 @@ def _nowhere(sides: Sides, why: str, advice: Sequence[str]) -> _Answer:
     """It runs nowhere, unless another host says that it does, or has not said what it runs."""
     running = sorted(copy.host for copy in sides.copies if _may_run(sides, copy))
     if running:
-        return Standing.UNKNOWN, f"{_capital(why)}; but a copy of it is on {', '.join(running)}.", ()
+        return LocationStatus.UNKNOWN, f"{_capital(why)}; but a copy of it is on {', '.join(running)}.", ()
     home = sides.record.host if sides.record is not None else None
     if unseen := sorted(set(sides.unseen) - {home}):
         names = ", ".join(unseen[:_NAMED]) + (f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else "")
         bring = f"Bring {names} back, or fence what is lost: a host that has not listed its guests may run it."
-        return Standing.UNKNOWN, f"{_capital(why)}; {names} has not said which guests it has, and may run it.", (bring,)
-    return Standing.NOWHERE, f"It runs nowhere: {why}.", advice
+        return (
+            LocationStatus.UNKNOWN,
+            f"{_capital(why)}; {names} has not said which guests it has, and may run it.",
+            (bring,),
+        )
+    return LocationStatus.NOWHERE, f"It runs nowhere: {why}.", advice
 
 
 def _may_run(sides: Sides, copy: CopyRow) -> bool:
@@ -161,16 +169,16 @@ def _copy(sides: Sides, copy: CopyRow) -> str:
     view = sides.views.get(copy.host)
     if view is not None and view.fenced:
         return f"{said}; the host is silent and fenced since, so that it does not run."
-    if not sides.heard(copy.host):
+    if not sides.is_up(copy.host):
         return f"{said}; the host is silent since, and it may run."
     return f"{said}." if copy.state in LIVE else f"{said}; it does not run."
 
 
 def _of_operations(sides: Sides) -> Sequence[str]:
     return [
-        f"The {operation.kind} is in its phase {operation.phase} and waits: {operation.waiting}. "
+        f"The {operation.kind} is in its phase {operation.phase} and waits: {operation.wait_reason}. "
         f"`migrator timeline {operation.uuid}` has what happened."
-        if operation.waiting
+        if operation.wait_reason
         else f"Follow the {operation.kind} with `migrator timeline {operation.uuid}`."
         for operation in sides.operations
         if operation.phase != VERIFY

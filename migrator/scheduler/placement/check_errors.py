@@ -28,4 +28,4 @@ def of_finding(code: str, found: CheckFinding) -> dict[str, Any]:
     """A check that failed, as an operation's error has it."""
     sides = {"source": found.source, "destination": found.destination}
     advice = CHECKS[code].advice if code in CHECKS else ""
-    return {"code": code, "message": found.words, "found": sides, "advice": advice}
+    return {"code": code, "message": found.message, "found": sides, "advice": advice}

@@ -45,7 +45,7 @@ class EvacuationFacts:
             memory_mb=memory_mb,
             disk_gb=disk_gb,
             source=row.host,
-            guest=evacuation.described(lost.report),
+            guest=evacuation.describe_guest(lost.report),
             holders=self.holders.get(row.uuid, frozenset()) - {row.host or ""},
             surviving=lost.surviving(spec),
             missing_images=tuple(sorted({image.id for image in spec.images}.difference(self.images))),

@@ -88,8 +88,8 @@ def _kept(need: PlacementRequest) -> list[str]:
 
 
 def _unfit(row: InstanceRow) -> str:
-    words = [] if row.vm_state in ALLOWED[Kind.EVACUATION][1] else [f"it is {row.vm_state}"]
-    return ", ".join([*words, *([f"it is busy ({row.task_state})"] if row.task_state is not None else [])])
+    message = [] if row.vm_state in ALLOWED[Kind.EVACUATION][1] else [f"it is {row.vm_state}"]
+    return ", ".join([*message, *([f"it is busy ({row.task_state})"] if row.task_state is not None else [])])
 
 
 def _without_root(disks: Sequence[Mapping[str, Any]]) -> str:

@@ -39,7 +39,7 @@ def place(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
     considered = _considered(connection, need, down_after)
     awaited = sorted(c.host.name for c in considered if c.host.awaited and not c.host.forced_down)
     checks = _details(considered, need) if len(considered) <= _DETAILED else None
-    return Placement(awaited=awaited, refusals=_explain(considered, need), checks=checks)
+    return Placement(silent_hosts=awaited, refusals=_explain(considered, need), checks=checks)
 
 
 def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> PlacementRequest:
@@ -47,7 +47,7 @@ def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
     live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
     row = instances.get(connection, operation.instance_uuid, deleted=True)
     flavor = operation.params.new_flavor if operation.params.new_flavor is not None else row.flavor
-    vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.home))
+    vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.state_pool))
     return PlacementRequest(
         instance=spec_for(snapshot, Actor.DESTINATION),
         vcpus=vcpus,

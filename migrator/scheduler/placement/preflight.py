@@ -109,11 +109,11 @@ def request_of(connection: Connection, row: InstanceRow, origin: SourceHost | No
 
 def _unfit(row: InstanceRow, origin: SourceHost | None) -> str:
     """Why no live migration may begin now; "": one may."""
-    words = [] if row.vm_state in ALLOWED[Kind.LIVE_MIGRATION][1] else [f"it is {row.vm_state}"]
-    words += [f"it is busy ({row.task_state})"] if row.task_state is not None else []
-    words += ["it has no host"] if row.host is None else []
-    words += [unheard(origin.host)] if origin is not None and not origin.host.up else []
-    return ", ".join(words)
+    message = [] if row.vm_state in ALLOWED[Kind.LIVE_MIGRATION][1] else [f"it is {row.vm_state}"]
+    message += [f"it is busy ({row.task_state})"] if row.task_state is not None else []
+    message += ["it has no host"] if row.host is None else []
+    message += [unheard(origin.host)] if origin is not None and not origin.host.up else []
+    return ", ".join(message)
 
 
 def unheard(host: HostView) -> str:

@@ -41,14 +41,14 @@ def ahead_everywhere(connection: Connection, snapshot: Snapshot) -> Mapping[str,
     return queues.ahead_everywhere(connection, RULE, operation.id, operation.kind is URGENT)
 
 
-def places(connection: Connection, rows: Iterable[OperationRow], limit: int) -> Mapping[int, QueuePosition]:
+def positions(connection: Connection, rows: Iterable[OperationRow], limit: int) -> Mapping[int, QueuePosition]:
     """Operation id -> its place, for those of these rows of ``operations`` that wait for a host: one query."""
     waiting = {row.id: row.destination for row in rows if row.phase == QUEUED and row.forward and row.destination}
     if not waiting or not limit:
         return {}
     under_way: dict[str, int] = {}
     lines: dict[str, list[QueueRow]] = {}
-    for one in queues.standing(connection, RULE, set(waiting.values())):
+    for one in queues.members(connection, RULE, set(waiting.values())):
         if one.queued:
             lines.setdefault(one.destination, []).append(one)
         else:
@@ -91,7 +91,7 @@ def following(connection: Connection, snapshot: Snapshot, after: OperationView) 
 def _stands(operation: OperationView) -> tuple[str, bool] | None:
     """(host, whether it waits); None: nowhere. What ``RULE`` says, of one operation."""
     host = operation.destination
-    if host is None or operation.same_host or not operation.active or not operation.holds:
+    if host is None or operation.same_host or not operation.active or not operation.locks_instance:
         return None
     if (operation.kind.value, operation.phase) in UNDER_WAY:
         return host, False

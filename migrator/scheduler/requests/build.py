@@ -60,7 +60,7 @@ class NewInstance:
     key_data: str | None = None  # the public key of that name
     config_drive: bool = False
     hostname: str = ""
-    shown: Mapping[str, Any] = field(default_factory=dict)  # column -> value: recorded only to be shown
+    display_columns: Mapping[str, Any] = field(default_factory=dict)  # column -> value: recorded only to be shown
     user_data: str | None = None  # in base64
     boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
     volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
@@ -125,7 +125,7 @@ def _create(connection: Connection, caller: Caller, new: NewInstance, nics: Inte
             "key_name": new.key_name,
             "key_data": new.key_data,
             "hostname": new.hostname or None,
-            **new.shown,
+            **new.display_columns,
             "config_drive": new.config_drive,
             "server_group": new.hints.group,
             "scheduler_hints": dict(new.hints.asked),
@@ -163,7 +163,7 @@ def _spec(connection: Connection, uuid: str, new: NewInstance, nics: tuple[NicSp
         memory_mb=flavor["memory_mb"],
         disks=disks,
         volumes=volumes,
-        home=_pool(new) if new.boot_volume else "",
+        state_pool=_pool(new) if new.boot_volume else "",
         nics=nics,
         images=tuple(refs),
         kernel_id=kernel,

@@ -25,8 +25,8 @@ def migrate(db: Database, caller: Caller, uuid: str, *, host: str | None) -> int
     def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, Kind.MIGRATION)
         if host is not None and host == row.host:
-            words = f"Unable to migrate instance ({uuid}) to current host"
-            raise BadRequest(f"{words} ({host}).", without_hosts=f"{words}.")
+            message = f"Unable to migrate instance ({uuid}) to current host"
+            raise BadRequest(f"{message} ({host}).", without_hosts=f"{message}.")
         params = {"old_flavor": dict(row.flavor), "new_flavor": dict(row.flavor)}
         return begin(connection, caller, Kind.MIGRATION, uuid, row.host, requested_host=host, params=params, seen=row)
 
@@ -70,7 +70,7 @@ def _check_disks(spec: InstanceSpec, old: Mapping[str, Any], new: Mapping[str, A
     """Disks grow and never shrink, and none comes or goes."""
     has_ephemeral = any(disk.target == "vdb" for disk in spec.disks)
     sizes = (("root", "disk_gb"), ("ephemeral", "ephemeral_gb"))
-    for name, key in sizes[1:] if spec.home else sizes:  # a volume is as large as it is, whatever the flavor says
+    for name, key in sizes[1:] if spec.state_pool else sizes:  # a volume is as large as it is, whatever the flavor says
         before, after = old.get(key, 0), new.get(key, 0)
         if after < before:
             raise BadRequest(

@@ -1,7 +1,7 @@
-"""What may be asked of an instance while it is live-migrated: a table, and the words of a refusal.
+"""What may be asked of an instance while it is live-migrated: a table, and the sentence of a refusal.
 
-Never acts: ``scheduler/requests/requests.py`` asks it, ``tests/api/test_meanwhile.py`` holds the whole API against it,
-and ``docs/operations.md`` is drawn from it.
+Never acts: ``scheduler/requests/requests.py`` asks it, ``tests/api/test_during_live_migration.py`` holds the whole API
+against it, and ``docs/operations.md`` is drawn from it.
 """
 
 from collections.abc import Mapping

@@ -104,9 +104,9 @@ def _begin(
     found = _survival(row, source, storage)
     _refuse_heard(source, settings, shared=found.shared)
     _check_storage(found.spec, found.surviving, found.shared, request.on_shared_storage, request.admin_pass)
-    words = rebuild_refusal(found.disks, images.with_data(connection, images_of(found.disks)), settings)
-    if words := words or ("" if request.may_lose else loss_refusal(found.disks)):
-        raise Conflict(f"Cannot 'evacuate' instance {uuid}: {words}")
+    message = rebuild_refusal(found.disks, images.with_data(connection, images_of(found.disks)), settings)
+    if message := message or ("" if request.may_lose else loss_refusal(found.disks)):
+        raise Conflict(f"Cannot 'evacuate' instance {uuid}: {message}")
     generated = request.admin_pass is None and request.generate
     password = None if found.shared else _password() if generated else request.admin_pass
     proven = shared_proofs.check(source, list(found.kept_pools), settings)
@@ -116,7 +116,7 @@ def _begin(
         "power": _power(row, found, stopped=request.stopped).value,
         passwords.PARAM: passwords.encrypted(keys.stamp_key(connection), password),
     }
-    context = {"guest": described(found.report).model_dump(mode="json"), "disks": found.disks}
+    context = {"guest": describe_guest(found.report).model_dump(mode="json"), "disks": found.disks}
     asked: dict[str, Any] = {"requested_host": request.host, "params": params, "context": context, "seen": row}
     operation_id = begin(connection, caller, Kind.EVACUATION, uuid, row.host, **asked)
     evacuation_events.note_evidence(connection, operation_id, uuid, source, settings)
@@ -131,9 +131,9 @@ def _survival(row: InstanceRow, source: HostRow, storage: Mapping[str, Mapping[s
     """Raises Conflict where the host's report cannot be read."""
     spec, (report, unreadable) = InstanceSpec.model_validate(row.spec), report_of(source)
     if unreadable:  # which of its disks are shared is unknown
-        words = f"Cannot 'evacuate' instance {row.uuid}:"
-        hidden = f"{words} what its host last reported cannot be read"
-        raise Conflict(f"{words} host {source.name}: {unreadable}", without_hosts=hidden)
+        message = f"Cannot 'evacuate' instance {row.uuid}:"
+        hidden = f"{message} what its host last reported cannot be read"
+        raise Conflict(f"{message} host {source.name}: {unreadable}", without_hosts=hidden)
     surviving = surviving_pools(storage, spec, report, source.name)
     shared = outlives(spec, surviving)
     return _Survival(spec, report, surviving, evacuated_disks.fates(spec, surviving), shared)
@@ -173,8 +173,8 @@ def _refuse_heard(source: HostRow, settings: ServerSettings, *, shared: bool) ->
     """A host that is heard is not down, though an operator says so. Where the disks are kept its agent stops the guest
     first, before another copy starts; where they are not, a healthy guest would be given up for an empty disk."""
     if why := heard_refusal(source, settings, shared=shared):
-        words = f"Compute service of {source.name} is still in use: {why}"
-        raise BadRequest(words, without_hosts=f"{lost_host.IN_USE}: {why}")
+        message = f"Compute service of {source.name} is still in use: {why}"
+        raise BadRequest(message, without_hosts=f"{lost_host.IN_USE}: {why}")
 
 
 def heard_refusal(source: HostRow, settings: ServerSettings, *, shared: bool) -> str:
@@ -283,7 +283,7 @@ def _where_kept(spec: InstanceSpec, surviving: Mapping[str, str]) -> str:
     return ", ".join([*sorted({d.pool for d in spec.disks} & set(surviving)), *(v.source for v in spec.volumes)])
 
 
-def described(report: HostReport) -> GuestDescription:
+def describe_guest(report: HostReport) -> GuestDescription:
     """What can be said of a guest whose host cannot be asked."""
     storage = {name: pool.identity for name, pool in report.storage.items()}
     proofs = {name: pool.proof for name, pool in report.storage.items() if pool.proof}

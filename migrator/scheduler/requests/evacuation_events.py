@@ -17,15 +17,15 @@ def note_evidence(
 ) -> None:
     found = fencing.evidence(source, settings)
     if found is not None:
-        words = found.words
+        message = found.message
     elif host_view(source, settings.service_down_time).heard:
-        words = "none; its agent answers, and stops the guest before another copy starts"
+        message = "none; its agent answers, and stops the guest before another copy starts"
     else:
-        words = f"none yet; the fence command will be run for {source.name}"
+        message = f"none yet; the fence command will be run for {source.name}"
     events.add(
         connection,
         "evidence",
-        f"evidence that {source.name} runs nothing: {words}",
+        f"evidence that {source.name} runs nothing: {message}",
         operation_id=operation_id,
         instance_uuid=uuid,
         host=source.name,
@@ -36,7 +36,7 @@ def note_evidence(
 
 def note_disks(connection: Connection, operation_id: int, uuid: str, disks: Sequence[Mapping[str, Any]]) -> None:
     if disks:
-        words = evacuated_disks.words(disks)
+        message = evacuated_disks.describe(disks)
         details = {"disks": list(disks)}
         known: dict[str, Any] = {"operation_id": operation_id, "instance_uuid": uuid, "epoch": 1, "details": details}
-        events.add(connection, "disks", words, **known)
+        events.add(connection, "disks", message, **known)

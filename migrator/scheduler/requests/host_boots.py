@@ -35,8 +35,8 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
             refuse_second_copy(Kind.START, row, host_domains.live_elsewhere(connection, uuid, row.host))
             _refuse_disputed(connection, uuid)
         except MigratorError as error:
-            words = f"{host} was rebooted, and the guest is not started again: {error.message}"
-            events.add(connection, "power", words, instance_uuid=uuid, host=host)
+            message = f"{host} was rebooted, and the guest is not started again: {error.message}"
+            events.add(connection, "power", message, instance_uuid=uuid, host=host)
             continue
         caller = Caller(_USER, row.project_id, f"req-{uuids.uuid4()}")
         begin(connection, caller, Kind.START, uuid, row.host, seen=row)
@@ -45,5 +45,5 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
 def _refuse_disputed(connection: Connection, uuid: str) -> None:
     """No client asked for this start, so that it does not wait for an operator's word either."""
     newer_copies.raise_if_newer(connection, uuid)
-    if words := alarms.disputes(connection, [uuid]).get(uuid):
-        raise Conflict(words)
+    if message := alarms.disputes(connection, [uuid]).get(uuid):
+        raise Conflict(message)

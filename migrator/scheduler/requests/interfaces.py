@@ -157,11 +157,11 @@ def asked_address(network: NetworkRow, text: str, known: Sequence[NetworkRow], *
     if network.cidr is None:
         raise BadRequest(f"Fixed IP {found} cannot be given: network {network.name} has no CIDR")
     taken = guest_addresses.others(network.gateway, network.dns)
-    words = unusable(found, guest_addresses.cidr(network.cidr), taken)
-    if words is None and not within(found, network.ranges):
-        words = _outside(network, found, known, only_ranges=only_ranges)
-    if words is not None:
-        raise BadRequest(f"Fixed IP address {found} is not a valid ip address for network {network.name}: {words}")
+    message = unusable(found, guest_addresses.cidr(network.cidr), taken)
+    if message is None and not within(found, network.ranges):
+        message = _outside(network, found, known, only_ranges=only_ranges)
+    if message is not None:
+        raise BadRequest(f"Fixed IP address {found} is not a valid ip address for network {network.name}: {message}")
     return str(found)
 
 

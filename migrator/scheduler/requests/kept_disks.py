@@ -52,7 +52,7 @@ def restore(db: Database, caller: Caller, uuid: str, kept: str) -> int:
     return until_unchanged(db, ask)
 
 
-def drop(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
+def delete(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
     """Begin to delete them, on every host that has some; the operations' ids. Raises NotFound."""
     table, begun = OPERATIONS[Kind.KEPT_DROP], []
     with db.write() as connection:
@@ -68,11 +68,11 @@ def drop(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
                 request_id=caller.request_id,
                 user_id=caller.user_id,
                 project_id=caller.project_id,
-                holds=False,
+                locks_instance=False,
             )
             ident = operations.create(connection, new)
-            words = f"{table.action} requested by {caller.user_id}: what operation {kept} set aside on {host}"
-            events.add(connection, "begin", words, operation_id=ident, instance_uuid=uuid, host=host, epoch=1)
+            message = f"{table.action} requested by {caller.user_id}: what operation {kept} set aside on {host}"
+            events.add(connection, "begin", message, operation_id=ident, instance_uuid=uuid, host=host, epoch=1)
             begun.append(ident)
     caller.operations.extend(begun)
     return begun

@@ -18,12 +18,12 @@ def check(source: HostRow, settings: ServerSettings, cannot: str) -> None:
     if view.up:
         raise BadRequest(f"Compute service of {source.name} is still in use.", without_hosts=f"{IN_USE}.")
     if view.awaited and not fencing.forced_down(source):
-        words = f"{cannot} the servers came back {source.listening_s:.0f} s ago, and"
+        message = f"{cannot} the servers came back {source.listening_s:.0f} s ago, and"
         late = (
             f"may not have had the time to speak to them; ask again when {settings.service_down_time:g} s have passed, "
             "or set forced_down"
         )
-        raise Conflict(f"{words} host {source.name} {late}", without_hosts=f"{words} its host {late}")
+        raise Conflict(f"{message} host {source.name} {late}", without_hosts=f"{message} its host {late}")
     # One that answers stops its guest itself, and says so.
     if not view.heard and fencing.evidence(source, settings) is None and not settings.fence_command:
         silent = "is silent, but nothing says that its guests do not run any more."

@@ -196,11 +196,11 @@ def refuse_second_copy(kind: Kind, row: InstanceRow, others: Sequence[tuple[str,
     paused one counts like one that runs, for it may go on at any time."""
     for other, state in others:
         does = "runs" if state == DomainState.RUNNING else f"is {state}"
-        words = f"Cannot '{ALLOWED[kind][0]}' instance {row.uuid}: a copy of it {does} on"
+        message = f"Cannot '{ALLOWED[kind][0]}' instance {row.uuid}: a copy of it {does} on"
         raise Conflict(
-            f"{words} {other}, but its record says {row.host}",
+            f"{message} {other}, but its record says {row.host}",
             advice=f"compare both sides with `migrator reconcile {row.uuid}`",
-            without_hosts=f"{words} another host than its record says; ask an operator",
+            without_hosts=f"{message} another host than its record says; ask an operator",
         )
 
 

@@ -30,9 +30,9 @@ def note(connection: Connection, heartbeat: server_heartbeat.Heartbeat) -> None:
 
 
 def _alarm(connection: Connection, step_s: float) -> None:
-    words = f"the database's clock was set {'forward' if step_s > 0 else 'back'} by {abs(step_s):.0f} s"
-    log.warning("%s; hosts' silence is measured by the servers' own clock, and evidence stays as it was", words)
-    alarms.raise_alarm(connection, AlarmKind.CLOCK_STEPPED, words, details={"step_s": round(step_s, 3)})
+    message = f"the database's clock was set {'forward' if step_s > 0 else 'back'} by {abs(step_s):.0f} s"
+    log.warning("%s; hosts' silence is measured by the servers' own clock, and evidence stays as it was", message)
+    alarms.raise_alarm(connection, AlarmKind.CLOCK_STEPPED, message, details={"step_s": round(step_s, 3)})
 
 
 def _clear(connection: Connection) -> None:

@@ -73,18 +73,18 @@ def _check_aggregates(connection: Connection, operation: OperationView, host: st
     """The zone of a host that is claimed stays, see ``db/aggregates``. Raises ConcurrentUpdate."""
     row = instances.get(connection, operation.instance_uuid, deleted=True)
     found = aggregates.load(connection, row.availability_zone, _flavor(connection, operation, "new_flavor"), [host])
-    words = aggregate_rules.refusal(host, found)
-    if words is not None:
-        raise ConcurrentUpdate(f"Host {host} may not take instance {operation.instance_uuid} any more: {words}")
+    message = aggregate_rules.refusal(host, found)
+    if message is not None:
+        raise ConcurrentUpdate(f"Host {host} may not take instance {operation.instance_uuid} any more: {message}")
 
 
 def _check_neighbours(connection: Connection, operation: OperationView, host: str) -> None:
     """No other member of the server group is placed before this transaction ends; and whom the host holds, and is about
     to hold, is known, for its row is locked. Raises ConcurrentUpdate."""
     server_groups.lock_of(connection, operation.instance_uuid)
-    words = neighbour_checks.refusal(host, neighbours.load(connection, operation.instance_uuid))
-    if words is not None:
-        raise ConcurrentUpdate(f"Host {host} may not take instance {operation.instance_uuid} any more: {words}")
+    message = neighbour_checks.refusal(host, neighbours.load(connection, operation.instance_uuid))
+    if message is not None:
+        raise ConcurrentUpdate(f"Host {host} may not take instance {operation.instance_uuid} any more: {message}")
 
 
 def _release_destination(connection: Connection, operation: OperationView, _plan: Plan) -> None:
@@ -120,7 +120,7 @@ def _move_record(connection: Connection, operation: OperationView, plan: Plan) -
     before = DomainState.PAUSED if stays_paused(operation) else DomainState.RUNNING
     seen = operation.kind is Kind.EVACUATION or arrived(plan.effect_fact)
     found = _found(plan, before) if seen else POWER[before]
-    if operation.context.torn:
+    if operation.context.postcopy_lost:
         found = _found(plan, DomainState.SHUT_OFF)
     changes = {"host": operation.destination, "fault": None, **found}
     instances.change(connection, operation.instance_uuid, changes)
@@ -179,11 +179,10 @@ def _record_deleted(connection: Connection, operation: OperationView, _plan: Pla
     for other in operations.active_of(connection, operation.instance_uuid):
         if other.id != operation.id:
             ends = ", ".join(sorted({host for host in (other.source, other.destination) if host}))
-            words = (
-                f"deleted, but for what {other.kind} {other.id} still has to clean up ({ends}): {other.waiting or ''}"
-            )
+            left = f"deleted, but for what {other.kind} {other.id} still has to clean up ({ends})"
+            message = f"{left}: {other.wait_reason or ''}"
             about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": operation.instance_uuid}
-            events.add(connection, "owing", words.rstrip(": "), **about)
+            events.add(connection, "owing", message.rstrip(": "), **about)
     instances.terminated(connection, operation.instance_uuid)
     consoles.remove(connection, operation.instance_uuid)
     volumes.release(connection, operation.instance_uuid)

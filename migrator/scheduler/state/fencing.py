@@ -26,7 +26,7 @@ class Evidence:
 
     kind: str
     by: str
-    words: str
+    message: str
     at: float | None
 
 
@@ -35,8 +35,8 @@ def evidence(row: HostRow, settings: ServerSettings) -> Evidence | None:
     ago, or of whose silence nothing is known."""
     recorded: Mapping[str, Any] = row.fencing or {}
     if forced_down(row):
-        words = recorded.get("words", "it was forced down")
-        return Evidence("forced_down", recorded.get("by", ""), words, recorded.get("at"))
+        message = recorded.get("words", "it was forced down")
+        return Evidence("forced_down", recorded.get("by", ""), message, recorded.get("at"))
     if row.silent_s <= settings.service_down_time:
         return None
     return _fenced(row, recorded) or _lapsed(row) or _policy(row, settings)
@@ -83,8 +83,8 @@ def _fenced(row: HostRow, recorded: Mapping[str, Any]) -> Evidence | None:
     if recorded.get("kind") != "fence_command" or given_at(recorded) < max(row.last_seen, _listening_since(row)):
         return None
     by, said = recorded.get("by", ""), recorded.get("words", "")
-    words = f"the fence command succeeded on {by}" + (f": {said}" if said else "")
-    return Evidence("fence_command", by, words, recorded["at"])
+    message = f"the fence command succeeded on {by}" + (f": {said}" if said else "")
+    return Evidence("fence_command", by, message, recorded["at"])
 
 
 def _lapsed(row: HostRow) -> Evidence | None:
@@ -94,15 +94,15 @@ def _lapsed(row: HostRow) -> Evidence | None:
         return None
     if min(row.silent_s, row.listening_s) <= lapses_after(lease):
         return None
-    words = (
+    message = (
         f"its self-fencing lease of {lease:g} s has lapsed: not heard for {row.silent_s:.0f} s, and "
         f"{lapses_after(lease):g} s are enough"
     )
-    return Evidence("lease", row.name, words, None)
+    return Evidence("lease", row.name, message, None)
 
 
 def _policy(row: HostRow, settings: ServerSettings) -> Evidence | None:
     if not settings.evacuate_silent_hosts or row.listening_s <= settings.service_down_time:
         return None
-    words = f"not heard for {row.silent_s:.0f} s, and the policy evacuate_silent_hosts takes that for enough"
-    return Evidence("policy", "evacuate_silent_hosts", words, None)
+    message = f"not heard for {row.silent_s:.0f} s, and the policy evacuate_silent_hosts takes that for enough"
+    return Evidence("policy", "evacuate_silent_hosts", message, None)

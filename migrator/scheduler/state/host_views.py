@@ -69,7 +69,7 @@ def with_fencing(row: HostRow, view: HostView, settings: ServerSettings, since: 
         if attempt.get("ok") is False and attempt.get("clock", attempt.get("at", 0.0)) >= since
         else None
     )
-    return replace(view, evidence=found.words if found is not None else None, fence_failed=failed)
+    return replace(view, evidence=found.message if found is not None else None, fence_failed=failed)
 
 
 def candidates(rows: Iterable[HostRow], down_after: float) -> list[Candidate]:

@@ -47,11 +47,11 @@ def operation_view(row: OperationRow, moment: float) -> OperationView:
         params=Params.parse(row.params or {}),
         context=Context.parse(row.context or {}),
         cancel_requested=row.cancel_requested,
-        waiting=row.waiting,
+        wait_reason=row.wait_reason,
         error=row.error,
         active=row.active,
         confirm_requested=row.confirm_requested,
-        holds=row.holds,
+        locks_instance=row.locks_instance,
         steering=Steering.parse(row.steering or {}),
         outcome=row.outcome or {},
         phase_age_s=moment - row.phase_since,
@@ -77,7 +77,7 @@ def snapshots(connection: Connection, rows: Sequence[OperationRow], settings: Se
     names |= {instance.host for instance in specs.values() if instance.host}
     seen = {host.name: host for host in hosts.by_names(connection, names)}
     views = {host.name: host_view(host, settings.service_down_time) for host in seen.values()}
-    waiting = inbound.places(connection, rows, settings.max_concurrent_builds)
+    waiting = inbound.positions(connection, rows, settings.max_concurrent_builds)
     disputes = alarms.disputes(connection, specs.keys())
     unlisted = UnlistedHosts(connection, settings)
     for row in rows:
@@ -128,7 +128,7 @@ def _snapshot(
         ages={f.host: f.age_s for f in facts},
         told={f.host: f.told_s for f in facts},
         report_timeout_s=settings.agent_report_timeout,
-        home=instance.host,
+        record_host=instance.host,
         deleted=instance.deleted,
         deleting=bool(instance.delete_requested),
         confirm_window_s=settings.resize_confirm_window,
@@ -138,7 +138,7 @@ def _snapshot(
         inbound=place,
         inbound_limit=settings.max_concurrent_builds,
         shutdown_timeout_s=settings.shutdown_timeout,
-        means=means_of(settings),
+        migration_options=means_of(settings),
         reached_mib_s=_reached(connection, row),
         stalled_s=_stalled_s(connection, row),
     )
@@ -155,7 +155,7 @@ def _perhaps_built_on(row: OperationRow, found: Snapshot, unlisted: UnlistedHost
     """For what makes a guest where none is: a host that may have it already, since the operation is older than the time
     for which servers listen, and may come out of a backup. Asked for only there: it costs queries."""
     table = OPERATIONS[Kind(row.kind)]
-    if table.kind is Kind.EVACUATION and row.holds and found.home == row.source:
+    if table.kind is Kind.EVACUATION and row.locks_instance and found.record_host == row.source:
         return unlisted.first(row.created_at, without=row.source)
     if table.kind is not Kind.BUILD or not table.phase(row.phase).claims_host:
         return None

@@ -12,7 +12,7 @@ _NO_HINTS: Mapping[str, frozenset[str]] = {rows.SAME_HOST: frozenset(), rows.DIF
 
 def load(connection: Connection, instance_uuid: str) -> Neighbours:
     group, hints = rows.group_of(connection, instance_uuid), rows.named(connection, instance_uuid)
-    found = rows.places(connection, frozenset().union(*hints.values()))
+    found = rows.hosts_of(connection, frozenset().union(*hints.values()))
     members = rows.members(connection, group.uuid, without=instance_uuid) if group is not None else {}
     return _neighbours(group, members, hints, found)
 
@@ -25,7 +25,7 @@ def load_all(
     members = rows.members_of(connection, groups.keys())
     hints = rows.all_named(connection, uuids)
     hinted = frozenset().union(*(named for one in hints.values() for named in one.values()))
-    found, none = rows.places(connection, hinted), dict[str, frozenset[str]]()
+    found, none = rows.hosts_of(connection, hinted), dict[str, frozenset[str]]()
     loaded: dict[str, Neighbours] = {}
     for row in instances:
         group = groups.get(row.server_group or "")

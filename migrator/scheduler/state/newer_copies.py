@@ -22,8 +22,8 @@ def raise_if_newer(connection: Connection, uuid: str) -> None:
     for copy in host_domains.of_instance(connection, uuid):
         if copy.believed and serials.unknown(connection, {uuid: copy.served}):
             recorded = instances.get(connection, uuid).host
-            words = newer_than(copy.host, copy.state, UNKNOWN_SERIAL, recorded)
-            alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, words, host=copy.host, instance_uuid=uuid)
+            message = newer_than(copy.host, copy.state, UNKNOWN_SERIAL, recorded)
+            alarms.raise_alarm(connection, AlarmKind.COPY_NEWER, message, host=copy.host, instance_uuid=uuid)
 
 
 def unknown_served(connection: Connection, host: str, copies: Iterable[HeldCopy]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from migrator.scheduler.decision.snapshot import OperationView, Plan
 
 def note(connection: Connection, before: OperationView, found: OperationView, plan: Plan) -> None:
     """What ``plan``, which made ``found`` of the operation, says of its alarms."""
-    if plan.end is not None:
+    if plan.final_status is not None:
         close(connection, before.uuid)
         return
     _note_announced(connection, before, plan)
@@ -27,12 +27,12 @@ def close(connection: Connection, operation_uuid: str) -> None:
 
 
 def _note_announced(connection: Connection, operation: OperationView, plan: Plan) -> None:
-    if plan.waiting is None:
+    if plan.wait_reason is None:
         return
-    before, after = announced_by(operation.waiting), announced_by(plan.waiting)
+    before, after = announced_by(operation.wait_reason), announced_by(plan.wait_reason)
     about: dict[str, Any] = {"instance_uuid": operation.instance_uuid, "operation_uuid": operation.uuid}
     if after is not None:
-        raise_alarm(connection, after, plan.waiting, told=True, **about)
+        raise_alarm(connection, after, plan.wait_reason, told=True, **about)
     if before is not None and before is not after:
         clear_alarm(connection, before, **about)
 

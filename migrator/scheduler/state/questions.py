@@ -38,7 +38,7 @@ class Common:
     """What is the same for all hosts. ``up``: how many hosts are; ``likely``: (name, URI) of the hosts to which
     instances are moved first."""
 
-    up: int
+    hosts_up: int
     likely: Sequence[tuple[str, str | None]]
     cpus: Mapping[str, GuestCpu]
 
@@ -62,7 +62,7 @@ class SurveyQuestions:
         chosen = sorted([*leaving, *others][:PEERS_MAX])
         return Questions(
             now=moment,
-            again_s=max(_AGAIN_S, common.up / _SURVEYS_A_SECOND),
+            next_survey_s=max(_AGAIN_S, common.hosts_up / _SURVEYS_A_SECOND),
             peers=tuple(peer for name, uri in chosen if (peer := _peer(name, uri)) is not None),
             cpus=dict(common.cpus),
             volumes=sources,

@@ -65,8 +65,8 @@ def note(
         said.append(
             "if no other host really shares it, remove the one that says so (migrator host-delete) and ask again"
         )
-        words = "; ".join(said)
-        events.add(connection, "storage", words, operation_id=operation_id, instance_uuid=uuid, host=host, epoch=1)
+        message = "; ".join(said)
+        events.add(connection, "storage", message, operation_id=operation_id, instance_uuid=uuid, host=host, epoch=1)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -37,8 +37,8 @@ def accept(db: Database, host: str, survey: Survey) -> None:
         leftovers = tuple(one for one, _ in unexplained(connection, host, survey.leftovers))
         cpus = _of_guests(connection, host, survey)
         survey = survey.model_copy(update={"leftovers": leftovers, "cpus": cpus})
-        surveys.keep(connection, host, survey.model_dump(mode="json", exclude_defaults=True))
-        surveys.keep_cpus(connection, host, {key: cpu.model_dump(mode="json") for key, cpu in cpus.items()})
+        surveys.upsert(connection, host, survey.model_dump(mode="json", exclude_defaults=True))
+        surveys.upsert_cpus(connection, host, {key: cpu.model_dump(mode="json") for key, cpu in cpus.items()})
 
 
 def _of_guests(connection: Connection, host: str, survey: Survey) -> dict[str, GuestCpu]:
@@ -75,8 +75,8 @@ def _surveyed(body: Any, age_s: float, about: Collection[str] | None, guests: Co
         found = fields(error)
     except (AttributeError, TypeError) as error:  # not even a mapping
         found = str(error)
-    words = f"what its agent found cannot be read ({found}); its agent looks again within a minute, if it is up"
-    return SurveyRecord(Survey(), age_s, words)
+    message = f"what its agent found cannot be read ({found}); its agent looks again within a minute, if it is up"
+    return SurveyRecord(Survey(), age_s, message)
 
 
 def _only(found: Any, names: Collection[str]) -> dict[str, Any]:

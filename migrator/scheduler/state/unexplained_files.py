@@ -24,14 +24,14 @@ def unexplained(connection: Connection, host: str, found: Sequence[Leftover]) ->
     uuids = {one.instance for one in found if one.kind == LeftoverKind.DISKS}
     rows = {row.uuid: row for row in leftovers.records(connection, host, uuids)}
     own = leftovers.pools(connection, host)
-    why = ((one, _words(one, rows.get(one.instance), host, own)) for one in found)
-    return [(one, words) for one, words in why if words]
+    why = ((one, _unexplained_reason(one, rows.get(one.instance), host, own)) for one in found)
+    return [(one, message) for one, message in why if message]
 
 
-def _words(one: Leftover, row: LeftoverRow | None, host: str, own: Any) -> str:
+def _unexplained_reason(one: Leftover, row: LeftoverRow | None, host: str, own: Any) -> str:
     """ "": a record explains it."""
     if one.kind != LeftoverKind.DISKS:
-        return next((words for kind, words in _UNUSED.items() if kind == one.kind), "nothing uses it")
+        return next((message for kind, message in _UNUSED.items() if kind == one.kind), "nothing uses it")
     if row is None:
         return "no record knows this instance"
     if row.involved:

@@ -15,8 +15,8 @@ _LONGEST = 300
 
 
 def set_aside(db: Database, operation_id: int, error: Exception) -> None:
-    words = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
-    reason = f"{_REASON}: upgrade it if a newer server runs beside it ({words})"
+    message = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
+    reason = f"{_REASON}: upgrade it if a newer server runs beside it ({message})"
     with db.write() as connection:
         about = operations.hold_up(connection, operation_id, reason, _QUIET_S)
         if about is not None:
@@ -25,7 +25,7 @@ def set_aside(db: Database, operation_id: int, error: Exception) -> None:
 
 def take_up(db: Database, operation: OperationView) -> None:
     """It can be read again."""
-    if (operation.waiting or "").startswith(_REASON):
+    if (operation.wait_reason or "").startswith(_REASON):
         with db.write() as connection:
             about = {"instance_uuid": operation.instance_uuid, "operation_uuid": operation.uuid}
             alarms.clear_alarm(connection, AlarmKind.UNREADABLE, **about)

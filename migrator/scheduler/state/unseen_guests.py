@@ -43,7 +43,9 @@ class SilentHosts:
     def __init__(self, connection: Connection, settings: ServerSettings) -> None:
         down_after = settings.service_down_time
         self._rows = {row.name: row for row in hosts.every(connection)}
-        untold = [row for row in self._rows.values() if row.approved and not _told(row, max(down_after, LISTING_S))]
+        untold = [
+            row for row in self._rows.values() if row.approved and not _has_listed(row, max(down_after, LISTING_S))
+        ]
         views = [with_fencing(row, host_view(row, down_after), settings, 0.0) for row in untold]
         self._silent = {view.name: _identities(view.report) for view in views if not view.fenced}
         self._heard = {view.name for view in views if view.heard}
@@ -76,9 +78,9 @@ def raise_if_unseen(connection: Connection, host: HostRow, instance: InstanceRow
     which is not heard. Where that host lists its copies, the audit raises the alarm."""
     if _has(connection, host, instance.uuid):
         return
-    words = silent.perhaps_with(instance.spec, host.name)
-    if words:
-        said = f"its record says {host.name}, which has not said so since the servers are back; it may run on {words}"
+    message = silent.perhaps_with(instance.spec, host.name)
+    if message:
+        said = f"its record says {host.name}, which has not said so since the servers are back; it may run on {message}"
         alarms.raise_alarm(connection, AlarmKind.GUEST_UNSEEN, said, host=host.name, instance_uuid=instance.uuid)
 
 
@@ -130,7 +132,7 @@ def _named(silent: Sequence[str]) -> str:
     return f"{', '.join(silent[:_NAMED])}{more}"
 
 
-def _told(row: HostRow, patience_s: float) -> bool:
+def _has_listed(row: HostRow, patience_s: float) -> bool:
     """Whether the host has said what it has: lately, and since servers listen, for an older list may be a backup's."""
     return has_listed(row) and (row.listed_s or 0.0) <= patience_s
 

@@ -56,7 +56,7 @@ MUTANTS = (
         "absent beside a transfer",
         ENSURE,
         (
-            "    if not inputs.kill and _transfer_active(driver, spec.uuid):\n"
+            "    if not inputs.destroy_running and _transfer_active(driver, spec.uuid):\n"
             '        return {"note": "a transfer is still active: left alone"}\n'
         ),
         "",
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "absent destroys what runs",
         ENSURE,
-        "if not inputs.kill and not _left_behind(assignment, domain, paused=inputs.paused):",
+        "if not inputs.destroy_running and not _left_behind(assignment, domain, paused=inputs.paused):",
         "if False:",
     ),
     Mutant(
@@ -83,7 +83,7 @@ MUTANTS = (
         "kill first is dropped",
         ENSURE,
         (
-            "    if inputs.kill and driver.domain(spec.uuid).state not in DEAD:\n"
+            "    if inputs.destroy_running and driver.domain(spec.uuid).state not in DEAD:\n"
             "        driver.destroy(spec.uuid)  # before all that a broken disk or mount can hinder: "
             "it may run elsewhere\n"
         ),

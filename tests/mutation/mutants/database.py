@@ -41,7 +41,7 @@ MUTANTS = (
         (
             "    if number == newest and not readable:  # repeated: no news, but its host still "
             "looks\n"
-            "        connection.execute(_told(dialect), mine)\n"
+            "        connection.execute(_touch_statement(dialect), mine)\n"
             "        return False\n"
         ),
         "",

@@ -95,7 +95,7 @@ MUTANTS = (
     Mutant(
         "judged though not holding",
         BACKWARD,
-        "judged = operation.holds and views.judged_by_verdict(table, phase)",
+        "judged = operation.locks_instance and views.judged_by_verdict(table, phase)",
         "judged = views.judged_by_verdict(table, phase)",
     ),
     Mutant(
@@ -119,14 +119,14 @@ MUTANTS = (
     Mutant(
         "claim released though owed",
         BACKWARD,
-        "if phase.claims_host and operation.holds and owes:",
+        "if phase.claims_host and operation.locks_instance and owes:",
         "if False:",
     ),
     Mutant(
         "silent host's undo owed without fencing",
         BACKWARD,
-        "given_up and snapshot.operation.holds and (by_silence or views.fenced(snapshot, host))",
-        "given_up and snapshot.operation.holds",
+        "given_up and snapshot.operation.locks_instance and (by_silence or views.fenced(snapshot, host))",
+        "given_up and snapshot.operation.locks_instance",
     ),
     Mutant(
         "owed though only awaited",

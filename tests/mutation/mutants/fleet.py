@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant(
         "data is given up that nobody gave up",
         EVACUATIONS,
-        "if not fleet.request.discard and (words := evacuation.loss_refusal(disks)):",
-        "if False and (words := evacuation.loss_refusal(disks)):",
+        "if not fleet.request.discard and (message := evacuation.loss_refusal(disks)):",
+        "if False and (message := evacuation.loss_refusal(disks)):",
     ),
     Mutant(
         "neighbours that an instance is kept apart from are everybody's",

@@ -2,7 +2,7 @@
 
 from tests.mutation.mutant import Mutant
 
-WORDS = "migrator/protocol/words.py"
+WORDS = "migrator/protocol/vocabulary.py"
 ADMISSION = "migrator/compute/agent/assignment_admission.py"
 KEPT_DISKS = "migrator/compute/storage/kept_disks.py"
 LEASE = "migrator/compute/fencing/lease.py"

@@ -13,13 +13,13 @@ MUTANTS = (
     Mutant(
         "what a guest has written since is compared with its copy",
         PROOF,
-        "if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.holds:",
-        "if snapshot.operation.same_host or not snapshot.operation.holds:",
+        "if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.locks_instance:",
+        "if snapshot.operation.same_host or not snapshot.operation.locks_instance:",
     ),
     Mutant(
         "a source whose guest is put back is compared with its copy",
         PROOF,
-        "if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.holds:",
+        "if actor is not Actor.SOURCE or snapshot.operation.same_host or not snapshot.operation.locks_instance:",
         "if actor is not Actor.SOURCE or snapshot.operation.same_host:",
     ),
     Mutant(
@@ -61,8 +61,8 @@ MUTANTS = (
     Mutant(
         "what is deleted already waits for a proof",
         PROOF,
-        "(not snapshot.deleted and snapshot.home == keeper)",
-        "(snapshot.home == keeper)",
+        "(not snapshot.deleted and snapshot.record_host == keeper)",
+        "(snapshot.record_host == keeper)",
     ),
     Mutant(
         "a proof counts although its host is silent",
@@ -103,7 +103,7 @@ MUTANTS = (
     Mutant(
         "a copy on a silent host is given up for a proof of now",
         SOURCE_PROOF,
-        "if not operation.holds and not views.heard(snapshot, operation.destination):  # so that the proof is fresh",
+        "if not operation.locks_instance and not views.heard(snapshot, operation.destination):",
         "if False:",
     ),
     Mutant(
@@ -127,20 +127,20 @@ MUTANTS = (
     Mutant(
         "an instance that is free is put down where it is not",
         SOURCE_PROOF,
-        "if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):",
+        "if judged.progress is Progress.FAILED and operation.locks_instance and proof.may_stay(snapshot):",
         "if judged.progress is Progress.FAILED and proof.may_stay(snapshot):",
     ),
     Mutant(
         "an instance stays where it never arrived",
         SOURCE_PROOF,
-        "if judged.progress is Progress.FAILED and operation.holds and proof.may_stay(snapshot):",
-        "if judged.progress is Progress.FAILED and operation.holds:",
+        "if judged.progress is Progress.FAILED and operation.locks_instance and proof.may_stay(snapshot):",
+        "if judged.progress is Progress.FAILED and operation.locks_instance:",
     ),
     Mutant(
         "a source that is merely silent is given up",
         SOURCE_PROOF,
-        "if views.awaited(snapshot, host) or not operation.holds or not views.fenced(snapshot, host):",
-        "if views.awaited(snapshot, host) or not operation.holds:",
+        "if views.awaited(snapshot, host) or not operation.locks_instance or not views.fenced(snapshot, host):",
+        "if views.awaited(snapshot, host) or not operation.locks_instance:",
     ),
     Mutant(
         "an instance that may be half deleted stays",
@@ -217,7 +217,7 @@ MUTANTS = (
     Mutant(
         "hosts that could not speak yet are not waited for",
         CLAIM,
-        "    if found.awaited:\n",
+        "    if found.silent_hosts:\n",
         "    if False:\n",
     ),
     Mutant(

@@ -15,14 +15,14 @@ MUTANTS = (
     Mutant(
         "a second machine is let in",
         MACHINES,
-        ("    if row.silent_s <= down_after:\n        return Standing.TAKEN\n"),
+        ("    if row.silent_s <= down_after:\n        return NameClaim.TAKEN\n"),
         "",
     ),
     Mutant(
         "a silent machine is replaced whatever it holds",
         MACHINES,
-        "return Standing.REPLACES if approved or empty else Standing.HELD",
-        "return Standing.REPLACES",
+        "return NameClaim.REPLACES if approved or empty else NameClaim.HELD",
+        "return NameClaim.REPLACES",
     ),
     Mutant(
         "a machine is replaced after an outage of the servers",
@@ -105,8 +105,11 @@ MUTANTS = (
     Mutant(
         "the record of a copy in doubt is changed",
         AUDITING,
-        ("if any(operation.holds for operation in subject.operations) or subject.newer or record.launched_at is None:"),
-        ("if any(operation.holds for operation in subject.operations) or record.launched_at is None:"),
+        (
+            "if any(operation.locks_instance for operation in subject.operations) or subject.newer or "
+            "record.launched_at is None:"
+        ),
+        ("if any(operation.locks_instance for operation in subject.operations) or record.launched_at is None:"),
     ),
     Mutant(
         "a host that was heard before the backup counts as heard",

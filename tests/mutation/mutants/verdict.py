@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant(
         "absent and something: source",
         VERDICT,
-        "return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.HOLD",
+        "return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.SWITCHOVER",
         "return Verdict.LOST if at_destination is DomainState.ABSENT else Verdict.SOURCE",
     ),
     Mutant(
@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "torn and destination silent: as found",
         TORN,
-        "return found if operation.cancel_requested else Verdict.TORN",
+        "return found if operation.cancel_requested else Verdict.POSTCOPY_LOST",
         "return found",
     ),
     Mutant(

@@ -134,9 +134,9 @@ def refusal(**server: Any) -> str:
 
 
 def test_what_is_too_long_is_said_of_it_alone() -> None:
-    words = refusal(networks=[0] * 50_000)
-    assert words.startswith("Invalid input for field/attribute networks. Value: [0, 0, ")
-    assert words.endswith("is too long: at most 32 are allowed, found 50000")
+    message = refusal(networks=[0] * 50_000)
+    assert message.startswith("Invalid input for field/attribute networks. Value: [0, 0, ")
+    assert message.endswith("is too long: at most 32 are allowed, found 50000")
     assert refusal(metadata={str(number): 1 for number in range(9000)}).endswith("found 9000")
 
 

@@ -111,7 +111,7 @@ def test_what_keeps_a_guest_where_it_is() -> None:
     free = compatibility.source(DomainState.RUNNING, job_active=False, passed_through=())
     assert all(check.ok for check in free)
     held = compatibility.source(
-        DomainState.PAUSED, job_active=True, passed_through=("hostdev (pci)",), strays=["vdz is /d"], asleep=True
+        DomainState.PAUSED, job_active=True, passed_through=("hostdev (pci)",), unknown_disks=["vdz is /d"], asleep=True
     )
     assert [check.ok for check in held] == [False] * 5
     assert "hostdev (pci)" in held[2].found
@@ -212,7 +212,7 @@ def test_of_paused_guests_only_one_that_a_user_paused_moves_live(reason: str | N
 
 
 @pytest.mark.parametrize(
-    ("seen", "words"),
+    ("seen", "message"),
     [
         ({"nbd://v": 2 * GIB}, "vdb (nbd://v) has 2048 MiB"),
         ({"nbd://v": 2 * GIB - 1}, "vdb (nbd://v) has 2047 MiB, and had 2 GiB"),
@@ -220,10 +220,10 @@ def test_of_paused_guests_only_one_that_a_user_paused_moves_live(reason: str | N
         ({}, "vdb (nbd://v) is out of reach: not looked at"),
     ],
 )
-def test_a_volume_passes_where_it_was_seen_at_its_whole_size(seen: dict[str, int | str], words: str) -> None:
+def test_a_volume_passes_where_it_was_seen_at_its_whole_size(seen: dict[str, int | str], message: str) -> None:
     spec = SPEC.model_copy(update={"volumes": (VolumeSpec(id="v", target="vdb", source="nbd://v", size_gb=2),)})
     found = compatibility.volumes(spec, seen)
-    assert (found.ok, found.found) == (seen.get("nbd://v") == 2 * GIB, words)
+    assert (found.ok, found.found) == (seen.get("nbd://v") == 2 * GIB, message)
 
 
 @pytest.mark.parametrize(

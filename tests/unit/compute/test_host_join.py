@@ -77,7 +77,7 @@ def test_a_disk_that_fails_at_the_end_is_one_sentence_too(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "kind", "words"),
+    ("status", "content", "kind", "message"),
     [
         (401, b'{"error": {"message": "not known", "advice": "again"}}', Unauthorized, "not known"),
         (404, b"<html>", ServerUnreachable, "answered 404"),
@@ -88,9 +88,9 @@ def test_a_disk_that_fails_at_the_end_is_one_sentence_too(tmp_path: Path) -> Non
     ],
 )
 def test_what_the_server_refuses_is_one_sentence(
-    status: int, content: bytes, kind: type[MigratorError], words: str
+    status: int, content: bytes, kind: type[MigratorError], message: str
 ) -> None:
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind, match=message):
         host_join.take("http://10.0.0.1:8775", "t", None, answered(status, content))
 
 

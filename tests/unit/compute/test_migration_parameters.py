@@ -36,7 +36,7 @@ class Busy(World):
 def world() -> World:
     world = Busy()
     world.boot()
-    world.fabric.behaviours[SPEC.uuid] = Behaviour(dirty_bytes_per_s=BUSY)
+    world.simulation.behaviours[SPEC.uuid] = Behaviour(dirty_bytes_per_s=BUSY)
     world.prepare()
     return world
 
@@ -95,12 +95,12 @@ def test_a_wish_of_before_the_first_byte_is_carried_out_once_memory_is_sent(
     world.transfer()
     world.clock.now += SETUP_S / 4
     world.transfer(bandwidth_mib_s=3)
-    assert world.fabric.transfers[SPEC.uuid].stage == "setup"
+    assert world.simulation.transfers[SPEC.uuid].stage == "setup"
     world.clock.now += 1
     for _ in range(3):
         world.transfer(bandwidth_mib_s=3)
     assert set_on == [(10, 3), (10, 3)]
-    assert world.fabric.transfers[SPEC.uuid].limit_bytes_per_s == 3 * MIB
+    assert world.simulation.transfers[SPEC.uuid].limit_bytes_per_s == 3 * MIB
 
 
 def test_forced_it_is_paused_once_and_arrives_running(world: World, set_on: list[tuple[Any, ...]]) -> None:
@@ -114,7 +114,7 @@ def test_forced_it_is_paused_once_and_arrives_running(world: World, set_on: list
     assert (state(gone), attempt(gone)) == (DomainState.ABSENT, AttemptState.ENDED)
     assert state(world.act("b", Ensure.OBSERVED, role=Role.DESTINATION)) is DomainState.RUNNING
     assert set_on == [({"post_copy": False},)]
-    assert world.fabric.overlaps() == []
+    assert world.simulation.overlaps() == []
 
 
 def test_one_that_was_forced_before_it_had_begun_is_forced_when_it_has(
@@ -134,10 +134,10 @@ def test_forced_by_post_copy_it_runs_there_at_once(world: World) -> None:
     world.transfer(post_copy=True)
     fact = world.transfer(post_copy=True, force=True)
     assert (state(fact), fact.domain and fact.domain.reason) == (DomainState.PAUSED, "postcopy")
-    assert world.fabric.running_on(SPEC.uuid) == ["b"]
+    assert world.simulation.running_on(SPEC.uuid) == ["b"]
     world.clock.now += 30
     assert state(world.transfer(post_copy=True, force=True)) is DomainState.ABSENT
-    assert world.fabric.overlaps() == []
+    assert world.simulation.overlaps() == []
 
 
 def test_what_is_refused_is_told_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from migrator.operations import OPERATIONS, Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase
 from migrator.protocol import Ensure
-from migrator.protocol.words import HARMLESS
+from migrator.protocol.vocabulary import HARMLESS
 
 _DESTROYS = {Ensure.ABSENT, Ensure.SET_ASIDE}
 ROWS = [

@@ -59,7 +59,7 @@ MESSAGES: tuple[Message, ...] = (
     Facts(facts=(FACT,)),
     Survey(),
     Assignments(digest="one", assignments=(ASSIGNMENT,)),
-    Questions(now=1.0, again_s=1.0, peers=(Peer(name="n2", uri="qemu+tcp://n2/system"),)),
+    Questions(now=1.0, next_survey_s=1.0, peers=(Peer(name="n2", uri="qemu+tcp://n2/system"),)),
 )
 
 
@@ -72,7 +72,8 @@ def every_kind(kind: type[Message] = Message) -> Iterator[type[Message]]:
 def with_more(message: Any) -> Any:
     """As JSON, with a field more in each part that is a message of its own."""
     if isinstance(message, Message):
-        parts = {name: with_more(getattr(message, name)) for name in type(message).model_fields}
+        fields = type(message).model_fields
+        parts = {field.alias or name: with_more(getattr(message, name)) for name, field in fields.items()}
         plain = message.model_dump(mode="json")
         return {name: parts[name] for name in plain} | {"of_a_later_release": {"a": [1]}}
     if isinstance(message, dict):

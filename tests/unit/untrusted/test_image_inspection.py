@@ -121,13 +121,13 @@ DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("at", "content", "words"), DAMAGE)
-def test_a_damaged_qcow2_is_refused_by_what_is_wrong(tmp_path: Path, at: int, content: bytes, words: str) -> None:
+@pytest.mark.parametrize(("at", "content", "message"), DAMAGE)
+def test_a_damaged_qcow2_is_refused_by_what_is_wrong(tmp_path: Path, at: int, content: bytes, message: str) -> None:
     image = made(tmp_path / "image", "qcow2")
     with image.open("r+b") as file:
         file.seek(at)
         file.write(content)
-    with pytest.raises(StorageError, match=words):
+    with pytest.raises(StorageError, match=message):
         virtual_size(image, "qcow2")
 
 

@@ -18,7 +18,7 @@ class StartedAction:
 
 
 @dataclass(frozen=True, slots=True)
-class ActionRule:
+class ServerAction:
     """``begin`` gets the request, the instance's row and the action's own value.
 
     ``afterwards`` may hold the answer back, and refuse, once the operation has begun: it gets its id, and gives what

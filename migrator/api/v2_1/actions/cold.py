@@ -9,7 +9,7 @@ from typing import Any
 from migrator.api import flavor_and_image
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.actions.action import ServerAction, StartedAction
 from migrator.api.v2_1.servers.servers import project_scope
 from migrator.db import hosts, operations
 from migrator.errors import BadRequest, Conflict
@@ -98,9 +98,9 @@ def _silent_source(row: Any, host: str) -> str:
     )
 
 
-ACTIONS: Mapping[str, ActionRule] = {
-    "migrate": ActionRule(_migrate, schemas.MIGRATE),
-    "resize": ActionRule(_resize, schemas.RESIZE),
-    "confirmResize": ActionRule(_confirm, status=204),
-    "revertResize": ActionRule(_revert),
+ACTIONS: Mapping[str, ServerAction] = {
+    "migrate": ServerAction(_migrate, schemas.MIGRATE),
+    "resize": ServerAction(_resize, schemas.RESIZE),
+    "confirmResize": ServerAction(_confirm, status=204),
+    "revertResize": ServerAction(_revert),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.actions.action import ServerAction, StartedAction
 from migrator.db import consoles
 from migrator.errors import Conflict
 
@@ -33,6 +33,6 @@ def _tail(log: bytes, length: int | str | None) -> bytes:
     return b"\n".join(log.split(b"\n")[-wanted:]) if wanted else b""
 
 
-ACTIONS: Mapping[str, ActionRule] = {
-    "os-getConsoleOutput": ActionRule(_show, schemas.CONSOLE_OUTPUT, when_locked=True, status=200)
+ACTIONS: Mapping[str, ServerAction] = {
+    "os-getConsoleOutput": ServerAction(_show, schemas.CONSOLE_OUTPUT, when_locked=True, status=200)
 }

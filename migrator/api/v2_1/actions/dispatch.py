@@ -13,11 +13,11 @@ from migrator.api.json_schema import shortened
 from migrator.api.request_input import check_body
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.v2_1.actions import cold, console, evacuate, live, power, state
-from migrator.api.v2_1.actions.action import ActionRule
+from migrator.api.v2_1.actions.action import ServerAction
 from migrator.api.v2_1.servers.servers import find
 from migrator.errors import BadRequest
 
-ACTIONS: Mapping[str, ActionRule] = {
+ACTIONS: Mapping[str, ServerAction] = {
     **power.ACTIONS,
     **live.ACTIONS,
     **cold.ACTIONS,

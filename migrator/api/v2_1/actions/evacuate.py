@@ -6,7 +6,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.actions.action import ServerAction, StartedAction
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import hosts
 from migrator.errors import BadRequest, NotFound
@@ -36,7 +36,7 @@ def _evacuate(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     )
     begun = evacuation.evacuate(request.services.db, request.caller, row.uuid, request.services.settings, asked)
     body = {"adminPass": begun.admin_pass} if request.version < _NOT_ASKED else None
-    told = evacuated_disks.words(begun.disks)
+    told = evacuated_disks.describe(begun.disks)
     headers = {DISKS_HEADER: told} if told else {}
     headers |= {PASSWORD_HEADER: _NOT_SET} if begun.admin_pass is not None and not begun.told else {}
     return StartedAction(begun.operation_id, body, headers)
@@ -51,4 +51,6 @@ def _check_host(request: ApiRequest, row: Any, host: str) -> None:
         raise BadRequest("The target host can't be the same one.")
 
 
-ACTIONS: Mapping[str, ActionRule] = {"evacuate": ActionRule(_evacuate, schemas.EVACUATE, when_locked=True, status=200)}
+ACTIONS: Mapping[str, ServerAction] = {
+    "evacuate": ServerAction(_evacuate, schemas.EVACUATE, when_locked=True, status=200)
+}

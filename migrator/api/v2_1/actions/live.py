@@ -6,7 +6,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.actions.action import ServerAction, StartedAction
 from migrator.api.v2_1.common.schemas import TRUE
 from migrator.db import instance_list as instance_rows
 from migrator.db import operations
@@ -46,8 +46,8 @@ def _check_hosts(request: ApiRequest, row: Any, host: str | None) -> None:
     if request.version >= _ASYNCHRONOUS:
         return
     if host == row.host:
-        words = f"Unable to migrate instance ({row.uuid}) to current host"
-        raise BadRequest(f"{words} ({host}).", without_hosts=f"{words}.")
+        message = f"Unable to migrate instance ({row.uuid}) to current host"
+        raise BadRequest(f"{message} ({host}).", without_hosts=f"{message}.")
     for name in (row.host, host):
         if name is not None and states.get(name) in ("DOWN", "UNKNOWN"):
             raise BadRequest(
@@ -77,6 +77,6 @@ def _checked(db: Database, operation_id: int) -> bool:
     return True
 
 
-ACTIONS: Mapping[str, ActionRule] = {
-    "os-migrateLive": ActionRule(_migrate_live, schemas.LIVE, afterwards=_until_checked)
+ACTIONS: Mapping[str, ServerAction] = {
+    "os-migrateLive": ServerAction(_migrate_live, schemas.LIVE, afterwards=_until_checked)
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.actions.action import ServerAction, StartedAction
 from migrator.db import instances
 from migrator.db.engine import Database
 from migrator.scheduler.requests import requests
@@ -51,15 +51,15 @@ def _side(request: ApiRequest, row: Any) -> str:
     return _OWNER if request.caller.project_id == row.project_id else _ADMIN
 
 
-ACTIONS: Mapping[str, ActionRule] = {
-    "os-start": ActionRule(_plain(requests.start)),
-    "os-stop": ActionRule(_plain(requests.stop)),
-    "suspend": ActionRule(_plain(requests.suspend)),
-    "resume": ActionRule(_plain(requests.resume)),
-    "pause": ActionRule(_plain(requests.pause)),
-    "unpause": ActionRule(_plain(requests.unpause)),
-    "reboot": ActionRule(_reboot, schemas.REBOOT),
-    "forceDelete": ActionRule(_plain(requests.delete_instance)),
-    "lock": ActionRule(_lock, schemas.LOCK, when_locked=True),
-    "unlock": ActionRule(_unlock, when_locked=True),
+ACTIONS: Mapping[str, ServerAction] = {
+    "os-start": ServerAction(_plain(requests.start)),
+    "os-stop": ServerAction(_plain(requests.stop)),
+    "suspend": ServerAction(_plain(requests.suspend)),
+    "resume": ServerAction(_plain(requests.resume)),
+    "pause": ServerAction(_plain(requests.pause)),
+    "unpause": ServerAction(_plain(requests.unpause)),
+    "reboot": ServerAction(_reboot, schemas.REBOOT),
+    "forceDelete": ServerAction(_plain(requests.delete_instance)),
+    "lock": ServerAction(_lock, schemas.LOCK, when_locked=True),
+    "unlock": ServerAction(_unlock, when_locked=True),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
-from migrator.api.v2_1.actions.action import ActionRule, StartedAction
+from migrator.api.v2_1.actions.action import ServerAction, StartedAction
 from migrator.scheduler.hosts import state_reset
 from migrator.scheduler.hosts.state_reset import Reset
 
@@ -16,4 +16,4 @@ def _reset(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     return StartedAction()
 
 
-ACTIONS: Mapping[str, ActionRule] = {"os-resetState": ActionRule(_reset, schemas.RESET_STATE, when_locked=True)}
+ACTIONS: Mapping[str, ServerAction] = {"os-resetState": ServerAction(_reset, schemas.RESET_STATE, when_locked=True)}

@@ -48,7 +48,7 @@ METADATA: Schema = {
 HOST: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[a-zA-Z0-9-._]*$"}
 
 
-def words(text: str) -> list[str]:
+def space_separated(text: str) -> list[str]:
     return text.split()
 
 
@@ -61,6 +61,6 @@ def closed(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
     }
 
 
-def many(schema: Schema, most: int = _MOST_VALUES) -> Schema:
+def list_of(schema: Schema, most: int = _MOST_VALUES) -> Schema:
     """Every parameter may be given more than once."""
     return {"type": "array", "items": schema, "maxItems": most}

@@ -99,5 +99,5 @@ def act(request: ApiRequest) -> Answer:
         host = steer(request.services.db, request.caller, migration.id, {"force": True})
     except Conflict as error:
         raise Conflict(wrong_state) from error
-    request.services.wakers.wake([host])
+    request.services.notifier.wake([host])
     return Answer(202)

@@ -110,5 +110,5 @@ def _distinct(boot: str | None, others: Sequence[str]) -> Sequence[str]:
     return tuple(others)
 
 
-def _invalid(words: str) -> BadRequest:
-    return BadRequest(f"Block Device Mapping is Invalid: {words}")
+def _invalid(message: str) -> BadRequest:
+    return BadRequest(f"Block Device Mapping is Invalid: {message}")

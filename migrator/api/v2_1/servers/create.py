@@ -76,7 +76,7 @@ def new_instances(
             key_data=key_data,
             config_drive=_config_drive(server),
             hostname=_hostname(server, name),
-            shown=shown(server),
+            display_columns=view(server),
             user_data=_user_data(server),
             boot_volume=disks.boot_volume,
             volumes=disks.volumes,
@@ -111,7 +111,7 @@ def _check_parts(
         flavor_and_image.check_fits(flavor, image)
 
 
-def shown(server: Mapping[str, Any]) -> dict[str, Any]:
+def view(server: Mapping[str, Any]) -> dict[str, Any]:
     """What is recorded of it only to be shown, by column: of an address the one spelling that fits into it."""
     asked = {column: server[name] for name, column in _ADDRESSES.items() if name in server}
     found = {column: str(ipaddress.ip_address(text)) if text else "" for column, text in asked.items()}

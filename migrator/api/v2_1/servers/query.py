@@ -14,7 +14,7 @@ from migrator import supported
 from migrator.api.json_schema import shortened
 from migrator.api.timestamps import moment
 from migrator.api.v2_1.common.paging import first, limit_of
-from migrator.api.v2_1.common.schemas import FALSE, TRUE, words
+from migrator.api.v2_1.common.schemas import FALSE, TRUE, space_separated
 from migrator.api.v2_1.servers.schemas import MOST_TAGS
 from migrator.api.v2_1.servers.view import Version, states_of
 from migrator.db import expressions
@@ -50,7 +50,10 @@ _EXPRESSIONS = {
 # (from which microversion, parameters that filter for callers who are no administrators)
 _OPENED = (
     ((2, 5), ("ip6",)),
-    ((2, 83), words("vm_state task_state power_state user_id key_name availability_zone config_drive progress")),
+    (
+        (2, 83),
+        space_separated("vm_state task_state power_state user_id key_name availability_zone config_drive progress"),
+    ),
     ((2, 90), ("hostname",)),
 )
 _TELL_OF_HOSTS = ("host", "node")  # sort keys

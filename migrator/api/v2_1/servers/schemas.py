@@ -20,8 +20,8 @@ from migrator.api.v2_1.common.schemas import (
     Schema,
     Versioned,
     closed,
-    many,
-    words,
+    list_of,
+    space_separated,
 )
 
 MOST_TAGS = 50  # of a server
@@ -161,7 +161,7 @@ TAGS_BODY: Versioned = (((2, 26), closed({"tags": {"type": "array", "items": TAG
 
 # --- queries ----------------------------------------------------------------------------------------------------
 
-SORT_KEYS_21 = words(
+SORT_KEYS_21 = space_separated(
     "access_ip_v4 access_ip_v6 auto_disk_config availability_zone config_drive created_at "
     "display_description display_name host hostname image_ref instance_type_id kernel_id key_name "
     "launch_index launched_at locked_by node power_state progress project_id ramdisk_id "
@@ -177,7 +177,7 @@ _STRING: Schema = {"type": "string"}
 _DATE: Schema = {"type": "string", "format": "date-time"}
 
 
-_LIST_NAMES = words(
+_LIST_NAMES = space_separated(
     "user_id project_id tenant_id launch_index image_ref image kernel_id ramdisk_id hostname "
     "key_name vm_state task_state power_state instance_type_id host node reservation_id "
     "terminated_at launched_at root_device_name availability_zone display_name name "
@@ -185,19 +185,19 @@ _LIST_NAMES = words(
     "updated_at uuid status flavor ip ip6 deleted all_tenants config_drive progress locked_by "
     "soft_deleted"
 )
-_LIST: Schema = {name: many(_STRING) for name in _LIST_NAMES} | {
-    "limit": many(_NUMBER),
-    "marker": many(_STRING),
-    "sort_dir": many(_STRING, _MOST_REPEATED),
-    "sort_key": many({"type": "string", "enum": SORT_KEYS_21}, _MOST_REPEATED),
-    "changes-since": many(_DATE),
+_LIST: Schema = {name: list_of(_STRING) for name in _LIST_NAMES} | {
+    "limit": list_of(_NUMBER),
+    "marker": list_of(_STRING),
+    "sort_dir": list_of(_STRING, _MOST_REPEATED),
+    "sort_key": list_of({"type": "string", "enum": SORT_KEYS_21}, _MOST_REPEATED),
+    "changes-since": list_of(_DATE),
 }
 _TAG_NAMES = ("tags", "tags-any", "not-tags", "not-tags-any")
-_L26: Schema = _LIST | {name: many(_STRING) for name in _TAG_NAMES}
-_L66: Schema = _L26 | {"changes-before": many(_DATE)}
+_L26: Schema = _LIST | {name: list_of(_STRING) for name in _TAG_NAMES}
+_L66: Schema = _L26 | {"changes-before": list_of(_DATE)}
 _L73: Schema = _L66 | {
-    "locked": many(_STRING),
-    "sort_key": many({"type": "string", "enum": SORT_KEYS_273}, _MOST_REPEATED),
+    "locked": list_of(_STRING),
+    "sort_key": list_of({"type": "string", "enum": SORT_KEYS_273}, _MOST_REPEATED),
 }
 
 LIST_QUERY: Versioned = (
@@ -209,10 +209,10 @@ LIST_QUERY: Versioned = (
 )
 
 _MIGRATION_NAMES = ("hidden", "host", "instance_uuid", "source_compute", "status", "migration_type")
-_M1: Schema = {name: many(_STRING) for name in _MIGRATION_NAMES}
-_M59: Schema = _M1 | {"limit": many(_NUMBER), "marker": many(_STRING), "changes-since": many(_DATE)}
-_M66: Schema = _M59 | {"changes-before": many(_DATE)}
-_M80: Schema = _M66 | {"user_id": many(_STRING), "project_id": many(_STRING)}
+_M1: Schema = {name: list_of(_STRING) for name in _MIGRATION_NAMES}
+_M59: Schema = _M1 | {"limit": list_of(_NUMBER), "marker": list_of(_STRING), "changes-since": list_of(_DATE)}
+_M66: Schema = _M59 | {"changes-before": list_of(_DATE)}
+_M80: Schema = _M66 | {"user_id": list_of(_STRING), "project_id": list_of(_STRING)}
 
 MIGRATIONS_QUERY: Versioned = (
     (V1, {"type": "object", "properties": _M1, "additionalProperties": True}),
@@ -221,7 +221,7 @@ MIGRATIONS_QUERY: Versioned = (
     ((2, 80), {"type": "object", "properties": _M80, "additionalProperties": False}),
 )
 
-_A58: Schema = {"limit": many(_NUMBER), "marker": many(_STRING), "changes-since": many(_DATE)}
+_A58: Schema = {"limit": list_of(_NUMBER), "marker": list_of(_STRING), "changes-since": list_of(_DATE)}
 ACTIONS_QUERY: Versioned = (
     (V1, {"type": "object"}),
     ((2, 58), {"type": "object", "properties": _A58, "additionalProperties": False}),
@@ -229,7 +229,7 @@ ACTIONS_QUERY: Versioned = (
         (2, 66),
         {
             "type": "object",
-            "properties": _A58 | {"changes-before": many(_DATE)},
+            "properties": _A58 | {"changes-before": list_of(_DATE)},
             "additionalProperties": False,
         },
     ),

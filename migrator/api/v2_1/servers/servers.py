@@ -71,7 +71,7 @@ def create(request: ApiRequest) -> Answer:
     server = {
         "id": uuid,
         "links": view.links(request.base, request.bookmarks, "servers", uuid),
-        "OS-DCF:diskConfig": wanted[0].shown.get("disk_config") or "MANUAL",
+        "OS-DCF:diskConfig": wanted[0].display_columns.get("disk_config") or "MANUAL",
         "security_groups": [{"name": "default"}],
     }
     return Answer(202, {"server": server}, headers={"Location": f"{request.base}/servers/{uuid}"})
@@ -125,7 +125,7 @@ def rename(request: ApiRequest) -> Answer:
     find(request, uuid)
     wanted = request.body["server"]
     values = {name: wanted[name] for name in ("name", "description", "hostname") if name in wanted}
-    values |= server_create.shown(wanted)
+    values |= server_create.view(wanted)
     with request.services.db.write() as connection:
         if PINNED in wanted:
             values["availability_zone"] = _pinned(connection, uuid, wanted[PINNED])

@@ -154,13 +154,13 @@ class Reconnecting(Generic[C]):
         opening = _Opening(self._transport)
         opening.start()
         opening.join(self._timeout_s)
-        words = f"no answer within {self._timeout_s:g} s"
+        message = f"no answer within {self._timeout_s:g} s"
         with opening.lock:
             if opening.connection is not None:
                 return opening.connection
             opening.abandoned = True
-            words = str(opening.error or words)
-        raise HypervisorUnavailable(f"cannot reach {self._where}: {words}", advice=self._advice)
+            message = str(opening.error or message)
+        raise HypervisorUnavailable(f"cannot reach {self._where}: {message}", advice=self._advice)
 
 
 class _BrokenError(Exception):

@@ -15,7 +15,7 @@ from migrator.protocol import DomainState
 _STATES = {getattr(libvirt, f"VIR_DOMAIN_{name}"): state for name, state in constants.STATES.items()}
 _REASONS = {
     getattr(libvirt, f"VIR_DOMAIN_{state}"): {
-        getattr(libvirt, f"VIR_DOMAIN_{state}_{name}"): words for name, words in reasons.items()
+        getattr(libvirt, f"VIR_DOMAIN_{state}_{name}"): reason for name, reason in reasons.items()
     }
     for state, reasons in constants.REASONS.items()
 }
@@ -79,11 +79,11 @@ def stamp(domain: Any) -> Stamp | None:
 
 def state(domain: Any) -> tuple[DomainState, str | None]:
     """Its state, and libvirt's reason in words."""
-    number, reason = domain.state()
-    state, words = _STATES[number], _REASONS.get(number, {}).get(reason)
-    if state is DomainState.PAUSED and words in ("migration", "starting-up") and receiving(domain):
+    number, code = domain.state()
+    state, reason = _STATES[number], _REASONS.get(number, {}).get(code)
+    if state is DomainState.PAUSED and reason in ("migration", "starting-up") and receiving(domain):
         state = DomainState.INCOMING
-    return state, words
+    return state, reason
 
 
 def write_stamp(domain: Any, stamp: Stamp) -> None:

@@ -16,7 +16,7 @@ _MIB_OF_GIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class MoveSize:
     """``copied_gb``: of disks that no other host shares; ``runs``: whether its guest would be away in a cold move."""
 
     memory_mb: int
@@ -26,23 +26,23 @@ class Load:
     runs: bool
 
 
-def _live(load: Load) -> tuple[float, float]:
+def _live(load: MoveSize) -> tuple[float, float]:
     return _SETUP_S + (load.memory_mb + load.copied_gb * _MIB_OF_GIB) / load.bandwidth_mib_s, load.pause_s
 
 
-def _cold(load: Load) -> tuple[float, float]:
+def _cold(load: MoveSize) -> tuple[float, float]:
     power_s = 2 * _POWER_S if load.runs else 0.0
     lasts_s = _SETUP_S + power_s + load.copied_gb * _MIB_OF_GIB / load.bandwidth_mib_s
     return lasts_s, lasts_s if load.runs else 0.0
 
 
-def _evacuated(load: Load) -> tuple[float, float]:
+def _evacuated(load: MoveSize) -> tuple[float, float]:
     """From its beginning on: for how long the guest has been away already is not the plan's."""
     lasts_s = _SETUP_S + (_POWER_S if load.runs else 0.0)
     return lasts_s, lasts_s if load.runs else 0.0
 
 
-FORECASTS: Mapping[Way, Callable[[Load], tuple[float, float]]] = {  # -> duration and downtime in seconds
+FORECASTS: Mapping[Way, Callable[[MoveSize], tuple[float, float]]] = {  # -> duration and downtime in seconds
     Way.LIVE: _live,
     Way.COLD: _cold,
     Way.STOP: lambda load: (_POWER_S if load.runs else 0.0, 0.0),  # it stays away: no downtime that ends

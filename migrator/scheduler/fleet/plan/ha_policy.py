@@ -24,7 +24,7 @@ class PolicyAnswer:
     """``words``: whose word it is, for a sentence."""
 
     policy: HaPolicy
-    words: str
+    message: str
 
 
 def policy_of(metadata: Mapping[str, str], of_aggregates: Collection[str], of_fleet: str) -> PolicyAnswer:
@@ -44,8 +44,8 @@ def check(metadata: Mapping[str, str | None]) -> None:
         raise BadRequest(f"{HA_KEY} = {word[:_SHOWN]} is no policy: expected one of {', '.join(_CAREFUL)}")
 
 
-def _read(words: Collection[str], whose: str) -> PolicyAnswer:
-    told = f"{HA_KEY} of {whose} is {' and '.join(word[:_SHOWN] for word in words)}"
-    if any(word not in _CAREFUL for word in words):
+def _read(values: Collection[str], whose: str) -> PolicyAnswer:
+    told = f"{HA_KEY} of {whose} is {' and '.join(word[:_SHOWN] for word in values)}"
+    if any(word not in _CAREFUL for word in values):
         return PolicyAnswer(HaPolicy.OFF, f"{told}, and expected is one of {', '.join(_CAREFUL)}")
-    return PolicyAnswer(min((HaPolicy(word) for word in words), key=_CAREFUL.index), told)
+    return PolicyAnswer(min((HaPolicy(word) for word in values), key=_CAREFUL.index), told)

@@ -124,7 +124,7 @@ def step(view: DrainView) -> Step:
     if view.state is DrainState.PAUSED or view.late:
         return Step(confirm=confirm)
     if _all_hindered(view):
-        state, note = _changed(view, DrainState.BLOCKED, _told(view.hindered, view.hindered))
+        state, note = _changed(view, DrainState.BLOCKED, _describe_hindered(view.hindered, view.hindered))
         return Step(confirm=confirm, state=state, note=note)
     if _needs_plan(view):
         return Step(confirm=confirm, replan=True)
@@ -185,8 +185,8 @@ def _reopened(move: MoveView, view: DrainView) -> MoveChange | None:
         return None
     if move.state is MoveState.DONE and move.way is Way.STOP and guest.vm_state != "active":
         return None
-    words = f"{move.name} is on {guest.host} again, and {guest.vm_state}"
-    return MoveChange(move.uuid, MoveState.WAITING, "back", words, attempts=0)
+    message = f"{move.name} is on {guest.host} again, and {guest.vm_state}"
+    return MoveChange(move.uuid, MoveState.WAITING, "back", message, attempts=0)
 
 
 def _reached(move: MoveView, guest: GuestView) -> bool:
@@ -202,17 +202,17 @@ def _ended(move: MoveView, guest: GuestView, view: DrainView) -> MoveChange:
         where = f"runs on {guest.host}" if guest.vm_state == "active" else f"is {guest.vm_state} on {guest.host}"
         return MoveChange(move.uuid, MoveState.DONE, "done", f"{move.name} {where}")
     error = (move.operation.error if move.operation is not None else "") or "it was undone"
-    words = f"{move.name} ({move.way}, attempt {move.attempts} of {view.attempts}): {error}"
+    message = f"{move.name} ({move.way}, attempt {move.attempts} of {view.attempts}): {error}"
     if move.source in view.hindered:  # which says nothing of the move
-        return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error, move.attempts - 1)
+        return MoveChange(move.uuid, MoveState.WAITING, "failed", message, error, move.attempts - 1)
     if move.operation is not None and move.operation.cancelled and view.state is not DrainState.CANCELLING:
         error = f"a person aborted it: {error}; `migrator drain-resume` tries it again"
-        words = f"{move.name} ({move.way}): {error}"
+        message = f"{move.name} ({move.way}): {error}"
     elif move.attempts < view.attempts:
         pause_s = pause(move.attempts, view.backoff_s)
-        return MoveChange(move.uuid, MoveState.WAITING, "failed", words, error, pause_s=pause_s)
+        return MoveChange(move.uuid, MoveState.WAITING, "failed", message, error, pause_s=pause_s)
     last = MoveState.LEFT if view.may_leave else MoveState.FAILED
-    return MoveChange(move.uuid, last, "failed", words, error)
+    return MoveChange(move.uuid, last, "failed", message, error)
 
 
 def _cancelling(moving: Sequence[MoveView], confirm: Sequence[MoveView]) -> Step:
@@ -241,7 +241,7 @@ def _all_hindered(view: DrainView) -> bool:
     return bool(view.hindered) and sources <= view.hindered.keys()
 
 
-def _told(hindered: Mapping[str, str], names: Iterable[str]) -> str:
+def _describe_hindered(hindered: Mapping[str, str], names: Iterable[str]) -> str:
     return "; ".join(hindered[name] for name in sorted(names))
 
 
@@ -277,8 +277,8 @@ def _running(
         ("cannot go", stuck),
         ("waits until the member of its server group that a drain stopped runs again", held),
     )
-    told = [f"{words}: {', '.join(move.name for move in found[:20])}" for words, found in hindered if found]
-    told += [_told(view.hindered, {move.source for move in mute})] if mute else []
+    told = [f"{message}: {', '.join(move.name for move in found[:20])}" for message, found in hindered if found]
+    told += [_describe_hindered(view.hindered, {move.source for move in mute})] if mute else []
     if told and not moving and not begin and len({m.uuid for m in (*held, *mute)}) == len(waits):
         return _changed(view, DrainState.BLOCKED, "; ".join(told))
     coming = f"waits for what is on its way to the host: {', '.join(view.arriving[:20])}" if view.arriving else ""

@@ -8,7 +8,7 @@ from migrator.errors import ServerBusy
 
 
 def test_a_waiter_that_is_refused_and_cancelled_at_one_moment_frees_no_turn() -> None:
-    turns, running, most = FairTurns(1, each=10, most=2, again_s=1.0), 0, 0
+    turns, running, most = FairTurns(1, each=10, most=2, retry_after_s=1.0), 0, 0
     end = asyncio.Event()
 
     async def work(address: str) -> None:

@@ -14,9 +14,9 @@ TARGET = {"project_id": "p1", "user_id": "u1"}
 ALIASES = {"own": "project_id:%(project_id)s", "reads": "role:reader and rule:own"}
 
 
-def holds(text: str, roles: tuple[str, ...] = (), target: dict[str, str] | None = None, **attributes: Any) -> bool:
+def passes(text: str, roles: tuple[str, ...] = (), target: dict[str, str] | None = None, **attributes: Any) -> bool:
     rules: dict[str, Expression] = {name: parsed(rule) for name, rule in ALIASES.items()}
-    return parsed(text).holds(Situation(frozenset(roles), attributes, TARGET if target is None else target, rules))
+    return parsed(text).passes(Situation(frozenset(roles), attributes, TARGET if target is None else target, rules))
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def holds(text: str, roles: tuple[str, ...] = (), target: dict[str, str] | None 
 def test_a_rule_holds_as_its_words_say(
     text: str, roles: tuple[str, ...], attributes: dict[str, Any], expected: bool
 ) -> None:
-    assert holds(text, roles, **attributes) is expected
+    assert passes(text, roles, **attributes) is expected
 
 
 def test_what_the_target_does_not_have_equals_nothing() -> None:
-    assert not holds("user_id:%(user_id)s", target={"project_id": "p1"}, user_id="u1")
+    assert not passes("user_id:%(user_id)s", target={"project_id": "p1"}, user_id="u1")
 
 
 CHECKS = ["@", "!", "role:a", "role:b", "project_id:%(project_id)s", "user_id:%(user_id)s", "rule:own", "user_id:u2"]
@@ -82,7 +82,7 @@ def test_a_decision_is_the_one_that_oslo_policy_makes(text: str, roles: set[str]
     theirs = oslo.Enforcer(conf, use_conf=False)
     theirs.set_rules(oslo.Rules.from_dict({**ALIASES, "asked": text}), use_conf=False)
     expected = bool(theirs.enforce("asked", TARGET, {"roles": list(roles), "project_id": project, "user_id": user}))
-    assert holds(text, tuple(roles), project_id=project, user_id=user) is expected
+    assert passes(text, tuple(roles), project_id=project, user_id=user) is expected
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def test_a_librarys_warnings_are_told_once_and_its_errors_always() -> None:
     clock = Clock()
     told = OncePerInterval(Counts(60, clock))
 
-    def record(level: int, words: str) -> logging.LogRecord:
-        return logging.LogRecord("uvicorn.error", level, "", 0, words, (), None)
+    def record(level: int, message: str) -> logging.LogRecord:
+        return logging.LogRecord("uvicorn.error", level, "", 0, message, (), None)
 
     assert [told.filter(record(logging.WARNING, "Invalid HTTP request received.")) for _ in range(3)] == [1, 0, 0]
     assert all(told.filter(record(logging.ERROR, "broken")) for _ in range(3))

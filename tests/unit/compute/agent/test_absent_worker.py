@@ -14,15 +14,17 @@ def test_absent_without_kill_leaves_a_running_guest_and_its_files(world: World) 
 
 
 def test_absent_with_kill_removes_everything(world: World) -> None:
-    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",), kill=True), operation_id=OTHER)
+    fact = world.act(
+        "a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",), destroy_running=True), operation_id=OTHER
+    )
     assert state(fact) is DomainState.ABSENT
     assert [disk.exists for disk in fact.disks] == [False]
 
 
 def test_absent_leaves_pools_alone_that_are_not_named(world: World) -> None:
-    fact = world.act("a", Ensure.ABSENT, AbsentInputs(kill=True), operation_id=OTHER)
+    fact = world.act("a", Ensure.ABSENT, AbsentInputs(destroy_running=True), operation_id=OTHER)
     assert fact.disks == ()
-    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
+    assert world.simulation.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
 
 
 def test_absent_removes_the_receiving_end_of_its_own_operation_only(world: World) -> None:
@@ -35,7 +37,7 @@ def test_absent_removes_the_receiving_end_of_its_own_operation_only(world: World
     own = world.act("b", Ensure.ABSENT, inputs, operation_id=MOVE, role=Role.DESTINATION, epoch=2)
     assert state(own) is DomainState.ABSENT
     assert [disk.exists for disk in own.disks] == [False]
-    assert world.fabric.running_on(SPEC.uuid) == ["a"]
+    assert world.simulation.running_on(SPEC.uuid) == ["a"]
 
 
 def test_absent_on_the_source_waits_for_the_end_of_the_transfer(world: World) -> None:
@@ -49,16 +51,16 @@ def test_absent_on_the_source_waits_for_the_end_of_the_transfer(world: World) ->
 def test_a_source_that_pauses_for_the_switch_over_is_no_leftover_while_its_transfer_is_active(world: World) -> None:
     world.prepare()
     world.transfer()
-    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
+    world.simulation.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
     fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), operation_id=MOVE)
     assert state(fact) is DomainState.PAUSED
-    assert SPEC.uuid in world.fabric.transfers
+    assert SPEC.uuid in world.simulation.transfers
     assert [disk.exists for disk in fact.disks] == [True]
 
 
 def test_absent_takes_a_guest_that_rests_for_a_leftover_only_of_a_move_that_found_it_so(world: World) -> None:
-    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSE_REASON_USER, world.clock.now)
-    SimulatedHypervisor("a", world.fabric).stamp(SPEC.uuid, MOVE, 2)
+    world.simulation.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSE_REASON_USER, world.clock.now)
+    SimulatedHypervisor("a", world.simulation).stamp(SPEC.uuid, MOVE, 2)
     inputs = AbsentInputs(delete_pools=("local",))
     kept = world.act("a", Ensure.ABSENT, inputs, operation_id=MOVE, epoch=2)
     assert state(kept) is DomainState.PAUSED
@@ -72,7 +74,9 @@ def test_files_that_cannot_be_seen_are_never_reported_gone(world: World) -> None
         if (method, when) == ("disks", "before"):
             raise DriverError("the filesystem does not answer")
 
-    world.fabric.fault = hide
-    fact = world.act("a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",), kill=True), operation_id=OTHER)
+    world.simulation.fault = hide
+    fact = world.act(
+        "a", Ensure.ABSENT, AbsentInputs(delete_pools=("local",), destroy_running=True), operation_id=OTHER
+    )
     assert fact.domain is None
     assert fact.problem is not None

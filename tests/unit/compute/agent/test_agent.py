@@ -83,27 +83,29 @@ class Server:
 class Cluster:
     def __init__(self) -> None:
         self.server = Server()
-        self.fabric = SimulatedCluster(time.monotonic)
+        self.simulation = SimulatedCluster(time.monotonic)
         self.journals: dict[str, list[bytes]] = {}
         self.stops: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         for host in ("a", "b"):
-            self.fabric.add_host(host, bandwidth_bytes_per_s=400 * MIB)
+            self.simulation.add_host(host, bandwidth_bytes_per_s=400 * MIB)
 
     def start(self, host: str) -> None:
         settings = AgentSettings(server_url="http://server", host=host, simulated=True, token="secret")
         client = ServerClient(settings.server_url, host, "secret", httpx.MockTransport(self.server.answer))
         journal = LineJournal(MemoryMedium(self.journals.setdefault(host, [])))
         self.stops[host] = asyncio.Event()
-        self.tasks[host] = asyncio.create_task(make_agent(settings, self.fabric, client, journal).run(self.stops[host]))
+        self.tasks[host] = asyncio.create_task(
+            make_agent(settings, self.simulation, client, journal).run(self.stops[host])
+        )
 
     async def stop(self, host: str) -> None:
         self.stops[host].set()
         await asyncio.wait_for(self.tasks.pop(host), 5)
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, locks_instance: Callable[[], bool], seconds: float = 10) -> None:
         deadline = time.monotonic() + seconds
-        while not holds():
+        while not locks_instance():
             for task in self.tasks.values():
                 assert not task.done(), task
             assert time.monotonic() < deadline, self.server.facts[-3:]
@@ -139,15 +141,15 @@ def run(scenario: Callable[[Cluster], Any]) -> None:
 
 def test_a_guest_is_booted_and_moved_and_its_arrival_is_seen_at_once() -> None:
     async def scenario(cluster: Cluster) -> None:
-        server, fabric = cluster.server, cluster.fabric
+        server, simulation = cluster.server, cluster.simulation
         await cluster.boot()
-        fabric.storages["local-b"].disks[SPEC.uuid, "vda"] = fabric.storages["local-a"].disks[SPEC.uuid, "vda"]
+        simulation.storages["local-b"].disks[SPEC.uuid, "vda"] = simulation.storages["local-a"].disks[SPEC.uuid, "vda"]
         cluster.start("b")
         watch = assignment(Ensure.OBSERVED, role=Role.DESTINATION).model_copy(update={"phase": "transfer"})
         server.wanted |= {"a": [transfer()], "b": [watch]}
         await cluster.until(lambda: state(server.newest("b")) is DomainState.RUNNING)
         await cluster.until(lambda: state(server.newest("a")) is DomainState.ABSENT)
-        arrived = next(e.since for e in fabric.executions if e.host == "b")
+        arrived = next(e.since for e in simulation.executions if e.host == "b")
         told = next(at for host, fact, at in server.facts if host == "b" and state(fact) is DomainState.RUNNING)
         assert told - arrived < 0.3
         fact = server.newest("b")
@@ -186,7 +188,7 @@ def test_a_server_that_comes_late_goes_away_and_forgets(monkeypatch: pytest.Monk
 def test_a_dead_hypervisor_does_not_silence_the_agent() -> None:
     async def scenario(cluster: Cluster) -> None:
         server = cluster.server
-        cluster.fabric.kill_daemon("a")
+        cluster.simulation.kill_daemon("a")
         server.wanted["a"] = [assignment(Ensure.OBSERVED)]
         cluster.start("a")
         await cluster.until(lambda: server.newest("a") is not None)
@@ -201,17 +203,17 @@ def test_a_dead_hypervisor_does_not_silence_the_agent() -> None:
 
 def test_a_stopped_agent_leaves_its_transfer_alone_and_the_next_one_attaches() -> None:
     async def scenario(cluster: Cluster) -> None:
-        server, fabric = cluster.server, cluster.fabric
+        server, simulation = cluster.server, cluster.simulation
         await cluster.boot()
-        fabric.storages["local-b"].disks[SPEC.uuid, "vda"] = fabric.storages["local-a"].disks[SPEC.uuid, "vda"]
+        simulation.storages["local-b"].disks[SPEC.uuid, "vda"] = simulation.storages["local-a"].disks[SPEC.uuid, "vda"]
         server.wanted["a"] = [transfer()]
-        await cluster.until(lambda: SPEC.uuid in fabric.transfers)
+        await cluster.until(lambda: SPEC.uuid in simulation.transfers)
         await cluster.stop("a")
-        assert SPEC.uuid in fabric.transfers
+        assert SPEC.uuid in simulation.transfers
         cluster.start("a")
         await cluster.until(lambda: state(server.newest("a")) is DomainState.ABSENT)
-        assert fabric.running_on(SPEC.uuid) == ["b"]
-        assert fabric.overlaps() == []
+        assert simulation.running_on(SPEC.uuid) == ["b"]
+        assert simulation.overlaps() == []
 
     run(scenario)
 

@@ -23,8 +23,8 @@ ENDING = {Ensure.OBSERVED, Ensure.SHUT_OFF, Ensure.NOT_RUNNING, Ensure.NOT_MIGRA
 STOPPING = {
     Ensure.SHUT_OFF: ShutOffInputs(soft=False),
     Ensure.NOT_RUNNING: ShutOffInputs(soft=False),
-    Ensure.ABSENT: AbsentInputs(delete_pools=("local",), kill=True),
-    Ensure.SET_ASIDE: AbsentInputs(delete_pools=("local",), kill=True),
+    Ensure.ABSENT: AbsentInputs(delete_pools=("local",), destroy_running=True),
+    Ensure.SET_ASIDE: AbsentInputs(delete_pools=("local",), destroy_running=True),
 }
 
 
@@ -37,7 +37,7 @@ def test_a_guest_is_stopped_without_a_journal_and_its_files_are_left_alone(
         patch.setattr(MemoryMedium, "append", no_space)
         fact = world.act("a", ensure, inputs, operation_id=OTHER, serial=9)
         assert state(fact) is DomainState.SHUT_OFF
-        assert (SPEC.uuid, "vda") in world.fabric.storages["local-a"].disks
+        assert (SPEC.uuid, "vda") in world.simulation.storages["local-a"].disks
         if isinstance(inputs, AbsentInputs):
             assert fact.problem is not None
             assert "no space left" in fact.problem.message
@@ -55,7 +55,7 @@ def test_an_epoch_that_cannot_be_kept_is_not_acted_on_and_is_a_reason(
     assert "no space left" in fact.problem.message
     looks = {"migration_running", "job", "domain", "disks", "host_report", "migration_error", "kept_disks"}
     assert {call.removeprefix("a.") for call in world.calls} <= looks
-    assert world.fabric.running_on(SPEC.uuid) == ["a"]
+    assert world.simulation.running_on(SPEC.uuid) == ["a"]
 
 
 @pytest.mark.parametrize("ensure", Ensure)

@@ -80,18 +80,18 @@ def test_a_source_out_of_reach_is_tried_again(world: World) -> None:
     stop(world)
     offer(world, "vda")
     copy(world, "vda")
-    world.fabric.kill_daemon("a")
+    world.simulation.kill_daemon("a")
     failed = copy(world, "vda")
     assert failed.problem is not None
     assert not failed.problem.final
-    world.fabric.start_daemon("a")
+    world.simulation.start_daemon("a")
     assert sums(copied(world, "vda")) != {}
     assert world.calls.count("b.start_copy") == 2
 
 
 def test_a_full_disk_is_final_and_said_again(world: World) -> None:
     stop(world)
-    pool = world.fabric.hosts["b"].pools["local"]
+    pool = world.simulation.hosts["b"].pools["local"]
     offer(world, "vda")
     copy(world, "vda")
     pool.taken_bytes = pool.free_bytes
@@ -131,7 +131,7 @@ def test_a_restarted_agent_copies_what_is_missing(world: World) -> None:
     copy(world, "vda")
     world.clock.now += 0.05
     world.restart("b")
-    assert world.fabric.copies == {}
+    assert world.simulation.copies == {}
     assert sums(copied(world, "vda")) == sums(offer(world, "vda"))
 
 
@@ -152,7 +152,7 @@ def test_the_password_goes_into_a_config_drive_that_is_made_anew(world: World) -
     inputs = RebuiltInputs(admin_pass="secret")
     fact = world.act("b", Ensure.REBUILT, inputs, instance=spec, role=Role.DESTINATION)
     assert [disk.exists for disk in fact.disks] == [True, True]
-    assert world.fabric.storages["local-b"].disks[SPEC.uuid, "sda"].admin_pass == "secret"
+    assert world.simulation.storages["local-b"].disks[SPEC.uuid, "sda"].admin_pass == "secret"
 
 
 def test_a_disk_of_which_it_is_not_known_yet_whether_it_is_whole_is_waited_for(

@@ -13,9 +13,9 @@ ONE = MANY[0]
 
 class Guests:
     def __init__(self) -> None:
-        fabric = SimulatedCluster(lambda: 1000.0)
-        self._host = fabric.add_host("n0")
-        self.teller = ConsoleTeller(SimulatedHypervisor("n0", fabric))
+        simulation = SimulatedCluster(lambda: 1000.0)
+        self._host = simulation.add_host("n0")
+        self.teller = ConsoleTeller(SimulatedHypervisor("n0", simulation))
 
     def write(self, uuid: str, content: bytes) -> None:
         self._host.consoles[uuid] = self._host.consoles.get(uuid, b"") + content

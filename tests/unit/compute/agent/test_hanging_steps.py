@@ -31,8 +31,8 @@ HUNG = AT_ONCE + 4
 class HangingStorage(SimulatedHypervisor):
     """Whatever asks for one of the instances in ``hung``, or for the host's pools, waits until ``mounted``."""
 
-    def __init__(self, host: str, fabric: SimulatedCluster) -> None:
-        super().__init__(host, fabric)
+    def __init__(self, host: str, simulation: SimulatedCluster) -> None:
+        super().__init__(host, simulation)
         self.hung: set[str] = set()
         self.waiting: set[str] = set()
         self.mounted = threading.Event()
@@ -54,10 +54,10 @@ class Host:
 
     def __init__(self) -> None:
         self.server = Server()
-        fabric = SimulatedCluster(time.monotonic)
-        fabric.add_host("a")
+        simulation = SimulatedCluster(time.monotonic)
+        simulation.add_host("a")
         settings = AgentSettings(server_url="http://server", host="a", simulated=True, token="secret")
-        self.driver = HangingStorage("a", fabric)
+        self.driver = HangingStorage("a", simulation)
         self.lease = Lease(None, LEASE_S, host="a")
         journal = LineJournal(MemoryMedium([]))
         worker = Worker(self.driver, journal, NoImages(), time.monotonic)
@@ -82,9 +82,9 @@ def _observed(name: str) -> Assignment:
     return wanted.model_copy(update={"instance": SPEC.model_copy(update={"uuid": name})})
 
 
-async def until(holds: Any, seconds: float = 20) -> None:
+async def until(locks_instance: Any, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not locks_instance():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
 
@@ -163,7 +163,7 @@ def test_a_step_that_hangs_keeps_no_place() -> None:
         began = time.monotonic()
         assert await asyncio.wait_for(threads.step(lambda: "done"), 10) == "done"
         assert time.monotonic() - began >= HANGS_S
-        assert await threads.look(lambda: "seen") == "seen"
+        assert await threads.read(lambda: "seen") == "seen"
         returns.set()
         assert all(await asyncio.gather(*hung))
         assert await threads.finish(5) is False

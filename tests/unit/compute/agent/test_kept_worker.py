@@ -14,8 +14,8 @@ class Host:
     """``a``, where the instance is stopped: its first disk is kept aside, and it has a second one in its place."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.storage = world, world.fabric.storages["local-a"]
-        self.driver = SimulatedHypervisor("a", world.fabric)
+        self.world, self.storage = world, world.simulation.storages["local-a"]
+        self.driver = SimulatedHypervisor("a", world.simulation)
         self.driver.destroy(SPEC.uuid)
         self.first = self.disk
         self.driver.set_aside(SPEC, LOST, ["local"])

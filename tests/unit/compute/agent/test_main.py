@@ -37,12 +37,12 @@ class Slow(SimulatedHypervisor):
         super().define_and_start(*arguments, **named)
         (told / "started").touch()
 
-fabric, server = SimulatedCluster(time.monotonic), Server()
-fabric.add_host("a", bandwidth_bytes_per_s=1e9)
+simulation, server = SimulatedCluster(time.monotonic), Server()
+simulation.add_host("a", bandwidth_bytes_per_s=1e9)
 build = assignment(Ensure.RUNNING, kind="build", operation_id="op-build", role=Role.DESTINATION)
 server.wanted["a"] = [build]
 agent._LAST_STEPS_S = 0.2
-main.LibvirtDriver = lambda settings: Slow("a", fabric)
+main.LibvirtDriver = lambda settings: Slow("a", simulation)
 main.ServerClient = lambda *named, **_: ServerClient(*named, httpx.MockTransport(server.answer))
 settings = AgentSettings(server_url="http://server", host="a", token="secret", state_path=told)
 sys.exit(main.run_real_agent(settings))

@@ -35,16 +35,16 @@ def test_an_instance_is_put_down_as_it_is_wanted_and_its_disk_grows(
     fact = world.act("b", Ensure.POWERED, inputs, instance=larger, role=Role.DESTINATION)
     assert state(fact) is comes
     assert fact.problem is None
-    assert world.fabric.storages["local-b"].disks[SPEC.uuid, "vda"].virtual_bytes == 3 * 1024**3
-    assert world.fabric.losses == []
+    assert world.simulation.storages["local-b"].disks[SPEC.uuid, "vda"].virtual_bytes == 3 * 1024**3
+    assert world.simulation.losses == []
 
 
 def test_a_suspended_instance_goes_on_where_it_was_moved_to(world: World) -> None:
     suspend(world)
     assert set(sums(copied(world, "vda", MEMORY))) == {"vda", MEMORY}
     assert state(power(world, "b", TargetPowerState.RUNNING)) is DomainState.RUNNING
-    assert world.fabric.executions[-1].host == "b"
-    assert world.fabric.losses == []
+    assert world.simulation.executions[-1].host == "b"
+    assert world.simulation.losses == []
     assert state(power(world, "a", TargetPowerState.SAVED)) is DomainState.SAVED
 
 
@@ -59,22 +59,22 @@ def test_killed_around_the_resume_it_runs_once_and_with_its_memory(world: World,
         if (name, at) == (method, when):
             raise Killed
 
-    world.fabric.fault = kill
+    world.simulation.fault = kill
     with pytest.raises(Killed):
         power(world, "b", TargetPowerState.RUNNING)
-    world.fabric.fault = world._record
+    world.simulation.fault = world._record
     world.restart("b")
     assert state(power(world, "b", TargetPowerState.RUNNING)) is DomainState.RUNNING
-    assert world.fabric.losses == []
-    assert world.fabric.running_on(SPEC.uuid) == ["b"]
+    assert world.simulation.losses == []
+    assert world.simulation.running_on(SPEC.uuid) == ["b"]
 
 
 def test_a_memory_that_was_used_up_without_the_guest_running_is_noted(world: World) -> None:
     suspend(world)
     copied(world, "vda", MEMORY)
     power(world, "b", TargetPowerState.RUNNING)
-    world.fabric.power_off("b")
-    world.fabric.power_on("b")
+    world.simulation.power_off("b")
+    world.simulation.power_on("b")
     fact = power(world, "b", TargetPowerState.RUNNING)
     assert state(fact) is DomainState.RUNNING
     assert fact.note is not None
@@ -92,7 +92,7 @@ def test_a_running_guest_is_not_put_down(world: World) -> None:
 def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(
     world: World, wanted: TargetPowerState
 ) -> None:
-    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
+    world.simulation.set_state("a", SPEC.uuid, DomainState.PAUSED, "migration", world.clock.now)
     world.calls.clear()
     fact = power(world, "a", wanted)
     assert state(fact) is DomainState.PAUSED
@@ -105,7 +105,7 @@ def test_what_has_a_process_is_neither_defined_anew_nor_are_its_disks_touched(
 def test_the_process_that_a_crash_left_ends_before_the_instance_is_put_down(
     world: World, wanted: TargetPowerState
 ) -> None:
-    world.fabric.set_state("a", SPEC.uuid, DomainState.CRASHED, "panicked", world.clock.now)
+    world.simulation.set_state("a", SPEC.uuid, DomainState.CRASHED, "panicked", world.clock.now)
     world.calls.clear()
     assert power(world, "a", wanted).problem is None
     assert world.calls.index("a.destroy") < world.calls.index("a.define")
@@ -140,17 +140,17 @@ def test_a_memory_saved_for_an_agent_that_was_killed_is_brought_to_the_disk_by_t
 def test_memory_of_an_earlier_life_is_not_the_stopped_guest_s(world: World, ensure: Ensure) -> None:
     """Started by an operator, it ran on from its disks: its old memory would corrupt them."""
     suspend(world)
-    SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
+    SimulatedHypervisor("a", world.simulation).define_and_start(SPEC, "by-hand", 1)
     assert state(world.act("a", ensure, NOW)) is DomainState.SHUT_OFF
 
 
 @pytest.mark.parametrize("ensure", [Ensure.RUNNING, Ensure.POWERED])
 def test_memory_of_an_earlier_life_goes_when_the_guest_is_found_running(world: World, ensure: Ensure) -> None:
     suspend(world)
-    SimulatedHypervisor("a", world.fabric).define_and_start(SPEC, "by-hand", 1)
+    SimulatedHypervisor("a", world.simulation).define_and_start(SPEC, "by-hand", 1)
     inputs = PoweredInputs(power=TargetPowerState.RUNNING) if ensure is Ensure.POWERED else None
     world.act("a", ensure, inputs, kind="start", operation_id="op-start")
-    SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
+    SimulatedHypervisor("a", world.simulation).destroy(SPEC.uuid)
     assert state(world.act("a", Ensure.OBSERVED)) is DomainState.SHUT_OFF
 
 
@@ -159,7 +159,7 @@ def test_memory_of_an_earlier_life_goes_when_the_guest_is_found_running(world: W
     [
         (Ensure.NOT_RUNNING, NOW),
         (Ensure.SHUT_OFF, NOW),
-        (Ensure.ABSENT, AbsentInputs(delete_pools=("local",), kill=True)),
+        (Ensure.ABSENT, AbsentInputs(delete_pools=("local",), destroy_running=True)),
     ],
 )
 def test_a_guest_is_ended_although_the_storage_fails(
@@ -174,7 +174,7 @@ def test_a_guest_is_ended_although_the_storage_fails(
         monkeypatch.setattr(SimulatedHypervisor, method, fail)
     fact = world.act("a", ensure, inputs)
     assert fact.problem is not None
-    assert world.fabric.running_on(SPEC.uuid) == []
+    assert world.simulation.running_on(SPEC.uuid) == []
 
 
 # --- the way back ---------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_not_running_cuts_what_cannot_hear(world: World) -> None:
     assert state(world.act("b", Ensure.OBSERVED, role=Role.DESTINATION)) is DomainState.INCOMING
     fact = world.act("b", Ensure.NOT_RUNNING, ShutOffInputs(soft=True, timeout_s=60), operation_id=OTHER)
     assert state(fact) is DomainState.ABSENT
-    assert world.fabric.running_on(SPEC.uuid) == ["a"]
+    assert world.simulation.running_on(SPEC.uuid) == ["a"]
 
 
 def test_a_stopped_guest_has_no_memory_to_save(world: World) -> None:
@@ -216,9 +216,9 @@ def test_a_host_that_is_to_run_nothing_copies_nothing_either(world: World) -> No
     stop(world)
     offer(world, "vda")
     copy(world, "vda")
-    assert world.fabric.copies
+    assert world.simulation.copies
     world.act("b", Ensure.NOT_RUNNING, NOW, role=Role.DESTINATION, epoch=2)
-    assert world.fabric.copies == {}
+    assert world.simulation.copies == {}
 
 
 def test_absent_ends_a_copy_first(world: World) -> None:
@@ -226,10 +226,10 @@ def test_absent_ends_a_copy_first(world: World) -> None:
     offer(world, "vda")
     copy(world, "vda")
     fact = world.act("b", Ensure.ABSENT, AbsentInputs(delete_pools=("local",)), role=Role.DESTINATION, epoch=2)
-    assert world.fabric.copies == {}
+    assert world.simulation.copies == {}
     assert state(fact) is DomainState.ABSENT
     world.clock.now += 60
-    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
+    assert world.simulation.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
 
 
 def test_a_copy_that_does_not_end_keeps_its_host_from_being_called_clean(
@@ -243,25 +243,25 @@ def test_a_copy_that_does_not_end_keeps_its_host_from_being_called_clean(
 
 def test_absent_keeps_storage_where_the_instance_lives_on(world: World) -> None:
     stop(world)
-    inputs = AbsentInputs(delete_pools=("local",), keep=("local-a",))
+    inputs = AbsentInputs(delete_pools=("local",), preserve_storage_ids=("local-a",))
     fact = world.act("a", Ensure.ABSENT, inputs)
     assert state(fact) is DomainState.ABSENT
     assert fact.disks == ()  # what is kept is no leftover
-    assert world.fabric.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
+    assert world.simulation.holders_of_newest(SPEC.uuid, "vda") == ["local-a"]
 
 
 def test_withdrawn_is_said_only_when_it_was_done(world: World) -> None:
     stop(world)
     offer(world, "vda")
-    assert world.fabric.hosts["a"].offers
+    assert world.simulation.hosts["a"].offers
     assert world.act("a", Ensure.WITHDRAWN, operation_id=MOVE).problem is None
-    assert world.fabric.hosts["a"].offers == {}
+    assert world.simulation.hosts["a"].offers == {}
 
     def refuse(_host: str, method: str, when: str) -> None:
         if (method, when) == ("withdraw", "before"):
             raise DriverError("the pool is busy")
 
-    world.fabric.fault = refuse
+    world.simulation.fault = refuse
     assert world.act("a", Ensure.WITHDRAWN, operation_id=MOVE).problem is not None
 
 
@@ -269,7 +269,7 @@ def test_withdrawn_is_said_only_when_it_was_done(world: World) -> None:
 
 
 def test_what_stopped_meanwhile_is_neither_paused_nor_started(world: World) -> None:
-    SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
+    SimulatedHypervisor("a", world.simulation).destroy(SPEC.uuid)
     for ensure in (Ensure.PAUSED, Ensure.UNPAUSED):
         fact = world.act("a", ensure, operation_id=OTHER)
         assert fact.problem is not None
@@ -279,7 +279,7 @@ def test_what_stopped_meanwhile_is_neither_paused_nor_started(world: World) -> N
 
 def test_half_of_a_move_is_not_unpaused(world: World) -> None:
     for reason in ("migration", "postcopy", "postcopy-failed", "starting-up", None):
-        world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, reason, world.clock.now)
+        world.simulation.set_state("a", SPEC.uuid, DomainState.PAUSED, reason, world.clock.now)
         fact = world.act("a", Ensure.UNPAUSED, operation_id=OTHER)
         assert fact.problem is not None
         assert fact.problem.final

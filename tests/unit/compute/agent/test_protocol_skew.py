@@ -47,11 +47,11 @@ def polled(server: Server, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "_REFUSED_S", 0.01)
 
     async def scenario() -> None:
-        fabric = SimulatedCluster(time.monotonic)
-        fabric.add_host("n1")
+        simulation = SimulatedCluster(time.monotonic)
+        simulation.add_host("n1")
         settings = AgentSettings(server_url="http://server", host="n1", simulated=True, self_fencing_lease=LEASE_S)
         client = ServerClient(settings.server_url, "n1", "secret", httpx.MockTransport(server.answer))
-        agent, stop = make_agent(settings, fabric, client), asyncio.Event()
+        agent, stop = make_agent(settings, simulation, client), asyncio.Event()
         began = time.monotonic()
         running = asyncio.create_task(agent.run(stop))
         while len(server.polls) < times:

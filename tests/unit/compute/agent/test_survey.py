@@ -27,8 +27,8 @@ def key(cpu: GuestCpu) -> str:
 class Counting(SimulatedHypervisor):
     """Counts what it is asked."""
 
-    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
-        super().__init__(name, fabric)
+    def __init__(self, name: str, simulation: SimulatedCluster) -> None:
+        super().__init__(name, simulation)
         self.asked: list[str] = []
 
     def live_guests(self) -> Any:
@@ -57,17 +57,17 @@ class Counting(SimulatedHypervisor):
 class World:
     def __init__(self, *names: str) -> None:
         self.now = 1000.0
-        self.fabric = SimulatedCluster(lambda: self.now)
+        self.simulation = SimulatedCluster(lambda: self.now)
         for name in names:
-            self.fabric.add_host(name)
-        self.driver = Counting("n0", self.fabric)
+            self.simulation.add_host(name)
+        self.driver = Counting("n0", self.simulation)
         self.surveyor = Surveyor(self.driver, clock=lambda: self.now)
         self.peers = tuple(Peer(name=name, uri=f"simulated://{name}") for name in names if name != "n0")
 
     def look(self, *cpus: GuestCpu, peers: tuple[Peer, ...] | None = None) -> Survey:
         peers = self.peers if peers is None else peers
-        questions = Questions(now=5, again_s=5, peers=peers, cpus={key(cpu): cpu for cpu in cpus})
-        return self.surveyor.look(questions, 0.25, 0.01)
+        questions = Questions(now=5, next_survey_s=5, peers=peers, cpus={key(cpu): cpu for cpu in cpus})
+        return self.surveyor.survey(questions, 0.25, 0.01)
 
     def boot(self) -> None:
         self.driver.make_disks(SPEC, {})
@@ -82,7 +82,7 @@ def world() -> World:
 def test_a_survey_tells_of_guests_and_their_cpus(world: World) -> None:
     assert world.look().guests == {}
     world.boot()
-    domain = world.fabric.hosts["n0"].domains["i"]
+    domain = world.simulation.hosts["n0"].domains["i"]
     domain.devices, domain.listens = ("hostdev (pci)",), ("10.0.0.1",)
     found = world.look()
     sight = found.guests["i"]
@@ -93,7 +93,7 @@ def test_a_survey_tells_of_guests_and_their_cpus(world: World) -> None:
         ("10.0.0.1",),
     )
     assert found.cpus == {key(WESTMERE): WESTMERE}
-    assert (found.memory_given_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
+    assert (found.memory_allocated_mb, found.clock_offset_s, found.clock_error_s) == (64, 0.25, 0.01)
     assert (found.cpu.models, found.cpu.virt_type) == (("Westmere",), "simulated")
 
 
@@ -113,7 +113,7 @@ def test_guests_are_looked_at_again_when_they_change_or_after_a_while(world: Wor
 def test_cpus_are_compared_once_a_minute_and_forgotten_with_the_question(world: World) -> None:
     found = world.look(WESTMERE, EPYC)
     assert {name: run.ok for name, run in found.runs.items()} == {key(WESTMERE): True, key(EPYC): False}
-    assert found.runs[key(EPYC)].words == "this host's CPU is Westmere"
+    assert found.runs[key(EPYC)].message == "this host's CPU is Westmere"
     world.driver.taken()
     world.now += 59
     assert world.look(WESTMERE, EPYC).runs[key(WESTMERE)].age_s == 59
@@ -132,24 +132,24 @@ def test_a_cpu_that_cannot_be_compared_has_no_answer(world: World) -> None:
 
 
 def test_a_peer_that_failed_is_tried_at_once_the_others_after_a_while(world: World) -> None:
-    world.fabric.cut("n0", "n2")
+    world.simulation.cut("n0", "n2")
     found = world.look().peers
     assert found["n1"].ok
-    assert (found["n2"].ok, found["n2"].words, found["n2"].uri) == (False, "No route to host", "simulated://n2")
+    assert (found["n2"].ok, found["n2"].message, found["n2"].uri) == (False, "No route to host", "simulated://n2")
     world.driver.taken()
-    world.fabric.heal("n0", "n2")
+    world.simulation.heal("n0", "n2")
     world.now += 5
     found = world.look().peers
     assert world.driver.taken() == ["simulated://n2"]
     assert (found["n1"].age_s, found["n2"].age_s, found["n2"].ok) == (5, 0, True)
-    world.fabric.kill_daemon("n1")
+    world.simulation.kill_daemon("n1")
     world.now += 25
-    assert world.look().peers["n1"].words == "Connection refused"
+    assert world.look().peers["n1"].message == "Connection refused"
 
 
 def test_the_next_look_is_sooner_while_a_peer_cannot_be_reached(world: World) -> None:
     assert pause_s(world.look(), 5) == 5
-    world.fabric.kill_daemon("n2")
+    world.simulation.kill_daemon("n2")
     world.now += 30
     assert pause_s(world.look(), 5) == 2
 
@@ -157,7 +157,7 @@ def test_the_next_look_is_sooner_while_a_peer_cannot_be_reached(world: World) ->
 def test_what_is_not_asked_for_any_more_is_forgotten(world: World) -> None:
     world.look()
     elsewhere = Peer(name="n1", uri="simulated://other")
-    assert world.look(peers=(elsewhere,)).peers["n1"].words == "unable to connect to server at 'simulated://other'"
+    assert world.look(peers=(elsewhere,)).peers["n1"].message == "unable to connect to server at 'simulated://other'"
     assert world.look(peers=()).peers == {}
 
 
@@ -188,7 +188,7 @@ def test_a_round_ends_in_time_although_every_peer_is_slow(world: World) -> None:
 
 
 def test_a_hypervisor_that_is_down_leaves_the_last_survey_to_age(world: World) -> None:
-    world.fabric.kill_daemon("n0")
+    world.simulation.kill_daemon("n0")
     with pytest.raises(DriverError):
         world.look()
 
@@ -199,8 +199,8 @@ class Server:
     def __init__(self, world: World, told: asyncio.Event) -> None:
         self._world, self._told = world, told
         self.machine = "a-machine"
-        self.heard = asyncio.Event()
-        self.heard.set()
+        self.answered = asyncio.Event()
+        self.answered.set()
         self.survey_within_s = 0.0
         self.asked = 0
         self.surveys: list[Survey] = []
@@ -210,7 +210,7 @@ class Server:
         if self.asked == 1:
             raise ServerUnreachable("not yet")
         self._world.now += 0.4  # on the way there and back
-        return Questions(now=900.2, again_s=60, peers=self._world.peers)
+        return Questions(now=900.2, next_survey_s=60, peers=self._world.peers)
 
     async def put_survey(self, survey: Survey) -> None:
         self.surveys.append(survey)
@@ -229,7 +229,7 @@ def test_an_agent_asks_until_the_server_answers_and_tells_how_far_its_clock_is(
     async def until_told() -> Server:
         told = asyncio.Event()
         server = Server(world, told)
-        task = asyncio.create_task(surveying.keep(world.surveyor, cast(ServerClient, server), in_thread, {}))
+        task = asyncio.create_task(surveying.run(world.surveyor, cast(ServerClient, server), in_thread, {}))
         await asyncio.wait_for(told.wait(), 5)
         task.cancel()
         return server
@@ -253,12 +253,12 @@ def test_nothing_is_asked_or_told_before_the_server_has_heard_the_agent(world: W
         told = asyncio.Event()
         server = Server(world, told)
         server.asked = 1  # it answers at once
-        server.heard.clear()
-        task = asyncio.create_task(surveying.keep(world.surveyor, cast(ServerClient, server), in_thread, {}))
+        server.answered.clear()
+        task = asyncio.create_task(surveying.run(world.surveyor, cast(ServerClient, server), in_thread, {}))
         for _ in range(10):
             await asyncio.sleep(0)  # it goes as far as it can
         assert server.asked == 1
-        server.heard.set()
+        server.answered.set()
         await asyncio.wait_for(told.wait(), 5)
         task.cancel()
         return server
@@ -282,7 +282,7 @@ def test_the_first_survey_waits_for_a_moment_of_its_own_as_long_as_the_server_sa
     async def not_yet() -> int:
         server = Server(world, asyncio.Event())
         server.survey_within_s = 3600.0
-        task = asyncio.create_task(surveying.keep(world.surveyor, cast(ServerClient, server), in_thread, {}))
+        task = asyncio.create_task(surveying.run(world.surveyor, cast(ServerClient, server), in_thread, {}))
         for _ in range(20):
             await asyncio.sleep(0)  # it goes as far as it can
         task.cancel()

@@ -20,9 +20,9 @@ def test_a_transfer_moves_the_guest_and_its_disk(world: World) -> None:
     assert arrived.job is not None
     assert arrived.job.downtime_ms is not None
     assert arrived.job.downtime_ms > 0
-    assert world.fabric.running_on(SPEC.uuid) == ["b"]
-    assert world.fabric.overlaps() == []
-    assert world.fabric.losses == []
+    assert world.simulation.running_on(SPEC.uuid) == ["b"]
+    assert world.simulation.overlaps() == []
+    assert world.simulation.losses == []
 
 
 def test_journals_and_stamps_before_it_starts_and_starts_once(world: World) -> None:
@@ -35,7 +35,7 @@ def test_journals_and_stamps_before_it_starts_and_starts_once(world: World) -> N
         if method in ("stamp", "start_migration") and when == "before":
             seen.append(any(b"begun" in line for line in world.journals["a"]))
 
-    world.fabric.fault = watch
+    world.simulation.fault = watch
     world.transfer()
     world.transfer()
     changes = [call for call in world.calls if call in ("a.stamp", "a.start_migration")]
@@ -51,10 +51,10 @@ def test_an_agent_killed_before_the_start_never_starts_and_settles(world: World,
         if (name, at) == (method, when):
             raise Killed
 
-    world.fabric.fault = kill
+    world.simulation.fault = kill
     with pytest.raises(Killed):
         world.transfer()
-    world.fabric.fault = world._record
+    world.simulation.fault = world._record
     world.restart("a")
     world.calls.clear()
     assert attempt(world.transfer()) is AttemptState.RUNNING  # it cannot know yet
@@ -78,7 +78,7 @@ def test_an_agent_killed_after_the_start_attaches_again(world: World) -> None:
     world.clock.now += 60
     assert attempt(world.transfer()) is AttemptState.ENDED
     assert "a.start_migration" not in world.calls
-    assert world.fabric.running_on(SPEC.uuid) == ["b"]
+    assert world.simulation.running_on(SPEC.uuid) == ["b"]
 
 
 def test_a_lost_journal_is_made_good_by_the_stamp(world: World) -> None:
@@ -111,7 +111,7 @@ def test_a_failed_transfer_ends_with_the_hypervisors_words(world: World) -> None
     world.prepare()
     world.transfer()
     world.clock.now += 0.5
-    world.fabric.kill_daemon("b")
+    world.simulation.kill_daemon("b")
     fact = world.transfer()
     assert (state(fact), attempt(fact)) == (DomainState.RUNNING, AttemptState.ENDED)
     assert fact.attempt is not None
@@ -123,12 +123,12 @@ def test_the_sources_dead_daemon_makes_everything_unknown_then_settles(world: Wo
     world.prepare()
     world.transfer()
     world.clock.now += 0.5
-    world.fabric.kill_daemon("a")
+    world.simulation.kill_daemon("a")
     fact = world.transfer()
     assert fact.domain is None
     assert fact.problem is not None
     assert not fact.problem.final
-    world.fabric.start_daemon("a")
+    world.simulation.start_daemon("a")
     assert attempt(world.transfer()) is AttemptState.RUNNING
     world.clock.now += 2.1
     fact = world.transfer()
@@ -177,11 +177,11 @@ def test_not_migrating_without_a_transfer_is_at_once_true(world: World) -> None:
 
 def test_only_what_was_found_paused_moves_paused(world: World) -> None:
     world.prepare()
-    world.fabric.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSE_REASON_USER, world.clock.now)
+    world.simulation.set_state("a", SPEC.uuid, DomainState.PAUSED, PAUSE_REASON_USER, world.clock.now)
     refused = world.transfer()
     assert refused.problem is not None
     assert "only a guest that runs, or that was paused before" in refused.problem.message
-    assert not world.fabric.transfers
+    assert not world.simulation.transfers
 
 
 BOUNDARIES = 12  # before and after each call that beginning a transfer makes
@@ -199,14 +199,14 @@ def _transfer_killed_at(boundary: int) -> tuple[World, bool]:
         if left[0] < 0:
             raise Killed
 
-    world.fabric.fault = kill
+    world.simulation.fault = kill
     try:
         world.transfer()
     except Killed:
-        world.fabric.fault = world._record
+        world.simulation.fault = world._record
         world.restart("a")
         return world, True
-    world.fabric.fault = world._record
+    world.simulation.fault = world._record
     return world, False
 
 
@@ -215,7 +215,7 @@ def _transfer_killed_at(boundary: int) -> tuple[World, bool]:
 def test_killed_at_any_boundary_it_comes_to_rest_with_one_guest(boundary: int, back: bool) -> None:
     world, killed = _transfer_killed_at(boundary)
     assert killed
-    begun_before = SPEC.uuid in world.fabric.transfers
+    begun_before = SPEC.uuid in world.simulation.transfers
     world.calls.clear()
     ensure = Ensure.NOT_MIGRATING if back else Ensure.MIGRATING
     for _ in range(200):
@@ -225,11 +225,11 @@ def test_killed_at_any_boundary_it_comes_to_rest_with_one_guest(boundary: int, b
         world.clock.now += 0.25
     assert attempt(fact) is AttemptState.ENDED or (back and attempt(fact) is AttemptState.NONE)
     assert world.calls.count("a.start_migration") + begun_before <= 1
-    assert len(world.fabric.running_on(SPEC.uuid)) == 1
-    assert world.fabric.overlaps() == []
-    assert world.fabric.losses == []
+    assert len(world.simulation.running_on(SPEC.uuid)) == 1
+    assert world.simulation.overlaps() == []
+    assert world.simulation.losses == []
     if back:
-        assert world.fabric.running_on(SPEC.uuid) == ["a"]
+        assert world.simulation.running_on(SPEC.uuid) == ["a"]
 
 
 def test_every_boundary_was_tried() -> None:

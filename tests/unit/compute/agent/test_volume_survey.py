@@ -15,8 +15,8 @@ ONE, TWO = "nbd://10.0.0.250:10809/one", "nbd://10.0.0.250:10809/two"
 
 
 class Counting(SimulatedHypervisor):
-    def __init__(self, name: str, fabric: SimulatedCluster) -> None:
-        super().__init__(name, fabric)
+    def __init__(self, name: str, simulation: SimulatedCluster) -> None:
+        super().__init__(name, simulation)
         self.asked: list[str] = []
 
     def volumes(self, sources: Sequence[str]) -> Mapping[str, int | str]:
@@ -27,13 +27,13 @@ class Counting(SimulatedHypervisor):
 class World:
     def __init__(self) -> None:
         self.now = 1000.0
-        self.fabric = SimulatedCluster(lambda: self.now)
-        self.fabric.add_host("n0")
-        self.driver = Counting("n0", self.fabric)
+        self.simulation = SimulatedCluster(lambda: self.now)
+        self.simulation.add_host("n0")
+        self.driver = Counting("n0", self.simulation)
         self.surveyor = Surveyor(self.driver, clock=lambda: self.now)
 
     def look(self, *sources: str) -> Mapping[str, VolumeProbe]:
-        return self.surveyor.look(Questions(now=5, again_s=5, volumes=sources), 0.0, 0.0).volumes
+        return self.surveyor.survey(Questions(now=5, next_survey_s=5, volumes=sources), 0.0, 0.0).volumes
 
     def asked(self) -> list[str]:
         asked, self.driver.asked = self.driver.asked, []
@@ -46,14 +46,14 @@ def world() -> World:
 
 
 def test_each_is_told_with_its_size_or_why_it_is_out_of_reach(world: World) -> None:
-    world.fabric.unreachable.add(("n0", TWO))
+    world.simulation.unreachable.add(("n0", TWO))
     found = world.look(ONE, TWO)
     assert found[ONE].bytes
-    assert (found[TWO].bytes, "refused" in found[TWO].words) == (None, True)
+    assert (found[TWO].bytes, "refused" in found[TWO].message) == (None, True)
 
 
 def test_one_that_was_reached_is_looked_at_again_after_a_while_and_one_that_was_not_at_once(world: World) -> None:
-    world.fabric.unreachable.add(("n0", TWO))
+    world.simulation.unreachable.add(("n0", TWO))
     world.look(ONE, TWO)
     assert sorted(world.asked()) == [ONE, TWO]
     world.now += 5

@@ -57,20 +57,20 @@ def test_facts_are_numbered_within_an_incarnation(world: World) -> None:
 
 def test_a_missing_disk_is_never_made_anew_for_a_start(world: World) -> None:
     world.act("a", Ensure.SHUT_OFF, ShutOffInputs(soft=False), operation_id=OTHER)
-    world.fabric.storages["local-a"].disks.clear()
+    world.simulation.storages["local-a"].disks.clear()
     fact = world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
     assert state(fact) is DomainState.SHUT_OFF
     assert fact.problem is not None
     assert fact.problem.final
     assert fact.problem.code == "storage_error"
-    assert world.fabric.storages["local-a"].disks == {}
+    assert world.simulation.storages["local-a"].disks == {}
 
 
 def test_an_unreachable_hypervisor_is_not_final(world: World) -> None:
     def down(_host: str, _method: str, _when: str) -> None:
         raise HypervisorUnavailable("no answer")
 
-    world.fabric.fault = down
+    world.simulation.fault = down
     fact = world.act("a", Ensure.RUNNING, kind="start", operation_id="op-start")
     assert fact.domain is None
     assert fact.problem is not None

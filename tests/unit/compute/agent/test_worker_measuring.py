@@ -18,7 +18,7 @@ from tests.unit.compute.agent.two_hosts import MOVE, SPEC, World
 def world() -> World:
     world = World()
     world.boot()
-    world.fabric.behaviours[SPEC.uuid] = Behaviour(dirty_bytes_per_s=12 * MIB)
+    world.simulation.behaviours[SPEC.uuid] = Behaviour(dirty_bytes_per_s=12 * MIB)
     return world
 
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_measured_is_an_answer(world: World, monkeypatch: pytest.
 
     monkeypatch.setattr(SimulatedHypervisor, "start_measuring", refuse)
     fact = measure(world)
-    assert (fact.measurement, fact.problem) == (Measurement(words="not supported"), None)
+    assert (fact.measurement, fact.problem) == (Measurement(message="not supported"), None)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2/x", "-oProxyCommand=x", "a b", "10.0.0.2\n"])
@@ -62,7 +62,7 @@ def test_an_address_that_is_none_is_an_answer_and_nothing_is_measured(world: Wor
     inputs = MeasuredInputs(destination_address=address)
     fact = world.act("a", Ensure.MEASURED, inputs, operation_id=MOVE)
     assert fact.measurement is not None
-    assert "is no address" in fact.measurement.words
+    assert "is no address" in fact.measurement.message
     assert "a.start_measuring" not in world.calls
 
 
@@ -70,7 +70,7 @@ def test_what_is_never_counted_is_an_answer_too(world: World, monkeypatch: pytes
     monkeypatch.setattr(SimulatedHypervisor, "measurement", lambda *_: None)
     assert measure(world).measurement is None
     world.clock.now += 5.1
-    assert measure(world).measurement == Measurement(words="not counted within 5 s")
+    assert measure(world).measurement == Measurement(message="not counted within 5 s")
 
 
 def test_a_hypervisor_that_is_away_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_a_name_has_no_known_speed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         ({"live_migration_strategy": "post-copy"}, "needs live_migration_permit_post_copy = true"),
         ({"live_migration_strategy": "auto-converge"}, "needs live_migration_permit_auto_converge = true"),
@@ -128,19 +128,19 @@ def test_a_name_has_no_known_speed() -> None:
         ),
     ],
 )
-def test_contradictions_stop_the_start(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingInvalid, match=words):
+def test_contradictions_stop_the_start(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingInvalid, match=message):
         load(ServerSettings, **settings)
 
 
 def test_little_memory_is_counted_more_than_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([4, 15, 10])
-    found = MEASURED.model_copy(update={"memory_mib": 128, "grain_mib_s": 3.0})
+    found = MEASURED.model_copy(update={"memory_mib": 128, "sample_resolution_mib_s": 3.0})
 
     def counted(*_: Any) -> Measurement:
         return found.model_copy(update={"dirty_mib_s": next(counts)})
 
     monkeypatch.setattr(SimulatedHypervisor, "measurement", counted)
     assert [measure(world).measurement for _ in range(2)] == [None, None]
-    assert measure(world).measurement == found.model_copy(update={"dirty_mib_s": 10, "grain_mib_s": 1.0})
+    assert measure(world).measurement == found.model_copy(update={"dirty_mib_s": 10, "sample_resolution_mib_s": 1.0})
     assert world.calls.count("a.start_measuring") == 3

@@ -58,14 +58,14 @@ class World:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.fabric = SimulatedCluster(self.clock)
+        self.simulation = SimulatedCluster(self.clock)
         self.journals: dict[str, list[bytes]] = {"a": [], "b": []}
         self.workers: dict[str, Worker] = {}
         self.calls: list[str] = []
         for name in self.journals:
-            self.fabric.add_host(name, bandwidth_bytes_per_s=100 * MIB)
+            self.simulation.add_host(name, bandwidth_bytes_per_s=100 * MIB)
             self.restart(name)
-        self.fabric.fault = self._record
+        self.simulation.fault = self._record
         self.generation = 1
 
     def _record(self, host: str, method: str, when: str) -> None:
@@ -74,7 +74,7 @@ class World:
 
     def restart(self, name: str) -> None:
         journal = LineJournal(MemoryMedium(self.journals[name]))
-        self.workers[name] = Worker(SimulatedHypervisor(name, self.fabric), journal, NoImages(), self.clock)
+        self.workers[name] = Worker(SimulatedHypervisor(name, self.simulation), journal, NoImages(), self.clock)
 
     def act(self, host: str, ensure: Ensure, inputs: Message | None = None, **more: Any) -> Fact:
         return self.workers[host].act(assignment(ensure, inputs, **more))

@@ -85,9 +85,9 @@ def guard(site: Site, host: Host, watchdog: Path | None = None) -> SelfFencing:
     return SelfFencing(site.told(), cast(Driver, host), watchdog)
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(locks_instance: Callable[[], bool]) -> None:
     for _ in range(500):
-        if holds():
+        if locks_instance():
             return
         threading.Event().wait(0.02)
     raise AssertionError("waited 10 s")

@@ -40,5 +40,5 @@ def test_one_that_is_not_enabled_does_nothing(tmp_path: Path) -> None:
 )
 def test_what_harms_is_named_with_what_to_set(tmp_path: Path, settings: str, script: str, named: list[str]) -> None:
     found = warnings(host(tmp_path, settings, script))
-    assert [words.split("enabled with ")[1].split("=")[0] for words in found] == named
-    assert all(": set " in words for words in found)
+    assert [message.split("enabled with ")[1].split("=")[0] for message in found] == named
+    assert all(": set " in message for message in found)

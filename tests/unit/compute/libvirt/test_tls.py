@@ -44,7 +44,7 @@ def look(tmp_path: Path, authority: Authority) -> Callable[..., TlsReport]:
 
 def test_good_ones_are_told_with_their_authority_and_their_days(look: Callable[..., TlsReport]) -> None:
     found = look()
-    assert found.words == ""
+    assert found.message == ""
     assert len(found.issuers) == 1
     assert found.issuers == found.trusted
     assert found.not_before <= time.time() + 1
@@ -53,7 +53,7 @@ def test_good_ones_are_told_with_their_authority_and_their_days(look: Callable[.
 
 def test_an_expired_one_is_told_with_the_day_and_judged_by_nobody_here(look: Callable[..., TlsReport]) -> None:
     found = look(days=-1)
-    assert found.words == ""
+    assert found.message == ""
     assert found.not_after == pytest.approx(time.time() - 86400, abs=60)
 
 
@@ -62,37 +62,37 @@ def test_a_certificate_holds_no_longer_than_the_authority_that_signed_it(look: C
 
 
 def test_a_certificate_for_another_address_is_named(look: Callable[..., TlsReport]) -> None:
-    assert "not valid for '10.0.0.2'" in look(address="10.0.0.2").words
-    assert look(address="n1").words == ""
+    assert "not valid for '10.0.0.2'" in look(address="10.0.0.2").message
+    assert look(address="n1").message == ""
 
 
 def test_what_is_missing_is_named(look: Callable[..., TlsReport]) -> None:
-    words = look(spoil=lambda pki: (pki / "client-cert.pem").unlink()).words
-    assert words.endswith("/qemu has no client-cert.pem")
+    message = look(spoil=lambda pki: (pki / "client-cert.pem").unlink()).message
+    assert message.endswith("/qemu has no client-cert.pem")
 
 
 def test_a_host_that_verifies_nobody_needs_no_client_certificate(look: Callable[..., TlsReport]) -> None:
     def spoil(pki: Path) -> None:
         (pki / "client-cert.pem").unlink()
 
-    assert look(spoil=spoil, conf="default_tls_x509_verify = 0\n").words == ""
-    assert look(spoil=spoil, conf="#default_tls_x509_verify = 0\n").words
+    assert look(spoil=spoil, conf="default_tls_x509_verify = 0\n").message == ""
+    assert look(spoil=spoil, conf="#default_tls_x509_verify = 0\n").message
 
 
 def test_a_key_that_is_another_ones_or_no_key(look: Callable[..., TlsReport], other: Authority) -> None:
     def swap(pki: Path) -> None:
         (pki / "server-key.pem").write_bytes(other.certify("n1", ADDRESS)[1].read_bytes())
 
-    assert "mismatch" in look(spoil=swap).words
-    assert look(spoil=lambda pki: (pki / "server-key.pem").write_text("nonsense")).words
-    assert look(spoil=lambda pki: (pki / "ca-cert.pem").write_text("nonsense")).words
+    assert "mismatch" in look(spoil=swap).message
+    assert look(spoil=lambda pki: (pki / "server-key.pem").write_text("nonsense")).message
+    assert look(spoil=lambda pki: (pki / "ca-cert.pem").write_text("nonsense")).message
 
 
 def test_certificates_of_an_unknown_authority(look: Callable[..., TlsReport], other: Authority) -> None:
     def swap(pki: Path) -> None:
         (pki / "ca-cert.pem").write_bytes(other.certificate.read_bytes())
 
-    assert "issuer" in look(spoil=swap).words
+    assert "issuer" in look(spoil=swap).message
 
 
 def test_while_an_authority_is_replaced_two_are_trusted_and_one_has_signed(
@@ -103,7 +103,7 @@ def test_while_an_authority_is_replaced_two_are_trusted_and_one_has_signed(
             file.write(other.certificate.read_bytes())
 
     alone, found = look(), look(spoil=add)
-    assert found.words == ""
+    assert found.message == ""
     assert found.issuers == alone.issuers
     assert len(found.trusted) == 2
     assert set(alone.trusted) < set(found.trusted)
@@ -122,4 +122,4 @@ def test_qemu_conf_says_where_they_lie(tmp_path: Path) -> None:
 
 
 def test_a_directory_in_place_of_qemu_conf_is_no_crash(tmp_path: Path) -> None:
-    assert tls.report(ADDRESS, tmp_path, tmp_path).words
+    assert tls.report(ADDRESS, tmp_path, tmp_path).message

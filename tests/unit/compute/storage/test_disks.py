@@ -177,9 +177,9 @@ def test_disks_that_a_domain_has_and_the_instance_does_not(tmp_path: Path, image
     (tmp_path / "link").symlink_to(tmp_path / "pool")
     same = f"{tmp_path}/link/{INSTANCE}/disk"
     for found in ({}, {"vda": own}, {"vda": same}, {"vda": "/where/the/pool/was/before/disk"}):
-        assert mine.strays(spec(A), found) == []
-    assert mine.strays(spec(A), {"vda": str(image)}) == [f"vda is {image}"]
-    assert mine.strays(spec(A), {"vda": own, "vdz": "network"}) == ["vdz is network"]
+        assert mine.unknown_disks(spec(A), found) == []
+    assert mine.unknown_disks(spec(A), {"vda": str(image)}) == [f"vda is {image}"]
+    assert mine.unknown_disks(spec(A), {"vda": own, "vdz": "network"}) == ["vdz is network"]
 
 
 @pytest.mark.parametrize("remembered", [True, False])

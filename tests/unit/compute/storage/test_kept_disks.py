@@ -145,13 +145,13 @@ def test_disks_change_places_and_a_killed_agent_ends_it_the_next_time(
 
     monkeypatch.setattr(os, "rename", once)
     with pytest.raises(KeyboardInterrupt):
-        kept.swap(INSTANCE, FIRST, SECOND)
+        kept.exchange(INSTANCE, FIRST, SECOND)
     monkeypatch.undo()
-    agent().swap(INSTANCE, FIRST, SECOND)
+    agent().exchange(INSTANCE, FIRST, SECOND)
     assert (tmp_path / INSTANCE / "disk").read_text() == "old"
     assert not (tmp_path / INSTANCE / AGE).exists()
     assert (tmp_path / f".kept.{INSTANCE}.{SECOND}" / "disk").read_text() == "new"
-    agent().swap(INSTANCE, SECOND, FIRST)
+    agent().exchange(INSTANCE, SECOND, FIRST)
     assert (tmp_path / INSTANCE / "disk").read_text() == "new"
 
 

@@ -79,12 +79,12 @@ def test_it_is_shown_at_once_and_removed_when_its_time_has_passed(
     kind: LeftoverKind, tmp_path: Path, host: Callable[[], Leftovers], clock: Clock
 ) -> None:
     path, leftovers = made(tmp_path, kind), host()
-    (one,) = leftovers.look({HERE})
+    (one,) = leftovers.find({HERE})
     assert (one.kind, one.path, one.age_s, one.bytes > 0) == (kind, str(path), 0.0, True)
     assert passed(leftovers, clock, 0.9) == []
     assert passed(leftovers, clock, 0.2) == [path.name]
     assert not path.exists()
-    assert leftovers.look({HERE}) == []
+    assert leftovers.find({HERE}) == []
 
 
 @pytest.mark.parametrize("kind", sorted(set(LeftoverKind) - {LeftoverKind.DISKS}))
@@ -111,7 +111,7 @@ def test_an_instances_directory_is_shown_and_never_removed(
     home, leftovers = made(tmp_path, LeftoverKind.DISKS), host()
     write(tmp_path / "pool" / HERE / "disk")
     assert passed(leftovers, clock, 30) == []
-    (one,) = leftovers.look({HERE})
+    (one,) = leftovers.find({HERE})
     assert (one.kind, one.instance, one.pool, one.age_s > 29 * DAY) == (LeftoverKind.DISKS, GONE, "local", True)
     assert (home / "disk").exists()
 
@@ -121,7 +121,7 @@ def test_what_belongs_to_a_domain_that_is_here_is_not_left_over(tmp_path: Path, 
     write(tmp_path / "pool" / HERE / "disk")
     write(tmp_path / "state" / "consoles" / "notes.txt")
     write(tmp_path / "pool" / "lost+found" / PART)
-    assert host().look({HERE}) == []
+    assert host().find({HERE}) == []
 
 
 @pytest.mark.parametrize("home", [HERE, GONE, f".kept.{GONE}.{GONE}", f".dropped.{GONE}.{GONE}"])

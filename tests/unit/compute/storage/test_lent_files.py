@@ -113,11 +113,11 @@ def test_what_a_guest_writes_to_is_not_lent(world: World, targets: tuple[str, ..
     assert fact.problem is not None
     assert (fact.problem.code, fact.problem.final) == ("conflict", True)
     assert "a.lend" not in world.calls
-    assert world.fabric.hosts["a"].offers == {}
+    assert world.simulation.hosts["a"].offers == {}
 
 
 def test_a_running_guests_config_drive_is_copied_with_equal_sums(world: World) -> None:
-    world.fabric.storages["local-a"].disks[BOTH.uuid, "sda"].token = "-one"
+    world.simulation.storages["local-a"].disks[BOTH.uuid, "sda"].token = "-one"
     for _ in range(100):
         mine = lent(world, "sda")
         guest = world.guest().model_copy(update={"disks": mine.disks})
@@ -129,10 +129,10 @@ def test_a_running_guests_config_drive_is_copied_with_equal_sums(world: World) -
     assert mine.problem is theirs.problem is None
     assert [disk.target for disk in mine.disks] == ["sda"]
     assert sums(mine) == sums(theirs) != {}
-    assert world.fabric.storages["local-b"].disks[BOTH.uuid, "sda"].token == "-one"
-    assert world.fabric.running_on(BOTH.uuid) == ["a"]
+    assert world.simulation.storages["local-b"].disks[BOTH.uuid, "sda"].token == "-one"
+    assert world.simulation.running_on(BOTH.uuid) == ["a"]
     assert world.act("a", Ensure.WITHDRAWN, instance=BOTH).problem is None
-    host = world.fabric.hosts["a"]
+    host = world.simulation.hosts["a"]
     assert (host.offers, host.lent) == ({}, {})
 
 

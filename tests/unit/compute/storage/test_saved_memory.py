@@ -46,22 +46,22 @@ def test_it_is_used_once_unless_it_is_put_back(home: Path, memory: SavedMemory) 
     (home / "memory").write_bytes(WHOLE)
     path = memory.find(UUID)
     assert path is not None
-    used = memory.use_up(path)
+    used = memory.consume(path)
     assert memory.find(UUID) is None
-    memory.put_back(used)
+    memory.restore(used)
     assert memory.find(UUID) == path
 
 
 def test_what_is_gone_cannot_be_used(home: Path, memory: SavedMemory) -> None:
     with pytest.raises(StorageError, match="memory"):
-        memory.use_up(home / "memory")
+        memory.consume(home / "memory")
 
 
 def test_all_of_it_is_dropped_and_nothing_else(home: Path, memory: SavedMemory) -> None:
     for name in ("memory", "memory.used", "disk"):
         (home / name).write_bytes(WHOLE)
-    memory.drop(UUID)
-    memory.drop(UUID)
+    memory.delete(UUID)
+    memory.delete(UUID)
     assert [path.name for path in home.iterdir()] == ["disk"]
 
 
@@ -82,5 +82,5 @@ def test_what_is_dropped_is_not_back_after_a_power_cut(
     synced: list[tuple[Path, bool]] = []
     monkeypatch.setattr(saved_memory, "sync", lambda path: synced.append((path, (home / name).exists())))
     (home / name).write_bytes(WHOLE)
-    memory.drop(UUID)
+    memory.delete(UUID)
     assert synced == [(home, False)]

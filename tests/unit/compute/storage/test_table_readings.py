@@ -42,13 +42,13 @@ def tables(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     read: list[int] = []
 
     class Slow(TableReading):
-        def go_on(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
+        def advance(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
             def slowly() -> bool:
                 clock.now += TABLE_S
                 read.append(len(read))
                 return enough()
 
-            return super().go_on(file, slowly)
+            return super().advance(file, slowly)
 
     monkeypatch.setattr(table_readings, "TableReading", Slow)
     return read
@@ -208,8 +208,8 @@ def test_a_reading_that_failed_half_way_never_counts_as_done(tmp_path: Path) -> 
     with many_tables(tmp_path / "disk").open("rb") as file:
         reading = TableReading(header_of(file))
         with pytest.raises(OSError, match="Input/output"):
-            reading.go_on(Broken(file, 10), lambda: False)  # type: ignore[arg-type]
-        assert reading.go_on(file, lambda: False) is False
+            reading.advance(Broken(file, 10), lambda: False)  # type: ignore[arg-type]
+        assert reading.advance(file, lambda: False) is False
 
 
 def test_a_disk_whose_storage_failed_half_way_is_read_anew(
@@ -218,8 +218,8 @@ def test_a_disk_whose_storage_failed_half_way_is_read_anew(
     file, whole, fails = many_tables(tmp_path / "disk"), WholeDisks(clock), [10]
 
     class Failing(TableReading):
-        def go_on(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
-            return super().go_on(Broken(file, fails.pop()) if fails else file, enough)  # type: ignore[arg-type]
+        def advance(self, file: BinaryIO, enough: Callable[[], bool]) -> bool:
+            return super().advance(Broken(file, fails.pop()) if fails else file, enough)  # type: ignore[arg-type]
 
     monkeypatch.setattr(table_readings, "TableReading", Failing)
     with pytest.raises(StorageError, match="Input/output"):

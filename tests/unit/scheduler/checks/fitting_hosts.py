@@ -60,8 +60,8 @@ THERE = Survey(
     clock_offset_s=0.5,
     clock_error_s=0.01,
     addresses=("10.0.0.2",),
-    memory_given_mb=100,
-    runs={KEY: CpuAnswer(ok=True, words="every feature")},
+    memory_allocated_mb=100,
+    runs={KEY: CpuAnswer(ok=True, message="every feature")},
     peers={"a": PeerProbe(uri=A_URI, ok=True)},
 )
 

@@ -39,7 +39,7 @@ def snapshot(
     phase: str,
     *,
     forward: bool = True,
-    holds: bool = True,
+    locks_instance: bool = True,
     learnt: Mapping[str, Any] | None = None,
     **params: Any,
 ) -> Snapshot:
@@ -54,7 +54,7 @@ def snapshot(
         generation=9,
         source="a",
         destination="b",
-        holds=holds,
+        locks_instance=locks_instance,
         params=Params.parse(params),
         context=Context.parse({"guest": GUEST.model_dump(mode="json"), **(learnt or {})}),
     )

@@ -52,7 +52,7 @@ def test_all_pass_and_say_what_was_found() -> None:
     assert [code for code, _ in found] == list(CODES)
     assert {f.status for _, f in found} == {Status.PASSED}
     assert all(f.source or f.destination for _, f in found)
-    assert not any(f.words for _, f in found)
+    assert not any(f.message for _, f in found)
     assert refusals(there(), NEED) == []
 
 
@@ -104,7 +104,7 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ("storage", there(), replace(NEED, block=False), "local is not shared with a; ask for block migration or auto"),
     (
         "volumes",
-        there(THERE.model_copy(update={"volumes": {SOURCE: VolumeProbe(words="Connection refused")}})),
+        there(THERE.model_copy(update={"volumes": {SOURCE: VolumeProbe(message="Connection refused")}})),
         WITH_VOLUME,
         f"{SOURCE} is out of reach: Connection refused",
     ),
@@ -114,7 +114,7 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ("hypervisor_version", there(hypervisor_version=6), NEED, "6 is older than the source's 7"),
     (
         "cpu",
-        there(THERE.model_copy(update={"runs": {KEY: CpuAnswer(ok=False, words="it lacks avx2")}})),
+        there(THERE.model_copy(update={"runs": {KEY: CpuAnswer(ok=False, message="it lacks avx2")}})),
         NEED,
         "it lacks avx2",
     ),
@@ -122,13 +122,13 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
         "uri",
         there(),
         replace(
-            NEED, origin=here(HERE.model_copy(update={"peers": {"b": PeerProbe(uri=B_URI, ok=False, words="no")}}))
+            NEED, origin=here(HERE.model_copy(update={"peers": {"b": PeerProbe(uri=B_URI, ok=False, message="no")}}))
         ),
         f"a cannot reach {B_URI}: no",
     ),
     (
         "uri_back",
-        there(THERE.model_copy(update={"peers": {"a": PeerProbe(uri=A_URI, ok=False, words="refused")}})),
+        there(THERE.model_copy(update={"peers": {"a": PeerProbe(uri=A_URI, ok=False, message="refused")}})),
         NEED,
         f"b cannot reach {A_URI}: refused",
     ),
@@ -143,13 +143,13 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "candidate", "need", "words"), FAILS, ids=[row[0] for row in FAILS])
+@pytest.mark.parametrize(("code", "candidate", "need", "message"), FAILS, ids=[row[0] for row in FAILS])
 def test_a_check_that_fails_is_the_only_one_and_says_why(
-    code: str, candidate: Candidate, need: PlacementRequest, words: str
+    code: str, candidate: Candidate, need: PlacementRequest, message: str
 ) -> None:
-    assert finding(code, candidate, need).words.startswith(words)
+    assert finding(code, candidate, need).message.startswith(message)
     assert [name for name, _ in failed(candidate, need)] == [code]
-    assert refusals(candidate, need)[0].startswith(f"{code}: {words}")
+    assert refusals(candidate, need)[0].startswith(f"{code}: {message}")
     assert rank([candidate], need) == []
 
 
@@ -157,7 +157,7 @@ def test_disks_that_may_be_over_committed_need_room_for_what_they_hold() -> None
     (fact,) = GUEST.disks
     sparse = GUEST.model_copy(update={"disks": (fact.model_copy(update={"virtual_bytes": 500 * GIB}),)})
     need = replace(NEED, guest=sparse)
-    assert "local: 500 GiB to copy" in finding("disk", there(), need).words
+    assert "local: 500 GiB to copy" in finding("disk", there(), need).message
     assert finding("disk", there(), replace(need, over_commit=True)).status is Status.PASSED
     full = GUEST.model_copy(update={"disks": (fact.model_copy(update={"allocated_bytes": 500 * GIB}),)})
     assert finding("disk", there(), replace(NEED, guest=full, over_commit=True)).status is Status.FAILED
@@ -197,7 +197,7 @@ def test_memory_is_what_the_claim_will_compare_and_domains_of_others_are_named(f
 def test_a_disk_that_is_copied_needs_room_in_its_pool_at_the_size_that_the_guest_sees() -> None:
     short = report().storage["local"].model_copy(update={"free_gb": 1})
     candidate = there(storage={"local": short})
-    assert finding("disk", candidate).words == "local: 2 GiB to copy, 1 free"
+    assert finding("disk", candidate).message == "local: 2 GiB to copy, 1 free"
     assert finding("disk", there(storage={"local": short}, disk_allocation_ratio=2)).status is Status.PASSED
     shared = replace(NEED, guest=GUEST.model_copy(update={"storage": {"local": "B"}}))
     assert finding("disk", candidate, shared).status is Status.PASSED
@@ -206,7 +206,7 @@ def test_a_disk_that_is_copied_needs_room_in_its_pool_at_the_size_that_the_guest
 def test_disks_that_are_copied_into_one_pool_need_room_together() -> None:
     disks = tuple(SPEC.disks[0].model_copy(update={"target": target, "size_gb": 5}) for target in ("vda", "vdb"))
     need = replace(NEED, instance=SPEC.model_copy(update={"disks": disks}))
-    assert finding("disk", there(), need).words == "local: 10 GiB to copy, 9 free"
+    assert finding("disk", there(), need).message == "local: 10 GiB to copy, 9 free"
 
 
 def test_equal_cpus_have_equal_keys() -> None:
@@ -233,6 +233,6 @@ def test_an_image_that_the_catalogue_lacks_matters_where_disks_are_not_shared(
     candidate = Candidate(host, 8, 4096, 100)
     found = dict(findings(candidate, replace(NEED, missing_images=missing, live=False)))["image"]
     assert found.status is status
-    assert ("im" in found.words) is (status is Status.UNKNOWN)
+    assert ("im" in found.message) is (status is Status.UNKNOWN)
     moved = dict(findings(candidate, replace(NEED, missing_images=missing, source="a", live=True)))["image"]
     assert moved.status is Status.PASSED  # it comes from the source

@@ -22,13 +22,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("neighbours", "words"), REFUSED)
-def test_both_hosts_of_one_that_moves_count(neighbours: Neighbours, words: str | None) -> None:
+@pytest.mark.parametrize(("neighbours", "message"), REFUSED)
+def test_both_hosts_of_one_that_moves_count(neighbours: Neighbours, message: str | None) -> None:
     found = refusal("b", neighbours)
-    assert found is None if words is None else str(found).startswith(words)
+    assert found is None if message is None else str(found).startswith(message)
 
 
-@pytest.mark.parametrize("neighbours", [one for one, words in REFUSED if words is not None])
+@pytest.mark.parametrize("neighbours", [one for one, message in REFUSED if message is not None])
 def test_what_may_stay_in_place_is_refused_elsewhere_and_not_there(neighbours: Neighbours) -> None:
     need = replace(NEED, neighbours=neighbours, in_place=True)
     assert len(refusals(candidate(), need)) == 1

@@ -40,30 +40,30 @@ ROTATED = but(issuers=("ca2",), trusted=("ca1", "ca2"))
 
 
 @pytest.mark.parametrize(
-    ("source", "destination", "words"),
+    ("source", "destination", "message"),
     [
         (None, None, ""),
         (GOOD, GOOD, ""),
         (but(trusted=("ca1", "ca2")), ROTATED, ""),
         (GOOD, None, "a encrypts migrations (live_migration_with_native_tls), b does not"),
         (None, GOOD, "b encrypts migrations (live_migration_with_native_tls), a does not"),
-        (GOOD, but(words="no ca-cert.pem"), "b cannot encrypt: no ca-cert.pem"),
+        (GOOD, but(message="no ca-cert.pem"), "b cannot encrypt: no ca-cert.pem"),
         (but(not_after=NOW - 3 * DAY), GOOD, "a certificate of a expired 3 days ago"),
         (but(not_after=NOW), GOOD, "a certificate of a expired 0.0 h ago"),
         (GOOD, but(not_before=NOW + 3600), "a certificate of b does not hold for another 1.0 h"),
-        (but(words="one"), but(words="two"), "a cannot encrypt: one; b cannot encrypt: two"),
+        (but(message="one"), but(message="two"), "a cannot encrypt: one; b cannot encrypt: two"),
         (GOOD, ROTATED, "a does not trust the authority that signed the certificates of b"),
         (ROTATED, GOOD, "b does not trust the authority that signed the certificates of a"),
         (GOOD, but(issuers=("x",), trusted=("x",)), "b does not trust the authority"),
     ],
 )
 def test_either_both_encrypt_and_accept_each_other_or_neither(
-    source: TlsReport | None, destination: TlsReport | None, words: str
+    source: TlsReport | None, destination: TlsReport | None, message: str
 ) -> None:
     found = judged(source, destination)
-    assert found.status is (Status.FAILED if words else Status.PASSED)
-    assert found.words.startswith(words)
-    assert bool(found.words) == bool(words)
+    assert found.status is (Status.FAILED if message else Status.PASSED)
+    assert found.message.startswith(message)
+    assert bool(found.message) == bool(message)
 
 
 def test_what_was_found_is_shown_for_both() -> None:

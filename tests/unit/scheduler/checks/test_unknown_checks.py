@@ -44,7 +44,7 @@ def test_what_nobody_has_looked_at_lately_is_unknown_and_keeps_no_host_away(
 ) -> None:
     found = finding(code, candidate, need)
     assert found.status is Status.UNKNOWN
-    assert found.words
+    assert found.message
     assert rank([candidate], need) == [candidate]
 
 
@@ -59,16 +59,16 @@ def test_without_a_description_of_the_guest_nothing_about_it_passes() -> None:
 def test_what_is_too_old_says_how_old_it_is() -> None:
     found = finding("cpu", there(age_s=700))
     assert (found.status, found.age_s) == (Status.UNKNOWN, 700)
-    assert found.words == "passed, as known 700 s ago; it counts for 600 s"
+    assert found.message == "passed, as known 700 s ago; it counts for 600 s"
     old = finding("machine_type", there(view={"silent_s": 1000.0}, machine_types=("q35",)))
-    assert old.words == "it does not know pc-7, as known 1000 s ago; it counts for 600 s"
+    assert old.message == "it does not know pc-7, as known 1000 s ago; it counts for 600 s"
 
 
 def test_a_failed_connection_stands_for_a_while_only() -> None:
     """It is tried again every few seconds: one that is old was told by an agent that does not look any more."""
-    lost = HERE.model_copy(update={"peers": {"b": PeerProbe(uri=B_URI, ok=False, words="no route", age_s=5)}})
+    lost = HERE.model_copy(update={"peers": {"b": PeerProbe(uri=B_URI, ok=False, message="no route", age_s=5)}})
     fresh = replace(NEED, origin=here(lost, age_s=FAILURE_STANDS_S - 5))
     assert finding("uri", there(), fresh).status is Status.FAILED
     old = replace(NEED, origin=here(lost, age_s=FAILURE_STANDS_S - 4))
     found = finding("uri", there(), old)
-    assert (found.status, found.words) == (Status.UNKNOWN, "could not be reached 31 s ago: no route")
+    assert (found.status, found.message) == (Status.UNKNOWN, "could not be reached 31 s ago: no route")

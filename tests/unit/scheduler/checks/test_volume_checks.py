@@ -25,29 +25,31 @@ WITH_VOLUME = replace(NEED, instance=SPEC.model_copy(update={"volumes": (VOLUME,
 
 
 @pytest.mark.parametrize(
-    ("sights", "status", "words"),
+    ("sights", "status", "message"),
     [
         ({}, Status.UNKNOWN, f"b looks at {SOURCE} once the instance is there or about to come"),
         ({SOURCE: VolumeProbe(bytes=2 * GIB)}, Status.PASSED, ""),
         ({SOURCE: VolumeProbe(bytes=GIB)}, Status.FAILED, f"{SOURCE} has 1024 MiB, and had 2 GiB"),
-        ({SOURCE: VolumeProbe(words="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
+        ({SOURCE: VolumeProbe(message="no route", age_s=40)}, Status.UNKNOWN, "42 s ago"),
     ],
 )
-def test_a_volume_is_what_the_destination_saw_of_it(sights: dict[str, VolumeProbe], status: Status, words: str) -> None:
+def test_a_volume_is_what_the_destination_saw_of_it(
+    sights: dict[str, VolumeProbe], status: Status, message: str
+) -> None:
     found = finding("volumes", there(THERE.model_copy(update={"volumes": sights})), WITH_VOLUME)
     assert found.status is status
-    assert found.words.startswith(words)
+    assert found.message.startswith(message)
 
 
 def test_nothing_is_copied_of_an_instance_that_has_only_volumes_so_block_migration_contradicts() -> None:
-    root = SPEC.model_copy(update={"disks": (), "volumes": (VOLUME,), "home": "local"})
+    root = SPEC.model_copy(update={"disks": (), "volumes": (VOLUME,), "state_pool": "local"})
     need = replace(NEED, instance=root)
     seen = there(THERE.model_copy(update={"volumes": {SOURCE: VolumeProbe(bytes=2 * GIB)}}))
     for block in (None, False):
         assert failed(seen, replace(need, block=block)) == []
     (only,) = failed(seen, replace(need, block=True))
     assert only[0] == "storage"
-    assert only[1].words == f"block migration asked for, but {SOURCE} is shared with a"
+    assert only[1].message == f"block migration asked for, but {SOURCE} is shared with a"
 
 
 def test_what_is_known_of_the_volumes_is_as_old_as_the_oldest_look() -> None:

@@ -7,7 +7,7 @@ from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.snapshot import Placement, Plan, Question
 from tests.model import server
-from tests.model.server import Op, Seen, View
+from tests.model.server import Op, View, VisitedState
 
 RUNS = {"dom": "running"}
 OFF = {"dom": "shut_off"}
@@ -26,7 +26,9 @@ def op(kind: Kind, phase: str, **changes: Any) -> Op:
 def plan(op: Op, source: Any = None, destination: Any = None, *, ups: tuple[View, ...] = UP) -> Plan:
     """``source`` and ``destination``: parts of a fact of the operation's own epoch and phase; None: no fact."""
     facts = tuple(
-        None if parts is None else Seen(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
+        None
+        if parts is None
+        else VisitedState(**{"number": 1, "epoch": op.epoch, "phase": op.phase, "dom": None} | parts)
         for parts in (source, destination)
     )
     snapshot = server.snapshot_of(op, facts, ups)
@@ -41,7 +43,7 @@ def letter(found: Plan) -> str:
     instance is free. E: the end. R: turned round. P: back to the proof of the copy that stays. w: waits, and says for
     what. dot: nothing yet.
     """
-    if found.end is not None:
+    if found.final_status is not None:
         return "E"
     if found.forward is False:
         assert found.bump_epoch
@@ -49,5 +51,5 @@ def letter(found: Plan) -> str:
     if found.phase is not None and found.bump_epoch and not found.context:
         return "P"
     if found.phase is not None:
-        return "F" if found.holds is False else "O" if found.context.get("owed") else "N"
-    return "w" if found.waiting else "."
+        return "F" if found.locks_instance is False else "O" if found.context.get("owed") else "N"
+    return "w" if found.wait_reason else "."

@@ -14,7 +14,7 @@ from migrator.scheduler.decision.snapshot import MigrationOptions, Placement, Pl
 from migrator.scheduler.decision.transition import after, task_state
 from migrator.scheduler.hosts.expected_guests import explains
 from tests.model import server
-from tests.model.server import Seen, View
+from tests.model.server import View, VisitedState
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, SAVED, op
 
 _SUMS = (("vda", 7),)
@@ -69,9 +69,11 @@ def _bare(kind: Kind, phase: str, forward: bool) -> Iterator[Snapshot]:
                 yield server.snapshot_of(now, _facts(now, source, destination), (here, away))
 
 
-def _facts(now: server.Op, source: Any, destination: Any) -> tuple[Seen | None, ...]:
+def _facts(now: server.Op, source: Any, destination: Any) -> tuple[VisitedState | None, ...]:
     return tuple(
-        None if parts is None else Seen(**{"number": 1, "epoch": now.epoch, "phase": now.phase, "dom": None} | parts)
+        None
+        if parts is None
+        else VisitedState(**{"number": 1, "epoch": now.epoch, "phase": now.phase, "dom": None} | parts)
         for parts in (source, destination)
     )
 
@@ -83,7 +85,7 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
         yield replace(found, operation=replace(operation, **changes))
     for context in _contexts(found):
         yield replace(found, operation=replace(operation, context=operation.context.updated(context)))
-    yield replace(found, home=operation.destination)
+    yield replace(found, record_host=operation.destination)
     yield replace(found, deleting=True)
     yield replace(found, deleting=True, operation=replace(operation, confirm_requested=True))
     yield replace(found, operation=replace(operation, phase_age_s=900.0))
@@ -92,7 +94,7 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
     yield replace(found, placement=Placement("b"))
     yield replace(found, inbound=QueuePosition(5, foremost=False), inbound_limit=1, ahead=5, outbound_limit=1)
     yield replace(found, placement=Placement(refusals={"b": ["full"]}))
-    yield replace(found, means=MigrationOptions(strategy="auto", post_copy=True), reached_mib_s=50.0)
+    yield replace(found, migration_options=MigrationOptions(strategy="auto", post_copy=True), reached_mib_s=50.0)
     yield replace(found, instance=server.SPECS[True])
     saved = operation.context.updated({"power": "saved", "shared": {operation.destination or "": ["shared"]}})
     yield replace(found, instance=server.SPECS[True], operation=replace(operation, context=saved))
@@ -106,18 +108,18 @@ def _row_changes(found: Snapshot) -> Iterator[dict[str, Any]]:
     error = dict(operation.error or {})
     yield {"cancel_requested": True}
     yield {"confirm_requested": True}
-    yield {"holds": False}
+    yield {"locks_instance": False}
     yield {"requested_host": "b"}
     yield {"destination": operation.source}
     yield {"destination": None}
     yield {"params": operation.params.updated({"soft": False, "surviving": {"shared": "G"}})}
-    yield {"waiting": "for something"}
+    yield {"wait_reason": "for something"}
     for phase in OPERATIONS[operation.kind].phases if not operation.forward else ():
         yield {"error": error | {"phase": phase.name}}
         yield {"error": error | {"phase": phase.name}, "requested_host": None}
         yield {"error": error | {"phase": phase.name, "status": "reverted"}}
         yield {"context": operation.context.updated({"owed": [phase.name]})}
-        yield {"context": operation.context.updated({"owed": [phase.name, operation.phase]}), "holds": False}
+        yield {"context": operation.context.updated({"owed": [phase.name, operation.phase]}), "locks_instance": False}
 
 
 def _contexts(found: Snapshot) -> Iterator[dict[str, Any]]:
@@ -170,7 +172,7 @@ def _decided(snapshot: Snapshot) -> tuple[Plan, str, str | None]:
 def _expected(snapshot: Snapshot) -> list[bool]:
     """Whether the operation explains a guest that runs at its source, and one at its destination."""
     o = snapshot.operation
-    row = UnderWayRow(o.instance_uuid, o.kind, o.phase, o.source, o.destination, o.holds)
+    row = UnderWayRow(o.instance_uuid, o.kind, o.phase, o.source, o.destination, o.locks_instance)
     return [explains(row, host) for host in ("a", "b")]
 
 

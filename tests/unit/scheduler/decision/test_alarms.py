@@ -8,7 +8,7 @@ from migrator.operations import Kind
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.snapshot import Snapshot
 from tests.model import server
-from tests.model.server import Seen
+from tests.model.server import VisitedState
 from tests.unit.scheduler.decision.deciding import UP, op
 
 REPEATS, NEVER_REPEATS = 2, 1  # protocols
@@ -18,7 +18,7 @@ def lost(silent_s: float, told_s: float, protocol: int = REPEATS) -> Snapshot:
     """The source said 10 s ago that it has the guest no more, and the destination, a while before, that it has none.
     ``silent_s``: since the destination's agent polled; ``told_s``: since it told its fact last."""
     transfer = op(Kind.LIVE_MIGRATION, "transfer")
-    gone = Seen(number=1, epoch=transfer.epoch, phase="transfer", dom="absent")
+    gone = VisitedState(number=1, epoch=transfer.epoch, phase="transfer", dom="absent")
     found = server.snapshot_of(transfer, (gone, gone), UP)
     report = found.hosts["b"].report.model_copy(update={"protocol": protocol})
     hosts = {**found.hosts, "b": replace(found.hosts["b"], silent_s=silent_s, report=report)}
@@ -39,4 +39,4 @@ def lost(silent_s: float, told_s: float, protocol: int = REPEATS) -> Snapshot:
 def test_an_instance_counts_as_lost_once_both_hosts_looked_after_the_newer_of_their_facts(
     case: Snapshot, raised: bool
 ) -> None:
-    assert (decide(case).waiting or "").startswith("LOST") is raised
+    assert (decide(case).wait_reason or "").startswith("LOST") is raised

@@ -101,9 +101,9 @@ def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
     """What "b" owes is cleaned up when the instance has long been moved on to "c", which shares b's local pool."""
     found = snapshot(Kind.MIGRATION, "copy", forward=False)
     third = HostView(name="c", report=report(local="b"), silent_s=0, up=True)
-    found = replace(found, hosts={**found.hosts, "c": third}, home="c")
+    found = replace(found, hosts={**found.hosts, "c": third}, record_host="c")
     assert "b" in assignments(found)["b"].inputs["keep"]
-    back = replace(found, home="b")  # reverted: what was made here goes
+    back = replace(found, record_host="b")  # reverted: what was made here goes
     assert "b" not in assignments(back)["b"].inputs["keep"]
 
 
@@ -114,7 +114,7 @@ def test_a_deletion_takes_everything() -> None:
 
 def test_a_transfer_copies_only_what_is_not_shared_and_keeps_its_limits() -> None:
     means = MigrationOptions(bandwidth_mib_s=7, auto_converge=True, post_copy=True)
-    inputs = assignments(replace(snapshot(Kind.LIVE_MIGRATION, "transfer"), means=means))["a"].inputs
+    inputs = assignments(replace(snapshot(Kind.LIVE_MIGRATION, "transfer"), migration_options=means))["a"].inputs
     assert inputs["copy_disks"] == ["vda"]
     assert (inputs["destination_host"], inputs["uri"]) == ("b", "qemu+tcp://10.0.0.2/system")
     names = ("bandwidth_mib_s", "auto_converge", "post_copy", "force")
@@ -172,7 +172,7 @@ def test_memory_beside_a_shared_disk_is_neither_copied_nor_left_used_up() -> Non
     assert MEMORY not in views.moved_targets(shared)
     assert assignments(shared)["b"].ensure is Ensure.SUSPENDED
     assert assignments(found)["b"].ensure is Ensure.NOT_RUNNING
-    owed = replace(shared, operation=replace(shared.operation, holds=False))
+    owed = replace(shared, operation=replace(shared.operation, locks_instance=False))
     assert assignments(owed)["b"].ensure is Ensure.NOT_RUNNING
 
 
@@ -200,11 +200,11 @@ PATIENCE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "phase", "forward", "holds", "host", "soft"), PATIENCE)
+@pytest.mark.parametrize(("kind", "phase", "forward", "locks_instance", "host", "soft"), PATIENCE)
 def test_a_second_copy_is_not_asked_to_end(
-    kind: Kind, phase: str, forward: bool, holds: bool, host: str, soft: bool
+    kind: Kind, phase: str, forward: bool, locks_instance: bool, host: str, soft: bool
 ) -> None:
-    assert asked(host, kind, phase, forward=forward, holds=holds)["soft"] is soft
+    assert asked(host, kind, phase, forward=forward, locks_instance=locks_instance)["soft"] is soft
 
 
 def test_an_evacuation_finds_what_is_shared_and_makes_the_rest_with_its_password() -> None:

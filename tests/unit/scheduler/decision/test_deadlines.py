@@ -43,7 +43,7 @@ def test_every_phase_that_outlasts_its_deadline_is_an_alarm_once(kind: Kind, pha
     assert timed(again, row, NOTHING) == NOTHING
 
 
-@pytest.mark.parametrize("plan", [Plan(phase="offer"), Plan(forward=False), Plan(end="error")])
+@pytest.mark.parametrize("plan", [Plan(phase="offer"), Plan(forward=False), Plan(final_status="error")])
 def test_a_phase_that_is_left_is_overdue_no_more(plan: Plan) -> None:
     row = OPERATIONS[M].phase("stop")
     late = aged(M, "stop", row.deadline_s)
@@ -53,7 +53,7 @@ def test_a_phase_that_is_left_is_overdue_no_more(plan: Plan) -> None:
 
 
 def test_the_alarm_names_what_is_undone_and_what_is_waited_for() -> None:
-    waiting = aged(M, "stop", 1000, view=False, waiting="waiting for host a, which is silent", **BACK)
+    waiting = aged(M, "stop", 1000, view=False, wait_reason="waiting for host a, which is silent", **BACK)
     (line,) = decide(waiting).timeline
     assert "undo stop" in line.message
     assert line.message.endswith("waiting for host a, which is silent")
@@ -102,13 +102,13 @@ def test_a_host_that_owes_a_report_is_asked_for_at_the_time_and_not_at_the_sweep
     assert plan.requeue_after == pytest.approx(40, abs=0.2)
     assert plan.requeue_after is not None
     told = decide(replace(asked, operation=replace(asked.operation, phase_age_s=20 + plan.requeue_after)))
-    assert "no report on this step" in str(told.waiting)
+    assert "no report on this step" in str(told.wait_reason)
 
 
 def test_a_transfer_is_looked_at_when_its_time_is_over() -> None:
     moving = server.snapshot_of(
         op(L, "transfer"),
-        tuple(server.Seen(1, 1, "transfer", **said) for said in (RUNS | {"job": True}, {"dom": "incoming"})),
+        tuple(server.VisitedState(1, 1, "transfer", **said) for said in (RUNS | {"job": True}, {"dom": "incoming"})),
         (True, True),
     )
     schedule = replace(moving.schedule, completion_s=800, progress_s=0)

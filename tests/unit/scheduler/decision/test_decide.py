@@ -13,7 +13,7 @@ from migrator.scheduler.decision.previous_phase import MAX_ATTEMPTS
 from migrator.scheduler.decision.rollback_start import refused
 from migrator.scheduler.decision.snapshot import NOTHING
 from tests.model import server
-from tests.model.server import Seen
+from tests.model.server import VisitedState
 from tests.unit.scheduler.decision.deciding import GONE, RUNS, op, plan
 
 L, B, D, M = Kind.LIVE_MIGRATION, Kind.BUILD, Kind.DELETE, Kind.MIGRATION
@@ -49,7 +49,7 @@ NEXT = [
 @pytest.mark.parametrize(("kind", "phase", "source", "destination", "after", "effect"), NEXT)
 def test_forward(kind: Kind, phase: str, source: Any, destination: Any, after: str, effect: Effect | None) -> None:
     found = plan(op(kind, phase), source, destination)
-    assert (found.phase, found.effect, found.end, found.bump_epoch) == (after, effect, None, False)
+    assert (found.phase, found.effect, found.final_status, found.bump_epoch) == (after, effect, None, False)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -57,7 +57,7 @@ def test_the_last_phase_completes(kind: Kind) -> None:
     last = OPERATIONS[kind].phases[-1]
     found = plan(op(kind, last.name), RUNS)
     effect = last.do if isinstance(last.do, Effect) else None
-    assert (found.end, found.phase, found.effect) == (OPERATIONS[kind].completed, None, effect)
+    assert (found.final_status, found.phase, found.effect) == (OPERATIONS[kind].completed, None, effect)
 
 
 WAITS = [
@@ -90,10 +90,10 @@ def test_waits_with_a_reason(
     kind: Kind, phase: str, source: Any, destination: Any, ups: tuple[bool, bool], reason: str | None
 ) -> None:
     found = plan(op(kind, phase), source, destination, ups=ups)
-    assert (found.phase, found.forward, found.effect, found.end) == (None, None, None, None)
-    assert found.waiting is None if reason is None else str(found.waiting).startswith(reason)
-    if found.waiting:
-        again = op(kind, phase, waiting=found.waiting)
+    assert (found.phase, found.forward, found.effect, found.final_status) == (None, None, None, None)
+    assert found.wait_reason is None if reason is None else str(found.wait_reason).startswith(reason)
+    if found.wait_reason:
+        again = op(kind, phase, wait_reason=found.wait_reason)
         assert plan(again, source, destination, ups=ups) == NOTHING, "said once"
 
 
@@ -154,7 +154,7 @@ def test_undo_runs_upward(phase: str, source: Any, destination: Any, after: str,
 
 
 def test_the_top_of_the_way_back_ends_with_the_error_s_status() -> None:
-    assert plan(op(L, "inspect", **BACK)).end == "failed"
+    assert plan(op(L, "inspect", **BACK)).final_status == "failed"
 
 
 HELD_BACK = [
@@ -170,9 +170,9 @@ HELD_BACK = [
 @pytest.mark.parametrize(("phase", "source", "destination", "ups"), HELD_BACK)
 def test_undo_waits_for_who_did_it(phase: str, source: Any, destination: Any, ups: tuple[bool, bool]) -> None:
     found = plan(op(L, phase, **BACK), source, destination, ups=ups)
-    assert (found.phase, found.effect, found.end) == (None, None, None)
+    assert (found.phase, found.effect, found.final_status) == (None, None, None)
     if not all(ups):
-        assert "silent" in str(found.waiting)
+        assert "silent" in str(found.wait_reason)
 
 
 @pytest.mark.parametrize("phase", ["transfer", "prepare"])
@@ -221,7 +221,7 @@ def test_another_host_is_tried_where_nobody_named_one(
 def test_a_build_that_found_no_host_ends_at_once_and_a_move_goes_back() -> None:
     for kind, phase, end in ((B, None, "error"), (L, "inspect", None)):
         found = refused(server.snapshot_of(op(kind, "claim"), (None, None), (True, True)), {"b": ["vcpus: 4 needed"]})
-        assert (found.phase, found.end) == (phase, end)
+        assert (found.phase, found.final_status) == (phase, end)
         assert found.error is not None
         assert "b: vcpus: 4 needed" in found.error["message"]
 
@@ -252,7 +252,7 @@ def test_only_a_deletion_and_an_undone_build_may_kill() -> None:
 @pytest.mark.parametrize(("age_s", "alarmed"), [(2.0, False), (30.0, True)])
 def test_a_loss_is_believed_only_when_both_agents_have_spoken_since(age_s: float, alarmed: bool) -> None:
     """The destination's "absent" from before the switch-over, beside the source's from after it, is no loss."""
-    facts = tuple(Seen(number=1, epoch=1, phase="transfer", dom="absent") for _ in range(2))
+    facts = tuple(VisitedState(number=1, epoch=1, phase="transfer", dom="absent") for _ in range(2))
     snapshot = server.snapshot_of(op(L, "transfer"), facts, (True, True))
     names = [snapshot.operation.source or "", snapshot.operation.destination or ""]
     found = decide(replace(snapshot, ages={names[0]: age_s, names[1]: 40.0}))
@@ -268,11 +268,12 @@ OWED = [
 ]
 
 
-@pytest.mark.parametrize(("owed", "there", "holds", "after"), OWED)
+@pytest.mark.parametrize(("owed", "there", "locks_instance", "after"), OWED)
 def test_a_host_back_from_the_dead_ends_its_guest_before_the_source_starts_it(
-    owed: tuple[str, ...], there: server.View, holds: bool, after: str | None
+    owed: tuple[str, ...], there: server.View, locks_instance: bool, after: str | None
 ) -> None:
-    found = plan(op(M, "stop" if holds else "copy", **BACK, owed=owed, holds=holds), ups=(True, there))
+    now = op(M, "stop" if locks_instance else "copy", **BACK, owed=owed, locks_instance=locks_instance)
+    found = plan(now, ups=(True, there))
     assert (found.phase, found.bump_epoch) == (after, after is not None)
     assert found.context == ({"owed": []} if after else {})
 
@@ -280,7 +281,7 @@ def test_a_host_back_from_the_dead_ends_its_guest_before_the_source_starts_it(
 @pytest.mark.parametrize(("shared", "copied"), [(False, 1 << 30), (True, 0)])
 def test_what_was_copied_is_counted_though_the_hypervisor_s_last_words_do_not(shared: bool, copied: int) -> None:
     """It copies disks before the memory, sometimes between two looks, and its last statistics know nothing of them."""
-    facts = tuple(Seen(number=1, epoch=1, phase="transfer", dom=dom) for dom in ("absent", "running"))
+    facts = tuple(VisitedState(number=1, epoch=1, phase="transfer", dom=dom) for dom in ("absent", "running"))
     snapshot = server.snapshot_of(op(L, "transfer", shared=shared), facts, (True, True))
     disk = DiskFact(target="vda", path="/one", pool="local", exists=True, virtual_bytes=1 << 30)
     told = {"guest": {"storage": {}, "disks": [disk.model_dump()]}}

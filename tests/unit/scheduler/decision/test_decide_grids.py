@@ -105,7 +105,8 @@ def test_every_phase_against_every_answer(kind: Kind, forward: bool, phase: str,
     row = OPERATIONS[kind].phase(phase)
     there = row.actor is Actor.DESTINATION
     # A host that answers stops its guest for an evacuation only where the disks are kept.
-    now = op(kind, phase, **({} if forward else BACK), holds=row.locks_instance, shared=row.fencing_evidence_suffices)
+    lasts = {"locks_instance": row.locks_instance, "shared": row.fencing_evidence_suffices}
+    now = op(kind, phase, **({} if forward else BACK), **lasts)
     source: View = "fenced" if kind is E and there else "back" if row.fencing_evidence_suffices else True
     found = (plan(now, *((None, a) if there else (a, None)), ups=(source, True)) for a in ANSWERS)
     assert "".join(map(letter, found)) == answers
@@ -125,7 +126,7 @@ def test_the_grids_are_whole() -> None:
 def test_stale_answers_steer_nothing(
     kind: Kind, forward: bool, phase: str, answers: str, views: str, stale: dict[str, Any]
 ) -> None:
-    holds = OPERATIONS[kind].phase(phase).locks_instance
-    now = op(kind, phase, **(BACK | {"forward": forward, "holds": holds}))
+    locks_instance = OPERATIONS[kind].phase(phase).locks_instance
+    now = op(kind, phase, **(BACK | {"forward": forward, "locks_instance": locks_instance}))
     for answer in ANSWERS[1:]:
         assert letter(plan(now, answer | stale, answer | stale)) == letter(plan(now)), answers + views

@@ -19,11 +19,11 @@ def test_evidence_takes_the_place_of_a_silent_host_s_word_and_is_written_down() 
 
 def test_evidence_counts_only_after_the_host_could_have_spoken_to_the_servers_again() -> None:
     found = plan(op(E, "fence"), ups=("awaited", True))
-    assert (found.phase, found.waiting) == (None, "waiting for host a, which is silent")
+    assert (found.phase, found.wait_reason) == (None, "waiting for host a, which is silent")
 
 
 def test_without_evidence_it_says_what_it_waits_for_and_a_fence_that_failed_ends_it() -> None:
-    assert "evidence that a" in str(plan(op(E, "fence"), ups=(False, True)).waiting)
+    assert "evidence that a" in str(plan(op(E, "fence"), ups=(False, True)).wait_reason)
     found = plan(op(E, "fence"), ups=("unfenced", True))
     assert found.error is not None
     assert (found.error["code"], "no answer" in found.error["message"]) == ("fencing_failed", True)

@@ -8,7 +8,7 @@ from migrator.operations import Actor, Kind
 from migrator.scheduler.decision import proof
 from migrator.scheduler.decision.completion import Progress
 from tests.model import server
-from tests.model.server import Seen, View
+from tests.model.server import View, VisitedState
 from tests.unit.scheduler.decision.deciding import BACK, GONE, OFF, RUNS, UP, letter, op, plan
 
 M = Kind.MIGRATION
@@ -22,7 +22,7 @@ def test_a_revert_stops_nothing_before_the_source_has_shown_its_disks() -> None:
     assert plan(now, WHOLE).phase == "start"
     waits = plan(now, ups=(False, True))
     assert waits.phase is None
-    assert "confirm" in str(waits.waiting)
+    assert "confirm" in str(waits.wait_reason)
 
 
 @pytest.mark.parametrize(("source", "view"), [(LOST, True), (WHOLE | {"problem": "final"}, True), (None, "fenced")])
@@ -38,13 +38,13 @@ def test_what_failed_to_start_beside_a_source_that_is_not_whole_is_recorded_wher
     assert (found.phase, found.forward, found.context["power"]) == ("start", True, "shut_off")
     again = plan(now._replace(learnt=frozenset({"stayed"})), LOST)
     assert (again.phase, again.forward) == (None, None), "once"
-    assert again.waiting
+    assert again.wait_reason
 
 
 @pytest.mark.parametrize("actor", [Actor.SOURCE, Actor.DESTINATION])
 def test_a_fact_that_leaves_a_disk_out_proves_nothing(actor: Actor) -> None:
     now = op(M, "keep", **REVERTED)
-    fact = server.fact_of(Seen(1, now.epoch, now.phase, "shut_off", disk=True))
+    fact = server.fact_of(VisitedState(1, now.epoch, now.phase, "shut_off", disk=True))
     snapshot = server.snapshot_of(now, (None, None), UP)
     assert proof.judge_whole(snapshot, actor, fact).progress is Progress.DONE
     silent = proof.judge_whole(snapshot, actor, fact.model_copy(update={"disks": ()}))
@@ -76,7 +76,7 @@ def test_a_copy_that_cannot_be_proven_is_kept_while_the_instance_goes_free() -> 
 def test_a_confirmation_waits_for_the_destination_and_can_be_reverted_meanwhile() -> None:
     now = op(M, "attest", confirm=True)
     assert plan(now, None, RUNS | {"disk": True}).phase == "confirm"
-    assert "revert" in str(plan(now, ups=(True, False)).waiting)
+    assert "revert" in str(plan(now, ups=(True, False)).wait_reason)
     refused = plan(now, None, RUNS)
     assert (refused.phase, refused.confirm) == ("verify", False)
     assert letter(plan(now._replace(cancel=True), None, RUNS | {"disk": True})) == "R"
@@ -86,14 +86,14 @@ def test_what_is_owed_is_undone_in_order_when_its_host_is_back_and_only_then_rel
     now, ups = op(M, "copy", **BACK), (True, False)
     steps: list[str] = []
     while now.active and len(steps) < 20:
-        facts: tuple[Seen | None, ...] = (
-            Seen(1, now.epoch, now.phase, "running", disk=True),
-            Seen(1, now.epoch, now.phase, "absent"),
+        facts: tuple[VisitedState | None, ...] = (
+            VisitedState(1, now.epoch, now.phase, "running", disk=True),
+            VisitedState(1, now.epoch, now.phase, "absent"),
         )
         found = server.plan_of(now, facts, ups)
-        if found.empty or (found.phase is None and found.end is None):
-            assert not now.holds
-            assert (now.phase, now.waiting) == ("keep", None) or "b" in str(found.waiting)
+        if found.empty or (found.phase is None and found.final_status is None):
+            assert not now.locks_instance
+            assert (now.phase, now.wait_reason) == ("keep", None) or "b" in str(found.wait_reason)
             steps.append("waits")
             ups = UP
             continue
@@ -112,4 +112,4 @@ def test_what_is_owed_is_undone_in_order_when_its_host_is_back_and_only_then_rel
         "copy",
         "claim release_destination",
     ]
-    assert (now.end, now.holds) == ("error", False)
+    assert (now.end, now.locks_instance) == ("error", False)

@@ -21,37 +21,37 @@ MOVED = {"dom": "shut_off", "reason": "migrated"}
 
 def owing(kind: Kind, phase: str, *owed: str) -> Op:
     error = (("code", "host_fenced"), ("message", "b is lost"), ("status", "failed"))
-    return op(kind, phase, forward=False, epoch=2, holds=False, owed=owed, error=error)
+    return op(kind, phase, forward=False, epoch=2, locks_instance=False, owed=owed, error=error)
 
 
 @pytest.mark.parametrize("source", [MOVED, GONE, RUNS, None])
 def test_where_the_instance_went_since_is_no_verdict_on_a_live_migration_undone(source: Any) -> None:
     """It may have moved on to a third host, or be deleted: what is owed is cleaned all the same."""
     found = plan(owing(L, "prepare", "prepare", "claim"), source, GONE)
-    assert (found.phase, found.forward, found.effect, found.waiting) == ("claim", None, None, None)
+    assert (found.phase, found.forward, found.effect, found.wait_reason) == ("claim", None, None, None)
 
 
 def test_the_claim_of_what_was_owed_is_released_last() -> None:
     found = plan(owing(L, "claim", "prepare", "claim"), MOVED, GONE)
-    assert (found.end, found.effect) == ("failed", Effect.RELEASE_DESTINATION)
+    assert (found.final_status, found.effect) == ("failed", Effect.RELEASE_DESTINATION)
 
 
 def test_an_instance_that_arrived_does_not_wait_for_a_source_that_is_fenced() -> None:
     found = plan(op(L, "cleanup", shared=True), ups=("fenced", True))
-    assert (found.holds, found.phase, found.forward, found.end) == (False, None, None, None)
-    assert str(found.waiting).startswith("waiting for host a")
-    again = op(L, "cleanup", shared=True, holds=False, waiting=found.waiting)
+    assert (found.locks_instance, found.phase, found.forward, found.final_status) == (False, None, None, None)
+    assert str(found.wait_reason).startswith("waiting for host a")
+    again = op(L, "cleanup", shared=True, locks_instance=False, wait_reason=found.wait_reason)
     assert plan(again, ups=("fenced", True)) == NOTHING
     assert plan(again, GONE).phase == "release"
 
 
 def test_what_a_silent_source_would_delete_is_proven_anew_when_it_is_back() -> None:
     shown = RUNS | {"disk": True}
-    for view, holds in ((False, None), ("fenced", False)):
+    for view, locks_instance in ((False, None), ("fenced", False)):
         found = plan(op(L, "cleanup"), None, shown, ups=(view, True))
-        assert (found.phase, found.bump_epoch, found.holds) == ("attest", True, holds)
-        assert str(found.waiting).startswith("waiting for host a")
-        waits = op(L, "attest", epoch=2, holds=holds is None, waiting=found.waiting)
+        assert (found.phase, found.bump_epoch, found.locks_instance) == ("attest", True, locks_instance)
+        assert str(found.wait_reason).startswith("waiting for host a")
+        waits = op(L, "attest", epoch=2, locks_instance=locks_instance is None, wait_reason=found.wait_reason)
         assert plan(waits, None, shown, ups=(view, True)) == NOTHING
         assert plan(waits, None, shown | {"epoch": 1}).phase is None
         assert plan(waits, None, shown).phase == "cleanup"
@@ -82,7 +82,7 @@ def test_no_proof_is_asked_for_where_the_hosts_share_every_disk() -> None:
 @pytest.mark.parametrize("ups", [("fenced", True), (True, "fenced")])
 def test_an_instance_that_arrived_is_free_while_its_copy_cannot_be_proven_for_a_host_is_lost(ups: Any) -> None:
     found = plan(op(L, "attest"), ups=ups)
-    assert (found.holds, found.phase, found.end) == (False, None, None)
+    assert (found.locks_instance, found.phase, found.final_status) == (False, None, None)
 
 
 E = Kind.EVACUATION
@@ -98,7 +98,7 @@ def test_a_lost_host_that_is_heard_again_is_asked_before_the_instance_is_started
     for view in (True, "back"):
         found = plan(op(E, phase), said, rebuilt, ups=(view, True))
         assert (found.phase, found.forward) == (None, None)
-        assert str(found.waiting).startswith("a is back")
+        assert str(found.wait_reason).startswith("a is back")
     assert plan(op(E, phase), said, rebuilt, ups=("fenced", True)).phase == "start"
     assert plan(op(E, phase), {"dom": "shut_off"}, rebuilt, ups=("back", True)).phase == "start"
     assert plan(op(E, phase), RUNS, rebuilt, ups=("back", True)).forward is False
@@ -137,6 +137,6 @@ def test_a_copy_that_is_owed_is_not_asked_to_stop_nor_saved(kind: Kind) -> None:
     late = owing(kind, "start", "start", "copy", "claim")._replace(shared=True, power="saved")
     found = ordered(late, "b")
     assert (found.ensure, found.inputs["soft"]) == (Ensure.NOT_RUNNING, False)
-    early = late._replace(holds=True, owed=())
+    early = late._replace(locks_instance=True, owed=())
     assert ordered(early, "b").ensure is Ensure.SUSPENDED
     assert ordered(early._replace(power="running"), "b").inputs["soft"] is True

@@ -29,20 +29,20 @@ def test_a_host_with_room_is_claimed_once_the_placement_is_known() -> None:
 def test_a_host_that_takes_in_as_many_as_it_may_is_waited_for_by_name() -> None:
     found = placed(Placement("b", ahead=3), inbound_limit=2)
     assert (found.phase, found.effect, found.destination) == (None, None, "b")
-    assert str(found.waiting).startswith("queued: position 2 of what comes into b")
+    assert str(found.wait_reason).startswith("queued: position 2 of what comes into b")
 
 
 def test_what_waits_for_a_host_asks_for_no_other_one_while_others_go_first() -> None:
     seen = server.snapshot_of(op(Kind.MIGRATION, "claim"), (None, None), UP)
     found = decide(replace(seen, inbound=QueuePosition(5, foremost=False), inbound_limit=2, placement=Placement("b")))
     assert (found.phase, found.effect) == (None, None)
-    assert str(found.waiting).startswith("queued: position 4 of what comes into b")
+    assert str(found.wait_reason).startswith("queued: position 4 of what comes into b")
 
 
 def test_hosts_that_could_not_speak_yet_are_waited_for_before_anything_is_refused() -> None:
-    found = placed(Placement(awaited=["b", "c"], refusals=FULL))
-    assert (found.end, found.forward, found.error) == (None, None, None)
-    assert found.waiting == "waiting for b, c to speak to the servers, which just came back"
+    found = placed(Placement(silent_hosts=["b", "c"], refusals=FULL))
+    assert (found.final_status, found.forward, found.error) == (None, None, None)
+    assert found.wait_reason == "waiting for b, c to speak to the servers, which just came back"
 
 
 def test_what_no_host_takes_says_why_and_holds_none() -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from migrator.operations import Kind
 from migrator.protocol import TargetPowerState
-from migrator.scheduler.decision.operation_data import Context, Kept, Params, Steering
+from migrator.scheduler.decision.operation_data import Context, Params, Steering, StoredJson
 from migrator.scheduler.decision.snapshot import Plan
 from migrator.scheduler.decision.transition import after
 from tests.model import server
@@ -61,20 +61,21 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_of_an_earlier_release_parses_and_stays_as_it_was(name: str) -> None:
-    models: tuple[type[Kept], ...] = (Params, Context, Steering)
+    models: tuple[type[StoredJson], ...] = (Params, Context, Steering)
     for model, raw in zip(models, ROWS[name], strict=True):
         found = model.parse(raw)
         assert found.raw == raw
-        known = {key for key, value in raw.items() if value is not None and key in model.model_fields}
+        keys = {field.alias or name: name for name, field in model.model_fields.items()}
+        known = {keys[key] for key, value in raw.items() if value is not None and key in keys}
         assert found.model_fields_set == known
 
 
 def test_a_key_of_another_release_stays_in_the_row_through_a_change() -> None:
     context = Context.parse({"from_the_future": {"a": 1}, "power": "saved", "guest": {"new_word": 1}})
     changed = context.updated({"owed": ["copy"]})
-    assert (changed.power, changed.owed) == (TargetPowerState.SAVED, ("copy",))
+    assert (changed.power, changed.deferred_undos) == (TargetPowerState.SAVED, ("copy",))
     assert changed.raw == {"from_the_future": {"a": 1}, "power": "saved", "guest": {"new_word": 1}, "owed": ["copy"]}
-    assert context.owed == (), "what is known of an operation does not change under those who read it"
+    assert context.deferred_undos == (), "what is known of an operation does not change under those who read it"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,6 @@ def test_a_value_that_does_not_fit_is_an_error_and_no_default(model: Any, raw: d
 def test_a_password_goes_with_the_end_and_nothing_else_does() -> None:
     params = Params.parse({"admin_pass": {"encrypted": "x"}, "surviving": {"shared": "G"}, "from_the_future": 1})
     now = server.view_of(op(Kind.EVACUATION, "release"))
-    ended = after(replace(now, params=params), Plan(end="completed"))
+    ended = after(replace(now, params=params), Plan(final_status="completed"))
     assert ended.params.raw == {"surviving": {"shared": "G"}, "from_the_future": 1}
-    assert (ended.active, ended.status, ended.waiting) == (False, "completed", None)
+    assert (ended.active, ended.status, ended.wait_reason) == (False, "completed", None)

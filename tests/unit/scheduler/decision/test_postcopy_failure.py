@@ -27,14 +27,14 @@ def test_a_half_whose_other_was_lost_is_an_alarm(
     """Rolled back, the move would delete the disks that the guest wrote to last, once their host returns."""
     facts = tuple(HALF | {"reason": reason} if up is True else None for up in ups)
     found = plan(op(L, phase, **way), *facts, ups=ups)
-    assert (letter(found), str(found.waiting)[:5]) == ("w", "TORN:")
+    assert (letter(found), str(found.wait_reason)[:5]) == ("w", "TORN:")
     assert [line.name for line in found.timeline] == ["alarm"]
 
 
 def test_a_post_copy_that_lasts_is_waited_for_though_its_destination_counts_as_lost() -> None:
     found = plan(op(L, "transfer"), {"dom": "paused", "reason": "postcopy", "job": True}, None, ups=(True, "fenced"))
     assert letter(found) == "w"
-    assert str(found.waiting).startswith("waiting for host b")
+    assert str(found.wait_reason).startswith("waiting for host b")
 
 
 def test_a_guest_that_was_only_paused_for_the_switch_over_comes_back_from_a_lost_destination() -> None:
@@ -44,10 +44,12 @@ def test_a_guest_that_was_only_paused_for_the_switch_over_comes_back_from_a_lost
 
 @pytest.mark.parametrize(("age_s", "alarmed"), [(2.0, False), (30.0, True)])
 def test_the_alarm_waits_for_the_host_that_is_left_alone(age_s: float, alarmed: bool) -> None:
-    half = server.Seen(number=1, epoch=1, phase="transfer", dom="paused", reason="postcopy-failed", attempt="ended")
+    half = server.VisitedState(
+        number=1, epoch=1, phase="transfer", dom="paused", reason="postcopy-failed", attempt="ended"
+    )
     snapshot = server.snapshot_of(op(L, "transfer"), (half, None), (True, "fenced"))
     found = decide(replace(snapshot, ages={str(snapshot.operation.source): age_s}))
-    assert (found.waiting is not None) is alarmed
+    assert (found.wait_reason is not None) is alarmed
 
 
 GONE = [{"dom": "absent"}, {"dom": "shut_off", "reason": "crashed"}, {"dom": "crashed"}]
@@ -61,11 +63,11 @@ def test_a_destination_that_died_is_an_alarm_even_after_the_guest_had_arrived(
 ) -> None:
     """As libvirt has it: the source's job stays, for it does not know whether the other half will come back."""
     found = plan(op(L, phase), FAILED, there)
-    assert (letter(found), str(found.waiting)[:5]) == ("w", "TORN:")
+    assert (letter(found), str(found.wait_reason)[:5]) == ("w", "TORN:")
 
 
 def test_an_alarm_after_the_arrival_does_not_hinder_who_cleans_up_by_hand() -> None:
-    found = plan(op(L, "cleanup", waiting="TORN: "), {"dom": "absent"}, {"dom": "shut_off", "reason": "crashed"})
+    found = plan(op(L, "cleanup", wait_reason="TORN: "), {"dom": "absent"}, {"dom": "shut_off", "reason": "crashed"})
     assert letter(found) == "N"
 
 
@@ -89,7 +91,7 @@ def test_a_post_copy_that_broke_off_between_two_living_hosts_says_what_it_waits_
     """It can still go on, so nothing is lost; the instance counts as arrived, and its operation would never end."""
     there = {"dom": "paused", "reason": "postcopy-failed"} if waiting != "None" else {"dom": "running"}
     found = plan(op(L, phase), {"dom": "paused"} | source, there)
-    assert str(found.waiting).startswith(waiting)
+    assert str(found.wait_reason).startswith(waiting)
     assert found.phase is None
 
 
@@ -118,13 +120,15 @@ def test_what_was_torn_is_where_its_disks_are_newest_once_its_halves_were_ended(
 ) -> None:
     """The destination's disks may have been written to: rolled back, they would be deleted."""
     seen = tuple(
-        None if end is None else server.Seen(**{"number": 1, "epoch": 1, "phase": "transfer", "dom": None} | end)
+        None
+        if end is None
+        else server.VisitedState(**{"number": 1, "epoch": 1, "phase": "transfer", "dom": None} | end)
         for end in (here, there)
     )
     snapshot = server.snapshot_of(op(L, "transfer", **more), seen, ups)
     torn = replace(snapshot, operation=replace(snapshot.operation, context=Context.parse({"torn": True})))
     found = decide(torn)
-    said = "R" if found.forward is False else found.phase or str(found.waiting)
+    said = "R" if found.forward is False else found.phase or str(found.wait_reason)
     assert said.startswith(after)
 
 

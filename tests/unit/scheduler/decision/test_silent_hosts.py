@@ -20,7 +20,7 @@ def test_a_host_that_could_not_speak_to_any_server_until_now_does_not_turn_a_mov
     turned = "R" if phase == "check" else "w"  # in prepare it is waited for, unless it is fenced
     assert letter(plan(op(kind, phase), ups=DOWN)) == turned
     found = plan(op(kind, phase), ups=AWAITED)
-    assert (letter(found), found.waiting) == ("w", "waiting for host b, which is silent")
+    assert (letter(found), found.wait_reason) == ("w", "waiting for host b, which is silent")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_move_whose_destination_is_lost_is_turned_round_only_for_a_source_that
     assert letter(plan(op(L, "transfer"), RUNS, ups=lost)) == "R"
     found = plan(op(L, "transfer"), OFF, ups=lost)
     assert letter(found) == "w"
-    assert "may have moved to b before" in str(found.waiting)
+    assert "may have moved to b before" in str(found.wait_reason)
 
 
 UNLISTED = "unlisted"  # silent since before the servers were back

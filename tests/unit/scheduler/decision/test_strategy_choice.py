@@ -13,7 +13,7 @@ from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.operation_data import Context, Steering
 from migrator.scheduler.decision.snapshot import MigrationOptions, Plan, Snapshot
 from tests.model import server
-from tests.model.server import Op, Seen
+from tests.model.server import Op, VisitedState
 from tests.unit.scheduler.checks.placed import snapshot
 from tests.unit.scheduler.decision.deciding import op
 
@@ -24,7 +24,7 @@ MEASURED = Measurement(dirty_mib_s=12, memory_mib=400, link_mib_s=100)
 def planning(means: MigrationOptions = AUTO, reached: float | None = None, **steering: Any) -> Snapshot:
     found = snapshot(Kind.LIVE_MIGRATION, "measure")
     operation = replace(found.operation, steering=Steering.parse(steering))
-    return replace(found, operation=operation, means=means, reached_mib_s=reached)
+    return replace(found, operation=operation, migration_options=means, reached_mib_s=reached)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_choice_is_kept_with_what_it_was_made_from() -> None:
     ],
 )
 def test_a_few_pages_of_a_small_sample_are_no_reason_for_more(dirty: int, grain: float, expected: str) -> None:
-    measured = Measurement(dirty_mib_s=dirty, grain_mib_s=grain, memory_mib=96, link_mib_s=1000)
+    measured = Measurement(dirty_mib_s=dirty, sample_resolution_mib_s=grain, memory_mib=96, link_mib_s=1000)
     means = replace(AUTO, bandwidth_mib_s=8)
     record, line = strategy_choice.chosen(planning(means), measured)
     assert record["chosen"] == expected
@@ -74,17 +74,17 @@ def test_a_few_pages_of_a_small_sample_are_no_reason_for_more(dirty: int, grain:
 
 
 @pytest.mark.parametrize(
-    ("measurement", "words"),
+    ("measurement", "message"),
     [
-        (Measurement(words="not supported"), "how fast the guest writes its memory is not known (not supported)"),
+        (Measurement(message="not supported"), "how fast the guest writes its memory is not known (not supported)"),
         (Measurement(dirty_mib_s=3), "what the network gives is not known"),
     ],
 )
-def test_what_is_not_known_is_not_guessed(measurement: Measurement, words: str) -> None:
+def test_what_is_not_known_is_not_guessed(measurement: Measurement, message: str) -> None:
     record, line = strategy_choice.chosen(planning(), measurement)
     assert record["chosen"] == "pre-copy"
     assert "predicted_total_ms" not in record
-    assert line.message == f"pre-copy: {words}: nothing is predicted"
+    assert line.message == f"pre-copy: {message}: nothing is predicted"
 
 
 PERMITS = {"auto_converge": True, "post_copy": True}
@@ -106,7 +106,7 @@ PERMITS = {"auto_converge": True, "post_copy": True}
 )
 def test_what_a_transfer_is_begun_with(means: Any, record: Any, expected: tuple[bool, int, bool, int]) -> None:
     found = snapshot(Kind.LIVE_MIGRATION, "transfer", learnt={"strategy": record} if record else {})
-    inputs = assignments(replace(found, means=MigrationOptions(**means)))["a"].inputs
+    inputs = assignments(replace(found, migration_options=MigrationOptions(**means)))["a"].inputs
     names = ("auto_converge", "auto_converge_initial", "post_copy", "post_copy_after")
     assert tuple(inputs[name] for name in names) == expected
 
@@ -122,12 +122,12 @@ def flying(record: Any = None, means: MigrationOptions = AUTO, steering: Any = N
     facts = {"a": found.facts["a"].model_copy(update={"job": job}), "b": found.facts["b"]}
     context = {"strategy": record} if record else {}
     operation = replace(found.operation, steering=Steering.parse(steering or {}), context=Context.parse(context))
-    return decide(replace(found, facts=facts, operation=operation, means=means))
+    return decide(replace(found, facts=facts, operation=operation, migration_options=means))
 
 
 def _seen(op: Op) -> Snapshot:
     ends: tuple[dict[str, Any], ...] = ({"dom": "running", "job": True}, {"dom": "incoming"})
-    facts = tuple(Seen(number=1, epoch=op.epoch, phase=op.phase, **parts) for parts in ends)
+    facts = tuple(VisitedState(number=1, epoch=op.epoch, phase=op.phase, **parts) for parts in ends)
     return server.snapshot_of(op, facts, (True, True))
 
 
@@ -172,19 +172,22 @@ def test_at_the_end_both_are_told() -> None:
 
 def test_only_auto_measures() -> None:
     checked = _seen(server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="check", destination=1))
-    assert (decide(checked).phase, decide(replace(checked, means=AUTO)).phase) == ("prepare", "measure")
+    assert (decide(checked).phase, decide(replace(checked, migration_options=AUTO)).phase) == ("prepare", "measure")
 
 
 @pytest.mark.parametrize(("began_with", "permitted"), [(False, True), (True, False), (True, True)])
 def test_post_copy_that_is_permitted_on_the_way_is_for_later_transfers(began_with: bool, permitted: bool) -> None:
     """One that was not prepared for post-copy would refuse it, look after look, and never be forced to its end."""
     found = snapshot(Kind.LIVE_MIGRATION, "transfer", learnt={"post_copy": began_with})
-    found = replace(found, means=MigrationOptions(post_copy=permitted))
+    found = replace(found, migration_options=MigrationOptions(post_copy=permitted))
     assert assignments(found)["a"].inputs["post_copy"] is (began_with and permitted)
 
 
 def test_what_is_permitted_is_kept_when_the_transfer_is_about_to_begin() -> None:
-    made = Seen(number=1, epoch=1, phase="prepare", dom="absent", disk=True)
+    made = VisitedState(number=1, epoch=1, phase="prepare", dom="absent", disk=True)
     begun = server.snapshot_of(op(Kind.LIVE_MIGRATION, "prepare"), (None, made), (True, True))
     for permitted in (True, False):
-        assert decide(replace(begun, means=MigrationOptions(post_copy=permitted))).context["post_copy"] is permitted
+        assert (
+            decide(replace(begun, migration_options=MigrationOptions(post_copy=permitted))).context["post_copy"]
+            is permitted
+        )

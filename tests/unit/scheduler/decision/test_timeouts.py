@@ -12,7 +12,7 @@ from migrator.scheduler.decision.downtime_steps import Schedule
 from migrator.scheduler.decision.operation_data import Steering
 from migrator.scheduler.decision.snapshot import NOTHING, MigrationOptions, Plan, Snapshot
 from tests.model import server
-from tests.model.server import Seen
+from tests.model.server import VisitedState
 
 USUAL = Schedule()
 FORCE = Schedule(on_timeout="force_complete")
@@ -24,7 +24,7 @@ def transferring(
 ) -> Snapshot:
     op = server.new(Kind.LIVE_MIGRATION, 1, 0, 1)._replace(phase="transfer", destination=1)
     ends: tuple[dict[str, Any], ...] = ({"dom": "running", "job": True} | source, {"dom": "incoming"})
-    facts = tuple(Seen(number=1, epoch=op.epoch, phase=op.phase, **parts) for parts in ends)
+    facts = tuple(VisitedState(number=1, epoch=op.epoch, phase=op.phase, **parts) for parts in ends)
     found = server.snapshot_of(op, facts, (True, True))
     operation = replace(found.operation, phase_age_s=age_s, steering=Steering.parse(steering or {}))
     return replace(found, operation=operation, stalled_s=stalled_s, schedule=schedule)
@@ -85,6 +85,6 @@ def test_or_its_end_is_forced_once(given: dict[str, Any]) -> None:
 )
 def test_what_the_operator_wants_goes_before_the_settings(steering: Any, expected: tuple[int, int, bool]) -> None:
     found = transferring(steering=steering, schedule=Schedule(max_downtime_ms=400, delay_s=30))
-    inputs = assignments(replace(found, means=MigrationOptions(bandwidth_mib_s=7)))["a"].inputs
+    inputs = assignments(replace(found, migration_options=MigrationOptions(bandwidth_mib_s=7)))["a"].inputs
     assert (inputs["bandwidth_mib_s"], inputs["downtime_steps"][0][1], inputs["force"]) == expected
     assert inputs["downtime_steps"][-1] == ([0, 3000] if "max_downtime_ms" in steering else [600, 400])

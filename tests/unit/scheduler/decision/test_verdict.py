@@ -142,7 +142,7 @@ def test_a_guest_that_runs_at_its_source_has_not_left_it_whatever_the_destinatio
 
 @pytest.mark.parametrize("half", ["postcopy", "postcopy-failed"])
 def test_half_of_a_post_copy_is_no_guest_that_arrived(half: str) -> None:
-    assert verdict(fact(half), came("shut_off")) is Verdict.TORN
+    assert verdict(fact(half), came("shut_off")) is Verdict.POSTCOPY_LOST
 
 
 PAUSED = {  # of a guest that a user had paused: the source rests, and the destination rests
@@ -168,7 +168,7 @@ def test_a_paused_guest_rests_where_it_is_whole(busy: bool) -> None:
 
 
 def test_only_of_a_guest_that_was_paused_before_a_paused_copy_is_whole() -> None:
-    assert verdict(fact("paused"), resting()) is Verdict.HOLD
-    assert verdict(fact("absent"), resting()) is Verdict.HOLD
+    assert verdict(fact("paused"), resting()) is Verdict.SWITCHOVER
+    assert verdict(fact("absent"), resting()) is Verdict.SWITCHOVER
     assert verdict(fact("absent"), resting(), paused=True) is Verdict.DESTINATION
-    assert verdict(fact("absent"), fact("paused"), paused=True) is Verdict.HOLD
+    assert verdict(fact("absent"), fact("paused"), paused=True) is Verdict.SWITCHOVER

@@ -103,8 +103,8 @@ def test_the_nearest_word_is_the_policy(
     assert answer.policy == policy
     for word in ("on", "yes"):
         if word in (*metadata.values(), *aggregates):
-            assert word in answer.words
-            assert "expected is one of off, restart, evacuate" in answer.words
+            assert word in answer.message
+            assert "expected is one of off, restart, evacuate" in answer.message
 
 
 def test_a_word_that_is_no_policy_is_refused_where_it_is_written() -> None:

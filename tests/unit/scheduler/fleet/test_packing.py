@@ -37,7 +37,7 @@ def requests(draw: st.DrawFn) -> PlanRequest:
 @given(requests())
 def test_packing_places_as_many_as_the_best_of_all_combinations(request: PlanRequest) -> None:
     placed = pack(request)
-    assert holds(request, {index: host for index, (_, host) in placed.items()})
+    assert locks_instance(request, {index: host for index, (_, host) in placed.items()})
     assert len(placed) == brute_force(request)
 
 
@@ -84,10 +84,10 @@ def hosts_of(placed: Placement) -> dict[int, str]:
 def brute_force(request: PlanRequest) -> int:
     choices = [(None, *HOSTS)] * len(request.guests)
     found = [{i: h for i, h in enumerate(one) if h is not None} for one in product(*choices)]
-    return max(len(one) for one in found if holds(request, one))
+    return max(len(one) for one in found if locks_instance(request, one))
 
 
-def holds(request: PlanRequest, placed: dict[int, str]) -> bool:
+def locks_instance(request: PlanRequest, placed: dict[int, str]) -> bool:
     """Whether capacity, refusals and groups admit the placement."""
     return all(_room(request, host, placed) for host in request.hosts) and all(
         host not in request.guests[index].options[0].refusals for index, host in placed.items()

@@ -168,8 +168,8 @@ def test_a_member_whose_other_one_is_stopped_blocks_the_drain_and_says_so() -> N
 def test_what_a_person_aborts_is_not_begun_again() -> None:
     aborted = replace(MOVES, operation=OperationView(7, active=False, cancelled=True, error="aborted"))
     (change,) = step(replace(VIEW, moves=(aborted,))).changes
-    words = "a person aborted it: aborted; `migrator drain-resume` tries it again"
-    assert (change.state, change.error) == (MoveState.FAILED, words)
+    message = "a person aborted it: aborted; `migrator drain-resume` tries it again"
+    assert (change.state, change.error) == (MoveState.FAILED, message)
     assert [c.state for c in step(replace(VIEW, moves=(aborted,), may_leave=True)).changes] == [MoveState.LEFT]
 
 

@@ -8,7 +8,7 @@ from migrator.scheduler.hosts.reconciliation_rules import Sides
 
 
 @dataclass(frozen=True)
-class Copy:
+class CopyOnHost:
     host: str
     state: str = "running"
     believed: bool = True
@@ -41,11 +41,11 @@ class View:
 class Operation:
     kind: str = "migration"
     phase: str = "copy"
-    holds: bool = True
+    locks_instance: bool = True
     source: str = "n1"
     destination: str = "n2"
     forward: bool = True
-    waiting: str | None = None
+    wait_reason: str | None = None
     uuid: str = "o"
 
 
@@ -56,7 +56,7 @@ NONE = object()  # in the record's place: there is none
 
 
 def sides(
-    *copies: Copy,
+    *copies: CopyOnHost,
     record: Any = None,
     operations: Any = (),
     disputed: str = "",

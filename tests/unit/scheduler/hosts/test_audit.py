@@ -26,7 +26,7 @@ class Record:
 class Operation:
     source: str | None
     destination: str | None = None
-    holds: bool = True
+    locks_instance: bool = True
     kind: str = "evacuation"
     phase: str = "start"
 
@@ -38,7 +38,7 @@ def copy(state: str = "running", **more: Any) -> HeldCopy:
 def kinds(host: str, **more: Any) -> list[tuple[str, bool]]:
     parts: dict[str, Any] = {"copy": copy(), "record": Record()} | more
     subject = Subject(UUID, **parts)
-    return [(one.kind.value, one.holds) for one in differences(host, subject)]
+    return [(one.kind.value, one.certain) for one in differences(host, subject)]
 
 
 LIVE = (DomainState.RUNNING, DomainState.PAUSED, DomainState.INCOMING)
@@ -72,10 +72,10 @@ def test_a_newer_stamp_is_wrong_anywhere_at_any_time(host: str, state: str) -> N
         ((), [("copy-elsewhere", True)]),
         ((Operation("n1", "n3"),), [("copy-elsewhere", True)]),
         ((Operation("n1", "n2"),), []),
-        ((Operation("n2", holds=False),), []),
-        ((Operation("n3", holds=False),), [("copy-elsewhere", True)]),
+        ((Operation("n2", locks_instance=False),), []),
+        ((Operation("n3", locks_instance=False),), [("copy-elsewhere", True)]),
         # Its cleaning up leaves a running guest alone: that there is one is not because of it.
-        ((Operation("n2", holds=False, kind="migration"),), [("copy-elsewhere", True)]),
+        ((Operation("n2", locks_instance=False, kind="migration"),), [("copy-elsewhere", True)]),
         ((Operation("n2", kind="migration", phase="stop"),), []),
     ],
 )
@@ -125,7 +125,7 @@ def test_a_record_that_changed_a_moment_ago_raises_nothing_and_clears_nothing() 
         (Record(launched_at=None, vm_state="error"), (), []),
         (Record(host="n3"), (), []),
         (Record(), (Operation("n1"),), [("domain-gone", False)]),
-        (Record(), (Operation("n2", holds=False),), [("domain-gone", True)]),
+        (Record(), (Operation("n2", locks_instance=False),), [("domain-gone", True)]),
     ],
 )
 def test_a_domain_that_is_missing_where_it_is_recorded(record: Record, operations: Any, found: Any) -> None:
@@ -133,8 +133,8 @@ def test_a_domain_that_is_missing_where_it_is_recorded(record: Record, operation
 
 
 def test_a_deleted_instance_that_its_host_still_has_to_clean_up_is_no_surprise() -> None:
-    assert kinds("n2", record=Record(deleted=True), operations=(Operation("n2", holds=False),)) == []
-    left_alone = (Operation("n2", holds=False, kind="live-migration"),)
+    assert kinds("n2", record=Record(deleted=True), operations=(Operation("n2", locks_instance=False),)) == []
+    left_alone = (Operation("n2", locks_instance=False, kind="live-migration"),)
     assert kinds("n2", record=Record(deleted=True), operations=left_alone) == [("no-record", True)]
 
 

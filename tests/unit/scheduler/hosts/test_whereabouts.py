@@ -6,124 +6,142 @@ import pytest
 
 from migrator.scheduler.hosts import whereabouts
 from migrator.scheduler.hosts.reconciliation_rules import Sides
-from migrator.scheduler.hosts.whereabouts import Standing
-from tests.unit.scheduler.hosts.both_sides import FENCED, LISTLESS, NONE, SILENT, Copy, Operation, Record, View, sides
+from migrator.scheduler.hosts.whereabouts import LocationStatus
+from tests.unit.scheduler.hosts.both_sides import (
+    FENCED,
+    LISTLESS,
+    NONE,
+    SILENT,
+    CopyOnHost,
+    Operation,
+    Record,
+    View,
+    sides,
+)
 
 #   what is known, its standing, the summary
-TOLD: tuple[tuple[Sides, Standing, str], ...] = (
-    (sides(Copy("n1")), Standing.CERTAIN, "It runs on n1, which said so 5 s ago."),
-    (sides(Copy("n1", "shut_off")), Standing.CERTAIN, "It is shut off on n1, which said so 5 s ago."),
-    (sides(Copy("n1"), operations=[Operation()]), Standing.MOVING, "It runs on n1, which said so 5 s ago."),
-    (sides(), Standing.NOWHERE, "It runs nowhere: its host n1 answers, and has no copy of it."),
+TOLD: tuple[tuple[Sides, LocationStatus, str], ...] = (
+    (sides(CopyOnHost("n1")), LocationStatus.CERTAIN, "It runs on n1, which said so 5 s ago."),
+    (sides(CopyOnHost("n1", "shut_off")), LocationStatus.CERTAIN, "It is shut off on n1, which said so 5 s ago."),
+    (sides(CopyOnHost("n1"), operations=[Operation()]), LocationStatus.MOVING, "It runs on n1, which said so 5 s ago."),
+    (sides(), LocationStatus.NOWHERE, "It runs nowhere: its host n1 answers, and has no copy of it."),
     (
         sides(record=Record(updated_at=997.0)),
-        Standing.CERTAIN,
+        LocationStatus.CERTAIN,
         "It is active on n1 by its record of 3 s ago; the host's next list of its guests is awaited.",
     ),
     (
-        sides(Copy("n1", believed=False)),
-        Standing.NOWHERE,
+        sides(CopyOnHost("n1", believed=False)),
+        LocationStatus.NOWHERE,
         "It runs nowhere: its host n1 answers, and has no copy of it.",
     ),
     (
-        sides(Copy("n1"), n1=SILENT),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n1"), n1=SILENT),
+        LocationStatus.UNKNOWN,
         "Its host n1 has been silent for 45 s. It was last reported there as running, and it may still run.",
     ),
     (
         sides(n1=SILENT),
-        Standing.UNKNOWN,
+        LocationStatus.UNKNOWN,
         "Its host n1 has been silent for 45 s. Nothing was reported of it there, and it may still run.",
     ),
     (
-        sides(Copy("n1"), n1=SILENT, operations=[Operation()]),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n1"), n1=SILENT, operations=[Operation()]),
+        LocationStatus.UNKNOWN,
         "Its host n1 has been silent for 45 s. It was last reported there as running, and it may still run.",
     ),
     (
-        sides(Copy("n1"), n1=FENCED),
-        Standing.NOWHERE,
+        sides(CopyOnHost("n1"), n1=FENCED),
+        LocationStatus.NOWHERE,
         "It runs nowhere: its host n1 is silent and fenced (forced down by admin).",
     ),
     (
-        sides(Copy("n2"), n1=FENCED),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n2"), n1=FENCED),
+        LocationStatus.UNKNOWN,
         "Its host n1 is silent and fenced (forced down by admin); but a copy of it is on n2.",
     ),
     (
-        sides(Copy("n2", "shut_off"), n1=FENCED),
-        Standing.NOWHERE,
+        sides(CopyOnHost("n2", "shut_off"), n1=FENCED),
+        LocationStatus.NOWHERE,
         "It runs nowhere: its host n1 is silent and fenced (forced down by admin).",
     ),
     (
         sides(unseen=["n1", "n3"]),
-        Standing.UNKNOWN,
+        LocationStatus.UNKNOWN,
         "Its host n1 answers, and has no copy of it; n3 has not said which guests it has, and may run it.",
     ),
     (
-        sides(Copy("n1", age_s=7200.0)),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n1", age_s=7200.0)),
+        LocationStatus.UNKNOWN,
         "It was last reported there as running 7200 s ago, and no list of n1's guests came since.",
     ),
     (
-        sides(Copy("n1"), n1=View(heard=False, awaited=True, silent_s=3600.0)),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n1"), n1=View(heard=False, awaited=True, silent_s=3600.0)),
+        LocationStatus.UNKNOWN,
         "The servers came back a moment ago, and its host n1 has not spoken yet. "
         "It was last reported there as running, and it may still run.",
     ),
     (
-        sides(Copy("n1"), n1=LISTLESS),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n1"), n1=LISTLESS),
+        LocationStatus.UNKNOWN,
         "Its host n1 answers, and has not listed its guests yet. It was last reported there as running.",
     ),
     (
         sides(record=Record("gone")),
-        Standing.UNKNOWN,
+        LocationStatus.UNKNOWN,
         "The record has it on gone, a host that is not known any more.",
     ),
-    (sides(record=Record(None)), Standing.NOWHERE, "It is on no host yet."),
+    (sides(record=Record(None)), LocationStatus.NOWHERE, "It is on no host yet."),
     (
         sides(record=Record(deleted=True)),
-        Standing.NOWHERE,
+        LocationStatus.NOWHERE,
         "It is deleted, and no host reports a copy of it.",
     ),
     (
-        sides(Copy("n2"), record=Record(deleted=True)),
-        Standing.UNKNOWN,
+        sides(CopyOnHost("n2"), record=Record(deleted=True)),
+        LocationStatus.UNKNOWN,
         "It is deleted, but there is still a copy of it on n2.",
     ),
-    (sides(Copy("n2"), record=NONE), Standing.UNKNOWN, "No record has it, but there is still a copy of it on n2."),
     (
-        sides(Copy("n1", "walking")),
-        Standing.CERTAIN,
+        sides(CopyOnHost("n2"), record=NONE),
+        LocationStatus.UNKNOWN,
+        "No record has it, but there is still a copy of it on n2.",
+    ),
+    (
+        sides(CopyOnHost("n1", "walking")),
+        LocationStatus.CERTAIN,
         "It is in a state that this release does not know ('walking') on n1, which said so 5 s ago.",
     ),
 )
 
 
 @pytest.mark.parametrize(("known", "standing", "summary"), TOLD, ids=lambda value: str(value)[:40])
-def test_one_sentence_says_where_it_is_and_by_whose_word(known: Sides, standing: Standing, summary: str) -> None:
+def test_one_sentence_says_where_it_is_and_by_whose_word(known: Sides, standing: LocationStatus, summary: str) -> None:
     told = whereabouts.tell(known, ())
-    assert (told.standing, told.summary) == (standing, summary)
+    assert (told.status, told.summary) == (standing, summary)
 
 
 def test_an_open_alarm_comes_before_all_else() -> None:
-    told = whereabouts.tell(sides(Copy("n1")), ["compare both sides"])
-    assert (told.standing, told.advice) == (Standing.ATTENTION, ("compare both sides",))
+    told = whereabouts.tell(sides(CopyOnHost("n1")), ["compare both sides"])
+    assert (told.status, told.advice) == (LocationStatus.ATTENTION, ("compare both sides",))
 
 
 #   a copy beside the record's, whether it could run
-ELSEWHERE: tuple[tuple[Copy, dict[str, Any], str], ...] = (
-    (Copy("n2", "paused"), {}, "n2 said 5 s ago that a copy is paused there."),
-    (Copy("n2", "shut_off"), {}, "n2 said 5 s ago that a copy is shut off there; it does not run."),
-    (Copy("n2"), {"n2": SILENT}, "n2 said 5 s ago that a copy runs there; the host is silent since, and it may run."),
+ELSEWHERE: tuple[tuple[CopyOnHost, dict[str, Any], str], ...] = (
+    (CopyOnHost("n2", "paused"), {}, "n2 said 5 s ago that a copy is paused there."),
+    (CopyOnHost("n2", "shut_off"), {}, "n2 said 5 s ago that a copy is shut off there; it does not run."),
     (
-        Copy("n2"),
+        CopyOnHost("n2"),
+        {"n2": SILENT},
+        "n2 said 5 s ago that a copy runs there; the host is silent since, and it may run.",
+    ),
+    (
+        CopyOnHost("n2"),
         {"n2": FENCED},
         "n2 said 5 s ago that a copy runs there; the host is silent and fenced since, so that it does not run.",
     ),
     (
-        Copy("n2", believed=False),
+        CopyOnHost("n2", believed=False),
         {},
         "n2 said 5 s ago that a copy runs there; that host was never given the instance, and is not believed.",
     ),
@@ -131,22 +149,25 @@ ELSEWHERE: tuple[tuple[Copy, dict[str, Any], str], ...] = (
 
 
 @pytest.mark.parametrize(("copy", "views", "sentence"), ELSEWHERE)
-def test_every_other_copy_says_whether_it_could_run(copy: Copy, views: dict[str, Any], sentence: str) -> None:
-    assert whereabouts.tell(sides(Copy("n1"), copy, **views), ()).elsewhere == [sentence]
+def test_every_other_copy_says_whether_it_could_run(copy: CopyOnHost, views: dict[str, Any], sentence: str) -> None:
+    assert whereabouts.tell(sides(CopyOnHost("n1"), copy, **views), ()).elsewhere == [sentence]
 
 
 #   what is known, what is advised
 ADVISED = (
-    (sides(Copy("n1")), "Nothing."),
+    (sides(CopyOnHost("n1")), "Nothing."),
     (sides(n1=FENCED), "`migrator evacuate u`"),
     (sides(n1=FENCED, operations=[Operation()]), "`migrator timeline o`"),
     (sides(n1=View(heard=False, awaited=True)), "Wait a few seconds for n1."),
-    (sides(Copy("n1", age_s=31.0)), "its hypervisor may not"),
+    (sides(CopyOnHost("n1", age_s=31.0)), "its hypervisor may not"),
     (sides(n1=FENCED, unseen=["n3"]), "Bring n3 back, or fence"),
     (sides(n1=SILENT), "`migrator service-force-down n1`"),
     (sides(n1=LISTLESS), "Wait a few seconds"),
-    (sides(Copy("n1"), operations=[Operation(waiting="host n2 is silent")]), "waits: host n2 is silent. `migrator"),
-    (sides(Copy("n1"), record=Record(vm_state="resized")), "`migrator resize-confirm u`"),
+    (
+        sides(CopyOnHost("n1"), operations=[Operation(wait_reason="host n2 is silent")]),
+        "waits: host n2 is silent. `migrator",
+    ),
+    (sides(CopyOnHost("n1"), record=Record(vm_state="resized")), "`migrator resize-confirm u`"),
 )
 
 

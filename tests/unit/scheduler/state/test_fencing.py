@@ -88,12 +88,12 @@ def test_it_says_who_vouches_and_why() -> None:
     fenced = fencing.evidence(row(said=command(SEEN + 1)), settings)
     assert fenced is not None
     assert (fenced.by, fenced.at) == ("server-a", SEEN + 1)
-    assert "server-a" in fenced.words
-    assert "n3 is off" in fenced.words
+    assert "server-a" in fenced.message
+    assert "n3 is off" in fenced.message
     lapsed = fencing.evidence(row(500, lease=LEASE), settings)
     assert lapsed is not None
     assert lapsed.by == "n3"
-    assert "not heard for 500 s" in lapsed.words
+    assert "not heard for 500 s" in lapsed.message
 
 
 def test_a_lease_leaves_time_to_stop_the_guests() -> None:

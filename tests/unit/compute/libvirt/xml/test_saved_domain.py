@@ -147,7 +147,7 @@ def test_an_element_that_migrator_does_not_write_is_refused(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         (f"<uuid>{UUID}", "<uuid>another", "another domain's"),
         (f"<name>{UUID}", "<name>another", "another domain's"),
@@ -158,7 +158,7 @@ def test_an_element_that_migrator_does_not_write_is_refused(what: str) -> None:
         ("<alias name='pci.0'/>", "<driver path='/dev/x'/>", "names '/dev/x'"),
     ],
 )
-def test_a_saved_domain_that_is_another_or_names_a_file_is_refused(old: str, new: str, words: str) -> None:
+def test_a_saved_domain_that_is_another_or_names_a_file_is_refused(old: str, new: str, message: str) -> None:
     assert old in SAVED
-    with pytest.raises(UnsafeDomain, match=words):
+    with pytest.raises(UnsafeDomain, match=message):
         restored(SAVED.replace(old, new))

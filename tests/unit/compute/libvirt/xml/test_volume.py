@@ -18,7 +18,7 @@ SOURCE = "nbd://10.0.0.250:10809/data"
 ROOT = VolumeSpec(id="r", target="vda", source="nbd://[fd00::1]:9/root", size_gb=2)
 DATA = VolumeSpec(id="d", target="vdc", source=SOURCE, size_gb=1)
 MIXED = SPEC.model_copy(update={"volumes": (DATA,)})
-BACKED = SPEC.model_copy(update={"disks": (), "volumes": (ROOT, DATA), "home": "a"})
+BACKED = SPEC.model_copy(update={"disks": (), "volumes": (ROOT, DATA), "state_pool": "a"})
 NO_FILES = replace(HOST, disks={})
 
 
@@ -90,9 +90,9 @@ def test_an_instance_on_volumes_has_files_for_its_kernel_and_none_for_its_disks(
 
 
 def test_only_its_own_volumes_are_none_of_a_domains_strays(files: Disks) -> None:
-    assert files.strays(BACKED, {"vda": ROOT.source, "vdc": SOURCE}) == []
-    assert files.strays(BACKED, {"vda": SOURCE}) == [f"vda is {SOURCE}"]
-    assert files.strays(BACKED, {"vdx": "network"}) == ["vdx is network"]
+    assert files.unknown_disks(BACKED, {"vda": ROOT.source, "vdc": SOURCE}) == []
+    assert files.unknown_disks(BACKED, {"vda": SOURCE}) == [f"vda is {SOURCE}"]
+    assert files.unknown_disks(BACKED, {"vdx": "network"}) == ["vdx is network"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_flag_that_contradicts_what_the_disks_are(spec: InstanceSpec, block: b
 
 
 @pytest.mark.parametrize(
-    ("seen", "ok", "words"),
+    ("seen", "ok", "message"),
     [
         ({ROOT.source: 2 * GIB, SOURCE: GIB}, True, "vda (nbd://[fd00::1]:9/root) has 2048 MiB"),
         ({ROOT.source: 2 * GIB - 1, SOURCE: GIB}, False, "has 2047 MiB, and had 2 GiB"),
@@ -122,10 +122,10 @@ def test_a_flag_that_contradicts_what_the_disks_are(spec: InstanceSpec, block: b
         ({}, False, "not looked at"),
     ],
 )
-def test_volumes_are_reached_and_no_smaller_than_they_were(seen: dict[str, int | str], ok: bool, words: str) -> None:
+def test_volumes_are_reached_and_no_smaller_than_they_were(seen: dict[str, int | str], ok: bool, message: str) -> None:
     found = compatibility.volumes(BACKED, seen)
     assert (found.name, found.ok) == ("volumes", ok)
-    assert words in found.found
+    assert message in found.found
 
 
 def test_no_volumes_are_no_question() -> None:

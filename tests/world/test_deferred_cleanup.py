@@ -30,7 +30,7 @@ def until_free(world: World, uuid: str) -> None:
 
 def on_other_storage(world: World, host: str, pool: str, identity: str) -> None:
     """The host's agent starts again and finds another storage in this pool's place."""
-    world.fabric.hosts[host].pools[pool] = world.fabric.storage(identity, 20)
+    world.simulation.hosts[host].pools[pool] = world.simulation.storage(identity, 20)
     if world.agents.pop(host, None) is not None:
         world.start_agent(host)
         world.run(lambda: world.agents[host].registered)
@@ -39,15 +39,15 @@ def on_other_storage(world: World, host: str, pool: str, identity: str) -> None:
 def owes_a_live_migration(world: World, pool: str) -> str:
     """n2 died in the middle of a live migration and was given up: the guest runs on n1, and n2 owes."""
     uuid = built(world, pool)
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=400 * MIB)
     live(world, uuid, "n2")
-    world.run(lambda: uuid in world.fabric.transfers)
+    world.run(lambda: uuid in world.simulation.transfers)
     world.lose("n2")
     pass_time(world)
     force_down(world, "n2")
     until_free(world, uuid)
-    world.fabric.behaviours[uuid] = Behaviour(dirty_bytes_per_s=1 * MIB)
-    assert world.fabric.running_on(uuid) == ["n1"]
+    world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=1 * MIB)
+    assert world.simulation.running_on(uuid) == ["n1"]
     return uuid
 
 
@@ -80,11 +80,11 @@ def test_a_live_migration_elsewhere_is_not_taken_for_the_one_that_is_owed(make_w
     world = make_world()
     uuid = owes_a_live_migration(world, pool)
     live(world, uuid, "n3")
-    world.run(lambda: world.fabric.running_on(uuid) == ["n3"])
+    world.run(lambda: world.simulation.running_on(uuid) == ["n3"])
     world.bring_back("n2")
     world.settle()
     assert broken(world) == []
-    assert world.fabric.running_on(uuid) == ["n3"]
+    assert world.simulation.running_on(uuid) == ["n3"]
 
 
 @pytest.mark.parametrize("before", [as_it_is, stop])
@@ -99,7 +99,7 @@ def test_shared_disks_survive_a_destination_that_has_lost_sight_of_them(make_wor
     force_down(world, "n1")
     evacuate(world, uuid, "n2")
     world.run(lambda: is_over(world, uuid))
-    shared = world.fabric.hosts["n1"].pools["shared"].identity
+    shared = world.simulation.hosts["n1"].pools["shared"].identity
     on_other_storage(world, "n2", "shared", "not mounted")
     world.bring_back("n1")
     world.run(lambda: not newest_move(world, uuid).active)
@@ -139,7 +139,7 @@ def test_a_fenced_source_of_a_live_migration_does_not_keep_the_instance(make_wor
     world = make_world()
     uuid = built(world, "shared")
     live(world, uuid, "n2")
-    world.run(lambda: world.fabric.running_on(uuid) == ["n2"])
+    world.run(lambda: world.simulation.running_on(uuid) == ["n2"])
     world.lose("n1")
     pass_time(world)
     force_down(world, "n1")
@@ -149,7 +149,7 @@ def test_a_fenced_source_of_a_live_migration_does_not_keep_the_instance(make_wor
     force_down(world, "n2")
     evacuate(world, uuid, "n3")
     world.run(lambda: is_over(world, uuid))
-    assert world.fabric.running_on(uuid) == ["n3"]
+    assert world.simulation.running_on(uuid) == ["n3"]
     with world.db.write() as connection:
         assert hosts.change(connection, "n1", {"disabled": False})
     world.bring_back("n1")
@@ -168,11 +168,11 @@ def test_a_host_that_was_never_declared_down_keeps_what_it_runs_when_it_is_back(
     evacuate(world, uuid, "n2")
     world.run(lambda: newest_move(world, uuid).phase == "fence")
     pass_time(world)
-    assert "waiting for evidence" in newest_move(world, uuid).waiting
+    assert "waiting for evidence" in newest_move(world, uuid).wait_reason
     world.bring_back("n1")
     world.settle()
     assert broken(world) == []
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]
     assert newest_move(world, uuid).error["code"] == "source_is_back"
 
 
@@ -201,7 +201,7 @@ def give_up(world: World, uuid: str, host: str, pool: str) -> None:
     pass_time(world)
     force_down(world, host)
     if pool == "local":
-        world.fabric.settle_for(uuid, None)
+        world.simulation.settle_for(uuid, None)
 
 
 @pytest.mark.parametrize("pool", ["local", "shared"])
@@ -217,7 +217,7 @@ def test_the_first_home_returns_while_the_second_one_is_evacuated(make_world: Ma
     world.run(lambda: newest_move(world, uuid).phase == phase or is_over(world, uuid))
     world.bring_back("n1")
     world.run(lambda: is_over(world, uuid))
-    assert world.fabric.running_on(uuid) == ["n3"]
+    assert world.simulation.running_on(uuid) == ["n3"]
     world.bring_back("n2")
     world.settle()
     assert broken(world) == []
@@ -244,4 +244,4 @@ def test_an_instance_goes_home_once_its_first_host_is_clean(make_world: MakeWorl
     live(world, uuid, "n1")
     world.settle()
     assert broken(world) == []
-    assert world.fabric.running_on(uuid) == ["n1"]
+    assert world.simulation.running_on(uuid) == ["n1"]

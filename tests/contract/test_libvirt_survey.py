@@ -85,9 +85,9 @@ def test_a_libvirtd_that_does_not_answer_is_told_in_time(clean: Hosts, stopped: 
     del stopped
     uri = f"qemu+tcp://{clean.both[1].address}/system"
     began = time.monotonic()
-    words = clean.source.reach(uri)
-    assert words is not None
-    assert "no answer within" in words
+    message = clean.source.reach(uri)
+    assert message is not None
+    assert "no answer within" in message
     assert soon(began, 7)
 
 
@@ -110,8 +110,8 @@ def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
     asked: dict[str, GuestCpu] = {}
     surveys = {}
     for name, driver in drivers.items():
-        questions = Questions(now=0, again_s=5, peers=tuple(p for p in peers if p.name != name), cpus=asked)
-        surveys[name] = Surveyor(driver).look(questions, 0.0, 0.01)
+        questions = Questions(now=0, next_survey_s=5, peers=tuple(p for p in peers if p.name != name), cpus=asked)
+        surveys[name] = Surveyor(driver).survey(questions, 0.0, 0.01)
         asked = dict(surveys[source].cpus)
     views = {name: HostView(name, report, silent_s=0, up=True) for name, report in reports.items()}
     guest = clean.source.describe_guest(spec)
@@ -119,7 +119,7 @@ def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
     need = PlacementRequest(spec, 1, spec.memory_mb, 1, source=source, guest=guest, live=True, origin=origin)
     candidate = Candidate(views[destination], 2, 1e6, 100, SurveyRecord(surveys[destination], 0))
     found = dict(findings(candidate, need))
-    assert {code: finding.words for code, finding in found.items() if finding.status is not Status.PASSED} == {}
+    assert {code: finding.message for code, finding in found.items() if finding.status is not Status.PASSED} == {}
     assert "cpu" in found
     assert surveys[source].guests[spec.uuid].cpu in surveys[destination].runs
 

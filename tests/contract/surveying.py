@@ -5,7 +5,7 @@ from migrator.protocol import GuestCpu
 from tests.contract.pair import Pair
 
 
-class LookingContract:
+class SurveyingContract:
     def test_a_live_guest_is_described_as_for_its_move(self, pair: Pair) -> None:
         spec = pair.boot("local")
         seen = pair.source.live_guests()[spec.uuid]

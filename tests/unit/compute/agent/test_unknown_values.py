@@ -123,7 +123,7 @@ def test_a_fact_that_changed_is_sent_at_once() -> None:
     world, reports = World(), poll_interval.Reports()
     world.boot()
     assert reports.due(world.act("a", Ensure.OBSERVED), 100.0, 0.5) is not None
-    SimulatedHypervisor("a", world.fabric).destroy(SPEC.uuid)
+    SimulatedHypervisor("a", world.simulation).destroy(SPEC.uuid)
     changed = world.act("a", Ensure.OBSERVED)
     assert state(changed) is DomainState.SHUT_OFF
     assert reports.due(changed, 100.1, 0.5) is changed

@@ -37,8 +37,8 @@ class UntilUpgraded(Speech):
 
     def _look(self) -> None:
         with self._world.db.read() as connection:
-            rows = connection.execute(select(operations.c.waiting).where(operations.c.waiting.is_not(None)))
-            self.waiting |= {row.waiting for row in rows}
+            rows = connection.execute(select(operations.c.wait_reason).where(operations.c.wait_reason.is_not(None)))
+            self.waiting |= {row.wait_reason for row in rows}
 
     def answer(self, said: Any) -> Any:
         return self._now().answer(said)
@@ -82,7 +82,7 @@ def test_an_agent_that_cannot_lend_refuses_a_live_migration_that_needs_it(
     world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
     world.settle()
     assert broken(world) == []
-    assert world.fabric.running_on(uuid) == [host]
+    assert world.simulation.running_on(uuid) == [host]
     assert config_drives(world, uuid) == drives
     if host == "n1":
         error = _row(world, uuid).error
@@ -113,12 +113,12 @@ def test_an_operation_that_cannot_be_read_waits_with_a_reason_and_stops_no_other
     world.server.reconciler.reconcile_each([whole.id, key])
     moves.pass_time(world, 60)
     assert not _row(world, other).active
-    assert _row(world, uuid).waiting.startswith("this server cannot read the operation")
+    assert _row(world, uuid).wait_reason.startswith("this server cannot read the operation")
     assert _alarms(world, uuid) == [("operation-unreadable", None)]
 
     _write(world, whole.id, **{name: getattr(whole, name) for name in DAMAGE[damage]})
     assert moves.verified(world, uuid)
-    assert _row(world, uuid).waiting is None
+    assert _row(world, uuid).wait_reason is None
     assert [cleared is not None for _, cleared in _alarms(world, uuid)] == [True]
 
 

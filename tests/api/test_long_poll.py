@@ -46,8 +46,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return found
 
 
-def looker(wakers: HostNotifier, event: asyncio.Event) -> long_poll.AssignmentPoller:
-    services: Any = SimpleNamespace(db=None, settings=ServerSettings(), wakers=wakers, admission=Admission())
+def looker(notifier: HostNotifier, event: asyncio.Event) -> long_poll.AssignmentPoller:
+    services: Any = SimpleNamespace(db=None, settings=ServerSettings(), notifier=notifier, admission=Admission())
     return long_poll.AssignmentPoller(services, "one", event)
 
 
@@ -88,10 +88,10 @@ def test_what_no_operation_shows_is_seen_all_the_same(counted: Counted, monkeypa
 def test_after_a_long_look_the_host_s_next_poll_rests_but_is_a_heartbeat_at_once(counted: Counted) -> None:
     async def main() -> None:
         clock = asyncio.get_running_loop().time
-        wakers = HostNotifier()
-        wakers.paces["one"].ended, wakers.paces["one"].took = clock(), 0.02
+        notifier = HostNotifier()
+        notifier.paces["one"].ended, notifier.paces["one"].took = clock(), 0.02
         began = clock()
-        polling = asyncio.create_task(looker(wakers, asyncio.Event()).first(POLL))
+        polling = asyncio.create_task(looker(notifier, asyncio.Event()).first(POLL))
         while not counted.heartbeats:
             await asyncio.sleep(0.005)
         assert counted.whole == 0
@@ -106,10 +106,14 @@ def test_one_look_for_all_hosts_wakes_those_of_which_something_else_is_asked() -
     marks: dict[str, int] = {"one": 1, "two": 1}
 
     async def main() -> None:
-        wakers = HostNotifier()
-        with wakers.listening("one") as first, wakers.listening("two") as second, wakers.listening("three") as third:
+        notifier = HostNotifier()
+        with (
+            notifier.listening("one") as first,
+            notifier.listening("two") as second,
+            notifier.listening("three") as third,
+        ):
             one, two, three = first.event, second.event, third.event
-            watching = asyncio.create_task(wakers.watch(lambda: dict(marks)))
+            watching = asyncio.create_task(notifier.watch(lambda: dict(marks)))
             await asyncio.wait_for(asyncio.gather(one.wait(), two.wait()), 10)  # known for the first time
             one.clear()
             two.clear()
@@ -130,9 +134,9 @@ def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_a
     monkeypatch.setattr(counted, "versions", lambda *_: ())
 
     async def main() -> None:
-        event, wakers = asyncio.Event(), HostNotifier()
-        wakers.watched = True
-        mine = looker(wakers, event)
+        event, notifier = asyncio.Event(), HostNotifier()
+        notifier.watched = True
+        mine = looker(notifier, event)
         found = await mine.first(POLL)
         before = counted.whole
         assert await mine.next(asyncio.get_running_loop().time() + 1.5) is found
@@ -143,17 +147,17 @@ def test_where_somebody_looks_for_all_a_host_of_which_nothing_is_asked_is_left_a
 
 def test_a_hosts_second_poll_ends_its_first() -> None:
     async def run() -> None:
-        wakers = HostNotifier()
-        one, two = wakers.listening("one"), wakers.listening("two")
-        with one as first, two as other, wakers.listening("one") as second:
+        notifier = HostNotifier()
+        one, two = notifier.listening("one"), notifier.listening("two")
+        with one as first, two as other, notifier.listening("one") as second:
             assert (first.ended, first.event.is_set()) == (True, True)
             assert (second.ended, other.ended) == (False, False)
             first.event.clear()
-            wakers.bind(asyncio.get_running_loop())
-            wakers.wake(["one"])
+            notifier.bind(asyncio.get_running_loop())
+            notifier.wake(["one"])
             await asyncio.wait_for(second.event.wait(), 5)
             assert not first.event.is_set()
-        with wakers.listening("one") as third:
+        with notifier.listening("one") as third:
             assert not third.ended
 
     asyncio.run(run())
