@@ -57,6 +57,9 @@ class ServerSettings(_Base, QuotaSettings, HaSettings, BalanceSettings):
     listen: setting_values.Endpoint = "127.0.0.1:8774"  # HOST:PORT of the API
     # A second door for agents only (credentials required), so that the API may stay on loopback.
     agent_listen: setting_values.Endpoint | None = None
+    # http://HOST:PORT or https://HOST:PORT at which hosts reach that door, where a proxy stands before it; `migrator
+    # host-join` prints it
+    agent_url: Annotated[str, AfterValidator(server_address.checked_url)] | None = None
     agent_tls_cert: Path | None = None  # PEM files; with both of them the agents' port speaks TLS
     agent_tls_key: Path | None = None  # the key of it, without a passphrase
     tls_cert: Path | None = None  # PEM files; with both of them the API speaks TLS; read again when they change

@@ -25,6 +25,7 @@ _SET: Mapping[str, Mapping[str, Any]] = {
 }
 _EXAMPLES: Mapping[str, Any] = {
     "agent_listen": "10.0.0.1:8775",
+    "agent_url": "https://cloud.example:8775",
     "agent_tls_cert": "/etc/migrator/server-cert.pem",
     "agent_tls_key": "/etc/migrator/server-key.pem",
     "tls_cert": "/etc/migrator/api-cert.pem",

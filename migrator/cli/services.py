@@ -72,7 +72,8 @@ def _join(client: Client, arguments: Arguments) -> None:
     say(f"migrator agent-join {url or 'URL'} {found['token']}")
     notes = [f"run it on {found['name']}, as root, before {found['expires_at']}; it works once"]
     if url is None:
-        notes.append("URL: http(s)://HOST:PORT of the agents' port, for agent_listen names no single address")
+        where = "agent_url is not set, and agent_listen names no single address"
+        notes.append(f"URL: http(s)://HOST:PORT of the agents' port; {where}")
     elif is_loopback(url.partition("://")[2]):
         notes.append("only this machine reaches that address: set agent_listen for other hosts")
     for note in notes:

@@ -213,7 +213,8 @@ def _make_engine(setting: str) -> Engine:
         pool_size=16,
         max_overflow=16,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": _CONNECT_S},
+        # Without the encoding psycopg takes the database's own, and of SQL_ASCII it gives bytes for text.
+        connect_args={"connect_timeout": _CONNECT_S, "client_encoding": "utf8"},
     )
 
 

@@ -9,18 +9,19 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from migrator.db.engine import Database
-from migrator.errors import DatabaseNewer
+from migrator.errors import DatabaseNewer, SettingInvalid
 
 _LOCK = 0x6D696772  # "migr": PostgreSQL's advisory lock while the schema changes
 
 
 def upgrade(url: str) -> None:
-    """Raises DatabaseNewer, and has changed nothing then."""
+    """Raises DatabaseNewer and SettingInvalid, and has changed nothing then."""
     db = Database(url)
     try:
         db.narrow_folder()
         with db.write() as connection:
             if not db.is_sqlite:
+                _refuse_encoding(connection)
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             config = _config(connection)
             _refuse_newer(connection, config)
@@ -28,6 +29,17 @@ def upgrade(url: str) -> None:
         db.analyze()
     finally:
         db.close()
+
+
+def _refuse_encoding(connection: Connection) -> None:
+    """Any other than UTF8 cannot keep every name, or keeps bytes of which it does not know what they mean."""
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        name = connection.engine.url.database
+        raise SettingInvalid(
+            f"database: {name} has the encoding {encoding}, and migrator keeps text in UTF8",
+            advice=f"make it with `createdb --encoding=UTF8 --template=template0 {name}`",
+        )
 
 
 def _refuse_newer(connection: Connection, config: Config) -> None:

@@ -148,6 +148,7 @@ def test_bad_input_is_refused_and_invites_nobody(web: Web, host: str, body: dict
         ({"agent_listen": "[::]:8775"}, None),
         ({"agent_listen": "0.0.0.0:8775"}, None),
         ({"agent_listen": "[fd00::1]:8775", "agent_tls_cert": "/c", "agent_tls_key": "/k"}, "https://[fd00::1]:8775"),
+        ({"agent_listen": "0.0.0.0:8775", "agent_url": "https://cloud.example:8775"}, "https://cloud.example:8775"),
     ],
 )
 def test_the_answer_names_the_agents_port_where_one_address_is_known(

@@ -18,6 +18,10 @@ SERVER: list[tuple[dict[str, Any], str]] = [
     ({"agent_listen": "ä..:1"}, "agent_listen = 'ä..:1': expected HOST:PORT"),
     ({"listen": "127.0.0.1:²"}, "listen = '127.0.0.1:²': expected HOST:PORT"),
     ({"listen": "127.0.0.1:65536"}, "expected HOST:PORT"),
+    (
+        {"agent_url": "cloud.example:8775"},
+        "agent_url = 'cloud.example:8775': expected http://HOST:PORT or https://HOST:PORT",
+    ),
     ({"agent_tls_cert": "/a\0b", "agent_tls_key": "k", "agent_listen": "127.0.0.1:0"}, "agent_tls_cert: it has a char"),
     ({"service_down_time": "inf"}, "service_down_time = inf: expected 1e+09 at most"),
     ({"sweep_interval": 1e300}, "sweep_interval = 1e+300: expected 1e+09 at most"),

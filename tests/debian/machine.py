@@ -16,9 +16,12 @@ from pathlib import Path
 
 from migrator.lab.process import Process, run, spawn
 
-MIRROR = "http://deb.debian.org/debian"
-# What both packages depend on; a package that is not here is not installed later, so the test needs no network.
-PACKAGES = ("init-system-helpers", "libvirt0", "procps", "python3", "qemu-utils", "systemd")
+# What both packages depend on, and what the containers' images need (tests/container). Nothing is installed later, and
+# the tests need no network.
+PACKAGES = (
+    *("init-system-helpers", "libvirt0", "procps", "python3", "qemu-utils", "systemd"),
+    *("ca-certificates", "haproxy", "postgresql"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Machine:
 
 @contextmanager
 def machine() -> Iterator[Machine]:
-    base = _base()
+    base = base_system()
     memory = Path("/dev/shm") if shutil.disk_usage("/dev/shm").free > 1 << 30 else None
     work = Path(tempfile.mkdtemp(prefix="migrator-debian-", dir=memory))
     root = work / "root"
@@ -93,10 +96,10 @@ def machine() -> Iterator[Machine]:
         shutil.rmtree(work)
 
 
-def _base() -> Path:
+def base_system() -> Path:
     """The base system: this machine's release of Debian, made by debootstrap and kept in the user's cache."""
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines())["VERSION_CODENAME"]
-    key = hashlib.sha256(" ".join((MIRROR, *PACKAGES)).encode()).hexdigest()[:12]
+    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "migrator"
     base = cache / f"debian-{release}-{key}"
     if not base.exists():
@@ -104,7 +107,7 @@ def _base() -> Path:
         made = Path(tempfile.mkdtemp(prefix="debian-", dir=cache))
         try:
             include = f"--include={','.join(PACKAGES)}"
-            run("debootstrap", "--variant=minbase", include, release, str(made), MIRROR, timeout=300)
+            run("debootstrap", "--variant=minbase", include, release, str(made), timeout=300)
             for package in (made / "var/cache/apt/archives").glob("*.deb"):
                 package.unlink()
             made.chmod(0o755)

@@ -66,6 +66,8 @@ def join(request: ApiRequest) -> Answer:
 
 def _agents_url(settings: ServerSettings) -> str | None:
     """None: of a port at every address the settings do not tell one that hosts reach."""
+    if settings.agent_url is not None:
+        return settings.agent_url
     endpoint, cert = settings.agent_listen or settings.listen, settings.agent_tls_cert
     if settings.agent_listen is None:
         cert = settings.tls_cert
