@@ -22,3 +22,12 @@ def test_what_is_in_the_hosts_package_is_enough_to_start_the_agent(tmp_path: Pat
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 20)
     assert (done.returncode, done.stdout.startswith(str(tmp_path))) == (0, True), done.stderr
+
+
+def test_a_host_asks_for_the_same_libraries_as_the_whole_package() -> None:
+    whole, part = (
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"] for folder in (".", "packaging/agent")
+    )
+    extras = whole["optional-dependencies"]["libvirt"]
+    assert set(part["dependencies"]) <= {*whole["dependencies"], *extras}
+    assert (part["version"], part["requires-python"]) == (whole["version"], whole["requires-python"])

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,12 +139,3 @@ def test_on_a_host_the_agent_starts_and_the_server_says_what_to_install(
     assert (done.returncode, done.stdout) == (1, "")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_host_asks_for_the_same_libraries_as_the_whole_package() -> None:
-    whole, part = (
-        tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"] for folder in (".", "packaging/agent")
-    )
-    extras = whole["optional-dependencies"]["libvirt"]
-    assert set(part["dependencies"]) <= {*whole["dependencies"], *extras}
-    assert (part["version"], part["requires-python"]) == (whole["version"], whole["requires-python"])
