@@ -19,6 +19,11 @@ def old_version(request: ApiRequest) -> Answer:
     return Answer(200, versions.old(request.root))
 
 
+def native_version(request: ApiRequest) -> Answer:
+    links = [{"rel": "self", "href": f"{request.root}/v1/"}]
+    return Answer(200, {"version": {"id": "v1.0", "status": "CURRENT", "links": links}})
+
+
 def identity(request: ApiRequest) -> Answer:
     """Clients look here before they find that no token is needed, and make no other identity call; with Keystone they
     find that one."""

@@ -70,6 +70,8 @@ _DISCOVERY = (
     Route("GET", "/", assets.front_page, ANYBODY, "The versions of the Compute API; for browsers the dashboard"),
     Route("GET", "/v2.1", discovery.this_version, ANYBODY, "The Compute API's version and microversions"),
     Route("GET", "/v2.1/", discovery.this_version, ANYBODY, "The same", documented=False),
+    Route("GET", "/v1", discovery.native_version, ANYBODY, "The version that Masakari's clients look for"),
+    Route("GET", "/v1/", discovery.native_version, ANYBODY, "The same", documented=False),
     Route("GET", "/v2", discovery.old_version, ANYBODY, "The description of v2.0, of which nothing is served"),
     Route("GET", "/v2/", discovery.old_version, ANYBODY, "The same", documented=False),
     Route("GET", "/identity", discovery.identity, ANYBODY, "The version of identity that clients look for"),

@@ -64,17 +64,23 @@ def finish(connection: Connection, attempt: Attempt, ok: bool, message: str) -> 
     if _current(connection, attempt):
         ended = {"at": moment, "clock": server_heartbeat.clock(connection)}
         values["fence_attempt"] = {"by": attempt.by, "ok": ok, "words": message} | ended
-    host = connection.execute(
-        select(hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen).where(hosts.c.name == attempt.host)
-    ).one_or_none()
-    since = server_heartbeat.since(connection)
-    forced = host is not None and host.forced_down and said_down(host.fencing, host.last_seen, since)
-    if ok and not forced:  # an operator's word stands until it is taken back or counts no more
+    if ok and not _forced_down(connection, attempt.host):
         # As of the run's begin: a host that was heard since may have been reset early in it, and be back.
         begun = {"at": attempt.at, "clock": attempt.clock}
         values["fencing"] = {"kind": "fence_command", "by": attempt.by, "words": message} | begun
     if values:
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(updated_at=moment, **values))
+
+
+def witness(connection: Connection, name: str, by: str, message: str, age_s: float) -> None:
+    """Record ``by``'s word, given ``age_s`` ago, that the host has no power. It counts while the host stays silent. An
+    operator's word that stands is kept. ``hosts.lock`` comes first."""
+    if _forced_down(connection, name):
+        return
+    said = {"at": now(connection) - age_s, "clock": server_heartbeat.clock(connection) - age_s}
+    values = {"kind": "notification", "by": by, "words": message} | said
+    moment = now(connection)
+    connection.execute(update(hosts).where(hosts.c.name == name).values(fencing=values, updated_at=moment))
 
 
 def succeeded_before_s(row: HostRow) -> float | None:
@@ -91,6 +97,14 @@ def give_up(connection: Connection, attempt: Attempt) -> None:
     lock(connection, [attempt.host])
     if _current(connection, attempt):
         connection.execute(update(hosts).where(hosts.c.name == attempt.host).values(fence_attempt=null()))
+
+
+def _forced_down(connection: Connection, name: str) -> bool:
+    """Whether an operator's word that the host is down stands: until it is taken back, or counts no more."""
+    columns = (hosts.c.forced_down, hosts.c.fencing, hosts.c.last_seen)
+    host = connection.execute(select(*columns).where(hosts.c.name == name)).one_or_none()
+    since = server_heartbeat.since(connection)
+    return host is not None and bool(host.forced_down) and said_down(host.fencing, host.last_seen, since)
 
 
 def _current(connection: Connection, attempt: Attempt) -> bool:

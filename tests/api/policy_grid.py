@@ -68,6 +68,7 @@ LOWEST: dict[str, str] = {
         POST /v1/drains/{ident}/pause
         POST /v1/drains/{ident}/resume
         POST /v1/drains/{ident}/cancel
+        POST /v1/notifications
         GET /v1/recoveries
         GET /v1/recoveries/{ident}
         POST /v1/hosts/{name}/restore

@@ -20,6 +20,8 @@ from tests.api.harness import Web
 # Every caller may read how to find the API, whether it is there, and the dashboard's files: nothing of a cloud.
 FOR_ANYBODY = {
     "/",
+    "/v1",
+    "/v1/",
     "/v2",
     "/v2/",
     "/v2.1",

@@ -75,7 +75,7 @@ def test_a_recovery_that_was_cancelled_does_not_begin_again(lost: Web) -> None:
     look(lost)
     (row,) = every(lost, drains)
     with lost.db.write() as connection:
-        connection.execute(update(operations).values(active=False, holds=False))
+        connection.execute(update(operations).values(active=False, locks_instance=False))
     lost("POST", f"/v1/drains/{row.uuid}/cancel", None, json={"undo": False})
     look(lost)
     assert [row.state for row in every(lost, drains)] == ["cancelled"]

@@ -33,6 +33,8 @@ NATIVE_RULES = (
     ours("drains:show", ADMIN, "Show a drain", "GET /v1/drains/{ident}"),
     ours("drains:change", ADMIN, "Pause, resume or cancel a drain", "POST /v1/drains/{ident}/pause",
          "POST /v1/drains/{ident}/resume", "POST /v1/drains/{ident}/cancel"),
+    ours("notifications", ADMIN, "Tell what a monitor found out, which may be fencing evidence",
+         "POST /v1/notifications"),
     ours("recoveries", ADMIN, "List and show recoveries of lost hosts", "GET /v1/recoveries",
          "GET /v1/recoveries/{ident}"),
     ours("projects:show", ANY, "Find a project by its name, where there is no Keystone",

@@ -21,8 +21,8 @@ DRIFT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """``kind``: "forced_down", "fence_command", "lease" or "policy"; ``by``: who vouches for it; ``at``: when, in
-    seconds by the database's clock (None: it holds now)."""
+    """``kind``: "forced_down", "fence_command", "notification", "lease" or "policy"; ``by``: who vouches for it;
+    ``at``: when, in seconds by the database's clock (None: it holds now)."""
 
     kind: str
     by: str
@@ -53,11 +53,18 @@ def _listening_since(row: HostRow) -> float:
     return row.last_seen + row.silent_s - row.listening_s
 
 
+def notified_too_early(row: HostRow, age_s: float) -> str:
+    """Why a monitor's word of so long ago says nothing of the host's present silence; "": it does."""
+    if age_s > row.silent_s:
+        return "the host was heard after that"
+    return "the servers were away after that, so it has to be said again" if age_s > row.listening_s else ""
+
+
 def wanted(row: HostRow | None = None) -> str:
     """What would count, for an answer that refuses; ``row``: the host's."""
     return _outdated(row) + (
-        "What would count: forced_down set by an operator or an external tool, the success of fence_command, a lapsed "
-        "self-fencing lease, or the policy evacuate_silent_hosts."
+        "What would count: forced_down set by an operator or an external tool, the success of fence_command, a "
+        "monitor's notification, a lapsed self-fencing lease, or the policy evacuate_silent_hosts."
     )
 
 
@@ -80,11 +87,12 @@ def lapses_after(lease_s: float) -> float:
 
 def _fenced(row: HostRow, recorded: Mapping[str, Any]) -> Evidence | None:
     """A host that was heard after it had been fenced is alive again: the fencing says nothing about it any more."""
-    if recorded.get("kind") != "fence_command" or given_at(recorded) < max(row.last_seen, _listening_since(row)):
+    kind = str(recorded.get("kind"))
+    if kind not in ("fence_command", "notification") or given_at(recorded) < max(row.last_seen, _listening_since(row)):
         return None
     by, said = recorded.get("by", ""), recorded.get("words", "")
     message = f"the fence command succeeded on {by}" + (f": {said}" if said else "")
-    return Evidence("fence_command", by, message, recorded["at"])
+    return Evidence(kind, by, message if kind == "fence_command" else said, recorded["at"])
 
 
 def _lapsed(row: HostRow) -> Evidence | None:

@@ -21,7 +21,7 @@ _CAREFUL = tuple(HaPolicy)  # of two words the earlier one counts
 
 @dataclass(frozen=True, slots=True)
 class PolicyAnswer:
-    """``words``: whose word it is, for a sentence."""
+    """``message``: whose word it is, for a sentence."""
 
     policy: HaPolicy
     message: str
