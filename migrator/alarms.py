@@ -19,6 +19,7 @@ class AlarmKind(StrEnum):
     COPY_ELSEWHERE = "copy-elsewhere"
     COPY_NEWER = "copy-newer"
     DOMAIN_GONE = "domain-gone"
+    GUEST_FAILS = "guest-fails"
     GUEST_UNSEEN = "guest-unseen"
     HOST_SETUP = "host-setup"
     HOSTS_LOST = "hosts-lost"
@@ -55,6 +56,8 @@ ADVICE: Mapping[AlarmKind, str] = {
     "`migrator reconcile {instance}`, and say which copy is right",
     AlarmKind.DOMAIN_GONE: "start the instance, which defines its domain anew from the disks that are there; or say "
     "with `migrator reconcile {instance}` where it is",
+    AlarmKind.GUEST_FAILS: "see in the guest's console log and in the host's journal why it fails, and start it "
+    "when that is mended",
     AlarmKind.GUEST_UNSEEN: "bring the silent host back, and compare both sides with `migrator reconcile {instance}`; "
     "or, if it is lost, fence it: the instance can then be started where its record has it",
     AlarmKind.HOST_SETUP: "do on {host} what the alarm says; its agent looks again each minute",

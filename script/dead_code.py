@@ -9,7 +9,6 @@ _.align  # of prettytable's table, which reads it
 _.handle_async_request  # httpx calls its transport
 _.auth_flow  # and what authenticates its requests
 _._task  # keeps asyncio's task from being collected while it runs
-_.RESTART  # a word of ha_policy that settings and metadata hold
 _.ip  # a filter of servers, by the name in the query; and an address in an instance's stored networks
 _.ip6  # a filter of servers, by the name in the query
 _.os_hidden  # a column of images, listed so that the row is whole

@@ -57,6 +57,16 @@ class RecoveryRow(NamedTuple):
     evidence: Mapping[str, Any]
 
 
+class GuestFailureRow(NamedTuple):
+    """A row of ``guest_failures``; ``age_s``: since the last failure."""
+
+    instance_uuid: str
+    failures: int
+    failed_at: float
+    due: bool
+    age_s: float
+
+
 class HeardRow(NamedTuple):
     """Of a row of ``hosts``, what says whether it answers and takes instances in. ``silent_s``: as in ``HostRow``."""
 

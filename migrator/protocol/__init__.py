@@ -73,6 +73,7 @@ from migrator.protocol.surveys import (
 )
 from migrator.protocol.versions import PROTOCOL
 from migrator.protocol.vocabulary import (
+    FAILED,
     HARMLESS,
     JOURNAL_UNWRITABLE,
     KERNEL,
@@ -97,6 +98,7 @@ from migrator.protocol.vocabulary import (
 
 __all__ = [
     "CONSOLE_BYTES",
+    "FAILED",
     "HARMLESS",
     "JOURNAL_UNWRITABLE",
     "KERNEL",

@@ -46,6 +46,7 @@ class DomainEntry(Message):
     stamp_operation: Key | None = None  # the operation that defined, started or moved it last, by its metadata
     stamp_epoch: Number | None = None
     seal: Seal = ""  # which shows that a server issued that stamp
+    failed: bool = False  # it is shut off, for its guest or its process failed
 
 
 class Poll(Message):

@@ -7,6 +7,10 @@ POST_COPY_FAILED = "postcopy-failed"
 POST_COPY = ("postcopy", POST_COPY_FAILED)
 
 
+# And for a domain that is shut off: its process ended although the guest had not shut down, or the guest panicked.
+FAILED = ("failed", "crashed")
+
+
 class Role(StrEnum):
     SOURCE = "source"
     DESTINATION = "destination"

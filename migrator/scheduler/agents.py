@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, events, hosts, keys, operations, polls, progress, serials
+from migrator.db import alarms, events, guest_failures, hosts, keys, operations, polls, progress, serials
 from migrator.db import facts as fact_rows
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import OperationRow
@@ -69,6 +69,8 @@ def _audit(
         return False
     rebooted = host_boots.noted(connection, host, poll.boot)
     stopped = audit.audit(connection, host, told, settings)
+    failed = {copy.uuid for copy in told if copy.failed}
+    guest_failures.note(connection, [uuid for uuid in stopped if uuid in failed])
     if rebooted and settings.resume_guests_state_on_host_boot:
         host_boots.resume(connection, host, stopped)
     return True

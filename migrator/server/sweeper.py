@@ -8,7 +8,7 @@ import threading
 
 from migrator.api.process.services import Services
 from migrator.log_limits import log_failure
-from migrator.scheduler.fleet import recovery
+from migrator.scheduler.fleet import guest_restarts, recovery
 
 log = logging.getLogger(__name__)
 _TICK_S = 0.5  # how late a deadline may be noticed
@@ -33,6 +33,11 @@ def keep_drains(services: Services, stop: threading.Event) -> None:
             recovery.look(services.db, services.settings)
         except Exception as error:
             log_failure(log, error, "hosts that may be lost could not be looked at; it is tried again")
+        try:
+            for operation_id in guest_restarts.look(services.db, services.settings):
+                services.reconciler.reconcile(operation_id)
+        except Exception as error:
+            log_failure(log, error, "guests that failed could not be looked at; it is tried again")
         try:
             services.drains.sweep()
         except Exception as error:

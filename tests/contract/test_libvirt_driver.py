@@ -74,6 +74,30 @@ def test_the_guest_is_asked_to_stop(world: World) -> None:
     assert world.source.domain(spec.uuid).state is DomainState.ABSENT
 
 
+def test_a_guest_whose_process_dies_is_told_from_one_that_was_stopped(world: World) -> None:
+    spec = world.spec()
+    world.boot(spec)
+    os.kill(qemu_of(spec.uuid), signal.SIGKILL)
+    wait_for(lambda: world.source.domain(spec.uuid).state is DomainState.SHUT_OFF, 20)
+    assert [copy.failed for copy in world.source.list_copies()] == [True]
+    world.source.define_and_start(spec, "op-again", 2)
+    assert [copy.failed for copy in world.source.list_copies()] == [False]
+    world.source.destroy(spec.uuid)
+    assert [copy.failed for copy in world.source.list_copies()] == [False]
+
+
+def qemu_of(uuid: str) -> int:
+    """The process that runs the guest."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended since
+        if b"qemu-system" in words[0] and any(uuid.encode() in word for word in words):
+            return int(process.name)
+    raise AssertionError(f"nothing runs {uuid}")
+
+
 def test_a_living_domain_cannot_be_forgotten(world: World) -> None:
     spec = world.spec()
     world.boot(spec)

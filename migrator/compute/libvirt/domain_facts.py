@@ -10,7 +10,7 @@ from migrator.compute.libvirt.bindings import connections, domains
 from migrator.compute.libvirt.bindings.connection_pool import Reconnecting
 from migrator.compute.storage.file_driver import HostFiles
 from migrator.errors import DriverError
-from migrator.protocol import DomainEntry, DomainFact, DomainState, Leftover
+from migrator.protocol import FAILED, DomainEntry, DomainFact, DomainState, Leftover
 
 
 class LibvirtDomainFacts(HostFiles):
@@ -54,7 +54,10 @@ class LibvirtDomainFacts(HostFiles):
 
     def _copy(self, domain: Any) -> DomainEntry:
         """With its stamp, unless that was overwritten: one such domain hides no other."""
-        copy = DomainEntry(uuid=domain.UUIDString(), state=self._state(domain)[0])
+        state, reason = self._state(domain)
+        copy = DomainEntry(
+            uuid=domain.UUIDString(), state=state, failed=state is DomainState.SHUT_OFF and reason in FAILED
+        )
         try:
             stamp = domains.stamp(domain)
         except DriverError:

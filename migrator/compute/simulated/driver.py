@@ -19,6 +19,7 @@ from migrator.compute.storage.kept_disks import kept_gb
 from migrator.compute.storage.pool_identity import PROOF_S
 from migrator.errors import DriverError
 from migrator.protocol import (
+    FAILED,
     MEMORY,
     PAUSE_REASON_USER,
     CheckResult,
@@ -92,7 +93,12 @@ class SimulatedHypervisor(SimulatedSurvey, SimulatedLife):
     def list_copies(self, *, live: bool = False) -> Sequence[DomainEntry]:
         copies = [
             DomainEntry(
-                uuid=uuid, state=self._state(d), stamp_operation=d.operation_id, stamp_epoch=d.epoch, seal=d.seal
+                uuid=uuid,
+                state=self._state(d),
+                stamp_operation=d.operation_id,
+                stamp_epoch=d.epoch,
+                seal=d.seal,
+                failed=self._state(d) is DomainState.SHUT_OFF and d.reason in FAILED,
             )
             for uuid, d in self.host.domains.items()
         ]

@@ -8,7 +8,7 @@ are generated against it, and foreign keys lead from one family to another.
 from migrator.db.tables.aggregate_tables import aggregate_hosts, aggregates
 from migrator.db.tables.capacity_tables import capacity_check
 from migrator.db.tables.console_tables import console_logs
-from migrator.db.tables.drain_tables import drain_events, drain_moves, drains, recoveries
+from migrator.db.tables.drain_tables import drain_events, drain_moves, drains, guest_failures, recoveries
 from migrator.db.tables.flavor_and_image_tables import flavors, images
 from migrator.db.tables.group_tables import neighbours, server_groups
 from migrator.db.tables.host_tables import (
@@ -49,6 +49,7 @@ __all__ = [
     "facts",
     "flavors",
     "guest_cpus",
+    "guest_failures",
     "hosts",
     "images",
     "instances",

@@ -67,6 +67,15 @@ recoveries = Table(  # evacuations that the servers began on their own
     Index("uq_recoveries_one_a_loss", "host", "lost_at", unique=True),
 )
 
+guest_failures = Table(  # of instances whose guests stopped by a failure
+    "guest_failures",
+    metadata,
+    Column("instance_uuid", String(36), primary_key=True),
+    Column("failures", Integer, nullable=False),  # each less than an hour after the one before
+    Column("failed_at", Double, nullable=False),  # the last time
+    Column("due", Boolean, nullable=False),  # no answer was given to the last one yet
+)
+
 drain_events = Table(
     "drain_events",
     metadata,

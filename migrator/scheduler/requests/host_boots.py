@@ -33,7 +33,7 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
         try:
             row = at_rest(connection, uuid, Kind.START)
             refuse_second_copy(Kind.START, row, host_domains.live_elsewhere(connection, uuid, row.host))
-            _refuse_disputed(connection, uuid)
+            refuse_disputed(connection, uuid)
         except MigratorError as error:
             message = f"{host} was rebooted, and the guest is not started again: {error.message}"
             events.add(connection, "power", message, instance_uuid=uuid, host=host)
@@ -42,8 +42,8 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
         begin(connection, caller, Kind.START, uuid, row.host, seen=row)
 
 
-def _refuse_disputed(connection: Connection, uuid: str) -> None:
-    """No client asked for this start, so that it does not wait for an operator's word either."""
+def refuse_disputed(connection: Connection, uuid: str) -> None:
+    """No client asked for this start, so that it does not wait for an operator's word either. Raises Conflict."""
     newer_copies.raise_if_newer(connection, uuid)
     if message := alarms.disputes(connection, [uuid]).get(uuid):
         raise Conflict(message)
