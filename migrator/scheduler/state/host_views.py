@@ -6,7 +6,9 @@ Whether a host is heard, what it says of itself, and why its guests count as sto
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
+import orjson
 from pydantic import ValidationError
 
 from migrator.db.rows import HostRow
@@ -24,8 +26,15 @@ _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
 def report_of(row: HostRow) -> tuple[HostReport, str]:
     """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
     used for nothing: a bad row is one host's fault, and never that of a reader of all hosts."""
+    return _parsed(orjson.dumps(row.report))
+
+
+@lru_cache(maxsize=2048)
+def _parsed(report: bytes) -> tuple[HostReport, str]:
+    """Known by its whole content, for who reads all hosts reads the same descriptions again and again: parsing them was
+    most of a list of hosts, and of a placement among many."""
     try:
-        return HostReport.model_validate(row.report), ""
+        return HostReport.model_validate_json(report), ""
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
         return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
