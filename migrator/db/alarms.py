@@ -16,6 +16,7 @@ from migrator.db import events
 from migrator.db.clock import now_expression
 from migrator.db.rows import AlarmRow
 from migrator.db.tables import alarms
+from migrator.event_types import EventType
 
 _OPEN = alarms.c.cleared_at.is_(None)
 # Every poll of every agent asks: built once.
@@ -57,7 +58,9 @@ def raise_alarm(
     if not _insert(connection, subject | said):
         return False  # another server raised it at this moment
     if not told:
-        events.add(connection, "alarm", message, instance_uuid=instance_uuid, host=host, details={"kind": kind.value})
+        events.add(
+            connection, EventType.ALARM, message, instance_uuid=instance_uuid, host=host, details={"kind": kind.value}
+        )
     return True
 
 
@@ -104,7 +107,7 @@ def clear_alarms(
         closed += 1
         message = f"no longer: {row.message}"
         about = {"instance_uuid": row.instance_uuid or None, "host": row.host or None}
-        events.add(connection, "alarm-cleared", message, details={"kind": row.kind}, **about)
+        events.add(connection, EventType.ALARM_CLEARED, message, details={"kind": row.kind}, **about)
     return closed
 
 

@@ -10,11 +10,11 @@ from migrator.db.clock import moment as now_of
 from migrator.db.clock import now_expression
 from migrator.db.rows import OperationRow
 from migrator.db.tables import events
+from migrator.event_types import EventType
 from migrator.protocol import Fact
 from migrator.untrusted import printable
 
 _MOST = 10_000  # lines of one timeline that are read
-NOTE = "note"
 _NOTES_MOST = 20
 _NOTE_LENGTH = 300
 
@@ -28,7 +28,7 @@ def _insert(dialect: str) -> Insert:
 
 def add(
     connection: Connection,
-    name: str,
+    event_type: EventType,
     message: str,
     *,
     operation_id: int | None = None,
@@ -41,7 +41,7 @@ def add(
     values = {
         "operation_id": operation_id,
         "instance_uuid": instance_uuid,
-        "name": name,
+        "name": event_type.value,
         "phase": phase,
         "epoch": epoch,
         "host": host,
@@ -57,18 +57,22 @@ def add_note(connection: Connection, row: OperationRow, host: str, fact: Fact) -
     if not fact.note:
         return
     message = printable.escaped(fact.note)[:_NOTE_LENGTH]
-    mine = (events.c.operation_id == row.id, events.c.name == NOTE, events.c.host == host)
+    mine = (events.c.operation_id == row.id, events.c.name == EventType.NOTE.value, events.c.host == host)
     told = connection.execute(select(events.c.epoch, events.c.message).where(*mine).limit(_NOTES_MOST)).all()
     if len(told) < _NOTES_MOST and (fact.epoch, message) not in [tuple(line) for line in told]:
         about: dict[str, Any] = {"operation_id": row.id, "instance_uuid": row.instance_uuid}
-        add(connection, NOTE, message, **about, phase=fact.phase, epoch=fact.epoch, host=host)
+        add(connection, EventType.NOTE, message, **about, phase=fact.phase, epoch=fact.epoch, host=host)
 
 
 def since_phase(connection: Connection, operation_id: int, phase: str) -> float | None:
     """Seconds since the operation last entered the phase; None: it never did."""
     query = (
         select(now_expression(connection) - events.c.at)
-        .where(events.c.operation_id == operation_id, events.c.name == "phase", events.c.phase == phase)
+        .where(
+            events.c.operation_id == operation_id,
+            events.c.name == EventType.PHASE_ENTERED.value,
+            events.c.phase == phase,
+        )
         .order_by(events.c.id.desc())
         .limit(1)
     )

@@ -32,6 +32,7 @@ from migrator.db.engine import put_off
 from migrator.db.rows import HostRow
 from migrator.db.tables import claims, hosts, instances
 from migrator.errors import HostNotFound
+from migrator.event_types import EventType
 from migrator.protocol import StoragePool
 
 SILENCE_S = 30.0  # an agent that listens is heard more often
@@ -208,7 +209,7 @@ def force_down(connection: Connection, name: str, down: bool, by: str) -> bool:
     connection.execute(
         update(hosts).where(hosts.c.name == name).values(forced_down=down, fencing=said, updated_at=moment)
     )
-    events.add(connection, "forced-down" if down else "forced-up", message, host=name)
+    events.add(connection, EventType.FORCED_DOWN if down else EventType.FORCED_UP, message, host=name)
     return True
 
 

@@ -14,13 +14,16 @@ from migrator.db.operations import get_many
 from migrator.db.rows import OperationRow
 from migrator.db.tables import IS_REQUEST, events, operations
 from migrator.errors import BadRequest, NotFound
+from migrator.event_types import EventType
 
 _o = operations.c
-AT_ONCE = ("cancel", "force")  # over as soon as they are heard
-RESET = "state-reset"  # about no operation, and over at once
+AT_ONCE = (EventType.CANCEL_REQUESTED, EventType.FORCE_COMPLETE)  # over as soon as they are heard
 PagePosition = tuple[float, int, str]
 """Where an action stands: when it began, the operation's id, what was asked of it."""
-_PHASES = ("begin", "phase", "reverse", "retry")
+_PHASES = (
+    *(EventType.REQUESTED, EventType.PHASE_ENTERED, EventType.ROLLBACK_STARTED, EventType.RESCHEDULED),
+    *(EventType.CONFIRMED, EventType.REVERTED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def _requests(
     about = {event.operation_id for event in asked if event.operation_id is not None}
     rows = {row.id: row for row in get_many(connection, about)}
     found = [_request(event, rows[event.operation_id]) for event in asked if event.operation_id in rows]
-    found += [_reset(event) for event in asked if event.name == RESET]
+    found += [_reset(event) for event in asked if event.name == EventType.STATE_RESET]
     return [action for action in found if (before is None or _place(action) < before) and _within(action, query)]
 
 
@@ -158,7 +161,7 @@ def _request(event: Row[Any], row: OperationRow) -> Action:
         finished_at=event.at if over else row.finished_at,
         active=not over and row.active,
         status="completed" if over else row.status,
-        host=row.destination if event.name == "revert" else row.source,
+        host=row.destination if event.name == EventType.REVERTED else row.source,
         error=None if over else row.error,
     )
 
@@ -167,7 +170,7 @@ def _reset(event: Row[Any]) -> Action:
     return Action(
         operation_id=0,
         kind="",
-        about=RESET,
+        about=EventType.STATE_RESET,  # about no operation, and over at once
         **{name: (event.details or {}).get(name, "") for name in ("request_id", "user_id", "project_id")},
         started_at=event.at,
         updated_at=event.at,
@@ -183,6 +186,6 @@ def phases(connection: Connection, operation_id: int) -> Sequence[Row[Any]]:
     """The timeline's lines that begin a phase, and the requests between them, oldest first."""
     return connection.execute(
         select(events)
-        .where(events.c.operation_id == operation_id, events.c.name.in_((*_PHASES, "confirm", "revert")))
+        .where(events.c.operation_id == operation_id, events.c.name.in_([each.value for each in _PHASES]))
         .order_by(events.c.id)
     ).all()

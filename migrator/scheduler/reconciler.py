@@ -197,7 +197,7 @@ def apply(connection: Connection, snapshot: Snapshot, plan: Plan) -> list[int]:
     for line in plan.timeline:
         events.add(
             connection,
-            line.name,
+            line.type,
             line.message,
             operation_id=operation.id,
             instance_uuid=operation.instance_uuid,

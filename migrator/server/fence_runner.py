@@ -23,6 +23,7 @@ from typing import IO, Any
 from migrator.api.process.services import Services
 from migrator.db import events, fencing, hosts
 from migrator.errors import MigratorError
+from migrator.event_types import EventType
 from migrator.log_limits import log_failure
 from migrator.operations import OPERATIONS
 from migrator.scheduler.fleet import recovery
@@ -231,11 +232,11 @@ def _failure(reason: str, lines: Sequence[str]) -> Outcome:
 def _note(connection: Any, operations: Sequence[Any], host: str, message: str) -> None:
     """In the timelines of the operations that wait for it, if any do."""
     if not operations:
-        events.add(connection, "fence", message, host=host)
+        events.add(connection, EventType.FENCE_COMMAND, message, host=host)
     for operation in operations:
         events.add(
             connection,
-            "fence",
+            EventType.FENCE_COMMAND,
             message,
             operation_id=operation.id,
             instance_uuid=operation.instance_uuid,

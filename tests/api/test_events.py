@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from migrator.api.process import event_feed
 from migrator.db import event_stream, events
 from migrator.db.tables import events as table
+from migrator.event_types import EventType
 from tests.api import seed
 from tests.api.harness import Web, _portal
 
@@ -17,7 +18,7 @@ from tests.api.harness import Web, _portal
 def happen(web: Web, *messages: str, **about: Any) -> None:
     with web.db.write() as connection:
         for message in messages:
-            events.add(connection, "note", message, **about)
+            events.add(connection, EventType.NOTE, message, **about)
 
 
 def followed(web: Web, query: str = "", **headers: str) -> tuple[list[dict[str, Any]], Any]:

@@ -9,6 +9,7 @@ from migrator.alarms import AlarmKind
 from migrator.db import alarms, claims, events, host_domains, instances, operations
 from migrator.db import tables as t
 from migrator.db.host_domains import HeldCopy
+from migrator.event_types import EventType
 from migrator.operations import Kind
 from migrator.scheduler.requests import requests
 from tests.api import seed
@@ -134,7 +135,7 @@ def test_an_unknown_instance_is_not_found_but_shown_while_a_host_has_it(web: Web
         assert web("POST", f"/v1/servers/{ident}/reconcile", None, json={"host": "compute2"}).status_code == 404
     with web.db.write() as connection:
         host_domains.replace(connection, "compute2", [HeldCopy(unknown, "running", believed=False)])
-        events.add(connection, "x", "x")
+        events.add(connection, EventType.NOTE, "x")
     found = shown(web, unknown)
     assert (found["record"], found["copies"][0]["believed"]) == (None, False)
     assert web("POST", f"/v1/servers/{unknown}/reconcile", None, json={"host": "compute2"}).status_code == 409

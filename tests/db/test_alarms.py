@@ -8,6 +8,7 @@ from migrator.alarms import ADVICE, AlarmKind, advice
 from migrator.db import alarms, instances
 from migrator.db.engine import Database
 from migrator.db.tables import events, operations
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler.decision.deadlines import timed
 from migrator.scheduler.decision.snapshot import Plan, Timeline
@@ -101,7 +102,7 @@ def test_the_alarm_that_an_operation_waits_with_is_open_just_as_long(db: Databas
     assert listed(db) == []
     for _ in range(2):
         text = "SPLIT: the instance runs on both hosts"
-        applied(db, key, Plan(wait_reason=text, timeline=(Timeline("alarm", text),)))
+        applied(db, key, Plan(wait_reason=text, timeline=(Timeline(EventType.ALARM, text),)))
         assert listed(db, instance_uuid=uuid) == [("split", "", text)]
     applied(db, key, over)
     assert listed(db) == []

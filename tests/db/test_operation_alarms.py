@@ -10,6 +10,7 @@ from migrator.db import alarms, instances
 from migrator.db import operations as operation_rows
 from migrator.db.engine import Database
 from migrator.db.tables import operations
+from migrator.event_types import EventType
 from migrator.protocol import DomainEntry, DomainState, Poll
 from migrator.scheduler import agents
 from migrator.scheduler.decision.snapshot import Plan, Timeline
@@ -41,7 +42,7 @@ def applied(db: Database, operation_id: int, plan: Plan) -> None:
 
 
 def overdue(db: Database, operation_id: int, message: str) -> None:
-    applied(db, operation_id, Plan(context={"overdue": "stop"}, timeline=(Timeline("alarm", message),)))
+    applied(db, operation_id, Plan(context={"overdue": "stop"}, timeline=(Timeline(EventType.ALARM, message),)))
 
 
 def open_alarms(db: Database) -> list[tuple[str, str]]:
@@ -81,7 +82,7 @@ def test_a_word_that_ends_an_operation_ends_its_alarms(db: Database, uuid: str) 
     key = requests.live_migrate(db, CALLER, uuid, host=None, block=None)
     overdue(db, key, "OVERDUE: it")
     message = "SPLIT: it runs on both"
-    applied(db, key, Plan(wait_reason=message, timeline=(Timeline("alarm", message),)))
+    applied(db, key, Plan(wait_reason=message, timeline=(Timeline(EventType.ALARM, message),)))
     heard(db, "one", uuid)
     assert len(open_alarms(db)) == 2
     reconciliation.take(db, CALLER, uuid, Word("one"), ServerSettings())

@@ -15,7 +15,7 @@ events = Table(  # the timeline, and os-instance-actions' events
     Column("operation_id", Integer, ForeignKey("operations.id")),
     Column("instance_uuid", String(36)),
     Column("at", Double, nullable=False),
-    Column("name", String(64), nullable=False),  # "phase", "reverse", "waiting", "alarm", "end"
+    Column("name", String(64), nullable=False),  # an ``EventType``
     Column("phase", String(32)),
     Column("epoch", Integer),
     Column("host", String(255)),

@@ -6,6 +6,7 @@ a cold move may still revert; after a live one there is no way back, and what th
 
 from dataclasses import replace
 
+from migrator.event_types import EventType
 from migrator.operations import Actor, End, Operation, Phase
 from migrator.scheduler.decision import proof, views
 from migrator.scheduler.decision.completion import ConditionStatus, Progress
@@ -61,7 +62,9 @@ def _not_whole(snapshot: Snapshot, table: Operation, phase: Phase, found: Condit
     if found.progress is Progress.PENDING or asked is None or not table.reversible(phase.name):
         missing = f"{host} has not what it should have: " if found.progress is Progress.FAILED else f"{host}: "
         return wait(snapshot, f"{missing}{found.message}: {_kept(snapshot, table, phase)}" if found.message else "")
-    line = Timeline("reverse", f"not confirmed, for {host} has not what it should have: {found.message}", host)
+    line = Timeline(
+        EventType.ROLLBACK_STARTED, f"not confirmed, for {host} has not what it should have: {found.message}", host
+    )
     waiting = "" if operation.wait_reason else None
     # Under another epoch: what the host has said must not answer when it is asked again.
     return Plan(

@@ -6,6 +6,7 @@ where the instance turns out to run on the destination after all.
 
 from dataclasses import replace
 
+from migrator.event_types import EventType
 from migrator.operations import Actor, Deferral, Effect, End, Loss, Operation, Phase
 from migrator.protocol import Fact
 from migrator.scheduler.decision import guest_end, proof, views
@@ -83,7 +84,7 @@ def _back_from_the_dead(snapshot: Snapshot, table: Operation) -> Plan | None:
                 bump_epoch=True,
                 context={"owed": owed[:place]},
                 wait_reason="" if operation.wait_reason else None,
-                timeline=(Timeline("phase", f"{host} is back: undo {name} first", host=host),),
+                timeline=(Timeline(EventType.PHASE_ENTERED, f"{host} is back: undo {name} first", host=host),),
             )
     return None
 
@@ -129,7 +130,7 @@ def _forward_again(snapshot: Snapshot, table: Operation) -> Plan:
         wait_reason="" if snapshot.operation.wait_reason else None,
         timeline=(
             Timeline(
-                "reverse",
+                EventType.ROLLBACK_STARTED,
                 "the instance runs on the destination: going forward",
                 snapshot.operation.destination,
             ),

@@ -6,6 +6,7 @@ Pure. Owns times only: what follows when one of them has passed is decided where
 from collections.abc import Iterator
 from dataclasses import replace
 
+from migrator.event_types import EventType
 from migrator.operations import End, Phase
 from migrator.scheduler.decision import proof, timeouts
 from migrator.scheduler.decision.assignments import asked
@@ -26,7 +27,7 @@ def timed(snapshot: Snapshot, phase: Phase, plan: Plan) -> Plan:
         return replace(plan, context=over) if operation.context.overdue else plan
     if overdue(snapshot, phase) and operation.context.overdue != phase.name:
         late: ContextUpdate = {**plan.context, "overdue": phase.name}
-        line = Timeline("alarm", overdue_message(snapshot, phase))
+        line = Timeline(EventType.ALARM, overdue_message(snapshot, phase))
         plan = replace(plan, context=late, timeline=(*plan.timeline, line))
     return replace(plan, requeue_after=min(_due(snapshot, phase), default=None))
 

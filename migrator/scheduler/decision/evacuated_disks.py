@@ -7,6 +7,7 @@ whether an evacuation may begin.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from migrator.event_types import EventType
 from migrator.protocol import DiskSpec, Fact, InstanceSpec, KeptDisks
 from migrator.scheduler.decision.snapshot import Timeline
 
@@ -55,7 +56,9 @@ def set_aside(fact: Fact | None) -> tuple[Timeline, ...]:
         return ()
     found = "; ".join(_describe_kept(one) for one in fact.kept)
     advice = "see `migrator kept-disks`"
-    return (Timeline("kept", f"kept aside: {found}; {advice}", details={"kept": kept_view(fact.kept)}),)
+    return (
+        Timeline(EventType.DISKS_SET_ASIDE, f"kept aside: {found}; {advice}", details={"kept": kept_view(fact.kept)}),
+    )
 
 
 def kept_view(kept: Sequence[KeptDisks]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ is fenced) and what turns an operation round.
 
 from dataclasses import replace
 
+from migrator.event_types import EventType
 from migrator.operations import Deferral, End, Operation, Phase
 from migrator.protocol import STALE_EPOCH, SUPERSEDED, UNKNOWN_ASSIGNMENT, DomainState
 from migrator.scheduler.decision import attestation, proof, views
@@ -110,7 +111,7 @@ def _fence(snapshot: Snapshot, table: Operation, phase: Phase, host: str) -> Pla
         return wait(snapshot, views.silence(snapshot, host))
     if view is not None and view.evidence is not None:
         plan = next_phase(snapshot, table, phase)
-        accepted = Timeline("evidence", f"accepted that {host} runs nothing: {view.evidence}", host)
+        accepted = Timeline(EventType.FENCING_EVIDENCE, f"accepted that {host} runs nothing: {view.evidence}", host)
         context: ContextUpdate = {**plan.context, "evidence": view.evidence}
         return replace(plan, context=context, timeline=(accepted, *plan.timeline))
     if view is not None and view.fence_failed is not None:
@@ -147,7 +148,7 @@ def _verify(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     passed, kept = proof.counted(snapshot)
     if passed:
         plan = next_phase(snapshot, table, phase)
-        line = Timeline("confirm", f"confirmed automatically, {window:g} s after it was finished")
+        line = Timeline(EventType.CONFIRMED, f"confirmed automatically, {window:g} s after it was finished")
         return replace(plan, timeline=(line, *plan.timeline))
     if kept is not None:
         return replace(wait(snapshot, ""), context={proof.WINDOW: kept})

@@ -5,6 +5,7 @@ Pure. Never decides where the guest lives: that is the verdict's.
 
 from collections.abc import Mapping
 
+from migrator.event_types import EventType
 from migrator.operations import Phase
 from migrator.protocol import DomainState, Ensure, Fact
 from migrator.scheduler.decision import views
@@ -49,7 +50,9 @@ def after_arrival(snapshot: Snapshot) -> tuple[Timeline, ...]:
     if not arrived(fact) or not stopped(fact):
         return ()
     message = _job_message(fact) or "the guest stopped; its hypervisor has forgotten why"
-    return (Timeline("guest", f"{message} on {destination}, after it had arrived there", host=destination),)
+    return (
+        Timeline(EventType.GUEST_STOPPED, f"{message} on {destination}, after it had arrived there", host=destination),
+    )
 
 
 def put_down(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Timeline, ...]:
@@ -59,7 +62,7 @@ def put_down(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Timel
     if fact is None or phase.do is not Ensure.SHUT_OFF or not stopped(fact) or reason not in _CRASHES:
         return ()
     host = snapshot.operation.source
-    return (Timeline("guest", f"{_WORDS[reason]} on {host} while it was being stopped", host=host),)
+    return (Timeline(EventType.GUEST_STOPPED, f"{_WORDS[reason]} on {host} while it was being stopped", host=host),)
 
 
 def perhaps_arrived(snapshot: Snapshot) -> str:

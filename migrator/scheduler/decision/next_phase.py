@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from migrator.event_types import EventType
 from migrator.operations import Effect, Operation, Phase, Record
 from migrator.protocol import Fact
 from migrator.scheduler.decision import evacuated_disks, guest_end, strategy_choice, views
@@ -38,7 +39,9 @@ def next_phase(
     }
     if following is None:
         compared = strategy_choice.forecast_vs_actual(snapshot)
-        return Plan(final_status=table.completed, timeline=(*compared, Timeline("end", table.completed)), **common)
+        return Plan(
+            final_status=table.completed, timeline=(*compared, Timeline(EventType.FINISHED, table.completed)), **common
+        )
     lines = (
         *((chosen[1],) if chosen else ()),
         *guest_end.put_down(snapshot, phase, fact),
@@ -60,4 +63,4 @@ def _following(snapshot: Snapshot, table: Operation, phase: Phase, learnt: Conte
 def _entering(snapshot: Snapshot, phase: Phase) -> Timeline:
     host = views.host_of(snapshot.operation, phase.actor)
     doing = "" if phase.do is Effect.NONE else f": {phase.do.value.replace('_', ' ')}"
-    return Timeline("phase", f"{phase.name}{doing}", host=host)
+    return Timeline(EventType.PHASE_ENTERED, f"{phase.name}{doing}", host=host)

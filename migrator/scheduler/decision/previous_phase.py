@@ -5,6 +5,7 @@ Pure. Owns the step itself, and never whether it may be taken; and the way out t
 
 from typing import Any
 
+from migrator.event_types import EventType
 from migrator.operations import Effect, End, Loss, Operation, Phase
 from migrator.protocol import Fact
 from migrator.scheduler.decision import views
@@ -36,7 +37,7 @@ def leave_phase(
     above = _turned_above(table, phase, operation)
     above = above or _above(snapshot, table, phase, owed if not operation.locks_instance else None)
     if above is not None:
-        entering = Timeline("phase", f"undo {above.name}", host=views.host_of(operation, above.actor))
+        entering = Timeline(EventType.PHASE_ENTERED, f"undo {above.name}", host=views.host_of(operation, above.actor))
         clear = phase.claims_host and effect is not None and not table.moves
         lines = (entering,) if above.undo is not None else ()
         return Plan(phase=above.name, clear_destination=clear, timeline=lines, **common)
@@ -67,7 +68,10 @@ def _owing(snapshot: Snapshot, table: Operation, owed: list[str], common: dict[s
     """Everything that concerns the instance is undone: it is free, and the operation stays for the silent host. What is
     deleted there, perhaps much later, needs a new proof of the copy that stays."""
     error = snapshot.operation.error or {}
-    line = Timeline("owing", f"{error.get('message', '')}; what is left behind is cleaned up when its host returns")
+    line = Timeline(
+        EventType.CLEANUP_DEFERRED,
+        f"{error.get('message', '')}; what is left behind is cleaned up when its host returns",
+    )
     first = next((n for n in owed if table.phase(n).undo_proof and table.phase(n).undo_destroys is Loss.COPY), None)
     if first is not None and (proves := table.phase(first).undo_proof) not in owed:
         owed = [*owed[: owed.index(first)], proves, *owed[owed.index(first) :]]
@@ -80,7 +84,9 @@ def _over(snapshot: Snapshot, table: Operation, common: dict[str, Any]) -> Plan:
     if common["effect"] is None and table.recorded_on_failure is not None:
         common |= {"effect": table.recorded_on_failure, "effect_fact": _last_power(snapshot)}
     status = str(error.get("status", "error"))
-    return Plan(final_status=status, timeline=(Timeline("end", f"{status}: {error.get('message', '')}"),), **common)
+    return Plan(
+        final_status=status, timeline=(Timeline(EventType.FINISHED, f"{status}: {error.get('message', '')}"),), **common
+    )
 
 
 def _last_power(snapshot: Snapshot) -> Fact | None:
@@ -114,5 +120,9 @@ def _retry(operation: OperationView, effect: Effect) -> Plan:
         context={"refused": refused},
         error={},
         wait_reason="" if operation.wait_reason else None,
-        timeline=(Timeline("retry", f"trying another host than {operation.destination}", host=operation.destination),),
+        timeline=(
+            Timeline(
+                EventType.RESCHEDULED, f"trying another host than {operation.destination}", host=operation.destination
+            ),
+        ),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS, End
 from migrator.protocol import CheckResult
 from migrator.scheduler.decision.snapshot import Plan, Question, Snapshot, Timeline
@@ -31,7 +32,7 @@ def start_rollback(snapshot: Snapshot, code: str, message: str, *, status: str =
         bump_epoch=True,
         error=error,
         wait_reason="" if operation.wait_reason else None,
-        timeline=(Timeline("reverse", message, details={"code": code, "phase": operation.phase}),),
+        timeline=(Timeline(EventType.ROLLBACK_STARTED, message, details={"code": code, "phase": operation.phase}),),
     )
 
 
@@ -71,4 +72,6 @@ def refused(snapshot: Snapshot, refusals: Mapping[str, list[str]], advice: str =
     index = table.index(snapshot.operation.phase)
     if index > 0:
         return replace(plan, phase=table.phases[index - 1].name)
-    return replace(plan, forward=None, final_status="error", timeline=(*plan.timeline, Timeline("end", message)))
+    return replace(
+        plan, forward=None, final_status="error", timeline=(*plan.timeline, Timeline(EventType.FINISHED, message))
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from migrator.event_types import EventType
 from migrator.operations import Effect, Kind
 from migrator.protocol import Fact, HostReport, InstanceSpec
 from migrator.scheduler.decision.downtime_steps import Schedule
@@ -167,7 +168,7 @@ class Snapshot:
 class Timeline:
     """One line of the timeline that a plan writes."""
 
-    name: str  # "phase", "reverse", "retry", "waiting", "alarm", "end"
+    type: EventType
     message: str
     host: str | None = None
     details: Mapping[str, Any] | None = None

@@ -6,6 +6,7 @@ Pure. Owns what follows where it cannot: the instance stays where it has arrived
 from collections.abc import Sequence
 from dataclasses import replace
 
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS, Actor, End, Operation, Phase
 from migrator.protocol import Fact, TargetPowerState
 from migrator.scheduler.decision import proof, views
@@ -41,7 +42,7 @@ def prove_source(snapshot: Snapshot, table: Operation, phase: Phase) -> Plan:
     judged = proof.judge_whole(snapshot, Actor.SOURCE, fact)
     if judged.progress is Progress.DONE:
         plan = leave_phase(snapshot, table, phase)
-        line = Timeline("proof", f"{host} has its disks whole: {_shown(fact)}", host)
+        line = Timeline(EventType.COPY_PROVEN, f"{host} has its disks whole: {_shown(fact)}", host)
         context: ContextUpdate = {**plan.context, proof.UNDOING: True}
         return replace(plan, timeline=(line, *plan.timeline), context=context, confirm=False)
     reason = f"{host} has not what it should have: {judged.message}"
@@ -97,7 +98,7 @@ def _stay(snapshot: Snapshot, message: str, *, confirm: bool | None = None) -> P
         confirm=confirm,
         context=context,
         wait_reason="" if operation.wait_reason else None,
-        timeline=(Timeline("reverse", message, operation.destination),),
+        timeline=(Timeline(EventType.ROLLBACK_STARTED, message, operation.destination),),
     )
 
 

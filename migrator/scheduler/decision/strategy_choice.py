@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from migrator.event_types import EventType
 from migrator.protocol import Fact, JobFact, Measurement
 from migrator.scheduler.decision import strategy, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
@@ -51,7 +52,9 @@ def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, A
     record = {**kept, **_predicted(choice), "bandwidth_mib_s": bandwidth.mib_s, "bandwidth_by": bandwidth.source}
     record |= {"network_mib_s": bandwidth.network_mib_s}
     record["measured"] = measurement.model_dump(mode="json", exclude_none=True)
-    return record, Timeline("strategy", _describe_strategy(record), snapshot.operation.source, details=record)
+    return record, Timeline(
+        EventType.STRATEGY_SELECTED, _describe_strategy(record), snapshot.operation.source, details=record
+    )
 
 
 def _unknown(measurement: Measurement, bandwidth: Bandwidth) -> str:
@@ -164,7 +167,9 @@ def switch_to_postcopy(snapshot: Snapshot, source: Fact) -> Plan | None:
     )
     if reason is None:
         return None
-    line = Timeline("strategy", f"post-copy instead of {record.chosen}: {reason}", snapshot.operation.source)
+    line = Timeline(
+        EventType.STRATEGY_SELECTED, f"post-copy instead of {record.chosen}: {reason}", snapshot.operation.source
+    )
     changes = {
         **snapshot.operation.context.raw["strategy"],
         "changed_to": Strategy.POST_COPY.value,
@@ -208,4 +213,4 @@ def forecast_vs_actual(snapshot: Snapshot) -> tuple[Timeline, ...]:
     said = f"predicted {total_ms / 1000:.1f} s with {record.predicted_downtime_ms} ms" if total_ms else "no prediction"
     details = {name: outcome.get(name) for name in ("elapsed_ms", "downtime_ms", "setup_ms", "iterations")}
     predicted = {"predicted_total_ms": total_ms, "predicted_downtime_ms": record.predicted_downtime_ms}
-    return (Timeline("strategy", f"{by} {took}; {said}", details=details | predicted),)
+    return (Timeline(EventType.STRATEGY_SELECTED, f"{by} {took}; {said}", details=details | predicted),)

@@ -1,5 +1,6 @@
 """When a live migration has lasted too long, and what becomes of it then. Pure."""
 
+from migrator.event_types import EventType
 from migrator.protocol import POST_COPY, Fact
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.rollback_start import start_rollback
@@ -45,5 +46,5 @@ def act(snapshot: Snapshot, late: tuple[str, str]) -> Plan:
     code, message = late
     if snapshot.schedule.on_timeout == "abort" or snapshot.operation.steering.force:
         return start_rollback(snapshot, code, message, status="cancelled")
-    line = Timeline("steer", f"{message}: its completion is forced", snapshot.operation.source)
+    line = Timeline(EventType.PARAMETERS_CHANGED, f"{message}: its completion is forced", snapshot.operation.source)
     return Plan(steering={"force": True}, timeline=(line,))

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.operation_data import ContextUpdate
@@ -24,7 +25,7 @@ def wait(snapshot: Snapshot, reason: str) -> Plan:
     """Write the named reason down when it changed; otherwise do nothing."""
     if (snapshot.operation.wait_reason or "") == reason:
         return NOTHING
-    line = (Timeline("waiting", reason),) if reason else (Timeline("waiting", "moving again"),)
+    line = (Timeline(EventType.BLOCKED, reason),) if reason else (Timeline(EventType.BLOCKED, "moving again"),)
     return Plan(wait_reason=reason, timeline=line)
 
 
@@ -33,7 +34,9 @@ def set_free(snapshot: Snapshot, host: str) -> Plan:
     waiting = wait(snapshot, views.silence(snapshot, host))
     if not snapshot.operation.locks_instance:
         return waiting
-    line = Timeline("owing", f"{host} is lost: what is left behind is cleaned up when it returns", host)
+    line = Timeline(
+        EventType.CLEANUP_DEFERRED, f"{host} is lost: what is left behind is cleaned up when it returns", host
+    )
     return replace(waiting, locks_instance=False, timeline=(*waiting.timeline, line))
 
 
@@ -44,7 +47,7 @@ def alarm(snapshot: Snapshot, found: Verdict) -> Plan:
     if snapshot.operation.wait_reason == reason:
         return NOTHING
     kept: ContextUpdate = {"torn": True} if found is Verdict.POSTCOPY_LOST else {}
-    return Plan(wait_reason=reason, context=kept, timeline=(Timeline("alarm", reason),))
+    return Plan(wait_reason=reason, context=kept, timeline=(Timeline(EventType.ALARM, reason),))
 
 
 def _confirmed(snapshot: Snapshot) -> bool:

@@ -10,6 +10,7 @@ from migrator.capacity import Limits
 from migrator.db import events, hosts, registrations
 from migrator.db.engine import Database
 from migrator.errors import Conflict
+from migrator.event_types import EventType
 from migrator.scheduler.state import host_views
 
 log = logging.getLogger(__name__)
@@ -26,5 +27,5 @@ def approve(db: Database, host: str, limits: Limits, by: str) -> None:
         registrations.approve(connection, host, report, limits)
         most = ", ".join(f"{name} {value}" for name, value in sorted(limits.items())) or "no limits"
         message = f"{by} approved host {host} with {most}"
-        events.add(connection, "host-approved", message, host=host)
+        events.add(connection, EventType.HOST_APPROVED, message, host=host)
     log.info("%s", message, extra={"host": host})

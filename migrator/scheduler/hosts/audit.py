@@ -13,6 +13,7 @@ from migrator.db import alarms, events, host_domains, instances, keys
 from migrator.db.engine import Connection
 from migrator.db.host_domains import LIVE, HeldCopy
 from migrator.db.partial_rows import PolledRecord, RecordRow, StampingRow, UnderWayRow
+from migrator.event_types import EventType
 from migrator.operations import Kind
 from migrator.protocol import DomainEntry, DomainState
 from migrator.scheduler.hosts.expected_guests import explains
@@ -266,7 +267,7 @@ def _note_power(connection: Connection, host: str, subject: Subject) -> bool:
     only = ("power_state",) if record.vm_state in ("resized", "error") else tuple(wanted)
     instances.change(connection, record.uuid, {name: wanted[name] for name in only})
     message = f"found {copy.state} on {host}" if copy is not None else f"found no domain on {host}"
-    events.add(connection, "power", message, instance_uuid=record.uuid, host=host)
+    events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=record.uuid, host=host)
     return copy is not None and record.vm_state == "active" and wanted["vm_state"] == "stopped"
 
 

@@ -13,6 +13,7 @@ from migrator.db import alarms, events, machines
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import HostRow
 from migrator.errors import Conflict, HostNotFound, MachineNotApproved, NameTaken
+from migrator.event_types import EventType
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def admit(db: Database, host: str, machine: str, down_after: float, *, approve_n
         if found is NameClaim.REPLACES:
             machines.replace(connection, host, machine, approved=not approve_new)
             message = f"machine {machine} took the place of {row.machine if row is not None else ''}"
-            events.add(connection, "machine", message, host=host)
+            events.add(connection, EventType.MACHINE_REPLACED, message, host=host)
             alarms.clear_alarm(connection, AlarmKind.SECOND_MACHINE, host=host)
         elif found is NameClaim.FIRST and row is not None and machine:
             machines.bind(connection, host, machine)
@@ -143,5 +144,10 @@ def approve(db: Database, host: str, machine: str | None, down_after: float, *, 
                 advice="evacuate or delete it first, or say --abandon: what only the old machine had is lost then",
             )
         machines.approve(connection, host, wanted)
-        events.add(connection, "machine", f"{by} lets machine {wanted} take the place of {row.machine}", host=host)
+        events.add(
+            connection,
+            EventType.MACHINE_REPLACED,
+            f"{by} lets machine {wanted} take the place of {row.machine}",
+            host=host,
+        )
     return Approved(host, wanted)

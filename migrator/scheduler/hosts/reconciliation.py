@@ -14,6 +14,7 @@ from migrator.db.engine import Connection, Database
 from migrator.db.rows import HostRow, OperationRow
 from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import InstanceNotFound
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import DomainState
 from migrator.scheduler.hosts.reconciliation_rules import Sides, Word, refuse
@@ -91,7 +92,7 @@ def take(db: Database, caller: Caller, uuid: str, word: Word, settings: ServerSe
         lost = f"; what {', '.join(sorted(word.given_up))} had of it is given up" if word.given_up else ""
         before = f"the record said {sides.record.host}" if sides.record is not None else "there was no record"
         message = f"{caller.user_id} said: {said}{lost} ({before}; {_described(sides)})"
-        events.add(connection, "reconciled", message, instance_uuid=uuid, host=word.host)
+        events.add(connection, EventType.RECONCILED, message, instance_uuid=uuid, host=word.host)
         for operation in sides.operations if word.host is not None else ():
             if operation.locks_instance or operation.id not in turns:  # it began anew, or is over
                 operation_alarms.close(connection, operation.uuid)
@@ -152,7 +153,7 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
         )
         operations.compare_and_swap(connection, operation.id, operation.generation, ended)
         about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": sides.uuid, "phase": operation.phase}
-        events.add(connection, "end", message, host=host, epoch=operation.epoch, **about)
+        events.add(connection, EventType.FINISHED, message, host=host, epoch=operation.epoch, **about)
     return kept
 
 

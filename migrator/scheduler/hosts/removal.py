@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from migrator.db import events, host_removal, hosts, machines
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, HostNotFound
+from migrator.event_types import EventType
 from migrator.scheduler.requests import kept_disks
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def remove(db: Database, host: str, by: str) -> None:
         if left:
             raise Conflict(_removal_message(host, left), advice=_ADVICE, details={"outstanding": left})
         host_removal.remove(connection, host)
-        events.add(connection, "host-removed", f"{by} removed host {host}", host=host)
+        events.add(connection, EventType.HOST_REMOVED, f"{by} removed host {host}", host=host)
     log.warning("%s removed host %s", by, host, extra={"host": host})
 
 

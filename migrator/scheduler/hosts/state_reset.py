@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping
 from enum import StrEnum
 
-from migrator.db import events, instance_actions, instances, operation_list, operations
+from migrator.db import events, instances, operation_list, operations
 from migrator.db.engine import Connection, Database
 from migrator.db.host_domains import LIVE, QUIET_S
 from migrator.db.rows import CopyRow, InstanceRow
 from migrator.errors import ConcurrentUpdate, Conflict, InstanceBusy
+from migrator.event_types import EventType
 from migrator.protocol import DomainState
 from migrator.scheduler.hosts.reconciliation import both_sides
 from migrator.scheduler.hosts.reconciliation_rules import Sides
@@ -43,7 +44,7 @@ def reset(db: Database, caller: Caller, uuid: str, wanted: Reset, settings: Serv
         instances.change(connection, uuid, {**changes, "task_state": None})
         events.add(
             connection,
-            instance_actions.RESET,
+            EventType.STATE_RESET,
             f"{caller.user_id} reset the state to {wanted}: it was {row.vm_state}, and is {changes['vm_state']}",
             instance_uuid=uuid,
             host=row.host,

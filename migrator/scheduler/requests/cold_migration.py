@@ -12,6 +12,7 @@ from migrator.db.engine import Connection, Database
 from migrator.db.quotas import Limits
 from migrator.db.rows import OperationRow
 from migrator.errors import BadRequest, Conflict
+from migrator.event_types import EventType
 from migrator.operations import VERIFY, Kind
 from migrator.protocol import InstanceSpec
 from migrator.scheduler.requests import quota_checks
@@ -106,7 +107,7 @@ def confirm(db: Database, caller: Caller, uuid: str, *, operation_id: int | None
                 f"Operation {operation_id} of instance {uuid} is over; {row.id} waits for a confirmation now"
             )
         operations.request_confirm(connection, row.id)
-        _note(connection, caller, row, "confirm")
+        _note(connection, caller, row, EventType.CONFIRMED)
         return int(row.id)
 
 
@@ -115,7 +116,7 @@ def revert(db: Database, caller: Caller, uuid: str) -> int:
     with db.write() as connection:
         row = _waiting(connection, uuid, "revertResize")
         operations.request_cancel(connection, row.id)
-        _note(connection, caller, row, "revert")
+        _note(connection, caller, row, EventType.REVERTED)
         return int(row.id)
 
 
@@ -139,7 +140,7 @@ def _answers(row: OperationRow, verb: str) -> bool:
     return bool(reverted and row.phase in (VERIFY, "record", "keep") and not row.confirm_requested)
 
 
-def _note(connection: Connection, caller: Caller, row: OperationRow, name: str) -> None:
+def _note(connection: Connection, caller: Caller, row: OperationRow, name: EventType) -> None:
     events.add(
         connection,
         name,

@@ -6,6 +6,7 @@ from typing import Any
 from migrator.db import events
 from migrator.db.engine import Connection
 from migrator.db.rows import HostRow
+from migrator.event_types import EventType
 from migrator.scheduler.decision import evacuated_disks
 from migrator.scheduler.state import fencing
 from migrator.scheduler.state.host_views import host_view
@@ -24,7 +25,7 @@ def note_evidence(
         message = f"none yet; the fence command will be run for {source.name}"
     events.add(
         connection,
-        "evidence",
+        EventType.FENCING_EVIDENCE,
         f"evidence that {source.name} runs nothing: {message}",
         operation_id=operation_id,
         instance_uuid=uuid,
@@ -39,4 +40,4 @@ def note_disks(connection: Connection, operation_id: int, uuid: str, disks: Sequ
         message = evacuated_disks.describe(disks)
         details = {"disks": list(disks)}
         known: dict[str, Any] = {"operation_id": operation_id, "instance_uuid": uuid, "epoch": 1, "details": details}
-        events.add(connection, "disks", message, **known)
+        events.add(connection, EventType.DISKS_DECIDED, message, **known)

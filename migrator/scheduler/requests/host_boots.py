@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from migrator.db import alarms, events, host_domains, hosts
 from migrator.db.engine import Connection
 from migrator.errors import Conflict, MigratorError
+from migrator.event_types import EventType
 from migrator.operations import Kind
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, refuse_second_copy
 from migrator.scheduler.state import newer_copies
@@ -36,7 +37,7 @@ def resume(connection: Connection, host: str, stopped: Sequence[str]) -> None:
             refuse_disputed(connection, uuid)
         except MigratorError as error:
             message = f"{host} was rebooted, and the guest is not started again: {error.message}"
-            events.add(connection, "power", message, instance_uuid=uuid, host=host)
+            events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid, host=host)
             continue
         caller = Caller(_USER, row.project_id, f"req-{uuids.uuid4()}")
         begin(connection, caller, Kind.START, uuid, row.host, seen=row)

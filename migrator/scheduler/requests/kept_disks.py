@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from migrator.db import events, instances, operations
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict, NotFound
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS, Kind
 from migrator.protocol import KeptDisks
 from migrator.scheduler.requests.requests import Caller, at_rest, begin, until_unchanged
@@ -72,7 +73,9 @@ def delete(db: Database, caller: Caller, uuid: str, kept: str) -> list[int]:
             )
             ident = operations.create(connection, new)
             message = f"{table.action} requested by {caller.user_id}: what operation {kept} set aside on {host}"
-            events.add(connection, "begin", message, operation_id=ident, instance_uuid=uuid, host=host, epoch=1)
+            events.add(
+                connection, EventType.REQUESTED, message, operation_id=ident, instance_uuid=uuid, host=host, epoch=1
+            )
             begun.append(ident)
     caller.operations.extend(begun)
     return begun

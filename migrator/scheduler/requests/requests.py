@@ -14,6 +14,7 @@ from migrator.db import events, host_domains, instances, operations
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import InstanceRow
 from migrator.errors import ConcurrentUpdate, Conflict, InstanceBusy
+from migrator.event_types import EventType
 from migrator.operations import OPERATIONS, VERIFY, Kind
 from migrator.protocol import DomainState
 from migrator.scheduler.requests import during_live_migration
@@ -161,7 +162,7 @@ def cancel(db: Database, caller: Caller, operation_id: int) -> None:
         caller.operations.append(operation_id)
         events.add(
             connection,
-            "cancel",
+            EventType.CANCEL_REQUESTED,
             f"cancel requested by {caller.user_id}",
             operation_id=operation_id,
             instance_uuid=row.instance_uuid,
@@ -280,7 +281,7 @@ def _note_request(
     asked = f"{OPERATIONS[Kind(new.kind)].action} requested by {new.user_id}"
     events.add(
         connection,
-        "begin",
+        EventType.REQUESTED,
         asked + (f" to {new.requested_host}" if new.requested_host else ""),
         operation_id=operation_id,
         instance_uuid=new.instance_uuid,

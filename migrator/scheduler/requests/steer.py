@@ -11,6 +11,7 @@ from migrator.db import events, operations
 from migrator.db.engine import Database
 from migrator.db.server_heartbeat import clock
 from migrator.errors import Conflict
+from migrator.event_types import EventType
 from migrator.operations import Kind
 from migrator.protocol import TargetPowerState
 from migrator.scheduler.requests.requests import Caller
@@ -48,7 +49,7 @@ def steer(
         said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
         events.add(
             connection,
-            "force" if changes.get("force") else "steer",
+            EventType.FORCE_COMPLETE if changes.get("force") else EventType.PARAMETERS_CHANGED,
             f"{said}, on request of {caller.user_id}",
             operation_id=operation_id,
             instance_uuid=row.instance_uuid,

@@ -10,6 +10,7 @@ from typing import Any
 from migrator.db import claims, consoles, events, instances, networks, operations, server_groups, volumes
 from migrator.db.engine import Connection
 from migrator.errors import ConcurrentUpdate
+from migrator.event_types import EventType
 from migrator.operations import Effect, Kind
 from migrator.protocol import DomainState, InstanceSpec, TargetPowerState
 from migrator.scheduler.checks import aggregates as aggregate_rules
@@ -182,7 +183,7 @@ def _record_deleted(connection: Connection, operation: OperationView, _plan: Pla
             left = f"deleted, but for what {other.kind} {other.id} still has to clean up ({ends})"
             message = f"{left}: {other.wait_reason or ''}"
             about: dict[str, Any] = {"operation_id": operation.id, "instance_uuid": operation.instance_uuid}
-            events.add(connection, "owing", message.rstrip(": "), **about)
+            events.add(connection, EventType.CLEANUP_DEFERRED, message.rstrip(": "), **about)
     instances.terminated(connection, operation.instance_uuid)
     consoles.remove(connection, operation.instance_uuid)
     volumes.release(connection, operation.instance_uuid)

@@ -9,6 +9,7 @@ from typing import Any
 from migrator.alarms import OF_OPERATIONS, AlarmKind, announced_by
 from migrator.db.alarms import clear_alarm, clear_alarms, raise_alarm
 from migrator.db.engine import Connection
+from migrator.event_types import EventType
 from migrator.scheduler.decision.snapshot import OperationView, Plan
 
 
@@ -41,7 +42,7 @@ def _note_overdue(connection: Connection, before: OperationView, found: Operatio
     late = found.context.overdue
     about: dict[str, Any] = {"instance_uuid": before.instance_uuid, "operation_uuid": before.uuid}
     if late and late != before.context.overdue:
-        said = next(line.message for line in reversed(plan.timeline) if line.name == "alarm")
+        said = next(line.message for line in reversed(plan.timeline) if line.type is EventType.ALARM)
         raise_alarm(connection, AlarmKind.OVERDUE, said, told=True, **about)
     if before.context.overdue and not late:
         clear_alarm(connection, AlarmKind.OVERDUE, **about)

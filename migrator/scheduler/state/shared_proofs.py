@@ -10,6 +10,7 @@ from migrator.db import events
 from migrator.db.engine import Connection
 from migrator.db.rows import HostRow
 from migrator.errors import Conflict
+from migrator.event_types import EventType
 from migrator.settings import ServerSettings
 
 _NAMED = 5  # hosts in one line
@@ -66,7 +67,15 @@ def note(
             "if no other host really shares it, remove the one that says so (migrator host-delete) and ask again"
         )
         message = "; ".join(said)
-        events.add(connection, "storage", message, operation_id=operation_id, instance_uuid=uuid, host=host, epoch=1)
+        events.add(
+            connection,
+            EventType.STORAGE_NOT_SHARED,
+            message,
+            operation_id=operation_id,
+            instance_uuid=uuid,
+            host=host,
+            epoch=1,
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

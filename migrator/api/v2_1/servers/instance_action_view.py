@@ -6,17 +6,19 @@ from typing import Any, NamedTuple
 from migrator.api.public_messages import public
 from migrator.api.timestamps import iso_us
 from migrator.api.v2_1.servers.view import Version, host_id
-from migrator.db.instance_actions import AT_ONCE, RESET, Action
+from migrator.db.instance_actions import AT_ONCE, Action
+from migrator.event_types import EventType
 from migrator.operations import table_of
 from migrator.scheduler.decision.public_errors import public_error
 
 _FAILED = frozenset({"failed", "error"})
-_NAMES = {
-    "cancel": "live_migration_cancel",
-    "force": "live_migration_force_complete",
-    "confirm": "confirmResize",
-    "revert": "revertResize",
-    RESET: "resetState",
+_ENTERED = (EventType.REQUESTED, EventType.PHASE_ENTERED)
+_NAMES: Mapping[str, str] = {
+    EventType.CANCEL_REQUESTED: "live_migration_cancel",
+    EventType.FORCE_COMPLETE: "live_migration_force_complete",
+    EventType.CONFIRMED: "confirmResize",
+    EventType.REVERTED: "revertResize",
+    EventType.STATE_RESET: "resetState",
 }
 _VERIFY = "verify"  # here an operation's own action is over; what comes then is its confirmation's or reversal's
 
@@ -62,7 +64,7 @@ def full(action: Action, instance_uuid: str, version: Version, may: Rights, phas
 
 
 def events(action: Action, version: Version, may: Rights, phases: Sequence[Any]) -> list[dict[str, Any]]:
-    if action.about == RESET:  # of which Nova records no event either
+    if action.about == EventType.STATE_RESET:  # of which Nova records no event either
         return []
     if action.about in AT_ONCE:
         only = _event(name_of(action), action, version, may)
@@ -72,7 +74,7 @@ def events(action: Action, version: Version, may: Rights, phases: Sequence[Any])
     for position, row in enumerate(phases[begin:end], start=begin):
         following = phases[position + 1] if position + 1 < len(phases) else None
         finished = following.at if following is not None else action.finished_at
-        gave_up = following.name == "reverse" if following is not None else _failed(action)
+        gave_up = following.name == EventType.ROLLBACK_STARTED if following is not None else _failed(action)
         event = _event(f"{action.kind}_{_phase(row)}".replace("-", "_"), action, version, may, row.host)
         event["start_time"], event["finish_time"] = iso_us(row.at), iso_us(finished)
         event["result"] = None if finished is None else "Error" if gave_up else "Success"
@@ -92,7 +94,7 @@ def _part(action: Action, phases: Sequence[Any]) -> tuple[int, int]:
 
 
 def _phase(row: Any) -> str:
-    return str(row.phase) if row.name in ("begin", "phase") else f"{row.phase}_{row.name}"
+    return str(row.phase) if row.name in _ENTERED else f"{row.phase}_{row.name}"
 
 
 def _why(action: Action, following: Any | None, may: Rights) -> str | None:

@@ -37,7 +37,7 @@ def test_every_phase_that_outlasts_its_deadline_is_an_alarm_once(kind: Kind, pha
     late = aged(kind, phase, row.deadline_s)
     found = timed(late, row, NOTHING)
     (line,) = found.timeline
-    assert line.name == "alarm"
+    assert line.type == "alarm"
     assert f"{kind} is in phase '{phase}' for more than {row.deadline_s:g} s" in line.message
     again = replace(late, operation=replace(after(late.operation, found), phase_age_s=row.deadline_s + 1))
     assert timed(again, row, NOTHING) == NOTHING

@@ -256,7 +256,7 @@ def test_a_loss_is_believed_only_when_both_agents_have_spoken_since(age_s: float
     snapshot = server.snapshot_of(op(L, "transfer"), facts, (True, True))
     names = [snapshot.operation.source or "", snapshot.operation.destination or ""]
     found = decide(replace(snapshot, ages={names[0]: age_s, names[1]: 40.0}))
-    assert any(line.name == "alarm" for line in found.timeline) == alarmed
+    assert any(line.type == "alarm" for line in found.timeline) == alarmed
 
 
 OWED = [

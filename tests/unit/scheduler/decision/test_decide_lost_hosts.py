@@ -14,7 +14,7 @@ M, E, L = Kind.MIGRATION, Kind.EVACUATION, Kind.LIVE_MIGRATION
 def test_evidence_takes_the_place_of_a_silent_host_s_word_and_is_written_down() -> None:
     found = plan(op(E, "fence"), ups=("fenced", True))
     assert (found.phase, found.context["evidence"]) == ("rebuild", "forced down by an operator")
-    assert [line.name for line in found.timeline] == ["evidence", "phase"]
+    assert [line.type for line in found.timeline] == ["evidence", "phase"]
 
 
 def test_evidence_counts_only_after_the_host_could_have_spoken_to_the_servers_again() -> None:

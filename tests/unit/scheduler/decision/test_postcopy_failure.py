@@ -28,7 +28,7 @@ def test_a_half_whose_other_was_lost_is_an_alarm(
     facts = tuple(HALF | {"reason": reason} if up is True else None for up in ups)
     found = plan(op(L, phase, **way), *facts, ups=ups)
     assert (letter(found), str(found.wait_reason)[:5]) == ("w", "TORN:")
-    assert [line.name for line in found.timeline] == ["alarm"]
+    assert [line.type for line in found.timeline] == ["alarm"]
 
 
 def test_a_post_copy_that_lasts_is_waited_for_though_its_destination_counts_as_lost() -> None:
