@@ -18,7 +18,7 @@ from migrator.compute.driver import Driver
 from migrator.protocol import DiskSpec, GuestCpu, InstanceSpec, Peer, Questions
 from migrator.scheduler.checks.filters import findings
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest, SourceHost, Status, SurveyRecord
-from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView, Liveness
 from tests.contract.libvirt_hosts import DISK, Hosts, agent_settings
 from tests.contract.remote_driver import remote
 from tests.waiting import soon, wait_for
@@ -113,7 +113,7 @@ def test_surveys_of_both_hosts_let_every_check_pass(clean: Hosts) -> None:
         questions = Questions(now=0, next_survey_s=5, peers=tuple(p for p in peers if p.name != name), cpus=asked)
         surveys[name] = Surveyor(driver).survey(questions, 0.0, 0.01)
         asked = dict(surveys[source].cpus)
-    views = {name: HostView(name, report, silent_s=0, up=True) for name, report in reports.items()}
+    views = {name: HostView(name, report, silent_s=0, liveness=Liveness.HEARD) for name, report in reports.items()}
     guest = clean.source.describe_guest(spec)
     origin = SourceHost(views[source], SurveyRecord(surveys[source], 0))
     need = PlacementRequest(spec, 1, spec.memory_mb, 1, source=source, guest=guest, live=True, origin=origin)

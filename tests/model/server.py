@@ -17,7 +17,7 @@ from migrator.scheduler.decision import decide as decisions
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.operation_data import Context, Params
 from migrator.scheduler.decision.proof import COPIED, STAYED, UNDOING
-from migrator.scheduler.decision.snapshot import HostView, OperationView, Placement, Plan, Snapshot
+from migrator.scheduler.decision.snapshot import HostView, Liveness, OperationView, Placement, Plan, Snapshot
 from migrator.scheduler.decision.transition import after
 from tests.model.seen import VisitedState, fact_of
 
@@ -108,19 +108,23 @@ View = bool | str
 _UP: tuple[View, ...] = (True,) * len(NAMES)
 # True: up, False: silent, and in words whatever is more than that
 _VIEWS: dict[View, dict[str, Any]] = {
-    True: {"silent_s": 0, "up": True, "speaks": True},
-    False: {"silent_s": 99, "up": False},
-    "fenced": {"silent_s": 99, "up": False, "forced_down": True, "evidence": "forced down by an operator"},
-    "awaited": {
+    True: {"silent_s": 0, "liveness": Liveness.HEARD},
+    False: {"silent_s": 99, "liveness": Liveness.SILENT},
+    "fenced": {
         "silent_s": 99,
-        "up": False,
-        "awaited": True,
+        "liveness": Liveness.SILENT,
         "forced_down": True,
         "evidence": "forced down by an operator",
     },
-    "unlisted": {"silent_s": 99, "up": False, "listed": False},
-    "unfenced": {"silent_s": 99, "up": False, "fence_failed": "no answer"},
-    "back": {"silent_s": 0, "up": False, "forced_down": True, "speaks": True, "evidence": "forced down by an operator"},
+    "awaited": {
+        "silent_s": 99,
+        "liveness": Liveness.AWAITED,
+        "forced_down": True,
+        "evidence": "forced down by an operator",
+    },
+    "unlisted": {"silent_s": 99, "liveness": Liveness.SILENT, "listed": False},
+    "unfenced": {"silent_s": 99, "liveness": Liveness.SILENT, "fence_failed": "no answer"},
+    "back": {"silent_s": 0, "liveness": Liveness.HEARD, "forced_down": True, "evidence": "forced down by an operator"},
 }
 
 

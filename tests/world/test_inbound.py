@@ -12,7 +12,7 @@ from migrator.db import hosts
 from migrator.db.tables import operations
 from migrator.errors import ConcurrentUpdate
 from migrator.operations import Effect
-from migrator.scheduler.decision.snapshot import Plan
+from migrator.scheduler.decision.snapshot import Liveness, Plan
 from migrator.scheduler.decision.waiting import queue_wait
 from migrator.scheduler.reconciler import Reconciler, apply
 from migrator.scheduler.requests import cold_migration, requests
@@ -99,7 +99,7 @@ def test_a_host_that_goes_down_is_not_waited_for(make_crowd: MakeCrowd) -> None:
     assert not last.inbound.foremost
     assert queue_wait(last) is not None
     n1 = last.hosts["n1"]
-    for gone in (replace(n1, up=False), replace(n1, disabled=True)):
+    for gone in (replace(n1, liveness=Liveness.SILENT), replace(n1, disabled=True)):
         assert queue_wait(replace(last, hosts={"n1": gone})) is None
     crowd.world.lose("n1")
     pass_time(crowd.world)

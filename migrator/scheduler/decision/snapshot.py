@@ -13,17 +13,23 @@ from migrator.scheduler.decision.downtime_steps import Schedule
 from migrator.scheduler.decision.operation_data import Context, ContextUpdate, Params, Steering, SteeringUpdate
 
 
+class Liveness(StrEnum):
+    """What a host's polls say of it. Whether a silent one is fenced, ``HostView.evidence`` says."""
+
+    HEARD = "heard"  # its agent polled within service_down_time
+    AWAITED = "awaited"  # silent, but the servers themselves came back only a moment ago
+    SILENT = "silent"
+
+
 @dataclass(frozen=True, slots=True)
 class HostView:
     name: str
     report: HostReport
     silent_s: float  # seconds since its agent last polled, by the servers' clock
-    up: bool  # polled within service_down_time and not forced down
+    liveness: Liveness
     disabled: bool = False  # takes no instances: by an operator, or because none has approved it yet
     approved: bool = True
     forced_down: bool = False
-    speaks: bool = False  # polled within service_down_time, forced down or not
-    awaited: bool = False  # silent, but the servers themselves came back only a moment ago
     evidence: str | None = None  # why its guests do not run, although it is silent (see ``fencing.py``)
     fence_failed: str | None = None  # what the fence command said when it last failed
     heard_s: float = math.inf  # since it was last silent
@@ -33,13 +39,23 @@ class HostView:
     unreadable: str = ""  # why its description cannot be read; ``report`` is empty then
 
     @property
+    def up(self) -> bool:
+        """Whether it may be given something to do."""
+        return self.heard and not self.forced_down and not self.unreadable
+
+    @property
     def heard(self) -> bool:
         """Whether what its agent says is of now."""
-        return self.up or self.speaks
+        return self.liveness is Liveness.HEARD
+
+    @property
+    def awaited(self) -> bool:
+        """Whether its silence says nothing."""
+        return self.liveness is Liveness.AWAITED
 
     @property
     def fenced(self) -> bool:
-        return not self.heard and not self.awaited and self.evidence is not None
+        return self.liveness is Liveness.SILENT and self.evidence is not None
 
 
 class Placed(Protocol):

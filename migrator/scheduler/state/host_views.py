@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from migrator.db.rows import HostRow
 from migrator.protocol import HostReport
 from migrator.scheduler.checks.finding import Candidate
-from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView, Liveness
 from migrator.scheduler.state.fencing import evidence
 from migrator.settings import ServerSettings
 
-# A living agent speaks every 10 s at the latest. One whose host was declared dead gets no more time than that needs.
+# Agents poll at least every 10 s. A host that is forced down counts as silent after this time.
 DECLARED_DEAD_S = 15.0
 _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
 
@@ -49,23 +49,26 @@ def has_listed(row: HostRow) -> bool:
 def host_view(row: HostRow, down_after: float) -> HostView:
     report, unreadable = report_of(row)
     patience_s = min(down_after, DECLARED_DEAD_S) if row.forced_down else down_after
-    speaks = row.silent_s <= patience_s
     return HostView(
         name=row.name,
         report=report,
         silent_s=row.silent_s,
-        up=not row.forced_down and row.silent_s <= down_after and not unreadable,
+        liveness=_liveness(row, patience_s),
         disabled=row.disabled or not row.approved,
         approved=row.approved,
         forced_down=row.forced_down,
-        speaks=speaks,
-        awaited=not speaks and row.listening_s <= patience_s,
         heard_s=row.heard_s,
         now=row.last_seen + row.silent_s + row.behind_s,
         listed_s=math.inf if row.listed_s is None else row.listed_s,
         listed=has_listed(row),
         unreadable=unreadable,
     )
+
+
+def _liveness(row: HostRow, patience_s: float) -> Liveness:
+    if row.silent_s <= patience_s:
+        return Liveness.HEARD
+    return Liveness.AWAITED if row.listening_s <= patience_s else Liveness.SILENT
 
 
 def with_fencing(row: HostRow, view: HostView, settings: ServerSettings, since: float) -> HostView:

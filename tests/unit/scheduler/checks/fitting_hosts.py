@@ -22,7 +22,7 @@ from migrator.scheduler.checks.finding import (
     SourceHost,
     SurveyRecord,
 )
-from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView, Liveness
 from tests.unit.scheduler.checks.placed import report
 
 GIB = 1024**3
@@ -70,14 +70,16 @@ HERE = Survey(clock_offset_s=0.1, clock_error_s=0.01, peers={"b": PeerProbe(uri=
 
 
 def here(survey: Survey | None = HERE, age_s: float = 1.0) -> SourceHost:
-    view = HostView(name="a", report=report(local="A", live_migration_uri=A_URI), silent_s=1, up=True)
+    view = HostView(name="a", report=report(local="A", live_migration_uri=A_URI), silent_s=1, liveness=Liveness.HEARD)
     return SourceHost(view, None if survey is None else SurveyRecord(survey, age_s))
 
 
 def there(
     survey: Survey | None = THERE, age_s: float = 2.0, view: dict[str, Any] | None = None, **changes: Any
 ) -> Candidate:
-    host = HostView(name="b", report=report(**({"networks": ("private",)} | changes)), silent_s=3, up=True)
+    host = HostView(
+        name="b", report=report(**({"networks": ("private",)} | changes)), silent_s=3, liveness=Liveness.HEARD
+    )
     surveyed = None if survey is None else SurveyRecord(survey, age_s)
     return Candidate(replace(host, **(view or {})), 8, 3000, 9, surveyed)
 

@@ -6,7 +6,7 @@ from typing import Any
 from migrator.operations import Kind
 from migrator.protocol import DiskSpec, GuestDescription, HostReport, InstanceSpec, StoragePool
 from migrator.scheduler.decision.operation_data import Context, Params
-from migrator.scheduler.decision.snapshot import HostView, OperationView, Snapshot
+from migrator.scheduler.decision.snapshot import HostView, Liveness, OperationView, Snapshot
 
 SPEC = InstanceSpec(
     uuid="i",
@@ -58,5 +58,5 @@ def snapshot(
         params=Params.parse(params),
         context=Context.parse({"guest": GUEST.model_dump(mode="json"), **(learnt or {})}),
     )
-    hosts = {n: HostView(name=n, report=report(local=n), silent_s=0, up=True) for n in ("a", "b")}
+    hosts = {n: HostView(name=n, report=report(local=n), silent_s=0, liveness=Liveness.HEARD) for n in ("a", "b")}
     return Snapshot(view, SPEC, hosts, {})

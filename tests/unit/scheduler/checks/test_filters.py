@@ -9,7 +9,7 @@ from migrator.protocol import Survey
 from migrator.scheduler.checks.filters import findings, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest, Status, SurveyRecord
 from migrator.scheduler.checks.neighbours import SOFT_AFFINITY, SOFT_ANTI_AFFINITY, Neighbours, ServerGroup
-from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView, Liveness
 from tests.unit.scheduler.checks.placed import GUEST, SPEC, report
 
 NEED = PlacementRequest(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=2, source="a", guest=GUEST)
@@ -18,7 +18,7 @@ NEED = PlacementRequest(instance=SPEC, vcpus=2, memory_mb=512, disk_gb=2, source
 def candidate(
     name: str = "b", *, view: dict[str, Any] | None = None, free: Any = (8, 4096, 9), **changes: Any
 ) -> Candidate:
-    host = HostView(name=name, report=report(**changes), silent_s=0, up=True)
+    host = HostView(name=name, report=report(**changes), silent_s=0, liveness=Liveness.HEARD)
     return Candidate(replace(host, **(view or {})), *free)
 
 
@@ -26,8 +26,12 @@ REFUSALS = [
     (candidate(), NEED, []),
     (candidate("a"), NEED, ["source: the instance is there already"]),
     (candidate(), replace(NEED, refused={"b": ["no CPU", "no disk"]}), ["no CPU, no disk"]),
-    (candidate(view={"up": False, "silent_s": 75.4}), NEED, ["up: its agent is down (silent for 75 s)"]),
-    (candidate(view={"up": False, "forced_down": True}), NEED, ["up: forced down by an operator"]),
+    (
+        candidate(view={"liveness": Liveness.SILENT, "silent_s": 75.4}),
+        NEED,
+        ["up: its agent is down (silent for 75 s)"],
+    ),
+    (candidate(view={"liveness": Liveness.SILENT, "forced_down": True}), NEED, ["up: forced down by an operator"]),
     (candidate(view={"unreadable": "its report cannot be read"}), NEED, ["up: its report cannot be read"]),
     (
         replace(candidate(), surveyed=SurveyRecord(Survey(), 1, "its survey cannot be read")),

@@ -20,7 +20,7 @@ from migrator.scheduler.checks.finding import (
     Status,
 )
 from migrator.scheduler.checks.neighbours import Neighbours, ServerGroup
-from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView, Liveness
 from tests.unit.scheduler.checks.fitting_hosts import (
     A_URI,
     B_URI,
@@ -76,7 +76,7 @@ FAILS: list[tuple[str, Candidate, PlacementRequest, str]] = [
     ),
     ("source", there(view={"name": "a"}), NEED, "the instance is there already"),
     ("cleaned", there(), replace(NEED, holders=frozenset({"b"})), "it has not cleaned up yet"),
-    ("up", there(view={"up": False, "silent_s": 70}), NEED, "its agent is down (silent for 70 s)"),
+    ("up", there(view={"liveness": Liveness.SILENT, "silent_s": 70}), NEED, "its agent is down (silent for 70 s)"),
     ("enabled", there(view={"disabled": True}), NEED, "it is disabled"),
     ("zone", there(), replace(NEED, aggregates=HostAggregates("az")), "it is in availability zone nova"),
     ("aggregate", there(), replace(NEED, aggregates=HostAggregates(None, {"ssd": "1"})), "no aggregate of it has"),
@@ -229,7 +229,9 @@ def test_equal_cpus_have_equal_keys() -> None:
 def test_an_image_that_the_catalogue_lacks_matters_where_disks_are_not_shared(
     missing: tuple[str, ...], identity: str, status: Status
 ) -> None:
-    host = HostView(name="b", report=report(local=identity, live_migration_uri=B_URI), silent_s=1, up=True)
+    host = HostView(
+        name="b", report=report(local=identity, live_migration_uri=B_URI), silent_s=1, liveness=Liveness.HEARD
+    )
     candidate = Candidate(host, 8, 4096, 100)
     found = dict(findings(candidate, replace(NEED, missing_images=missing, live=False)))["image"]
     assert found.status is status

@@ -9,7 +9,7 @@ from migrator.protocol import TlsReport
 from migrator.scheduler.checks.filters import findings, refusals
 from migrator.scheduler.checks.finding import Candidate, CheckFinding, PlacementRequest, SourceHost, Status
 from migrator.scheduler.decision.assignments import assignments
-from migrator.scheduler.decision.snapshot import HostView
+from migrator.scheduler.decision.snapshot import HostView, Liveness
 from migrator.settings import AgentSettings
 from tests.unit.scheduler.checks.placed import SPEC, report, snapshot
 
@@ -20,7 +20,7 @@ GOOD = TlsReport(issuers=("ca1",), trusted=("ca1",), not_before=NOW - DAY, not_a
 
 def judged(source: TlsReport | None, destination: TlsReport | None) -> CheckFinding:
     def view(name: str, tls: TlsReport | None) -> HostView:
-        return HostView(name=name, report=report(tls=tls), silent_s=1, up=True, now=NOW)
+        return HostView(name=name, report=report(tls=tls), silent_s=1, liveness=Liveness.HEARD, now=NOW)
 
     need = PlacementRequest(
         instance=SPEC, vcpus=1, memory_mb=1, disk_gb=0, live=True, origin=SourceHost(view("a", source)), source="a"
@@ -74,7 +74,7 @@ def test_what_was_found_is_shown_for_both() -> None:
 
 def test_without_a_source_nothing_is_known() -> None:
     need = PlacementRequest(instance=SPEC, vcpus=1, memory_mb=1, disk_gb=0, live=True)
-    candidate = Candidate(HostView(name="b", report=report(), silent_s=1, up=True), 8, 4096, 99)
+    candidate = Candidate(HostView(name="b", report=report(), silent_s=1, liveness=Liveness.HEARD), 8, 4096, 99)
     assert dict(findings(candidate, need))["tls"].status is Status.UNKNOWN
 
 

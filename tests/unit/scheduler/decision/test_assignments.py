@@ -11,7 +11,7 @@ from migrator.scheduler.decision import views
 from migrator.scheduler.decision.assignments import asked as asked_of
 from migrator.scheduler.decision.assignments import assignments
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import HostView, MigrationOptions
+from migrator.scheduler.decision.snapshot import HostView, Liveness, MigrationOptions
 from tests.unit.scheduler.checks.placed import SPEC, report, snapshot
 
 M, R, E = Kind.MIGRATION, Kind.RESIZE, Kind.EVACUATION
@@ -100,7 +100,7 @@ def test_what_is_shared_when_the_destination_is_found_fit_stays_shared() -> None
 def test_storage_of_the_host_where_the_instance_is_by_now_is_kept() -> None:
     """What "b" owes is cleaned up when the instance has long been moved on to "c", which shares b's local pool."""
     found = snapshot(Kind.MIGRATION, "copy", forward=False)
-    third = HostView(name="c", report=report(local="b"), silent_s=0, up=True)
+    third = HostView(name="c", report=report(local="b"), silent_s=0, liveness=Liveness.HEARD)
     found = replace(found, hosts={**found.hosts, "c": third}, record_host="c")
     assert "b" in assignments(found)["b"].inputs["keep"]
     back = replace(found, record_host="b")  # reverted: what was made here goes
@@ -148,7 +148,7 @@ def test_an_evacuated_host_ends_its_guest_unless_it_is_back_in_service_or_has_th
 ) -> None:
     found = snapshot(E, "fence")
     disks = tuple(disk for disk in SPEC.disks if disk.pool == "shared" or not kept)
-    hosts = {**found.hosts, "a": replace(found.hosts["a"], up=up, forced_down=not up, speaks=True)}
+    hosts = {**found.hosts, "a": replace(found.hosts["a"], forced_down=not up)}
     found = replace(found, hosts=hosts, instance=SPEC.model_copy(update={"disks": disks}))
     assert assignments(found)["a"].ensure is ensure
 

@@ -7,7 +7,7 @@ import pytest
 
 from migrator.operations import Kind
 from migrator.scheduler.decision.decide import decide
-from migrator.scheduler.decision.snapshot import NOTHING, Snapshot
+from migrator.scheduler.decision.snapshot import NOTHING, Liveness, Snapshot
 from migrator.scheduler.decision.unreported import named
 from tests.model import server
 from tests.model.server import VisitedState
@@ -77,7 +77,7 @@ def test_without_a_timeout_nothing_is_said() -> None:
 
 def test_a_host_that_is_silent_is_not_said_to_be_heard() -> None:
     found = snapshot(told_s=None)
-    silent = {name: replace(view, up=False, speaks=False) for name, view in found.hosts.items()}
+    silent = {name: replace(view, liveness=Liveness.SILENT) for name, view in found.hosts.items()}
     assert named(found, NOTHING).wait_reason == LATE
     assert named(replace(found, hosts=silent), NOTHING) == NOTHING
 
