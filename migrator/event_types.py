@@ -39,3 +39,4 @@ class EventType(StrEnum):
     HOST_REMOVED = "host-removed"
     FORCED_DOWN = "forced-down"
     FORCED_UP = "forced-up"
+    HOST_NOTIFIED = "notified"  # by a monitor of hosts

@@ -101,9 +101,12 @@ def _up(host: Any, down_s: float) -> bool:
 def _operations(active: Sequence[Any]) -> Iterator[Metric]:
     told = {
         "active": ("number", "Operations under way, by kind and phase."),
-        "waiting": ("waiting", "Of those: they wait for a reason that their timeline names."),
-        "queued": ("queued", "Of those: others go first at their host."),
-        "alarmed": ("alarmed", "Of those: SPLIT, LOST or TORN. Nothing is touched until an operator has looked."),
+        "waiting": ("waiting", "Operations that wait for a reason that their timeline names."),
+        "queued": ("queued", "Operations that wait because others go first at their host."),
+        "alarmed": (
+            "alarmed",
+            "Operations with the alarm SPLIT, LOST or TORN. Nothing is touched until an operator has looked.",
+        ),
         "oldest_phase_seconds": ("oldest_s", "Since the one that is longest in its phase entered it."),
     }
     for name, (column, message) in told.items():

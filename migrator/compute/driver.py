@@ -109,7 +109,7 @@ class Driver(StorageDriver, Protocol):
         the storage nor the guests' emulators."""
         ...
 
-    def memory_given_mb(self) -> int:
+    def memory_allocated_mb(self) -> int:
         """MiB that live domains, migrator's or not, may use at most."""
         ...
 

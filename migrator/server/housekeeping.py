@@ -49,6 +49,6 @@ def keep_use(services: Services, stop: threading.Event) -> None:
     while not stop.wait(services.settings.sweep_interval):
         try:
             if services.settings.usage_sample_interval:
-                use_samples.look(services.db, services.settings)
+                use_samples.sample(services.db, services.settings)
         except Exception as error:
             log_failure(log, error, "what is used could not be sampled; it is tried again")

@@ -30,7 +30,7 @@ def keep_drains(services: Services, stop: threading.Event) -> None:
     others end."""
     while not stop.wait(_DRAINS_S):
         try:
-            recovery.look(services.db, services.settings)
+            recovery.check(services.db, services.settings)
         except Exception as error:
             log_failure(log, error, "hosts that may be lost could not be looked at; it is tried again")
         try:

@@ -19,7 +19,7 @@ ACTION = "/v2.1/flavors/7/action"
 
 
 @contextmanager
-def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]) -> Iterator[None]:
+def racing(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]) -> Iterator[None]:
     """``act`` begins once the first request that asks ``flavors.name`` was answered; that one goes on when it is over,
     or has to wait."""
     original, other, begun = getattr(flavors, name), Meanwhile(lambda: (act(), None)[1]), list[bool]()
@@ -52,7 +52,7 @@ def test_access_that_is_taken_while_another_is_given_does_not_come_back(
     def take() -> None:
         statuses.append(web("POST", ACTION, json={"removeTenantAccess": {"tenant": "gone"}}).status_code)
 
-    with meanwhile(monkeypatch, "get", take):
+    with racing(monkeypatch, "get", take):
         given = web("POST", ACTION, json={"addTenantAccess": {"tenant": "new"}})
     assert (given.status_code, statuses) == (200, [200])
     assert access(web) == ["new"]
@@ -61,7 +61,7 @@ def test_access_that_is_taken_while_another_is_given_does_not_come_back(
 def test_extra_specs_that_are_added_at_one_moment_both_stay(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     seed.flavor(web.db, **PRIVATE)
     at = "/v2.1/flavors/7/os-extra_specs"
-    with meanwhile(monkeypatch, "get", lambda: web("PUT", f"{at}/a", json={"a": "1"})):
+    with racing(monkeypatch, "get", lambda: web("PUT", f"{at}/a", json={"a": "1"})):
         web("PUT", f"{at}/b", json={"b": "2"})
     assert web("GET", at).json() == {"extra_specs": {"a": "1", "b": "2"}}
 
@@ -74,7 +74,7 @@ def test_a_flavor_that_is_deleted_meanwhile_is_not_there(web: Web, monkeypatch: 
     def give() -> None:
         statuses.append(web("POST", ACTION, json={"addTenantAccess": {"tenant": "new"}}).status_code)
 
-    with meanwhile(monkeypatch, "remove", give):
+    with racing(monkeypatch, "remove", give):
         assert web("DELETE", "/v2.1/flavors/7").status_code == 202
     assert statuses == [404]
 

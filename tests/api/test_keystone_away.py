@@ -27,14 +27,14 @@ LIST = "/v2.1/servers"
 
 
 class Silent:
-    """A Keystone that takes each question, and answers once ``speaks`` is set."""
+    """A Keystone that takes each question, and answers once ``answers`` is set."""
 
     def __init__(self) -> None:
-        self.speaks, self.asked, self.anew = threading.Event(), 0, 0
+        self.answers, self.asked, self.anew = threading.Event(), 0, 0
 
     def validated(self, token: str) -> Mapping[str, Any]:  # noqa: ARG002 - the interface
         self.asked += 1
-        assert self.speaks.wait(30)
+        assert self.answers.wait(30)
         return told()
 
     def begin_anew(self) -> None:
@@ -46,7 +46,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
     monkeypatch.setattr(silence, "PROBE_S", 0.0)
     made = Silent()
     yield made
-    made.speaks.set()
+    made.answers.set()
 
 
 def ask(keystone: strategy.Keystone, token: str) -> Any:
@@ -88,7 +88,7 @@ def test_as_soon_as_keystone_answers_tokens_are_let_in(silent: Silent, caplog: p
     async def first() -> None:
         with pytest.raises(Unavailable):
             await ask(keystone, "t")
-        silent.speaks.set()
+        silent.answers.set()
         assert (await ask(keystone, "t")).project_id == "own"
 
     asyncio.run(first())

@@ -17,7 +17,7 @@ from tests.api.surveyed_cluster import Cluster
 def sample(cluster: Cluster) -> bool:
     with cluster.web.db.write() as connection:
         connection.execute(update(use_sampling).values(begun_at=0.0))
-    return use_samples.look(cluster.web.db, cluster.web.services.settings)
+    return use_samples.sample(cluster.web.db, cluster.web.services.settings)
 
 
 def usage(cluster: Cluster, query: str) -> Any:
@@ -55,7 +55,7 @@ def test_use_is_sampled_into_the_hour_with_its_mean_and_peak(cluster: Cluster) -
 
 def test_one_server_samples_in_an_interval(cluster: Cluster) -> None:
     assert sample(cluster)
-    assert not use_samples.look(cluster.web.db, cluster.web.services.settings)
+    assert not use_samples.sample(cluster.web.db, cluster.web.services.settings)
 
 
 def test_an_agent_tells_of_no_instance_that_is_not_recorded_on_its_host(cluster: Cluster) -> None:

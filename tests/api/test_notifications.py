@@ -43,7 +43,7 @@ def evidence(web: Web) -> Any:
 
 
 def begun(web: Web) -> list[Any]:
-    recovery.look(web.db, web.services.settings)
+    recovery.check(web.db, web.services.settings)
     found: list[Any] = web("GET", "/v1/recoveries", None).json()["recoveries"]
     return found
 
@@ -106,7 +106,7 @@ def test_a_standing_word_of_an_operator_is_not_overwritten(lost: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "expected"),
     [
         ({"hostname": "nowhere"}, "Host with name nowhere could not be found."),
         ({"generated_time": "soon"}, "is not a 'date-time'"),
@@ -116,9 +116,9 @@ def test_a_standing_word_of_an_operator_is_not_overwritten(lost: Web) -> None:
         ({"type": "RACK"}, "type"),
     ],
 )
-def test_bad_notifications_are_refused(lost: Web, more: dict[str, Any], words: str) -> None:
+def test_bad_notifications_are_refused(lost: Web, more: dict[str, Any], expected: str) -> None:
     answer = notify(lost, STOPPED, **more)
-    assert (answer.status_code, words in answer.text) == (400, True), answer.text
+    assert (answer.status_code, expected in answer.text) == (400, True), answer.text
     assert evidence(lost) is None
 
 

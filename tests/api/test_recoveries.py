@@ -29,7 +29,7 @@ def lost(web: Web, tmp_path: Path) -> Web:
 
 
 def look(web: Web) -> None:
-    recovery.look(web.db, web.services.settings)
+    recovery.check(web.db, web.services.settings)
     web.services.drains.sweep()
 
 
@@ -83,15 +83,15 @@ def test_a_recovery_that_was_cancelled_does_not_begin_again(lost: Web) -> None:
 
 def test_a_policy_that_is_none_is_refused(lost: Web) -> None:
     uuid = seed.instance(lost.db, "vm", host="compute1")
-    words = "migrator:ha = on is no policy: expected one of off, restart, evacuate"
+    expected = "migrator:ha = on is no policy: expected one of off, restart, evacuate"
     bad: dict[str, Any] = {HA_KEY: "on"}
     for method, path in (("POST", "metadata"), ("PUT", "metadata")):
         answer = lost(method, f"/v2.1/servers/{uuid}/{path}", json={"metadata": bad})
-        assert (answer.status_code, answer.json()["badRequest"]["message"]) == (400, words)
+        assert (answer.status_code, answer.json()["badRequest"]["message"]) == (400, expected)
     made = lost("POST", "/v2.1/os-aggregates", json={"aggregate": {"name": "ha"}}).json()["aggregate"]
     path = f"/v2.1/os-aggregates/{made['id']}/action"
     answer = lost("POST", path, json={"set_metadata": {"metadata": bad}})
-    assert (answer.status_code, answer.json()["badRequest"]["message"]) == (400, words)
+    assert (answer.status_code, answer.json()["badRequest"]["message"]) == (400, expected)
     assert lost("POST", path, json={"set_metadata": {"metadata": {HA_KEY: "off"}}}).status_code == 200
     lost("POST", path, json={"add_host": {"host": "compute3"}})
     look(lost)

@@ -37,7 +37,7 @@ class Fenced:
 
     def look(self) -> None:
         self.fencer.check_hosts()
-        recovery.look(self.db, self.web.services.settings)
+        recovery.check(self.db, self.web.services.settings)
 
     def runs(self) -> list[str]:
         return self.ran.read_text().split() if self.ran.exists() else []

@@ -59,7 +59,7 @@ def test_what_is_unknown_keeps_no_host_away(cluster: Cluster) -> None:
     assert _claiming(cluster, cluster.boot(), "compute2").destination == "compute2"
 
 
-def _told(cluster: Cluster, key: int, host: str, phase: str, *checks: CheckResult) -> Any:
+def _reported(cluster: Cluster, key: int, host: str, phase: str, *checks: CheckResult) -> Any:
     """The operation's error, after that host's agent told of these checks."""
     fact = Fact(operation_id="o", epoch=1, phase=phase, incarnation=1, sequence=1, checks=checks)
     with cluster.web.db.write() as connection:
@@ -82,7 +82,7 @@ def test_what_the_source_refuses_is_told_beside_what_the_destination_would_have_
     cluster.simulation.hosts["compute2"].cpu_model = "Penryn"
     cluster.survey()
     asked = {"phase": "inspect", "destination": None, "requested_host": "compute2"}
-    error = _told(
+    error = _reported(
         cluster, seed.migration(cluster.web.db, uuid, "accepted", **asked), "compute1", "inspect", FITS, DEVICES
     )
     assert {host: [check["code"] for check in checks] for host, checks in error["checks"].items()} == {
@@ -99,7 +99,7 @@ def test_what_the_source_refuses_is_told_alone_where_no_host_was_asked_for(
 ) -> None:
     asked = {"phase": "inspect", "destination": None, "requested_host": requested}
     key = seed.migration(cluster.web.db, cluster.boot(), "accepted", **asked)
-    error = _told(cluster, key, "compute1", "inspect", DEVICES)
+    error = _reported(cluster, key, "compute1", "inspect", DEVICES)
     assert list(error["checks"]) == ["compute1"]
     assert error["checks"]["compute1"] == [
         {"code": "devices", "message": "the guest holds devices", "advice": "detach them"}
@@ -112,7 +112,7 @@ def test_what_the_destination_itself_refuses_has_its_codes(cluster: Cluster) -> 
         cluster.web.db, cluster.boot(), "preparing", phase="check", requested_host="compute2", context={"guest": {}}
     )
     leftover = CheckResult(name="leftover", ok=False, found="in the way: /disk", advice="remove it")
-    error = _told(cluster, key, "compute2", "check", FITS, leftover)
+    error = _reported(cluster, key, "compute2", "check", FITS, leftover)
     assert error["checks"] == {
         "compute2": [{"code": "leftover", "message": "in the way: /disk", "advice": "remove it"}]
     }

@@ -36,16 +36,16 @@ def commands(page: str, heading: str = "") -> Iterator[list[str]]:
 def test_every_page_s_commands_are_understood() -> None:
     read, refused = 0, []
     for page in sorted(path.name for path in DOCS.glob("*.md")):
-        for words in commands(page):
-            if page in ("cli.md",) or "..." in words or words[0] == "lab":
+        for parts in commands(page):
+            if page in ("cli.md",) or "..." in parts or parts[0] == "lab":
                 continue
             read += 1
-            typed = ["1" if word in ("ID", "NUMBER") else word for word in words]
+            typed = ["1" if word in ("ID", "NUMBER") else word for word in parts]
             with contextlib.redirect_stderr(io.StringIO()) as said:
                 try:
                     parser().parse_args(typed)
                 except SystemExit:
-                    refused.append((page, shlex.join(words), said.getvalue().strip().splitlines()[-1:]))
+                    refused.append((page, shlex.join(parts), said.getvalue().strip().splitlines()[-1:]))
     assert read > 60
     assert refused == []
 
@@ -72,15 +72,15 @@ def typed(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
 def test_they_do_what_the_page_says(cloud: Cloud, typed: Mapping[str, str], page: str, heading: str) -> None:
     lines = list(commands(page, heading))
     assert len(lines) >= 5
-    begin_anew(cloud, [words[1] for words in lines if words[0] == "boot"])
-    for words in lines:
-        made = MADE.get(words[0])
-        if made and words[1] in {row["name"] for row in cloud.migrator(made, "--json").json}:
+    begin_anew(cloud, [parts[1] for parts in lines if parts[0] == "boot"])
+    for parts in lines:
+        made = MADE.get(parts[0])
+        if made and parts[1] in {row["name"] for row in cloud.migrator(made, "--json").json}:
             continue  # another section did it
-        done = cloud.migrator(*(typed.get(word, word) for word in words))
-        assert done.code == 0 or (words[0] in REPORTS and done.out), (words, done.out + done.err)
-        if words[0] in ("live-migration", "boot"):
-            assert cloud.state(words[1])[0] == "ACTIVE", ok(done)
+        done = cloud.migrator(*(typed.get(word, word) for word in parts))
+        assert done.code == 0 or (parts[0] in REPORTS and done.out), (parts, done.out + done.err)
+        if parts[0] in ("live-migration", "boot"):
+            assert cloud.state(parts[1])[0] == "ACTIVE", ok(done)
 
 
 def begin_anew(cloud: Cloud, names: list[str]) -> None:

@@ -14,9 +14,9 @@ class SurveyingContract:
         assert seen == told.model_copy(update=about_disks)
         assert seen.machine
         assert spec.uuid not in pair.destination.live_guests()
-        assert pair.source.memory_given_mb() >= spec.memory_mb
+        assert pair.source.memory_allocated_mb() >= spec.memory_mb
         foreign = pair.source.host_report().foreign_memory_mb  # the guest itself is ours
-        assert foreign <= pair.source.memory_given_mb() - spec.memory_mb
+        assert foreign <= pair.source.memory_allocated_mb() - spec.memory_mb
         pair.source.destroy(spec.uuid)
         assert spec.uuid not in pair.source.live_guests()
 

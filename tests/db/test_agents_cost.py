@@ -123,7 +123,7 @@ def test_a_host_is_heard_though_its_copies_cannot_be_compared(
     """And nothing is kept of what the comparison had written before it failed."""
     copy = DomainEntry(uuid=seed.IMAGE, state=DomainState.RUNNING)
 
-    def fails(connection: Any, host: str, _told: Any) -> Any:
+    def fails(connection: Any, host: str, _copies: Any) -> Any:
         host_domains.replace(connection, host, [host_domains.HeldCopy(copy.uuid, copy.state.value)])
         raise RuntimeError("a defect")
 

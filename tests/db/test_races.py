@@ -212,7 +212,7 @@ class Slow(HostReport):
 
     _other: Meanwhile = PrivateAttr()
 
-    def meanwhile(self, other: Meanwhile) -> None:
+    def race(self, other: Meanwhile) -> None:
         self._other = other
 
     def model_dump(self, **kwargs: Any) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_a_host_described_anew_keeps_what_is_claimed_at_that_moment(db: Database
 
     other = Meanwhile(claim)
     report = Slow.model_validate(databases.report().model_dump())
-    report.meanwhile(other)
+    report.race(other)
     registering.register(db, "two", 2, report)
     other.end()
     with db.read() as connection:

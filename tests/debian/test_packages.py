@@ -138,8 +138,8 @@ def configure(installation: Installation) -> None:
 
 
 def join(installation: Installation) -> None:
-    words = installation.migrator("host-join", "n1").split()
-    joined = installation.migrator(*words[1:], check=False)
+    parts = installation.migrator("host-join", "n1").split()
+    joined = installation.migrator(*parts[1:], check=False)
     assert "this host is n1" in joined
     assert "MISSING" in joined, "no libvirt is here, so the hypervisor is simulated"
     installation.debian.path("/etc/migrator/agent.env").write_text("MIGRATOR_SIMULATED=true\n")

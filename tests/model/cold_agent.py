@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrator.protocol import MEMORY, Ensure
-from tests.model.cold_state import REBUILT, TORN, State, Store, observed, on, put, store, stores
+from tests.model.cold_state import PARTIAL, REBUILT, State, Store, observed, on, put, store, stores
 from tests.model.search import Violation
 from tests.model.server import COLD, Order, VisitedState
 
@@ -35,7 +35,7 @@ def torn(state: State, i: int) -> State | None:
     """The file that comes next arrives otherwise than it was sent. None: none is on its way."""
     after = acted(state, i)
     own = after.hosts[i].store
-    came = {name: TORN for name in Store._fields if getattr(own, name) != getattr(state.hosts[i].store, name)}
+    came = {name: PARTIAL for name in Store._fields if getattr(own, name) != getattr(state.hosts[i].store, name)}
     return put(after, i, **came) if came else None
 
 
@@ -142,7 +142,7 @@ def _copied(state: State, i: int, order: Order, refuse: bool) -> Answer:
     torn = copying[1] != there.store or there.dom == "running"
     own = state.hosts[i].store
     missing = "disk" if own.disk is None and "vda" in order.copies else "memory"
-    return put(state, i, **{missing: TORN if torn else getattr(there.store, missing)}), NOTHING
+    return put(state, i, **{missing: PARTIAL if torn else getattr(there.store, missing)}), NOTHING
 
 
 def _rebuilt(state: State, i: int, order: Order, refuse: bool) -> Answer:
@@ -158,7 +158,7 @@ def _powered(state: State, i: int, order: Order, refuse: bool) -> Answer:
         return (put(state, i, memory=None), NOTHING) if order.power == "running" else (state, REFUSED)
     if own.disk is None:
         return state, REFUSED
-    if own.disk == TORN:
+    if own.disk == PARTIAL:
         raise Violation(f"a torn disk is put to use on host {i}")
     state = on(state, i, dom="shut_off", flavor=order.flavor)
     if order.power != "running":
@@ -225,7 +225,7 @@ def _may_delete(state: State, i: int) -> None:
         raise Violation(f"host {i} deletes the only disk")
     left = store(state, home).disk
     older = op.forward and (left or 0) < (content or 0)  # also of one that was made anew: no client gave its data up
-    if left is None or left == TORN or older:
+    if left is None or left == PARTIAL or older:
         raise Violation(f"host {i} deletes its disk ({content}), and host {home} has {left}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tests.model.server import Op, Order, View, VisitedState
 
-TORN = -1  # copied while its source was written to
+PARTIAL = -1  # copied while its source was written to
 REBUILT = -2  # made anew from its image
 
 

@@ -66,7 +66,7 @@ def _faults(state: State, i: int) -> Iterator[Step]:
     yield f"no power {i}", unplugged(state, i)
     if host.dom == "running":
         yield f"guest ends {i}", on(state, i, dom="shut_off")._replace(disturbed=True)
-    if host.dom == "shut_off" and i == state.op.source and not _told(state, i):
+    if host.dom == "shut_off" and i == state.op.source and not _has_told(state, i):
         yield f"started by hand {i}", started(state, i)._replace(disturbed=True)
     if host.late is not None and host.late.number == state.op.number:
         yield f"late {i}", on(state, i, held=host.late)
@@ -81,7 +81,7 @@ def _faults(state: State, i: int) -> Iterator[Step]:
         yield f"libvirtd dies {i}", on(state, i, libvirtd=False)
 
 
-def _told(state: State, i: int) -> bool:
+def _has_told(state: State, i: int) -> bool:
     """Whether an operator who starts the source's guest by hand is too late to be noticed: its disk's sum is known, or
     under way, or no agent looks there any more."""
     op, said = state.op, (state.facts[i], state.hosts[i].fact)

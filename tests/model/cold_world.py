@@ -6,7 +6,7 @@ from typing import NamedTuple
 from migrator.operations import OPERATIONS, VERIFY
 from tests.model.cold_agent import acted, polled
 from tests.model.cold_server import audited, cancelled, confirmed, free, may_confirm, order, reconcile
-from tests.model.cold_state import TORN, State, Step, Store, observed, on, store, stores
+from tests.model.cold_state import PARTIAL, State, Step, Store, observed, on, store, stores
 from tests.model.cold_steps import delivered, steps
 from tests.model.search import Calm, Violation
 from tests.model.server import Op, VisitedState
@@ -48,7 +48,7 @@ def check(state: State) -> None:
     runners = [i for i, host in enumerate(state.hosts) if host.dom == "running"]
     if len(runners) > 1:
         raise Violation(f"hosts {runners} execute guest code")
-    if all(kept.disk in (None, TORN) for kept in stores(state)):
+    if all(kept.disk in (None, PARTIAL) for kept in stores(state)):
         raise Violation("the instance's disk is nowhere")
     claimed = {host for host, _ in state.claims}
     for i, host in enumerate(state.hosts):

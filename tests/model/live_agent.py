@@ -131,7 +131,7 @@ def _migrating(state: State, i: int, order: Order, refuse: bool) -> tuple[State,
     host, key = state.hosts[i], (order.number, order.epoch)
     if key in host.begun or host.stamp == key:
         return on(state, i, begun=host.begun | {key}), False
-    if (host.dom != "running" and not (order.paused and host.rests)) or state.job is not None:
+    if (host.dom != "running" and not (order.paused and host.user_paused)) or state.job is not None:
         return state, True
     state = on(state, i, begun=host.begun | {key}, started=None, quiet=False)
     if refuse:
@@ -166,7 +166,7 @@ def _absent(state: State, i: int, order: Order, refuse: bool) -> tuple[State, bo
         left = (host.stamp or (0, 0))[0] == order.number and (
             (host.dom == "incoming" and not order.source)
             or (host.dom == "paused" and host.reason == "migration")
-            or (order.paused and host.rests)
+            or (order.paused and host.user_paused)
         )
         if not order.kill and not left:
             return state, False

@@ -41,7 +41,7 @@ class Host(NamedTuple):
     line: tuple[VisitedState, ...] = ()
 
     @property
-    def rests(self) -> bool:
+    def user_paused(self) -> bool:
         """A user paused it."""
         return (self.dom, self.reason) == ("paused", PAUSE_REASON_USER)
 

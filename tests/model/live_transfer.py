@@ -17,7 +17,7 @@ def libvirtd_dies(state: State, i: int) -> State:
     state = state._replace(job=None)
     for h in (source, destination):  # each agent's call came back broken
         state = on(state, h, started=None, quiet=False)
-    if state.hosts[source].rests:
+    if state.hosts[source].user_paused:
         return state if stage == "resumed" else on(state, destination, dom="absent", stamp=None)
     if stage == "copy":
         return on(on(state, source, dom="running", reason=None), destination, dom="absent", stamp=None)
@@ -36,13 +36,13 @@ def job_steps(state: State, undefined: bool) -> Iterator[Step]:
 
 
 def _job_forward(state: State, undefined: bool, stage: str, source: int, destination: int) -> Iterator[Step]:
-    rests = state.hosts[source].rests
+    user_paused = state.hosts[source].user_paused
     if stage == "copy":
         after = state._replace(job=("switch", source, destination))
-        yield "switch over", after if rests else on(after, source, dom="paused", reason=None)
+        yield "switch over", after if user_paused else on(after, source, dom="paused", reason=None)
     elif stage == "switch":
         after = state._replace(job=("resumed", source, destination), home=destination)
-        arrived = {"dom": "paused", "reason": PAUSE_REASON_USER} if rests else {"dom": "running"}
+        arrived = {"dom": "paused", "reason": PAUSE_REASON_USER} if user_paused else {"dom": "running"}
         yield "resume there", on(after, destination, disk=WHOLE, kept=True, unsynced=None, **arrived)
     else:
         after = state._replace(job=None)
@@ -57,6 +57,6 @@ def job_fails(state: State) -> State:
     assert state.job is not None
     _, source, destination = state.job
     state = state._replace(job=None)
-    if not state.hosts[source].rests:
+    if not state.hosts[source].user_paused:
         state = on(state, source, dom="running", reason=None)
     return on(state, destination, dom="absent", stamp=None)

@@ -45,7 +45,7 @@ WORDS: Mapping[str, str] = {
     "fabric": "cluster",
     "StaleRow": "ConcurrentUpdate",
 }
-NAMES = frozenset({"Glance"})  # of other projects
+NAMES = frozenset({"Glance", "TORN"})  # of another project, and of an alarm
 HELD: Mapping[str, int] = {}
 
 SPELT = {word.lower(): word for word in WORDS}

@@ -45,7 +45,7 @@ class Liar:
         self._reports: list[HostReport] = []
         self.told = 0
 
-    def speaks(self) -> bool:
+    def talks(self) -> bool:
         """At every occasion; after a while at some, for a world that waits has very many."""
         return self.told < _MANY or self._rng.random() < _LATER
 
@@ -144,7 +144,7 @@ class HostileWorld(World):
 
     def _lie(self) -> None:
         """At once, before the server has acted upon the truth."""
-        if self._poll is None or self.away or LIAR in self.dead or not self.liar.speaks():
+        if self._poll is None or self.away or LIAR in self.dead or not self.liar.talks():
             return
         own, report, facts = self._poll, self.liar.report(), self.liar.facts(self._poll.incarnation)
         if report is not None:

@@ -69,7 +69,7 @@ def _pausing(*, unpaused: bool) -> Callable[[World], None]:
 
 
 def _live(
-    pool: str, meanwhile: Callable[[World, str], None] | None = None, dirty: int = 1, *, paused: bool = False
+    pool: str, during: Callable[[World, str], None] | None = None, dirty: int = 1, *, paused: bool = False
 ) -> Callable[[World], None]:
     def scenario(world: World) -> None:
         uuid = built(world, pool)
@@ -79,8 +79,8 @@ def _live(
         drives = config_drives(world, uuid)
         world.faults.armed = True
         insist(world, lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-        if meanwhile is not None:
-            meanwhile(world, uuid)
+        if during is not None:
+            during(world, uuid)
         world.settle()
         assert config_drives(world, uuid) <= drives, "a config drive was made anew"
 
@@ -185,12 +185,12 @@ def _paused(world: World, uuid: str) -> bool:
 
 
 def _daemon_dies(host: str, seconds: float) -> Callable[[World, str], None]:
-    def meanwhile(world: World, uuid: str) -> None:
+    def during(world: World, uuid: str) -> None:
         world.run(lambda: _moving(world, uuid))
         world.simulation.kill_daemon(host)
         world.at(seconds, lambda: world.simulation.start_daemon(host))
 
-    return meanwhile
+    return during
 
 
 SCENARIOS: Mapping[str, Callable[[World], None]] = {

@@ -15,7 +15,7 @@ ENDS = {
     "shutdown": "the guest shut itself down",
     "crashed": "the guest crashed, or its process was killed",
     "panicked": "the guest panicked",
-    "destroyed": "somebody cut the guest's power",
+    "destroyed": "its power was cut",
 }
 
 

@@ -129,7 +129,7 @@ def test_an_evacuation_whose_image_is_lost_meanwhile_ends_by_name(make_world: Ma
     world.run(lambda: evacuations.is_over(world, uuid))
     found = [str(error) for error in errors(world)]
     assert len(found) == 1, found
-    assert f"nobody has the image {world.image['id']} any more" in found[0]
+    assert f"no host has the image {world.image['id']} any more" in found[0]
     assert world.simulation.running_on(uuid) == []
     assert all(not s.disks for name, s in world.simulation.storages.items() if name in ("local-n2", "local-n3"))
 

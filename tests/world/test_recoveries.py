@@ -33,7 +33,7 @@ class Watched:
 
     def sweep(self) -> None:
         world = self.world
-        world.guarded(lambda: recovery.look(world.db, world.settings))
+        world.guarded(lambda: recovery.check(world.db, world.settings))
         world.guarded(DrainRunner(world.db, world.settings, world.server.reconciler).sweep)
 
     def run(self, seconds: float) -> None:
@@ -164,8 +164,8 @@ def test_more_lost_hosts_than_ha_max_lost_stop_all_until_they_are_fewer(make_wor
     pass_time(world)
     force_down(world, "n1")
     watched.run(60)
-    words = "2 hosts are silent together (n1, n2), and ha_max_lost is 1: nothing is recovered without a person"
-    assert (watched.found(), watched.alarms()) == ([], {AlarmKind.HOSTS_LOST: words})
+    expected = "2 hosts are silent together (n1, n2), and ha_max_lost is 1: nothing is recovered without a person"
+    assert (watched.found(), watched.alarms()) == ([], {AlarmKind.HOSTS_LOST: expected})
     world.bring_back("n2")
     watched.reach("running")
     world.lose("n2")

@@ -38,7 +38,7 @@ class Moved:
 
 
 def move(
-    world: World, dirty_mib_s: float, meanwhile: Callable[[World, str], None] | None = None, **settings: Any
+    world: World, dirty_mib_s: float, during: Callable[[World, str], None] | None = None, **settings: Any
 ) -> Moved:
     changes = {"live_migration_bandwidth": LIMIT_MIB_S, "live_migration_completion_timeout": 60, **settings}
     world.settings = world.settings.model_copy(update=changes)
@@ -50,8 +50,8 @@ def move(
     world.run()
     world.simulation.behaviours[uuid] = Behaviour(dirty_bytes_per_s=dirty_mib_s * MIB)
     key = world.ask(lambda: requests.live_migrate(world.db, CALLER, uuid, host="n2", block=None))
-    if meanwhile is not None:
-        meanwhile(world, uuid)
+    if during is not None:
+        during(world, uuid)
     world.run()
     assert broken(world) == []
     with world.db.read() as connection:

@@ -158,7 +158,7 @@ class Keystone:
 
         def ask() -> Mapping[str, Any] | Refusal:
             if not counted.acquire(blocking=False):
-                return Refusal("nobody waits for the answer any more")
+                return Refusal("no caller waits for the answer any more")
             try:
                 return self._validator.validated(token)
             finally:

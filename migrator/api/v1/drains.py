@@ -147,10 +147,10 @@ def _advanced(request: ApiRequest, row: DrainRow) -> Answer:
 
 def _shown(request: ApiRequest, ident: str, status: int) -> Answer:
     with request.services.db.read() as connection:
-        return Answer(status, {"drain": shown(connection, drains.get(connection, ident))})
+        return Answer(status, {"drain": view(connection, drains.get(connection, ident))})
 
 
-def shown(connection: Connection, row: DrainRow) -> dict[str, Any]:
+def view(connection: Connection, row: DrainRow) -> dict[str, Any]:
     """With its moves and its events."""
     found = drains.moves(connection, row.id)
     begun = operations.get_many(connection, [m.operation_id for m in found if m.operation_id is not None])

@@ -18,6 +18,7 @@ from migrator.db.clock import now
 from migrator.db.engine import Connection
 from migrator.db.rows import HostRow
 from migrator.errors import BadRequest
+from migrator.event_types import EventType
 from migrator.scheduler.state.fencing import notified_too_early
 
 _AHEAD_S = 60.0  # by which the sender's clock may be wrong
@@ -69,7 +70,7 @@ def create(request: ApiRequest) -> Answer:
         message = f"a monitor of {by} said at {iso_us(said_at)}: {_message(told)}"
         if not ignored:
             fencing.witness(connection, row.name, by, message, age_s)
-        events.add(connection, "notified", f"{message}{f'; {ignored}' if ignored else ''}", host=row.name)
+        events.add(connection, EventType.HOST_NOTIFIED, f"{message}{f'; {ignored}' if ignored else ''}", host=row.name)
         return Answer(202, {"notification": _view(told, row, ignored, now(connection))})
 
 

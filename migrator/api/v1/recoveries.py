@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from migrator.api.routing import Answer, ApiRequest
 from migrator.api.timestamps import iso_us
-from migrator.api.v1.drains import Name, drain_view, shown
+from migrator.api.v1.drains import Name, drain_view, view
 from migrator.db import drains, recoveries
 from migrator.db.drain_rows import RecoveryRow
 
@@ -36,7 +36,7 @@ def show(request: ApiRequest) -> Answer:
     events, oldest first. Errors: 404."""
     with request.services.db.read() as connection:
         row, found = recoveries.get(connection, request.params["ident"])
-        return Answer(200, {"recovery": shown(connection, row) | _evidence(found)})
+        return Answer(200, {"recovery": view(connection, row) | _evidence(found)})
 
 
 def _evidence(row: RecoveryRow) -> dict[str, Any]:

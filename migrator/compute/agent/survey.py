@@ -82,7 +82,7 @@ class Surveyor:
         """Answer what can be answered. ``offset_s`` and ``error_s``: this host's clock before the database's. Within
         10 s or so. Raises DriverError when the hypervisor itself cannot be looked at."""
         guests = self._look_at_guests()
-        given_mb = self.driver.memory_given_mb()
+        given_mb = self.driver.memory_allocated_mb()
         self._look_at_cpus(questions.cpus)
         self._look_at_peers(questions.peers)
         self._look_at_volumes(questions.volumes)
@@ -116,7 +116,7 @@ class Surveyor:
 
     def _look_at_use(self) -> None:
         try:
-            self._meter.look()
+            self._meter.sample()
         except MigratorError as error:
             log.debug("what is used cannot be read: %s", error)
 

@@ -25,7 +25,7 @@ class UseMeter:
     clock: Callable[[], float]
     _readings: deque[tuple[float, HostCounters]] = field(default_factory=deque)
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Read, if it is time. Raises DriverError."""
         now = self.clock()
         if self._readings and now - self._readings[-1][0] < READING_S:

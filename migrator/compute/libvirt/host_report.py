@@ -73,4 +73,4 @@ def _machine_id() -> str:
 
 def _foreign_memory_mb(connection: Any) -> int:
     """Of migrator's own domains the server keeps account by claims."""
-    return hosts.memory_given_mb(connection, besides=domains.is_ours)
+    return hosts.memory_allocated_mb(connection, besides=domains.is_ours)

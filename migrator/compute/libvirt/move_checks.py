@@ -83,7 +83,7 @@ class LibvirtMoveChecks(LibvirtSurvey, LibvirtDomainFacts):
                 compatibility.memory_needed(spec, guest),
                 total_mb=total_mb,
                 reserved_mb=settings.reserved_host_memory_mb,
-                used_mb=self._control.call(lambda c: hosts.memory_given_mb(c, besides=guest_itself)),
+                used_mb=self._control.call(lambda c: hosts.memory_allocated_mb(c, besides=guest_itself)),
                 ratio=settings.ram_allocation_ratio,
             ),
             self._check_cpu(guest),

@@ -35,8 +35,8 @@ class LibvirtSurvey:
 
         return self._control.call(read)
 
-    def memory_given_mb(self) -> int:
-        return self._control.call(lambda connection: hosts.memory_given_mb(connection))
+    def memory_allocated_mb(self) -> int:
+        return self._control.call(lambda connection: hosts.memory_allocated_mb(connection))
 
     def host_cpu(self) -> HostCpu:
         virt_type = self._settings.virt_type

@@ -61,7 +61,7 @@ class SimulatedDisks(Connection):
         for disk in spec.disks:
             new = self._find(spec, disk.target) is None
             if new and disk.image_id is not None and disk.image_id not in images:
-                raise ImageUnavailable(f"nobody has the image {disk.image_id} any more")
+                raise ImageUnavailable(f"no host has the image {disk.image_id} any more")
             size = _CONFIG_DRIVE_BYTES if disk.config_drive else (disk.size_gb or _IMAGE_GB) * GIB
             self._storage(disk.pool).make(spec.uuid, disk, size, disk.image_id)
             if new and disk.config_drive:
@@ -94,7 +94,7 @@ class SimulatedDisks(Connection):
                 raise StorageError(f"the source does not describe the disk {disk.target}")
             fact = described[disk.target]
             if fact.backing_image_id is not None and fact.backing_image_id not in images:
-                raise ImageUnavailable(f"nobody has the image {fact.backing_image_id} any more")
+                raise ImageUnavailable(f"no host has the image {fact.backing_image_id} any more")
             self._storage(disk.pool).make(spec.uuid, disk, fact.virtual_bytes, fact.backing_image_id)
 
     @call
@@ -246,7 +246,7 @@ class SimulatedDisks(Connection):
             raise DriverError(f"unable to connect to server at {inputs.source_uri!r}")
         under = {d.backing_image_id for d in inputs.guest.disks if d.target in inputs.copy_disks and d.backing_image_id}
         if lacking := under - set(images):
-            raise ImageUnavailable(f"nobody has the image {', '.join(sorted(lacking))} any more")
+            raise ImageUnavailable(f"no host has the image {', '.join(sorted(lacking))} any more")
         missing = [target for target in inputs.copy_disks if self._find(spec, target) is None]
         places, lent = (
             {d.target: d.path for d in inputs.guest.disks},

@@ -20,7 +20,7 @@ class SimulatedSurvey(Connection):
         return {uuid: self._described(domain) for uuid, domain in live.items()}
 
     @call
-    def memory_given_mb(self) -> int:
+    def memory_allocated_mb(self) -> int:
         live = (domain for domain in self.host.domains.values() if domain.state in PROCESS)
         return self.host.foreign_memory_mb + sum(domain.spec.memory_mb for domain in live)
 

@@ -28,7 +28,7 @@ def fetched(image_id: str, images: Mapping[str, Path]) -> Path:
     """The local file of an image. Raises ImageUnavailable."""
     if image_id not in images:
         raise ImageUnavailable(
-            f"nobody has the image {image_id} any more: neither the catalogue nor the host that the instance was on",
+            f"no host has the image {image_id} any more: neither the catalogue nor the host that the instance was on",
             advice="register the image again under its id",
         )
     return images[image_id]

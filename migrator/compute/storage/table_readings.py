@@ -116,5 +116,5 @@ def _being_read(file: Path, begun: _Begun) -> DiskBeingRead:
     tenths = int(begun.reading.read_share * 10) * 10
     return DiskBeingRead(
         f"{file} is large: its tables are being read, and {tenths} % of them are",
-        advice="wait: the reading goes on by itself, at half of its speed, so that it does not slow the host down",
+        advice="wait: the reading goes on, at half of its speed, so that it does not slow the host down",
     )

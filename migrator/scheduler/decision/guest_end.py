@@ -18,8 +18,8 @@ _WORDS: Mapping[str, str] = {
     "shutdown": "the guest shut itself down",
     "crashed": "the guest crashed, or its process was killed",
     "panicked": "the guest panicked",
-    "destroyed": "somebody cut the guest's power",
-    "saved": "somebody saved the guest's memory to a file",
+    "destroyed": "its power was cut",
+    "saved": "its memory was saved to a file",
 }
 _CRASHES = ("crashed", "panicked")
 

@@ -29,7 +29,7 @@ _ENDABLE = frozenset({DrainState.RUNNING, DrainState.BLOCKED, DrainState.PAUSED}
 Alarms = Mapping[tuple[AlarmKind, str], str]  # kind and host ("": of none) -> what it says
 
 
-def look(db: Database, settings: ServerSettings) -> None:
+def check(db: Database, settings: ServerSettings) -> None:
     """At every host that is silent: begin what is due, and say what is not."""
     with db.read() as connection:
         silent = silent_hosts.read(connection, settings)

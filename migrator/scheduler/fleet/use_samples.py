@@ -7,7 +7,7 @@ from migrator.settings import ServerSettings
 _HEARD_S = 120.0  # a survey may be as old as that, for in large clusters each comes once a minute or so
 
 
-def look(db: Database, settings: ServerSettings) -> bool:
+def sample(db: Database, settings: ServerSettings) -> bool:
     """Whether it was this server's turn."""
     interval_s = settings.usage_sample_interval
     with db.read() as connection:

@@ -2,7 +2,7 @@
 
 from tests.mutation.mutant import Mutant
 
-TORN = "migrator/scheduler/decision/postcopy_failure.py"
+POSTCOPY_FAILURE = "migrator/scheduler/decision/postcopy_failure.py"
 VERDICT = "migrator/scheduler/decision/verdict.py"
 
 MUTANTS = (
@@ -56,19 +56,19 @@ MUTANTS = (
     ),
     Mutant(
         "broken off only when failed",
-        TORN,
+        POSTCOPY_FAILURE,
         "return fact.domain.reason == POST_COPY_FAILED or not job_active(fact)",
         "return fact.domain.reason == POST_COPY_FAILED",
     ),
     Mutant(
         "torn and destination silent: as found",
-        TORN,
+        POSTCOPY_FAILURE,
         "return found if operation.cancel_requested else Verdict.POSTCOPY_LOST",
         "return found",
     ),
     Mutant(
         "torn, source untold: destination",
-        TORN,
+        POSTCOPY_FAILURE,
         "return Verdict.WAIT if untold else Verdict.DESTINATION",
         "return Verdict.DESTINATION",
     ),

@@ -13,7 +13,7 @@ def memory_mb(connection: Any) -> int:
     return int(connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]) // 1024
 
 
-def memory_given_mb(connection: Any, besides: Callable[[Any], bool] = lambda _domain: False) -> int:
+def memory_allocated_mb(connection: Any, besides: Callable[[Any], bool] = lambda _domain: False) -> int:
     """MiB that live domains, migrator's or not, may use at most; those for which ``besides`` holds are not counted.
 
     It is asked of each listed domain: told by a list that was made before, a domain that arrived since is a stranger.

@@ -197,7 +197,7 @@ class Server:
     """Down at first; then it asks, and keeps what it is told. Its clock is 100 s before the agent's."""
 
     def __init__(self, world: World, told: asyncio.Event) -> None:
-        self._world, self._told = world, told
+        self._world, self._sent = world, told
         self.machine = "a-machine"
         self.answered = asyncio.Event()
         self.answered.set()
@@ -214,7 +214,7 @@ class Server:
 
     async def put_survey(self, survey: Survey) -> None:
         self.surveys.append(survey)
-        self._told.set()
+        self._sent.set()
 
 
 def test_an_agent_asks_until_the_server_answers_and_tells_how_far_its_clock_is(

@@ -18,7 +18,7 @@ class Meter:
         self.now = now
         told = None if guests is None else {uuid: GuestCounters(*numbers) for uuid, numbers in guests.items()}
         self.counters = HostCounters(host_s, 1000 + int(now), told)
-        self.meter.look()
+        self.meter.sample()
 
 
 @pytest.fixture

@@ -75,15 +75,15 @@ def test_a_promise_counts_before_the_server_has_answered(site: Site) -> None:
     assert lease.lapsed()
 
 
-@pytest.mark.parametrize(("old", "new", "meanwhile"), [(300, 600, 300), (600, 300, 300), (300, 0, 300)])
+@pytest.mark.parametrize(("old", "new", "expected_s"), [(300, 600, 300), (600, 300, 300), (300, 0, 300)])
 def test_of_two_lengths_that_the_server_may_believe_the_shorter_counts(
-    site: Site, old: float, new: float, meanwhile: float
+    site: Site, old: float, new: float, expected_s: float
 ) -> None:
     site.told(old)
     lease = site.lease(new)
     assert lease.length_s == old
     lease.promise()
-    assert lease.length_s == meanwhile
+    assert lease.length_s == expected_s
     lease.promised(new)
     assert lease.length_s == new
 

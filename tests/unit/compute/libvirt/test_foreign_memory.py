@@ -43,8 +43,8 @@ class Arriving:
 def test_a_guest_that_arrives_between_two_looks_is_no_stranger() -> None:
     connection = Arriving()
     for _look in range(3):
-        assert hosts.memory_given_mb(connection, besides=domains.is_ours) == 1024
+        assert hosts.memory_allocated_mb(connection, besides=domains.is_ours) == 1024
 
 
 def test_memory_given_counts_own_and_foreign_domains() -> None:
-    assert hosts.memory_given_mb(Arriving()) == 2048
+    assert hosts.memory_allocated_mb(Arriving()) == 2048

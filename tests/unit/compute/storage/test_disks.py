@@ -46,7 +46,7 @@ def test_a_failure_leaves_nothing_under_any_name(tmp_path: Path, image: Path) ->
     mine = disks(tmp_path / "pool")
     with pytest.raises(StorageError):
         mine.make(spec(A, image_format="qcow2"), {IMAGE: image})  # it is not a qcow2
-    with pytest.raises(ImageUnavailable, match="nobody has the image"):
+    with pytest.raises(ImageUnavailable, match="no host has the image"):
         mine.make(spec(A), {})
     assert [path for path in (tmp_path / "pool").rglob("*") if path.is_file()] == []
 
