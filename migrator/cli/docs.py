@@ -146,6 +146,7 @@ def _about(operation: Operation) -> Iterable[str]:
         "the copy is proven after": operation.copied_by,
         "the record names the destination after": operation.recorded_by,
         "an instance that stays after all goes on from": operation.stays_from,
+        "waits until the record's host has listed its copies": "yes" if operation.trusts_record else "",
     }
     yield from (f"- {what}: {said}" for what, said in found.items() if said)
     yield ""

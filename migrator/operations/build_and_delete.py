@@ -69,4 +69,5 @@ DELETE = Operation(
     ),
     point_of_no_return="cleanup",
     action="delete",
+    trusts_record=True,
 )

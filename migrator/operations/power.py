@@ -10,7 +10,9 @@ S, A = Actor.SCHEDULER, Actor.SOURCE
 _RECORDED = "the record says what was seen, and not what was asked for"
 
 
-def _power(kind: Kind, phase: str, ensure: Ensure, why: str, task_state: str) -> Operation:
+def _power(
+    kind: Kind, phase: str, ensure: Ensure, why: str, task_state: str, *, trusts_record: bool = False
+) -> Operation:
     """One step of the host, and its record."""
     return Operation(
         kind,
@@ -21,17 +23,34 @@ def _power(kind: Kind, phase: str, ensure: Ensure, why: str, task_state: str) ->
         point_of_no_return=None,
         action=kind.value,
         recorded_on_failure=Effect.RECORD_POWER,
+        trusts_record=trusts_record,
     )
 
 
-START = _power(Kind.START, "start", Ensure.RUNNING, "its guest is to run where its disks are", "powering-on")
+START = _power(
+    Kind.START, "start", Ensure.RUNNING, "its guest is to run where its disks are", "powering-on", trusts_record=True
+)
 STOP = _power(Kind.STOP, "stop", Ensure.SHUT_OFF, "its guest gets the time to shut itself down", "powering-off")
 SUSPEND = _power(
     Kind.SUSPEND, "suspend", Ensure.SUSPENDED, "its memory is saved to a file, and its room kept", "suspending"
 )
-RESUME = _power(Kind.RESUME, "resume", Ensure.POWERED, "it goes on from its saved memory, which is used up", "resuming")
+RESUME = _power(
+    Kind.RESUME,
+    "resume",
+    Ensure.POWERED,
+    "it goes on from its saved memory, which is used up",
+    "resuming",
+    trusts_record=True,
+)
 PAUSE = _power(Kind.PAUSE, "pause", Ensure.PAUSED, "it executes nothing, and stays in memory", "pausing")
-UNPAUSE = _power(Kind.UNPAUSE, "unpause", Ensure.UNPAUSED, "it executes again, from where it was paused", "unpausing")
+UNPAUSE = _power(
+    Kind.UNPAUSE,
+    "unpause",
+    Ensure.UNPAUSED,
+    "it executes again, from where it was paused",
+    "unpausing",
+    trusts_record=True,
+)
 
 REBOOT = Operation(
     Kind.REBOOT,
@@ -59,4 +78,5 @@ REBOOT = Operation(
     point_of_no_return=None,
     action="reboot",
     recorded_on_failure=Effect.RECORD_POWER,
+    trusts_record=True,
 )

@@ -161,6 +161,16 @@ class Phase:
         return self.do is Effect.CLAIM_DESTINATION
 
     @property
+    def stops_guest(self) -> bool:
+        """Whether a guest gets the time to shut itself down, and may crash instead."""
+        return self.do is Ensure.SHUT_OFF
+
+    @property
+    def guarded_by_lock(self) -> bool:
+        """Whether a locked disk image keeps a second copy from being started here: the last guard."""
+        return self.do is Ensure.POWERED
+
+    @property
     def observes_peer(self) -> bool:
         return self.peer_ensure is Ensure.OBSERVED
 
@@ -192,6 +202,9 @@ class Operation:
     stopped_by: str = ""
     started_by: str = ""
     stays_from: str = ""  # where one that turns forward again goes on, so that the instance stays at the destination
+    # It starts, or gives up, a guest where its record has it, although there may be no domain of it there: it waits
+    # until that host has listed what it has.
+    trusts_record: bool = False
 
     @property
     def live(self) -> bool:
@@ -204,9 +217,26 @@ class Operation:
         return any(phase.fencing_evidence_suffices for phase in self.phases)
 
     @property
+    def cold(self) -> bool:
+        """Whether a guest is stopped to be moved, and goes back if need be, so that each end may run it."""
+        return self.moves and not self.live and not self.leaves_lost_host
+
+    @property
+    def builds(self) -> bool:
+        """Whether it makes the instance: before, no host has anything of it."""
+        return self._has(Effect.RECORD_BUILT)
+
+    @property
+    def deletes(self) -> bool:
+        return self._has(Effect.RECORD_DELETED)
+
+    @property
     def stops_strays(self) -> bool:
         """Whether it stops a guest that runs where the instance is not recorded any more."""
         return any(phase.destroys is Loss.STRAY for phase in self.phases)
+
+    def _has(self, effect: Effect) -> bool:
+        return any(phase.do is effect for phase in self.phases)
 
     def ended_by(self, end: End) -> Phase | None:
         return next((phase for phase in self.phases if phase.end is end), None)

@@ -16,7 +16,7 @@ from migrator.db.engine import Connection, Database
 from migrator.db.server_heartbeat import clock_expression
 from migrator.errors import ConcurrentUpdate, DatabaseUnavailable
 from migrator.log_limits import log_failure
-from migrator.operations import Effect, Kind
+from migrator.operations import OPERATIONS, Effect
 from migrator.scheduler.decision.decide import decide
 from migrator.scheduler.decision.operation_data import StoredJson
 from migrator.scheduler.decision.public_errors import fault_of
@@ -242,7 +242,7 @@ def _free(connection: Connection, operation: OperationView, plan: Plan) -> list[
     claims.hand_over(connection, operation.id)
     changes: dict[str, Any] = {"task_state": None}
     error = plan.error or operation.error
-    if operation.kind is Kind.BUILD and error and error.get("status") == "error":
+    if OPERATIONS[operation.kind].builds and error and error.get("status") == "error":
         changes |= {"vm_state": "error", "fault": fault_of(error)}
     instances.change(connection, operation.instance_uuid, changes)
     begun = (

@@ -34,7 +34,7 @@ def keep_drains(services: Services, stop: threading.Event) -> None:
         except Exception as error:
             log_failure(log, error, "hosts that may be lost could not be looked at; it is tried again")
         try:
-            for operation_id in guest_restarts.look(services.db, services.settings):
+            for operation_id in guest_restarts.check(services.db, services.settings):
                 services.reconciler.reconcile(operation_id)
         except Exception as error:
             log_failure(log, error, "guests that failed could not be looked at; it is tried again")

@@ -90,10 +90,10 @@ def qemu_of(uuid: str) -> int:
     """The process that runs the guest."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # it has ended since
-        if b"qemu-system" in words[0] and any(uuid.encode() in word for word in words):
+        if b"qemu-system" in arguments[0] and any(uuid.encode() in word for word in arguments):
             return int(process.name)
     raise AssertionError(f"nothing runs {uuid}")
 

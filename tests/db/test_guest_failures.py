@@ -63,9 +63,9 @@ def test_a_guest_that_is_told_to_have_failed_is_started_and_one_that_only_stoppe
         DomainEntry(uuid=stopped, state=DomainState.SHUT_OFF),
     )
     agents.heartbeat(db, "compute1", Poll(incarnation=1, number=1, copies=copies), SETTINGS)
-    begun = guest_restarts.look(db, SETTINGS)
+    begun = guest_restarts.check(db, SETTINGS)
     assert (len(begun), every(db, operations.c.instance_uuid)) == (1, [failed])
-    assert guest_restarts.look(db, SETTINGS) == []
+    assert guest_restarts.check(db, SETTINGS) == []
     assert any("started again (attempt 1 of 2)" in line for line in every(db, events.c.message))
 
 
@@ -76,11 +76,11 @@ def test_a_guest_that_runs_elsewhere_is_not_started(db: Database) -> None:
     note(db, uuid)
     with db.write() as connection:
         host_domains.replace(connection, "compute2", [HeldCopy(uuid, "running")])
-    assert (guest_restarts.look(db, SETTINGS), every(db, operations.c.id)) == ([], [])
+    assert (guest_restarts.check(db, SETTINGS), every(db, operations.c.id)) == ([], [])
     assert any("the guest failed, and is not started again" in line for line in every(db, events.c.message))
 
 
 def test_what_is_deleted_is_forgotten(db: Database) -> None:
     note(db, seed.NOBODY)
-    assert guest_restarts.look(db, SETTINGS) == []
+    assert guest_restarts.check(db, SETTINGS) == []
     assert (every(db, rows.c.instance_uuid), every(db, alarms.c.kind)) == ([], [])

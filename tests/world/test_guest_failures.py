@@ -39,7 +39,7 @@ class Failing:
         until = self.world.time + seconds
         while self.world.time < until:
             self.world.tick()
-            self.world.guarded(lambda: guest_restarts.look(self.world.db, self.world.settings))
+            self.world.guarded(lambda: guest_restarts.check(self.world.db, self.world.settings))
 
     @property
     def runs(self) -> bool:
@@ -93,9 +93,9 @@ def test_two_looks_start_it_once(make_world: MakeWorld) -> None:
     failing = Failing(make_world())
     world = failing.world
     world.simulation.set_state("n1", failing.uuid, DomainState.SHUT_OFF, "failed", world.time)
-    while not (begun := guest_restarts.look(world.db, world.settings)):
+    while not (begun := guest_restarts.check(world.db, world.settings)):
         world.tick()
-    assert (len(begun), guest_restarts.look(world.db, world.settings)) == (1, [])
+    assert (len(begun), guest_restarts.check(world.db, world.settings)) == (1, [])
     failing.pass_time()
     assert failing.runs
     with world.db.read() as connection:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from migrator.event_types import EventType
 from migrator.operations import Phase
-from migrator.protocol import DomainState, Ensure, Fact
+from migrator.protocol import DomainState, Fact
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.snapshot import Snapshot, Timeline
 from migrator.scheduler.decision.verdict import arrived
@@ -59,7 +59,7 @@ def put_down(snapshot: Snapshot, phase: Phase, fact: Fact | None) -> tuple[Timel
     """The timeline's line of a guest that crashed while it was asked to stop, to be moved: the move goes on, and starts
     it where it goes, as it would have."""
     reason = fact.domain.reason if fact is not None and fact.domain is not None else None
-    if fact is None or phase.do is not Ensure.SHUT_OFF or not stopped(fact) or reason not in _CRASHES:
+    if fact is None or not phase.stops_guest or not stopped(fact) or reason not in _CRASHES:
         return ()
     host = snapshot.operation.source
     return (Timeline(EventType.GUEST_STOPPED, f"{_WORDS[reason]} on {host} while it was being stopped", host=host),)

@@ -3,31 +3,26 @@
 Pure. Owns the reason. That a dispute is over is found out elsewhere: an operator says so, or a host is heard.
 """
 
-from migrator.operations import OPERATIONS, End, Kind, Phase
+from migrator.operations import OPERATIONS, End, Phase
 from migrator.protocol import AttemptState
 from migrator.scheduler.decision import views
 from migrator.scheduler.decision.snapshot import HostView, Snapshot
-
-# They start, or give up, a guest where its record has it, although there may be no domain of it.
-_TRUST_RECORD = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE, Kind.DELETE})
-
-# Each end may run the guest: over a database that was restored from a backup also one that was asked for nothing yet.
-_COLD = frozenset({Kind.MIGRATION, Kind.RESIZE})
 
 
 def held_back(snapshot: Snapshot, phase: Phase) -> str:
     """Why the operation waits, and no host is asked for anything, until it is known where the instance is, or which
     copy of it is the right one; "": it does not. A transfer that is under way is libvirt's, and ends first."""
-    operation = snapshot.operation
+    operation, table = snapshot.operation, OPERATIONS[snapshot.operation.kind]
     if snapshot.disputed and not (phase.end is End.VERDICT and _begun(snapshot)):
         return f"{snapshot.disputed}; compare both with `migrator reconcile {operation.instance_uuid}`"
-    given_up = operation.cancel_requested and operation.kind is Kind.BUILD  # an evacuation undoes what it finds
+    given_up = operation.cancel_requested and table.builds  # an evacuation undoes what it finds
     if snapshot.perhaps_built_on is not None and not given_up:
         return _may_run_on(snapshot.perhaps_built_on)
     home = views.view_of(snapshot, snapshot.record_host)
-    if operation.kind in _TRUST_RECORD and home is not None and home.heard and not home.listed:
+    if table.trusts_record and home is not None and home.heard and not home.listed:
         return _unlisted(home)
-    if operation.kind in _COLD and operation.locks_instance:
+    if table.cold and operation.locks_instance:
+        # Also one that was asked for nothing yet, over a database that was restored from a backup.
         hosts = (operation.destination,) if _arrived(snapshot, phase) else (operation.source, operation.destination)
         ends = (views.view_of(snapshot, host) for host in hosts)
         return next((_unlisted(end) for end in ends if end and not (end.listed or end.fenced)), "")

@@ -55,7 +55,7 @@ def pending_reason(snapshot: Snapshot, phase: Phase, host: str, judgement: Condi
 
 def failure_message(phase: Phase, host: str, judgement: ConditionStatus) -> str:
     """The hypervisor's words, and for the lock of a disk image what it means: the last guard has held."""
-    if phase.do is Ensure.POWERED and "lock" in judgement.message.lower():
+    if phase.guarded_by_lock and "lock" in judgement.message.lower():
         return (
             f"{host}: the instance was not started, for its disk is locked: a copy of it still runs elsewhere, and "
             f"was left alone ({judgement.message})"

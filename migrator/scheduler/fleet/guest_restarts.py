@@ -13,6 +13,7 @@ from migrator.db.drain_rows import GuestFailureRow
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import InstanceRow
 from migrator.errors import ConcurrentUpdate, InstanceBusy, MigratorError
+from migrator.event_types import EventType
 from migrator.operations import Kind
 from migrator.scheduler.fleet import silent_hosts
 from migrator.scheduler.fleet.plan.guest_failure import FailureAnswer, answer
@@ -29,7 +30,7 @@ class _Answered(Exception):
     """By another server, or the guest has failed again since."""
 
 
-def look(db: Database, settings: ServerSettings) -> list[int]:
+def check(db: Database, settings: ServerSettings) -> list[int]:
     """At every guest that failed. The operations that were begun."""
     with db.read() as connection:
         rows = guest_failures.every(connection)
@@ -91,14 +92,14 @@ def _start(connection: Connection, settings: ServerSettings, row: GuestFailureRo
     except MigratorError as error:
         guest_failures.answer(connection, row)
         message = f"the guest failed, and is not started again: {error.message}"
-        events.add(connection, "power", message, instance_uuid=uuid)
+        events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid)
         return None
     caller = Caller(_USER, instance.project_id, f"req-{uuids.uuid4()}")
     operation_id = begin(connection, caller, Kind.START, uuid, instance.host, seen=instance)
     if not guest_failures.answer(connection, row):
         raise _Answered
     message = f"the guest failed, and is started again (attempt {row.failures} of {settings.ha_attempts})"
-    events.add(connection, "power", message, instance_uuid=uuid, host=instance.host)
+    events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid, host=instance.host)
     return operation_id
 
 

@@ -138,7 +138,7 @@ def _settle_operations(connection: Connection, sides: Sides, host: str) -> Seque
             kept.append(operation)
             continue
         moment = now_expression(connection)
-        if operation.locks_instance and operation.forward and not table.moves and table.kind is not Kind.BUILD:
+        if operation.locks_instance and operation.forward and not table.moves and not table.builds:
             again = {"source": host, "phase": table.phases[0].name, "epoch": operation.epoch + 1, "wait_reason": None}
             again["context"] = {**(operation.context or {}), "overdue": ""}
             operations.compare_and_swap(

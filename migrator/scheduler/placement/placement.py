@@ -10,7 +10,7 @@ from typing import Any
 from migrator.db import claims, hosts, instances
 from migrator.db.engine import Connection
 from migrator.db.rows import HostRow
-from migrator.operations import Actor, Kind
+from migrator.operations import OPERATIONS, Actor
 from migrator.scheduler.checks.filters import failed, rank, refusals
 from migrator.scheduler.checks.finding import Candidate, PlacementRequest, SourceHost
 from migrator.scheduler.checks.neighbours import SOFT_AFFINITY, SOFT_ANTI_AFFINITY
@@ -44,7 +44,7 @@ def place(connection: Connection, snapshot: Snapshot, down_after: float) -> Plac
 
 def _need(connection: Connection, snapshot: Snapshot, down_after: float) -> PlacementRequest:
     operation = snapshot.operation
-    live, source = operation.kind is Kind.LIVE_MIGRATION, operation.source
+    live, source = OPERATIONS[operation.kind].live, operation.source
     row = instances.get(connection, operation.instance_uuid, deleted=True)
     flavor = operation.params.new_flavor if operation.params.new_flavor is not None else row.flavor
     vcpus, memory_mb, disk_gb = amounts(flavor, volume_backed=bool(snapshot.instance.state_pool))

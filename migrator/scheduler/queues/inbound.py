@@ -23,12 +23,12 @@ URGENT = Kind.EVACUATION
 def _incoming(table: Operation) -> list[str]:
     """Its phases after the claim, before the record of its arrival."""
     names = [phase.name for phase in table.phases]
-    claims = [phase.name for phase in table.phases if phase.do is Effect.CLAIM_DESTINATION]
+    claims = [phase.name for phase in table.phases if phase.claims_host]
     arrived = [phase.name for phase in table.phases if phase.do in _ARRIVED]
     return names[names.index(claims[0]) + 1 : names.index(arrived[0])] if claims else []
 
 
-QUEUED = next(p.name for p in OPERATIONS[Kind.BUILD].phases if p.do is Effect.CLAIM_DESTINATION)
+QUEUED = next(p.name for p in OPERATIONS[Kind.BUILD].phases if p.claims_host)
 UNDER_WAY = tuple((kind.value, name) for kind, table in OPERATIONS.items() for name in _incoming(table))
 RULE = queues.Rule(queued=QUEUED, urgent=URGENT.value, under_way=UNDER_WAY)
 

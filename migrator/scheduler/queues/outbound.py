@@ -6,12 +6,12 @@ Owns ``max_concurrent_live_migrations``. A migration leaves the queue when it ta
 from migrator.db import hosts, operations
 from migrator.db.engine import Connection
 from migrator.errors import ConcurrentUpdate
-from migrator.operations import OPERATIONS, Effect, Kind
+from migrator.operations import OPERATIONS, Kind
 from migrator.scheduler.decision.snapshot import OperationView, Plan, Snapshot
 from migrator.scheduler.queues import inbound
 
 _TABLE = OPERATIONS[Kind.LIVE_MIGRATION]
-QUEUED = next(phase.name for phase in _TABLE.phases if phase.do is Effect.CLAIM_DESTINATION)
+QUEUED = next(phase.name for phase in _TABLE.phases if phase.claims_host)
 # from the claim to the end of the transfer, which is the last of them
 UNDER_WAY = tuple(
     phase.name for phase in _TABLE.phases[_TABLE.index(QUEUED) + 1 : _TABLE.index(_TABLE.point_of_no_return or "")]
@@ -28,7 +28,7 @@ def ahead(connection: Connection, operation_id: int, source: str | None) -> int:
 def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
     """In the transaction that takes the claim: no other was admitted since, here or there. Raises ConcurrentUpdate."""
     operation, limit = snapshot.operation, snapshot.outbound_limit
-    leaving = operation.source if operation.kind is Kind.LIVE_MIGRATION and limit else None
+    leaving = operation.source if OPERATIONS[operation.kind].live and limit else None
     hosts.lock(connection, {host for host in (leaving, plan.destination) if host is not None})
     if leaving is not None and ahead(connection, operation.id, leaving) >= limit:
         raise ConcurrentUpdate(f"Operation {operation.id} is not the next one of {leaving} any more")
@@ -37,6 +37,6 @@ def admit(connection: Connection, snapshot: Snapshot, plan: Plan) -> None:
 
 def following(connection: Connection, operation: OperationView) -> int | None:
     """The id of the one that is next in the queue, now that this one is over."""
-    if operation.kind is not Kind.LIVE_MIGRATION or operation.source is None:
+    if not OPERATIONS[operation.kind].live or operation.source is None:
         return None
     return operations.first_in(connection, operation.kind, operation.source, QUEUED)

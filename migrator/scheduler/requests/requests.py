@@ -67,8 +67,6 @@ _INSTEAD: Mapping[tuple[Kind, str], str] = {
     (Kind.LIVE_MIGRATION, "suspended"): "; an instance that does not run is moved by 'migrate'",
 }
 
-_BOOTS = frozenset({Kind.START, Kind.REBOOT, Kind.RESUME, Kind.UNPAUSE})  # may execute guest code where none runs now
-
 
 def delete_instance(db: Database, caller: Caller, uuid: str) -> int:
     """Begin the deletion, or have it begin automatically once the active operation, now cancelled, has ended;
@@ -185,7 +183,7 @@ def on_instance(
 
     def ask(connection: Connection) -> int:
         row = at_rest(connection, uuid, kind)
-        if kind in _BOOTS:
+        if OPERATIONS[kind].trusts_record:  # may execute guest code where none runs now
             refuse_second_copy(kind, row, host_domains.live_elsewhere(connection, uuid, row.host))
         return begin(connection, caller, kind, uuid, row.host, requested_host=requested_host, params=params, seen=row)
 

@@ -11,7 +11,7 @@ from migrator.db import claims, consoles, events, instances, networks, operation
 from migrator.db.engine import Connection
 from migrator.errors import ConcurrentUpdate
 from migrator.event_types import EventType
-from migrator.operations import Effect, Kind
+from migrator.operations import OPERATIONS, Effect
 from migrator.protocol import DomainState, InstanceSpec, TargetPowerState
 from migrator.scheduler.checks import aggregates as aggregate_rules
 from migrator.scheduler.checks import neighbour_checks
@@ -119,7 +119,7 @@ def _move_record(connection: Connection, operation: OperationView, plan: Plan) -
     """A live migration's guest runs on, or stays paused, unless it was seen to stop after it had arrived; an evacuated
     instance is as the destination has it."""
     before = DomainState.PAUSED if stays_paused(operation) else DomainState.RUNNING
-    seen = operation.kind is Kind.EVACUATION or arrived(plan.effect_fact)
+    seen = OPERATIONS[operation.kind].leaves_lost_host or arrived(plan.effect_fact)
     found = _found(plan, before) if seen else POWER[before]
     if operation.context.postcopy_lost:
         found = _found(plan, DomainState.SHUT_OFF)

@@ -155,9 +155,9 @@ def _perhaps_built_on(row: OperationRow, found: Snapshot, unlisted: UnlistedHost
     """For what makes a guest where none is: a host that may have it already, since the operation is older than the time
     for which servers listen, and may come out of a backup. Asked for only there: it costs queries."""
     table = OPERATIONS[Kind(row.kind)]
-    if table.kind is Kind.EVACUATION and row.locks_instance and found.record_host == row.source:
+    if table.leaves_lost_host and row.locks_instance and found.record_host == row.source:
         return unlisted.first(row.created_at, without=row.source)
-    if table.kind is not Kind.BUILD or not table.phase(row.phase).claims_host:
+    if not table.builds or not table.phase(row.phase).claims_host:
         return None
     host = unlisted.first(row.created_at, only=row.requested_host)
     if row.requested_host is not None:  # it was built there or nowhere; and is not, as long as that is silent
@@ -190,13 +190,13 @@ def means_of(settings: ServerSettings) -> MigrationOptions:
 
 def _ahead(connection: Connection, row: OperationRow) -> int:
     """Only live migrations queue up; what is no longer in the queue need not ask."""
-    if row.kind != Kind.LIVE_MIGRATION or row.phase != outbound.QUEUED:
+    if not OPERATIONS[Kind(row.kind)].live or row.phase != outbound.QUEUED:
         return 0
     return outbound.ahead(connection, row.id, row.source)
 
 
 def _stalled_s(connection: Connection, row: OperationRow) -> float:
-    if row.kind != Kind.LIVE_MIGRATION:
+    if not OPERATIONS[Kind(row.kind)].live:
         return 0.0
     return progress.stalled_s(connection, row.id, Steering.parse(row.steering or {}).released_at)
 

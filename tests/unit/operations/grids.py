@@ -56,6 +56,7 @@ KIND: Mapping[str, Callable[[Operation], Any]] = {
     "copied by": lambda o: o.copied_by,
     "recorded by": lambda o: o.recorded_by,
     "stays from": lambda o: o.stays_from,
+    "trusts record": lambda o: "yes" if o.trusts_record else "no",
 }
 
 Grid = list[dict[str, str]]

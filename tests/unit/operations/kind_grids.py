@@ -24,21 +24,22 @@ kept-disks-drop    | -              | no            | drop_kept_disks    | compl
 """
 
 # Of a live migration the verdict tells where the guest runs. Only a cold move has a copy before it has a record of it.
+# Rules 1 and 2: what starts, or gives up, a guest where the record has it waits until that host has listed what it has.
 PLACES = """
-kind               | stopped by | started by | copied by | recorded by | stays from
-build              | -          | -          | -         | -           | -
-delete             | -          | -          | -         | -           | -
-start              | -          | -          | -         | -           | -
-stop               | -          | -          | -         | -           | -
-reboot             | -          | -          | -         | -           | -
-suspend            | -          | -          | -         | -           | -
-resume             | -          | -          | -         | -           | -
-pause              | -          | -          | -         | -           | -
-unpause            | -          | -          | -         | -           | -
-live-migration     | -          | -          | -         | -           | -
-migration          | stop       | start      | copy      | record      | start
-resize             | stop       | start      | copy      | record      | start
-evacuation         | -          | -          | -         | -           | -
-kept-disks-restore | -          | -          | -         | -           | -
-kept-disks-drop    | -          | -          | -         | -           | -
+kind               | stopped by | started by | copied by | recorded by | stays from | trusts record
+build              | -          | -          | -         | -           | -          | no
+delete             | -          | -          | -         | -           | -          | yes
+start              | -          | -          | -         | -           | -          | yes
+stop               | -          | -          | -         | -           | -          | no
+reboot             | -          | -          | -         | -           | -          | yes
+suspend            | -          | -          | -         | -           | -          | no
+resume             | -          | -          | -         | -           | -          | yes
+pause              | -          | -          | -         | -           | -          | no
+unpause            | -          | -          | -         | -           | -          | yes
+live-migration     | -          | -          | -         | -           | -          | no
+migration          | stop       | start      | copy      | record      | start      | no
+resize             | stop       | start      | copy      | record      | start      | no
+evacuation         | -          | -          | -         | -           | -          | no
+kept-disks-restore | -          | -          | -         | -           | -          | no
+kept-disks-drop    | -          | -          | -         | -           | -          | no
 """

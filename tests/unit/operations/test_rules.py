@@ -1,11 +1,15 @@
 """Rules of docs/design.md that every row keeps: what the grids say of single phases is held against them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from migrator.operations import OPERATIONS, Actor, Deferral, Effect, End, Kind, Loss, Operation, Phase
 from migrator.protocol import Ensure
 from migrator.protocol.vocabulary import HARMLESS
 
+_CODE = Path(__file__).parents[3] / "migrator"
 _DESTROYS = {Ensure.ABSENT, Ensure.SET_ASIDE}
 ROWS = [
     pytest.param(table, phase, id=f"{table.kind}-{phase.name}")
@@ -89,3 +93,10 @@ def test_every_phase_has_a_deadline_but_the_one_that_waits_for_a_word(table: Ope
     assert (phase.task_state is not None) == (phase.locks_instance and not finished)
     if phase.do is Effect.CLAIM_DESTINATION:
         assert phase.deadline_s == max(one.deadline_s for one in table.phases)
+
+
+def test_no_decision_names_a_kind() -> None:
+    """What a decision needs to know of a kind is a column of the table, or follows from its rows."""
+    rooms = ("scheduler/decision", "scheduler/state", "scheduler/placement/placement.py", "scheduler/reconciler.py")
+    paths = [path for room in rooms for path in (_CODE / room).rglob("*.py")] + [_CODE / rooms[2], _CODE / rooms[3]]
+    assert [path.name for path in paths if re.search(r"(?<!\w)Kind\.[A-Z]", path.read_text())] == []

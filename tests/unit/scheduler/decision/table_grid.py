@@ -91,6 +91,7 @@ def _varied(found: Snapshot) -> Iterator[Snapshot]:
     yield replace(found, operation=replace(operation, phase_age_s=900.0))
     yield replace(found, copies=(("c", "running"),), confirm_window_s=0.1)
     yield replace(found, disputed="two records")
+    yield replace(found, hosts={name: replace(view, listed=False) for name, view in found.hosts.items()})
     yield replace(found, placement=Placement("b"))
     yield replace(found, inbound=QueuePosition(5, foremost=False), inbound_limit=1, ahead=5, outbound_limit=1)
     yield replace(found, placement=Placement(refusals={"b": ["full"]}))

@@ -150,6 +150,8 @@ def _kinds() -> Iterator[tuple[Kind, str, Any]]:
             yield kind, "moves", False
         if table.recorded_on_failure is not None:
             yield kind, "recorded_on_failure", None
+        if table.trusts_record:
+            yield kind, "trusts_record", False
 
 
 @pytest.mark.parametrize(("kind", "column", "other"), tuple(_kinds()), ids=_name)
