@@ -53,7 +53,6 @@ NETWORK: Rows = (
     Honoured("tag", "it is shown with the interface"),
 )
 REFUSED_FIELDS: Rows = (
-    Refused("adminPass", "nothing sets a password in the guest, and none is answered"),
     Refused("personality", "put the files into the image"),
     Refused("block_device_mapping", "send block_device_mapping_v2"),
     Refused("trusted_image_certificates", "images carry no signatures"),
@@ -70,6 +69,7 @@ SERVER: Rows = (
     *_named("min_count max_count return_reservation_id"),
     Honoured("availability_zone", "ZONE, ZONE:HOST or ZONE:HOST:NODE; a host's node has its name"),
     Honoured("key_name", "a key pair of the caller's, in the config drive that such a server has"),
+    Honoured("adminPass", "in the config drive that such a server has; it is not answered"),
     Honoured("user_data", "in the config drive that such a server has; there is no metadata service"),
     Honoured("networks", "auto takes the only network there is, and none gives none"),
     *FIELDS,

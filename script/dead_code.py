@@ -17,3 +17,4 @@ _.setup_ms  # the metrics and the history of transfers read it from the fact in 
 _.Blob  # declaring it is what the test expects to fail
 _.formatter_class  # of argparse's parser, which reads it
 _.manual  # of argparse-manpage's page, which reads it
+_.create_default_network  # of a class of tempest's tests, which reads it

@@ -1,5 +1,6 @@
 """Documents by which clients find their way: the Compute API's versions, and the least of what they insist on having
-beside it (an identity version document, Glance's version list). All without credentials."""
+beside it (an identity version document, Glance's version list, a volume service without limits). All but limits without
+credentials."""
 
 from migrator.api import microversions, versions
 from migrator.api.identity.keystone_client import version_3
@@ -37,6 +38,18 @@ def identity(request: ApiRequest) -> Answer:
 def image_versions(request: ApiRequest) -> Answer:
     links = [{"rel": "self", "href": f"{request.root}/image/v2/"}]
     return Answer(300, {"versions": [{"id": "v2.9", "status": "CURRENT", "links": links}]})
+
+
+def volume_versions(request: ApiRequest) -> Answer:
+    """Where there is no catalog `openstack` takes it that there is a volume service, whatever the settings say."""
+    links = [{"rel": "self", "href": f"{request.root}/volume/v3/"}]
+    version = {"id": "v3.0", "status": "CURRENT", "version": "3.0", "min_version": "3.0", "links": links}
+    return Answer(200, {"versions": [{**version, "updated": "2016-02-08T12:20:21Z", "media-types": []}]})
+
+
+def volume_limits(_request: ApiRequest) -> Answer:
+    """There are none: `openstack limits show` asks here, too, and shows those of ``/v2.1/limits`` alone."""
+    return Answer(200, {"limits": {"rate": [], "absolute": {}}})
 
 
 def health(_request: ApiRequest) -> Answer:

@@ -17,6 +17,7 @@ _PREFIXES = {
     "/v2.1": Surface.COMPUTE,
     "/image": Surface.IMAGES,
     "/identity": Surface.DISCOVERY,
+    "/volume": Surface.DISCOVERY,
 }
 
 

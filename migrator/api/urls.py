@@ -84,6 +84,8 @@ _DISCOVERY = (
     Route("GET", "/image/v2", discovery.image_versions, ANYBODY, "The same", documented=False),
     Route("GET", "/image/v2/", discovery.image_versions, ANYBODY, "The same", documented=False),
     Route("GET", "/image/versions", discovery.image_versions, ANYBODY, "The same", documented=False),
+    Route("GET", "/volume/v3", discovery.volume_versions, ANYBODY, "The version of a service without volumes"),
+    Route("GET", "/volume/v3/limits", discovery.volume_limits, CALLER, "Limits of volumes: none"),
     Route("GET", "/openapi.json", _openapi, ANYBODY, "This document"),
     Route("GET", "/healthz", discovery.health, ANYBODY, "Whether the process answers"),
     Route("GET", "/metrics", metrics.metrics, operator("metrics"), "What Prometheus reads"),

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     false,
     func,
@@ -29,13 +30,22 @@ from sqlalchemy import (
     union_all,
 )
 
+from migrator.db.aggregates import DEFAULT_ZONE, ZONE
 from migrator.db.expressions import Expression, Search
-from migrator.db.tables import instances
+from migrator.db.tables import aggregate_hosts, aggregates, instances
 from migrator.errors import BadRequest
 
 Keys = Sequence[tuple[ColumnElement[Any], str]]
 _AT_ONCE = 2000  # instances that are read to be held against an expression
 _TEXT, _NUMBER = "", -1
+_ZONE_NAME = aggregates.c.metadata[ZONE].as_string()
+_ZONE = (  # of the host: it is in one at most
+    select(func.max(_ZONE_NAME))
+    .join(aggregate_hosts, aggregate_hosts.c.aggregate_id == aggregates.c.id)
+    .where(aggregate_hosts.c.host == instances.c.host)
+    .correlate(instances)
+    .scalar_subquery()
+)
 # sort key of the API -> expression without NULLs, so that both databases order alike
 SORT_KEYS: Mapping[str, ColumnElement[Any]] = {
     "created_at": instances.c.created_at,
@@ -52,7 +62,7 @@ SORT_KEYS: Mapping[str, ColumnElement[Any]] = {
     "id": instances.c.id,
     "host": func.coalesce(instances.c.host, _TEXT),
     "node": func.coalesce(instances.c.host, _TEXT),
-    "availability_zone": func.coalesce(instances.c.availability_zone, _TEXT),
+    "availability_zone": case((instances.c.host.is_(None), _TEXT), else_=func.coalesce(_ZONE, DEFAULT_ZONE)),
     "image_ref": func.coalesce(instances.c.image_id, _TEXT),
     "key_name": func.coalesce(instances.c.key_name, _TEXT),
     "locked_by": func.coalesce(instances.c.locked_by, _TEXT),
@@ -88,6 +98,10 @@ class InstanceQuery:
     ip6: Expression | None = None
     description: Expression | None = None
     hostname: Expression | None = None
+    key_name: Expression | None = None
+    node: Expression | None = None
+    availability_zone: Expression | None = None
+    reservation_id: Expression | None = None
     access_ip_v4: Expression | None = None
     access_ip_v6: Expression | None = None
     flavor: str | None = None
@@ -185,7 +199,11 @@ _TEXTS: Mapping[str, ColumnElement[Any]] = {
     "name": instances.c.name,
     "description": func.coalesce(instances.c.description, _TEXT),
     "hostname": SORT_KEYS["hostname"],
-    # no address is no text, in which nothing is found
+    # what it has none of is no text, in which nothing is found
+    "key_name": instances.c.key_name,
+    "node": instances.c.host,
+    "availability_zone": SORT_KEYS["availability_zone"],
+    "reservation_id": instances.c.reservation_id,
     "access_ip_v4": instances.c.access_ip_v4,
     "access_ip_v6": instances.c.access_ip_v6,
 }

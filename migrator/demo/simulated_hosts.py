@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from migrator import logs
+from migrator.compute import uptime
 from migrator.compute.agent.client import ServerClient
 from migrator.compute.agent.signals import on_signal
 from migrator.compute.agent.simulated_main import demo_simulation, make_agent
@@ -63,7 +64,7 @@ class _Host:
         server = ServerClient(self.url, self.name, self.token)
         try:
             journal = LineJournal(MemoryMedium(self.journal))
-            await make_agent(settings, self.simulation, server, journal).run(stop)
+            await make_agent(settings, self.simulation, server, journal, uptime=uptime.read).run(stop)
         finally:
             await server.close()
 

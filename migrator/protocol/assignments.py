@@ -108,6 +108,12 @@ class PoweredInputs(Message):
     machine: str = ""  # machine type that the guest has seen; "" leaves it to the host
 
 
+class DisksPresentInputs(Message):
+    """Of a build; ``RUNNING`` has them, too, for it makes what is missing."""
+
+    admin_pass: str | None = None  # for the config drive
+
+
 class RebuiltInputs(Message):
     shared: tuple[str, ...] = ()  # targets that must be found; the others are made from their image
     admin_pass: str | None = None  # for the config drive

@@ -178,6 +178,7 @@ LOWEST: dict[str, str] = {
         GET /v2.1/flavors/{id}
         GET /v2.1/limits
         GET /identity/v3/projects/{id}
+        GET /volume/v3/limits
         GET /v2.1/os-quota-sets/{id}/defaults
         GET /v2.1/os-keypairs
         POST /v2.1/os-keypairs

@@ -148,6 +148,13 @@ def test_zones_are_listed_and_shown_on_hosts_services_and_servers(api: Api) -> N
     assert api("PUT", f"/servers/{uuid}", "2.104", pin).status == 200
 
 
+@pytest.mark.parametrize("key", ["-1", "0", "99", "9" * 30])
+def test_an_aggregate_that_cannot_be_is_not_found(api: Api, key: str) -> None:
+    for method in ("GET", "DELETE"):
+        assert api(method, f"/os-aggregates/{key}").status == 404
+    assert api("GET", "/os-aggregates/x").status == 400
+
+
 @pytest.mark.parametrize(("version", "status"), [("2.42", 200), ("2.43", 404)])
 def test_hosts_are_listed_below_2_43(api: Api, version: str, status: int) -> None:
     zone(api)
@@ -157,6 +164,7 @@ def test_hosts_are_listed_below_2_43(api: Api, version: str, status: int) -> Non
         return
     assert {"host_name": "compute1", "service": "compute", "zone": "az"} in answer.json["hosts"]
     assert len(api("GET", "/os-hosts?zone=nova", version).json["hosts"]) == 1
+    assert len(api("GET", "/os-hosts?zone=", version).json["hosts"]) == 2
     total = api("GET", "/os-hosts/compute1", version).json["host"][0]["resource"]
     assert total == {"host": "compute1", "project": "(total)", "cpu": 8, "memory_mb": 16384, "disk_gb": 100}
     assert api("GET", "/os-hosts/nosuch", version).message == "Compute host nosuch could not be found."

@@ -119,6 +119,8 @@ def test_the_clients_work_with_a_name_and_a_password(site: Secured) -> None:
             site.run("openstack", "compute", "service", "list", "-f", "json", **lab),
         ):
             assert (done.returncode, json.loads(done.stdout or "null")) == (0, []), done.stderr
+        limits = site.run("openstack", "limits", "show", "--absolute", "-f", "json", **lab)
+        assert {"Name": "instances", "Value": 10} in json.loads(limits.stdout or "[]"), limits.stderr
         assert site.run("nova", "list", **documented.variables("http_basic", "nova", own)).returncode == 0
         wrong = site.run("migrator", "list", **(basic | {"OS_PASSWORD": "wrong"}))
         assert (wrong.returncode, "requires authentication" in wrong.stderr) == (1, True)

@@ -29,6 +29,7 @@ FOR_ANYBODY = {
     "/identity",
     "/identity/v3",
     "/identity/v3/",
+    "/volume/v3",
     "/image",
     "/image/",
     "/image/v2",

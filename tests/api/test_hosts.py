@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from migrator.db import tables
-from migrator.protocol import Survey, Uptime
+from migrator.protocol import HostReport, Survey, Uptime
 from migrator.scheduler.state import surveys
 from tests import registering
 from tests.api import seed
@@ -86,6 +86,14 @@ def test_capacity_left_the_hypervisor_with_2_88(web: Web) -> None:
     assert plain["uptime"] is None
     assert web("GET", "/v2.1/os-hypervisors/statistics", "2.87").json()["hypervisor_statistics"]["vcpus"] == 16
     assert web("GET", "/v2.1/os-hypervisors/statistics", "2.88").status_code == 404
+
+
+@pytest.mark.parametrize(("address", "shown"), [("10.0.0.9", "10.0.0.9"), ("node1.example", None)])
+def test_a_hypervisors_host_ip_is_an_address_or_nothing(web: Web, address: str, shown: str | None) -> None:
+    report = HostReport(vcpus=8, memory_mb=64, address=address, live_migration_uri="qemu+tcp://n1/system")
+    seed.host(web.db, "named", report=report.model_dump(mode="json"))
+    found = web("GET", "/v2.1/os-hypervisors/detail").json()["hypervisors"]
+    assert {one["hypervisor_hostname"]: one["host_ip"] for one in found}["named"] == shown
 
 
 def test_for_how_long_a_host_runs_is_what_its_agent_told(web: Web) -> None:

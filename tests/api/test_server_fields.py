@@ -127,3 +127,10 @@ def test_a_resize_sets_the_disk_config(api: Api) -> None:
     resize = {"resize": {"flavorRef": "2", "OS-DCF:diskConfig": "AUTO"}}
     assert api("POST", f"/servers/{uuid}/action", body=resize).status == 202
     assert shown(api, uuid)["OS-DCF:diskConfig"] == "AUTO"
+
+
+def test_a_change_of_nothing_is_allowed_and_changes_nothing(api: Api) -> None:
+    uuid = seed.instance(api.db, "a")
+    before = api("GET", f"/servers/{uuid}").json
+    assert api("PUT", f"/servers/{uuid}", body={"server": {}}).status == 200
+    assert api("GET", f"/servers/{uuid}").json == before

@@ -10,7 +10,7 @@ from migrator import supported
 from migrator.api.json_schema import check
 from migrator.api.v2_1.servers.query import Rights, parse
 from migrator.api.v2_1.servers.schemas import LIST_QUERY
-from migrator.db import expressions, instance_filters, instance_list
+from migrator.db import aggregates, expressions, instance_filters, instance_list
 from migrator.db.engine import Database
 from migrator.db.expressions import Search
 from migrator.db.expressions import parse as parse_expression
@@ -23,7 +23,10 @@ MEMBER = Rights(
 )
 
 
-PATTERNS = ("name", "ip", "ip6", "description", "hostname", "access_ip_v4", "access_ip_v6")
+PATTERNS = (
+    *("name", "ip", "ip6", "description", "hostname", "access_ip_v4", "access_ip_v6"),
+    *("key_name", "node", "availability_zone", "reservation_id"),
+)
 
 
 @pytest.fixture
@@ -31,8 +34,10 @@ def seeded(db: Database) -> Database:
     seed.host(db, "compute1")
     seed.host(db, "compute2", disabled=True)
     seed.instance(db, "web-1", created_at=seed.BEGAN, updated_at=seed.BEGAN + 1, tags=["a", "b"])
-    seed.instance(db, "web-2", created_at=seed.BEGAN + 10, updated_at=None, host="compute2", tags=["b"])
-    seed.instance(db, "db-1", created_at=seed.BEGAN + 20, vm_state="stopped", description="ledger", tags=["c"])
+    second = {"host": "compute2", "key_name": "ops-key", "availability_zone": "pinned"}
+    seed.instance(db, "web-2", created_at=seed.BEGAN + 10, updated_at=None, tags=["b"], **second)
+    stopped = {"vm_state": "stopped", "description": "ledger", "key_name": "ops"}
+    seed.instance(db, "db-1", created_at=seed.BEGAN + 20, tags=["c"], **stopped)
     seed.instance(db, "db-2", created_at=seed.BEGAN + 30, task_state="migrating", locked_by="admin")
     seed.instance(
         db,
@@ -41,6 +46,9 @@ def seeded(db: Database) -> Database:
         networks=[{"network": "lan", "mac": "fa:16:3e:0:0:1", "ip": "10.1.2.3"}],
     )
     seed.instance(db, "gone", deleted=True, vm_state="deleted")
+    with db.write() as connection:
+        zone = aggregates.create(connection, "ssd", {"availability_zone": "fast"})
+        aggregates.add_host(connection, zone.id, "compute2")
     return db
 
 
@@ -67,7 +75,9 @@ def names(db: Database, caller: Rights = ADMIN, version: tuple[int, int] = (2, 9
         ({"status": "DELETED"}, ["gone"]),
         ({"deleted": "True", "all_tenants": "True"}, ["gone"]),
         ({"deleted": "False", "all_tenants": "True"}, ["theirs", "db-2", "db-1", "web-2", "web-1"]),
-        ({"tenant_id": "demo"}, ["theirs"]),
+        ({"tenant_id": "demo", "all_tenants": "1"}, ["theirs"]),
+        ({"tenant_id": "demo"}, ["db-2", "db-1", "web-2", "web-1"]),
+        ({"project_id": "demo", "all_tenants": "0"}, ["db-2", "db-1", "web-2", "web-1"]),
         ({"tags": "a,b"}, ["web-1"]),
         ({"tags__any": "a,c"}, ["db-1", "web-1"]),
         ({"not__tags": "b"}, ["db-2", "db-1"]),
@@ -86,6 +96,15 @@ def names(db: Database, caller: Rights = ADMIN, version: tuple[int, int] = (2, 9
         ({"config_drive": "false"}, ["db-2", "db-1", "web-2", "web-1"]),
         ({"progress": "0"}, ["db-2", "db-1", "web-2", "web-1"]),
         ({"progress": "7"}, []),
+        ({"key_name": "^ops"}, ["db-1", "web-2"]),
+        ({"key_name": "key$"}, ["web-2"]),
+        ({"node": "compute[2-9]"}, ["web-2"]),
+        ({"node": "compute"}, ["db-2", "db-1", "web-2", "web-1"]),
+        ({"host": "compute"}, []),
+        ({"availability_zone": "^fast$"}, ["web-2"]),
+        ({"availability_zone": "nova"}, ["db-2", "db-1", "web-1"]),
+        ({"sort_key": "availability_zone|display_name", "sort_dir": "asc"}, ["web-2", "db-1", "db-2", "web-1"]),
+        ({"reservation_id": "^r-.*h$"}, ["db-2", "db-1", "web-2", "web-1"]),
         ({"limit": "2"}, ["db-2", "db-1"]),
         ({"limit": "0"}, []),
     ],
@@ -109,7 +128,8 @@ def test_every_filter_of_the_schema_is_honoured_or_refused(seeded: Database) -> 
     refused = {row.name for row in supported.REFUSED_FILTERS}
     nothing = {"progress": "99", "config_drive": "true", "power_state": "7", "status": "SUSPENDED"}
     for name in set(LIST_QUERY[0][1]["properties"]) - scopes - refused:
-        assert names(seeded, ADMIN, (2, 96), **{name: nothing.get(name, "nosuch")}) == [], name
+        asked = {"all_tenants": "1", name: nothing.get(name, "nosuch")}
+        assert names(seeded, ADMIN, (2, 96), **asked) == [], name
 
 
 def test_pages_join_without_gap_or_overlap(seeded: Database) -> None:

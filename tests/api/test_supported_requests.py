@@ -10,7 +10,7 @@ from migrator import supported_requests
 from migrator.api.routing import Schema
 from migrator.api.urls import COMPUTE
 from migrator.api.v2_1.actions.dispatch import ACTIONS
-from migrator.db import volumes
+from migrator.db import instances, tables, volumes
 from migrator.db.tables import operations
 from migrator.supported import Honoured, Refused
 from tests.api import seed
@@ -112,8 +112,15 @@ def test_what_a_server_is_not_given_is_refused_by_name_and_not_repeated(api: Api
     assert begun(api) == 0
 
 
-def test_no_password_is_answered_for_none_is_set(api: Api) -> None:
-    assert "adminPass" not in boot(api, config_drive=True).json["server"]
+def test_a_password_is_for_the_config_drive_alone(api: Api) -> None:
+    assert "adminPass" not in boot(api, config_drive=True).json["server"], "none is made up"
+    answer = boot(api, adminPass="s3cret", config_drive=False)
+    assert "s3cret" not in str(answer.json)
+    with api.db.read() as connection:
+        spec = instances.get(connection, answer.json["server"]["id"]).spec
+        rows = [*connection.execute(select(operations)), *connection.execute(select(tables.instances))]
+    assert [disk["config_drive"] for disk in spec["disks"]] == [False, True]
+    assert "s3cret" not in str(rows)
 
 
 @pytest.mark.parametrize(

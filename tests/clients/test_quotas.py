@@ -15,5 +15,7 @@ def test_an_administrator_sets_a_projects_quotas_and_a_project_sees_its_limits(c
     assert (found["instances"], found["ram"], found["cores"]) == (7, 2048, -1)
     told = cloud.nova("quota-show", "--tenant", "demo")
     assert (told.code, "| instances            | 7 " in told.out) == (0, True), told.out
+    listed = cloud.openstack("limits", "show", "--absolute", "-f", "json").json
+    assert {"Name": "instances", "Value": -1} in listed
     limits = cloud.nova("limits")
     assert (limits.code, "| Instances " in limits.out) == (0, True), limits.out + limits.err

@@ -1,9 +1,10 @@
 """The real clients, which get their tokens and the API's address from Keystone."""
 
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,11 @@ def run(site: Site, *command: str, **environment: str) -> subprocess.CompletedPr
     return subprocess.run(message, env=more, cwd=site.directory, capture_output=True, text=True, check=False)
 
 
-def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keystone) -> None:
+@contextlib.contextmanager
+def served(site: Site, keystone: Keystone, place: str = "") -> Iterator[Mapping[str, str]]:
+    """The server, in the catalog at a URL that ends with ``place``; yields what a reader of the page fills in."""
     service = keystone.post("/services", {"service": {"type": "compute", "name": "migrator"}})["service"]["id"]
-    url = f"{site.url}/v2.1"
+    url = f"{site.url}/v2.1{place}"
     endpoint = {"service_id": service, "interface": "public", "url": url, "region_id": "RegionOne"}
     keystone.post("/endpoints", {"endpoint": endpoint})
     listen = site.url.removeprefix("http://")
@@ -45,9 +48,25 @@ def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keys
         "demo": "own",
     }
     (site.directory / "clouds.yaml").write_text(documented.clouds("keystone", own))
-    member = documented.variables("keystone", "migrator", own)
     with site.process("server", database=site.db.url, listen=listen, image_dir=images, **settings):
         site.until(site.listening, 60)
+        yield own
+    keystone.http.delete(f"/services/{service}").raise_for_status()
+
+
+def test_the_clients_work_with_a_url_of_an_old_catalog(site: Site, keystone: Keystone) -> None:
+    with served(site, keystone, "/%(project_id)s") as own:
+        for done in (
+            run(site, "openstack", "server", "list", "-f", "json", OS_CLOUD="lab"),
+            run(site, "openstack", "limits", "show", "--absolute", "-f", "json", OS_CLOUD="lab"),
+            run(site, "nova", "list", **documented.variables("keystone", "nova", own)),
+        ):
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keystone) -> None:
+    with served(site, keystone) as own:
+        member = documented.variables("keystone", "migrator", own)
         for done in (
             run(site, "openstack", "flavor", "list", "-f", "json", OS_CLOUD="lab"),
             run(site, "openstack", "image", "list", "-f", "json", OS_CLOUD="lab"),
@@ -64,6 +83,6 @@ def test_the_clients_work_with_a_password_in_keystone(site: Site, keystone: Keys
         refused = run(site, "migrator", "service-list", **member)
         assert "Policy doesn't allow os_compute_api:os-services:list" in refused.stderr
         token = {"OS_AUTH_TYPE": "token", "OS_TOKEN": keystone.token("the-admin", project="own")}
-        assert run(site, "migrator", "service-list", MIGRATOR_URL=url, **token).returncode == 0
+        assert run(site, "migrator", "service-list", MIGRATOR_URL=f"{site.url}/v2.1", **token).returncode == 0
         wrong = run(site, "migrator", "list", **(member | {"OS_PASSWORD": "wrong"}))
         assert (wrong.returncode, "issued no token: it answered 401" in wrong.stderr) == (1, True)

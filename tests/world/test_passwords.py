@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from migrator.db import operations as operation_rows
 from migrator.db.tables import operations
 from migrator.protocol import Assignments, Poll
+from migrator.scheduler.requests import build as building
 from migrator.scheduler.requests import evacuation
+from migrator.scheduler.requests.build import NewInstance
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state import passwords
 from tests.world.clients import built
 from tests.world.evacuations import is_over
 from tests.world.moves import force_down, newest_move, pass_time
-from tests.world.world import CALLER, World
+from tests.world.world import CALLER, FLAVOR, World
 
 PASSWORD = "Unmistakable-3141"
 
@@ -66,6 +69,20 @@ def test_a_password_is_told_to_the_destination_and_never_stored_as_it_was_typed(
     assert world.simulation.running_on(uuid) == ["n2"]
     assert {host for host, _ in told} == {"n2"}
     assert passwords.PARAM not in newest_move(world, uuid).params
+    assert stored(world) == []
+
+
+def test_a_password_of_a_new_instance_reaches_its_config_drive_and_is_forgotten(world: World) -> None:
+    new = NewInstance("guest", FLAVOR, world.image, requested_host="n2", config_drive=True, admin_pass=PASSWORD)
+    world.tick()
+    uuid, operation_id = building.create_instance(world.db, CALLER, new)
+    assert stored(world) == []
+    world.run(lambda: world.simulation.running_on(uuid) == ["n2"])
+    world.run()
+    found = [disks for storage in world.simulation.storages.values() for disks in storage.disks.items()]
+    assert {target: disk.admin_pass for (_, target), disk in found} == {"vda": None, "sda": PASSWORD}
+    with world.db.read() as connection:
+        assert passwords.PARAM not in operation_rows.get(connection, operation_id).params
     assert stored(world) == []
 
 

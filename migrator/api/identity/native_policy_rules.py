@@ -39,6 +39,7 @@ NATIVE_RULES = (
          "GET /v1/recoveries/{ident}"),
     ours("projects:show", ANY, "Find a project by its name, where there is no Keystone",
          "GET /identity/v3/projects/{id}"),
+    ours("volume_limits:show", ANY, "Show limits of volumes: there are none", "GET /volume/v3/limits"),
     ours("hosts:list", ADMIN, "List hosts with what they hold", "GET /v1/hosts", "GET /v1/hosts/{name}"),
     ours("capacity", ADMIN, "Tell what the loss of hosts would do", "GET /v1/what-if",
          "GET /v1/capacity"),

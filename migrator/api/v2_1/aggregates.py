@@ -164,9 +164,10 @@ def _refuse_occupied(connection: Connection, names: Collection[str], message: st
 
 def _id(request: ApiRequest) -> int:
     ident = request.params["id"]
-    if not (ident.isascii() and ident.isdigit()):
+    digits = ident.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         raise BadRequest("Invalid input received: id must be an integer")
-    if int(ident[:20]) > _LARGEST_ID:
+    if not 0 <= int(ident[:20]) <= _LARGEST_ID:
         raise NotFound(f"Aggregate {ident[:20]} could not be found.")
     return int(ident)
 

@@ -1,5 +1,6 @@
 """/os-hypervisors: the hosts as hypervisors, in all the shapes the microversions had."""
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -161,13 +162,21 @@ def _brief(request: ApiRequest, row: HostRow, _used: Mapping[str, Any]) -> dict[
     }
 
 
+def _ip(address: str) -> str | None:
+    """Nova's is an IP address or nothing, which its clients hold it against; an operator may give a name instead."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return None
+
+
 def _full(request: ApiRequest, row: HostRow, used: Mapping[str, Any]) -> dict[str, Any]:
     report, unreadable = host_views.report_of(row)
     service_id = row.uuid if request.version >= _UUIDS else row.id
     body = _brief(request, row, used) | {
         "hypervisor_type": report.hypervisor_type,
         "hypervisor_version": report.hypervisor_version,
-        "host_ip": report.address,
+        "host_ip": _ip(report.address),
         "service": {"id": service_id, "host": row.name, "disabled_reason": reason_of(row, unreadable)},
     }
     if request.version >= _PLAIN:

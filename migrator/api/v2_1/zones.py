@@ -54,7 +54,7 @@ def _zone(name: str, rows: list[HostRow], shown: dict[str, Any] | None) -> dict[
 
 
 def hosts_index(request: ApiRequest) -> Answer:
-    wanted = paging.first(request.query, "zone")
+    wanted = paging.first(request.query, "zone") or None  # a blank one asks for none, as in Nova
     shown = [
         {"host_name": row.name, "service": _SERVICE, "zone": zone}
         for zone, rows in _by_zone(request).items()

@@ -6,7 +6,7 @@ hypervisor behind them is simulated, and what would lie on a disk lies in memory
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from migrator.compute.simulated.cluster import SimulatedCluster
 from migrator.compute.simulated.driver import SimulatedHypervisor
 from migrator.compute.simulated.state import MIB
 from migrator.compute.storage.file_permissions import narrow_state
-from migrator.protocol import ImageRef
+from migrator.protocol import ImageRef, Uptime
 from migrator.service_manager import ServiceManager
 from migrator.settings import AgentSettings
 
@@ -47,13 +47,14 @@ def make_agent(
     threads: ThreadPoolExecutor | None = None,
     lease: Path | None = None,
     manager: ServiceManager | None = None,
+    uptime: Callable[[], Uptime | None] = lambda: None,
 ) -> Agent:
     """A real agent over the simulated host ``settings.host`` of ``cluster``. ``lease``: its self-fencing lease's file;
     None keeps it in memory."""
     kept = journal if journal is not None else LineJournal(MemoryMedium([]))
     driver, fencing = of_host(settings, SimulatedHypervisor(settings.host, simulation), lease)
     worker = Worker(driver, kept, NamedImages(), time.monotonic)
-    surveyor = Surveyor(driver)
+    surveyor = Surveyor(driver, uptime=uptime)
     return Agent(settings, driver, worker, kept, server, threads, fencing=fencing, surveyor=surveyor, manager=manager)
 
 

@@ -9,6 +9,7 @@ from migrator.protocol import (
     MAY_GO_ON,
     PAUSE_REASON_USER,
     Assignment,
+    DisksPresentInputs,
     DomainFact,
     DomainState,
     PoweredInputs,
@@ -20,8 +21,8 @@ ASK_AGAIN_S = 3.0  # a guest that is still booting misses the request to shut do
 
 
 def disks_present(tools: HandlerContext, _memory: OperationState, assignment: Assignment) -> Mapping[str, Any]:
-    spec = assignment.instance
-    tools.driver.make_disks(spec, tools.images.ensure(spec.images))
+    spec, inputs = assignment.instance, DisksPresentInputs.model_validate(assignment.inputs)
+    tools.driver.make_disks(spec, tools.images.ensure(spec.images), inputs.admin_pass)
     return NOTHING
 
 

@@ -15,6 +15,7 @@ from migrator.protocol import (
     Assignment,
     CompatibleInputs,
     CopiedInputs,
+    DisksPresentInputs,
     DisksWholeInputs,
     Ensure,
     GuestDescription,
@@ -216,17 +217,16 @@ def _powered(ask: AssignmentContext) -> Message:
     return PoweredInputs(power=views.power_asked(operation), machine=views.guest_of(operation).machine)
 
 
+def _disks_present(ask: AssignmentContext) -> Message:
+    return DisksPresentInputs(admin_pass=ask.snapshot.operation.params.password)
+
+
 def _rebuilt(ask: AssignmentContext) -> Message:
     shared = views.shared_by_both(ask.snapshot)
     return RebuiltInputs(
         shared=tuple(disk.target for disk in ask.snapshot.instance.disks if disk.pool in shared),
-        admin_pass=_typed(ask.snapshot.operation.params.admin_pass),
+        admin_pass=ask.snapshot.operation.params.password,
     )
-
-
-def _typed(password: str | Mapping[str, str] | None) -> str | None:
-    """As it was typed; None while it is not readable."""
-    return password if isinstance(password, str) else None
 
 
 def _shut_off(ask: AssignmentContext) -> Message:
@@ -291,5 +291,7 @@ _INPUTS: Mapping[Ensure, Callable[[AssignmentContext], Message]] = {
     Ensure.DISKS_WHOLE: _disks_whole,
     Ensure.COPIED: _copied,
     Ensure.POWERED: _powered,
+    Ensure.DISKS_PRESENT: _disks_present,
+    Ensure.RUNNING: _disks_present,
     Ensure.REBUILT: _rebuilt,
 }

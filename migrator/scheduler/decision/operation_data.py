@@ -83,6 +83,11 @@ class Params(StoredJson):
     old_flavor: Mapping[str, Any] | None = None
     new_flavor: Mapping[str, Any] | None = None
 
+    @property
+    def password(self) -> str | None:
+        """As it was typed; None while it is not readable."""
+        return self.admin_pass if isinstance(self.admin_pass, str) else None
+
 
 class Context(StoredJson):
     """What phases have found out, for those that follow."""

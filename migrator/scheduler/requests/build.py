@@ -13,7 +13,7 @@ from typing import Any
 
 from migrator import supported
 from migrator.db import images as image_rows
-from migrator.db import instances, neighbours, server_groups
+from migrator.db import instances, keys, neighbours, server_groups
 from migrator.db import volumes as volume_rows
 from migrator.db.engine import Connection, Database
 from migrator.db.quotas import Limits
@@ -24,6 +24,7 @@ from migrator.protocol import DiskSpec, ImageRef, InstanceSpec, NicSpec, VolumeS
 from migrator.scheduler.requests import interfaces, quota_checks
 from migrator.scheduler.requests.interfaces import Interfaces, WantedNic
 from migrator.scheduler.requests.requests import Caller, begin
+from migrator.scheduler.state import passwords
 from migrator.untrusted.image_inspection import QEMU_FORMATS
 
 STORAGE_EXTRA_SPEC = supported.STORAGE  # flavor extra spec that names the pool of the instance's disks
@@ -62,6 +63,7 @@ class NewInstance:
     hostname: str = ""
     display_columns: Mapping[str, Any] = field(default_factory=dict)  # column -> value: recorded only to be shown
     user_data: str | None = None  # in base64
+    admin_pass: str | None = None  # for the config drive; recorded nowhere else
     boot_volume: str | None = None  # id of the volume that is its root disk; there is no image then
     volumes: Sequence[str] = ()  # ids of further ones, in the order of their devices
     reservation_id: str | None = None
@@ -133,7 +135,9 @@ def _create(connection: Connection, caller: Caller, new: NewInstance, nics: Inte
     )
     neighbours.add(connection, uuid, neighbours.SAME_HOST, new.hints.same_host)
     neighbours.add(connection, uuid, neighbours.DIFFERENT_HOST, new.hints.different_host)
-    return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host)
+    secret = passwords.encrypted(keys.stamp_key(connection), new.admin_pass) if new.admin_pass else None
+    params = {passwords.PARAM: secret} if secret is not None else {}
+    return uuid, begin(connection, caller, Kind.BUILD, uuid, None, requested_host=new.requested_host, params=params)
 
 
 def _join(connection: Connection, group: str) -> None:

@@ -51,7 +51,6 @@ def new_instances(
     None: all. ``owner``: whose key pairs. Raises BadRequest."""
     server = body["server"]
     _refuse_unsupported(server)
-    ha_policy.check(server.get("metadata", {}))
     count = _count(server)
     disks = _disks(server, count)
     with db.read() as connection:
@@ -78,6 +77,7 @@ def new_instances(
             hostname=_hostname(server, name),
             display_columns=view(server),
             user_data=_user_data(server),
+            admin_pass=server.get("adminPass") or None,
             boot_volume=disks.boot_volume,
             volumes=disks.volumes,
             hints=asked,
@@ -97,8 +97,8 @@ def _user_data(server: Mapping[str, Any]) -> str | None:
 
 
 def _config_drive(server: Mapping[str, Any]) -> bool:
-    """Nothing else tells a guest its key and its user data, so one with either has a config drive."""
-    told = server.get("user_data") or server.get("key_name")
+    """Nothing else tells a guest its key, its user data and its password: one with any of them has a config drive."""
+    told = server.get("user_data") or server.get("key_name") or server.get("adminPass")
     return bool(told) or server.get("config_drive", False) in TRUE
 
 
@@ -144,6 +144,7 @@ def _names(name: str, count: int) -> list[str]:
 
 
 def _refuse_unsupported(server: Mapping[str, Any]) -> None:
+    ha_policy.check(server.get("metadata", {}))
     if said := supported_requests.refused_values(server, supported_requests.REFUSED_FIELDS):
         raise BadRequest("; ".join(said))
     for group in server.get("security_groups", ()):

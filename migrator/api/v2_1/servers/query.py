@@ -25,14 +25,10 @@ Params = Mapping[str, Sequence[str]]
 
 # parameter -> column, compared for equality
 _EQUAL = {
-    "reservation_id": "reservation_id",
     "image": "image_id",
     "image_ref": "image_id",
     "host": "host",
-    "node": "host",
     "user_id": "user_id",
-    "key_name": "key_name",
-    "availability_zone": "availability_zone",
     "config_drive": "config_drive",
     "progress": "progress",
     "locked_by": "locked_by",
@@ -44,6 +40,10 @@ _EXPRESSIONS = {
     "ip6": ("ip6", "ip6"),
     "description": ("description", "display_description"),
     "hostname": ("hostname", "hostname"),
+    "key_name": ("key_name", "key_name"),
+    "node": ("node", "node"),
+    "availability_zone": ("availability_zone", "availability_zone"),
+    "reservation_id": ("reservation_id", "reservation_id"),
     "access_ip_v4": ("access_ip_v4", "access_ip_v4"),
     "access_ip_v6": ("access_ip_v6", "access_ip_v6"),
 }
@@ -118,10 +118,11 @@ def _open_to(params: Params, version: Version, caller: Rights) -> Params:
 
 
 def _scope(params: Params, caller: Rights) -> dict[str, Any]:
-    """Whose instances: the caller's project's, or (for an administrator) all or another's."""
+    """Whose instances: the caller's project's, or (for an administrator) all or another's. A project that is named
+    without ``all_tenants`` says nothing, as in Nova."""
     other = first(params, "project_id") or first(params, "tenant_id")
     asked = first(params, "all_tenants")
-    everyone = boolean("all_tenants", asked) if asked is not None else other is not None and caller.all_tenants
+    everyone = asked is not None and boolean("all_tenants", asked)
     if everyone and not caller.all_tenants:
         raise Forbidden(f"Policy doesn't allow {caller.rule} to be performed.")
     if not everyone:

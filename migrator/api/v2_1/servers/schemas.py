@@ -144,7 +144,7 @@ _UPDATE: Schema = {
 
 
 def _update(**more: Any) -> Schema:
-    return closed({"server": {**closed(_UPDATE | more), "minProperties": 1}}, ("server",))
+    return closed({"server": closed(_UPDATE | more)}, ("server",))
 
 
 UPDATE: Versioned = (

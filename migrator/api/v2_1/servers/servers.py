@@ -129,7 +129,8 @@ def rename(request: ApiRequest) -> Answer:
     with request.services.db.write() as connection:
         if PINNED in wanted:
             values["availability_zone"] = _pinned(connection, uuid, wanted[PINNED])
-        instances.change(connection, uuid, values)
+        if values:
+            instances.change(connection, uuid, values)
     row = find(request, uuid)
     context = view_context(request, [row])
     if request.version >= (2, 75):
