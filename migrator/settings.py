@@ -21,16 +21,12 @@ from migrator.ha_settings import HaSettings
 from migrator.quota_settings import QuotaSettings
 from migrator.setting_values import is_loopback as is_loopback
 from migrator.untrusted import peer_address
+from migrator.webhook_settings import WebhookSettings
 
 _FLOAT_MAX = 1e9  # s: 31 years
 _INT_MAX = 2**53
-_SECRET = (
-    "database",
-    "token",
-    "fence_command",
-    "keystone_password",
-    "keystone_application_credential_secret",
-)  # or holding a password: no error shows them
+# Secrets, or values that may hold a password: no error shows them.
+_SECRET = ("database", "token", "fence_command", "keystone_password", "keystone_application_credential_secret")
 
 
 class _Base(BaseSettings):
@@ -51,7 +47,7 @@ class _Base(BaseSettings):
         return self
 
 
-class ServerSettings(_Base, QuotaSettings, HaSettings, BalanceSettings):
+class ServerSettings(_Base, WebhookSettings, QuotaSettings, HaSettings, BalanceSettings):
     # sqlite:////PATH for one server, or postgresql://USER:PASSWORD@HOST/NAME
     database: str = "sqlite:////var/lib/migrator/migrator.db"
     listen: setting_values.Endpoint = "127.0.0.1:8774"  # HOST:PORT of the API

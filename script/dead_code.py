@@ -8,6 +8,8 @@ _.should_exit  # of uvicorn's server, which reads it
 _.align  # of prettytable's table, which reads it
 _.handle_async_request  # httpx calls its transport
 _.auth_flow  # and what authenticates its requests
+_.do_POST  # of http.server's handlers, which call it
+_.log_message  # of http.server's handlers, which call it
 _._task  # keeps asyncio's task from being collected while it runs
 _.ip  # a filter of servers, by the name in the query; and an address in an instance's stored networks
 _.ip6  # a filter of servers, by the name in the query

@@ -20,6 +20,7 @@ from migrator.cli import (
     recoveries,
     services,
     volumes,
+    webhooks,
     where,
 )
 from migrator.cli import networks as network_verbs
@@ -207,6 +208,7 @@ VERBS: Mapping[str, Callable[[Client, Arguments], int | None]] = {
     **services.VERBS,
     **preflight.VERBS,
     **volumes.VERBS,
+    **webhooks.VERBS,
     **network_verbs.VERBS,
     **alarms.VERBS,
     **drains.VERBS,

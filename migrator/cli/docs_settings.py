@@ -31,6 +31,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "tls_cert": "/etc/migrator/api-cert.pem",
     "tls_key": "/etc/migrator/api-key.pem",
     "keystone_cafile": "/etc/migrator/keystone-ca.pem",
+    "webhook_cafile": "/etc/migrator/webhook-ca.pem",
     "policy_file": "/etc/migrator/policy.yaml",
     "server_ca": "/etc/migrator/ca.pem",
     "host": "n1",

@@ -1,12 +1,19 @@
-"""What the command line prints: nova's tables, or JSON. Pure: rows in, text out."""
+"""What the command line prints: nova's tables, as wide as the terminal at most, or JSON: rows in, text out."""
 
 import json
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
+from rich.cells import cell_len
+
+from migrator.cli.folding import fitted, folded
 from migrator.untrusted import printable
+
+_ENDLESS = 1_000_000
 
 Row = Mapping[str, Any]
 
@@ -45,21 +52,22 @@ def as_json(value: Any) -> str:
 
 
 def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(_cells(line[i]) for line in (titles, *rows)) for i in range(len(titles))]
+    columns = [[line[i] for line in (titles, *rows)] for i in range(len(titles))]
+    widths = fitted(columns, _cells_across() - 3 * len(titles) - 1)
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
 
-    def line(cells: Sequence[str]) -> str:
-        padded = (text + " " * (width - _cells(text)) for text, width in zip(cells, widths, strict=True))
-        return "|" + "|".join(f" {text} " for text in padded) + "|"
+    def line(cells: Sequence[str]) -> Iterator[str]:
+        parts = [folded(text, width) for text, width in zip(cells, widths, strict=True)]
+        for across in zip_longest(*parts, fillvalue=""):
+            padded = (text + " " * (width - cell_len(text)) for text, width in zip(across, widths, strict=True))
+            yield "|" + "|".join(f" {text} " for text in padded) + "|"
 
-    return "\n".join([rule, line(titles), rule, *(line(row) for row in rows), rule])
+    return "\n".join([rule, *line(titles), rule, *(drawn for row in rows for drawn in line(row)), rule])
 
 
-def _cells(text: str) -> int:
-    """How many of a terminal's cells the text takes: East Asian wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+def _cells_across() -> int:
+    """Of the terminal; where a program or a file reads the table, each row is one line, however long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
 
 
 def size(count: float) -> str:

@@ -25,6 +25,7 @@ def add(subparsers: Any) -> None:
     _add_flavors_and_images(subparsers)
     _add_volumes(subparsers)
     _add_networks(subparsers)
+    _add_webhooks(subparsers)
     _add_alarms(subparsers)
     _add_kept_disks(subparsers)
     left = add_verb(
@@ -234,6 +235,19 @@ def _add_networks(subparsers: Any) -> None:
     )
     add_verb(subparsers, "network-list", "list networks", json=True)
     add_verb(subparsers, "network-delete", "delete networks in which no server is").add_argument("network", nargs="+")
+
+
+def _add_webhooks(subparsers: Any) -> None:
+    made = add_verb(subparsers, "webhook-create", "have a receiver told of events by signed requests", json=True)
+    made.add_argument("name")
+    made.add_argument("receiver", metavar="URL", help="https://HOST[:PORT][/PATH] that takes them")
+    made.add_argument("--event", action="append", default=[], metavar="NAME", help="only these; may be repeated")
+    add_verb(subparsers, "webhook-list", "list webhooks, and how many events each is behind", json=True)
+    told = add_verb(subparsers, "webhook-deliveries", "tell what a webhook's receiver took", json=True)
+    told.add_argument("webhook")
+    told.add_argument("--state", choices=("delivered", "failing", "given up"))
+    told.add_argument("--limit", type=int, default=100, metavar="N", help="the newest ones, at most 1000")
+    add_verb(subparsers, "webhook-delete", "delete webhooks").add_argument("webhook", nargs="+")
 
 
 def _add_alarms(subparsers: Any) -> None:

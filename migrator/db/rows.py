@@ -227,6 +227,24 @@ class NetworkRow(NamedTuple):
     created_at: float
 
 
+class WebhookRow(NamedTuple):
+    """A row of ``webhooks``."""
+
+    id: int
+    uuid: str
+    name: str
+    url: str
+    secret: str
+    events: Sequence[str]
+    cursor: int
+    attempts: int
+    failing_since: float | None
+    next_at: float
+    claimed_by: str | None
+    claimed_until: float
+    created_at: float
+
+
 class AlarmRow(NamedTuple):
     """A row of ``alarms``."""
 

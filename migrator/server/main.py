@@ -2,7 +2,7 @@
 at its sockets until a signal.
 
 Owns start and end. What each part does while it runs is its own file's: ``app``, ``heartbeat``, ``sweeper``,
-``housekeeping``, ``fence_runner``, ``listeners``.
+``housekeeping``, ``fence_runner``, ``webhook_sender``, ``listeners``.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from migrator.server.app import create_app
 from migrator.server.fence_runner import FenceRunner
 from migrator.server.heartbeat import Heartbeat
 from migrator.server.listeners import ACCEPTED_AT_ONCE, ServerWithTls, listen_at
+from migrator.server.webhook_sender import WebhookSender
 from migrator.service_manager import ServiceManager
 from migrator.settings import ServerSettings
 
@@ -77,6 +78,7 @@ def background(services: Services, stop: threading.Event) -> Mapping[str, Callab
         "housekeeping": partial(housekeeping.run, services, stop),
         "capacity": partial(housekeeping.keep_capacity, services, stop),
         "use": partial(housekeeping.keep_use, services, stop),
+        "webhooks": WebhookSender(services, stop).run,
         "fencer": FenceRunner(services, stop).run,
     }
 

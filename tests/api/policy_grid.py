@@ -63,6 +63,10 @@ LOWEST: dict[str, str] = {
         DELETE /v1/kept-disks/{instance}/{operation}
         GET /v1/leftovers
         GET /v1/drains
+        POST /v1/webhooks
+        GET /v1/webhooks
+        GET /v1/webhooks/{ident}/deliveries
+        DELETE /v1/webhooks/{ident}
         POST /v1/drains
         GET /v1/drains/{ident}
         POST /v1/drains/{ident}/pause

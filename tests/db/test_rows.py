@@ -33,6 +33,7 @@ from migrator.db import (
     server_groups,
     surveys,
     volumes,
+    webhooks,
 )
 from migrator.db.engine import Connection, Database
 from migrator.errors import MigratorError
@@ -78,6 +79,7 @@ QUERIES: list[tuple[type, Ask]] = [
     (drain_rows.GuestFailureRow, guest_failures.every),
     (drain_rows.HeardRow, drains.hosts_heard),
     (drain_rows.DrainEventRow, lambda c: drains.events(c, 1)),
+    (rows.WebhookRow, webhooks.every),
     (rows.AlarmRow, lambda c: alarms.listed(c, host="n1")),
     (rows.AlarmRow, lambda c: alarms.listed(c, cleared=True)),
     (rows.CopyRow, lambda c: host_domains.of_instance(c, "u")),

@@ -124,14 +124,16 @@ def test_packages_are_installed_started_upgraded_and_purged(installation: Instal
 
 
 def configure(installation: Installation) -> None:
-    """From the example, as docs/installation.md says."""
+    """By the commands of docs/installation.md, but for the address; and the API at a port of this test's own."""
     debian = installation.debian
-    example = debian.path("/usr/share/doc/migrator-server/examples/server.toml").read_text()
-    addresses = {"listen": installation.api, "agent_listen": installation.agents}
-    for name, port in addresses.items():
-        example = re.sub(rf"^#{name} = .*", f'{name} = "127.0.0.1:{port}"', example, flags=re.M)
-    debian.path("/etc/migrator/server.toml").write_text(example)
-    debian.run("systemd-tmpfiles", "--create", "migrator-server.conf")
+    page = (ROOT / "docs/installation.md").read_text()
+    section = re.split(r"^## ", page.split("\n## The server\n")[1], flags=re.M)[0]
+    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    assert commands.pop() == "systemctl start migrator-server"
+    typed = "\n".join(commands).replace("10.0.0.1:8775", f"127.0.0.1:{installation.agents}")
+    debian.run("sh", "-e", "-c", typed)
+    with debian.path("/etc/migrator/server.toml").open("a") as file:
+        file.write(f'listen = "127.0.0.1:{installation.api}"\n')
     group = debian.run("stat", "-c", "%a %U %G", "/etc/migrator/server.toml").stdout
     assert group == "640 root migrator\n"
     assert debian.starts("migrator-server")

@@ -88,7 +88,7 @@ async def _lines(request: ApiRequest, query: EventsQuery, at: int, missed: bool)
             while at < settled:  # page by page: the next one is read when the client has taken this one
                 until = min(settled, at + PAGE)
                 for row in await feed.page(at, until, query.instance, query.host):
-                    yield f"id: {row.id}\n{_data(_view(row))}".encode()
+                    yield f"id: {row.id}\n{_data(view(row))}".encode()
                     spoke = clock()
                 at = until
             if clock() >= ends or request.services.notifier.closing:
@@ -111,7 +111,8 @@ def _data(body: dict[str, Any]) -> str:
     return f"data: {orjson.dumps(body).decode()}\n\n"
 
 
-def _view(row: Any) -> dict[str, Any]:
+def view(row: Any) -> dict[str, Any]:
+    """One event, for people and programs. ``row``: of ``event_stream``."""
     operation = {"id": row.operation_id, "uuid": row.operation_uuid, "kind": row.operation_kind}
     return {
         "id": row.id,

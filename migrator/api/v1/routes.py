@@ -18,6 +18,7 @@ from migrator.api.v1 import (
     recoveries,
     usage,
     volumes,
+    webhooks,
     where,
 )
 
@@ -72,6 +73,12 @@ NATIVE = (
     Route("GET", "/networks", networks.index, operator("networks:list"), "List networks"),
     Route("GET", "/networks/{ident}", networks.show, operator("networks:show"), "Show a network"),
     Route("DELETE", "/networks/{ident}", networks.delete, operator("networks:delete"), "Delete a network"),
+    Route("POST", "/webhooks", webhooks.create, operator("webhooks:create"), "Have a receiver told of events",
+          body=webhooks.NewWebhookRequest),
+    Route("GET", "/webhooks", webhooks.index, operator("webhooks:list"), "List webhooks"),
+    Route("GET", "/webhooks/{ident}/deliveries", webhooks.deliveries, operator("webhooks:list"),
+          "List what was delivered", query=webhooks.DeliveriesQuery),
+    Route("DELETE", "/webhooks/{ident}", webhooks.delete, operator("webhooks:delete"), "Delete a webhook"),
     Route("POST", "/drains", drains.create, operator("drains:create"), "Move all instances away from a host",
           body=drains.NewDrain),
     Route("GET", "/drains", drains.index, operator("drains:list"), "List drains", query=drains.DrainsQuery),

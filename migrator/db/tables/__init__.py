@@ -29,6 +29,7 @@ from migrator.db.tables.quota_tables import quota_classes, quotas
 from migrator.db.tables.schema import metadata
 from migrator.db.tables.timeline_tables import IS_REQUEST, alarms, events
 from migrator.db.tables.use_tables import use_hours, use_sampling
+from migrator.db.tables.webhook_tables import webhook_deliveries, webhooks
 
 __all__ = [
     "IS_REQUEST",
@@ -71,4 +72,6 @@ __all__ = [
     "use_hours",
     "use_sampling",
     "volumes",
+    "webhook_deliveries",
+    "webhooks",
 ]

@@ -164,6 +164,9 @@ def _elsewhere(sides: Sides) -> Sequence[str]:
 
 def _copy(sides: Sides, copy: CopyRow) -> str:
     said = f"{copy.host} said {copy.age_s:.0f} s ago that a copy {_does(copy)} there"
+    if (changed_s := _changed_since_listing(sides, copy)) is not None:
+        listing = f"{copy.host}'s last list of its guests, perhaps from before the record changed {changed_s:.0f} s ago"
+        said = f"{listing}, says that a copy {_does(copy)} there"
     if not copy.believed:
         return f"{said}; that host was never given the instance, and is not believed."
     view = sides.views.get(copy.host)
@@ -172,6 +175,15 @@ def _copy(sides: Sides, copy: CopyRow) -> str:
     if not sides.is_up(copy.host):
         return f"{said}; the host is silent since, and it may run."
     return f"{said}." if copy.state in LIVE else f"{said}; it does not run."
+
+
+def _changed_since_listing(sides: Sides, copy: CopyRow) -> float | None:
+    """How long ago the record changed, where the host may have made its list before: an agent lists its guests every
+    10 s and tells with its next poll. None: the list is newer."""
+    record = sides.record
+    if record is None or record.updated_at is None or copy.seen_at - QUIET_S > record.updated_at:
+        return None
+    return max(0.0, copy.seen_at + copy.age_s - record.updated_at)
 
 
 def _of_operations(sides: Sides) -> Sequence[str]:

@@ -14,6 +14,10 @@ class CopyOnHost:
     believed: bool = True
     age_s: float = 5.0
 
+    @property
+    def seen_at(self) -> float:
+        return 1000.0 - self.age_s
+
 
 @dataclass(frozen=True)
 class Record:

@@ -153,6 +153,24 @@ def test_every_other_copy_says_whether_it_could_run(copy: CopyOnHost, views: dic
     assert whereabouts.tell(sides(CopyOnHost("n1"), copy, **views), ()).elsewhere == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("changed_at", "sentence"),
+    [
+        (
+            997.0,
+            "n2's last list of its guests, perhaps from before the record changed 3 s ago, says that a copy runs "
+            "there.",
+        ),
+        (979.0, "n2 said 5 s ago that a copy runs there."),
+    ],
+)
+def test_a_list_that_may_be_older_than_the_move_is_not_told_as_the_newest_word(
+    changed_at: float, sentence: str
+) -> None:
+    record = Record(updated_at=changed_at)
+    assert whereabouts.tell(sides(CopyOnHost("n1"), CopyOnHost("n2"), record=record), ()).elsewhere == [sentence]
+
+
 #   what is known, what is advised
 ADVISED = (
     (sides(CopyOnHost("n1")), "Nothing."),
