@@ -10,6 +10,7 @@ from migrator.db import progress, tables
 from migrator.db.clock import now
 from migrator.db.tables import operations
 from migrator.errors import Conflict
+from migrator.scheduler.decision.operation_data import SteeringJson
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.requests.steer import steer
 from migrator.scheduler.state import loader
@@ -127,7 +128,7 @@ def test_post_copy_only_where_it_is_permitted(web: Web) -> None:
     [({"post_copy": False}, "not permitted when the transfer began"), ({"power": "paused"}, "its guest is paused")],
 )
 def test_post_copy_only_for_a_transfer_that_can_go_on_by_it(web: Web, context: dict[str, Any], message: str) -> None:
-    caller, forced = Caller("user", "project", "req-1"), {"force": True}
+    caller, forced = Caller("user", "project", "req-1"), SteeringJson(force=True)
     uuid = seed.instance(web.db, "a", task_state="migrating")
     key = seed.migration(web.db, uuid, "running", context=context)
     with pytest.raises(Conflict, match=message):

@@ -1,7 +1,7 @@
 """``/v1``: what the Compute API lacks. Operations of every kind as they are, and their timelines."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,7 @@ from migrator.api.timestamps import iso_us
 from migrator.db import events, hosts, instance_list, operation_list, progress, transfer_stats
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import Actor, table_of
+from migrator.scheduler.decision.operation_data import ContextJson, SteeringJson
 from migrator.scheduler.requests import steer as steering
 from migrator.scheduler.state import host_views
 
@@ -109,8 +110,8 @@ def steer(request: ApiRequest) -> Answer:
     post-copy where it is not permitted, or was not when the transfer began, or would make a paused guest run."""
     wanted: SteerRequest = request.body
     services = request.services
-    changes = wanted.model_dump(exclude_unset=True)
-    if post_copy := changes.pop("post_copy", False):
+    changes = cast(SteeringJson, wanted.model_dump(exclude_unset=True, exclude={"post_copy"}))
+    if post_copy := "post_copy" in wanted.model_fields_set:
         if not services.settings.live_migration_permit_post_copy:
             raise Conflict("post-copy is not permitted here (live_migration_permit_post_copy)")
         changes["force"] = True
@@ -133,9 +134,10 @@ def view(row: Any) -> dict[str, Any]:
     of each disk of an evacuated instance; ``set_aside``: what its old host kept of it when it returned."""
     body = {name: getattr(row, name) for name in _COPIED}
     body |= {"holds": row.locks_instance, "waiting": row.wait_reason}
-    body["strategy"] = row.context.get("strategy")
-    body |= {"disks": row.context.get("disks"), "set_aside": row.context.get("set_aside")}
-    body |= {"instance": row.instance_uuid, "evidence": row.context.get("evidence"), "owed": _owed(row)}
+    context = cast(ContextJson, row.context)
+    body["strategy"] = context.get("strategy")
+    body |= {"disks": context.get("disks"), "set_aside": context.get("set_aside")}
+    body |= {"instance": row.instance_uuid, "evidence": context.get("evidence"), "owed": _owed(row)}
     body["phase_since"] = iso_us(row.phase_since + row.behind_s)
     return body | {name: iso_us(getattr(row, name)) for name in _TIMES}
 
@@ -145,7 +147,11 @@ def _owed(row: Any) -> list[dict[str, Any]]:
         return []
     table = table_of(row.kind)
     actors = {phase.name: phase.actor for phase in table.phases} if table is not None else {}
-    put_off = row.context.get("owed", ()) if not row.forward else (() if row.locks_instance else (row.phase,))
+    put_off = (
+        cast(ContextJson, row.context).get("owed", ())
+        if not row.forward
+        else (() if row.locks_instance else (row.phase,))
+    )
     hosts_of = {Actor.SOURCE: row.source, Actor.DESTINATION: row.destination}
     return [{"phase": name, "host": hosts_of.get(actors[name])} for name in put_off if name in actors]
 

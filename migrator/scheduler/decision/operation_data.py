@@ -113,6 +113,22 @@ class Context(StoredJson):
     overdue: str = ""  # the phase of which the alarm was raised that it lasts too long
 
 
+class StrategyJson(TypedDict, total=False):
+    """A ``StrategyRecord`` as the row has it, with what is only shown."""
+
+    chosen: str
+    reason: str
+    predicted_downtime_ms: int | float | None
+    predicted_total_ms: int | float | None
+    initial_percent: int
+    bandwidth_mib_s: float | None
+    bandwidth_by: str
+    network_mib_s: float | None
+    measured: Mapping[str, Any]
+    changed_to: str
+    changed_because: str
+
+
 class ContextUpdate(TypedDict, total=False):
     """What a plan adds to the context: keys and values as the row has them."""
 
@@ -127,13 +143,19 @@ class ContextUpdate(TypedDict, total=False):
     window: Mapping[str, float] | None
     refused: Mapping[str, list[str]]
     owed: list[str]
-    strategy: Mapping[str, Any]
+    strategy: StrategyJson
     destination_disks: list[dict[str, Any]]
     post_copy: bool
     limit_mib_s: int
     evidence: str
     overdue: str
     set_aside: list[dict[str, Any]]
+
+
+class ContextJson(ContextUpdate, total=False):
+    """A row's context as it is shown, whether this release can read all of it or not."""
+
+    disks: list[dict[str, Any]]
 
 
 class Steering(StoredJson):
@@ -152,3 +174,12 @@ class Steering(StoredJson):
 
 class SteeringUpdate(TypedDict, total=False):
     force: bool
+
+
+class SteeringJson(SteeringUpdate, total=False):
+    """What an operator may want of a transfer, as requests bring it and the row has it."""
+
+    bandwidth_mib_s: int | None
+    max_downtime_ms: int | None
+    held: bool
+    released_at: float

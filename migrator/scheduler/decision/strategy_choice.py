@@ -13,7 +13,7 @@ from migrator.event_types import EventType
 from migrator.protocol import Fact, JobFact, Measurement
 from migrator.scheduler.decision import strategy, views
 from migrator.scheduler.decision.downtime_steps import downtime_steps
-from migrator.scheduler.decision.operation_data import StrategyRecord
+from migrator.scheduler.decision.operation_data import StrategyJson, StrategyRecord
 from migrator.scheduler.decision.snapshot import Plan, Snapshot, Timeline
 from migrator.scheduler.decision.strategy import (
     AllowedStrategies,
@@ -38,19 +38,18 @@ class Bandwidth:
     network_mib_s: float | None = None
 
 
-def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[Mapping[str, Any], Timeline]:
+def chosen(snapshot: Snapshot, measurement: Measurement) -> tuple[StrategyJson, Timeline]:
     """What is kept of the choice, and the line of the timeline."""
     bandwidth = bandwidth_of(snapshot, measurement)
     unknown = _unknown(measurement, bandwidth)
     if unknown:
-        kept = {"chosen": Strategy.PRE_COPY.value, "reason": f"{unknown}: nothing is predicted"}
-        choice = None
+        record = StrategyJson(chosen=Strategy.PRE_COPY.value, reason=f"{unknown}: nothing is predicted")
     else:
         load = _load(snapshot, measurement, bandwidth)
         choice = strategy.choose(load, permitted(snapshot), _least_mib_s(measurement))
-        kept = {"chosen": choice.forecast.strategy.value, "reason": choice.reason}
-    record = {**kept, **_predicted(choice), "bandwidth_mib_s": bandwidth.mib_s, "bandwidth_by": bandwidth.source}
-    record |= {"network_mib_s": bandwidth.network_mib_s}
+        record = {"chosen": choice.forecast.strategy.value, "reason": choice.reason, **_predicted(choice)}
+    record["bandwidth_mib_s"], record["bandwidth_by"] = bandwidth.mib_s, bandwidth.source
+    record["network_mib_s"] = bandwidth.network_mib_s
     record["measured"] = measurement.model_dump(mode="json", exclude_none=True)
     return record, Timeline(
         EventType.STRATEGY_SELECTED, _describe_strategy(record), snapshot.operation.source, details=record
@@ -116,16 +115,16 @@ def permitted(snapshot: Snapshot) -> AllowedStrategies:
     )
 
 
-def _predicted(choice: Choice | None) -> Mapping[str, Any]:
-    if choice is None:
-        return {}
+def _predicted(choice: Choice) -> StrategyJson:
     forecast = choice.forecast
-    found: dict[str, Any] = {"predicted_downtime_ms": forecast.downtime_ms}
-    found["predicted_total_ms"] = round(forecast.total_s * 1000) if forecast.total_s is not None else None
-    return found | ({"initial_percent": forecast.initial_percent} if forecast.initial_percent else {})
+    total_ms = round(forecast.total_s * 1000) if forecast.total_s is not None else None
+    found = StrategyJson(predicted_downtime_ms=forecast.downtime_ms, predicted_total_ms=total_ms)
+    if forecast.initial_percent:
+        found["initial_percent"] = forecast.initial_percent
+    return found
 
 
-def _describe_strategy(record: Mapping[str, Any]) -> str:
+def _describe_strategy(record: StrategyJson) -> str:
     total_ms, downtime_ms = record.get("predicted_total_ms"), record.get("predicted_downtime_ms")
     predicted = f", predicted {total_ms / 1000:.1f} s with {downtime_ms} ms of downtime" if total_ms else ""
     return f"{record['chosen']}{predicted}: {record['reason']}"
@@ -170,11 +169,8 @@ def switch_to_postcopy(snapshot: Snapshot, source: Fact) -> Plan | None:
     line = Timeline(
         EventType.STRATEGY_SELECTED, f"post-copy instead of {record.chosen}: {reason}", snapshot.operation.source
     )
-    changes = {
-        **snapshot.operation.context.raw["strategy"],
-        "changed_to": Strategy.POST_COPY.value,
-        "changed_because": reason,
-    }
+    kept: StrategyJson = snapshot.operation.context.raw["strategy"]
+    changes: StrategyJson = {**kept, "changed_to": Strategy.POST_COPY.value, "changed_because": reason}
     return Plan(steering={"force": True}, context={"strategy": changes}, timeline=(line,))
 
 

@@ -4,8 +4,7 @@ Owns when steering is possible and what it leaves in the timeline. The source's 
 (``compute/migration_parameters.py``).
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from migrator.db import events, operations
 from migrator.db.engine import Database
@@ -14,6 +13,7 @@ from migrator.errors import Conflict
 from migrator.event_types import EventType
 from migrator.operations import Kind
 from migrator.protocol import TargetPowerState
+from migrator.scheduler.decision.operation_data import ContextJson, SteeringJson
 from migrator.scheduler.requests.requests import Caller
 from migrator.scheduler.state.loader import RELEASED
 
@@ -26,9 +26,7 @@ _WORDS = {
 }
 
 
-def steer(
-    db: Database, caller: Caller, operation_id: int, changes: Mapping[str, Any], *, post_copy: bool = False
-) -> str:
+def steer(db: Database, caller: Caller, operation_id: int, changes: SteeringJson, *, post_copy: bool = False) -> str:
     """Merge ``changes`` ({bandwidth_mib_s, max_downtime_ms, held, force}) into what is wanted of the transfer; the
     host that carries it. ``post_copy``: by nothing else may its end be forced. Raises OperationNotFound, and Conflict
     while nothing is being transferred, or for post-copy that this transfer cannot go on by."""
@@ -40,10 +38,10 @@ def steer(
                 f"Operation {operation_id} ({row.kind}) cannot be steered: it is {row.status}; only the transfer of a "
                 "live migration (status running) can"
             )
-        if post_copy and (why := _no_post_copy(row.context or {})):
+        if post_copy and (why := _no_post_copy(cast(ContextJson, row.context))):
             raise Conflict(f"Operation {operation_id} cannot go on by post-copy: {why}")
         # Held it could make no progress: from when it may go on again it gets its whole time.
-        released = changes.get("held") is False and (row.steering or {}).get("held")
+        released = changes.get("held") is False and cast(SteeringJson, row.steering or {}).get("held")
         operations.steer(connection, operation_id, {**changes, **({RELEASED: clock(connection)} if released else {})})
         caller.operations.append(operation_id)
         said = ", ".join(_WORDS[name].format(value) for name, value in sorted(changes.items()))
@@ -66,7 +64,7 @@ def steer(
         return str(row.source)
 
 
-def _no_post_copy(context: Mapping[str, Any]) -> str:
+def _no_post_copy(context: ContextJson) -> str:
     if context.get("power") == TargetPowerState.PAUSED:
         return "its guest is paused, and would be made to run"
     return "" if context.get("post_copy", True) else "it was not permitted when the transfer began"
