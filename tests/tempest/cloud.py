@@ -110,10 +110,10 @@ def _image(admin: httpx.Client, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _process(log: Path, module: str, *words: str, **environment: str) -> Iterator[None]:
+def _process(log: Path, module: str, *arguments: str, **environment: str) -> Iterator[None]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "MIGRATOR_"))}
     with log.open("wb") as output:
-        command = [sys.executable, "-m", module, *words]
+        command = [sys.executable, "-m", module, *arguments]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": output, "stderr": output}
         child = subprocess.Popen(command, env=kept | environment, **pipes)
     try:

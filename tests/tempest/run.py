@@ -42,8 +42,8 @@ def run(directory: Path, tests: str = "") -> Run:
         exclusions.write(workspace / "excluded", excluded)
         chosen = ["--regex", f"{exclusions.ALL}.*({tests})"]
         known = () if tests else _names(workspace, environment, *chosen)
-        words = ["run", *chosen, "--exclude-list", "excluded", "--concurrency", str(WORKERS)]
-        code = _run_alone(words, workspace, environment, log)
+        arguments = ["run", *chosen, "--exclude-list", "excluded", "--concurrency", str(WORKERS)]
+        code = _run_alone(arguments, workspace, environment, log)
     return Run(code, log.read_text(), exclusions.idle(excluded, known) if known else [])
 
 
@@ -67,11 +67,11 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _run_alone(words: list[str], workspace: Path, environment: Mapping[str, str], log: Path) -> int:
+def _run_alone(arguments: list[str], workspace: Path, environment: Mapping[str, str], log: Path) -> int:
     """In a session of its own: who is interrupted leaves none of its workers behind."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [TEMPEST, *words], cwd=workspace, env=environment, stdout=output, stderr=output, start_new_session=True
+            [TEMPEST, *arguments], cwd=workspace, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     try:
         return process.wait()

@@ -1,7 +1,7 @@
 """Names that were changed do not come back: a list of them, each with the name to use.
 
 Owns the list of names; ``test_words`` owns the words that no sentence has. Reads identifiers, the names of files, the
-sentences that the code prints, and what a line of the timeline is called.
+sentences that the code prints, the changelog, and what a line of the timeline is called.
 """
 
 import ast
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_words import DOCUMENTED, LISTED, NAMES, QUOTED, ROOT
+from tests.unit.test_words import DOCUMENTED, FENCED, LISTED, NAMES, QUOTED, ROOT
 
 CODE = ("migrator", "tests")  # a revision stays as it was written
 
@@ -128,6 +128,11 @@ def test_a_line_of_the_timeline_has_a_type_and_no_free_string() -> None:
 def test_no_sentence_that_the_code_prints_has_a_word_of_the_list() -> None:
     found = [path for path, text in sources(ROOT) if path.startswith("migrator/") for _ in _bad_sentences(text)]
     assert {path: found.count(path) for path in found} == SENTENCES
+
+
+def test_the_changelog_has_no_word_of_the_list_either() -> None:
+    text = QUOTED.sub("", FENCED.sub("", (ROOT / "CHANGELOG.md").read_text()))
+    assert [word for word in LISTED.findall(text) if word not in NAMES] == []
 
 
 @pytest.mark.parametrize(
