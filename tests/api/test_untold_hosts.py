@@ -88,6 +88,7 @@ def test_a_build_that_no_host_takes_tells_its_owner_novas_sentence_and_operators
         told = cloud.ask("member", "GET", path, version).json()["server"]["fault"]
         assert told["message"] == "No valid host was found. There are not enough hosts available."
         assert "details" not in told
+        assert told["created"].endswith("Z")
     for person in USERS:
         for text in reads(cloud, person):
             assert TELL_TALE not in text, (person, text)

@@ -143,7 +143,7 @@ def core(row: Any, context: ViewContext) -> dict[str, Any]:
     }
     if server["status"] in ("ERROR", "DELETED"):
         if row.fault:
-            server["fault"] = _fault(row.fault, context.attributes)
+            server["fault"] = _fault(row, context.attributes)
     elif server["status"] in _WITH_PROGRESS:
         arrived = 100 if row.task_state == "resize_finish" else row.progress
         server["progress"] = context.percents.get(row.uuid, arrived)
@@ -187,8 +187,10 @@ def _image(row: Any, context: ViewContext) -> dict[str, Any] | str:
     return shown if context.version < (2, 98) else shown | {"properties": row.image_properties or {}}
 
 
-def _fault(fault: Mapping[str, Any], attributes: bool) -> dict[str, Any]:
-    created = fault.get("created")
+def _fault(row: Any, attributes: bool) -> dict[str, Any]:
+    """A fault without a time of its own came with the server's last change: clients insist on a time."""
+    fault = row.fault
+    created = fault.get("created") or row.updated_at or row.created_at
     message, details = fault_parts(fault)
     shown = {
         "code": fault.get("code", 500),
