@@ -61,6 +61,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "migrator/scheduler/": _DECIDING,
     "migrator/scheduler/checks/": ("tests/unit/scheduler/checks",),
     "migrator/scheduler/fleet/": ("tests/api/test_what_if.py", "tests/api/test_drains_one_after_the_other.py"),
+    "migrator/scheduler/fleet/balance/": ("tests/unit/scheduler/fleet/test_balance.py",),
     "migrator/scheduler/fleet/plan/": ("tests/unit/scheduler/fleet",),
     "migrator/scheduler/hosts/approval.py": ("tests/api/test_approval.py",),
     "migrator/scheduler/decision/attestation.py": (*_DECIDING, "tests/world/test_attestation.py"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tests.mutation.mutant import Mutant
 from tests.mutation.mutants import (
     agent,
+    balance,
     database,
     decision,
     facts,
@@ -22,6 +23,7 @@ from tests.mutation.mutants import (
 
 ALL: Sequence[Mutant] = (
     *agent.MUTANTS,
+    *balance.MUTANTS,
     *database.MUTANTS,
     *decision.MUTANTS,
     *facts.MUTANTS,
