@@ -14,6 +14,7 @@ def add(subparsers: Any) -> None:
     _add_helpers(subparsers)
     _add_recoveries(subparsers)
     _add_losses(subparsers)
+    _add_rebalances(subparsers)
 
 
 def _add_drains(subparsers: Any) -> None:
@@ -99,3 +100,21 @@ def _add_losses(subparsers: Any) -> None:
     what_if = add_verb(subparsers, "what-if", text, True)
     what_if.add_argument("--lose", required=True, metavar="HOSTS", help="with commas between them")
     what_if.add_argument("--discard-local-disks", action="store_true", help=_DISCARD)
+
+
+def _add_rebalances(subparsers: Any) -> None:
+    text = "propose moves by what is really used, to relieve hot hosts or empty some; nothing begins without --auto"
+    made = add_verb(subparsers, "rebalance", text, True)
+    made.add_argument("--objective", choices=("spread", "pack"), default="spread", help="relieve hosts, or empty some")
+    made.add_argument("--at-most", type=int, metavar="N", help="moves that are proposed")
+    made.add_argument("--horizon", type=int, default=3600, metavar="S", help="seconds in which a move pays for itself")
+    begin = made.add_mutually_exclusive_group()
+    begin.add_argument("--dry-run", action="store_true", help="only propose, which is the default")
+    begin.add_argument("--auto", action="store_true", help="accept all that is proposed")
+    accept = add_verb(subparsers, "rebalance-accept", "let moves begin that a rebalance proposed", True)
+    accept.add_argument("rebalance", help="its id or UUID")
+    accept.add_argument("--servers", metavar="UUIDS", help="only these, with commas between them")
+    listed = add_verb(subparsers, "rebalance-list", "list rebalances", True)
+    listed.add_argument("--limit", type=int, default=100, metavar="N", help="the newest ones, at most 1000")
+    shown = add_verb(subparsers, "rebalance-show", "show a rebalance, its moves, and what was measured since", True)
+    shown.add_argument("rebalance", help="its id or UUID")

@@ -135,13 +135,21 @@ def hours(connection: Connection, host: str | None, instance_uuid: str, most: in
 def window(connection: Connection, over_s: float, host: str | None = None) -> Sequence[UseRow]:
     """Of every host (or that one) and every instance there, over the last ``over_s`` seconds."""
     since = int((now(connection) - over_s) // HOUR_S)
+    return _summed(connection, [_H.hour >= since, *([_H.host == host] if host is not None else [])])
+
+
+def after(connection: Connection, names: Collection[str], moment: float, hours: int) -> Sequence[UseRow]:
+    """Of these hosts, in up to so many whole hours after the moment (s since the epoch, by the database's clock)."""
+    hour = int(moment // HOUR_S)
+    return _summed(connection, [_H.hour > hour, _H.hour <= hour + hours, _H.host.in_(names), _H.instance_uuid == ""])
+
+
+def _summed(connection: Connection, where: Sequence[ColumnElement[bool]]) -> Sequence[UseRow]:
     mean = [(func.sum(_H[name]) / func.sum(_H.samples)).label(name) for name in _SUMS[1:]]
     peak = [func.max(_H[name]).label(name) for name in _PEAKS]
     query = select(_H.host, _H.instance_uuid, func.sum(_H.samples).label("samples"), *mean, *peak)
-    query = query.where(_H.hour >= since).group_by(_H.host, _H.instance_uuid)
-    if host is not None:
-        query = query.where(_H.host == host)
-    return [UseRow(**row._mapping) for row in connection.execute(query.order_by(_H.host, _H.instance_uuid))]
+    query = query.where(*where).group_by(_H.host, _H.instance_uuid).order_by(_H.host, _H.instance_uuid)
+    return [UseRow(**row._mapping) for row in connection.execute(query)]
 
 
 def of_hosts_now(connection: Connection, names: Collection[str]) -> Mapping[str, tuple[Any, float]]:

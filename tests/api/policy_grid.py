@@ -79,6 +79,10 @@ LOWEST: dict[str, str] = {
         GET /v1/what-if
         GET /v1/capacity
         GET /v1/usage
+        GET /v1/rebalances
+        POST /v1/rebalances
+        GET /v1/rebalances/{ident}
+        POST /v1/rebalances/{ident}/accept
         POST /v1/volumes
         GET /v1/volumes
         GET /v1/volumes/{ident}

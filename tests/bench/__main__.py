@@ -15,6 +15,7 @@ PARTS = {
     "placing": "A scheduling decision, with its claim",
     "planning": "A plan for the moves of many instances onto many hosts",
     "capacity": "Whether a fleet survives the loss of any one host",
+    "balance": "A day of 500 hosts whose load changes, with and without rebalances",
     "identity": "Who calls, from memory, and what the policy says, for one request",
     "api": "The pages that dashboards poll",
     "agents": "Thousands of agents that start together, and lose their server together",

@@ -134,15 +134,19 @@ def _ask(request: ApiRequest, verb: str, *, undo: bool = False) -> Answer:
 
 
 def _advanced(request: ApiRequest, row: DrainRow) -> Answer:
-    """The audit names the operations that the request begins, and those under way that it is about. Those that begin
-    later have the request's id, as the drain has."""
+    advance(request, row)
+    return _shown(request, row.uuid, 202)
+
+
+def advance(request: ApiRequest, row: DrainRow) -> None:
+    """As far as it goes now. The audit names the operations that the request begins, and those under way that it is
+    about. Those that begin later have the request's id, as the drain has."""
     services, about = request.services, request.caller.operations
     with services.db.read() as connection:
         about += drains.operations_under_way(connection, row.id)
     services.drains.advance(row.id)
     with services.db.read() as connection:
         about += [key for key in drains.operations_under_way(connection, row.id) if key not in about]
-    return _shown(request, row.uuid, 202)
 
 
 def _shown(request: ApiRequest, ident: str, status: int) -> Answer:

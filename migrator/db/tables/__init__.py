@@ -26,6 +26,7 @@ from migrator.db.tables.key_pair_tables import key_pairs
 from migrator.db.tables.network_tables import networks, ports
 from migrator.db.tables.operation_tables import MOVES, claims, ended_totals, facts, operations, progress
 from migrator.db.tables.quota_tables import quota_classes, quotas
+from migrator.db.tables.rebalance_tables import rebalance_moves, rebalances
 from migrator.db.tables.schema import metadata
 from migrator.db.tables.timeline_tables import IS_REQUEST, alarms, events
 from migrator.db.tables.use_tables import use_hours, use_sampling
@@ -66,6 +67,8 @@ __all__ = [
     "progress",
     "quota_classes",
     "quotas",
+    "rebalance_moves",
+    "rebalances",
     "recoveries",
     "server_groups",
     "surveys",

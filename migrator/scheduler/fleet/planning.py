@@ -121,7 +121,7 @@ def guest_of(
     lost_disks: Sequence[Mapping[str, Any]] = (),
 ) -> Guest:
     """``planned``: the instances of the plan."""
-    room, group = Room(need.vcpus, need.memory_mb, need.disk_gb), _group_of(need.neighbours, row.server_group, planned)
+    room, group = Room(need.vcpus, need.memory_mb, need.disk_gb), group_of(need.neighbours, row.server_group, planned)
     return Guest(row.uuid, row.name, row.host or "", room, options, group, _priority_of(row), lost_disks)
 
 
@@ -193,7 +193,8 @@ def _copied_gb(need: PlacementRequest, candidates: Sequence[Candidate]) -> int:
     return sum(d.size_gb for d in need.instance.disks if d.pool not in pools or pools[d.pool].identity not in there)
 
 
-def _group_of(neighbours: Neighbours, uuid: str | None, planned: Collection[str]) -> Group | None:
+def group_of(neighbours: Neighbours, uuid: str | None, planned: Collection[str]) -> Group | None:
+    """The group ``uuid`` where it keeps its members apart. ``planned``: instances that the plan itself counts."""
     group = neighbours.group
     if group is None or uuid is None or group.policy not in _APART:
         return None

@@ -15,7 +15,7 @@ from migrator.db.drain_rows import DrainRow
 from migrator.db.engine import Connection, Database
 from migrator.errors import BadRequest, ConcurrentUpdate, Conflict, InstanceBusy, NotFound
 from migrator.log_limits import log_failure
-from migrator.scheduler.fleet import evacuations, planning, records, silent_hosts, views
+from migrator.scheduler.fleet import evacuations, planning, rebalance_rules, records, silent_hosts, views
 from migrator.scheduler.fleet.operations import BEGIN
 from migrator.scheduler.fleet.plan.model import Budgets, FleetPlan, Way
 from migrator.scheduler.fleet.plan.planner import plan
@@ -24,6 +24,7 @@ from migrator.scheduler.fleet.plan.vocabulary import (
     DRAIN,
     EVACUATION,
     OVER,
+    REBALANCE,
     RESTORE,
     DrainRequest,
     DrainState,
@@ -187,11 +188,16 @@ class DrainRunner:
                 raise _Overtaken
             if request.by_policy and silent_hosts.hindrance(connection, drain.host, self._settings):
                 raise _Overtaken
+            if drain.kind == REBALANCE and rebalance_rules.rest(connection, self._settings):
+                raise _Overtaken
             values = {"state": MoveState.MOVING.value, "operation_id": operation_id, "attempts": move.attempts + 1}
             drains.change_move(connection, drain.id, move.uuid, values)
             drains.say(connection, drain.id, "begun", f"{move.name}: {move.way}{_to(move.destination)}", move.uuid)
 
         assert move.way is not None
+        if drain.kind == REBALANCE:
+            with self._db.read() as connection:
+                rebalance_rules.check(connection, drain.id, move, self._settings)
         caller = replace(_caller(drain), on_begin=mark)
         operation_id = BEGIN[move.way](self._db, caller, move, request, self._settings)
         try:
@@ -219,6 +225,8 @@ def planned(connection: Connection, loaded: views.Loaded, settings: ServerSettin
     if drain.kind == EVACUATION:
         asked = evacuations.load(connection, open_, loaded.request, settings, drain_id=drain.id, deadline_s=left_s)
         return plan(asked)
+    if drain.kind == REBALANCE:
+        return rebalance_rules.kept(loaded.view.moves, loaded.view.usable)
     ways = {row.uuid: loaded.request.strategies for row in open_}
     if drain.kind == RESTORE:
         ways = {move.uuid: ways_back(move, loaded.request.strategies) for move in loaded.view.moves}

@@ -11,13 +11,14 @@ from migrator.db.engine import Connection
 from migrator.db.rows import InstanceRow, OperationRow
 from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY
-from migrator.scheduler.fleet import silent_hosts
+from migrator.scheduler.fleet import rebalance_rules, silent_hosts
 from migrator.scheduler.fleet.plan.model import Way
 from migrator.scheduler.fleet.plan.step import DrainView, GuestView, MoveView, Occupied, OperationView, occupied
 from migrator.scheduler.fleet.plan.vocabulary import (
     ATTEMPTS,
     DRAIN,
     EVACUATION,
+    REBALANCE,
     RESTORE,
     SETTLED,
     DrainRequest,
@@ -56,11 +57,7 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
     here = instances.on_host(connection, drain.host) if lists else ()
     known = {move.instance_uuid for move in found}
     states = drains.hosts_heard(connection)
-    leaving = {drain.host} if drain.kind != RESTORE else {m.source for m in found if m.state not in SETTLED}
-    hindered: Mapping[str, str] = {
-        row.name: _SILENT.format(row.name) for row in states if row.name in leaving and not _up(row, settings)
-    }
-    returned = ""
+    hindered, returned = _hindered(connection, drain, found, states, settings), ""
     if drain.kind == EVACUATION:
         hindered, returned = _lost(connection, drain.host, request, settings)
     view = DrainView(
@@ -83,6 +80,21 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
         backoff_s=settings.ha_backoff if request.by_policy else 0.0,
     )
     return Loaded(drain, request, view, here, rows, moment)
+
+
+def _hindered(
+    connection: Connection,
+    drain: DrainRow,
+    found: Sequence[DrainMoveRow],
+    states: Sequence[HeardRow],
+    settings: ServerSettings,
+) -> Mapping[str, str]:
+    """Hosts that instances leave, or are started on -> why nothing can begin there now; not for an evacuation."""
+    many = drain.kind in (RESTORE, REBALANCE)
+    leaving = {drain.host} if not many else {move.source for move in found if move.state not in SETTLED}
+    if drain.kind == REBALANCE and (words := rebalance_rules.rest(connection, settings)):
+        return dict.fromkeys(leaving, words)
+    return {row.name: _SILENT.format(row.name) for row in states if row.name in leaving and not _up(row, settings)}
 
 
 def _lost(

@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant(
         "hosts are packed by means, not by peaks",
         PACK,
-        "more = more.plus(other.peak).plus(other.expected, -1)",
-        "more = more.plus(other.mean).plus(other.expected, -1)",
+        "fleet.share(name, fleet.peaks[name].plus(guest.peak))",
+        "fleet.share(name, guest.expected)",
     ),
 )

@@ -19,6 +19,7 @@ class Fleet:
     request: BalanceRequest
     hosts: dict[str, HostLoad] = field(default_factory=dict)
     used: dict[str, Use] = field(default_factory=dict)
+    peaks: dict[str, Use] = field(default_factory=dict)  # by which a host's use would be more with all at their peaks
     free: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     placed: list[str] = field(default_factory=list)
     on: dict[str, set[int]] = field(default_factory=dict)
@@ -28,7 +29,7 @@ class Fleet:
         self.hosts = {host.name: host for host in self.request.hosts if not host.closed}
         self.on = {name: set() for name in self.hosts}
         self.free = {name: (h.room.vcpus, h.room.memory_mb, h.room.disk_gb) for name, h in self.hosts.items()}
-        means = dict.fromkeys(self.hosts, Use())
+        means, self.peaks = dict.fromkeys(self.hosts, Use()), dict.fromkeys(self.hosts, Use())
         expected = dict.fromkeys(self.hosts, Use())
         for index, guest in enumerate(self.request.guests):
             self.placed.append(guest.host)
@@ -39,6 +40,7 @@ class Fleet:
                 self.on[guest.host].add(index)
                 means[guest.host] = means[guest.host].plus(guest.mean)
                 expected[guest.host] = expected[guest.host].plus(guest.expected)
+                self.peaks[guest.host] = self.peaks[guest.host].plus(guest.peak).plus(guest.expected, -1)
         for name, host in self.hosts.items():  # what the host uses besides its guests stays with it
             own = host.used.plus(means[name], -1)
             self.used[name] = Use(max(0.0, own.cpus), max(0.0, own.memory_mb)).plus(expected[name])
@@ -89,6 +91,7 @@ class Fleet:
                 free[2] - sign * needs.disk_gb,
             )
             self.used[host] = self.used[host].plus(guest.expected, sign)
+            self.peaks[host] = self.peaks[host].plus(guest.peak, sign).plus(guest.expected, -sign)
             if guest.group is not None:
                 key = guest.group.uuid, host
                 self.members[key] = self.members.get(key, 0) + sign

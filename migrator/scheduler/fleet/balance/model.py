@@ -57,19 +57,21 @@ class GuestLoad:
 
     @property
     def expected(self) -> Use:
-        """Half the way from its mean to its peak: peaks of many guests seldom meet."""
-        return Use((self.mean.cpus + self.peak.cpus) / 2, (self.mean.memory_mb + self.peak.memory_mb) / 2)
+        """A quarter of the way from its mean to its peak: peaks of many guests seldom meet."""
+        more = self.peak.plus(self.mean, -1)
+        return Use(self.mean.cpus + more.cpus / 4, self.mean.memory_mb + more.memory_mb / 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``moves``: at most; ``horizon_s``: for how long a move's gain counts against its cost. A host is hot above
-    ``floor``, and above the fleet's mean by more than ``gap`` (parts of its size); a move leads no host further than
-    half a gap below that. ``fill``: up to which part hosts are packed, by peaks."""
+    ``floor`` (of its memory: ``memory_floor``), and above the fleet's mean by more than ``gap``; a move leads no host
+    further than half a gap below that; all are parts of its size. ``fill``: up to which part hosts are packed."""
 
     moves: int = 20
     horizon_s: float = 3600.0
-    floor: float = 0.6
+    floor: float = 0.75
+    memory_floor: float = 0.9
     gap: float = 0.1
     fill: float = 0.8
 

@@ -4,8 +4,10 @@ No host is filled further than ``fill`` by the peaks of its guests, and none tha
 no host can be emptied: so a plan that was carried out leaves nothing to propose.
 """
 
+from collections.abc import Sequence
+
 from migrator.scheduler.fleet.balance.fleet import Fleet, cost_s
-from migrator.scheduler.fleet.balance.model import GuestLoad, Proposal, Use
+from migrator.scheduler.fleet.balance.model import GuestLoad, Proposal
 
 _IDLE = 0.3  # of a host's processors: what a host that does nothing is counted as using
 _PASSES = 10
@@ -46,8 +48,10 @@ def _empty(fleet: Fleet, before: Fleet, name: str) -> str:
     if sum(cost_s(fleet.request.guests[one]) for one in guests) >= gain_s:
         return "its moves cost more than it saves"
     done: list[int] = []
+    others = [other for other in fleet.hosts if other != name and fleet.on[other]]
+    fullest = sorted(others, key=lambda other: (-fleet.share(other).memory_mb, other))
     for one in guests:
-        there = _place(fleet, one, name)
+        there = _place(fleet, one, fullest)
         if there is None:
             for each in reversed(done):
                 fleet.move(each, name)
@@ -61,24 +65,16 @@ def _rank(guest: GuestLoad) -> tuple[float, str]:
     return -max(guest.needs.memory_mb, guest.peak.memory_mb), guest.uuid
 
 
-def _place(fleet: Fleet, index: int, source: str) -> str | None:
-    """The fullest host that has instances and room."""
-    names = sorted((-fleet.share(name).memory_mb, name) for name in fleet.hosts if name != source and fleet.on[name])
+def _place(fleet: Fleet, index: int, names: Sequence[str]) -> str | None:
+    """The first of these hosts that has room, also if the guest were there and all were at their peaks."""
     guest, fill = fleet.request.guests[index], fleet.request.limits.fill
-    for _, name in names:
-        share = _peak(fleet, name, guest)
+    for name in names:
+        if fleet.free[name][1] < guest.needs.memory_mb:
+            continue
+        share = fleet.share(name, fleet.peaks[name].plus(guest.peak))
         if share.cpus <= fill and share.memory_mb <= fill and not fleet.refusal(index, name):
             return name
     return None
-
-
-def _peak(fleet: Fleet, name: str, guest: GuestLoad) -> Use:
-    """Of the host, if the guest were there and all were at their peaks."""
-    more = guest.peak
-    for one in fleet.on[name]:
-        other = fleet.request.guests[one]
-        more = more.plus(other.peak).plus(other.expected, -1)
-    return fleet.share(name, more)
 
 
 def _proposals(fleet: Fleet, before: Fleet) -> list[Proposal]:

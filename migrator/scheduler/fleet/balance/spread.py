@@ -12,7 +12,7 @@ from math import ceil
 from migrator.scheduler.fleet.balance.fleet import Fleet, cost_s
 from migrator.scheduler.fleet.balance.model import GuestLoad, Proposal, Use
 
-_EACH_S = 30.0  # processor seconds that any move counts beside its own cost: fewer moves are better
+_EACH_S = 300.0  # processor seconds that any move counts beside its own cost: fewer moves are better
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Bounds:
 
 def bounds(fleet: Fleet) -> Bounds:
     mean, limits = fleet.mean(), fleet.request.limits
-    cpus, memory = (max(part + limits.gap, limits.floor) for part in (mean.cpus, mean.memory_mb))
+    cpus, memory = max(mean.cpus + limits.gap, limits.floor), max(mean.memory_mb + limits.gap, limits.memory_floor)
     return Bounds(Use(cpus, memory), Use(cpus - limits.gap / 2, memory - limits.gap / 2))
 
 

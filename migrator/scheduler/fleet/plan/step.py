@@ -242,7 +242,7 @@ def _all_hindered(view: DrainView) -> bool:
 
 
 def _describe_hindered(hindered: Mapping[str, str], names: Iterable[str]) -> str:
-    return "; ".join(hindered[name] for name in sorted(names))
+    return "; ".join(dict.fromkeys(hindered[name] for name in sorted(names)))  # the same of many is said once
 
 
 def _needs_plan(view: DrainView) -> bool:

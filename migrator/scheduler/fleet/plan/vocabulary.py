@@ -7,7 +7,8 @@ from typing import Any
 
 from migrator.scheduler.fleet.plan.model import Way
 
-DRAIN, RESTORE, EVACUATION = "drain", "restore", "evacuation"
+DRAIN, RESTORE, EVACUATION, REBALANCE = "drain", "restore", "evacuation", "rebalance"
+FLEET = "*"  # in place of a host's name: the drain is about no single one
 ATTEMPTS = 3  # of one move, before a person has to look
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,10 +31,10 @@ def host(name: str, used: Use = Use(), room: Room = FREE, instances: int = 0, cl
     return HostLoad(name, Use(CPUS, MEMORY_MB), room, used, instances, closed)
 
 
-def guest(name: str, where: str, cpus: float, memory_mb: float = 1024, **more: object) -> GuestLoad:
+def guest(name: str, where: str, cpus: float, memory_mb: float = 1024, **more: Any) -> GuestLoad:
     use = Use(cpus, memory_mb)
     made = GuestLoad(name, name, where, Room(2, int(memory_mb), 10), use, use, 20.0, 0.5, memory_mb)
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def asked(hosts: list[HostLoad], guests: list[GuestLoad], objective: Objective, limits: Limits) -> BalanceRequest:
@@ -171,15 +172,15 @@ def test_a_balanced_fleet_is_left_alone() -> None:
 
 
 def test_a_hot_host_sends_what_it_takes_to_cool_it_to_the_host_with_most_to_spare() -> None:
-    guests = [guest(f"i{number}", "n1", 4.0) for number in range(7)]
+    guests = [guest(f"i{number}", "n1", 4.0) for number in range(8)]
     request = asked([host("n1"), host("n2", Use(8, 0)), host("n3")], guests, Objective.SPREAD, Limits())
     found = plan(request)
-    assert [one.destination.host for one in found.proposals] == ["n3", "n3", "n2"]
+    assert [one.destination.host for one in found.proposals] == ["n3", "n3"]
     first = found.proposals[0]
-    assert (first.source.before.cpus, first.source.after.cpus) == (28 / 32, 24 / 32)
+    assert (first.source.before.cpus, first.source.after.cpus) == (32 / 32, 28 / 32)
     assert first.gain_s > first.cost_s > 0
-    assert "n1 is above 60%" in first.why
-    assert {change.host: change.after.cpus for change in found.hosts} == {"n1": 16 / 32, "n2": 12 / 32, "n3": 8 / 32}
+    assert "n1 is above 75%" in first.why
+    assert {change.host: change.after.cpus for change in found.hosts} == {"n1": 24 / 32, "n2": 8 / 32, "n3": 8 / 32}
 
 
 def test_a_gain_that_does_not_outlast_its_cost_is_not_proposed() -> None:
@@ -220,7 +221,7 @@ def test_packing_empties_the_host_with_fewest_guests() -> None:
         ({"duration_s": 1e6}, "its moves cost more than it saves"),
     ],
 )
-def test_a_host_that_cannot_be_emptied_says_why(spoil: dict[str, object], why: str) -> None:
+def test_a_host_that_cannot_be_emptied_says_why(spoil: dict[str, Any], why: str) -> None:
     guests = [
         guest("a", "n1", 1.0, **spoil),
         *(guest(f"b{number}", "n2", 1.0, refusals={"n1": "x"}) for number in range(2)),
