@@ -158,4 +158,4 @@ def test_nothing_that_has_no_bound_is_a_label(web: Web) -> None:
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels == {"kind", "phase", "host", "vm_state", "le"}
+    assert labels == {"kind", "phase", "host", "state", "vm_state", "le"}

@@ -126,10 +126,10 @@ def _now_quiet(db: Database) -> str:
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"), [("rebalance_quiet_hours", "quiet hours"), ("rebalance_at_most_per_day", "1 moves began")]
+    ("setting", "message"), [("rebalance_quiet_hours", "quiet hours"), ("rebalance_at_most_per_day", "1 moves began")]
 )
 def test_nothing_begins_in_quiet_hours_or_beyond_the_days_limit(
-    hot: Web, tmp_path: Path, setting: str, words: str
+    hot: Web, tmp_path: Path, setting: str, message: str
 ) -> None:
     found = ask(hot)
     changed: dict[str, Any] = {setting: _now_quiet(hot.db) if setting.endswith("hours") else 1}
@@ -140,7 +140,7 @@ def test_nothing_begins_in_quiet_hours_or_beyond_the_days_limit(
     shown = accept(other, found["uuid"]).json()["rebalance"]
     assert "waiting" in states(shown).values()
     drain = other("GET", f"/v1/drains/{shown['drains'][0]}", None).json()["drain"]
-    assert (drain["state"], words in drain["note"]) == ("blocked", True)
+    assert (drain["state"], message in drain["note"]) == ("blocked", True)
     other.services.db.close()
 
 

@@ -73,10 +73,10 @@ def run() -> list[str]:
     began = time.process_time()
     packed = plan(_request(day, day.placed, _STEPS, Objective.PACK, 2000))
     took_s = time.process_time() - began
-    words = (
+    message = (
         f"Packing, asked once at the day's end with up to 2000 moves: {len(packed.emptied)} hosts would be empty after"
     )
-    return [*lines, "", f"{words} {len(packed.proposals)} moves; the plan took {took_s:.1f} s."]
+    return [*lines, "", f"{message} {len(packed.proposals)} moves; the plan took {took_s:.1f} s."]
 
 
 def _day() -> Day:

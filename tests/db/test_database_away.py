@@ -27,7 +27,7 @@ from tests.bench import databases
 from tests.waiting import wait_for
 
 CALLER = requests.Caller("admin", "admin", "req-test")
-LOOPS = {"heartbeat", "sweeper", "drains", "deadlines", "housekeeping", "capacity", "fencer"}
+LOOPS = {"heartbeat", "sweeper", "drains", "deadlines", "housekeeping", "capacity", "use", "webhooks", "fencer"}
 
 
 class Failures(log_limits.Counts):

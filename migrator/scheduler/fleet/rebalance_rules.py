@@ -38,8 +38,8 @@ def check(connection: Connection, drain_id: int, move: MoveView, settings: Serve
         before = used / size
         if before + planned.proposal["adds"][part] > promised[part] + settings.rebalance_gap:
             what = "processors" if part == "cpus" else "memory"
-            words = f"{name} is busier than was planned, at {before:.0%} of its {what}"
-            raise Conflict(words, advice="ask for a rebalance again")
+            message = f"{name} is busier than was planned, at {before:.0%} of its {what}"
+            raise Conflict(message, advice="ask for a rebalance again")
 
 
 def kept(moves: Sequence[MoveView], usable: frozenset[str]) -> FleetPlan:

@@ -37,8 +37,8 @@ def accept(db: Database, caller: Caller, ident: str, servers: Collection[str]) -
     with db.write() as connection:
         row = rebalances.get(connection, ident, lock=True)
         if row.expired:
-            words = f"Rebalance {row.uuid} is too old: what it proposes was measured before"
-            raise Conflict(words, advice="ask again: `migrator rebalance`")
+            message = f"Rebalance {row.uuid} is too old: what it proposes was measured before"
+            raise Conflict(message, advice="ask again: `migrator rebalance`")
         chosen = _chosen(row, rebalances.moves(connection, row.id), servers)
         drain = _drain_of(connection, caller, row)
         for move in chosen:
@@ -66,8 +66,8 @@ def _drain_of(connection: Connection, caller: Caller, row: RebalanceRow) -> Drai
     plan would not know what the first still does."""
     for active in drains.active_of(connection, [FLEET]):
         if active.before.get("rebalance") != row.uuid:
-            words = f"Rebalance {active.before.get('rebalance')} is under way"
-            raise Conflict(words, advice=f"wait for it, or `migrator drain-cancel {active.uuid}`")
+            message = f"Rebalance {active.before.get('rebalance')} is under way"
+            raise Conflict(message, advice=f"wait for it, or `migrator drain-cancel {active.uuid}`")
         drains.change(connection, active.id, active.generation, {})
         return active
     request = DrainRequest([Way.LIVE, Way.LEAVE], reason=f"rebalance {row.uuid}", disable=False)

@@ -92,8 +92,8 @@ def _hindered(
     """Hosts that instances leave, or are started on -> why nothing can begin there now; not for an evacuation."""
     many = drain.kind in (RESTORE, REBALANCE)
     leaving = {drain.host} if not many else {move.source for move in found if move.state not in SETTLED}
-    if drain.kind == REBALANCE and (words := rebalance_rules.rest(connection, settings)):
-        return dict.fromkeys(leaving, words)
+    if drain.kind == REBALANCE and (message := rebalance_rules.rest(connection, settings)):
+        return dict.fromkeys(leaving, message)
     return {row.name: _SILENT.format(row.name) for row in states if row.name in leaving and not _up(row, settings)}
 
 

@@ -16,8 +16,8 @@ MUTANTS = (
     Mutant(
         "a plan for balance forgets what checks refused",
         FLEET,
-        "if words := guest.refusals.get(name):",
-        'if words := guest.refusals.get("", ""):',
+        "if message := guest.refusals.get(name):",
+        'if message := guest.refusals.get("", ""):',
     ),
     Mutant(
         "a move changes nothing of what its hosts are thought to use",

@@ -62,8 +62,8 @@ class Fleet:
     def refusal(self, index: int, name: str) -> str:
         """Why the guest may not go there, by claims, checks and groups; "": it may."""
         guest = self.request.guests[index]
-        if words := guest.refusals.get(name):
-            return words
+        if message := guest.refusals.get(name):
+            return message
         needs, free = guest.needs, self.free[name]
         if needs.vcpus > free[0] or needs.memory_mb > free[1] or needs.disk_gb > free[2]:
             return "claims leave no room"

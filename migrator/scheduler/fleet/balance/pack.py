@@ -20,10 +20,10 @@ def pack(fleet: Fleet, before: Fleet) -> tuple[list[Proposal], dict[str, str]]:
         order = sorted((len(fleet.on[name]), name) for name in fleet.hosts if _mine(fleet, name))
         left, emptied = {}, 0
         for _, name in order:
-            words = _empty(fleet, before, name)
-            emptied += not words
-            if words:
-                left[name] = words
+            message = _empty(fleet, before, name)
+            emptied += not message
+            if message:
+                left[name] = message
         if not emptied:
             break
     return _proposals(fleet, before), left
@@ -89,6 +89,6 @@ def _proposals(fleet: Fleet, before: Fleet) -> list[Proposal]:
         at.move(one, there)
         changes = [at.change(name, before, shares[name]) for name in (source, there)]
         gain_s = _IDLE * fleet.hosts[source].size.cpus * fleet.request.limits.horizon_s / emptied.get(source, 1)
-        words = f"{source} would be empty, and {there} no fuller than {fleet.request.limits.fill:.0%} at its peak"
-        shown.append(Proposal(guest, changes[0], changes[1], cost_s(guest), gain_s, words))
+        message = f"{source} would be empty, and {there} no fuller than {fleet.request.limits.fill:.0%} at its peak"
+        shown.append(Proposal(guest, changes[0], changes[1], cost_s(guest), gain_s, message))
     return shown

@@ -96,11 +96,11 @@ def _carried_out(fleet: Fleet, before: Fleet, index: int, host: str, limit: Boun
     changes = [fleet.change(name, before, shares[name]) for name in (source, host)]
     gain = over - excess(fleet, source, limit)
     gain_s = gain * max(0.0, fleet.request.limits.horizon_s - guest.duration_s)
-    words = (
+    message = (
         f"{source} is above {_part(limit.hot)}, at {_part(shares[source])}; without it at {_part(changes[0].after)}, "
         f"and {host} with it at {_part(changes[1].after)}; paid back after {cost_s(guest) / gain:.0f} s"
     )
-    return Proposal(guest, changes[0], changes[1], cost_s(guest), gain_s, words)
+    return Proposal(guest, changes[0], changes[1], cost_s(guest), gain_s, message)
 
 
 def _part(use: Use) -> str:
@@ -110,7 +110,7 @@ def _part(use: Use) -> str:
 def _why_not(fleet: Fleet, name: str, limit: Bounds) -> str:
     worth = [index for _, _, index in _worthwhile(fleet, name, limit)]
     if not worth:
-        stay = sorted({words for index in fleet.on[name] if (words := fleet.request.guests[index].closed)})
+        stay = sorted({message for index in fleet.on[name] if (message := fleet.request.guests[index].closed)})
         why = "no move of a guest gains more than it costs"
         return "; ".join([why, *stay[:3]])
     reasons: dict[str, int] = {}
@@ -118,7 +118,7 @@ def _why_not(fleet: Fleet, name: str, limit: Bounds) -> str:
         for host in fleet.hosts:
             if host != name:
                 fits = _fits(fleet, fleet.request.guests[index], host, limit)
-                words = fleet.refusal(index, host) if fits else "it would be too busy with it"
-                reasons[words] = reasons.get(words, 0) + 1
+                message = fleet.refusal(index, host) if fits else "it would be too busy with it"
+                reasons[message] = reasons.get(message, 0) + 1
     most = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:3]
-    return "no host takes a guest of it: " + ("; ".join(words for words, _ in most) or "there is no other host")
+    return "no host takes a guest of it: " + ("; ".join(message for message, _ in most) or "there is no other host")
