@@ -117,8 +117,10 @@ def _counted(hour: int, uuid: Any, cpus: Any, waiting: Any, memory_mb: Any) -> S
 
 
 def prune(connection: Connection, older_s: float) -> None:
-    """Forget hours that ended longer ago than that."""
-    connection.execute(delete(use_hours).where(_H.hour < int((now(connection) - older_s) // HOUR_S)))
+    """Forget hours that ended longer ago than that, and those that a clock which was ahead has written."""
+    moment = now(connection)
+    old, to_come = _H.hour < int((moment - older_s) // HOUR_S), _H.hour > int(moment // HOUR_S) + 1
+    connection.execute(delete(use_hours).where(or_(old, to_come)))
 
 
 def hours(connection: Connection, host: str | None, instance_uuid: str, most: int) -> Sequence[HourRow]:
@@ -126,7 +128,8 @@ def hours(connection: Connection, host: str | None, instance_uuid: str, most: in
     mean = [(func.sum(_H[name]) / func.sum(_H.samples)).label(name) for name in _SUMS[1:]]
     peak = [func.max(_H[name]).label(name) for name in _PEAKS]
     query = select((_H.hour * HOUR_S).label("at"), func.sum(_H.samples).label("samples"), *mean, *peak)
-    query = query.where(_H.instance_uuid == instance_uuid).group_by(_H.hour).order_by(_H.hour.desc()).limit(most)
+    come = _H.hour <= int(now(connection) // HOUR_S)
+    query = query.where(_H.instance_uuid == instance_uuid, come).group_by(_H.hour).order_by(_H.hour.desc()).limit(most)
     if host is not None:
         query = query.where(_H.host == host)
     return [HourRow(**row._mapping) for row in reversed(connection.execute(query).all())]
@@ -134,8 +137,9 @@ def hours(connection: Connection, host: str | None, instance_uuid: str, most: in
 
 def window(connection: Connection, over_s: float, host: str | None = None) -> Sequence[UseRow]:
     """Of every host (or that one) and every instance there, over the last ``over_s`` seconds."""
-    since = int((now(connection) - over_s) // HOUR_S)
-    return _summed(connection, [_H.hour >= since, *([_H.host == host] if host is not None else [])])
+    moment = now(connection)
+    hours = [_H.hour >= int((moment - over_s) // HOUR_S), _H.hour <= int(moment // HOUR_S)]
+    return _summed(connection, [*hours, *([_H.host == host] if host is not None else [])])
 
 
 def after(connection: Connection, names: Collection[str], moment: float, hours: int) -> Sequence[UseRow]:

@@ -201,8 +201,8 @@ def _unfit(command: str, host: str, address: str) -> str | None:
 
 
 def _environment(host: str, address: str) -> dict[str, str]:
-    """Ours without our settings, among them the database's password."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MIGRATOR_")}
+    """Ours without our settings and libpq's: the database's password may be among either."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MIGRATOR_", "PG"))}
     return inherited | {"MIGRATOR_HOST": host, "MIGRATOR_ADDRESS": address}
 
 

@@ -267,6 +267,7 @@ def test_the_address_is_the_operators_and_not_what_the_host_says_of_itself(site:
 
 def test_its_environment_and_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIGRATOR_DATABASE", "postgresql://user:secret@db/migrator")
+    monkeypatch.setenv("PGPASSWORD", "secret")
     code = "import os,sys,json; print(json.dumps([dict(os.environ), sys.stdin.read()]))"
     outcome = run(f'{sys.executable} -c "{code}" {{host}}', "n3", "10.0.0.3", 30, threading.Event())
     assert outcome is not None
@@ -274,6 +275,7 @@ def test_its_environment_and_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
     environment, given = json.loads(outcome.message)
     ours = {name: value for name, value in environment.items() if name.startswith("MIGRATOR_")}
     assert ours == {"MIGRATOR_HOST": "n3", "MIGRATOR_ADDRESS": "10.0.0.3"}
+    assert "secret" not in environment.values()
     assert given == ""
 
 

@@ -82,6 +82,20 @@ def test_old_hours_are_forgotten(cluster: Cluster) -> None:
         assert len(rows.hours(connection, "compute1", "", 1000)) == 1
 
 
+def test_hours_that_are_to_come_count_for_nothing_and_are_forgotten(cluster: Cluster) -> None:
+    """A clock that was ahead wrote them, and was set back."""
+    uuid = cluster.boot()
+    work(cluster, uuid, 1.0)
+    assert sample(cluster)
+    with cluster.web.db.write() as connection:
+        connection.execute(update(use_hours).values(hour=use_hours.c.hour + 24 * 365))
+    assert usage(cluster, f"instance={uuid}")["hours"] == []
+    with cluster.web.db.write() as connection:
+        assert rows.window(connection, 86400.0) == []
+        rows.prune(connection, 86400.0)
+        assert connection.execute(select(use_hours.c.hour)).all() == []
+
+
 @pytest.mark.parametrize(
     ("query", "status"), [("", 400), ("host=a&instance=b", 400), ("host=nowhere", 404), ("instance=nobody", 404)]
 )

@@ -18,7 +18,8 @@ from migrator.lab.process import Process, run, spawn
 from tests.debian.machine import base_system
 from tests.waiting import PATIENCE, wait_for
 
-ADDRESS = "192.0.2.10"  # of the machine on which the containers run, as clients and hosts reach it
+NAME = "192.0.2.11"  # of the machine on which the containers run, as hosts are told it
+ADDRESS = "192.0.2.10"  # as clients reach it
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -81,7 +82,7 @@ def engine(work: Path) -> Iterator[Engine]:
     run("ip", "netns", "add", namespace)
     made = Engine(namespace, work, work / "engine.log")
     try:
-        for command in (f"address add {ADDRESS}/32 dev lo", "link set lo up"):
+        for command in (f"address add {ADDRESS}/32 dev lo", f"address add {NAME}/32 dev lo", "link set lo up"):
             run("ip", "-netns", namespace, *command.split())
         daemon = made.start()
         try:

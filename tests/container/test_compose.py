@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from migrator.lab.process import Process, spawn
-from tests.container.engine import ADDRESS, Engine, engine
+from tests.container.engine import ADDRESS, NAME, Engine, engine
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +42,8 @@ class Cloud:
         (project / "secrets/database_password").write_text(f"{PASSWORD}\n")
 
     def up(self) -> None:
-        self.compose("build", "server1", MIGRATOR_NAME=ADDRESS)
-        self.docker.run("packaging/container/prepare", ADDRESS, where=self.project)
+        self.compose("build", "server1", MIGRATOR_NAME=NAME, MIGRATOR_ALLOWED_HOSTS="[]")
+        self.docker.run("packaging/container/prepare", NAME, ADDRESS, where=self.project)
         self.compose("up", "--detach")
 
     def compose(self, *command: str, check: bool = True, **environment: str) -> str:
@@ -74,7 +74,7 @@ class Cloud:
     def host(self, name: str) -> Iterator[Process]:
         """A simulated one, which joined by the line that was printed."""
         line = self.migrator("host-join", name).strip()
-        assert line.startswith(f"migrator agent-join https://{ADDRESS}:8775 "), line
+        assert line.startswith(f"migrator agent-join https://{NAME}:8775 "), line
         command, config = [sys.executable, "-m", "migrator.cli.main"], self.project / f"{name}.toml"
         options = [f"--server-ca={self.project}/secrets/ca.pem", f"--config={config}"]
         # It ends with 1: this machine has no libvirt that could be used.

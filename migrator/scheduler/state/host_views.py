@@ -4,9 +4,10 @@ Whether a host is heard, what it says of itself, and why its guests count as sto
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -21,20 +22,27 @@ from migrator.settings import ServerSettings
 # Agents poll at least every 10 s. A host that is forced down counts as silent after this time.
 DECLARED_DEAD_S = 15.0
 _NO_REPORT = HostReport(vcpus=0, memory_mb=0, address="", live_migration_uri="")
+# Host -> its newest description by digest, parsed: who reads all hosts reads the same ones again and again, and parsing
+# was most of that. One a host, so that an agent that changes its own at each registration fills no memory.
+_parsed: dict[str, tuple[bytes, tuple[HostReport, str]]] = {}
+_PARSED_MAX = 10_000
 
 
 def report_of(row: HostRow) -> tuple[HostReport, str]:
     """A host's description, and why it cannot be read ("": it can). One that cannot counts as empty, and its host is
     used for nothing: a bad row is one host's fault, and never that of a reader of all hosts."""
-    return _parsed(orjson.dumps(row.report))
+    digest = blake2b(orjson.dumps(row.report), digest_size=16).digest()
+    known = _parsed.get(row.name)
+    if known is None or known[0] != digest:
+        if len(_parsed) >= _PARSED_MAX:
+            _parsed.clear()
+        _parsed[row.name] = known = (digest, _parse(row.report))
+    return known[1]
 
 
-@lru_cache(maxsize=2048)
-def _parsed(report: bytes) -> tuple[HostReport, str]:
-    """Known by its whole content, for who reads all hosts reads the same descriptions again and again: parsing them was
-    most of a list of hosts, and of a placement among many."""
+def _parse(report: Mapping[str, Any]) -> tuple[HostReport, str]:
     try:
-        return HostReport.model_validate_json(report), ""
+        return HostReport.model_validate(report), ""
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)}))
         return _NO_REPORT, f"its description cannot be read ({fields}); restart its agent, which describes it anew"
