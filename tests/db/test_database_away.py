@@ -130,6 +130,7 @@ def test_a_fault_of_a_loop_keeps_its_traceback(
     def stumble(*_: object) -> None:
         raise KeyError("a bug")
 
+    monkeypatch.setattr(engine, "_PATIENCE_S", 30.0)  # nothing holds the file: on a busy machine loops only wait
     services = served(db.url)
     monkeypatch.setattr(services.reconciler, "sweep", stumble)
     with beside(services, contextlib.nullcontext()):
