@@ -6,8 +6,9 @@ from pydantic import BaseModel, Field, model_validator
 
 
 class HaSettings(BaseModel):
-    # of instances whose metadata and whose host's aggregates say nothing else (migrator:ha). evacuate: begun again
-    # elsewhere when the host is lost and something says that it runs nothing; restart: only where it is; off: nothing
+    # of instances whose host's aggregates say nothing else (migrator:ha); an instance's metadata may say what is more
+    # careful. evacuate: begun again elsewhere when the host is lost and something says that it runs nothing; restart:
+    # only where it is; off: nothing
     ha_policy: Literal["off", "restart", "evacuate"] = "off"
     ha_max_lost: int = Field(1, ge=1, le=1000)  # hosts silent together; with more, nothing is recovered or fenced
     # who runs fence_command for a host that no operator evacuates: an operator alone, or the servers

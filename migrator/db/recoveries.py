@@ -15,7 +15,7 @@ from migrator.db import server_heartbeat
 from migrator.db.drain_rows import DrainRow, RecoveryRow
 from migrator.db.hosts import all_hosts
 from migrator.db.rows import HostRow
-from migrator.db.tables import drains, hosts, instances, recoveries
+from migrator.db.tables import drain_moves, drains, hosts, instances, recoveries
 from migrator.errors import Conflict, DrainNotFound
 
 _R = recoveries.c
@@ -51,6 +51,15 @@ def of_losses(connection: Connection, rows: Collection[HostRow]) -> Mapping[str,
     found = connection.execute(query.where(_R.host.in_([row.name for row in rows]))).all()
     present = {row.name: row.last_seen for row in rows}
     return {row.host: row.active for row in found if row.lost_at == present[row.host]}
+
+
+def stalled(connection: Connection, names: Collection[str]) -> Collection[str]:
+    """Hosts whose active recovery was planned, and has no instance that moves or is about to."""
+    m = drain_moves.c
+    goes_on = exists().where(m.drain_id == drains.c.id, m.state.in_(("waiting", "moving")))
+    query = select(drains.c.host).join(recoveries, _R.drain_id == drains.c.id)
+    query = query.where(drains.c.host.in_(names), drains.c.active == true(), drains.c.planned_at.is_not(None), ~goes_on)
+    return connection.execute(query).scalars().all()
 
 
 def asked_for(connection: Connection, rows: Collection[HostRow]) -> Collection[str]:

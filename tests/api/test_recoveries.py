@@ -10,9 +10,10 @@ from sqlalchemy import select, update
 
 from migrator.alarms import AlarmKind
 from migrator.db import alarms
-from migrator.db.tables import drains, hosts, operations
-from migrator.scheduler.fleet import recovery
+from migrator.db.tables import drain_moves, drains, hosts, instances, operations
+from migrator.scheduler.fleet import recovery, silent_hosts
 from migrator.scheduler.fleet.plan.ha_policy import HA_KEY
+from migrator.scheduler.fleet.plan.loss_response import lost_together
 from tests.api import seed
 from tests.api.harness import Web
 from tests.api.lost_host import third_host
@@ -79,6 +80,28 @@ def test_a_recovery_that_was_cancelled_does_not_begin_again(lost: Web) -> None:
     lost("POST", f"/v1/drains/{row.uuid}/cancel", None, json={"undo": False})
     look(lost)
     assert [row.state for row in every(lost, drains)] == ["cancelled"]
+
+
+def test_a_host_of_which_only_stuck_instances_are_left_does_not_count_as_lost_with_others(lost: Web) -> None:
+    def counted() -> list[str]:
+        with lost.db.read() as connection:
+            return lost_together(silent_hosts.read(connection, lost.services.settings).hosts)
+
+    recovery.check(lost.db, lost.services.settings)
+    assert counted() == ["compute3"], "it has no plan yet"
+    lost.services.drains.sweep()
+    assert counted() == ["compute3"], "one is evacuated, and one is stuck"
+    with lost.db.write() as connection:
+        connection.execute(update(drain_moves).where(drain_moves.c.name == "kept").values(state="done"))
+    assert counted() == []
+
+
+def test_a_tenant_has_no_host_recovered_that_operators_left_out(web: Web, tmp_path: Path) -> None:
+    third_host(web, last_seen=1.0, forced_down=True)
+    with web.db.write() as connection:
+        connection.execute(update(instances).values(metadata={HA_KEY: "evacuate"}))
+    look(Web(web.db, tmp_path / "off"))
+    assert every(web, drains) == []
 
 
 def test_a_policy_that_is_none_is_refused(lost: Web) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from migrator.db.engine import Database
 from migrator.db.server_heartbeat import clock
-from migrator.db.tables import drains, hosts
+from migrator.db.tables import drains, hosts, instances
 from migrator.errors import SettingInvalid
 from migrator.scheduler.fleet import recovery
 from migrator.server.fence_runner import FenceRunner
@@ -102,6 +102,26 @@ def test_a_host_that_was_fenced_and_came_back_is_not_fenced_again_by_itself(web:
     fenced.change(last_seen=fenced.now() - 500.0, fence_attempt=attempt)
     fenced.look()
     assert fenced.runs() == []
+
+
+def test_no_host_is_fenced_for_instances_that_can_go_nowhere(web: Web, tmp_path: Path) -> None:
+    fenced = Fenced(web, tmp_path)
+    with web.db.write() as connection:
+        connection.execute(update(instances).where(instances.c.name == "kept").values(deleted=True))
+    fenced.look()
+    (alarm,) = fenced.web("GET", "/v1/alarms", None).json()["alarms"]
+    assert (fenced.runs(), fenced.recoveries(), alarm["kind"]) == ([], [], "recovery-held")
+    assert "is not fenced: none of its instances could be evacuated" in alarm["message"]
+    assert "only the lost host has them" in alarm["message"]
+
+
+def test_a_recovery_whose_evidence_counts_no_more_is_fenced_for_again(web: Web, tmp_path: Path) -> None:
+    fenced = Fenced(web, tmp_path)
+    fenced.look()
+    fenced.web.services.drains.sweep()
+    fenced.change(fencing=None)  # as after a break of all servers
+    fenced.look()
+    assert (len(fenced.recoveries()), fenced.runs()) == (1, [LOST, LOST])
 
 
 def test_fencing_needs_a_command() -> None:

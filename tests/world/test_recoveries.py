@@ -180,6 +180,21 @@ def test_more_lost_hosts_than_ha_max_lost_stop_all_until_they_are_fewer(make_wor
     watched.end()
 
 
+def test_hosts_that_one_switch_cuts_off_are_lost_together_however_far_apart_they_were_last_heard(
+    make_world: MakeWorld,
+) -> None:
+    watched = Watched(make_world(), evacuate_silent_hosts=True)
+    world = watched.world
+    world.lose("n1")
+    world.at(6.0, lambda: world.lose("n2"))
+    watched.run(120)
+    with world.db.read() as connection:
+        apart_s = hosts.get(connection, "n2").last_seen - hosts.get(connection, "n1").last_seen
+    assert 3 < apart_s < 20
+    assert (watched.found(), set(watched.places())) == ([], {"n1"})
+    assert "2 hosts are silent together (n1, n2)" in watched.alarms()[AlarmKind.HOSTS_LOST]
+
+
 def test_a_drain_of_the_lost_host_gives_way(make_world: MakeWorld) -> None:
     watched = Watched(make_world())
     world = watched.world

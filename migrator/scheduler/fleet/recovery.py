@@ -9,13 +9,14 @@ import uuid as uuids
 from collections.abc import Mapping, Sequence
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, drains, hosts, recoveries
+from migrator.db import alarms, drains, hosts, instances, recoveries
 from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict
 from migrator.log_limits import log_failure
-from migrator.scheduler.fleet import records, silent_hosts
-from migrator.scheduler.fleet.plan.loss_response import Act, Response, is_open, respond, too_many
+from migrator.scheduler.fleet import evacuations, records, silent_hosts
+from migrator.scheduler.fleet.plan.loss_response import Act, Response, in_vain, is_open, respond, too_many
 from migrator.scheduler.fleet.plan.model import Way
+from migrator.scheduler.fleet.plan.planner import plan
 from migrator.scheduler.fleet.plan.vocabulary import EVACUATION, DrainRequest, DrainState
 from migrator.scheduler.fleet.silent_hosts import Silent
 from migrator.scheduler.requests.requests import Caller
@@ -33,7 +34,7 @@ def check(db: Database, settings: ServerSettings) -> None:
     """At every host that is silent: begin what is due, and say what is not."""
     with db.read() as connection:
         silent = silent_hosts.read(connection, settings)
-    responses = respond(silent.hosts, silent_hosts.rules_of(settings))
+        responses = _responses(connection, silent, settings)
     for response in responses:
         try:
             _act(db, settings, response)
@@ -50,9 +51,30 @@ def to_fence(connection: Connection, settings: ServerSettings) -> list[str]:
     """Hosts for which the servers run the fence command on their own."""
     if settings.ha_fence != "automatic":
         return []
-    silent = silent_hosts.read(connection, settings)
-    responses = respond(silent.hosts, silent_hosts.rules_of(settings))
+    responses = _responses(connection, silent_hosts.read(connection, settings), settings)
     return [response.host for response in responses if response.act is Act.FENCE]
+
+
+def _responses(connection: Connection, silent: Silent, settings: ServerSettings) -> Sequence[Response]:
+    """No host is fenced for nothing: one that may live is shot only if an instance then has a place elsewhere."""
+    found = respond(silent.hosts, silent_hosts.rules_of(settings))
+    return [_worth_it(connection, one, settings) if one.act is Act.FENCE else one for one in found]
+
+
+def _worth_it(connection: Connection, response: Response, settings: ServerSettings) -> Response:
+    host, rows = response.host, instances.on_host(connection, response.host)
+    own = next((drain.id for drain in drains.active_of(connection, [host])), 0)  # what it has planned is no obstacle
+    if own and drains.operations_under_way(connection, own):
+        return response
+    fleet = evacuations.read(connection, rows, _request(host), settings, drain_id=own)
+    moves = plan(fleet.without([host], assumed=True)).moves
+    if any(move.way is Way.EVACUATE for move in moves):
+        return response
+    return in_vain(host, [move.why for move in moves if move.way is None])
+
+
+def _request(host: str) -> DrainRequest:
+    return DrainRequest([Way.EVACUATE], reason=f"host {host} is lost", disable=False, by_policy=True)
 
 
 def _act(db: Database, settings: ServerSettings, response: Response) -> None:
@@ -76,9 +98,8 @@ def _act(db: Database, settings: ServerSettings, response: Response) -> None:
 
 def _begin(connection: Connection, host: str, silent: Silent) -> None:
     found, row = silent.evidence[host], silent.rows[host]
-    request = DrainRequest([Way.EVACUATE], reason=f"host {host} is lost", disable=False, by_policy=True)
     caller = Caller(_USER, _USER, f"req-{uuids.uuid4()}")
-    made = records.create(connection, caller, EVACUATION, host, request, {})
+    made = records.create(connection, caller, EVACUATION, host, _request(host), {})
     evidence = {"kind": found.kind, "by": found.by, "words": found.message, "at": found.at}
     recoveries.add(connection, made.id, host, row.last_seen, evidence)
     drains.say(connection, made.id, "begun", f"host {host} is lost; evidence that it runs nothing: {found.message}")

@@ -10,10 +10,13 @@ from migrator.db.fencing import succeeded_before_s
 from migrator.db.rows import HostRow
 from migrator.scheduler.fleet.plan.ha_policy import HA_KEY, HaPolicy, policy_of
 from migrator.scheduler.fleet.plan.loss_response import Loss, Rules, SilentHost, too_many
+from migrator.scheduler.fleet.plan.vocabulary import DrainState
 from migrator.scheduler.state import fencing
 from migrator.scheduler.state.fencing import Evidence
 from migrator.scheduler.state.host_views import host_view
 from migrator.settings import ServerSettings
+
+_TOGETHER_FROM_S = 20.0  # of silence a host counts as silent together with others: agents poll at least every 10 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +34,35 @@ def rules_of(settings: ServerSettings) -> Rules:
 
 
 def read(connection: Connection, settings: ServerSettings) -> Silent:
-    """Every host that is silent, or was forced down and does not answer."""
-    rows = {row.name: row for row in recoveries.silent(connection, settings.service_down_time)}
-    rows = {name: row for name, row in rows.items() if not host_view(row, settings.service_down_time).heard}
+    """Every host that is silent, or was forced down and does not answer; and those that soon will be, ``early``:
+    hosts that one switch cuts off were last heard up to a poll apart, and are counted before the first is due."""
+    early_s = min(_TOGETHER_FROM_S, settings.service_down_time)
+    rows = {row.name: row for row in recoveries.silent(connection, early_s)}
+    heard = {name for name, row in rows.items() if host_view(row, settings.service_down_time).heard}
+    rows = {name: row for name, row in rows.items() if name not in heard or row.silent_s > early_s}
     if not rows:
         return Silent((), {}, {})
     evidence = {name: one for name, row in rows.items() if (one := evidence_of(row, settings)) is not None}
-    counted, others = _to_recover(connection, rows, settings), _other_drains(connection, rows)
+    recorded, counted = _to_recover(connection, rows, settings)
+    active = {row.host: row for row in drains.active_of(connection, list(rows))}
     begun, asked = recoveries.of_losses(connection, rows.values()), recoveries.asked_for(connection, rows.values())
+    stalled = recoveries.stalled(connection, rows)
     found = [
         SilentHost(
             name,
             row.silent_s,
             counted[name],
-            Loss.TAKEN if name in asked else _LOSSES[begun.get(name)],
+            Loss.TAKEN if name in asked else _loss(begun.get(name), name in stalled),
             evidence[name].message if name in evidence else "",
             fencing.wanted(row),
             host_view(row, settings.service_down_time).awaited and name not in evidence,
             row.disabled,
-            others.get(name, ""),
+            f"{active[name].kind} {active[name].uuid}" if name in active else "",
             succeeded_before_s(row),
             _failure(row),
+            recorded[name],
+            name in heard,
+            name in active and DrainState(active[name].state) not in (DrainState.RUNNING, DrainState.BLOCKED),
         )
         for name, row in rows.items()
     ]
@@ -80,19 +91,20 @@ def policies_of_hosts(connection: Connection, names: Collection[str]) -> Mapping
 _LOSSES = {None: Loss.OPEN, True: Loss.RECOVERING, False: Loss.OVER}
 
 
-def _to_recover(connection: Connection, names: Collection[str], settings: ServerSettings) -> Counter[str]:
-    """Host -> how many of its instances are evacuated when it is lost."""
-    policies, found = policies_of_hosts(connection, names), Counter[str]()
+def _loss(active: bool | None, stalled: bool) -> Loss:
+    return Loss.STALLED if active and stalled else _LOSSES[active]
+
+
+def _to_recover(
+    connection: Connection, names: Collection[str], settings: ServerSettings
+) -> tuple[Counter[str], Counter[str]]:
+    """Host -> how many instances it has, and how many of these are evacuated when it is lost."""
+    policies, recorded, found = policies_of_hosts(connection, names), Counter[str](), Counter[str]()
     for row in recoveries.metadata_on(connection, names):
         answer = policy_of(row.metadata or {}, policies.get(row.host, ()), settings.ha_policy)
+        recorded[row.host] += 1
         found[row.host] += answer.policy is HaPolicy.EVACUATE
-    return found
-
-
-def _other_drains(connection: Connection, names: Collection[str]) -> Mapping[str, str]:
-    """Host -> what is under way with its instances."""
-    active = drains.active_of(connection, list(names))
-    return {row.host: f"{row.kind} {row.uuid}" for row in active}
+    return recorded, found
 
 
 def _failure(row: HostRow) -> str:

@@ -28,13 +28,19 @@ class PolicyAnswer:
 
 
 def policy_of(metadata: Mapping[str, str], of_aggregates: Collection[str], of_fleet: str) -> PolicyAnswer:
-    """The instance's own word, else that of its host's aggregates, else the fleet's. Where aggregates contradict each
-    other the most careful word counts. A word that is none is no policy: nothing is done, and the answer names it."""
-    if HA_KEY in metadata:
-        return _read([metadata[HA_KEY]], "its metadata")
+    """Operators' word: that of the host's aggregates (the most careful one, where they contradict each other), else the
+    fleet's. The instance's own word counts only where it is as careful or more: its metadata is a tenant's, and what a
+    tenant writes has no host fenced. A word that is none is no policy: nothing is done, and the answer names it."""
+    operators = PolicyAnswer(HaPolicy(of_fleet), f"ha_policy of the fleet is {of_fleet}")
     if of_aggregates:
-        return _read(sorted(of_aggregates), "its host's aggregate" + ("s" if len(of_aggregates) > 1 else ""))
-    return PolicyAnswer(HaPolicy(of_fleet), f"ha_policy of the fleet is {of_fleet}")
+        operators = _read(sorted(of_aggregates), "its host's aggregate" + ("s" if len(of_aggregates) > 1 else ""))
+    if HA_KEY not in metadata:
+        return operators
+    own = _read([metadata[HA_KEY]], "its metadata")
+    if _CAREFUL.index(own.policy) <= _CAREFUL.index(operators.policy):
+        return own
+    ignored = f"{own.policy} of its metadata does not count, for it is less careful"
+    return PolicyAnswer(operators.policy, f"{operators.message}; {ignored}")
 
 
 def check(metadata: Mapping[str, str | None]) -> None:
