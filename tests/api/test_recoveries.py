@@ -39,6 +39,11 @@ def every(web: Web, table: Any) -> list[Any]:
         return list(connection.execute(select(table)).all())
 
 
+def counted(web: Web) -> list[str]:
+    with web.db.read() as connection:
+        return lost_together(silent_hosts.read(connection, web.services.settings).hosts)
+
+
 def test_a_recovery_is_shown_with_its_evidence_and_every_instance(lost: Web) -> None:
     look(lost)
     (listed,) = lost("GET", "/v1/recoveries", None).json()["recoveries"]
@@ -83,17 +88,22 @@ def test_a_recovery_that_was_cancelled_does_not_begin_again(lost: Web) -> None:
 
 
 def test_a_host_of_which_only_stuck_instances_are_left_does_not_count_as_lost_with_others(lost: Web) -> None:
-    def counted() -> list[str]:
-        with lost.db.read() as connection:
-            return lost_together(silent_hosts.read(connection, lost.services.settings).hosts)
-
     recovery.check(lost.db, lost.services.settings)
-    assert counted() == ["compute3"], "it has no plan yet"
+    assert counted(lost) == ["compute3"], "it has no plan yet"
     lost.services.drains.sweep()
-    assert counted() == ["compute3"], "one is evacuated, and one is stuck"
+    assert counted(lost) == ["compute3"], "one is evacuated, and one is stuck"
     with lost.db.write() as connection:
         connection.execute(update(drain_moves).where(drain_moves.c.name == "kept").values(state="done"))
-    assert counted() == []
+    assert counted(lost) == []
+
+
+def test_a_host_that_has_instances_of_any_policy_counts_as_lost_with_others_for_ever(lost: Web) -> None:
+    with lost.db.write() as connection:
+        connection.execute(update(instances).values(metadata={HA_KEY: "off"}))
+    assert counted(lost) == ["compute3"]
+    with lost.db.write() as connection:
+        connection.execute(update(instances).values(deleted=True))
+    assert counted(lost) == []
 
 
 def test_a_tenant_has_no_host_recovered_that_operators_left_out(web: Web, tmp_path: Path) -> None:

@@ -115,6 +115,17 @@ def test_no_host_is_fenced_for_instances_that_can_go_nowhere(web: Web, tmp_path:
     assert "only the lost host has them" in alarm["message"]
 
 
+def test_a_plan_that_cannot_be_made_fences_nothing(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("spec")
+
+    fenced = Fenced(web, tmp_path)
+    monkeypatch.setattr("migrator.scheduler.fleet.recovery.evacuations.read", broken)
+    fenced.look()
+    (alarm,) = fenced.web("GET", "/v1/alarms", None).json()["alarms"]
+    assert (fenced.runs(), "no plan can be made" in alarm["message"]) == ([], True)
+
+
 def test_a_recovery_whose_evidence_counts_no_more_is_fenced_for_again(web: Web, tmp_path: Path) -> None:
     fenced = Fenced(web, tmp_path)
     fenced.look()

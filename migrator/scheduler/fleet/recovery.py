@@ -15,11 +15,12 @@ from migrator.errors import Conflict
 from migrator.log_limits import log_failure
 from migrator.scheduler.fleet import evacuations, records, silent_hosts
 from migrator.scheduler.fleet.plan.loss_response import Act, Response, in_vain, is_open, respond, too_many
-from migrator.scheduler.fleet.plan.model import Way
+from migrator.scheduler.fleet.plan.model import FleetPlan, Way
 from migrator.scheduler.fleet.plan.planner import plan
 from migrator.scheduler.fleet.plan.vocabulary import EVACUATION, DrainRequest, DrainState
 from migrator.scheduler.fleet.silent_hosts import Silent
 from migrator.scheduler.requests.requests import Caller
+from migrator.scheduler.state.loader import UNREADABLE
 from migrator.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -62,15 +63,25 @@ def _responses(connection: Connection, silent: Silent, settings: ServerSettings)
 
 
 def _worth_it(connection: Connection, response: Response, settings: ServerSettings) -> Response:
-    host, rows = response.host, instances.on_host(connection, response.host)
-    own = next((drain.id for drain in drains.active_of(connection, [host])), 0)  # what it has planned is no obstacle
-    if own and drains.operations_under_way(connection, own):
+    host = response.host
+    active = next(iter(drains.active_of(connection, [host])), None)
+    if active and active.kind == EVACUATION and drains.operations_under_way(connection, active.id):
+        return response  # an instance is on its way to the place that it has
+    try:
+        found = _plan(connection, host, active.id if active else 0, settings)
+    except UNREADABLE as error:  # one host keeps no other waiting
+        log_failure(log, error, "what would become of host %s if it were fenced cannot be planned", host)
+        return in_vain(host, ["no plan can be made; the log of the servers has the reason"])
+    if any(move.way is Way.EVACUATE for move in found.moves):
         return response
-    fleet = evacuations.read(connection, rows, _request(host), settings, drain_id=own)
-    moves = plan(fleet.without([host], assumed=True)).moves
-    if any(move.way is Way.EVACUATE for move in moves):
-        return response
-    return in_vain(host, [move.why for move in moves if move.way is None])
+    return in_vain(host, [move.why for move in found.moves if move.way is None])
+
+
+def _plan(connection: Connection, host: str, drain_id: int, settings: ServerSettings) -> FleetPlan:
+    """As if there was evidence. ``drain_id``: of the host; what it has planned is no obstacle."""
+    rows = instances.on_host(connection, host)
+    fleet = evacuations.read(connection, rows, _request(host), settings, drain_id=drain_id)
+    return plan(fleet.without([host], assumed=True))
 
 
 def _request(host: str) -> DrainRequest:
