@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from migrator.db import drains as drain_rows
 from migrator.db import server_heartbeat
 from migrator.db.drain_rows import DrainRow, RecoveryRow
-from migrator.db.hosts import all_hosts
+from migrator.db.hosts import UNDER_WAY_S, all_hosts
 from migrator.db.rows import HostRow
 from migrator.db.tables import drain_moves, drains, hosts, instances, recoveries
 from migrator.errors import Conflict, DrainNotFound
@@ -63,13 +63,19 @@ def stalled(connection: Connection, names: Collection[str]) -> Collection[str]:
 
 
 def asked_for(connection: Connection, rows: Collection[HostRow]) -> Collection[str]:
-    """Hosts that a person began to evacuate after they were last heard."""
-    mine = exists().where(_R.drain_id == drains.c.id)
-    query = select(drains.c.host, func.max(drains.c.created_at).label("at")).where(
-        drains.c.kind == _EVACUATION, drains.c.host.in_([row.name for row in rows]), ~mine
-    )
-    newest = {row.host: row.at for row in connection.execute(query.group_by(drains.c.host))}
-    return {row.name for row in rows if newest.get(row.name, 0.0) > row.last_seen + row.behind_s}
+    """Hosts whose present loss a person has answered: by an evacuation that is under way, by one that began after they
+    were last heard, or by cancelling its recovery. A poll that was under way makes no other loss of it."""
+    losses = {row.name: row for row in rows}
+    query = select(drains, _R.lost_at).outerjoin(recoveries, _R.drain_id == drains.c.id)
+    of_host = query.where(drains.c.kind == _EVACUATION, drains.c.host.in_(losses)).order_by(drains.c.id)
+    return {drain.host for drain in connection.execute(of_host) if _answers(drain, losses[drain.host])}
+
+
+def _answers(drain: Any, row: HostRow) -> bool:
+    if drain.lost_at is not None:
+        return bool(drain.lost_at == row.last_seen and drain.state == "cancelled")
+    begun = drain.before.get("clock", drain.created_at - row.behind_s)  # an earlier release wrote down none
+    return drain.active or bool(row.last_seen <= begun + UNDER_WAY_S)
 
 
 def get(connection: Connection, ident: str) -> tuple[DrainRow, RecoveryRow]:

@@ -91,6 +91,17 @@ def test_a_word_from_before_the_host_was_last_heard_is_late(lost: Web) -> None:
     assert notify(lost, STOPPED, generated_time="2026-09-21T14:13:30").json()["notification"]["status"] == "finished"
 
 
+def test_a_word_of_a_clock_that_is_ahead_is_not_newer_than_the_hosts_own(lost: Web) -> None:
+    moment = datetime.datetime.fromtimestamp(
+        seed.BEGAN + 1.0, datetime.UTC
+    ).isoformat()  # said before, by a clock ahead
+    with lost.db.write() as connection:
+        connection.execute(update(hosts).where(hosts.c.name == LOST).values(last_seen=seed.BEGAN))
+    assert notify(lost, STOPPED, generated_time=moment).json()["notification"]["status"] == "ignored"
+    assert notify(lost, STOPPED, generated_time=at(-30.0)).status_code == 400
+    assert evidence(lost) is None
+
+
 def test_a_host_that_is_heard_after_the_word_is_alive(lost: Web) -> None:
     notify(lost, STOPPED)
     with lost.db.write() as connection:

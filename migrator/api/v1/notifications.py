@@ -21,7 +21,7 @@ from migrator.errors import BadRequest
 from migrator.event_types import EventType
 from migrator.scheduler.state.fencing import notified_too_early
 
-_AHEAD_S = 60.0  # by which the sender's clock may be wrong
+_AHEAD_S = 2.0  # by which the sender's clock may be ahead of the database's
 
 
 class HostPayload(BaseModel):
@@ -53,9 +53,9 @@ class NotificationBody(BaseModel):
 
 def create(request: ApiRequest) -> Answer:
     """A COMPUTE_HOST that STOPPED, is OFFLINE in its cluster and whose ``host_status`` is NORMAL counts as fencing
-    evidence, if it was generated after the host was last heard. ``status``: "finished" where it counts, "ignored"
-    where it does not, and ``message`` says why. Errors: 400 for a host that is not known, and for a time that is to
-    come."""
+    evidence, if it was generated at least 2 s after the host was last heard. ``status``: "finished" where it counts,
+    "ignored" where it does not, and ``message`` says why. Errors: 400 for a host that is not known, and for a time that
+    is to come."""
     told: Notification = request.body.notification
     payload = validated(HostPayload, told.payload) if told.type == "COMPUTE_HOST" else None
     services, by = request.services, request.caller.user_id
@@ -66,7 +66,7 @@ def create(request: ApiRequest) -> Answer:
             message = f"generated_time is {-age_s:.0f} s from now: the sender's clock is wrong"
             raise BadRequest(message, advice="let both machines keep their time (chrony or ntpd)")
         age_s = max(0.0, age_s)
-        ignored = _no_evidence(payload) or notified_too_early(row, age_s)
+        ignored = _no_evidence(payload) or notified_too_early(row, age_s + _AHEAD_S)  # it may be as much older
         message = f"a monitor of {by} said at {iso_us(said_at)}: {_message(told)}"
         if not ignored:
             fencing.witness(connection, row.name, by, message, age_s)

@@ -19,7 +19,7 @@ drains = Table(
     Column("note", Text),  # why it waits, or how it ended
     Column(
         "before", JSON, nullable=False
-    ),  # of the host: disabled, disabled_reason; of a restore: restores, the drains' UUIDs
+    ),  # of the host: disabled, disabled_reason; of a restore: restores, the drains' UUIDs; of an evacuation: clock
     Column("total_s", Double, nullable=False),  # predicted by the newest plan
     Column("longest_s", Double, nullable=False),
     Column("request_id", String(64), nullable=False),
@@ -52,7 +52,7 @@ drain_moves = Table(  # one for each instance that was found on the host
     Column("attempts", Integer, nullable=False),
     Column("operation_id", Integer, ForeignKey("operations.id")),  # the newest
     Column("error", Text),  # of the newest attempt
-    Column("not_before", Double),  # no further attempt begins earlier
+    Column("not_before", Double),  # by the servers' clock: no further attempt begins earlier
     Index("ix_drain_moves_state", "state", "drain_id"),
     Index("ix_drain_moves_instance", "instance_uuid"),
 )
@@ -72,7 +72,7 @@ guest_failures = Table(  # of instances whose guests stopped by a failure
     metadata,
     Column("instance_uuid", String(36), primary_key=True),
     Column("failures", Integer, nullable=False),  # each less than an hour after the one before
-    Column("failed_at", Double, nullable=False),  # the last time
+    Column("failed_at", Double, nullable=False),  # the last time, by the servers' clock
     Column("due", Boolean, nullable=False),  # no answer was given to the last one yet
 )
 

@@ -103,7 +103,8 @@ class Fleet:
         """Why the servers leave it where it is; "": they do not."""
         if not self.request.by_policy:
             return ""
-        answer = policy_of(row.metadata or {}, self.policies.get(row.host or "", ()), self.settings.ha_policy)
+        of_fleet = self.request.policy or self.settings.ha_policy
+        answer = policy_of(row.metadata or {}, self.policies.get(row.host or "", ()), of_fleet)
         return "" if answer.policy is HaPolicy.EVACUATE else answer.message
 
     def _spec(self, row: InstanceRow) -> InstanceSpec:

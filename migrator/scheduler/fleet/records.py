@@ -4,8 +4,7 @@ move."""
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.db import drains
-from migrator.db.clock import now
+from migrator.db import drains, server_heartbeat
 from migrator.db.drain_rows import DrainRow
 from migrator.db.engine import Connection
 from migrator.scheduler.fleet.plan.model import FleetPlan, PlannedMove, Way
@@ -42,7 +41,7 @@ def note(connection: Connection, drain: DrainRow, change: MoveChange) -> None:
     values: dict[str, Any] = {"state": change.state.value, "error": change.error}
     if change.state is MoveState.WAITING:
         values["destination"] = None  # it is planned anew
-        values["not_before"] = now(connection) + change.pause_s if change.pause_s else None
+        values["not_before"] = server_heartbeat.clock(connection) + change.pause_s if change.pause_s else None
     if change.attempts is not None:
         values["attempts"] = change.attempts
     drains.change_move(connection, drain.id, change.uuid, values)

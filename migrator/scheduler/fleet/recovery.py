@@ -14,7 +14,7 @@ from migrator.db.engine import Connection, Database
 from migrator.errors import Conflict
 from migrator.log_limits import log_failure
 from migrator.scheduler.fleet import evacuations, records, silent_hosts
-from migrator.scheduler.fleet.plan.loss_response import Act, Response, in_vain, is_open, respond, too_many
+from migrator.scheduler.fleet.plan.loss_response import Act, Response, in_vain, is_left, is_open, respond, too_many
 from migrator.scheduler.fleet.plan.model import FleetPlan, Way
 from migrator.scheduler.fleet.plan.planner import plan
 from migrator.scheduler.fleet.plan.vocabulary import EVACUATION, DrainRequest, DrainState
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 _USER = "ha_policy"  # as whom the servers begin one
 _KINDS = (AlarmKind.HOSTS_LOST, AlarmKind.RECOVERY_HELD, AlarmKind.RECOVERY_STUCK)
 _ENDABLE = frozenset({DrainState.RUNNING, DrainState.BLOCKED, DrainState.PAUSED})
+_LEFT = (
+    "the recovery of host {0.name} is over, the host is silent, and instances to evacuate are left on it "
+    "({0.instances}): `migrator host-evacuate {0.name}`"
+)
 
 Alarms = Mapping[tuple[AlarmKind, str], str]  # kind and host ("": of none) -> what it says
 
@@ -80,12 +84,13 @@ def _worth_it(connection: Connection, response: Response, settings: ServerSettin
 def _plan(connection: Connection, host: str, drain_id: int, settings: ServerSettings) -> FleetPlan:
     """As if there was evidence. ``drain_id``: of the host; what it has planned is no obstacle."""
     rows = instances.on_host(connection, host)
-    fleet = evacuations.read(connection, rows, _request(host), settings, drain_id=drain_id)
+    fleet = evacuations.read(connection, rows, _request(host, settings), settings, drain_id=drain_id)
     return plan(fleet.without([host], assumed=True))
 
 
-def _request(host: str) -> DrainRequest:
-    return DrainRequest([Way.EVACUATE], reason=f"host {host} is lost", disable=False, by_policy=True)
+def _request(host: str, settings: ServerSettings) -> DrainRequest:
+    reason, policy = f"host {host} is lost", settings.ha_policy
+    return DrainRequest([Way.EVACUATE], reason=reason, disable=False, by_policy=True, policy=policy)
 
 
 def _act(db: Database, settings: ServerSettings, response: Response) -> None:
@@ -102,15 +107,15 @@ def _act(db: Database, settings: ServerSettings, response: Response) -> None:
             return
         try:
             with connection.begin_nested():
-                _begin(connection, response.host, silent)
+                _begin(connection, response.host, silent, settings)
         except Conflict:
             return  # another server was faster
 
 
-def _begin(connection: Connection, host: str, silent: Silent) -> None:
+def _begin(connection: Connection, host: str, silent: Silent, settings: ServerSettings) -> None:
     found, row = silent.evidence[host], silent.rows[host]
     caller = Caller(_USER, _USER, f"req-{uuids.uuid4()}")
-    made = records.create(connection, caller, EVACUATION, host, _request(host), {})
+    made = records.create(connection, caller, EVACUATION, host, _request(host, settings), {})
     evidence = {"kind": found.kind, "by": found.by, "words": found.message, "at": found.at}
     recoveries.add(connection, made.id, host, row.last_seen, evidence)
     drains.say(connection, made.id, "begun", f"host {host} is lost; evidence that it runs nothing: {found.message}")
@@ -120,7 +125,7 @@ def _begin(connection: Connection, host: str, silent: Silent) -> None:
 def _end_drain(connection: Connection, host: str) -> None:
     """What another drain would do with a host that is lost can not be done any more."""
     for drain in drains.active_of(connection, [host]):
-        if DrainState(drain.state) in _ENDABLE:
+        if drain.kind != EVACUATION and DrainState(drain.state) in _ENDABLE:
             state = {"state": DrainState.CANCELLING.value, "note": None}
             drains.change(connection, drain.id, drain.generation, state)
             drains.say(connection, drain.id, "cancel", f"host {host} is lost, and its instances are to be recovered")
@@ -132,6 +137,7 @@ def _alarms(connection: Connection, silent: Silent, responses: Sequence[Response
         wanted = {(AlarmKind.HOSTS_LOST, ""): f"{message}: nothing is recovered without a person"}
     else:
         wanted = {(AlarmKind.RECOVERY_HELD, one.host): one.held for one in responses if one.held}
+    wanted |= {(AlarmKind.RECOVERY_HELD, one.name): _LEFT.format(one) for one in silent.hosts if is_left(one)}
     stuck = {row.host: row.note or "" for row in recoveries.blocked(connection)}
     return wanted | {
         (AlarmKind.RECOVERY_STUCK, host): f"the recovery of host {host} does not go on: {note}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator.db import drains, hosts
+from migrator.db import drains, hosts, server_heartbeat
 from migrator.db.drain_rows import DrainRow
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import HostRow
@@ -53,7 +53,8 @@ def begin_evacuation(
     with db.write() as connection:
         hosts.lock(connection, [host])
         _checked_lost(connection, host, request, settings)
-        made = create(connection, caller, EVACUATION, host, request, {}, deadline_s)
+        begun = {"clock": server_heartbeat.clock(connection)}  # which loss of the host it answers
+        made = create(connection, caller, EVACUATION, host, request, begun, deadline_s)
         drains.say(connection, made.id, "begun", f"asked by {caller.user_id}: {request.reason or 'no reason given'}")
         return made
 

@@ -10,7 +10,7 @@ from migrator.db.fencing import succeeded_before_s
 from migrator.db.rows import HostRow
 from migrator.scheduler.fleet.plan.ha_policy import HA_KEY, HaPolicy, policy_of
 from migrator.scheduler.fleet.plan.loss_response import Loss, Rules, SilentHost, too_many
-from migrator.scheduler.fleet.plan.vocabulary import DrainState
+from migrator.scheduler.fleet.plan.vocabulary import EVACUATION, DrainState
 from migrator.scheduler.state import fencing
 from migrator.scheduler.state.fencing import Evidence
 from migrator.scheduler.state.host_views import host_view
@@ -57,7 +57,7 @@ def read(connection: Connection, settings: ServerSettings) -> Silent:
             fencing.wanted(row),
             host_view(row, settings.service_down_time).awaited and name not in evidence,
             row.disabled,
-            f"{active[name].kind} {active[name].uuid}" if name in active else "",
+            f"{active[name].kind} {active[name].uuid}" if name in active and active[name].kind != EVACUATION else "",
             succeeded_before_s(row),
             _failure(row),
             recorded[name],

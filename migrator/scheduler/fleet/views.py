@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from migrator.db import drains, hosts, instances, operations
+from migrator.db import drains, hosts, instances, operations, recoveries, server_heartbeat
 from migrator.db.clock import now
 from migrator.db.drain_rows import DrainMoveRow, DrainRow, HeardRow
 from migrator.db.engine import Connection
@@ -13,7 +13,15 @@ from migrator.errors import BadRequest, Conflict
 from migrator.operations import VERIFY
 from migrator.scheduler.fleet import rebalance_rules, silent_hosts
 from migrator.scheduler.fleet.plan.model import Way
-from migrator.scheduler.fleet.plan.step import DrainView, GuestView, MoveView, Occupied, OperationView, occupied
+from migrator.scheduler.fleet.plan.step import (
+    LONGEST_PAUSE_S,
+    DrainView,
+    GuestView,
+    MoveView,
+    Occupied,
+    OperationView,
+    occupied,
+)
 from migrator.scheduler.fleet.plan.vocabulary import (
     ATTEMPTS,
     DRAIN,
@@ -27,7 +35,6 @@ from migrator.scheduler.fleet.plan.vocabulary import (
 )
 from migrator.scheduler.fleet.planning import budgets_of
 from migrator.scheduler.requests import lost_host
-from migrator.scheduler.state import host_views
 from migrator.settings import ServerSettings
 
 _SILENT = "host {} is silent: bring it back, or evacuate it"
@@ -59,10 +66,11 @@ def load(connection: Connection, ident: int, settings: ServerSettings) -> Loaded
     states = drains.hosts_heard(connection)
     hindered, returned = _hindered(connection, drain, found, states, settings), ""
     if drain.kind == EVACUATION:
-        hindered, returned = _lost(connection, drain.host, request, settings)
+        lost = _recovering if request.by_policy else _lost
+        hindered, returned = lost(connection, drain, settings)
     view = DrainView(
         state=DrainState(drain.state),
-        moves=move_views(found, {row.id: row for row in begun}, rows, moment),
+        moves=move_views(found, {row.id: row for row in begun}, rows, server_heartbeat.clock(connection)),
         budgets=budgets_of(request, settings),
         usable=usable(states, request, settings),
         others=others(connection, drain.id),
@@ -97,20 +105,27 @@ def _hindered(
     return {row.name: _SILENT.format(row.name) for row in states if row.name in leaving and not _up(row, settings)}
 
 
-def _lost(
-    connection: Connection, host: str, request: DrainRequest, settings: ServerSettings
-) -> tuple[Mapping[str, str], str]:
+def _lost(connection: Connection, drain: DrainRow, settings: ServerSettings) -> tuple[Mapping[str, str], str]:
     """Why nothing can be evacuated from the host now, and why nothing has to be any more; {} and "": neither."""
+    host = drain.host
     for row in hosts.by_names(connection, [host]):
-        if request.by_policy and host_views.host_view(row, settings.service_down_time).heard:
-            return {}, f"host {host} is back"
         try:
             lost_host.check(row, settings, "nothing is evacuated:")
         except BadRequest:
             return {}, f"host {host} is back"
         except Conflict as error:
             return {host: error.sentence}, ""
-        if request.by_policy and (message := silent_hosts.hindrance(connection, host, settings)):
+    return {}, ""
+
+
+def _recovering(connection: Connection, drain: DrainRow, settings: ServerSettings) -> tuple[Mapping[str, str], str]:
+    """As ``_lost``. Only a host's own word says that it is back: an operator who takes forced_down back has another
+    patience with its silence, and nothing more."""
+    host = drain.host
+    for row in hosts.by_names(connection, [host]):
+        if row.last_seen != recoveries.of_drains(connection, [drain.id])[drain.id].lost_at:
+            return {}, f"host {host} is back"
+        if message := silent_hosts.hindrance(connection, host, settings):
             return {host: message}, ""
     return {}, ""
 
@@ -119,9 +134,9 @@ def move_views(
     found: Sequence[DrainMoveRow],
     begun: Mapping[int, OperationRow],
     rows: Mapping[str, InstanceRow],
-    moment: float = math.inf,
+    clock: float = math.inf,
 ) -> list[MoveView]:
-    """``moment``: now, by the database's clock."""
+    """``clock``: now, by the servers' clock."""
     return [
         MoveView(
             move.instance_uuid,
@@ -134,7 +149,7 @@ def move_views(
             move.attempts,
             _operation(begun.get(move.operation_id or 0)),
             _guest(rows.get(move.instance_uuid)),
-            move.not_before is not None and moment < move.not_before,
+            move.not_before is not None and 0.0 < move.not_before - clock <= LONGEST_PAUSE_S,
         )
         for move in found
     ]

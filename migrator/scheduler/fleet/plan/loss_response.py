@@ -15,7 +15,7 @@ class Loss(StrEnum):
     RECOVERING = "recovering"
     STALLED = "stalled"  # it is being recovered, but what is left is stuck
     OVER = "over"
-    TAKEN = "taken"  # by an evacuation that a person began
+    TAKEN = "taken"  # by a person, who began an evacuation or cancelled the recovery
 
 
 class Act(StrEnum):
@@ -101,6 +101,11 @@ def in_vain(host: str, reasons: Sequence[str]) -> Response:
 
 def is_open(host: SilentHost) -> bool:
     return host.loss is Loss.OPEN and _answerable(host)
+
+
+def is_left(host: SilentHost) -> bool:
+    """Whether its recovery ended although there is something to recover, and no person ended it."""
+    return host.loss is Loss.OVER and _answerable(host)
 
 
 def _answerable(host: SilentHost) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from migrator.scheduler.fleet.plan.model import MOVES, Budgets, Way
 from migrator.scheduler.fleet.plan.vocabulary import ATTEMPTS, SETTLED, DrainState, MoveState
 
-_LONGEST_PAUSE_S = 3600.0
+LONGEST_PAUSE_S = 3600.0
 AGAIN_S = 15.0  # after which a plan that has no place for an instance is made again
 
 
@@ -159,7 +159,7 @@ def admits(move: MoveView, others: Sequence[Occupied], budgets: Budgets) -> bool
 
 def pause(attempts: int, backoff_s: float) -> float:
     """s until the next attempt, after so many that failed."""
-    return min(backoff_s * 2.0 ** (attempts - 1), _LONGEST_PAUSE_S)
+    return min(backoff_s * 2.0 ** (attempts - 1), LONGEST_PAUSE_S)
 
 
 def _judged(move: MoveView, view: DrainView) -> MoveChange | None:

@@ -43,7 +43,8 @@ class DrainRequest:
     """``strategies``: the ways that are allowed, the preferred one first; ``to``: the only destinations, none named:
     every host; ``at_most``: moves at once, None: as the settings say; ``disable``: the host takes nothing in from now
     on; ``discard``: an evacuation may make anew what only the lost host has; ``by_policy``: the servers began it, and
-    an instance whose ``ha_policy`` is no evacuation stays."""
+    an instance whose ``ha_policy`` is no evacuation stays; ``policy``: the fleet's at the server that began it, ""
+    where an earlier release did."""
 
     strategies: Sequence[Way]
     to: Sequence[str] = ()
@@ -52,17 +53,20 @@ class DrainRequest:
     disable: bool = True
     discard: bool = False
     by_policy: bool = False
+    policy: str = ""
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> "DrainRequest":
         ways = [Way(way) for way in raw["strategies"]]
         discard = raw.get("discard_local_disks", False)  # an earlier release wrote none
         by_policy = raw.get("by_policy", False)
-        return cls(ways, tuple(raw["to"]), raw["at_most"], raw["reason"], raw["disable"], discard, by_policy)
+        to, policy = tuple(raw["to"]), raw.get("ha_policy", "")
+        return cls(ways, to, raw["at_most"], raw["reason"], raw["disable"], discard, by_policy, policy)
 
     @property
     def raw(self) -> dict[str, Any]:
         ways = [way.value for way in self.strategies]
         rest: dict[str, Any] = {"at_most": self.at_most, "reason": self.reason, "disable": self.disable}
         rest |= {"discard_local_disks": self.discard, "by_policy": self.by_policy}
+        rest |= {"ha_policy": self.policy} if self.policy else {}
         return {"strategies": ways, "to": list(self.to), **rest}
