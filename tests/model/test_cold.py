@@ -143,7 +143,7 @@ def _never_recorded(snapshot: Any, table: Any, phase: Any, effect: Any = None, o
 
 
 def _deletes_everything(ask: Any) -> AbsentInputs:
-    return AbsentInputs(delete_pools=("local", "shared"), destroy_running=ABSENT(ask).kill)
+    return AbsentInputs(delete_pools=("local", "shared"), destroy_running=ABSENT(ask).destroy_running)
 
 
 def _disks_alone(snapshot: Any) -> tuple[str, ...]:
@@ -180,11 +180,11 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
     "an undo does not wait for its host": (ONE, decisions, "rollback", lambda s, t, p: leave_phase(s, t, p)),
     "whatever a silent host did may be owed": (BACK, backward, "_unheard", _always_owed),
     "nobody has to confirm": (ONE, forward, "_verify", lambda s, t, p: next_phase(s, t, p)),
-    "the record does not return": (BACK, backward, "up", _never_recorded),
+    "the record does not return": (BACK, backward, "leave_phase", _never_recorded),
     "a revert asks for no proof": (
         "migration, reverted, its old host's disk is gone",
         backward,
-        "keep",
+        "prove_source",
         lambda s, t, p: leave_phase(s, t, p),
     ),
     "a silent source has proven its disks": (
@@ -199,7 +199,12 @@ PLANTED: dict[str, tuple[str, Any, str, Any]] = {
         "_attest",
         lambda s, t, p: next_phase(s, t, p),
     ),
-    "what is owed is forgotten": (BACK, backward, "up", lambda s, t, p, effect=None, **_: leave_phase(s, t, p, effect)),
+    "what is owed is forgotten": (
+        BACK,
+        backward,
+        "leave_phase",
+        lambda s, t, p, effect=None, **_: leave_phase(s, t, p, effect),
+    ),
     "a claim goes while its host owes": (
         BACK,
         backward,
