@@ -58,12 +58,14 @@ class RecoveryRow(NamedTuple):
 
 
 class GuestFailureRow(NamedTuple):
-    """A row of ``guest_failures``; ``age_s``: since the last failure."""
+    """A row of ``guest_failures``; ``operation_id``: the start that answered the last failure; ``age_s``: since
+    that failure."""
 
     instance_uuid: str
     failures: int
     failed_at: float
     due: bool
+    operation_id: int | None
     age_s: float
 
 

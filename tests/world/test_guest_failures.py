@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from migrator.alarms import AlarmKind
+from migrator.compute.simulated.disks import SimulatedDisks
 from migrator.db import alarms, instances
 from migrator.db.tables import events, operations
+from migrator.errors import DriverError
 from migrator.protocol import DomainState
 from migrator.scheduler.fleet import guest_restarts
 from migrator.scheduler.requests import requests
@@ -72,6 +74,35 @@ def test_a_guest_that_fails_is_started_with_pauses_and_not_for_ever(make_world: 
     failing.fail()
     assert failing.runs, "a person has looked, and it is counted anew"
     assert broken(failing.world) == []
+
+
+def test_a_start_that_fails_is_tried_again_and_is_an_alarm_in_the_end(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(make_world())
+
+    def no_memory(*_: Any) -> None:
+        raise DriverError("cannot allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SimulatedDisks, "_attach", no_memory)
+        failing.fail()
+        assert (failing.runs, len(failing.starts()), failing.alarmed()) == (False, 1, False)
+    failing.pass_time(60)
+    assert (failing.runs, len(failing.starts()), failing.alarmed()) == (True, 2, False)
+    monkeypatch.setattr(SimulatedDisks, "_attach", no_memory)
+    failing.fail()
+    failing.pass_time(300)
+    assert (failing.runs, failing.alarmed()) == (False, True)
+
+
+def test_a_clock_that_is_set_back_delays_no_start(make_world: MakeWorld) -> None:
+    failing = Failing(make_world())
+    failing.fail()
+    failing.fail()
+    failing.world.clock_error_s -= 86400.0
+    failing.pass_time(60)
+    assert (failing.runs, len(failing.starts())) == (True, 2)
 
 
 def test_a_guest_that_shuts_itself_down_stays_off(make_world: MakeWorld) -> None:

@@ -74,6 +74,7 @@ guest_failures = Table(  # of instances whose guests stopped by a failure
     Column("failures", Integer, nullable=False),  # each less than an hour after the one before
     Column("failed_at", Double, nullable=False),  # the last time, by the servers' clock
     Column("due", Boolean, nullable=False),  # no answer was given to the last one yet
+    Column("operation_id", Integer),  # the start that was the answer
 )
 
 drain_events = Table(

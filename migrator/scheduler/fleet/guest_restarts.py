@@ -8,7 +8,7 @@ import uuid as uuids
 from contextlib import suppress
 
 from migrator.alarms import AlarmKind
-from migrator.db import alarms, events, guest_failures, host_domains, hosts, instances
+from migrator.db import alarms, events, guest_failures, host_domains, hosts, instances, operations
 from migrator.db.drain_rows import GuestFailureRow
 from migrator.db.engine import Connection, Database
 from migrator.db.rows import InstanceRow
@@ -53,6 +53,8 @@ def _look_at(db: Database, settings: ServerSettings, row: GuestFailureRow, insta
     if not row.due:
         if instance.vm_state != "stopped":
             _clear(db, row)
+        elif row.operation_id is not None:
+            _check_start(db, row, row.operation_id)
         return None
     with db.read() as connection:
         found = _answer(connection, settings, row, instance)
@@ -64,7 +66,8 @@ def _look_at(db: Database, settings: ServerSettings, row: GuestFailureRow, insta
         if not guest_failures.answer(connection, row):
             raise _Answered
         if found is FailureAnswer.GIVE_UP:
-            message = f"its guest failed {row.failures} times, each less than an hour after the one before"
+            what = "its guest failed, or could not be started"
+            message = f"{what}, {row.failures} times, each less than an hour after the one before"
             alarms.raise_alarm(connection, AlarmKind.GUEST_FAILS, message, instance_uuid=row.instance_uuid)
         return None
 
@@ -90,17 +93,31 @@ def _start(connection: Connection, settings: ServerSettings, row: GuestFailureRo
     except InstanceBusy:
         raise
     except MigratorError as error:
-        guest_failures.answer(connection, row)
-        message = f"the guest failed, and is not started again: {error.message}"
+        if not guest_failures.fail_again(connection, row):
+            raise _Answered from error
+        message = f"the guest failed, and is not started again now: {error.message}"
         events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid)
         return None
     caller = Caller(_USER, instance.project_id, f"req-{uuids.uuid4()}")
     operation_id = begin(connection, caller, Kind.START, uuid, instance.host, seen=instance)
-    if not guest_failures.answer(connection, row):
+    if not guest_failures.answer(connection, row, operation_id):
         raise _Answered
     message = f"the guest failed, and is started again (attempt {row.failures} of {settings.ha_attempts})"
     events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid, host=instance.host)
     return operation_id
+
+
+def _check_start(db: Database, row: GuestFailureRow, operation_id: int) -> None:
+    """A start that ended in an error, and that no person cancelled, is a failure of its own."""
+    with db.read() as connection:
+        found = next(iter(operations.get_many(connection, [operation_id])), None)
+    if found is None or found.active or found.error is None or found.cancel_requested:
+        return
+    with db.write() as connection:
+        if guest_failures.fail_again(connection, row):
+            message = f"the guest failed, and could not be started again: {found.error.get('message')}"
+            uuid, host = row.instance_uuid, found.source
+            events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid, host=host)
 
 
 def _clear(db: Database, row: GuestFailureRow) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from migrator.api.routing import ApiRequest
 from migrator.api.v2_1.actions import schemas
 from migrator.api.v2_1.actions.action import ServerAction, StartedAction
-from migrator.db import instances
+from migrator.db import events, guest_failures, instances
 from migrator.db.engine import Database
+from migrator.event_types import EventType
 from migrator.scheduler.requests import requests
 from migrator.scheduler.requests.requests import Caller
 
@@ -26,6 +27,23 @@ def _plain(begin: Callable[[Database, Caller, str], int]) -> Callable[[ApiReques
 def _reboot(request: ApiRequest, row: Any, value: Any) -> StartedAction:
     soft = value["type"].upper() == "SOFT"
     return StartedAction(requests.reboot(request.services.db, request.caller, row.uuid, soft=soft))
+
+
+def _stop(request: ApiRequest, row: Any, _value: Any) -> StartedAction:
+    """Of a guest that failed and waits to be started again, too: it stays off."""
+    if row.vm_state == "stopped" and _held_back(request, row.uuid):
+        return StartedAction()
+    return StartedAction(requests.stop(request.services.db, request.caller, row.uuid))
+
+
+def _held_back(request: ApiRequest, uuid: str) -> bool:
+    with request.services.db.write() as connection:
+        row = instances.lock(connection, uuid)
+        if row.vm_state != "stopped" or row.task_state is not None or not guest_failures.hold_back(connection, uuid):
+            return False
+        message = f"the guest failed, and is not started again: asked by {request.caller.user_id}"
+        events.add(connection, EventType.POWER_STATE_CHANGED, message, instance_uuid=uuid, host=row.host)
+        return True
 
 
 def _lock(request: ApiRequest, row: Any, value: Any) -> StartedAction:
@@ -53,7 +71,7 @@ def _side(request: ApiRequest, row: Any) -> str:
 
 ACTIONS: Mapping[str, ServerAction] = {
     "os-start": ServerAction(_plain(requests.start)),
-    "os-stop": ServerAction(_plain(requests.stop)),
+    "os-stop": ServerAction(_stop),
     "suspend": ServerAction(_plain(requests.suspend)),
     "resume": ServerAction(_plain(requests.resume)),
     "pause": ServerAction(_plain(requests.pause)),

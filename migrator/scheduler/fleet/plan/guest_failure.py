@@ -16,11 +16,11 @@ class FailureAnswer(StrEnum):
 def answer(
     policy: HaPolicy, vm_state: str, failures: int, age_s: float, *, up: bool, attempts: int, backoff_s: float
 ) -> FailureAnswer:
-    """``failures``: within a short time of each other, the last one ``age_s`` ago; ``up``: the host is; ``attempts``:
-    starts, until a person has to look. The first start comes at once."""
+    """``failures``: of runs and of starts, within a short time of each other, the last one ``age_s`` ago; ``up``: the
+    host is; ``attempts``: starts, until a person has to look. The first start comes at once."""
     if policy is HaPolicy.OFF or vm_state != "stopped":
         return FailureAnswer.NOTHING
     if failures > attempts:
         return FailureAnswer.GIVE_UP
-    early = failures > 1 and age_s < pause(failures - 1, backoff_s)
+    early = failures > 1 and 0.0 <= age_s < pause(failures - 1, backoff_s)
     return FailureAnswer.WAIT if early or not up else FailureAnswer.START
