@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from rich.cells import cell_len
-
-from migrator.cli.folding import fitted, folded
+from migrator.cli.folding import fitted, folded, width_of
 from migrator.untrusted import printable
 
 _ENDLESS = 1_000_000
@@ -59,7 +57,7 @@ def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str]) -> Iterator[str]:
         parts = [folded(text, width) for text, width in zip(cells, widths, strict=True)]
         for across in zip_longest(*parts, fillvalue=""):
-            padded = (text + " " * (width - cell_len(text)) for text, width in zip(across, widths, strict=True))
+            padded = (text + " " * (width - width_of(text)) for text, width in zip(across, widths, strict=True))
             yield "|" + "|".join(f" {text} " for text in padded) + "|"
 
     return "\n".join([rule, *line(titles), rule, *(drawn for row in rows for drawn in line(row)), rule])
