@@ -50,7 +50,8 @@ async def withdraw(
         return False
     try:
         plain = report.model_copy(update={"self_fencing_lease_s": 0.0})
-        await asyncio.wait_for(server.register(incarnation, plain), _LAST_WORD_S)
+        async with asyncio.timeout(_LAST_WORD_S):
+            await server.register(incarnation, plain)
         lease.promised(0)
     except (MigratorError, TimeoutError, OSError) as error:
         log.warning("the lease could not be withdrawn: %s", error, extra=tags)

@@ -43,5 +43,8 @@ class RetryPauses:
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> None:
+    """A cancellation is never lost: Python 3.11's ``wait_for`` drops one that comes with the event, and a loop that
+    misses its own end keeps the agent from ending."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
