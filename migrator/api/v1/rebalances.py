@@ -14,7 +14,7 @@ from migrator.db.engine import Connection
 from migrator.db.rebalances import RebalanceMoveRow, RebalanceRow
 from migrator.scheduler.fleet import rebalances as requests
 from migrator.scheduler.fleet.balance.model import Objective
-from migrator.scheduler.fleet.balancing import BalanceWish
+from migrator.scheduler.fleet.balancing import BalanceOptions
 
 _AFTER_HOURS = 6  # that are compared with what was promised
 _TOLD = ("why", "cost_s", "gain_s", "duration_s", "downtime_s", "moved_mib")
@@ -49,8 +49,8 @@ def create(request: ApiRequest) -> Answer:
     wanted: NewRebalance = request.body
     services = request.services
     most = wanted.at_most or services.settings.rebalance_at_most
-    wish = BalanceWish(wanted.objective, most, float(wanted.horizon_s))
-    row = requests.create(services.db, request.caller, wish, services.settings)
+    options = BalanceOptions(wanted.objective, most, float(wanted.horizon_s))
+    row = requests.create(services.db, request.caller, options, services.settings)
     with services.db.read() as connection:
         proposed = rebalances.moves(connection, row.id)
     if wanted.auto and proposed:

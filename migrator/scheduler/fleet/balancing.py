@@ -40,19 +40,22 @@ _ROUNDS = 20  # of plans, each with the checks of the one before
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceWish:
+class BalanceOptions:
+    """What an operator asks of a rebalance. ``at_most``: moves; ``horizon_s``: s within which a move's gain has to
+    outlast its cost."""
+
     objective: Objective
     at_most: int
     horizon_s: float
 
 
-def propose(connection: Connection, wish: BalanceWish, settings: ServerSettings) -> BalancePlan:
-    return _Reading(connection, wish, settings).proposed()
+def propose(connection: Connection, options: BalanceOptions, settings: ServerSettings) -> BalancePlan:
+    return _Reading(connection, options, settings).proposed()
 
 
 class _Reading:
-    def __init__(self, connection: Connection, wish: BalanceWish, settings: ServerSettings) -> None:
-        self._connection, self._wish, self._settings = connection, wish, settings
+    def __init__(self, connection: Connection, options: BalanceOptions, settings: ServerSettings) -> None:
+        self._connection, self._options, self._settings = connection, options, settings
         self._rows = {row.uuid: row for row in instances.on_hosts(connection)}
         names = hosts.every(connection)
         seen = surveys.load(connection, None, None)
@@ -75,16 +78,16 @@ class _Reading:
         return plan(replace(request, guests=closed))
 
     def _request(self) -> BalanceRequest:
-        wish, settings = self._wish, self._settings
+        options, settings = self._options, self._settings
         floors = settings.rebalance_floor, settings.rebalance_memory_floor
-        limits = Limits(wish.at_most, wish.horizon_s, *floors, settings.rebalance_gap, settings.rebalance_fill)
+        limits = Limits(options.at_most, options.horizon_s, *floors, settings.rebalance_gap, settings.rebalance_fill)
         bandwidth, pause_s = settings.live_migration_bandwidth or BANDWIDTH_MIB_S, settings.live_migration_downtime
         lonely, guests = _lonely(self._candidates), []
         for row in self._rows.values():
             used = self._used.get((row.host or "", row.uuid))
             if used is not None:
                 guests.append(_guest(row, used, lonely, bandwidth, pause_s / 1000))
-        return BalanceRequest(wish.objective, self._hosts(), guests, limits)
+        return BalanceRequest(options.objective, self._hosts(), guests, limits)
 
     def _hosts(self) -> list[HostLoad]:
         names = [one.host.name for one in self._candidates]

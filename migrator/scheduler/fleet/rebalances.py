@@ -10,7 +10,7 @@ from migrator.db.engine import Connection, Database
 from migrator.db.rebalances import RebalanceMoveRow, RebalanceRow
 from migrator.errors import BadRequest, Conflict
 from migrator.scheduler.fleet.balance.model import BalancePlan, Change, Proposal, Use
-from migrator.scheduler.fleet.balancing import BalanceWish, propose
+from migrator.scheduler.fleet.balancing import BalanceOptions, propose
 from migrator.scheduler.fleet.plan.model import Way
 from migrator.scheduler.fleet.plan.vocabulary import FLEET, REBALANCE, DrainRequest, MoveState
 from migrator.scheduler.fleet.records import create as create_drain
@@ -18,14 +18,14 @@ from migrator.scheduler.requests.requests import Caller
 from migrator.settings import ServerSettings
 
 
-def create(db: Database, caller: Caller, wish: BalanceWish, settings: ServerSettings) -> RebalanceRow:
+def create(db: Database, caller: Caller, options: BalanceOptions, settings: ServerSettings) -> RebalanceRow:
     """Plan, and keep what is proposed. Begins nothing."""
     with db.read() as connection:
         left = settings.rebalance_at_most_per_day - rebalances.begun_in_a_day(connection)
-        limited = BalanceWish(wish.objective, max(0, min(wish.at_most, left)), wish.horizon_s)
+        limited = BalanceOptions(options.objective, max(0, min(options.at_most, left)), options.horizon_s)
         found = propose(connection, limited, settings)
-    values: dict[str, Any] = {"objective": wish.objective.value, "plan": _plan(found), "user_id": caller.user_id}
-    values["request"] = {"at_most": wish.at_most, "horizon_s": wish.horizon_s}
+    values: dict[str, Any] = {"objective": options.objective.value, "plan": _plan(found), "user_id": caller.user_id}
+    values["request"] = {"at_most": options.at_most, "horizon_s": options.horizon_s}
     moves = [_move(one, found) for one in found.proposals]
     with db.write() as connection:
         return rebalances.create(connection, values, moves, settings.rebalance_lifetime)
